@@ -1,0 +1,1 @@
+"""Assets: the files that cards name. Fetched, verified, stored, and read without MindSpore."""

@@ -1,0 +1,60 @@
+"""Diagnostics: what is wrong with a card, where, and what to do about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Severity(str, Enum):
+    """How bad it is: an error must be mended, a warning should be."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """A place in a text file; line and column count from 1, columns in characters."""
+
+    line: int = 1
+    column: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnostic:
+    """One problem of one card.
+
+    Attributes:
+        code: The stable code of the rule, ``HT`` and three digits.
+        severity: Error or warning.
+        path: The card's path as the user gave it.
+        position: Where in the file.
+        pointer: The JSON pointer of the front-matter node, such as ``/asset/0/asset-sha256``; empty for the whole card.
+        message: What is wrong.
+        hint: What to do, or None.
+    """
+
+    code: str
+    severity: Severity
+    path: str
+    position: Position
+    message: str
+    pointer: str = ""
+    hint: str | None = None
+
+    def as_json(self) -> dict[str, str | int | None]:
+        """Return the members that ``hubtool validate --format json`` prints."""
+        return {
+            "code": self.code,
+            "severity": self.severity.value,
+            "path": self.path,
+            "line": self.position.line,
+            "column": self.position.column,
+            "pointer": self.pointer,
+            "message": self.message,
+            "hint": self.hint,
+        }

@@ -1,0 +1,143 @@
+"""Every error that hubtool raises.
+
+The tree, so that a caller can catch as much or as little as it means to::
+
+    HubError
+    +-- InvalidNameError (ValueError)    a UID, URL or path that cannot name a card
+    +-- ArgumentTypeError (TypeError)    an argument of the wrong type
+    +-- ArgumentError (ValueError)       an argument of the right type and a wrong value
+    +-- SettingsError                    a setting that cannot be used
+    +-- CardError                        a card that cannot be read
+    +-- CardNotFoundError                no card has this UID
+    +-- AssetError                       an asset that cannot be used
+    |   +-- FetchError                   it did not arrive
+    |   |   +-- OfflineError             it is not stored, and the network may not be used
+    |   |   +-- ForbiddenLinkError       its link, or a redirect, leads where none may go
+    |   +-- DigestError                  its bytes are not the ones the card promises
+    |   +-- StoreError                   the store cannot be read or written
+    +-- CheckpointError                  a file that cannot be read as a checkpoint
+    +-- NetworkError                     a network that cannot be built
+    |   +-- RecipeError                  the recipe is missing, wrong or contradicts the checkpoint
+    |   +-- RequirementError             something the network needs is not installed
+    |   +-- DeviceError                  the device asked for is not there
+    +-- CoverageError                    checkpoint and network do not match, tensor for tensor
+
+A message says what is wrong, where, and what to do; ``hint`` holds the last of these where it can stand apart.
+"""
+
+from __future__ import annotations
+
+
+class HubError(Exception):
+    """The root of all errors of hubtool.
+
+    Attributes:
+        message: What is wrong, and where.
+        hint: What to do about it, or None.
+    """
+
+    def __init__(self, message: str, *, hint: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return self.message if self.hint is None else f"{self.message}\nhint: {self.hint}"
+
+
+class InvalidNameError(HubError, ValueError):
+    """A name that cannot be the name of a card."""
+
+
+class ArgumentTypeError(HubError, TypeError):
+    """An argument of the wrong type."""
+
+
+class ArgumentError(HubError, ValueError):
+    """An argument with a value that is not one of those allowed."""
+
+
+class SettingsError(HubError):
+    """A setting that cannot be used."""
+
+
+class CardError(HubError):
+    """A card that cannot be read."""
+
+
+class CardNotFoundError(HubError):
+    """No card has this UID.
+
+    Attributes:
+        matches: UIDs that are close to the one asked for, best first.
+    """
+
+    def __init__(self, message: str, *, matches: tuple[str, ...] = (), hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.matches = matches
+
+
+class AssetError(HubError):
+    """An asset that cannot be used."""
+
+
+class FetchError(AssetError):
+    """An asset that did not arrive."""
+
+
+class OfflineError(FetchError):
+    """An asset that is not stored while the network may not be used."""
+
+
+class ForbiddenLinkError(FetchError):
+    """A link or a redirect that leads to a host or by a scheme that is not allowed."""
+
+
+class DigestError(AssetError):
+    """Bytes that are not the ones the card promises.
+
+    Attributes:
+        expected: The digest that the card states (SHA-256, hex; perhaps a short digest).
+        actual: The digest of the bytes that came.
+    """
+
+    def __init__(self, message: str, *, expected: str, actual: str, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.expected = expected
+        self.actual = actual
+
+
+class StoreError(AssetError):
+    """The store cannot be read or written."""
+
+
+class CheckpointError(HubError):
+    """A file that cannot be read as a checkpoint."""
+
+
+class NetworkError(HubError):
+    """A network that cannot be built."""
+
+
+class RecipeError(NetworkError):
+    """A recipe that is missing, wrong, or contradicted by the checkpoint."""
+
+
+class RequirementError(NetworkError):
+    """Something that the network needs is not installed."""
+
+
+class DeviceError(NetworkError):
+    """The device asked for is not there."""
+
+
+class CoverageError(HubError):
+    """Checkpoint and network do not match, tensor for tensor.
+
+    Attributes:
+        coverage: The :class:`hubtool.networks.coverage.Coverage` that lists every tensor.
+    """
+
+    def __init__(self, message: str, *, coverage: object, hint: str | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.coverage = coverage

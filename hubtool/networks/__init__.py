@@ -1,0 +1,1 @@
+"""Networks: from a recipe to a `mindspore.nn.Cell`."""

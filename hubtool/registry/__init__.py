@@ -1,0 +1,1 @@
+"""Registries: sets of cards, and where they come from."""
