@@ -1,7 +1,7 @@
 """Settings: from variables, from ``hubtool.toml`` of the project and of the user, and the defaults, in this order.
 
-The project's file is the nearest ``hubtool.toml`` in the working folder or above it; the user's is in the platform's folder
-for configuration. Relative paths in a file are relative to that file.
+The project's file is the nearest ``hubtool.toml`` in the working folder or above it; the user's is in the platform's
+folder for configuration. Relative paths in a file are relative to that file.
 """
 
 from __future__ import annotations
@@ -184,6 +184,7 @@ def _hosts(value: object, source: _Source) -> list[str]:
     for host in hosts:
         if "/" in host or "*" in host or "@" in host or " " in host:
             raise SettingsError(
-                f"{source.name}: {host!r} is not a host name", hint="write host names such as example.org, separated by commas"
+                f"{source.name}: {host!r} is not a host name",
+                hint="write host names such as example.org, separated by commas",
             )
     return hosts

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from hubtool.card.front_matter import FrontMatter
     from hubtool.uid import Uid
 
+# The architectures that are part of hubtool; hubtool.networks.builtin builds them. They are part of what a card can
+# say.
+BUILTIN_ENTRIES = ("bert", "bert-pretraining", "bert-ner", "bert-classifier", "bert-squad")
 WEIGHT_FORMATS = ("ckpt", "safetensors")
 
 

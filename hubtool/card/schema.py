@@ -1,7 +1,8 @@
 """The card schema: which values the front matter has, and which of them break the schema.
 
-Two halves. :func:`values` turns YAML nodes into plain Python values, and asks the schema what a scalar is meant to be: text
-stays text unless the schema wants a boolean, a number or null. :func:`violations` checks such values with jsonschema.
+Two halves. :func:`values` turns YAML nodes into plain Python values, and asks the schema what a scalar is meant to
+be: text stays text unless the schema wants a boolean, a number or null. :func:`violations` checks such values with
+jsonschema.
 """
 
 from __future__ import annotations
