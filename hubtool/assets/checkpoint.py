@@ -4,9 +4,9 @@ Two formats are read:
 
 - ``.ckpt``, MindSpore's own: a Protocol Buffers message ``Checkpoint`` (``checkpoint.proto`` of the ``mindspore``
   package), which is a repeated ``value = 1`` of ``{tag = 1, oneof {tensor = 2, maptensor = 3}}``, a tensor being
-  ``{dims = 1, tensor_type = 2, tensor_content = 3}``. A large tensor is cut into adjacent values of the same tag (512 MiB
-  each). ``dims`` of ``[0]`` with content is a scalar, as MindSpore 1.x wrote it, or a text (``tensor_type`` "str", UTF-32).
-  The file may end with ``crc_num`` and ten bytes of checksum.
+  ``{dims = 1, tensor_type = 2, tensor_content = 3}``. A large tensor is cut into adjacent values of the same tag
+  (512 MiB each). ``dims`` of ``[0]`` with content is a scalar, as MindSpore 1.x wrote it, or a text (``tensor_type``
+  "str", UTF-32). The file may end with ``crc_num`` and ten bytes of checksum.
 - ``.safetensors``: the length of a JSON header as eight little-endian bytes, the header, the tensors without gaps.
 
 Which one a file is, is told by its content and not by its name.
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 Format = Literal["ckpt", "safetensors"]
 
-# MindSpore's `str(dtype)`, as it stands in a .ckpt, and the name that NumPy (or ml_dtypes) has for it. An "Int4" element
-# is a pair of four-bit numbers in one byte (`mindspore.qint4x2`).
+# MindSpore's `str(dtype)`, as it stands in a .ckpt, and the name that NumPy (or ml_dtypes) has for it. An "Int4"
+# element is a pair of four-bit numbers in one byte (`mindspore.qint4x2`).
 _CKPT_DTYPES: Mapping[str, str] = {
     "Bool": "bool",
     "Int4": "int4x2",
@@ -122,8 +122,8 @@ class TensorInfo:
     Attributes:
         name: Its parameter's name.
         shape: Its dimensions; () is a scalar.
-        dtype: NumPy's name of its data type, such as ``float32``, and a like name for those that NumPy lacks (``bfloat16``,
-            ``int4x2``, the eight-bit floats).
+        dtype: NumPy's name of its data type, such as ``float32``, and a like name for those that NumPy lacks
+            (``bfloat16``, ``int4x2``, the eight-bit floats).
         segments: Where its bytes are in the file: (offset, length) in order; several where the tensor was cut.
     """
 
@@ -228,7 +228,7 @@ def _refuse_others(start: bytes, path: Path) -> None:
     if start.startswith(_ENCRYPTED):
         raise CheckpointError(
             f"{path} is encrypted: it starts as MindSpore starts an encrypted checkpoint",
-            hint="load it where its key is, with mindspore.load_checkpoint(..., dec_key=...), and save it without enc_key",
+            hint="load it where its key is (mindspore.load_checkpoint with dec_key), and save it without enc_key",
         )
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n")[:64].lower()
     if text.startswith((b"<!doctype", b"<html", b"<head", b"<?xml", b"<!--", b"<script", b"<error")):
@@ -589,8 +589,8 @@ def to_safetensors(header: Header, source: Path, destination: Path) -> None:
     """Write the tensors of a checkpoint as a ``.safetensors`` file, in bounded memory and without MindSpore.
 
     The tensors begin at a multiple of 64 bytes and stand in falling order of their element size, so that each one is
-    aligned to its elements and the file can be mapped into memory; the format allows no gaps between them. Texts are left
-    out. The file is written beside its destination and renamed into place when it is complete.
+    aligned to its elements and the file can be mapped into memory; the format allows no gaps between them. Texts are
+    left out. The file is written beside its destination and renamed into place when it is complete.
 
     Args:
         header: What :func:`read_header` returned for the source.
@@ -598,8 +598,8 @@ def to_safetensors(header: Header, source: Path, destination: Path) -> None:
         destination: The file to write; one of that name is replaced.
 
     Raises:
-        CheckpointError: If the source cannot be read, is shorter than its header says, or has a data type that the format
-            lacks.
+        CheckpointError: If the source cannot be read, is shorter than its header says, or has a data type that the
+            format lacks.
         StoreError: If the destination cannot be written, for example because the disk is full.
     """
     ordered = sorted(header.tensors, key=lambda tensor: -ITEM_SIZES[tensor.dtype])
