@@ -10,15 +10,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hubtool.version import __version__
+
 if TYPE_CHECKING:
     from hubtool.api import fetch, get_hub_dir, hub_list, load, load_weights, resolve, set_hub_dir
 
-__version__ = "0.1.0"
-__all__ = ["fetch", "get_hub_dir", "hub_list", "load", "load_weights", "resolve", "set_hub_dir"]
+__all__ = ["__version__", "fetch", "get_hub_dir", "hub_list", "load", "load_weights", "resolve", "set_hub_dir"]
 
 
 def __getattr__(name: str) -> object:
-    if name in __all__:
+    if name in __all__ and name != "__version__":
         from hubtool import api
 
         return getattr(api, name)

@@ -144,7 +144,7 @@ def hub_list(version: str | None = None, force_reload: bool = False) -> list[str
         raise ArgumentTypeError(f"version is {version!r}, but must be text or None")
     if not isinstance(force_reload, bool):
         raise ArgumentTypeError(f"force_reload is {force_reload!r}, but must be True or False")
-    wanted = None if version in (None, "master") else version.removeprefix("r")  # type: ignore[union-attr] # not None here
+    wanted = None if version is None or version == "master" else version.removeprefix("r")
     if wanted is not None and not re.match(r"[0-9]+(\.[0-9]+)*\Z", wanted):
         raise ArgumentError(f"{version!r} is not a version", hint="write 1.9, or r1.9")
     return sorted(str(uid) for uid in _hub().registries.uids() if wanted in (None, uid.version))

@@ -16,15 +16,12 @@ from hubtool.registry.folder import read_card
 from hubtool.uid import Uid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from hubtool.assets.fetch import LinkPolicy
+    from hubtool.assets.fetch import Progress
+    from hubtool.assets.links import LinkPolicy
     from hubtool.assets.store import Stored
     from hubtool.card.model import Asset, Card
     from hubtool.resolver import Resolution
     from hubtool.settings import Settings
-
-    Progress = Callable[[int, int | None], None]
 
 SOURCES = ("gitee", "github", "local")
 _URL = re.compile(r"https?://", re.IGNORECASE)
@@ -54,14 +51,14 @@ class Hub:
         Raises:
             SettingsError: If a setting cannot be used.
         """
-        from hubtool.assets.fetch import LinkPolicy  # noqa: PLC0415
+        from hubtool.assets.links import LinkPolicy, host_entry  # noqa: PLC0415
 
         current = settings.load() if current is None else current
         return cls(
             settings=current,
             registries=Registries.of_folders(current.registry),
             store=Store(current.home),
-            policy=LinkPolicy(hosts=frozenset(current.allowed_hosts)),
+            policy=LinkPolicy(hosts=frozenset(host_entry(host) for host in current.allowed_hosts)),
         )
 
     def find(self, name: str, *, source: str = "gitee") -> FoundCard:

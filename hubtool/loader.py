@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hubtool.card.model import Asset, Recipe
-    from hubtool.hub import FoundCard, Hub, Progress
+    from hubtool.assets.fetch import Progress
+    from hubtool.hub import FoundCard, Hub
     from hubtool.networks.provider import Built, Provider
 
 # The types of NumPy that MindSpore takes without a copy.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,10 +131,10 @@ def _default_home() -> Path:
 
 
 def _file(path: Path) -> _Source:
-    try:
+    if sys.version_info >= (3, 11):
         import tomllib  # noqa: PLC0415 - most users have no file
-    except ModuleNotFoundError:  # Python 3.10
-        import tomli as tomllib  # type: ignore[no-redef] # noqa: PLC0415 - the same module under its older name
+    else:
+        import tomli as tomllib  # noqa: PLC0415 - the same module under its older name
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -34,6 +34,7 @@ def fetch(
     size: int | None = None,
     policy: LinkPolicy | None = None,
     offline: bool = False,
+    again: bool = False,
     progress: Progress | None = None,
     timeouts: Timeouts | None = None,
     max_bytes: int | None = None,
@@ -51,6 +52,8 @@ def fetch(
         size: Its bytes, where the card states them.
         policy: Where links and redirects may lead; the default hosts only, unless given.
         offline: Whether the network may not be used.
+        again: Whether to fetch it even if it is stored. Offline, what is stored is returned all the same: its digest
+            says that no other bytes could come.
         progress: Told about every block that came.
         timeouts: How long the server may take.
         max_bytes: The most bytes to take; unless given, the ``size``, or 64 GiB.
@@ -69,7 +72,7 @@ def fetch(
             hint="add asset-sha256 to the card",
         )
     found = store.find(digest)
-    if found is not None:
+    if found is not None and (offline or not again):
         return found
     if offline:
         raise OfflineError(

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from urllib.parse import urlsplit
 
-from hubtool import __version__
 from hubtool.assets.links import LinkPolicy, is_loopback, shown
 from hubtool.errors import FetchError
+from hubtool.version import __version__
 
 if TYPE_CHECKING:
     import socket

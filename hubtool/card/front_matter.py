@@ -91,7 +91,7 @@ class FrontMatter:
             else:
                 break
         chosen = key_node if key or _is_empty(node) else node
-        return entry.offset + cast("int", chosen.start_mark.index)
+        return entry.offset + chosen.start_mark.index
 
 
 def _is_empty(node: Node) -> bool:

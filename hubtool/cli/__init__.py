@@ -12,7 +12,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code: 0 done, 1 a problem was found, 2 wrong use, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
     if arguments == ["--version"]:
-        from hubtool import __version__
+        from hubtool.version import __version__
 
         sys.stdout.write(f"hubtool {__version__}\n")
         return

@@ -8,8 +8,8 @@ import sys
 
 import click
 
-from hubtool import __version__
 from hubtool.errors import ArgumentError, ArgumentTypeError, HubError, InvalidNameError
+from hubtool.version import __version__
 
 # Name -> (module, help). The help stands here so that `hubtool --help` imports no command.
 COMMANDS = {

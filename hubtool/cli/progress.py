@@ -7,11 +7,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+
+    from hubtool.assets.fetch import Progress as Report
 
 
 @contextmanager
-def transfer(name: str, *, shown: bool = True) -> Iterator[Callable[[int, int | None], None] | None]:
+def transfer(name: str, *, shown: bool = True) -> Iterator[Report | None]:
     """Show the progress of one transfer; yields what is to be called with the bytes that came and the bytes in all."""
     if not shown or not sys.stderr.isatty():
         yield None
@@ -29,7 +31,7 @@ def transfer(name: str, *, shown: bool = True) -> Iterator[Callable[[int, int | 
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task(name, total=None)
 
-        def update(done: int, total: int | None) -> None:
-            bars.update(task, completed=done, total=total)
+        def update(received: int, size: int | None) -> None:
+            bars.update(task, completed=received, total=size)
 
         yield update
