@@ -1,0 +1,238 @@
+"""A card as a document: Markdown bytes taken apart into title, front matter and body, and put together again.
+
+Two layouts are read. The public hub's own has the title first::
+
+    # title
+
+    ---
+
+    key: value
+
+    ---
+
+    body
+
+The other has the front matter first, and the title as the first heading of the body. Taking apart and putting together
+are inverses, byte for byte: byte order mark, CRLF, blank lines and trailing space all survive.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from hubtool.diagnostics import Position
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# The longest real card has 78 KB. A file beyond this is not a card, and is not read into the parser.
+MAX_BYTES = 4 << 20
+
+_FENCE = re.compile(r"---[ \t]*\r?\Z")
+_TITLE = re.compile(r"#[ \t]+(?P<title>.*?)[ \t]*#*[ \t]*\r?\Z")
+_COMMENT_START = "<!--"
+_COMMENT_END = "-->"
+_CODE_FENCE = re.compile(r" {0,3}(?P<fence>`{3,}|~{3,})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Something wrong that was met while taking a card apart.
+
+    Attributes:
+        code: The code of the rule that reports it.
+        offset: Where, in characters from the start of the text (the byte order mark not counted).
+        message: What is wrong.
+        hint: What to do, or None.
+        pointer: The JSON pointer of the front-matter node, or empty.
+    """
+
+    code: str
+    offset: int
+    message: str
+    hint: str | None = None
+    pointer: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A card taken apart.
+
+    The text is ``head + front_matter + fence + body``: ``head`` ends with the line that opens the front matter, and ``fence``
+    is the line that closes it. Without front matter everything is ``body``.
+
+    Attributes:
+        bom: Whether the file starts with a byte order mark.
+        head: What stands before the front matter, the opening ``---`` line included.
+        front_matter: The YAML text between the two ``---`` lines, or None.
+        fence: The closing ``---`` line with its line ending.
+        body: What stands after it.
+        title: The text of the title, or None.
+        title_offset: Where the title line starts, in characters.
+        faults: What is wrong with the document itself.
+    """
+
+    bom: bool
+    head: str
+    front_matter: str | None
+    fence: str
+    body: str
+    title: str | None
+    title_offset: int
+    faults: tuple[Fault, ...] = ()
+    _line_starts: list[int] = field(default_factory=list, repr=False, compare=False)
+
+    @property
+    def text(self) -> str:
+        """The whole text, without the byte order mark."""
+        return f"{self.head}{self.front_matter or ''}{self.fence}{self.body}"
+
+    @property
+    def front_matter_offset(self) -> int:
+        """Where the front matter starts, in characters."""
+        return len(self.head)
+
+    @property
+    def body_offset(self) -> int:
+        """Where the body starts, in characters."""
+        return len(self.head) + len(self.front_matter or "") + len(self.fence)
+
+    def to_bytes(self) -> bytes:
+        """Put the card together again."""
+        return (codecs.BOM_UTF8 if self.bom else b"") + self.text.encode("utf-8")
+
+    def position(self, offset: int) -> Position:
+        """Return the line and column of an offset; an offset past the end gives the end."""
+        if not self._line_starts:
+            self._line_starts.append(0)
+            self._line_starts.extend(match.end() for match in re.finditer("\n", self.text))
+        line = bisect_right(self._line_starts, max(offset, 0))
+        return Position(line=line, column=max(offset, 0) - self._line_starts[line - 1] + 1)
+
+
+def parse(data: bytes) -> Document:
+    """Take a card apart; whatever the bytes are, this returns, and what is wrong stands in ``faults``."""
+    if len(data) > MAX_BYTES:
+        return _broken(
+            "HT101",
+            f"the file has {len(data):,} bytes; a card has at most {MAX_BYTES:,}",
+            "a card is a short text; link to large files as assets",
+        )
+    bom = data.startswith(codecs.BOM_UTF8)
+    start = len(codecs.BOM_UTF8) if bom else 0
+    try:
+        text = data[start:].decode("utf-8")
+    except UnicodeDecodeError as error:
+        good = data[start : start + error.start].decode("utf-8")
+        guess = "UTF-16" if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "another encoding"
+        fault = Fault(
+            code="HT102",
+            offset=len(good),
+            message=f"the file is not UTF-8 text: byte {start + error.start} is 0x{data[start + error.start]:02x}",
+            hint=f"it may be {guess} or not text at all; save it as UTF-8",
+        )
+        return Document(
+            bom=bom, head="", front_matter=None, fence="", body=good, title=None, title_offset=0, faults=(fault,)
+        )
+    nul = text.find("\0")
+    if nul >= 0:
+        fault = Fault(
+            code="HT102", offset=nul, message="the file has a NUL character: it is not text", hint="a card is UTF-8 text"
+        )
+        return Document(
+            bom=bom, head="", front_matter=None, fence="", body=text, title=None, title_offset=0, faults=(fault,)
+        )
+    if not text.strip():
+        return _broken("HT103", "the file is empty", "start from the card of a similar model", bom=bom, body=text)
+    return _split(text, bom=bom)
+
+
+def _broken(code: str, message: str, hint: str, *, bom: bool = False, body: str = "") -> Document:
+    fault = Fault(code=code, offset=0, message=message, hint=hint)
+    return Document(bom=bom, head="", front_matter=None, fence="", body=body, title=None, title_offset=0, faults=(fault,))
+
+
+def _lines(text: str, start: int = 0) -> Iterator[tuple[int, int, str]]:
+    """Yield (start, end, line without its line feed) of each line from an offset on."""
+    while start < len(text):
+        feed = text.find("\n", start)
+        end = len(text) if feed < 0 else feed + 1
+        yield start, end, text[start : end - 1 if feed >= 0 else end]
+        start = end
+
+
+def _split(text: str, *, bom: bool) -> Document:
+    title: str | None = None
+    title_offset = 0
+    opened: int | None = None
+    in_comment = False
+    for start, end, line in _lines(text):
+        if in_comment or line.startswith(_COMMENT_START):
+            in_comment = _COMMENT_END not in line
+        elif not line.strip():
+            continue
+        elif _FENCE.match(line):
+            opened = end
+            break
+        elif title is None and (match := _TITLE.match(line)):
+            title, title_offset = match["title"], start
+        else:
+            break
+    if opened is None:
+        fault = Fault(
+            code="HT104",
+            offset=0,
+            message="the card has no front matter",
+            hint="put it between two lines '---' below the title",
+        )
+        return Document(
+            bom=bom, head="", front_matter=None, fence="", body=text, title=title, title_offset=title_offset, faults=(fault,)
+        )
+    for start, end, line in _lines(text, opened):
+        if _FENCE.match(line):
+            body = text[end:]
+            if title is None:
+                title, title_offset = _title_of_body(body, end)
+            return Document(
+                bom=bom,
+                head=text[:opened],
+                front_matter=text[opened:start],
+                fence=text[start:end],
+                body=body,
+                title=title,
+                title_offset=title_offset,
+            )
+    fault = Fault(
+        code="HT105",
+        offset=max(text.rfind("---", 0, opened), 0),
+        message="the front matter is not closed: there is no second line '---'",
+        hint="add a line '---' after its last entry",
+    )
+    return Document(
+        bom=bom, head="", front_matter=None, fence="", body=text, title=title, title_offset=title_offset, faults=(fault,)
+    )
+
+
+def _title_of_body(body: str, offset: int) -> tuple[str | None, int]:
+    for start, _, line in outside_code(body):
+        if match := _TITLE.match(line):
+            return match["title"], offset + start
+    return None, offset
+
+
+def outside_code(text: str) -> Iterator[tuple[int, int, str]]:
+    """Yield (start, end, line) of each line of a Markdown text that is not in a fenced code block."""
+    fence: str | None = None
+    for start, end, line in _lines(text):
+        match = _CODE_FENCE.match(line)
+        if fence is None:
+            if match:
+                fence = match["fence"]
+            else:
+                yield start, end, line
+        elif match and match["fence"].startswith(fence) and not line.strip().strip(fence[0]):
+            fence = None

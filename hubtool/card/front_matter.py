@@ -1,0 +1,287 @@
+"""Front matter: the YAML of a card, read safely, with the place of every node.
+
+libyaml's loader is used for its nodes only. It resolves no types here: a scalar is the text that was written until the
+schema asks for something else (:mod:`hubtool.card.schema`), so that the version ``1.10`` stays ``1.10``.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import yaml
+
+from hubtool.card.document import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from yaml.nodes import Node
+
+MAX_CHARACTERS = 256 << 10
+MAX_DEPTH = 32
+MAX_NODES = 20_000
+
+# libyaml composes nodes recursively in C: text nested some ten thousand deep overflows the stack and kills the process.
+# Text with fewer openings than this cannot nest deeply enough and is composed at once; other text is measured first.
+_SAFE_OPENINGS = 1000
+_OPENINGS = re.compile(r"[\[{]|[-?](?=[ \t\r\n])")
+_ENTRY = re.compile(r"^(?=[^\s#])", re.MULTILINE)
+_KEY = re.compile(r"(?P<key>[^\s:#]+)[ \t]*:")
+_OPEN_EVENTS = (yaml.SequenceStartEvent, yaml.MappingStartEvent)
+_CLOSE_EVENTS = (yaml.SequenceEndEvent, yaml.MappingEndEvent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One entry of a mapping: a key and a value as YAML nodes; ``offset`` is where its text starts in the document."""
+
+    key: str
+    key_node: Node
+    value: Node
+    offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrontMatter:
+    """The front matter of one card as nodes.
+
+    Attributes:
+        entries: The top-level entries in the order written; of duplicate keys the first.
+        faults: What is wrong with the YAML. Entries that could not be read are in here and not in ``entries``.
+        text: The YAML text.
+        offset: Where it starts in the document, in characters.
+        unread: The keys of the entries that are there but could not be read.
+    """
+
+    entries: tuple[Entry, ...]
+    faults: tuple[Fault, ...]
+    text: str
+    offset: int
+    unread: frozenset[str] = frozenset()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether every entry could be read."""
+        return not self.faults
+
+    def entry(self, key: str) -> Entry | None:
+        """Return the top-level entry with a key, or None."""
+        return next((entry for entry in self.entries if entry.key == key), None)
+
+    def locate(self, pointer: str, *, key: bool = False) -> int:
+        """Return the offset in the document of the node at a JSON pointer, of its key if asked.
+
+        A pointer that leads nowhere gives the deepest node on its way; the empty pointer gives the start.
+        """
+        parts = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+        entry = self.entry(parts[0]) if parts else None
+        if entry is None:
+            return self.offset
+        node, key_node = entry.value, entry.key_node
+        for part in parts[1:]:
+            if isinstance(node, yaml.MappingNode):
+                pair = next((pair for pair in node.value if pair[0].value == part), None)
+                if pair is None:
+                    break
+                key_node, node = pair
+            elif isinstance(node, yaml.SequenceNode) and part.isdecimal() and int(part) < len(node.value):
+                key_node = node = node.value[int(part)]
+            else:
+                break
+        chosen = key_node if key or _is_empty(node) else node
+        return entry.offset + cast("int", chosen.start_mark.index)
+
+
+def _is_empty(node: Node) -> bool:
+    # An absent value has no place of its own: libyaml puts it after the blank lines that follow its key.
+    return isinstance(node, yaml.ScalarNode) and node.start_mark.index == node.end_mark.index
+
+
+def read(text: str, offset: int) -> FrontMatter:
+    """Read the front matter of a card; whatever the text is, this returns, and what is wrong stands in ``faults``.
+
+    Args:
+        text: The YAML between the two ``---`` lines.
+        offset: Where it starts in the document, in characters.
+    """
+    if len(text) > MAX_CHARACTERS:
+        fault = Fault(
+            code="HT204",
+            offset=offset + MAX_CHARACTERS,
+            message=f"the front matter has {len(text):,} characters; the most is {MAX_CHARACTERS:,}",
+            hint="move long text to the body",
+        )
+        return FrontMatter(entries=(), faults=(fault,), text=text, offset=offset)
+    entries, faults = _read_entries(text, offset)
+    unread: set[str] = set()
+    if any(fault.code == "HT201" for fault in faults):
+        # One bad entry hides all others from a YAML parser. Entries start in the first column, so they can be read one by
+        # one: the good ones are kept, and each bad one is reported at its own place.
+        entries, faults = [], []
+        for start, chunk in _chunks(text):
+            found, wrong = _read_entries(chunk, offset + start)
+            entries.extend(found)
+            faults.extend(wrong)
+            if not found and (match := _KEY.match(chunk)):
+                unread.add(match["key"])
+        if not faults:
+            entries, faults = _read_entries(text, offset)
+    unique: dict[str, Entry] = {}
+    for entry in entries:
+        if entry.key in unique:
+            faults.append(_duplicate(entry.key, entry.offset + entry.key_node.start_mark.index, f"/{_escape(entry.key)}"))
+        else:
+            unique[entry.key] = entry
+    faults.sort(key=lambda fault: fault.offset)
+    return FrontMatter(
+        entries=tuple(unique.values()), faults=tuple(faults), text=text, offset=offset, unread=frozenset(unread)
+    )
+
+
+def _chunks(text: str) -> Iterator[tuple[int, str]]:
+    """Yield (start, text) of each top-level entry; lines ``- ...`` in the first column belong to the entry above."""
+    starts = [match.start() for match in _ENTRY.finditer(text) if not re.match(r"-([ \t\r\n]|\Z)", text[match.start() :])]
+    if not starts:
+        yield 0, text
+        return
+    if text[: starts[0]].strip():
+        yield 0, text[: starts[0]]
+    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+        yield start, text[start:end]
+
+
+def _read_entries(text: str, offset: int) -> tuple[list[Entry], list[Fault]]:
+    try:
+        if len(_OPENINGS.findall(text)) > _SAFE_OPENINGS and (deep := _too_deep(text)) is not None:
+            return [], [_nesting(offset + deep)]
+        root = yaml.compose(text, yaml.CSafeLoader)
+    except yaml.YAMLError as error:
+        return [], [_syntax_fault(error, text, offset)]
+    except RecursionError:
+        return [], [_nesting(offset)]
+    if root is None:
+        return [], []
+    if not isinstance(root, yaml.MappingNode):
+        fault = Fault(
+            code="HT201",
+            offset=offset + root.start_mark.index,
+            message="this is not a 'key: value' entry",
+            hint="write 'key: value', with an ASCII colon and a space after it",
+        )
+        return [], [fault]
+    faults: list[Fault] = []
+    entries: list[Entry] = []
+    budget = [MAX_NODES]
+    for key_node, value in root.value:
+        if not isinstance(key_node, yaml.ScalarNode):
+            faults.append(_bad_key(offset + key_node.start_mark.index, ""))
+            continue
+        pointer = f"/{_escape(key_node.value)}"
+        wrong = _check(value, 2, budget, offset, pointer)
+        if wrong:
+            faults.extend(wrong)
+        if not any(fault.code in _UNREADABLE for fault in wrong):
+            entries.append(Entry(key=key_node.value, key_node=key_node, value=value, offset=offset))
+    return entries, faults
+
+
+_UNREADABLE = frozenset({"HT201", "HT203", "HT204"})
+
+
+def _too_deep(text: str) -> int | None:
+    depth = 0
+    # The stubs of PyYAML leave the event stream untyped.
+    for event in cast("Iterator[Any]", yaml.parse(text, yaml.CSafeLoader)):
+        if isinstance(event, _OPEN_EVENTS):
+            depth += 1
+            if depth > MAX_DEPTH:
+                return cast("int", event.start_mark.index)
+        elif isinstance(event, _CLOSE_EVENTS):
+            depth -= 1
+    return None
+
+
+def _check(node: Node, depth: int, budget: list[int], offset: int, pointer: str) -> list[Fault]:
+    """Check nesting, size after aliases are followed, and keys, of a node and all below it."""
+    budget[0] -= 1
+    if budget[0] < 0:
+        fault = Fault(
+            code="HT204",
+            offset=offset + node.start_mark.index,
+            pointer=pointer,
+            message=f"the front matter has more than {MAX_NODES:,} values once its aliases are followed",
+            hint="write the values out instead of using YAML aliases",
+        )
+        return [fault]
+    if isinstance(node, yaml.ScalarNode):
+        return []
+    if depth > MAX_DEPTH:
+        return [_nesting(offset + node.start_mark.index, pointer)]
+    faults: list[Fault] = []
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                faults.append(_bad_key(offset + key.start_mark.index, pointer))
+                continue
+            below = f"{pointer}/{_escape(key.value)}"
+            if key.value in seen:
+                faults.append(_duplicate(key.value, offset + key.start_mark.index, below))
+            seen.add(key.value)
+            faults.extend(_check(value, depth + 1, budget, offset, below))
+            if budget[0] < 0:
+                break
+    else:
+        for index, item in enumerate(node.value):
+            faults.extend(_check(item, depth + 1, budget, offset, f"{pointer}/{index}"))
+            if budget[0] < 0:
+                break
+    return faults
+
+
+def _escape(key: str) -> str:
+    return key.replace("~", "~0").replace("/", "~1")
+
+
+def _nesting(offset: int, pointer: str = "") -> Fault:
+    return Fault(
+        code="HT203",
+        offset=offset,
+        pointer=pointer,
+        message=f"the front matter is nested more than {MAX_DEPTH} deep, or an alias contains itself",
+        hint="a card needs no more than a list of mappings",
+    )
+
+
+def _bad_key(offset: int, pointer: str) -> Fault:
+    return Fault(
+        code="HT201", offset=offset, pointer=pointer, message="a key must be plain text", hint="write 'key: value'"
+    )
+
+
+def _duplicate(key: str, offset: int, pointer: str) -> Fault:
+    return Fault(
+        code="HT202",
+        offset=offset,
+        pointer=pointer,
+        message=f"the key {key!r} stands here a second time",
+        hint="keep one of the two; the first is used until then",
+    )
+
+
+def _syntax_fault(error: yaml.YAMLError, text: str, offset: int) -> Fault:
+    mark = getattr(error, "problem_mark", None)
+    index = mark.index if mark is not None else getattr(error, "position", 0)
+    problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
+    hint = "put the value in quotes if it holds ': ', '#', or starts with one of - ? : , [ ] { } # & * ! | > ' \" % @ `"
+    if text[index : index + 1] == "\t" or "'\\t'" in problem:
+        hint = "use spaces instead of the tab"
+    elif "block sequence entries" in problem:
+        hint = "a lone '-' is not a value: write the value, or leave the entry out"
+    elif "undefined alias" in problem or "alias" in problem or "anchor" in problem:
+        hint = "put a value that starts with '*' or '&' in quotes"
+    return Fault(
+        code="HT201", offset=offset + min(int(index), len(text)), message=f"the front matter is not YAML: {problem}", hint=hint
+    )

@@ -1,0 +1,197 @@
+"""The typed form of a card. Everything above this floor uses these types and never sees YAML."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+from hubtool.card import document as documents
+from hubtool.card import front_matter as front_matters
+from hubtool.card import schema
+from hubtool.digest import Digest
+from hubtool.errors import ArgumentError, CardError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from hubtool.card.document import Document
+    from hubtool.card.front_matter import FrontMatter
+    from hubtool.uid import Uid
+
+WEIGHT_FORMATS = ("ckpt", "safetensors")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asset:
+    """One file that a card names.
+
+    Attributes:
+        format: The format as the card states it, such as ``ckpt``.
+        link: An https URL, or a path relative to the card; without angle brackets.
+        digest: The SHA-256 that the card states, perhaps short; None if it states none that can be read.
+        size: The size in bytes that the card states, or None.
+    """
+
+    format: str
+    link: str
+    digest: Digest | None
+    size: int | None = None
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the link is a path relative to the card."""
+        return "://" not in self.link
+
+    @property
+    def is_weights(self) -> bool:
+        """Whether the file is a checkpoint."""
+        return self.format in WEIGHT_FORMATS
+
+    @property
+    def file_name(self) -> str:
+        """The last part of the link, for people to read; never used to make a path."""
+        return self.link.partition("?")[0].rstrip("/").rpartition("/")[2]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How a network is built.
+
+    Attributes:
+        provider: ``builtin``, ``package`` or ``repository``.
+        entry: The architecture's name, or module and callable.
+        arguments: What the entry is called with, beyond what the checkpoint's shapes determine.
+        ignore: Patterns of checkpoint tensors that are knowingly not used.
+    """
+
+    provider: str
+    entry: str
+    arguments: Mapping[str, object] = field(default_factory=dict)
+    ignore: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """One model: the facts of its front matter, and its text.
+
+    Facts that the card does not state, or states in a form that breaks the schema, are None.
+
+    Attributes:
+        uid: The card's UID, or None for a card outside a registry.
+        path: The file it was read from, or None.
+        title: The title.
+        body: The Markdown below the front matter.
+        values: The whole front matter as plain values.
+        assets: The files it names.
+        recipe: How the network is built, or None.
+        faults: What was wrong with its document and YAML, as ``line:column: message``.
+    """
+
+    uid: Uid | None
+    path: Path | None
+    title: str | None
+    body: str
+    values: Mapping[str, object]
+    assets: tuple[Asset, ...]
+    recipe: Recipe | None
+    faults: tuple[str, ...]
+
+    def text(self, key: str) -> str | None:
+        """Return the text of a front-matter key, or None if it is absent or not text."""
+        value = self.values.get(key)
+        return value if isinstance(value, str) and value else None
+
+    @property
+    def mindspore_version(self) -> str | None:
+        """The version of MindSpore that the model was made with, such as ``1.10``."""
+        return self.text("mindspore-version")
+
+    @property
+    def repo_link(self) -> str | None:
+        """The link to the model's code, without angle brackets."""
+        link = self.text("repo-link")
+        return strip_brackets(link) if link else None
+
+
+def strip_brackets(link: str) -> str:
+    """Return a link without the angle brackets that Markdown allows around it."""
+    stripped = link.strip()
+    return stripped[1:-1].strip() if stripped.startswith("<") and stripped.endswith(">") else stripped
+
+
+def read(data: bytes, *, uid: Uid | None = None, path: Path | None = None) -> Card:
+    """Read a card.
+
+    Raises:
+        CardError: If there is no front matter that can be read at all.
+    """
+    document = documents.parse(data)
+    where = str(path or uid or "the card")
+    if document.front_matter is None:
+        fault = document.faults[0]
+        position = document.position(fault.offset)
+        raise CardError(f"{where}:{position.line}:{position.column}: {fault.message}", hint=fault.hint)
+    front_matter = front_matters.read(document.front_matter, document.front_matter_offset)
+    if not front_matter.entries:
+        message, hint = "the front matter is empty", None
+        if front_matter.faults:
+            fault = front_matter.faults[0]
+            position = document.position(fault.offset)
+            message, hint = f"{position.line}:{position.column}: {fault.message}", fault.hint
+        raise CardError(f"{where}:{message}", hint=hint)
+    return of_parts(document, front_matter, uid=uid, path=path)
+
+
+def of_parts(document: Document, front_matter: FrontMatter, *, uid: Uid | None, path: Path | None) -> Card:
+    """Return the typed form of a card that was taken apart already."""
+    values = schema.values(front_matter)
+    faults = []
+    for fault in (*document.faults, *front_matter.faults):
+        position = document.position(fault.offset)
+        faults.append(f"{position.line}:{position.column}: {fault.message}")
+    listed = values.get("asset")
+    assets = [_asset(item) for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
+    return Card(
+        uid=uid,
+        path=path,
+        title=document.title,
+        body=document.body,
+        values=values,
+        assets=tuple(asset for asset in assets if asset is not None),
+        recipe=_recipe(values.get("network")),
+        faults=tuple(faults),
+    )
+
+
+def _asset(item: dict[str, object]) -> Asset | None:
+    link, digest, size = item.get("asset-link"), item.get("asset-sha256"), item.get("asset-size")
+    if not isinstance(link, str) or not link:
+        return None
+    parsed: Digest | None = None
+    if isinstance(digest, str):
+        try:
+            parsed = Digest.parse(digest)
+        except ArgumentError:
+            parsed = None  # validate reports it; the resolver calls the asset not loadable
+    return Asset(
+        format=str(item.get("file-format", "")),
+        link=strip_brackets(link),
+        digest=parsed,
+        size=size if isinstance(size, int) and size > 0 else None,
+    )
+
+
+def _recipe(item: object) -> Recipe | None:
+    if not isinstance(item, dict):
+        return None
+    provider, entry = item.get("provider"), item.get("entry")
+    arguments, ignore = item.get("arguments", {}), item.get("ignore", [])
+    if not isinstance(provider, str) or not isinstance(entry, str):
+        return None
+    return Recipe(
+        provider=provider,
+        entry=entry,
+        arguments=cast("dict[str, object]", arguments) if isinstance(arguments, dict) else {},
+        ignore=tuple(pattern for pattern in ignore if isinstance(pattern, str)) if isinstance(ignore, list) else (),
+    )

@@ -1,0 +1,189 @@
+"""Settings: from variables, from ``hubtool.toml`` of the project and of the user, and the defaults, in this order.
+
+The project's file is the nearest ``hubtool.toml`` in the working folder or above it; the user's is in the platform's folder
+for configuration. Relative paths in a file are relative to that file.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hubtool import packaged
+from hubtool.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+FILE_NAME = "hubtool.toml"
+DEFAULT_HOSTS = ("download.mindspore.cn", "download-mindspore.osinfra.cn", "gitee.com", "github.com")
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"", "0", "false", "no", "off"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Every setting with its value, and where it came from.
+
+    Attributes:
+        registry: Registry folders, in the order in which they are asked (``HUBTOOL_REGISTRY``).
+        home: The folder of the store (``HUBTOOL_HOME``).
+        offline: Whether the network may not be used (``HUBTOOL_OFFLINE``).
+        allowed_hosts: The hosts that assets may come from (``HUBTOOL_ALLOWED_HOSTS`` adds to the default ones).
+        origins: For each of these names, where its value came from.
+    """
+
+    registry: tuple[Path, ...]
+    home: Path
+    offline: bool
+    allowed_hosts: tuple[str, ...]
+    origins: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """One place that settings come from."""
+
+    name: str
+    values: Mapping[str, Any]
+    folder: Path
+
+
+def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> Settings:
+    """Read the settings that are in force.
+
+    Args:
+        environ: The environment's variables; by default those of this process.
+        cwd: The working folder; by default that of this process.
+
+    Raises:
+        SettingsError: If a file cannot be read, or a value cannot be used; the message names file and key.
+    """
+    environ = os.environ if environ is None else environ
+    cwd = Path.cwd() if cwd is None else cwd
+    sources = [_variables(environ, cwd), *_files(environ, cwd)]
+    origins: dict[str, str] = {}
+
+    def pick(key: str, read: Callable[[Any, _Source], Any], default: Callable[[], Any]) -> Any:  # noqa: ANN401 - each key has its own type
+        for source in sources:
+            if key in source.values:
+                origins[key.replace("-", "_")] = _origin(source, key)
+                return read(source.values[key], source)
+        origins[key.replace("-", "_")] = "default"
+        return default()
+
+    registry = pick("registry", _paths, lambda: (packaged.registry_folder(),))
+    home = pick("home", _path, _default_home)
+    offline = pick("offline", _flag, lambda: False)
+    hosts = list(DEFAULT_HOSTS)
+    added = [source for source in sources if "allowed-hosts" in source.values]
+    for source in added:
+        hosts.extend(host for host in _hosts(source.values["allowed-hosts"], source) if host not in hosts)
+    origins["allowed_hosts"] = " + ".join(["default", *(_origin(source, "allowed-hosts") for source in added)])
+    return Settings(registry=registry, home=home, offline=offline, allowed_hosts=tuple(hosts), origins=origins)
+
+
+_VARIABLES = {
+    "registry": "HUBTOOL_REGISTRY",
+    "home": "HUBTOOL_HOME",
+    "offline": "HUBTOOL_OFFLINE",
+    "allowed-hosts": "HUBTOOL_ALLOWED_HOSTS",
+}
+
+
+def _origin(source: _Source, key: str) -> str:
+    return f"variable {_VARIABLES[key]}" if source.name == "variable" else source.name
+
+
+def _variables(environ: Mapping[str, str], cwd: Path) -> _Source:
+    values = {key: environ[name] for key, name in _VARIABLES.items() if environ.get(name)}
+    return _Source("variable", values, cwd)
+
+
+def _files(environ: Mapping[str, str], cwd: Path) -> Iterator[_Source]:
+    for folder in (cwd, *cwd.parents):
+        if (folder / FILE_NAME).is_file():
+            yield _file(folder / FILE_NAME)
+            break
+    user = user_file(environ)
+    if user.is_file():
+        yield _file(user)
+
+
+def user_file(environ: Mapping[str, str] | None = None) -> Path:
+    """Return where the user's own settings file stands, or would stand."""
+    environ = os.environ if environ is None else environ
+    if os.name == "posix" and environ.get("XDG_CONFIG_HOME"):
+        return Path(environ["XDG_CONFIG_HOME"], "hubtool", FILE_NAME)
+    import platformdirs  # noqa: PLC0415 - not needed where the variables say it all
+
+    return Path(platformdirs.user_config_dir("hubtool", appauthor=False)) / FILE_NAME
+
+
+def _default_home() -> Path:
+    import platformdirs  # noqa: PLC0415 - not needed where HUBTOOL_HOME is set
+
+    return Path(platformdirs.user_cache_dir("hubtool", appauthor=False))
+
+
+def _file(path: Path) -> _Source:
+    try:
+        import tomllib  # noqa: PLC0415 - most users have no file
+    except ModuleNotFoundError:  # Python 3.10
+        import tomli as tomllib  # type: ignore[no-redef] # noqa: PLC0415 - the same module under its older name
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}", hint="check its permissions") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not TOML: {error}") from error
+    for key in values:
+        if key not in _VARIABLES:
+            near = difflib.get_close_matches(key, _VARIABLES, n=1)
+            raise SettingsError(
+                f"{path}: the setting {key!r} is not known",
+                hint=f"did you mean '{near[0]}'?" if near else f"the settings are {', '.join(_VARIABLES)}",
+            )
+    return _Source(str(path), values, path.parent)
+
+
+def _list(value: object, separator: str, source: _Source, key: str) -> list[str]:
+    if isinstance(value, str):
+        value = value.split(separator)
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise SettingsError(f"{source.name}: '{key}' is {value!r}, but must be a list of texts")
+    return [item.strip() for item in value if item.strip()]
+
+
+def _paths(value: object, source: _Source) -> tuple[Path, ...]:
+    items = _list(value, os.pathsep, source, "registry")
+    if not items:
+        raise SettingsError(f"{source.name}: 'registry' names no folder")
+    return tuple(_path(item, source) for item in items)
+
+
+def _path(value: object, source: _Source) -> Path:
+    if not isinstance(value, str) or "\0" in value:
+        raise SettingsError(f"{source.name}: {value!r} is not a path")
+    return source.folder / Path(value).expanduser()
+
+
+def _flag(value: object, source: _Source) -> bool:
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.strip().lower() in _TRUE | _FALSE:
+        return value.strip().lower() in _TRUE
+    raise SettingsError(f"{source.name}: 'offline' is {value!r}", hint="write 1 or 0")
+
+
+def _hosts(value: object, source: _Source) -> list[str]:
+    hosts = [item.lower() for item in _list(value, ",", source, "allowed-hosts")]
+    for host in hosts:
+        if "/" in host or "*" in host or "@" in host or " " in host:
+            raise SettingsError(
+                f"{source.name}: {host!r} is not a host name", hint="write host names such as example.org, separated by commas"
+            )
+    return hosts
