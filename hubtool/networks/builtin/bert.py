@@ -8,7 +8,7 @@ and docstrings: B batch, S sequence length, H hidden size, N heads, D = H / N.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import mindspore as ms
 from mindspore import Parameter, nn, ops
@@ -57,7 +57,7 @@ class CheckedCell(nn.Cell):
         super().__init__()
         self.max_length = max_length
 
-    def __call__(self, *args: object, **kwargs: object) -> object:
+    def __call__(self, *args: object, **kwargs: object) -> Any:  # noqa: ANN401 - each network returns something else
         """Check the first three inputs, all (B, S), and run the network.
 
         Raises:
@@ -257,9 +257,7 @@ class BertModel(CheckedCell):
         self.bert_encoder = Encoder(config, compute_type)
         self.dense = dense(config.hidden_size, config.hidden_size, config, compute_type, activation="tanh")
 
-    def construct(
-        self, input_ids: Tensor, token_type_ids: Tensor, input_mask: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    def construct(self, input_ids: Tensor, token_type_ids: Tensor, input_mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Encode sequences.
 
         Args:

@@ -81,7 +81,7 @@ _FLOATS: Final = ("bfloat16", "float16", "float32")
 _MAX_ELEMENTS: Final = 2**33  # 32 GiB of float32: more is a mistake, not a BERT
 _HEAD_SIZE: Final = 64  # of every published BERT and NEZHA
 _EMBEDDING: Final = "bert_embedding_lookup.embedding_table"
-_TOKEN_TYPES: Final = "bert_embedding_postprocessor.token_type_embedding.embedding_table"
+_TYPES: Final = "bert_embedding_postprocessor.token_type_embedding.embedding_table"
 _POSITIONS: Final = "bert_embedding_postprocessor.full_position_embedding.embedding_table"
 _LAYER: Final = "bert_encoder.layers.{}."
 _RELATIVE: Final = "attention.attention._generate_relative_positions_embeddings.embeddings_table"
@@ -169,9 +169,7 @@ class _Entry:
 _ENTRIES: Final[Mapping[str, _Entry]] = {
     "bert": _Entry(encoder=""),
     "bert-pretraining": _Entry(encoder="bert.bert.", head="bert.cls2.dense.weight"),
-    "bert-ner": _Entry(
-        encoder="bert.bert.", head="bert.dense_1.weight", labels=True, layers=("with_lstm", "use_crf")
-    ),
+    "bert-ner": _Entry(encoder="bert.bert.", head="bert.dense_1.weight", labels=True, layers=("with_lstm", "use_crf")),
     "bert-classifier": _Entry(encoder="bert.bert.", head="bert.dense_1.weight", labels=True),
     "bert-squad": _Entry(encoder="bert.bert.", head="bert.dense1.weight"),
 }
@@ -224,7 +222,9 @@ def _choice(allowed: tuple[str, ...]) -> Callable[[str, object], str]:
             raise RecipeError(f"argument {name} must be a string, not {type(value).__name__} {_quote(value)}")
         if value.lower() not in allowed:
             shown = ", ".join(option or '""' for option in allowed)
-            raise RecipeError(f"argument {name} must be one of {shown}; not {_quote(value)}", hint=_near(value, allowed))
+            raise RecipeError(
+                f"argument {name} must be one of {shown}; not {_quote(value)}", hint=_near(value, allowed)
+            )
         return value.lower()
 
     return check
@@ -373,7 +373,7 @@ def _from_shapes(entry: str, tensors: Mapping[str, Shape], prefix: str) -> dict[
     """Read off a checkpoint all that its shapes determine, and see that they agree."""
     known = _ENTRIES[entry]
     root = prefix + known.encoder
-    table, types, places = root + _EMBEDDING, root + _TOKEN_TYPES, root + _POSITIONS
+    table, types, places = root + _EMBEDDING, root + _TYPES, root + _POSITIONS
     vocabulary, hidden = _shape(tensors, table, 2, "the token embedding")
     type_count, width = _shape(tensors, types, 2, "the token type embedding")
     _agree(types, width, table, hidden, "hidden_size")
@@ -400,7 +400,7 @@ def _from_shapes(entry: str, tensors: Mapping[str, Shape], prefix: str) -> dict[
             raise RecipeError(f"tensor {relative} must have an odd number of rows, at least 3; it has {distances}")
         if hidden % size:
             raise RecipeError(
-                f"the checkpoint contradicts itself: heads of {size} ({relative}) do not fill a width of {hidden} ({table})"
+                f"the checkpoint contradicts itself: heads of {size} ({relative}) do not fill a width of {hidden}"
             )
         found["max_relative_position"] = distances // 2
         found["num_attention_heads"] = hidden // size
@@ -439,7 +439,9 @@ def _entry(entry: str) -> _Entry:
         names = tuple(_ENTRIES)
         close = _near(str(entry), names)
         listed = f"built in are {', '.join(names)}"
-        raise RecipeError(f"no built-in network is called {_quote(entry)}", hint=f"{close} {listed}" if close else listed)
+        raise RecipeError(
+            f"no built-in network is called {_quote(entry)}", hint=f"{close} {listed}" if close else listed
+        )
     return _ENTRIES[entry]
 
 
@@ -611,7 +613,7 @@ def _before_layers(entry: str, config: BertConfig) -> Iterator[tuple[str, Shape]
         for name in ("total_num", "start_num", "end_num"):
             yield name, (1,)
     yield root + _EMBEDDING, (config.vocab_size, hidden)
-    yield root + _TOKEN_TYPES, (config.type_vocab_size, hidden)
+    yield root + _TYPES, (config.type_vocab_size, hidden)
     yield root + _POSITIONS, (config.max_position_embeddings, hidden)
     yield from _norm(root + "bert_embedding_postprocessor.layernorm", hidden)
 

@@ -19,6 +19,7 @@ from mindspore.common.initializer import Initializer, Normal, initializer
 
 if TYPE_CHECKING:
     import numpy as np
+    import numpy.typing as npt
 
 # The score of what must not be; the family's value, kept because it takes part in the rounding of all scores.
 _NEVER = -10000.0
@@ -27,7 +28,7 @@ _NEVER = -10000.0
 class Transitions(Initializer):
     """New transition scores: standard normal, and none into ``<START>`` or out of ``<STOP>``."""
 
-    def _initialize(self, arr: np.ndarray) -> None:
+    def _initialize(self, arr: npt.NDArray[np.float32]) -> None:
         Normal(sigma=1.0, mean=0.0)(arr)
         arr[-2, :] = _NEVER
         arr[:, -1] = _NEVER

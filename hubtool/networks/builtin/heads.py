@@ -192,7 +192,7 @@ class BertForAnswers(CheckedCell):
         self.bert = AnswerScores(config, compute_type)
         self.loss = CrossEntropy()
 
-    def construct(
+    def construct(  # noqa: PLR0917 - the order is that of the family's network, whose scripts pass all by position
         self,
         input_ids: Tensor,
         input_mask: Tensor,
@@ -294,7 +294,7 @@ class BertForPreTraining(CheckedCell):
         self.bert = PreTrainingScores(config, compute_type)
         self.next_loss = CrossEntropy()
 
-    def construct(
+    def construct(  # noqa: PLR0917 - the order is that of the family's network, whose scripts pass all by position
         self,
         input_ids: Tensor,
         input_mask: Tensor,

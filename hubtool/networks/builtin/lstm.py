@@ -59,7 +59,7 @@ class BiLSTM(nn.Cell):
         self.kernel = ms.get_context("device_target") == "CPU" if kernel is None else kernel
         self.width = width
         if self.kernel:
-            self.lstm = ops.LSTM(inputs, width, 1, True, False, 0.0)
+            self.lstm = ops.LSTM(inputs, width, num_layers=1, has_bias=True, bidirectional=False, dropout=0.0)
         bound = Uniform(1.0 / math.sqrt(width))
 
         def parameter(name: str, shape: Sequence[int]) -> Parameter:
@@ -78,7 +78,9 @@ class BiLSTM(nn.Cell):
         """Run one direction over steps (S, B, inputs); the states are (S, B, W)."""
         if not self.kernel:
             return recur(ops.matmul(steps, ops.transpose(weight, (1, 0))) + bias, recurrent)
-        packed = ops.concat((ops.reshape(weight, (-1, 1, 1)), ops.reshape(recurrent, (-1, 1, 1)), ops.reshape(bias, (-1, 1, 1))))
+        packed = ops.concat(
+            (ops.reshape(weight, (-1, 1, 1)), ops.reshape(recurrent, (-1, 1, 1)), ops.reshape(bias, (-1, 1, 1)))
+        )
         zeros = ops.zeros_like(steps[:1, :, :1]) + ops.zeros((1, 1, self.width), ms.float32)
         return self.lstm(steps, zeros, zeros, packed)[0]
 
