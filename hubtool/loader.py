@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from hubtool.card.model import Asset, Recipe
     from hubtool.assets.fetch import Progress
+    from hubtool.card.model import Asset, Recipe
     from hubtool.hub import FoundCard, Hub
     from hubtool.networks.provider import Built, Provider
 
