@@ -27,12 +27,8 @@ def command(as_json: bool) -> None:
     if as_json:
         render.echo_json({name: {"value": value, "origin": current.origins[name]} for name, value in values.items()})
         return
+    rows = []
     for name, value in values.items():
-        shown = (
-            ", ".join(value)
-            if isinstance(value, list)
-            else str(value).lower()
-            if isinstance(value, bool)
-            else str(value)
-        )
-        render.pairs([(name.replace("_", "-"), shown), ("", f"from: {current.origins[name]}")])
+        shown = ", ".join(value) if isinstance(value, list) else str(value)
+        rows += [(name.replace("_", "-"), shown), ("", f"from: {current.origins[name]}")]
+    render.pairs(rows)
