@@ -104,7 +104,11 @@ def plain(folder: Path) -> dict[str, float]:
     seconds = time.perf_counter() - start
     if missing or unexpected:
         raise SystemExit(f"the checkpoint does not fit: {missing} {unexpected}")
-    return {"seconds": seconds, "peak": peak_bytes() - base, "check": float(network.bert.dense_1.weight.asnumpy().sum())}
+    return {
+        "seconds": seconds,
+        "peak": peak_bytes() - base,
+        "check": float(network.bert.dense_1.weight.asnumpy().sum()),
+    }
 
 
 def warm(folder: Path) -> dict[str, float]:
@@ -169,9 +173,13 @@ def main() -> None:
     peak = {side: max(one["peak"] for one in runs) for side, runs in sides.items()}
     size = cold["bytes"]
     print(f"tensors                                 {size / 1e6:8.1f} MB")
-    print(f"construct + load_checkpoint + place     {seconds['plain']:8.3f} s   peak {peak['plain'] / size:5.2f} x tensors")
+    print(
+        f"construct + load_checkpoint + place     {seconds['plain']:8.3f} s   peak {peak['plain'] / size:5.2f} x tensors"
+    )
     print(f"hubtool.load, first time (converts)     {cold['seconds']:8.3f} s")
-    print(f"hubtool.load, warm                      {seconds['warm']:8.3f} s   peak {peak['warm'] / size:5.2f} x tensors")
+    print(
+        f"hubtool.load, warm                      {seconds['warm']:8.3f} s   peak {peak['warm'] / size:5.2f} x tensors"
+    )
     print(f"ratio (target: at least 25)             {seconds['plain'] / seconds['warm']:8.1f}")
     print(f"peak  (target: at most 1.30)            {peak['warm'] / size:8.2f}")
 
