@@ -86,7 +86,7 @@ def fetch(
         stack.enter_context(store.lock(digest.hex))
         # While we waited, another process may have fetched it.
         found = store.find(digest)
-        if found is not None:
+        if found is not None and not again:
             return found
         if transport is None:
             transport = stack.enter_context(closing(HttpTransport(policy, timeouts)))
