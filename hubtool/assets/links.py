@@ -175,7 +175,7 @@ def shown(link: str) -> str:
     if parts is not None and parts.scheme and parts.netloc:
         where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
     else:
-        # Only of a link that was read can we tell which part is the password; of any other, nothing before an @ is shown.
+        # Only of a link that was read can we tell which part is the password; of others, nothing before an @ is shown.
         before, at, after = head.rpartition("@")
         where = f"...@{after}" if at else after or before
     where = where if where.isprintable() else ascii(where).strip("'")

@@ -95,6 +95,12 @@ def serving(certificate: Path | None = None) -> Iterator[Server]:
                 return self.answer(int(fault), b"an error page")
             if fault.startswith("redirect:"):
                 return self.answer(302, b"elsewhere", Location=fault.partition(":")[2])
+            if fault.startswith("endless-redirect:"):
+                self.send_response(302)
+                self.send_header("Location", fault.partition(":")[2])
+                self.end_headers()
+                while not server.stop.is_set():
+                    self.wfile.write(bytes(1 << 16))
             if fault == "silent":
                 server.stop.wait()
                 return None

@@ -170,6 +170,11 @@ def test_a_redirect_is_followed(store: Store, server: Server) -> None:
     assert [path for _, path in server.requests] == ["/a.ckpt", "/b.ckpt", "/c.ckpt?x=1"]
 
 
+def test_the_body_of_a_redirect_is_not_read(store: Store, server: Server) -> None:
+    server.put("/b.ckpt", CONTENT)
+    assert get(store, server.put("/a.ckpt", b"", "endless-redirect:/b.ckpt")).size == SIZE
+
+
 def test_a_slow_server_that_gets_on_is_waited_for(store: Store, server: Server) -> None:
     link = server.put("/a.ckpt", CONTENT, block=40_000, pause=0.4)  # three seconds, with a stall of two
     assert get(store, link).size == SIZE
