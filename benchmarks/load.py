@@ -2,10 +2,10 @@
 
     python benchmarks/load.py
 
-Makes a checkpoint of BERT-base with BiLSTM and CRF (random weights, 423 MB) in a temporary registry, loads it once with
-hubtool so that it is warm, and then runs both sides several times, each time in a process of its own. `import mindspore`
-is not counted on either side. Prints the median seconds, their ratio, and the peak memory of the warm load beyond what
-the process had after `import mindspore`, against the size of the tensors.
+Makes a checkpoint of BERT-base with BiLSTM and CRF (random weights, 423 MB) in a temporary registry, loads it once
+with hubtool so that it is warm, and then runs both sides several times, each time in a process of its own. `import
+mindspore` is not counted on either side. Prints the median seconds, their ratio, and the peak memory of the warm load
+beyond what the process had after `import mindspore`, against the size of the tensors.
 """
 
 from __future__ import annotations
@@ -172,16 +172,19 @@ def main() -> None:
     seconds = {side: statistics.median(one["seconds"] for one in runs) for side, runs in sides.items()}
     peak = {side: max(one["peak"] for one in runs) for side, runs in sides.items()}
     size = cold["bytes"]
-    print(f"tensors                                 {size / 1e6:8.1f} MB")
-    print(
-        f"construct + load_checkpoint + place     {seconds['plain']:8.3f} s   peak {peak['plain'] / size:5.2f} x tensors"
-    )
-    print(f"hubtool.load, first time (converts)     {cold['seconds']:8.3f} s")
-    print(
-        f"hubtool.load, warm                      {seconds['warm']:8.3f} s   peak {peak['warm'] / size:5.2f} x tensors"
-    )
-    print(f"ratio (target: at least 25)             {seconds['plain'] / seconds['warm']:8.1f}")
-    print(f"peak  (target: at most 1.30)            {peak['warm'] / size:8.2f}")
+    rows = [
+        ("tensors", f"{size / 1e6:8.1f} MB"),
+        (
+            "construct + load_checkpoint + place",
+            f"{seconds['plain']:8.3f} s, peak {peak['plain'] / size:.2f} x tensors",
+        ),
+        ("hubtool.load, first time (converts)", f"{cold['seconds']:8.3f} s"),
+        ("hubtool.load, warm", f"{seconds['warm']:8.3f} s, peak {peak['warm'] / size:.2f} x tensors"),
+        ("ratio (target: at least 25)", f"{seconds['plain'] / seconds['warm']:8.1f}"),
+        ("peak (target: at most 1.30)", f"{peak['warm'] / size:8.2f}"),
+    ]
+    for name, value in rows:
+        print(f"{name:<36} {value}")
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def write_card(
     form: str = "ckpt",
     digest: str | None = None,
 ) -> Path:
-    """Write a card into a registry folder; its asset is at a link, with the digest of the content unless one is given."""
+    """Write a card into a registry folder; its asset is at a link, with the content's digest unless one is given."""
     path = root / f"{uid}.md"
     path.parent.mkdir(parents=True, exist_ok=True)
     version, name = uid.split("/")[-2:]
@@ -87,7 +87,7 @@ def write_local(root: Path, uid: str, content: bytes, **more: object) -> Path:
     """Write a card whose asset stands beside it."""
     name = uid.rpartition("/")[2]
     suffix = more.get("form", "ckpt")
-    path = write_card(root, uid, link=f"{name}/{name}.{suffix}", content=content, **more)  # type: ignore[arg-type]  # passed on
+    path = write_card(root, uid, link=f"{name}/{name}.{suffix}", content=content, **more)  # type: ignore[arg-type] # passed on
     asset = path.with_suffix("") / f"{name}.{suffix}"
     asset.parent.mkdir(exist_ok=True)
     asset.write_bytes(content)

@@ -348,12 +348,17 @@ class Store:
         """Remove the temporary files of processes that died; those of living ones stay.
 
         Raises:
-            StoreError: If the store cannot be written.
+            StoreError: If the store cannot be read.
         """
         folder = self.root / "temporary"
-        with suppress(FileNotFoundError):
-            for key in sorted({path.name[:SHORTEST] for path in folder.iterdir()}):
-                self._clean(key)
+        try:
+            keys = {path.name[:SHORTEST] for path in folder.iterdir()}
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            raise disk.store_error(error, folder) from error
+        for key in sorted(keys):
+            self._clean(key)
 
     def _clean(self, key: str) -> None:
         from filelock import FileLock  # noqa: PLC0415 (takes 50 ms, and reading needs no locks)

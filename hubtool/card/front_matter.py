@@ -91,7 +91,7 @@ class FrontMatter:
             else:
                 break
         chosen = key_node if key or _is_empty(node) else node
-        return entry.offset + chosen.start_mark.index
+        return entry.offset + (chosen.start_mark.index if chosen.start_mark else 0)
 
 
 def _is_empty(node: Node) -> bool:

@@ -95,6 +95,12 @@ def serving(certificate: Path | None = None) -> Iterator[Server]:
                 return self.answer(int(fault), b"an error page")
             if fault.startswith("redirect:"):
                 return self.answer(302, b"elsewhere", Location=fault.partition(":")[2])
+            if fault.startswith("endless-redirect:"):
+                self.send_response(302)
+                self.send_header("Location", fault.partition(":")[2])
+                self.end_headers()
+                while not server.stop.is_set():
+                    self.wfile.write(bytes(1 << 16))
             if fault == "silent":
                 server.stop.wait()
                 return None
@@ -144,7 +150,7 @@ def serving(certificate: Path | None = None) -> Iterator[Server]:
                 self.wfile.write(content[:1000])
                 server.stop.wait()
                 return None
-            step, pause = (1, 0.05) if fault == "trickle" else (resource.block, resource.pause)
+            step, pause = (1, 0.05) if fault.startswith("trickle") else (resource.block, resource.pause)
             for at in range(0, len(content), step):
                 self.wfile.write(content[at : at + step])
                 if pause and server.stop.wait(pause):
@@ -183,8 +189,10 @@ def make_certificate(folder: Path) -> Path:
         pytest.skip("openssl, which makes the certificate, is not installed")
     path = folder / "certificate.pem"
     subprocess.run(
-        "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1".split()
-        + ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(folder / "key.pem"), "-out", str(path)],
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"),
+            *("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(folder / "key.pem"), "-out", str(path)),
+        ],
         check=True,
         capture_output=True,
     )
