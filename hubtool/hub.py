@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from hubtool.assets.links import LinkPolicy
     from hubtool.assets.store import Stored
     from hubtool.card.model import Asset, Card
+    from hubtool.digest import Digest
     from hubtool.resolver import Resolution
     from hubtool.settings import Settings
 
@@ -57,7 +59,7 @@ class Hub:
         return cls(
             settings=current,
             registries=Registries.of_folders(current.registry),
-            store=Store(current.home),
+            store=Store(current.home, shared=current.stores),
             policy=LinkPolicy(hosts=frozenset(host_entry(host) for host in current.allowed_hosts)),
         )
 
@@ -136,6 +138,19 @@ class Hub:
             again=again,
             progress=progress,
         )
+
+    def references(self) -> dict[Digest, tuple[str, ...]]:
+        """Return the digests that the cards of the registries state, whole or short, with the cards' UIDs.
+
+        Cards that cannot be read name nothing; ``hubtool validate`` reports them.
+        """
+        found: dict[Digest, list[str]] = {}
+        for uid in self.registries.uids():
+            with suppress(CardError):
+                for asset in self.registries.read(uid)[0].assets:
+                    if asset.digest is not None:
+                        found.setdefault(asset.digest, []).append(str(uid))
+        return {digest: tuple(uids) for digest, uids in found.items()}
 
     def stored_weights(self, name: str) -> Path:
         """Return the stored checkpoint of a card.

@@ -32,6 +32,8 @@ class Settings:
     Attributes:
         registry: Registry folders, in the order in which they are asked (``HUBTOOL_REGISTRY``).
         home: The folder of the store (``HUBTOOL_HOME``).
+        stores: Folders of other stores and of mirrors that are looked in after ``home``, and never written
+            (``HUBTOOL_STORES``).
         offline: Whether the network may not be used (``HUBTOOL_OFFLINE``).
         allowed_hosts: The hosts that assets may come from (``HUBTOOL_ALLOWED_HOSTS`` adds to the default ones).
         origins: For each of these names, where its value came from.
@@ -39,6 +41,7 @@ class Settings:
 
     registry: tuple[Path, ...]
     home: Path
+    stores: tuple[Path, ...]
     offline: bool
     allowed_hosts: tuple[str, ...]
     origins: Mapping[str, str]
@@ -76,20 +79,24 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> S
         origins[key.replace("-", "_")] = "default"
         return default()
 
-    registry = pick("registry", _paths, lambda: (packaged.registry_folder(),))
+    registry = pick("registry", _registries, lambda: (packaged.registry_folder(),))
     home = pick("home", _path, _default_home)
+    stores = pick("stores", _stores, tuple)
     offline = pick("offline", _flag, lambda: False)
     hosts = list(DEFAULT_HOSTS)
     added = [source for source in sources if "allowed-hosts" in source.values]
     for source in added:
         hosts.extend(host for host in _hosts(source.values["allowed-hosts"], source) if host not in hosts)
     origins["allowed_hosts"] = " + ".join(["default", *(_origin(source, "allowed-hosts") for source in added)])
-    return Settings(registry=registry, home=home, offline=offline, allowed_hosts=tuple(hosts), origins=origins)
+    return Settings(
+        registry=registry, home=home, stores=stores, offline=offline, allowed_hosts=tuple(hosts), origins=origins
+    )
 
 
 _VARIABLES = {
     "registry": "HUBTOOL_REGISTRY",
     "home": "HUBTOOL_HOME",
+    "stores": "HUBTOOL_STORES",
     "offline": "HUBTOOL_OFFLINE",
     "allowed-hosts": "HUBTOOL_ALLOWED_HOSTS",
 }
@@ -159,11 +166,15 @@ def _list(value: object, separator: str, source: _Source, key: str) -> list[str]
     return [item.strip() for item in value if item.strip()]
 
 
-def _paths(value: object, source: _Source) -> tuple[Path, ...]:
+def _registries(value: object, source: _Source) -> tuple[Path, ...]:
     items = _list(value, os.pathsep, source, "registry")
     if not items:
         raise SettingsError(f"{source.name}: 'registry' names no folder")
     return tuple(_path(item, source) for item in items)
+
+
+def _stores(value: object, source: _Source) -> tuple[Path, ...]:
+    return tuple(_path(item, source) for item in _list(value, os.pathsep, source, "stores"))
 
 
 def _path(value: object, source: _Source) -> Path:

@@ -21,6 +21,7 @@ def command(as_json: bool) -> None:
     values: dict[str, object] = {
         "registry": [str(path) for path in current.registry],
         "home": str(current.home),
+        "stores": [str(path) for path in current.stores],
         "offline": current.offline,
         "allowed_hosts": list(current.allowed_hosts),
     }
