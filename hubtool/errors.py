@@ -15,6 +15,7 @@ The tree, so that a caller can catch as much or as little as it means to::
     |   |   +-- ForbiddenLinkError       its link, or a redirect, leads where none may go
     |   +-- DigestError                  its bytes are not the ones the card promises
     |   +-- StoreError                   the store cannot be read or written
+    +-- MirrorError                      a mirror that cannot be read or written
     +-- CheckpointError                  a file that cannot be read as a checkpoint
     +-- NetworkError                     a network that cannot be built
     |   +-- RecipeError                  the recipe is missing, wrong or contradicts the checkpoint
@@ -109,6 +110,10 @@ class DigestError(AssetError):
 
 class StoreError(AssetError):
     """The store cannot be read or written."""
+
+
+class MirrorError(HubError):
+    """A mirror cannot be read or written."""
 
 
 class CheckpointError(HubError):

@@ -19,6 +19,8 @@ COMMANDS = {
     "fetch": ("hubtool.cli.fetch", "Bring the assets of a card into the store."),
     "load": ("hubtool.cli.load", "Load a card's network, and say how that went."),
     "cache": ("hubtool.cli.cache", "Look after the store: list, verify, prune, remove."),
+    "mirror": ("hubtool.cli.mirror", "Copy registries with all their assets, and check such copies."),
+    "serve": ("hubtool.cli.serve", "Serve a mirror over HTTP."),
     "settings": ("hubtool.cli.settings", "Show every setting and where it came from."),
 }
 
