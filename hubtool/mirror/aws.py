@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from hubtool.errors import MirrorError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_ENDPOINT = re.compile(r"https?://[A-Za-z0-9.:\[\]_-]+(/[A-Za-z0-9._~/-]*)?\Z")
 # With one of these, obstore finds the credentials itself.
 _ELSEWHERE = (
     "AWS_WEB_IDENTITY_TOKEN_FILE",
@@ -53,6 +55,8 @@ def configuration(environ: Mapping[str, str]) -> dict[str, str]:
     }
     endpoint = environ.get("AWS_ENDPOINT_URL_S3") or environ.get("AWS_ENDPOINT_URL") or stored.get("endpoint_url")
     if endpoint:
+        if not _ENDPOINT.match(endpoint):
+            raise MirrorError("AWS_ENDPOINT_URL is not a link", hint="write it as https://host:port")
         found["endpoint"] = endpoint
     if environ.get("AWS_ACCESS_KEY_ID"):
         names_of = {key.upper(): ours for key, ours in _KEYS.items()}

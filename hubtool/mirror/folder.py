@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from hubtool.assets import disk
 from hubtool.assets.store import Store
-from hubtool.errors import DigestError, MirrorError, StoreError
+from hubtool.errors import DigestError, HubError, MirrorError, StoreError
 from hubtool.mirror.destination import blob_name, parse_blob, parse_card
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ class FolderDestination:
         path = self.root / name
         try:
             with path.open("rb") as stream:
-                data = stream.read(limit + 1)
+                # Not up to the limit at once: memory is asked for before anything is read.
+                data = stream.read(min(limit, os.fstat(stream.fileno()).st_size) + 1)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -239,10 +240,15 @@ class FolderClaim:
             return True
         try:
             temporary.parent.mkdir(parents=True, exist_ok=True)
-            self._pending.append((temporary, path))
             self._copy(file, temporary)
         except OSError as error:
+            _unlink(temporary)
             raise _error(error, path, needed=file.size) from error
+        except HubError:
+            _unlink(temporary)
+            raise
+        # Only what is whole and right waits to be made visible.
+        self._pending.append((temporary, path))
         self._bytes += file.size
         # Many small files are flushed together, which the file system does in hardly more time than one.
         if len(self._pending) >= _PENDING_FILES or self._bytes >= _PENDING_BYTES:
@@ -273,17 +279,12 @@ class FolderClaim:
                     hasher.update(buffer[:count])
                     disk.write_all(target, buffer[:count])
         if hasher.hexdigest() != file.digest:
-            self._drop(temporary)
             raise DigestError(
                 f"{file.path} changed after it was verified: its SHA-256 is {hasher.hexdigest()}",
                 expected=file.digest,
                 actual=hasher.hexdigest(),
                 hint="run `hubtool cache verify`",
             )
-
-    def _drop(self, temporary: Path) -> None:
-        temporary.unlink(missing_ok=True)
-        self._pending = [pair for pair in self._pending if pair[0] != temporary]
 
     def settle(self) -> None:
         """See :class:`~hubtool.mirror.destination.Claim`."""
@@ -307,10 +308,14 @@ class FolderClaim:
     def discard(self) -> None:
         """Remove what was not made visible."""
         for temporary, _ in self._pending:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
+            _unlink(temporary)
         self._pending = []
         self._bytes = 0
+
+
+def _unlink(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def _flush(path: Path) -> None:
