@@ -14,6 +14,10 @@ from hubtool.version import __version__
 # Name -> (module, help). The help stands here so that `hubtool --help` imports no command.
 COMMANDS = {
     "validate": ("hubtool.cli.validate", "Check cards against the schema and the rules."),
+    "list": ("hubtool.cli.list", "List the cards of the registries."),
+    "search": ("hubtool.cli.search", "Find cards by words."),
+    "show": ("hubtool.cli.show", "Show a card."),
+    "registry": ("hubtool.cli.registry", "Import, add, sync and publish registries."),
     "resolve": ("hubtool.cli.resolve", "Say what it takes to load a card, without loading it."),
     "inspect": ("hubtool.cli.inspect", "List the tensors of a checkpoint."),
     "fetch": ("hubtool.cli.fetch", "Bring the assets of a card into the store."),

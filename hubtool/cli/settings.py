@@ -16,6 +16,7 @@ def command(as_json: bool) -> None:
     it has its default. Hosts from all of these are added up.
     """
     from hubtool import settings
+    from hubtool.registry import sources
 
     current = settings.load()
     values: dict[str, object] = {
@@ -23,12 +24,14 @@ def command(as_json: bool) -> None:
         "home": str(current.home),
         "offline": current.offline,
         "allowed_hosts": list(current.allowed_hosts),
+        "added_registries": [f"{source.name} ({source.location})" for source in sources.load(sources.file())],
     }
+    origins = {**current.origins, "added_registries": str(sources.file())}
     if as_json:
-        render.echo_json({name: {"value": value, "origin": current.origins[name]} for name, value in values.items()})
+        render.echo_json({name: {"value": value, "origin": origins[name]} for name, value in values.items()})
         return
     rows = []
     for name, value in values.items():
         shown = ", ".join(value) if isinstance(value, list) else str(value)
-        rows += [(name.replace("_", "-"), shown), ("", f"from: {current.origins[name]}")]
+        rows += [(name.replace("_", "-"), shown), ("", f"from: {origins[name]}")]
     render.pairs(rows)

@@ -11,7 +11,7 @@ from hubtool.card import metrics, vocabulary
 from hubtool.card.model import strip_brackets
 from hubtool.digest import Digest
 from hubtool.errors import ArgumentError
-from hubtool.registry.importing.phrases import KINDS
+from hubtool.registry.phrases import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,8 +13,9 @@ import yaml
 from hubtool.card import document as documents
 from hubtool.card import front_matter as front_matters
 from hubtool.card import vocabulary
+from hubtool.card.model import WEIGHT_FORMATS
 from hubtool.registry.importing.facts import spelled
-from hubtool.registry.importing.phrases import task_words
+from hubtool.registry.phrases import task_words
 
 if TYPE_CHECKING:
     from hubtool.registry.importing.facts import Facts
@@ -283,7 +284,8 @@ def _references(facts: Facts) -> str:
 
 
 def _code(facts: Facts, comment: str) -> str:
-    more = "" if facts.assets else ", pretrained=False"
+    weights = any(asset.format in WEIGHT_FORMATS for asset in facts.assets)
+    more = "" if weights else ", pretrained=False"
     lines = [
         *("```python", "import mindspore as ms", "import mindspore_hub as mshub", ""),
         *(f'ms.set_device("CPU")  # {comment}', ""),

@@ -93,6 +93,37 @@ KINDS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+# What an English sentence on a card speaks of, and what it is called in Chinese: for searching only.
+TRANSLATIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "named entit": "命名实体识别",
+        "question": "问答 阅读理解",
+        "chinese": "中文",
+        "classif": "分类",
+        "segment": "分割",
+        "detect": "检测",
+        "recogni": "识别",
+        "generat": "生成",
+        "translat": "翻译",
+        "sentiment": "情感分析",
+        "pre-train": "预训练",
+        "fine-tun": "微调",
+        "image": "图像",
+        "video": "视频",
+        "text": "文本",
+        "speech": "语音",
+        "super-resolution": "超分辨率",
+        "diffusion": "扩散模型",
+        "distillation": "蒸馏",
+    }
+)
+
+
+def translations(text: str) -> str:
+    """Return Chinese words for what an English text speaks of."""
+    lowered = text.casefold()
+    return " ".join(chinese for stem, chinese in TRANSLATIONS.items() if stem in lowered)
+
 
 def task_words(task: str | None) -> tuple[str, str]:
     """Return what a task is called in English and in Chinese; both empty if the card names none."""
