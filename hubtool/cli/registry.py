@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from hubtool.registry.importing import Imported, Report
     from hubtool.registry.index import Conflict
 
+# So many UIDs on which registries disagree are shown; adding the public hub after our own cards makes thousands.
+_SHOWN = 5
+
 
 @click.group()
 def command() -> None:
@@ -199,11 +202,11 @@ def _conflict(conflict: Conflict) -> dict[str, str]:
 
 def _print_conflicts(conflicts: Sequence[Conflict]) -> None:
     warning = click.style("warning", fg="yellow", bold=True)
-    for one in conflicts[:20]:
+    for one in conflicts[:_SHOWN]:
         click.echo(
             f"{warning}: {one.uid}: {one.other} has another card (sha256 {one.other_digest[:12]}...) than {one.used} "
             f"({one.used_digest[:12]}...), which is used",
             err=True,
         )
-    if len(conflicts) > 20:
-        click.echo(f"{warning}: and {len(conflicts) - 20:,} more UIDs; --json lists them all", err=True)
+    if len(conflicts) > _SHOWN:
+        click.echo(f"{warning}: and {len(conflicts) - _SHOWN:,} more UIDs; --json lists them all", err=True)

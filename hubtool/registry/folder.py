@@ -104,18 +104,21 @@ class FolderRegistry:
             yield str(uid), f"{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ino}{late}"
 
     def entries(self, group: str) -> list[Entry]:
-        """Return the entry of a card; none if it cannot be read as one."""
+        """Return the entry of a card; of one that cannot be read, its UID and digest are all that is known."""
         from hubtool.registry.entry import Entry, digest_of  # noqa: PLC0415 - as above
 
         uid = Uid.parse(group)
         try:
             path = self.path(uid)
-            if path is None:
-                return []
-            data = _bytes(path)
+            data = None if path is None else _bytes(path)
+        except CardError:
+            return []
+        if data is None:
+            return []
+        try:
             return [Entry.of_card(model.read(data, uid=uid, path=path), uid, digest_of(data))]
         except CardError:
-            return []  # `hubtool validate` says what is wrong with it
+            return [Entry(uid=uid, digest=digest_of(data))]  # `hubtool validate` says what is wrong with it
 
 
 def _walk(folder: str, relative: str, depth: int = 0) -> Iterator[tuple[str, os.DirEntry[str]]]:

@@ -145,6 +145,9 @@ class _Publication:
             ],
         }
         old = {shard.path for shard in (_read_index(_bytes(self.to / INDEX)) or _Index()).shards}
+        # What the index names is on the disk before the index is: not one by one, which takes ten times as long.
+        if hasattr(os, "sync"):
+            os.sync()
         self._put(INDEX, _json(index))
         # A client that has just read the old index still finds the old shards; those before them go.
         return Published(
@@ -226,7 +229,6 @@ def put(path: Path, data: bytes) -> None:
         stream = disk.create(temporary)
         with stream:
             disk.write_all(stream, data)
-            os.fsync(stream.fileno())
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
