@@ -22,21 +22,43 @@ import codecs
 import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
+from hubtool.card import markdown
 from hubtool.diagnostics import Position
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # The longest real card has 78 KB. A file beyond this is not a card, and is not read into the parser.
-MAX_BYTES = 4 << 20
+MAX_BYTES = 1 << 20
 
 _FENCE = re.compile(r"---[ \t]*\r?\Z")
-_TITLE = re.compile(r"#[ \t]+(?P<title>.*?)[ \t]*#*[ \t]*\r?\Z")
 _COMMENT_START = "<!--"
 _COMMENT_END = "-->"
-_CODE_FENCE = re.compile(r" {0,3}(?P<fence>`{3,}|~{3,})")
+_CLOSING = re.compile(r"^---[ \t]*\r?$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One change of a text: the characters from ``start`` to ``end`` become ``text``."""
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fix:
+    """What mends a problem: edits that are made together or not at all.
+
+    Attributes:
+        edits: The edits, in order and apart from each other, in characters from the start of the text.
+        title: What they do, such as ``write 'Apache-2.0'``.
+    """
+
+    edits: tuple[Edit, ...]
+    title: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +71,8 @@ class Fault:
         message: What is wrong.
         hint: What to do, or None.
         pointer: The JSON pointer of the front-matter node, or empty.
+        end: Where it ends, in characters; None if only its start is known.
+        fix: What mends it, if there is one right answer.
     """
 
     code: str
@@ -56,6 +80,8 @@ class Fault:
     message: str
     hint: str | None = None
     pointer: str = ""
+    end: int | None = None
+    fix: Fix | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,12 +110,14 @@ class Document:
     title: str | None
     title_offset: int
     faults: tuple[Fault, ...] = ()
-    _line_starts: list[int] = field(default_factory=list, repr=False, compare=False)
+    _kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def text(self) -> str:
         """The whole text, without the byte order mark."""
-        return f"{self.head}{self.front_matter or ''}{self.fence}{self.body}"
+        if "text" not in self._kept:
+            self._kept["text"] = f"{self.head}{self.front_matter or ''}{self.fence}{self.body}"
+        return cast("str", self._kept["text"])
 
     @property
     def front_matter_offset(self) -> int:
@@ -107,11 +135,19 @@ class Document:
 
     def position(self, offset: int) -> Position:
         """Return the line and column of an offset; an offset past the end gives the end."""
-        if not self._line_starts:
-            self._line_starts.append(0)
-            self._line_starts.extend(match.end() for match in re.finditer("\n", self.text))
-        line = bisect_right(self._line_starts, max(offset, 0))
-        return Position(line=line, column=max(offset, 0) - self._line_starts[line - 1] + 1)
+        starts = self._kept.get("starts")
+        if starts is None:
+            starts = self._kept["starts"] = [0, *(match.end() for match in re.finditer("\n", self.text))]
+        place = min(max(offset, 0), len(self.text))
+        line = bisect_right(starts, place)
+        return Position(line=line, column=place - starts[line - 1] + 1)
+
+    def source(self, line: int, length: int = 200) -> str:
+        """Return the text of a line (from 1), of a long line its beginning."""
+        starts = self._kept["starts"] if "starts" in self._kept else (self.position(0), self._kept["starts"])[1]
+        start = starts[line - 1]
+        end = starts[line] - 1 if line < len(starts) else len(self.text)
+        return self.text[start : min(end, start + length)].rstrip("\r")
 
 
 def parse(data: bytes) -> Document:
@@ -183,8 +219,8 @@ def _split(text: str, *, bom: bool) -> Document:
         elif _FENCE.match(line):
             opened = end
             break
-        elif title is None and (match := _TITLE.match(line)):
-            title, title_offset = match["title"], start
+        elif title is None and (found := markdown.title_text(line)) is not None:
+            title, title_offset = found, start
         else:
             break
     if opened is None:
@@ -204,20 +240,20 @@ def _split(text: str, *, bom: bool) -> Document:
             title_offset=title_offset,
             faults=(fault,),
         )
-    for start, end, line in _lines(text, opened):
-        if _FENCE.match(line):
-            body = text[end:]
-            if title is None:
-                title, title_offset = _title_of_body(body, end)
-            return Document(
-                bom=bom,
-                head=text[:opened],
-                front_matter=text[opened:start],
-                fence=text[start:end],
-                body=body,
-                title=title,
-                title_offset=title_offset,
-            )
+    if closing := _CLOSING.search(text, opened):
+        end = min(closing.end() + 1, len(text))
+        body = text[end:]
+        if title is None:
+            title, title_offset = _title_of_body(body, end)
+        return Document(
+            bom=bom,
+            head=text[:opened],
+            front_matter=text[opened : closing.start()],
+            fence=text[closing.start() : end],
+            body=body,
+            title=title,
+            title_offset=title_offset,
+        )
     fault = Fault(
         code="HT105",
         offset=max(text.rfind("---", 0, opened), 0),
@@ -237,21 +273,7 @@ def _split(text: str, *, bom: bool) -> Document:
 
 
 def _title_of_body(body: str, offset: int) -> tuple[str | None, int]:
-    for start, _, line in outside_code(body):
-        if match := _TITLE.match(line):
-            return match["title"], offset + start
+    for heading in markdown.outline(body).headings:
+        if heading.level == 1:
+            return heading.text, offset + heading.offset
     return None, offset
-
-
-def outside_code(text: str) -> Iterator[tuple[int, int, str]]:
-    """Yield (start, end, line) of each line of a Markdown text that is not in a fenced code block."""
-    fence: str | None = None
-    for start, end, line in _lines(text):
-        match = _CODE_FENCE.match(line)
-        if fence is None:
-            if match:
-                fence = match["fence"]
-            else:
-                yield start, end, line
-        elif match and match["fence"].startswith(fence) and not line.strip().strip(fence[0]):
-            fence = None

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from hubtool.card import schema
+from hubtool.card import markdown, schema
+from hubtool.card.document import Edit, Fix
+from hubtool.settings import DEFAULT_HOSTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from hubtool.card.document import Document, Fault
-    from hubtool.card.front_matter import FrontMatter
+    from hubtool.card.front_matter import FrontMatter, Scalar
     from hubtool.card.schema import Violation
     from hubtool.diagnostics import Severity
     from hubtool.uid import Uid
@@ -21,12 +24,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One place where a card breaks a rule; ``offset`` counts characters from the start of the text."""
+    """One place where a card breaks a rule.
+
+    Attributes:
+        offset: Where, in characters from the start of the text.
+        end: Where it ends; None if only its start is known.
+        message: What is wrong.
+        hint: What to do, or None.
+        pointer: The JSON pointer of the front-matter node, or empty.
+        fix: What mends it, if there is one right answer.
+    """
 
     offset: int
     message: str
     hint: str | None = None
     pointer: str = ""
+    end: int | None = None
+    fix: Fix | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,11 +51,13 @@ class Context:
         document: The card taken apart.
         front_matter: Its front matter as nodes, or None if it has none.
         uid: The UID that its path gives, or None.
+        hosts: The hosts that assets may come from.
     """
 
     document: Document
     front_matter: FrontMatter | None
     uid: Uid | None
+    hosts: frozenset[str] = frozenset(DEFAULT_HOSTS)
 
     @cached_property
     def values(self) -> dict[str, object]:
@@ -53,53 +69,226 @@ class Context:
         """Every place where the values break the schema."""
         return () if self.front_matter is None else tuple(schema.violations(self.values))
 
+    @cached_property
+    def violated(self) -> frozenset[str]:
+        """The pointers of the values that break the schema."""
+        return frozenset(violation.pointer for violation in self.violations)
+
+    @cached_property
+    def outline(self) -> markdown.Outline:
+        """Headings, code blocks and comments of the whole text but the front matter; offsets are those of the text."""
+        return markdown.outline(self.document.text, self.document.body_offset)
+
     @property
     def faults(self) -> tuple[Fault, ...]:
         """What was met while the card was taken apart."""
         return (*self.document.faults, *(self.front_matter.faults if self.front_matter else ()))
 
-    def locate(self, pointer: str, *, key: bool = False) -> int:
-        """Return the offset of the front-matter node at a JSON pointer, or of its key."""
-        return 0 if self.front_matter is None else self.front_matter.locate(pointer, key=key)
+    @property
+    def assets(self) -> Iterator[tuple[str, dict[str, object]]]:
+        """The assets, each with its JSON pointer."""
+        assets = self.values.get("asset")
+        for index, asset in enumerate(assets if isinstance(assets, list) else ()):
+            if isinstance(asset, dict):
+                yield f"/asset/{index}", asset
+
+    def text(self, key: str) -> str | None:
+        """Return the text of a front-matter key that the schema has no objection to, or None."""
+        value = self.values.get(key)
+        return value if isinstance(value, str) and value and f"/{key}" not in self.violated else None
+
+    def scalar(self, pointer: str) -> Scalar | None:
+        """Return the scalar at a JSON pointer, or None."""
+        return None if self.front_matter is None else self.front_matter.scalar(pointer)
+
+    def at(
+        self, pointer: str, message: str, *, hint: str | None = None, fix: Fix | None = None, key: bool = False
+    ) -> Finding:
+        """Return a finding at the front-matter node with a JSON pointer, or at its key."""
+        start, end = (0, 0) if self.front_matter is None else self.front_matter.span(pointer, key=key)
+        text = self.document.text
+        while end > start and text[end - 1] in " \t\r\n":
+            end -= 1
+        return Finding(offset=start, end=end, pointer=pointer, message=message, hint=hint, fix=fix)
+
+    def rewrite(self, pointer: str, text: str) -> Fix | None:
+        """Return the fix that writes another text for a value, in the same style of quotes.
+
+        None for block text, and for text that would need other quotes than it has.
+        """
+        scalar = self.scalar(pointer)
+        if scalar is None:
+            return None
+        written = self.document.text[scalar.start : scalar.end]
+        plain = not scalar.style
+        # What is written must be the value itself: no block text, no escapes, no folded lines, no anchors or tags.
+        if written != (scalar.text if plain else f"{scalar.style}{scalar.text}{scalar.style}"):
+            return None
+        if any(sign in text for sign in ("'\"\\\n" if not plain else "\n")) or (plain and not _is_plain(text)):
+            return None
+        inner = 0 if plain else 1
+        return Fix(edits=(Edit(scalar.start + inner, scalar.end - inner, text),), title=f"write {text!r}")
+
+    def remove(self, key: str) -> Fix | None:
+        """Return the fix that takes a top-level entry of one line out; a comment behind it stays."""
+        entry = None if self.front_matter is None else self.front_matter.entry(key)
+        if entry is None or not (scalar := self.scalar(f"/{schema.escape(key)}")):
+            return None
+        text = self.document.text
+        start = entry.offset + entry.key_node.start_mark.index
+        end = max(scalar.end, entry.offset + entry.key_node.end_mark.index) if scalar.end > scalar.start else 0
+        if not end or "\n" in text[start:end] or text[start - 1 : start] != "\n":
+            return None
+        line_end = text.find("\n", end)
+        rest = text[end:line_end]
+        if rest.strip():
+            end += len(rest) - len(rest.lstrip())
+        else:
+            end = line_end + 1
+        return Fix(edits=(Edit(start, end, ""),), title=f"leave '{key}' out")
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text can be written in YAML without quotes and is read as itself."""
+    return (
+        bool(text)
+        and text == text.strip()
+        and text[0] not in "-?:,[]{}#&*!|>'\"%@`"
+        and ": " not in text
+        and " #" not in text
+        and not text.endswith(":")
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where something stands in a card, found while the card was at hand."""
+
+    line: int = 1
+    column: int = 1
+    end_line: int = 1
+    end_column: int = 1
+    source: str = ""
+    pointer: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is kept of a card for the rules that look at all cards, and at the files around a card.
+
+    Attributes:
+        path: The card's path.
+        uid: The UID that its path gives, or None.
+        assets: Link, digest (or empty), size (or None) and place of each asset.
+        relative: The links that are paths relative to the card, with their places; those of assets have a pointer.
+        ignored: The codes, or beginnings of codes, that the card itself says to ignore.
+    """
+
+    path: str
+    uid: Uid | None
+    assets: tuple[tuple[str, str, int | None, Place], ...] = ()
+    relative: tuple[tuple[str, Place], ...] = ()
+    ignored: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remark:
+    """One place where a rule for many cards is broken: in which card, and where in it."""
+
+    path: str
+    place: Place
+    message: str
+    hint: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One rule: its code, how bad breaking it is, and the function that finds where it is broken."""
+    """One rule: its code, how bad breaking it is, and the function that finds where it is broken.
+
+    A rule has either ``check``, for one card, or ``check_all``, for all cards of a run together.
+    """
 
     code: str
     severity: Severity
-    check: Callable[[Context], Iterable[Finding]]
+    name: str
+    page: str
+    check: Callable[[Context], Iterable[Finding]] | None = None
+    check_all: Callable[[Sequence[Facts]], Iterable[Remark]] | None = None
+    fixes: bool = False
 
     @property
     def title(self) -> str:
         """The rule in one line."""
         return self.page.partition("\n")[0]
 
-    @property
-    def page(self) -> str:
-        """What, why, and how to mend, as Markdown."""
-        return inspect.getdoc(self.check) or ""
-
 
 RULES: dict[str, Rule] = {}
 
 
-def rule(code: str, severity: Severity) -> Callable[[Callable[[Context], Iterable[Finding]]], Rule]:
-    """Register a function as a rule."""
+def rule(
+    code: str, severity: Severity, *, fixes: bool = False
+) -> Callable[[Callable[[Context], Iterable[Finding]]], Callable[[Context], Iterable[Finding]]]:
+    """Register a function as a rule for one card; ``fixes`` says that some of its findings can be mended."""
 
-    def register(check: Callable[[Context], Iterable[Finding]]) -> Rule:
-        if code in RULES:
-            message = f"two rules have the code {code}"
-            raise ValueError(message)
-        RULES[code] = Rule(code=code, severity=severity, check=check)
-        return RULES[code]
+    def register(check: Callable[[Context], Iterable[Finding]]) -> Callable[[Context], Iterable[Finding]]:
+        _add(code, severity, check, fixes=fixes, check_one=check)
+        return check
 
     return register
+
+
+def rule_for_all(
+    code: str, severity: Severity
+) -> Callable[[Callable[[Sequence[Facts]], Iterable[Remark]]], Callable[[Sequence[Facts]], Iterable[Remark]]]:
+    """Register a function as a rule for all cards of a run together."""
+
+    def register(
+        check: Callable[[Sequence[Facts]], Iterable[Remark]],
+    ) -> Callable[[Sequence[Facts]], Iterable[Remark]]:
+        _add(code, severity, check, fixes=False, check_all=check)
+        return check
+
+    return register
+
+
+def _add(
+    code: str,
+    severity: Severity,
+    function: Callable[..., object],
+    *,
+    fixes: bool,
+    check_one: Callable[[Context], Iterable[Finding]] | None = None,
+    check_all: Callable[[Sequence[Facts]], Iterable[Remark]] | None = None,
+) -> None:
+    if code in RULES:
+        message = f"two rules have the code {code}"
+        raise ValueError(message)
+    RULES[code] = Rule(
+        code=code,
+        severity=severity,
+        name=function.__name__.replace("_", "-"),
+        page=inspect.cleandoc(function.__doc__ or ""),
+        check=check_one,
+        check_all=check_all,
+        fixes=fixes,
+    )
 
 
 def faults(context: Context, code: str) -> Iterator[Finding]:
     """Yield what was met while the card was taken apart, of one code."""
     for fault in context.faults:
         if fault.code == code:
-            yield Finding(offset=fault.offset, message=fault.message, hint=fault.hint, pointer=fault.pointer)
+            yield Finding(
+                offset=fault.offset,
+                end=fault.end,
+                message=fault.message,
+                hint=fault.hint,
+                pointer=fault.pointer,
+                fix=fault.fix,
+            )
+
+
+def shown(value: object, length: int = 80) -> str:
+    """Return a value as a message shows it: in quotes, without control characters, not longer than asked."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return repr(text if len(text) <= length else f"{text[: length - 3]}...")
