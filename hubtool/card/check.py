@@ -82,7 +82,7 @@ def check(
             if finding.fix is not None:
                 fixes.append((rule.code, finding.fix))
     diagnostics.sort(key=lambda diagnostic: (diagnostic.line, diagnostic.column, diagnostic.code))
-    facts = _facts(context, path, ignored)
+    facts = _facts(context, path, ignored, by_line)
     return Checked(diagnostics=tuple(diagnostics), facts=facts, fixes=tuple(fixes))
 
 
@@ -109,7 +109,6 @@ def _place(document: Document, start: int, end: int | None, pointer: str = "") -
         column=position.column,
         end_line=last.line,
         end_column=last.column,
-        source=document.source(position.line),
         pointer=pointer,
     )
 
@@ -127,12 +126,14 @@ def _diagnostic(rule: Rule, finding: Finding, document: Document, path: str) -> 
         pointer=place.pointer,
         message=finding.message,
         hint=finding.hint,
-        source=place.source,
+        source=document.source(place.line),
         fixable=finding.fix is not None,
     )
 
 
-def _facts(context: Context, path: str, ignored: tuple[str, ...]) -> Facts:
+def _facts(
+    context: Context, path: str, ignored: tuple[str, ...], by_line: Sequence[tuple[int, int, tuple[str, ...]]]
+) -> Facts:
     document = context.document
     assets: list[tuple[str, str, int | None, Place]] = []
     relative: list[tuple[str, Place]] = []
@@ -153,7 +154,9 @@ def _facts(context: Context, path: str, ignored: tuple[str, ...]) -> Facts:
         for start, end, target in islice(found, MOST_FINDINGS):
             if _is_relative(target):
                 bare = target.partition("#")[0].partition("?")[0]
-                if bare:
+                if bare and not any(
+                    first <= start <= last and _is_ignored("HT404", codes) for first, last, codes in by_line
+                ):
                     relative.append((bare, _place(document, start, end)))
     return Facts(path=path, uid=context.uid, assets=tuple(assets), relative=tuple(relative), ignored=ignored)
 
@@ -189,7 +192,6 @@ def _of_remark(rule: Rule, remark: Remark) -> Diagnostic:
         pointer=place.pointer,
         message=remark.message,
         hint=remark.hint,
-        source=place.source,
     )
 
 

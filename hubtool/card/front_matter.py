@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import yaml
+from yaml._yaml import CParser
 
 from hubtool.card import mending, vocabulary
 from hubtool.card.document import Fault
@@ -199,11 +200,11 @@ def _chunks(text: str) -> Iterator[tuple[int, str]]:
         yield start, text[start:end]
 
 
-class _Loader(yaml.cyaml.CParser):
+class _Loader(CParser):
     """libyaml without types: PyYAML's own resolver would guess the type of each scalar, and nobody asks for it."""
 
     def __init__(self, stream: str) -> None:
-        yaml.cyaml.CParser.__init__(self, stream)
+        CParser.__init__(self, stream)
 
     def resolve(self, kind: type, value: str, implicit: object) -> str:  # noqa: ARG002 - called by the parser
         """Return the tag of a node: always the same."""
@@ -219,7 +220,7 @@ class _Loader(yaml.cyaml.CParser):
 def _compose(text: str) -> Node | None:
     loader = _Loader(text)
     try:
-        return cast("Node | None", loader.get_single_node())
+        return loader.get_single_node()
     finally:
         loader.dispose()
 

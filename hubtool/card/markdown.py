@@ -21,13 +21,24 @@ _MARK = re.compile(
     r"|(?P<comment><!--))",
     re.MULTILINE,
 )
-_CLOSERS = {"`": re.compile(r"^[ \t>]*(`{3,})[ \t]*\r?$", re.M), "~": re.compile(r"^[ \t>]*(~{3,})[ \t]*\r?$", re.M)}
+_CLOSERS = {
+    "`": re.compile(r"^[ \t>]*(`{3,})[ \t]*\r?$", re.MULTILINE),
+    "~": re.compile(r"^[ \t>]*(~{3,})[ \t]*\r?$", re.MULTILINE),
+}
 _COMMENT_END = "-->"
 # The target of an inline link or image, of a reference definition, and of the HTML elements that name files.
 _LINKS = (
     ("](", re.compile(r"\]\([ \t]*(?:<(?P<angle>[^<>\n]{1,2000})>|(?P<plain>[^\s<>()\"]{1,2000}))")),
-    ("]:", re.compile(r"^ {0,3}\[[^\[\]\n]{1,200}\]:[ \t]*(?:<(?P<angle>[^<>\n]{1,2000})>|(?P<plain>\S{1,2000}))", re.M)),
-    ("src=", re.compile(r"<(?:img|video|audio|source)\b[^<>]{0,500}?\bsrc=[\"'](?P<plain>[^\"'\n]{1,2000})(?P<angle>)")),
+    (
+        "]:",
+        re.compile(
+            r"^ {0,3}\[[^\[\]\n]{1,200}\]:[ \t]*(?:<(?P<angle>[^<>\n]{1,2000})>|(?P<plain>\S{1,2000}))", re.MULTILINE
+        ),
+    ),
+    (
+        "src=",
+        re.compile(r"<(?:img|video|audio|source)\b[^<>]{0,500}?\bsrc=[\"'](?P<plain>[^\"'\n]{1,2000})(?P<angle>)"),
+    ),
     ("href=", re.compile(r"<a\b[^<>]{0,500}?\bhref=[\"'](?P<plain>[^\"'\n]{1,2000})(?P<angle>)")),
 )
 
@@ -92,9 +103,7 @@ def outline(text: str, start: int = 0) -> Outline:
             at = len(text) if closer < 0 else closer
         elif match["marks"]:
             if indent <= 3 and ">" not in match["indent"] and match.start("marks") == match.end("indent"):
-                headings.append(
-                    Heading(len(match["marks"]), _heading_text(match["text"]), match.start(), match.end())
-                )
+                headings.append(Heading(len(match["marks"]), _heading_text(match["text"]), match.start(), match.end()))
         elif kind == "rule":
             if indent <= 3 and ">" not in match["indent"] and match.start("rule") == match.end("indent"):
                 rules.append(match.start("rule"))

@@ -252,7 +252,11 @@ def _when(keyword: str, schema: Schema, expected: object, broken: Callable[[Any]
 def _reference(_: Schema, expected: str) -> _Check:
     target = _key(_target(expected))
     # A definition may refer to itself, so that it is compiled when it is first needed.
-    return lambda value, pointer, found: _checker(target)(value, pointer, found)
+
+    def check(value: Any, pointer: str, found: list[Violation]) -> None:  # noqa: ANN401 - any value may be checked
+        _checker(target)(value, pointer, found)
+
+    return check
 
 
 def _type(schema: Schema, expected: str | list[str]) -> _Check:

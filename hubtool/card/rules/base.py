@@ -168,7 +168,6 @@ class Place:
     column: int = 1
     end_line: int = 1
     end_column: int = 1
-    source: str = ""
     pointer: str = ""
 
 

@@ -154,7 +154,9 @@ def third_fence(context: Context) -> Iterator[Finding]:
 
 # Control characters but tab, line feed and carriage return; spaces of no width, and marks that turn the direction of
 # writing; the byte order mark within a text; the line separators that are no line ends to most programs.
-_INVISIBLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u2028\u2029\u202a-\u202e\u2060\u2066-\u2069\ufeff\ufffe\uffff]")
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u2028\u2029\u202a-\u202e\u2060\u2066-\u2069\ufeff\ufffe\uffff]"
+)
 
 
 @rule("HT110", Severity.WARNING)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import difflib
 import re
 from typing import TYPE_CHECKING
@@ -271,10 +271,10 @@ def _of_vocabulary(
 _DATE = re.compile(r"(?P<year>[0-9]{4})-(?P<month>[0-9]{1,2})-(?P<day>[0-9]{1,2})\Z")
 
 
-def _date(text: str) -> datetime.date | None:
+def _date(text: str) -> dt.date | None:
     match = _DATE.match(text)
     try:
-        return datetime.date(int(match["year"]), int(match["month"]), int(match["day"])) if match else None
+        return dt.date(int(match["year"]), int(match["month"]), int(match["day"])) if match else None
     except ValueError:
         return None
 

@@ -31,7 +31,8 @@ def link_with_two_digests(cards: Sequence[Facts]) -> Iterator[Remark]:
                 yield Remark(
                     path=card.path,
                     place=place,
-                    message=f"the link has the digest {digest[:12]}... here, and {other[0][:12]}... in {other[1]}:{other[2]}",
+                    message=f"the link has the digest {digest[:12]}... here, "
+                    f"and {other[0][:12]}... in {other[1]}:{other[2]}",
                     hint="compute the digest anew with 'sha256sum FILE'",
                 )
 
@@ -146,5 +147,3 @@ def no_repository(context: Context) -> Iterator[Finding]:
     unread = context.front_matter.unread
     if not any(_REPOSITORY.match(key) for key in (*context.values, *unread)):
         yield context.at("", "the card names no repository: 'repo-link' is missing", hint="add a line 'repo-link: ...'")
-
-
