@@ -121,7 +121,9 @@ def load(
         recipe = found.card.recipe
         if recipe is None:
             raise RecipeError(
-                f"the card {name} has no recipe (a 'network:' entry), so how its network is built is not known",
+                found.card.blame(
+                    f"the card {name} has no recipe (a 'network:' entry), so how its network is built is not known"
+                ),
                 hint=f"'hubtool resolve {name}' says what is known",
             )
         builder = _provider(recipe)
@@ -195,7 +197,8 @@ def _weights(found: FoundCard) -> Asset:
     asset = choose_weights(found.card)
     if asset is None:
         raise AssetError(
-            f"the card {found.card.uid or found.card.path} names no checkpoint", hint="load it with pretrained=False"
+            found.card.blame(f"the card {found.card.uid or found.card.path} names no checkpoint"),
+            hint="load it with pretrained=False",
         )
     return asset
 

@@ -186,15 +186,15 @@ def choose_weights(card: Card) -> Asset | None:
 
 def _no_weights(card: Card) -> str:
     if not card.assets:
-        return "the card names no assets: there is no checkpoint to load"
+        return card.blame("the card names no assets: there is no checkpoint to load")
     formats = ", ".join(dict.fromkeys(asset.format or "?" for asset in card.assets))
-    return f"the card names no checkpoint: its assets are {formats}"
+    return card.blame(f"the card names no checkpoint: its assets are {formats}")
 
 
 def _recipe_reasons(card: Card) -> list[str]:
     recipe = card.recipe
     if recipe is None:
-        return ["the card has no recipe (a 'network:' entry), so how its network is built is not known"]
+        return [card.blame("the card has no recipe (a 'network:' entry), so how its network is built is not known")]
     if recipe.provider != "builtin":
         return [
             f"its network comes from the provider {recipe.provider!r}, which this version of hubtool cannot use yet"

@@ -85,7 +85,7 @@ def fetch(
     with ExitStack() as stack:
         stack.enter_context(store.lock(digest.hex))
         # While we waited, another process may have fetched it.
-        found = store.find(digest)
+        found = None if again else store.find(digest)
         if found is not None:
             return found
         if transport is None:

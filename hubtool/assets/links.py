@@ -170,12 +170,14 @@ def shown(link: str) -> str:
     secret = len(head) < len(bare(link))
     try:
         parts = urlsplit(head)
-        where = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
     except ValueError:
-        where = head
-    # Only of a link that was read can we tell which part is the password; of any other, what is before an @ is dropped.
-    if "@" in where and not where.startswith(("https://", "http://")):
-        where = f"...@{where.rpartition('@')[2]}"
+        parts = None
+    if parts is not None and parts.scheme and parts.netloc:
+        where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    else:
+        # Only of a link that was read can we tell which part is the password; of others, nothing before an @ is shown.
+        before, at, after = head.rpartition("@")
+        where = f"...@{after}" if at else after or before
     where = where if where.isprintable() else ascii(where).strip("'")
     where = where if len(where) <= 300 else f"{where[:300]}..."
     return f"{where}?..." if secret else where

@@ -19,7 +19,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -348,12 +347,17 @@ class Store:
         """Remove the temporary files of processes that died; those of living ones stay.
 
         Raises:
-            StoreError: If the store cannot be written.
+            StoreError: If the store cannot be read.
         """
         folder = self.root / "temporary"
-        with suppress(FileNotFoundError):
-            for key in sorted({path.name[:SHORTEST] for path in folder.iterdir()}):
-                self._clean(key)
+        try:
+            keys = {path.name[:SHORTEST] for path in folder.iterdir()}
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            raise disk.store_error(error, folder) from error
+        for key in sorted(keys):
+            self._clean(key)
 
     def _clean(self, key: str) -> None:
         from filelock import FileLock  # noqa: PLC0415 (takes 50 ms, and reading needs no locks)
@@ -453,7 +457,7 @@ class Store:
 
     def _temporary(self, digest: str, kind: str) -> Path:
         """Make up a temporary path; its name begins with the key of the lock under which it is written."""
-        return self.root / "temporary" / f"{digest}.{secrets.token_hex(4)}.{kind}.part"
+        return self.root / "temporary" / f"{digest}.{os.urandom(4).hex()}.{kind}.part"
 
 
 class Writer:

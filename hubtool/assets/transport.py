@@ -169,16 +169,20 @@ class HttpTransport:
         if start or end is not None:
             headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
         host = urlsplit(link).hostname or ""
+        # A proxy cannot reach what is on this machine.
+        proxies = {"no_proxy": host} if is_loopback(host) else {}
         try:
+            request = self._session.prepare_request(requests.Request("GET", link, headers=headers))
+            settings = self._session.merge_environment_settings(link, proxies, stream=True, verify=None, cert=None)
             with guard.watching():
-                return self._session.get(
-                    link,
-                    headers=headers,
+                # Not by Session.send: that reads the whole body of a redirect, however long it is.
+                return self._session.get_adapter(link).send(
+                    request,
                     stream=True,
-                    allow_redirects=False,
                     timeout=(self.timeouts.connect, self.timeouts.read),
-                    # A proxy cannot reach what is on this machine.
-                    proxies={"no_proxy": host} if is_loopback(host) else None,
+                    verify=settings["verify"] or True,  # True, or the file of a private CA; never off
+                    cert=settings["cert"],
+                    proxies=settings["proxies"],
                 )
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             _fail(error, link, guard)

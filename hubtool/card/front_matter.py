@@ -275,7 +275,7 @@ def _too_deep(text: str) -> int | None:
         if isinstance(event, _OPEN_EVENTS):
             depth += 1
             if depth > MAX_DEPTH:
-                return cast("int", event.start_mark.index)
+                return event.start_mark.index if event.start_mark else 0
         elif isinstance(event, _CLOSE_EVENTS):
             depth -= 1
     return None

@@ -105,6 +105,10 @@ class Card:
         value = self.values.get(key)
         return value if isinstance(value, str) and value else None
 
+    def blame(self, problem: str) -> str:
+        """Return a problem with the card, and the faults that may be why; what could not be read looks absent."""
+        return f"{problem}; the card has faults: {'; '.join(self.faults[:3])}" if self.faults else problem
+
     @property
     def mindspore_version(self) -> str | None:
         """The version of MindSpore that the model was made with, such as ``1.10``."""

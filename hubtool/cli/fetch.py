@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from hubtool.cli import render
+from hubtool.errors import CardError
 
 
 @click.command()
@@ -23,6 +24,8 @@ def command(uid: str, force: bool, as_json: bool, quiet: bool) -> None:
 
     hub = Hub.open()
     found = hub.find(uid)
+    if found.card.faults and not found.card.assets:
+        raise CardError(found.card.blame(f"the card {uid} names no assets"), hint="mend the card")
     rows = []
     for asset in found.card.assets:
         with transfer(asset.file_name, shown=not quiet) as progress:

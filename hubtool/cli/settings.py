@@ -32,8 +32,10 @@ def command(as_json: bool) -> None:
     if as_json:
         render.echo_json({name: {"value": value, "origin": current.origins[name]} for name, value in values.items()})
         return
+    rows = []
     for name, value in values.items():
-        render.pairs([(name.replace("_", "-"), _shown(value)), ("", f"from: {current.origins[name]}")])
+        rows += [(name.replace("_", "-"), _shown(value)), ("", f"from: {current.origins[name]}")]
+    render.pairs(rows)
 
 
 def _shown(value: object) -> str:
