@@ -76,7 +76,9 @@ def check(
         if rule.check is None or (ignored and rule.code.startswith(ignored)):
             continue
         for finding in islice(rule.check(context), MOST_FINDINGS):
-            if any(start <= finding.offset <= end and rule.code.startswith(codes) for start, end, codes in by_line):
+            if by_line and any(
+                start <= finding.offset <= end and rule.code.startswith(codes) for start, end, codes in by_line
+            ):
                 continue
             diagnostics.append(_diagnostic(rule, finding, document, path))
             if finding.fix is not None:

@@ -22,7 +22,7 @@ import codecs
 import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from hubtool.card import markdown
 from hubtool.diagnostics import Position
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 1 << 20
 
 _FENCE = re.compile(r"---[ \t]*\r?\Z")
+_LINE_FEED = re.compile("\n")
 _COMMENT_START = "<!--"
 _COMMENT_END = "-->"
 _CLOSING = re.compile(r"^---[ \t]*\r?$", re.MULTILINE)
@@ -88,11 +89,12 @@ class Fault:
 class Document:
     """A card taken apart.
 
-    The text is ``head + front_matter + fence + body``: ``head`` ends with the line that opens the front matter, and
+    ``text`` is ``head + front_matter + fence + body``: ``head`` ends with the line that opens the front matter, and
     ``fence`` is the line that closes it. Without front matter everything is ``body``.
 
     Attributes:
         bom: Whether the file starts with a byte order mark.
+        text: The whole text, without the byte order mark.
         head: What stands before the front matter, the opening ``---`` line included.
         front_matter: The YAML text between the two ``---`` lines, or None.
         fence: The closing ``---`` line with its line ending.
@@ -103,6 +105,7 @@ class Document:
     """
 
     bom: bool
+    text: str
     head: str
     front_matter: str | None
     fence: str
@@ -110,14 +113,7 @@ class Document:
     title: str | None
     title_offset: int
     faults: tuple[Fault, ...] = ()
-    _kept: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
-
-    @property
-    def text(self) -> str:
-        """The whole text, without the byte order mark."""
-        if "text" not in self._kept:
-            self._kept["text"] = f"{self.head}{self.front_matter or ''}{self.fence}{self.body}"
-        return cast("str", self._kept["text"])
+    _line_starts: list[int] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def front_matter_offset(self) -> int:
@@ -130,24 +126,29 @@ class Document:
         return len(self.head) + len(self.front_matter or "") + len(self.fence)
 
     def to_bytes(self) -> bytes:
-        """Put the card together again."""
-        return (codecs.BOM_UTF8 if self.bom else b"") + self.text.encode("utf-8")
+        """Put the card together again; of bytes that are no card at all, what could be read of them."""
+        text = f"{self.head}{self.front_matter or ''}{self.fence}{self.body}"
+        return (codecs.BOM_UTF8 if self.bom else b"") + text.encode("utf-8")
 
     def position(self, offset: int) -> Position:
         """Return the line and column of an offset; an offset past the end gives the end."""
-        starts = self._kept.get("starts")
-        if starts is None:
-            starts = self._kept["starts"] = [0, *(match.end() for match in re.finditer("\n", self.text))]
+        starts = self._starts()
         place = min(max(offset, 0), len(self.text))
         line = bisect_right(starts, place)
         return Position(line=line, column=place - starts[line - 1] + 1)
 
     def source(self, line: int, length: int = 200) -> str:
         """Return the text of a line (from 1), of a long line its beginning."""
-        starts = self._kept["starts"] if "starts" in self._kept else (self.position(0), self._kept["starts"])[1]
+        starts = self._starts()
         start = starts[line - 1]
         end = starts[line] - 1 if line < len(starts) else len(self.text)
         return self.text[start : min(end, start + length)].rstrip("\r")
+
+    def _starts(self) -> list[int]:
+        if not self._line_starts:
+            self._line_starts.append(0)
+            self._line_starts.extend(match.end() for match in _LINE_FEED.finditer(self.text))
+        return self._line_starts
 
 
 def parse(data: bytes) -> Document:
@@ -172,7 +173,15 @@ def parse(data: bytes) -> Document:
             hint=f"it may be {guess} or not text at all; save it as UTF-8",
         )
         return Document(
-            bom=bom, head="", front_matter=None, fence="", body=good, title=None, title_offset=0, faults=(fault,)
+            bom=bom,
+            text=good,
+            head="",
+            front_matter=None,
+            fence="",
+            body=good,
+            title=None,
+            title_offset=0,
+            faults=(fault,),
         )
     nul = text.find("\0")
     if nul >= 0:
@@ -183,7 +192,15 @@ def parse(data: bytes) -> Document:
             hint="a card is UTF-8 text",
         )
         return Document(
-            bom=bom, head="", front_matter=None, fence="", body=text, title=None, title_offset=0, faults=(fault,)
+            bom=bom,
+            text=text,
+            head="",
+            front_matter=None,
+            fence="",
+            body=text,
+            title=None,
+            title_offset=0,
+            faults=(fault,),
         )
     if not text.strip():
         return _broken("HT103", "the file is empty", "start from the card of a similar model", bom=bom, body=text)
@@ -193,7 +210,7 @@ def parse(data: bytes) -> Document:
 def _broken(code: str, message: str, hint: str, *, bom: bool = False, body: str = "") -> Document:
     fault = Fault(code=code, offset=0, message=message, hint=hint)
     return Document(
-        bom=bom, head="", front_matter=None, fence="", body=body, title=None, title_offset=0, faults=(fault,)
+        bom=bom, text=body, head="", front_matter=None, fence="", body=body, title=None, title_offset=0, faults=(fault,)
     )
 
 
@@ -232,6 +249,7 @@ def _split(text: str, *, bom: bool) -> Document:
         )
         return Document(
             bom=bom,
+            text=text,
             head="",
             front_matter=None,
             fence="",
@@ -247,6 +265,7 @@ def _split(text: str, *, bom: bool) -> Document:
             title, title_offset = _title_of_body(body, end)
         return Document(
             bom=bom,
+            text=text,
             head=text[:opened],
             front_matter=text[opened : closing.start()],
             fence=text[closing.start() : end],
@@ -262,6 +281,7 @@ def _split(text: str, *, bom: bool) -> Document:
     )
     return Document(
         bom=bom,
+        text=text,
         head="",
         front_matter=None,
         fence="",

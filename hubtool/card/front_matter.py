@@ -27,7 +27,7 @@ MAX_NODES = 20_000
 
 # libyaml composes nodes recursively in C: text nested some ten thousand deep overflows the stack and kills the process.
 # Text with fewer openings than this cannot nest deeply enough and is composed at once; other text is measured first.
-_SAFE_OPENINGS = 1000
+_SAFE_OPENINGS = 2000
 _OPENINGS = re.compile(r"[\[{]|[-?](?=[ \t\r\n])")
 _ENTRY = re.compile(r"^(?=[^\s#])", re.MULTILINE)
 # Entries are read one by one only if there are no more than this; a card has some twenty.
@@ -82,7 +82,10 @@ class FrontMatter:
 
     def entry(self, key: str) -> Entry | None:
         """Return the top-level entry with a key, or None."""
-        return next((entry for entry in self.entries if entry.key == key), None)
+        for entry in self.entries:
+            if entry.key == key:
+                return entry
+        return None
 
     def locate(self, pointer: str, *, key: bool = False) -> int:
         """Return the offset in the document of the node at a JSON pointer, of its key if asked.
@@ -232,7 +235,7 @@ def _is_readable(text: str) -> bool:
 
 def _read_entries(text: str, offset: int) -> tuple[list[Entry], list[Fault]]:
     try:
-        if len(_OPENINGS.findall(text)) > _SAFE_OPENINGS and (deep := _too_deep(text)) is not None:
+        if len(text) > _SAFE_OPENINGS < len(_OPENINGS.findall(text)) and (deep := _too_deep(text)) is not None:
             return [], [_nesting(offset + deep)]
         root = _compose(text)
     except yaml.YAMLError as error:

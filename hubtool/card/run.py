@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import concurrent.futures.process
 import contextlib
+import gc
 import json
-import multiprocessing
 import os
 import stat
 import sys
@@ -28,6 +27,8 @@ from hubtool.uid import Uid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Future
+    from concurrent.futures.process import ProcessPoolExecutor
 
     from typing_extensions import Self
 
@@ -319,17 +320,19 @@ _Out = TypeVar("_Out")
 class _Later(Generic[_In, _Out]):
     """A chunk that another process works on, or that is worked on here when it is asked for."""
 
-    future: concurrent.futures.Future[list[_Out]] | None
+    future: Future[list[_Out]] | None
     work: Callable[[list[_In]], list[_Out]]
     chunk: list[_In]
 
     def result(self) -> list[_Out]:
-        if self.future is not None:
-            try:
-                return self.future.result()
-            except concurrent.futures.process.BrokenProcessPool:
-                pass  # the process was killed, most likely for want of memory: do it here
-        return self.work(self.chunk)
+        if self.future is None:
+            return self.work(self.chunk)
+        from concurrent.futures.process import BrokenProcessPool  # noqa: PLC0415 - most runs start no processes
+
+        try:
+            return self.future.result()
+        except BrokenProcessPool:
+            return self.work(self.chunk)  # the process was killed, most likely for want of memory: do it here
 
 
 class _Workers:
@@ -337,7 +340,7 @@ class _Workers:
 
     def __init__(self, jobs: int) -> None:
         self._jobs = jobs
-        self._pool: concurrent.futures.ProcessPoolExecutor | None = None
+        self._pool: ProcessPoolExecutor | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -351,15 +354,25 @@ class _Workers:
         chunks = [items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK)]
         if self._jobs < 2 or (self._pool is None and len(items) < _WORTH_PROCESSES):
             return [_Later(None, work, chunk) for chunk in chunks]
+        from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor  # noqa: PLC0415 - as above
+
         if self._pool is None:
+            import multiprocessing  # noqa: PLC0415 - as above
+
             # A fork has all modules already; elsewhere (macOS, Windows) processes start from nothing.
             method = "fork" if sys.platform == "linux" else "spawn"
             context = multiprocessing.get_context(method)
-            self._pool = concurrent.futures.ProcessPoolExecutor(self._jobs, mp_context=context)
+            self._pool = ProcessPoolExecutor(self._jobs, mp_context=context, initializer=_settle)
         try:
             return [_Later(self._pool.submit(work, chunk), work, chunk) for chunk in chunks]
-        except concurrent.futures.process.BrokenProcessPool:
+        except BrokenProcessPool:
             return [_Later(None, work, chunk) for chunk in chunks]
+
+
+def _settle() -> None:
+    # Nothing that a check makes is in a cycle for long; looking for cycles takes a tenth of the time.
+    gc.freeze()
+    gc.set_threshold(100_000)
 
 
 class _Batch(NamedTuple):

@@ -210,16 +210,15 @@ def link_in_brackets(context: Context) -> Iterator[Finding]:
     In Markdown they mark a link. The front matter is YAML, where they are a part of the text, and every tool has to
     know that they are not meant. hubtool accepts them; `--fix` takes them away.
     """
-    pointers = [f"/{schema.escape(key)}" for key in context.values if key.endswith("repo-link")]
-    pointers += [f"{pointer}/asset-link" for pointer, asset in context.assets if "asset-link" in asset]
-    for pointer in pointers:
-        scalar = context.scalar(pointer)
-        if scalar is not None and strip_brackets(scalar.text) != scalar.text.strip():
+    links = [(f"/{schema.escape(key)}", value) for key, value in context.values.items() if key.endswith("repo-link")]
+    links += [(f"{pointer}/asset-link", asset.get("asset-link")) for pointer, asset in context.assets]
+    for pointer, link in links:
+        if isinstance(link, str) and (bare := strip_brackets(link)) != link.strip():
             yield context.at(
                 pointer,
                 "the link is in angle brackets",
                 hint="write it without them",
-                fix=context.rewrite(pointer, strip_brackets(scalar.text)),
+                fix=context.rewrite(pointer, bare),
             )
 
 

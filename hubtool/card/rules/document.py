@@ -114,6 +114,8 @@ def tab(context: Context) -> Iterator[Finding]:
     YAML forbids them where lines are indented, and some readers forbid them everywhere. Use spaces. Behind a colon or
     a dash `--fix` writes a space for it; a tab within quotes or within a text is left to you.
     """
+    if "\t" not in (context.document.front_matter or ""):
+        return
     start = context.document.front_matter_offset
     for match in _TAB_LINE.finditer(context.document.front_matter or ""):
         line = match[0].rstrip()
@@ -189,9 +191,13 @@ def trailing_junk(context: Context) -> Iterator[Finding]:
     """
     text = context.document.front_matter or ""
     offset = context.document.front_matter_offset
-    blocks = _blocks(context)
+    if not any(end in text for end in (" \n", "\t\n", " \r\n", "\t\r\n")) and text[-1:] not in (" ", "\t"):
+        return
+    blocks: list[tuple[int, int]] | None = None
     block = 0
     for match in _TRAILING.finditer(text):
+        if blocks is None:
+            blocks = _blocks(context)
         start, end = offset + match.start(), offset + match.end()
         while block < len(blocks) and blocks[block][1] <= start:
             block += 1

@@ -171,11 +171,12 @@ def version_read_as_number(context: Context) -> Iterator[Finding]:
     does. Versions that survive, such as `1.9`, need no quotes.
     """
     for key in _VERSION_KEYS:
-        scalar = context.scalar(f"/{key}")
-        if scalar is None or scalar.style or not context.text(key):
+        text = context.text(key)
+        read = _as_number(text) if text else None
+        if read is None or read == text:
             continue
-        read = _as_number(scalar.text)
-        if read is not None and read != scalar.text:
+        scalar = context.scalar(f"/{key}")
+        if scalar is not None and not scalar.style:
             yield context.at(
                 f"/{key}",
                 f"'{key}' is {scalar.text}, which YAML readers take for the number {read}",
@@ -335,16 +336,15 @@ def says_nothing(context: Context) -> Iterator[Finding]:
     `train-dataset: N/A` is a data set named N/A to every tool that lists data sets. What is not known, or does not
     apply, is not written. `--fix` takes the entry out if it is optional.
     """
-    for entry in context.front_matter.entries if context.front_matter else ():
-        value = context.text(entry.key)
-        if value is None or not vocabulary.says_nothing(value):
+    for key, value in context.values.items():
+        if not isinstance(value, str) or not vocabulary.says_nothing(value) or not context.text(key):
             continue
-        optional = entry.key in schema.known_keys() and entry.key not in schema.required_keys()
+        optional = key in schema.known_keys() and key not in schema.required_keys()
         yield context.at(
-            f"/{schema.escape(entry.key)}",
-            f"'{entry.key[:80]}' is {shown(value)}, which says nothing",
+            f"/{schema.escape(key)}",
+            f"'{key[:80]}' is {shown(value)}, which says nothing",
             hint="leave the entry out" if optional else "write what is true",
-            fix=context.remove(entry.key) if optional else None,
+            fix=context.remove(key) if optional else None,
         )
 
 
