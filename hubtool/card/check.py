@@ -10,16 +10,18 @@ from hubtool.card import document as documents
 from hubtool.card import front_matter as front_matters
 from hubtool.card import markdown, suppress
 from hubtool.card.model import strip_brackets
-from hubtool.card.rules import RULES, Context, Facts, Finding, Place
-from hubtool.diagnostics import Diagnostic, Severity
+from hubtool.card.rules import Facts, Finding, Place, load
+from hubtool.card.rules.context import Context
+from hubtool.card.together import is_ignored
+from hubtool.diagnostics import Diagnostic
 from hubtool.settings import DEFAULT_HOSTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from hubtool.card.document import Document
-    from hubtool.card.rules import Remark, Rule
+    from hubtool.card.rules import Rule
     from hubtool.uid import Uid
 
 # No one reads more findings of one rule in one card; without a bound, hostile cards make millions.
@@ -41,8 +43,7 @@ class Checked:
     fixes: tuple[tuple[str, documents.Fix], ...]
 
 
-_CARD_RULES = sorted((rule for rule in RULES.values() if rule.check is not None), key=lambda rule: rule.code)
-_ALL_RULES = sorted((rule for rule in RULES.values() if rule.check_all is not None), key=lambda rule: rule.code)
+_CARD_RULES = [rule for rule in load().values() if rule.check is not None]
 
 
 def check_bytes(data: bytes, *, path: str, uid: Uid | None = None) -> list[Diagnostic]:
@@ -104,31 +105,28 @@ def _suppressed(document: Document) -> tuple[tuple[str, ...], list[tuple[int, in
 
 
 def _place(document: Document, start: int, end: int | None, pointer: str = "") -> Place:
-    position = document.position(start)
-    last = position if end is None or end <= start else document.position(end)
-    return Place(
-        line=position.line,
-        column=position.column,
-        end_line=last.line,
-        end_column=last.column,
-        pointer=pointer,
-    )
+    line, column = document.line_column(start)
+    end_line, end_column = document.line_column(end) if end is not None and end > start else (line, column)
+    return Place(line=line, column=column, end_line=end_line, end_column=end_column, pointer=pointer)
 
 
 def _diagnostic(rule: Rule, finding: Finding, document: Document, path: str) -> Diagnostic:
-    place = _place(document, finding.offset, finding.end, finding.pointer)
+    line, column = document.line_column(finding.offset)
+    end_line, end_column = line, column
+    if finding.end is not None and finding.end > finding.offset:
+        end_line, end_column = document.line_column(finding.end)
     return Diagnostic(
         code=rule.code,
         severity=rule.severity,
         path=path,
-        line=place.line,
-        column=place.column,
-        end_line=place.end_line,
-        end_column=place.end_column,
-        pointer=place.pointer,
+        line=line,
+        column=column,
+        end_line=end_line,
+        end_column=end_column,
+        pointer=finding.pointer,
         message=finding.message,
         hint=finding.hint,
-        source=document.source(place.line),
+        source=document.source(finding.offset),
         fixable=finding.fix is not None,
     )
 
@@ -157,7 +155,7 @@ def _facts(
             if _is_relative(target):
                 bare = target.partition("#")[0].partition("?")[0]
                 if bare and not any(
-                    first <= start <= last and _is_ignored("HT404", codes) for first, last, codes in by_line
+                    first <= start <= last and is_ignored("HT404", codes) for first, last, codes in by_line
                 ):
                     relative.append((bare, _place(document, start, end)))
     return Facts(path=path, uid=context.uid, assets=tuple(assets), relative=tuple(relative), ignored=ignored)
@@ -166,50 +164,6 @@ def _facts(
 def _is_relative(link: str) -> bool:
     head = link.partition("/")[0]
     return not link.startswith(("#", "//", "?")) and ":" not in head
-
-
-def check_all(cards: Sequence[Facts]) -> Iterator[Diagnostic]:
-    """Check what concerns several cards, or the files around a card: with the facts of all cards of a run."""
-    ignored = {card.path: card.ignored for card in cards if card.ignored}
-    for rule in _ALL_RULES:
-        for remark in rule.check_all(cards) if rule.check_all else ():
-            if not _is_ignored(rule.code, ignored.get(remark.path, ())):
-                yield _of_remark(rule, remark)
-
-
-def _is_ignored(code: str, ignored: tuple[str, ...]) -> bool:
-    return bool(ignored) and code.startswith(ignored)
-
-
-def _of_remark(rule: Rule, remark: Remark) -> Diagnostic:
-    place = remark.place
-    return Diagnostic(
-        code=rule.code,
-        severity=rule.severity,
-        path=remark.path,
-        line=place.line,
-        column=place.column,
-        end_line=place.end_line,
-        end_column=place.end_column,
-        pointer=place.pointer,
-        message=remark.message,
-        hint=remark.hint,
-    )
-
-
-def unreadable(path: str, problem: str, hint: str) -> Diagnostic:
-    """Return the diagnostic of a card that cannot be read at all."""
-    return Diagnostic(
-        code="HT101",
-        severity=Severity.ERROR,
-        path=path,
-        line=1,
-        column=1,
-        end_line=1,
-        end_column=1,
-        message=f"the file cannot be read: {problem}",
-        hint=hint,
-    )
 
 
 def read_card_file(path: Path) -> bytes:

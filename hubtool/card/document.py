@@ -25,7 +25,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hubtool.card import markdown
-from hubtool.diagnostics import Position
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 1 << 20
 
 _FENCE = re.compile(r"---[ \t]*\r?\Z")
+_SHORT = 16 << 10
 _LINE_FEED = re.compile("\n")
 _COMMENT_START = "<!--"
 _COMMENT_END = "-->"
@@ -130,25 +130,23 @@ class Document:
         text = f"{self.head}{self.front_matter or ''}{self.fence}{self.body}"
         return (codecs.BOM_UTF8 if self.bom else b"") + text.encode("utf-8")
 
-    def position(self, offset: int) -> Position:
-        """Return the line and column of an offset; an offset past the end gives the end."""
-        starts = self._starts()
+    def line_column(self, offset: int) -> tuple[int, int]:
+        """Return the line and column of an offset, from 1; an offset past the end gives the end."""
         place = min(max(offset, 0), len(self.text))
-        line = bisect_right(starts, place)
-        return Position(line=line, column=place - starts[line - 1] + 1)
-
-    def source(self, line: int, length: int = 200) -> str:
-        """Return the text of a line (from 1), of a long line its beginning."""
-        starts = self._starts()
-        start = starts[line - 1]
-        end = starts[line] - 1 if line < len(starts) else len(self.text)
-        return self.text[start : min(end, start + length)].rstrip("\r")
-
-    def _starts(self) -> list[int]:
+        if len(self.text) <= _SHORT:
+            # To count again each time is faster than to make a table of all lines.
+            return self.text.count("\n", 0, place) + 1, place - self.text.rfind("\n", 0, place)
         if not self._line_starts:
             self._line_starts.append(0)
             self._line_starts.extend(match.end() for match in _LINE_FEED.finditer(self.text))
-        return self._line_starts
+        line = bisect_right(self._line_starts, place)
+        return line, place - self._line_starts[line - 1] + 1
+
+    def source(self, offset: int, length: int = 200) -> str:
+        """Return the text of the line that holds an offset, of a long line its beginning."""
+        start = self.text.rfind("\n", 0, max(offset, 0)) + 1
+        end = self.text.find("\n", start)
+        return self.text[start : min(end if end >= 0 else len(self.text), start + length)].rstrip("\r")
 
 
 def parse(data: bytes) -> Document:

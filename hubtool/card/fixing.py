@@ -45,7 +45,7 @@ class Outcome:
 
 
 def fix_bytes(
-    data: bytes, *, uid: Uid | None, hosts: frozenset[str], wanted: Collection[str]
+    data: bytes, *, uid: Uid | None, hosts: frozenset[str], wanted: Collection[str] | None
 ) -> tuple[bytes, Counter[str]]:
     """Mend a card.
 
@@ -55,14 +55,15 @@ def fix_bytes(
         data: The card's bytes; any bytes.
         uid: The UID that its path gives, or None.
         hosts: The hosts that assets may come from.
-        wanted: The codes of the findings to mend.
+        wanted: The codes of the findings to mend, or None for all.
 
     Returns:
         The bytes of the mended card, and how many findings were mended, by code.
     """
     mended: Counter[str] = Counter()
     for _ in range(_MOST_ROUNDS):
-        fixes = [(code, fix) for code, fix in checks.check(data, path="", uid=uid, hosts=hosts).fixes if code in wanted]
+        found = checks.check(data, path="", uid=uid, hosts=hosts).fixes
+        fixes = [(code, fix) for code, fix in found if wanted is None or code in wanted]
         if not fixes:
             break
         data, applied = apply(data, fixes)
@@ -98,7 +99,7 @@ def fix_file(
     root: Path | None,
     uid: Uid | None,
     hosts: frozenset[str],
-    wanted: Collection[str],
+    wanted: Collection[str] | None,
     write: bool,
     show: bool = False,
 ) -> Outcome | None:
@@ -112,7 +113,7 @@ def fix_file(
         root: The folder that was asked for, or None if the card itself was.
         uid: The UID that its path gives, or None.
         hosts: The hosts that assets may come from.
-        wanted: The codes of the findings to mend.
+        wanted: The codes of the findings to mend, or None for all.
         write: Whether to write the file.
         show: Whether to return what changes as a diff.
     """

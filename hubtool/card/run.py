@@ -15,10 +15,9 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from hubtool.card import cache as caches
-from hubtool.card import check as checks
-from hubtool.card import fixing
+from hubtool.card import together
 from hubtool.card.cache import Row, Stamp
-from hubtool.card.rules import RULES, Facts, Place
+from hubtool.card.rules import Facts, Place
 from hubtool.card.select import Selection
 from hubtool.diagnostics import Diagnostic, Severity
 from hubtool.errors import ArgumentError, InvalidNameError
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from hubtool.card import fixing
     from hubtool.card.cache import Cache
 
 # Texts about a registry that stand in it and are not cards.
@@ -200,11 +200,12 @@ def stream(paths: Iterable[Path], options: Options, counts: Counts) -> Iterator[
         if kept is not None:
             facts.append(kept)
         for diagnostic in diagnostics:
-            if diagnostic.code in wanted:
+            if wanted is None or diagnostic.code in wanted:
                 counts.add(diagnostic)
                 yield diagnostic
-    for diagnostic in checks.check_all(facts):
-        if diagnostic.code in options.selection.codes(os.path.dirname(diagnostic.path)):
+    for diagnostic in together.check_all(facts):
+        wanted = options.selection.codes(os.path.dirname(diagnostic.path))
+        if wanted is None or diagnostic.code in wanted:
             counts.add(diagnostic)
             yield _with_source(diagnostic)
 
@@ -273,8 +274,11 @@ def _stamp(path: str) -> Stamp | None:
 
 
 def _read(path: str) -> bytes | None:
+    from hubtool.card.document import MAX_BYTES  # noqa: PLC0415 - runs over unchanged cards do without
+
     try:
-        return checks.read_card_file(Path(path))
+        with open(path, "rb") as stream:
+            return stream.read(MAX_BYTES + 1)
     except OSError:
         return None
 
@@ -293,6 +297,8 @@ class _Chunk:
         return [self._one(path, name) for path, name in tasks]
 
     def _one(self, path: str, name: bytes | None) -> _Answer:
+        from hubtool.card import check as checks  # noqa: PLC0415 - runs over unchanged cards do without
+
         # The status is taken before the bytes: if the card is written in between, the next run sees that.
         stamp, moment = (_stamp(path), caches.now()) if name is not None else (None, 0)
         try:
@@ -300,13 +306,14 @@ class _Chunk:
                 os.scandir(path).close()
             if not os.path.isfile(path) and os.path.exists(path):
                 # To open a pipe or a device may wait for ever.
-                problem = checks.unreadable("", "it is not a regular file", "a card is a text file")
+                problem = together.unreadable("", "it is not a regular file", "a card is a text file")
                 return name, None, _encode([problem], None)
             data = checks.read_card_file(Path(path))
         except OSError as error:
-            problem = checks.unreadable("", error.strerror or str(error), "check where it leads, and its permissions")
+            problem = together.unreadable("", error.strerror or str(error), "check where it leads, and its permissions")
             return name, None, _encode([problem], None)
-        checked = checks.check(data, path="", uid=uid_of_path(path), hosts=self.hosts)
+        uid = uid_of_path(path)
+        checked = checks.check(data, path="", uid=uid, hosts=self.hosts)
         result = _encode(checked.diagnostics, checked.facts)
         row = Row(stamp, caches.digest(data), moment, result) if stamp is not None else None
         return name, row, result
@@ -359,6 +366,8 @@ class _Workers:
         if self._pool is None:
             import multiprocessing  # noqa: PLC0415 - as above
 
+            from hubtool.card import check, fixing  # noqa: F401, PLC0415 - imported once, before the processes are forked
+
             # A fork has all modules already; elsewhere (macOS, Windows) processes start from nothing.
             method = "fork" if sys.platform == "linux" else "spawn"
             context = multiprocessing.get_context(method)
@@ -399,6 +408,7 @@ def _encode(diagnostics: Iterable[Diagnostic], facts: Facts | None) -> bytes:
     found = [
         (
             each.code,
+            each.severity is Severity.ERROR,
             each.line,
             each.column,
             each.end_line,
@@ -413,7 +423,9 @@ def _encode(diagnostics: Iterable[Diagnostic], facts: Facts | None) -> bytes:
     ]
     kept = None
     if facts is not None:
+        uid = facts.uid
         kept = [
+            None if uid is None else (uid.publisher, uid.version, uid.name, uid.backend),
             [[link, known, size, *_flat(place)] for link, known, size, place in facts.assets],
             [[target, *_flat(place)] for target, place in facts.relative],
             facts.ignored,
@@ -434,7 +446,7 @@ def _decode(result: bytes, path: str, shown: str) -> tuple[list[Diagnostic], Fac
     diagnostics = [
         Diagnostic(
             code=code,
-            severity=RULES[code].severity,
+            severity=Severity.ERROR if error else Severity.WARNING,
             path=shown,
             line=line,
             column=column,
@@ -446,14 +458,14 @@ def _decode(result: bytes, path: str, shown: str) -> tuple[list[Diagnostic], Fac
             source=source,
             fixable=fixable,
         )
-        for code, line, column, end_line, end_column, message, pointer, hint, source, fixable in found
+        for code, error, line, column, end_line, end_column, message, pointer, hint, source, fixable in found
     ]
     if kept is None:
         return diagnostics, None
-    assets, relative, ignored = kept
+    uid, assets, relative, ignored = kept
     facts = Facts(
         path=path,
-        uid=uid_of_path(path),
+        uid=None if uid is None else Uid(*uid),
         assets=tuple((link, known, size, _place(*place)) for link, known, size, *place in assets),
         relative=tuple((target, _place(*place)) for target, *place in relative),
         ignored=tuple(ignored),
@@ -495,6 +507,8 @@ class _Mend:
     show: bool
 
     def __call__(self, found: list[Found]) -> list[fixing.Outcome | None]:
+        from hubtool.card import fixing  # noqa: PLC0415 - runs that only check do without
+
         return [
             fixing.fix_file(
                 Path(one.path),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hubtool import settings
-from hubtool.card.rules import RULES
+from hubtool.card import rules
 from hubtool.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -30,8 +30,10 @@ class Selection:
     folders: tuple[tuple[Path, tuple[str, ...]], ...] = ()
     _known: dict[str, frozenset[str]] = field(default_factory=dict, repr=False, compare=False)
 
-    def codes(self, folder: str) -> frozenset[str]:
-        """Return the codes that are wanted of the cards in a folder."""
+    def codes(self, folder: str) -> frozenset[str] | None:
+        """Return the codes that are wanted of the cards in a folder, or None for all codes."""
+        if not self.select and not self.ignore and not self.folders:
+            return None
         found = self._known.get(folder)
         if found is None:
             ignore = list(self.ignore)
@@ -42,7 +44,7 @@ class Selection:
                     ignore.extend(codes)
             found = frozenset(
                 code
-                for code in RULES
+                for code in rules.load()
                 if (not self.select or code.startswith(self.select)) and not (ignore and code.startswith(tuple(ignore)))
             )
             self._known[folder] = found
@@ -57,7 +59,7 @@ def check_codes(codes: Iterable[str], origin: str) -> tuple[str, ...]:
     """
     found = tuple(code.strip().upper() for code in codes if code.strip())
     for code in found:
-        if not any(known.startswith(code) for known in RULES):
+        if not any(known.startswith(code) for known in rules.load()):
             raise ArgumentError(f"{origin}: no rule has the code {code[:40]!r}", hint="'hubtool rule' lists the rules")
     return found
 
@@ -82,7 +84,7 @@ def for_folders(targets: Iterable[Path], *, all_of: bool) -> tuple[tuple[Path, t
             select = check_codes(current.validate.select, origin)
             codes = list(check_codes(current.validate.ignore, origin))
             if select:
-                codes.extend(code for code in RULES if not code.startswith(select))
+                codes.extend(code for code in rules.load() if not code.startswith(select))
             if codes:
                 found[folder, tuple(codes)] = None
         for below, ignored in current.validate.folders:

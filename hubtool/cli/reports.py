@@ -139,8 +139,9 @@ def _relative(path: str) -> str:
 
 def sarif(diagnostics: Iterable[Diagnostic], counts: Counts) -> Iterator[str]:  # noqa: ARG001 - a reporter's signature
     """Report as SARIF 2.1.0, the format that code scanning services read."""
-    from hubtool.card.rules import RULES
+    from hubtool.card import rules as all_rules
 
+    known = all_rules.load()
     rules = [
         {
             "id": rule.code,
@@ -150,9 +151,9 @@ def sarif(diagnostics: Iterable[Diagnostic], counts: Counts) -> Iterator[str]:  
             "help": {"text": rule.page, "markdown": rule.page},
             "defaultConfiguration": {"level": rule.severity.value},
         }
-        for _, rule in sorted(RULES.items())
+        for rule in known.values()
     ]
-    index = {code: number for number, code in enumerate(sorted(RULES))}
+    index = {code: number for number, code in enumerate(known)}
     driver = {"name": "hubtool", "version": __version__, "rules": rules}
     yield f'{{"$schema": {json.dumps(SARIF_SCHEMA)}, "version": "2.1.0", "runs": [{{\n'
     yield f'"tool": {json.dumps({"driver": driver}, ensure_ascii=False)},\n'

@@ -25,7 +25,7 @@ def command(codes: tuple[str, ...], markdown: bool, as_json: bool) -> None:
     from hubtool.card.select import check_codes
 
     wanted = check_codes(codes, "CODE")
-    found = [rule for code, rule in sorted(rules.RULES.items()) if not wanted or code.startswith(wanted)]
+    found = [rule for code, rule in rules.load().items() if not wanted or code.startswith(wanted)]
     if as_json:
         render.echo_json(
             [

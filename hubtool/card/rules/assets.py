@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 
 from hubtool.card import schema
 from hubtool.card.model import strip_brackets
-from hubtool.card.rules.base import Context, Finding, rule, shown
+from hubtool.card.rules.base import Finding, rule, shown
 from hubtool.diagnostics import Severity
 from hubtool.digest import FULL_LENGTH
 from hubtool.settings import DEFAULT_HOSTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from hubtool.card.rules.context import Context
 
 
 @rule("HT301", Severity.ERROR)

@@ -9,14 +9,14 @@ import warnings
 from typing import TYPE_CHECKING
 
 from hubtool.card import vocabulary
-from hubtool.card.rules.base import Context, Facts, Finding, Remark, rule, rule_for_all, shown
-from hubtool.card.rules.files import missing_files
+from hubtool.card.rules.base import Finding, rule, shown
 from hubtool.diagnostics import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
     from hubtool.card.markdown import Code
+    from hubtool.card.rules.context import Context
 
 _INTRODUCTION = frozenset(map(vocabulary.fold, ("Introduction", "简介", "介绍", "模型简介", "概述")))
 _USAGE = frozenset(map(vocabulary.fold, ("Usage", "用法", "使用", "使用方法", "使用说明")))
@@ -123,17 +123,6 @@ def usage_of_other_card(context: Context) -> Iterator[Finding]:
                     message=f"the usage block loads {shown(match['text'])}, not this card",
                     hint=f"write '{str(context.uid).removesuffix('_cn')}'",
                 )
-
-
-@rule_for_all("HT404", Severity.WARNING)
-def missing_file(cards: Sequence[Facts]) -> Iterator[Remark]:
-    """A link or an image that is a path relative to the card leads to a file of the registry.
-
-    Paths that were copied from the README of a repository lead nowhere from the card. Write the whole URL, or put the
-    file beside the card. A path that leads out of the registry, or starts with `/`, is reported as well. A file that
-    is named as an asset is HT314.
-    """
-    yield from missing_files(cards, assets=False)
 
 
 @rule("HT405", Severity.WARNING)

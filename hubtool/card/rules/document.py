@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 from hubtool.card import suppress, vocabulary
 from hubtool.card.document import Edit, Fix
-from hubtool.card.rules.base import RULES, Context, Finding, faults, rule, shown
+from hubtool.card.rules.base import RULES, Finding, rule, shown
+from hubtool.card.rules.context import faults
 from hubtool.diagnostics import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from hubtool.card.rules.context import Context
 
 
 @rule("HT101", Severity.ERROR)

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 
 from hubtool.card import metrics, schema, vocabulary
 from hubtool.card.document import Edit, Fix
-from hubtool.card.rules.base import Context, Finding, faults, rule, shown
+from hubtool.card.rules.base import Finding, rule, shown
+from hubtool.card.rules.context import faults
 from hubtool.diagnostics import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from hubtool.card.rules.context import Context
     from hubtool.card.schema import Violation
 
 
