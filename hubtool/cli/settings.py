@@ -25,6 +25,11 @@ def command(as_json: bool) -> None:
         "offline": current.offline,
         "allowed_hosts": list(current.allowed_hosts),
         "added_registries": [f"{source.name} ({source.location})" for source in sources.load(sources.file())],
+        "validate": {
+            "select": list(current.validate.select),
+            "ignore": list(current.validate.ignore),
+            "folders": {str(folder): list(codes) for folder, codes in current.validate.folders},
+        },
     }
     origins = {**current.origins, "added_registries": str(sources.file())}
     if as_json:
@@ -32,6 +37,13 @@ def command(as_json: bool) -> None:
         return
     rows = []
     for name, value in values.items():
-        shown = ", ".join(value) if isinstance(value, list) else str(value)
-        rows += [(name.replace("_", "-"), shown), ("", f"from: {origins[name]}")]
+        rows += [(name.replace("_", "-"), _shown(value)), ("", f"from: {origins[name]}")]
     render.pairs(rows)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, dict):
+        return "; ".join(f"{name}: {_shown(one)}" for name, one in value.items() if one) or "all rules"
+    if isinstance(value, list):
+        return ", ".join(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
