@@ -98,11 +98,14 @@ class _Notes:
         self.all.append(Note(key=key, known=False, message=message))
 
 
-def of_source(card: SourceCard, references: tuple[Reference, ...], unread: tuple[str, ...]) -> Facts:
+def of_source(
+    card: SourceCard, references: tuple[Reference, ...], unread: tuple[str, ...], *, user_id: str | None = None
+) -> Facts:
     """Return the facts of a card.
 
     Args:
         card: The card as the source has it.
+        user_id: How the cards of its publisher spell the publisher's name.
         references: The papers it cites.
         unread: Its references whose paper cannot be told.
     """
@@ -112,6 +115,10 @@ def of_source(card: SourceCard, references: tuple[Reference, ...], unread: tuple
     values: dict[str, object] = {}
     stated = dict(card.values)
     _plain(stated, values, notes)
+    stated_id = values.get("user-id")
+    if user_id is not None and stated_id is not None and stated_id != user_id:
+        values["user-id"] = user_id
+        notes.changed("user-id", stated_id, user_id)
     _vocabulary(stated, values, notes)
     _links(stated, values, notes)
     measured = _metrics(stated, values, notes)
@@ -196,11 +203,22 @@ def _vocabulary(stated: dict[str, object], values: dict[str, object], notes: _No
     if vocabulary.says_nothing(name):
         notes.unknown("train-dataset", f"the source says {name!r}" if name else "the source does not state it")
         return
-    known = vocabulary.dataset(name)
+    known = vocabulary.dataset(name) or _two(name)
     values["train-dataset"] = known or name
     notes.changed("train-dataset", name, known or name)
     if known is None:
         notes.unknown("train-dataset", f"{name!r} is not a data set of the vocabulary; it stays as it is")
+
+
+def _two(name: str) -> str | None:
+    """Return two data sets whose names stand in one word, as they are to be written (``vot2013vot2014``)."""
+    folded = vocabulary.fold(name)
+    find = vocabulary.load("datasets").find
+    for at in range(4, len(folded) - 3):
+        one, other = find(folded[:at]), find(folded[at:])
+        if one is not None and other is not None:
+            return f"{one}_{other}"
+    return None
 
 
 def _links(stated: dict[str, object], values: dict[str, object], notes: _Notes) -> None:

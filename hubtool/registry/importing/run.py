@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from hubtool.assets import disk
 from hubtool.card import document as documents
+from hubtool.card import vocabulary
 from hubtool.errors import CardError
 from hubtool.registry.importing import facts, references, source, text
 from hubtool.registry.importing.source import Refused, SourceCard
@@ -98,14 +99,27 @@ def import_cards(origin: Path, into: Path, *, dry_run: bool = False) -> Report:
     read = [source.read(relative, _bytes(path)) for relative, path in source.files(folder)]
     cited = {card.uid: references.items(card.body, card.title or "") for card in read if isinstance(card, SourceCard)}
     papers = references.known(item for items in cited.values() for item in items)
+    ids = _user_ids(read)
     cards = []
     for card in read:
         if isinstance(card, Refused):
             cards.append(Imported(uid=str(card.path), state="refused", reason=card.reason))
             continue
         found, unread = references.resolve(cited[card.uid], papers)
-        cards.append(_place(facts.of_source(card, found, unread), into, dry_run=dry_run))
+        known = facts.of_source(card, found, unread, user_id=ids.get(card.uid.publisher))
+        cards.append(_place(known, into, dry_run=dry_run))
     return Report(cards=tuple(cards), left=tuple(_left(into, {card.uid for card in cards})))
+
+
+def _user_ids(read: list[SourceCard | Refused]) -> dict[str, str]:
+    """Return for each publisher's folder how most cards in it spell this name."""
+    spellings: dict[str, Counter[str]] = {}
+    for card in read:
+        stated = card.values.get("user-id") if isinstance(card, SourceCard) else None
+        if isinstance(card, SourceCard) and isinstance(stated, str):
+            if vocabulary.fold(stated) == vocabulary.fold(card.uid.publisher):
+                spellings.setdefault(card.uid.publisher, Counter())[stated] += 1
+    return {publisher: min(counts, key=lambda text: (-counts[text], text)) for publisher, counts in spellings.items()}
 
 
 def _bytes(path: Path) -> bytes:
