@@ -62,12 +62,21 @@ class Source:
         }
 
 
-def parse(name: str, text: str, *, revision: str | None = None, subfolder: str = "") -> Source:
+def parse(
+    name: str, text: str, *, revision: str | None = None, subfolder: str = "", present: bool = True
+) -> Source:
     """Read what a user gives as the source of a registry.
 
     A path is a folder, or with a revision a repository on this machine. ``https://`` is a repository if it ends in
     ``.git``, or names a revision or a folder in it, or is that of a known forge; else it is a published registry.
     ``file://`` is a repository, and ``git+`` before any of these says so.
+
+    Args:
+        name: What the user calls it.
+        text: The source.
+        revision: The branch, tag or commit of a repository.
+        subfolder: The folder of the cards in it.
+        present: Whether what is on this machine must be there.
 
     Raises:
         ArgumentError: If it is none of these, or the name, revision or subfolder is not one.
@@ -89,7 +98,7 @@ def parse(name: str, text: str, *, revision: str | None = None, subfolder: str =
         return Source(name=name, kind="published", location=plain.rstrip("/") + "/")
     if scheme == "file":
         path = Path(unquote(urlsplit(plain).path))
-        if urlsplit(plain).netloc not in ("", "localhost") or not path.is_dir():
+        if urlsplit(plain).netloc not in ("", "localhost") or (present and not path.is_dir()):
             raise ArgumentError(f"{plain[:200]!a} is not a repository on this machine", hint="write file:///path")
         return Source(name=name, kind="git", location=plain, revision=revision, subfolder=inner)
     if scheme or plain.startswith("-") or "\0" in plain:
@@ -98,7 +107,7 @@ def parse(name: str, text: str, *, revision: str | None = None, subfolder: str =
             hint="give a folder, an https:// or file:// address of a git repository, or https:// of a published registry",
         )
     path = Path(plain).expanduser().absolute()
-    if not path.is_dir():
+    if present and not path.is_dir():
         raise ArgumentError(f"{path} is not a folder", hint="give the folder that holds the publishers' folders")
     if forced or revision is not None:
         return Source(name=name, kind="git", location=path.as_uri(), revision=revision, subfolder=inner)
@@ -157,7 +166,8 @@ def _read(item: object, path: Path) -> Source:
     try:
         # What a person wrote there by hand is checked like what is typed.
         if kind != "folder":
-            parse(name, location if kind == "published" else f"git+{location}", revision=revision, subfolder=subfolder or "")
+            address = location if kind == "published" else f"git+{location}"
+            parse(name, address, revision=revision, subfolder=subfolder or "", present=False)
         elif not _NAME.match(name):
             raise wrong
     except ArgumentError as error:
