@@ -14,6 +14,11 @@ from hubtool.version import __version__
 # Name -> (module, help). The help stands here so that `hubtool --help` imports no command.
 COMMANDS = {
     "validate": ("hubtool.cli.validate", "Check cards against the schema and the rules."),
+    "rule": ("hubtool.cli.rule", "Say what a rule asks for, why, and how to mend what breaks it."),
+    "list": ("hubtool.cli.list", "List the cards of the registries."),
+    "search": ("hubtool.cli.search", "Find cards by words."),
+    "show": ("hubtool.cli.show", "Show a card."),
+    "registry": ("hubtool.cli.registry", "Import, add, sync and publish registries."),
     "resolve": ("hubtool.cli.resolve", "Say what it takes to load a card, without loading it."),
     "inspect": ("hubtool.cli.inspect", "List the tensors of a checkpoint."),
     "fetch": ("hubtool.cli.fetch", "Bring the assets of a card into the store."),
@@ -21,6 +26,8 @@ COMMANDS = {
     "cache": ("hubtool.cli.cache", "Look after the store: list, verify, prune, remove."),
     "mirror": ("hubtool.cli.mirror", "Copy registries with all their assets, and check such copies."),
     "serve": ("hubtool.cli.serve", "Serve a mirror over HTTP."),
+    "doctor": ("hubtool.cli.doctor", "Say what this machine has, and what a card still needs."),
+    "trust": ("hubtool.cli.trust", "Show and change whose code may run here."),
     "settings": ("hubtool.cli.settings", "Show every setting and where it came from."),
 }
 

@@ -110,7 +110,7 @@ def status(*, destination: str, patterns: tuple[str, ...], as_json: bool) -> Non
         plan, listing = work.look(Hub.open(), place, patterns)
         workers = place.claims()
     if as_json:
-        lacking = sorted(one.uid for one in listing.uids.values() if work.lacks(one))
+        lacking = sorted(one.uid for one in listing.uids.values() if one.lacks)
         members = {"destination": place.name, "cards_listed": len(listing.uids), "cards_lacking_assets": lacking}
         render.echo_json({**members, **plan.as_json(), "missing": _missing(plan), "workers": workers})
         return
@@ -168,7 +168,7 @@ def prune(*, destination: str, grace: float, dry_run: bool, as_json: bool) -> No
             for digest in sorted(loose):
                 click.echo(f"{'would remove' if dry_run else 'removing'} {digest}  {render.size(loose[digest])}")
         if not dry_run:
-            work.remove(place, loose)
+            work.remove(place, loose, grace=grace)
     if as_json:
         render.echo_json({"dry_run": dry_run, "removed": sorted(loose), "bytes": sum(loose.values())})
     else:

@@ -2,7 +2,8 @@
 
 ::
 
-    index.json                       every card with its assets, whole digests and sizes; written last
+    index.json                       a published registry's index; written last
+    index/<shard>-<digest>.json      of each card its facts, and its assets with whole digests and sizes
     cards/<uid>.md                   the cards
     blobs/sha256/ab/<digest>         the assets, under their own SHA-256; written once and never changed
 

@@ -1,7 +1,7 @@
 """Bundles: cards and their assets in one tar archive, to cross a gap between networks.
 
-An archive holds a mirror, in this order: blobs, cards, index. So whoever reads it to its end has verified everything
-before the index says that it is there, and an archive that was cut off has none.
+An archive holds a mirror, in this order: blobs, cards, shards of the index, index. So whoever reads it to its end has
+verified everything before the index says that it is there, and an archive that was cut off has none.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from hubtool.assets import disk
@@ -25,7 +26,9 @@ from hubtool.mirror import index, plan
 from hubtool.mirror.destination import blob_name, card_name, parse_blob, parse_card
 from hubtool.mirror.index import Listed, ListedAsset, Listing
 from hubtool.mirror.plan import Failure, Need, WantedAsset
-from hubtool.mirror.sync import matches, write_index
+from hubtool.mirror.sync import matches, same, write_index
+from hubtool.registry.entry import digest_of
+from hubtool.uid import Uid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -102,10 +105,8 @@ def bundle(hub: Hub, file: Path, *, patterns: Sequence[str] = (), jobs: int = 8)
             found = hub.store.find(need.digest)
             if found is not None:
                 return found
-            uid, link = need.sources[0]
-            card = hub.find(uid)
-            asset = next(one for one in card.card.assets if one.link == link)
-            return hub.bring(card, asset)
+            card = hub.find(need.sources[0][0])
+            return hub.bring(card, next(one for one in card.card.assets if same(one.digest, need.digest)))
         except HubError as error:
             reason = str(error).replace("\nhint: ", "; ")
             failures.extend(
@@ -120,13 +121,9 @@ def bundle(hub: Hub, file: Path, *, patterns: Sequence[str] = (), jobs: int = 8)
     if not failures:
         listing = Listing(
             uids={
-                one.uid: Listed(
-                    uid=one.uid,
-                    digest=one.digest,
-                    facts=one.facts,
-                    assets=tuple(_listed(asset, files, whole) for asset in one.assets),
-                )
+                one.uid: Listed(entry=one.entry, assets=tuple(_listed(asset, files, whole) for asset in one.assets))
                 for one in todo.wanted
+                if one.entry is not None
             }
         )
         _write(hub, file, files, listing)
@@ -155,11 +152,13 @@ def _write(hub: Hub, file: Path, files: dict[str, Stored], listing: Listing) -> 
                     with files[digest].path.open("rb") as source:
                         archive.addfile(_member(blob_name(digest), files[digest].size), source)
                 for uid in sorted(listing.uids):
-                    data = cards_of.read_bytes(hub.registries, uid) or b""
-                    if cards_of.digest(data) != listing.uids[uid].digest:
+                    data = cards_of.read_bytes(hub.registries, Uid.parse(uid))
+                    if digest_of(data) != listing.uids[uid].digest:
                         raise MirrorError(f"the card {uid} was changed meanwhile", hint="run the same again")
                     archive.addfile(_member(card_name(uid), len(data)), io.BytesIO(data))
-                data = index.render(listing)
+                data, shards = index.render(listing.uids)
+                for shard, own in shards:
+                    archive.addfile(_member(shard.path, len(own)), io.BytesIO(own))
                 archive.addfile(_member(index.NAME, len(data)), io.BytesIO(data))
             disk.settle(stream, temporary, file)
     except OSError as error:
@@ -237,7 +236,8 @@ def _members(file: Path) -> Iterator[Iterator[_Member]]:
                     raise refuse(name, "comes after the index")
                 if not member.isreg() or member.issparse():
                     raise refuse(name, "is not a plain file")
-                if name != index.NAME and parse_blob(name) is None and parse_card(name) is None:
+                known = name == index.NAME or parse_blob(name) or parse_card(name) or index.parse_shard(name)
+                if not known:
                     raise refuse(name, "is no file of a mirror")
                 if name in seen:
                     raise refuse(name, "is there twice")
@@ -290,7 +290,7 @@ def into_mirror(hub: Hub, file: Path, place: Destination) -> Bundled:
             uid = parse_card(member.name)
             if uid is not None:
                 data = member.stream.read(document.MAX_BYTES)
-                if cards_of.digest(data) != listing.uids[uid].digest:
+                if digest_of(data) != listing.uids[uid].digest:
                     raise MirrorError(f"{file} was changed while it was read", hint="run the same again")
                 place.write(card_name(uid), data)
         write_index(place, listing.uids, ())
@@ -301,6 +301,7 @@ def _read(file: Path, store: Store, place: Destination | None) -> tuple[Listing,
     """Read a bundle to its end, and put its assets where they go; return its index and its assets' bytes."""
     sizes: dict[str, int] = {}
     digests: dict[str, str] = {}
+    shards: dict[str, bytes] = {}
     listing = Listing()
     there = {} if place is None else place.blobs()
     with _members(file) as members:
@@ -316,18 +317,32 @@ def _read(file: Path, store: Store, place: Destination | None) -> tuple[Listing,
             elif uid is not None:
                 if member.size > document.MAX_BYTES:
                     raise MirrorError(f"{file}: {member.name} is too large for a card", hint="copy it again")
-                digests[uid] = cards_of.digest(member.stream.read(document.MAX_BYTES))
+                digests[uid] = digest_of(member.stream.read(document.MAX_BYTES))
             else:
                 if member.size > index.MAX_BYTES:
                     raise MirrorError(f"{file}: the index is too large", hint="copy it again")
-                data = bytearray()
-                while block := member.stream.read(BLOCK):
-                    data += block
-                listing = index.read(bytes(data), f"{file}: {index.NAME}")
+                data = b"".join(iter(partial(member.stream.read, BLOCK), b""))
+                if member.name != index.NAME:
+                    shards[member.name] = data
+                else:
+                    listing = _listing(data, shards, file)
     named = listing.digests
     if digests != {uid: one.digest for uid, one in listing.uids.items()} or sizes != named:
         raise MirrorError(f"{file}: its index names other cards or assets than it holds", hint="copy it again")
     return listing, sizes
+
+
+def _listing(data: bytes, shards: dict[str, bytes], file: Path) -> Listing:
+    head = index.parse(data, f"{file}: {index.NAME}")
+    uids: dict[str, Listed] = {}
+    for shard in head.shards:
+        cards, fault = index.parse_cards(shards.pop(shard.path, b""), shard)
+        if fault is not None:
+            raise MirrorError(f"{file}: {shard.path}: {fault}", hint="copy it again")
+        uids.update((one.uid, one) for one in cards)
+    if shards:
+        raise MirrorError(f"{file}: {next(iter(shards))} belongs to no index", hint="copy it again")
+    return Listing(uids=uids)
 
 
 def _store(store: Store, digest: str, member: _Member, file: Path) -> Stored:

@@ -76,6 +76,10 @@ class Destination(Protocol):
         """Return the UIDs of all card files."""
         ...
 
+    def shards(self) -> set[str]:
+        """Return the names of all shards of indexes, old and new."""
+        ...
+
     def read(self, name: str, limit: int) -> tuple[bytes, str] | None:
         """Return a document and its mark, or None where there is none.
 
@@ -101,8 +105,8 @@ class Destination(Protocol):
         """Remove files; those that are not there are passed over."""
         ...
 
-    def ages(self, digests: Sequence[str]) -> dict[str, float]:
-        """Return how many seconds ago blobs were written, by the destination's own clock where it has one."""
+    def ages(self, names: Sequence[str]) -> dict[str, float]:
+        """Return how many seconds ago files were written, by the destination's own clock where it has one."""
         ...
 
     def claim(self, unit: str) -> AbstractContextManager[Claim | None]:

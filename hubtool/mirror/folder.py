@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from hubtool.assets import disk
 from hubtool.assets.store import Store
 from hubtool.errors import DigestError, HubError, MirrorError, StoreError
+from hubtool.mirror import index
 from hubtool.mirror.destination import blob_name, parse_blob, parse_card
 
 if TYPE_CHECKING:
@@ -80,6 +81,17 @@ class FolderDestination:
             found.update(uid for name in names if (uid := parse_card(f"{relative}/{name}")))
         return found
 
+    def shards(self) -> set[str]:
+        """See :class:`~hubtool.mirror.destination.Destination`."""
+        try:
+            with os.scandir(self.root / index.FOLDER) as listed:
+                names = [f"{index.FOLDER}/{entry.name}" for entry in listed]
+        except (FileNotFoundError, NotADirectoryError):
+            return set()
+        except OSError as error:
+            raise _error(error, self.root / index.FOLDER) from error
+        return {name for name in names if index.parse_shard(name)}
+
     def read(self, name: str, limit: int) -> tuple[bytes, str] | None:
         """See :class:`~hubtool.mirror.destination.Destination`."""
         path = self.root / name
@@ -111,14 +123,14 @@ class FolderDestination:
         except OSError as error:
             raise _error(error, path) from error
 
-    def ages(self, digests: Sequence[str]) -> dict[str, float]:
+    def ages(self, names: Sequence[str]) -> dict[str, float]:
         """See :class:`~hubtool.mirror.destination.Destination`."""
         now, ages = time.time(), {}
-        for digest in digests:
+        for name in names:
             with suppress(OSError):
                 # A blob that was moved in keeps the time at which it was fetched; its inode changed when it came here.
-                found = (self.root / blob_name(digest)).stat()
-                ages[digest] = now - (found.st_mtime if os.name == "nt" else max(found.st_mtime, found.st_ctime))
+                found = (self.root / name).stat()
+                ages[name] = now - (found.st_mtime if os.name == "nt" else max(found.st_mtime, found.st_ctime))
         return ages
 
     def claims(self) -> list[str]:

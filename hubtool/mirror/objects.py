@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from hubtool.assets import disk
 from hubtool.assets.store import Store
 from hubtool.errors import DigestError, MirrorError
+from hubtool.mirror import index
 from hubtool.mirror.aws import configuration
 from hubtool.mirror.destination import ClaimLostError, blob_name, parse_blob, parse_card
 
@@ -116,6 +117,10 @@ class ObjectDestination:
         except self._errors.BaseError as error:
             self._fail(error, folder)
 
+    def shards(self) -> set[str]:
+        """See :class:`~hubtool.mirror.destination.Destination`."""
+        return {str(item["path"]) for item in self._list(index.FOLDER) if index.parse_shard(item["path"])}
+
     def read(self, name: str, limit: int) -> tuple[bytes, str] | None:
         """See :class:`~hubtool.mirror.destination.Destination`."""
         try:
@@ -144,26 +149,23 @@ class ObjectDestination:
 
         yield blocks()
 
-    def ages(self, digests: Sequence[str]) -> dict[str, float]:
+    def ages(self, names: Sequence[str]) -> dict[str, float]:
         """See :class:`~hubtool.mirror.destination.Destination`."""
-        if not digests:
+        if not names:
             return {}
-        wanted = set(digests)
+        wanted = set(names)
         # The store's own clock is asked for by writing something, so that ours does not matter.
         probe = f"{_CLAIMS}/clock-{self._worker.rpartition(':')[2]}"
         self.write(probe, b"{}")
         try:
             now = self._obs.head(self._store, probe)["last_modified"]
-            times = {parse_blob(item["path"]): item["last_modified"] for item in self._list("blobs/sha256")}
+            folders = sorted({name.partition("/")[0] for name in names})
+            times = {str(item["path"]): item["last_modified"] for folder in folders for item in self._list(folder)}
         except self._errors.BaseError as error:
             self._fail(error, probe)
         finally:
             self.remove([probe])
-        return {
-            digest: (now - at).total_seconds()
-            for digest, at in times.items()
-            if digest is not None and digest in wanted
-        }
+        return {name: (now - at).total_seconds() for name, at in times.items() if name in wanted}
 
     def claims(self) -> list[str]:
         """See :class:`~hubtool.mirror.destination.Destination`."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from hubtool.mirror.index import Listed, Listing
+    from hubtool.registry.entry import Entry
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,16 +36,14 @@ class Wanted:
 
     Attributes:
         uid: Its UID.
-        digest: The SHA-256 of its bytes.
-        facts: What the index says of it besides its assets.
+        entry: What the index says of it besides its assets; None if it cannot be read.
         assets: The assets that it names.
         problem: Why it cannot be read, or None.
     """
 
     uid: str
-    digest: str
-    facts: Mapping[str, object]
-    assets: tuple[WantedAsset, ...]
+    entry: Entry | None
+    assets: tuple[WantedAsset, ...] = ()
     problem: str | None = None
 
 
@@ -177,12 +176,13 @@ def make(
         partial: Whether only some of the registries' cards were asked for, so that others are not gone.
     """
     failures = [Failure(uid=one.uid, link=None, digest=None, reason=one.problem) for one in wanted if one.problem]
-    readable = tuple(one for one in wanted if not one.problem)
-    stated = [asset.digest for one in readable for asset in one.assets if asset.digest is not None]
+    readable = {one.uid: one.entry for one in wanted if one.entry is not None}
+    cards_wanted = tuple(one for one in wanted if one.entry is not None)
+    stated = [asset.digest for one in cards_wanted for asset in one.assets if asset.digest is not None]
     whole = Digests([*present, *(digest.hex for digest in stated if not digest.is_short)])
     there: dict[str, int] = {}
     needs: dict[str, Need] = {}
-    for one in readable:
+    for one in cards_wanted:
         for asset in one.assets:
             if asset.digest is None:
                 reason = (
@@ -210,9 +210,9 @@ def make(
                 )
     files = set(cards)
     changed = [
-        one.uid
-        for one in readable
-        if one.uid not in files or one.uid not in listing.uids or listing.uids[one.uid].digest != one.digest
+        uid
+        for uid, entry in readable.items()
+        if uid not in files or uid not in listing.uids or listing.uids[uid].digest != entry.digest
     ]
     asked = {one.uid for one in wanted}
     kept = [one for uid, one in listing.uids.items() if uid not in asked]
@@ -220,7 +220,7 @@ def make(
     short = [digest for digest in stated if digest.is_short]
     named.update(full for digest in short for full in whole.matching(digest))
     return Plan(
-        wanted=readable,
+        wanted=cards_wanted,
         needs=tuple(needs[key] for key in sorted(needs)),
         there=there,
         cards=tuple(changed),

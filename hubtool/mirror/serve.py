@@ -32,7 +32,7 @@ IDLE = 15.0
 """Seconds that a connection may be silent between requests, and that a client may take to read something."""
 
 _RANGE = re.compile(r"bytes=(?:(\d{1,19})-(\d{0,19})|-(\d{1,19}))\Z")
-_ROOTS = (index.NAME, "cards", "blobs")
+_ROOTS = (index.NAME, index.FOLDER, "cards", "blobs")
 _KINDS = {".json": "application/json", ".md": "text/markdown; charset=utf-8"}
 _BLOCK = 256 << 10
 

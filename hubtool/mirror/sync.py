@@ -15,17 +15,20 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Protocol
 
-from hubtool.errors import AssetError, CardError, HubError, MirrorError
+from hubtool.errors import AssetError, CardError, CardNotFoundError, HubError, MirrorError
 from hubtool.mirror import cards as cards_of
 from hubtool.mirror import index, plan
 from hubtool.mirror.destination import ClaimLostError, blob_name, card_name
 from hubtool.mirror.index import Listed, ListedAsset, Listing
 from hubtool.mirror.plan import Digests, Failure, Need, Plan
+from hubtool.registry.entry import digest_of
+from hubtool.uid import Uid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from hubtool.assets.store import Store, Stored
+    from hubtool.digest import Digest
     from hubtool.hub import Hub
     from hubtool.mirror.destination import Claim, Destination
 
@@ -129,8 +132,7 @@ def look(hub: Hub, place: Destination, patterns: Sequence[str] = ()) -> tuple[Pl
     # The two long lists come at once, and while the cards are read.
     with ThreadPoolExecutor(2) as pool:
         blobs, files = pool.submit(place.blobs), pool.submit(place.cards)
-        found = place.read(index.NAME, index.MAX_BYTES)
-        listing = Listing() if found is None else index.read(found[0], f"{place.name}/{index.NAME}")
+        listing = index.load(place)
         wanted = cards_of.wanted(hub.registries, listing, lambda uid: matches(uid, patterns))
         return (
             plan.make(wanted, blobs.result(), listing, cards=files.result(), partial=bool(patterns)),
@@ -189,7 +191,7 @@ def sync(
     pruned: dict[str, int] = {}
     if prune:
         pruned = unnamed(place, grace=grace)
-        remove(place, pruned)
+        remove(place, pruned, grace=grace)
     return Report(
         plan=todo,
         written=progress.written,
@@ -280,10 +282,11 @@ class _Worker:
         if found is not None:
             return found, False
         errors: list[HubError] = []
-        for uid, link in need.sources:
+        for uid, _ in need.sources:
             try:
                 card = self._staged.find(uid)
-                asset = next((one for one in card.card.assets if one.link == link), None)
+                # Not by its link, which a registry elsewhere made absolute.
+                asset = next((one for one in card.card.assets if same(one.digest, need.digest)), None)
                 if asset is None:
                     continue  # the card was changed meanwhile; the next run sees it
                 # A file beside its card is read where it is; what was learnt of it is kept where the next run looks.
@@ -394,21 +397,25 @@ def _publish(
             digest = asset.digest and plan.complete(asset.digest, listing.uids.get(one.uid), asset.link, whole)
             found = digest.hex if digest and digest.hex in there else ""
             assets.append(ListedAsset(link=asset.link, digest=found, size=there.get(found)))
-        listed = Listed(uid=one.uid, digest=one.digest, facts=one.facts, assets=tuple(assets))
+        if one.entry is None:
+            continue
+        listed = Listed(entry=one.entry, assets=tuple(assets))
         before = listing.uids.get(one.uid)
-        if before is not None and before.digest != one.digest and lacks(listed) and not lacks(before):
+        if before is not None and before.digest != listed.digest and listed.lacks and not before.lacks:
             kept.append(one.uid)
         else:
             mine[one.uid] = listed
-    wanted = {one.uid: one for one in todo.wanted}
     changed = [uid for uid in todo.cards if uid in mine]
     gone = todo.gone if prune else ()
     with place.publishing():
 
         def write(uid: str) -> str | None:
-            data = cards_of.read_bytes(hub.registries, uid)
-            # A card that was edited since it was planned waits for the next run, as its assets do.
-            if data is None or cards_of.digest(data) != wanted[uid].digest:
+            # A card that was edited or removed since it was planned waits for the next run, as its assets do.
+            try:
+                data = cards_of.read_bytes(hub.registries, Uid.parse(uid))
+            except (CardError, CardNotFoundError):
+                return None
+            if digest_of(data) != mine[uid].digest:
                 return None
             place.write(card_name(uid), data)
             return uid
@@ -423,23 +430,16 @@ def _publish(
     return done, tuple(kept), indexed
 
 
-def lacks(listed: Listed) -> bool:
-    """Whether the mirror lacks an asset of a card."""
-    return any(not asset.digest for asset in listed.assets)
-
-
 def write_index(place: Destination, mine: Mapping[str, Listed], gone: Iterable[str]) -> bool:
     """Put our cards into the index, beside those that other workers put in meanwhile; return whether it changed."""
+    away = set(gone)
     for _ in range(50):
-        found = place.read(index.NAME, index.MAX_BYTES)
-        current = Listing() if found is None else index.read(found[0], f"{place.name}/{index.NAME}")
-        merged = {uid: one for uid, one in current.uids.items() if uid not in set(gone)}
+        current = index.load(place)
+        merged = {uid: one for uid, one in current.uids.items() if uid not in away}
         merged.update({uid: _fuller(one, current.uids.get(uid)) for uid, one in mine.items()})
-        data = index.render(Listing(uids=merged))
-        if found is not None and found[0] == data:
-            return False
-        if place.replace(index.NAME, data, None if found is None else found[1]):
-            return True
+        written = index.write(place, merged, current)
+        if written is not None:
+            return written
         time.sleep(random.SystemRandom().uniform(0.01, 0.2))
     raise MirrorError(
         f"{place.name}/{index.NAME} was changed by others each time that we tried to write it",
@@ -462,23 +462,37 @@ def unnamed(place: Destination, *, grace: float = GRACE) -> dict[str, int]:
     """Return the bytes of each blob that no card in the mirror's index names, and that was there for longer than that.
 
     Raises:
-        MirrorError: If the mirror cannot be read, or has no index.
+        MirrorError: If the mirror cannot be read, has no index, or one that is damaged.
     """
-    found = place.read(index.NAME, index.MAX_BYTES)
-    if found is None:
+    listing = index.load(place)
+    if listing.faults:
+        raise MirrorError(
+            f"the index of {place.name} is damaged, so that not all that it names is known",
+            hint="run `hubtool mirror sync` first",
+        )
+    if listing.mark is None:
         raise MirrorError(
             f"{place.name} has no index, so no card names any blob", hint="run `hubtool mirror sync` first"
         )
-    named = index.read(found[0], f"{place.name}/{index.NAME}").digests
+    named = listing.digests
     loose = {digest: size for digest, size in place.blobs().items() if digest not in named}
-    ages = place.ages(list(loose))
-    return {digest: size for digest, size in loose.items() if ages.get(digest, 0.0) >= grace}
+    ages = place.ages([blob_name(digest) for digest in loose])
+    return {digest: size for digest, size in loose.items() if ages.get(blob_name(digest), 0.0) >= grace}
 
 
-def remove(place: Destination, digests: Iterable[str]) -> None:
-    """Remove blobs.
+def remove(place: Destination, digests: Iterable[str], *, grace: float = GRACE) -> None:
+    """Remove blobs, and the shards of earlier indexes that are older than ``grace`` seconds.
 
     Raises:
-        MirrorError: If the mirror cannot be written.
+        MirrorError: If the mirror cannot be read or written.
     """
     place.remove([blob_name(digest) for digest in sorted(digests)])
+    # A client may have read the index before this one, and another worker may be about to write the next.
+    old = sorted(place.shards() - index.load(place).shards)
+    ages = place.ages(old)
+    place.remove([name for name in old if ages.get(name, 0.0) >= grace])
+
+
+def same(one: Digest | None, other: Digest) -> bool:
+    """Whether two digests can be of one file: one is the other, or its beginning."""
+    return one is not None and (one.matches(other.hex) or other.matches(one.hex))

@@ -84,12 +84,11 @@ def verify(place: Destination, *, deep: bool = False, jobs: int = 8) -> Verified
         MirrorError: If the mirror cannot be read at all, or has no index.
     """
     start = time.monotonic()
-    found = place.read(index.NAME, index.MAX_BYTES)
-    if found is None:
+    listing = index.load(place)
+    if listing.mark is None:
         raise MirrorError(f"{place.name} has no {index.NAME}: it is no mirror", hint="run `hubtool mirror sync` first")
-    listing = index.read(found[0], f"{place.name}/{index.NAME}")
     blobs = place.blobs()
-    faults: list[Fault] = []
+    faults = [Fault(name=name, reason=reason) for name, reason in sorted(listing.faults.items())]
     named: dict[str, int] = {}
     for one in listing.uids.values():
         for asset in one.assets:

@@ -251,7 +251,7 @@ def test_an_object_store_that_fails(s3: Cli, bucket: Bucket, place: str, status:
         ({"AWS_ENDPOINT_URL": "not a link"}, "AWS_ENDPOINT_URL is not a link"),
     ],
 )
-def test_what_cannot_be_reached(s3: Cli, place: str, environ: dict[str, str], message: str) -> None:
+def test_what_cannot_be_reached(s3: Cli, place: str, environ: dict[str, Any], message: str) -> None:
     fill(s3.registry, 1)
     done = s3("mirror", "sync", place, **environ)
     assert done.code == 1
@@ -263,7 +263,7 @@ def test_what_cannot_be_reached(s3: Cli, place: str, environ: dict[str, str], me
 def test_credentials_from_files(s3: Cli, place: str, bucket: Bucket, tmp_path: Path) -> None:
     fill(s3.registry, 1)
     keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_REGION")
-    none = dict.fromkeys(keys, "")
+    none: Any = dict.fromkeys(keys, "")
     credentials, config = tmp_path / "credentials", tmp_path / "config"
     own = bucket.environ
     credentials.write_text(

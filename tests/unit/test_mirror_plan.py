@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+import jsonschema
 import pytest
 
 from hubtool.digest import Digest
 from hubtool.errors import MirrorError
 from hubtool.mirror import aws, index, plan
 from hubtool.mirror.destination import blob_name, card_name, parse_blob, parse_card
+from hubtool.mirror.folder import FolderDestination
 from hubtool.mirror.index import Listed, ListedAsset, Listing
 from hubtool.mirror.plan import Wanted, WantedAsset
 from hubtool.mirror.sync import matches
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from hubtool.registry import published
+from hubtool.registry.entry import Entry
+from hubtool.uid import Uid
 
 A, B, C = (letter * 64 for letter in "abc")
 OTHER_A = "a" * 63 + "b"
@@ -26,13 +28,13 @@ def card(uid: str, *assets: tuple[str, str | None, int | None], digest: str = C,
     named = tuple(
         WantedAsset(link=link, digest=Digest(text) if text else None, size=size) for link, text, size in assets
     )
-    return Wanted(uid=uid, digest=digest, facts={}, assets=named, problem=problem)
+    entry = None if problem else Entry(uid=Uid.parse(uid), digest=digest)
+    return Wanted(uid=uid, entry=entry, assets=named, problem=problem)
 
 
 def listed(uid: str, *assets: tuple[str, str], digest: str = C) -> Listed:
     return Listed(
-        uid=uid,
-        digest=digest,
+        entry=Entry(uid=Uid.parse(uid), digest=digest),
         assets=tuple(ListedAsset(link=link, digest=text, size=1 if text else None) for link, text in assets),
     )
 
@@ -116,37 +118,52 @@ def test_a_card_is_written_if_it_changed_or_its_file_is_missing() -> None:
     assert plan.make(wanted, {}, known, cards=("p/1/x", "p/1/z")).cards == ("p/1/w", "p/1/y", "p/1/z")
 
 
-def test_an_index_is_read_as_it_was_written() -> None:
-    one = Listing(
-        uids={
-            "p/1.10/x": Listed(
-                uid="p/1.10/x",
-                digest=A,
-                facts={"title": "模型"},
-                assets=(ListedAsset(link="l", digest=B, size=5), ListedAsset(link="m", digest="", size=None)),
-            )
-        }
-    )
-    data = index.render(one)
-    assert index.read(data, "here") == one
-    assert index.render(index.read(data, "here")) == data
-    assert one.digests == {B: 5}
-    assert json.loads(data)["cards"][0]["uid"] == "p/1.10/x"
-    assert index.read(index.render(Listing()), "here") == Listing()
+@pytest.mark.parametrize("count", [0, 1, 3, 600])
+def test_an_index_is_read_as_it_was_written(tmp_path: Path, count: int) -> None:
+    place = FolderDestination(tmp_path / "mirror")
+    cards = {f"p/1.10/模型{at}": listed(f"p/1.10/模型{at}", ("l", B), ("m", "")) for at in range(count)}
+    assert index.load(place) == Listing()
+    assert index.write(place, cards, Listing()) is True
+    found = index.load(place)
+    assert (found.uids, found.faults) == (cards, {})
+    assert found.digests == ({B: 1} if count else {})
+    assert index.write(place, cards, found) is False
+    # Another worker was quicker.
+    assert index.write(place, {"p/1/z": listed("p/1/z")}, Listing()) is None
+    assert index.load(place).uids == cards
+    # What any client of a published registry reads.
+    head = json.loads((tmp_path / "mirror" / "index.json").read_bytes())
+    schema = json.loads((Path(__file__).parents[2] / "schemas" / "registry-index.schema.json").read_bytes())
+    jsonschema.Draft202012Validator(schema).validate(head)
+    assert (head["cards"], len(head["shards"])) == (count, {0: 0, 1: 1, 3: 1, 600: 16}[count])
+    for shard in head["shards"]:
+        for one in json.loads((tmp_path / "mirror" / shard["path"]).read_bytes())["cards"]:
+            jsonschema.Draft202012Validator({**schema, "$ref": "#/$defs/card"}).validate({**head, **one})
+
+
+def test_a_damaged_shard_is_named_and_mended(tmp_path: Path) -> None:
+    place = FolderDestination(tmp_path / "mirror")
+    cards = {f"p/1/x{at}": listed(f"p/1/x{at}", ("l", B)) for at in range(600)}
+    index.write(place, cards, Listing())
+    one, two, *_ = sorted((tmp_path / "mirror" / "index").iterdir())
+    one.write_bytes(b"{}")
+    two.unlink()
+    found = index.load(place)
+    assert found.faults == {
+        f"index/{one.name}": "it has not the digest that the index states",
+        f"index/{two.name}": "it is missing",
+    }
+    assert 0 < len(found.uids) < 600
+    assert index.write(place, cards, found) is True
+    assert index.load(place).uids == cards
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"[]", b"{}", b"null", b"[" * 100_000, b'{"cards": []}', b"\xff", b'{"format": "x", "cards": []}']
+    "data", [b"", b"[]", b"{}", b"null", b"[" * 100_000, b'{"cards": []}', b"\xff", b'{"version": 2, "shards": []}']
 )
 def test_what_is_no_index(data: bytes) -> None:
     with pytest.raises(MirrorError, match="not the index of a mirror"):
-        index.read(data, "here")
-
-
-def test_an_index_of_later_days() -> None:
-    data = index.render(Listing()).replace(b'"version": 1', b'"version": 2')
-    with pytest.raises(MirrorError, match="version 2"):
-        index.read(data, "here")
+        index.parse(data, "here")
 
 
 @pytest.mark.parametrize(
@@ -156,13 +173,16 @@ def test_an_index_of_later_days() -> None:
         {},
         {"uid": "p/1/x"},
         {"uid": "p/1/x", "digest": "short"},
+        {"uid": "p/1/x", "digest": "g" * 64},
         {"uid": "../x", "digest": A},
         {"uid": 1, "digest": A},
     ],
 )
-def test_cards_that_an_index_cannot_mean(card: object) -> None:
-    data = json.dumps({"format": index.FORMAT, "version": 1, "cards": [card, {"uid": "p/1/y", "digest": A}]})
-    assert list(index.read(data.encode(), "here").uids) == ["p/1/y"]
+def test_cards_that_an_index_cannot_mean(card: dict[str, object]) -> None:
+    shard, data = published.shard_bytes("all", [card, {"uid": "p/1/y", "digest": A, "assets": [1, {"link": "l"}]}])
+    cards, fault = index.parse_cards(data, shard)
+    assert fault is None
+    assert [(one.uid, one.assets) for one in cards] == [("p/1/y", (ListedAsset(link="l", digest="", size=None),))]
 
 
 @pytest.mark.parametrize("name", ["blobs/sha256/ab/cd", f"blobs/sha256/bb/{A}", f"blobs/sha256/aa/{A}x", f"x/{A}", A])
