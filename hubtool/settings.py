@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,10 @@ class Settings:
         registry: Registry folders, in the order in which they are asked (``HUBTOOL_REGISTRY``).
         home: The folder of the store (``HUBTOOL_HOME``).
         offline: Whether the network may not be used (``HUBTOOL_OFFLINE``).
-        allowed_hosts: The hosts that assets may come from (``HUBTOOL_ALLOWED_HOSTS`` adds to the default ones).
+        allowed_hosts: The hosts that assets may come from (``HUBTOOL_ALLOWED_HOSTS`` adds to the default ones). One
+            that is written with its scheme, such as ``http://lab:8080``, is a service of the user's own network.
+        mirrors: Where files are looked for by their digest before their links are asked, in this order: addresses or
+            folders (``HUBTOOL_MIRRORS``, separated by commas).
         origins: For each of these names, where its value came from.
     """
 
@@ -41,7 +44,8 @@ class Settings:
     home: Path
     offline: bool
     allowed_hosts: tuple[str, ...]
-    origins: Mapping[str, str]
+    mirrors: tuple[str, ...] = ()
+    origins: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +83,20 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> S
     registry = pick("registry", _paths, lambda: (packaged.registry_folder(),))
     home = pick("home", _path, _default_home)
     offline = pick("offline", _flag, lambda: False)
+    mirrors = pick("mirrors", _mirrors, tuple)
     hosts = list(DEFAULT_HOSTS)
     added = [source for source in sources if "allowed-hosts" in source.values]
     for source in added:
         hosts.extend(host for host in _hosts(source.values["allowed-hosts"], source) if host not in hosts)
     origins["allowed_hosts"] = " + ".join(["default", *(_origin(source, "allowed-hosts") for source in added)])
-    return Settings(registry=registry, home=home, offline=offline, allowed_hosts=tuple(hosts), origins=origins)
+    return Settings(
+        registry=registry,
+        home=home,
+        offline=offline,
+        allowed_hosts=tuple(hosts),
+        mirrors=mirrors,
+        origins=origins,
+    )
 
 
 _VARIABLES = {
@@ -92,6 +104,7 @@ _VARIABLES = {
     "home": "HUBTOOL_HOME",
     "offline": "HUBTOOL_OFFLINE",
     "allowed-hosts": "HUBTOOL_ALLOWED_HOSTS",
+    "mirrors": "HUBTOOL_MIRRORS",
 }
 
 
@@ -183,9 +196,21 @@ def _flag(value: object, source: _Source) -> bool:
 def _hosts(value: object, source: _Source) -> list[str]:
     hosts = [item.lower() for item in _list(value, ",", source, "allowed-hosts")]
     for host in hosts:
-        if "/" in host or "*" in host or "@" in host or " " in host:
+        scheme, separator, name = host.rpartition("://")
+        if (separator and scheme not in ("http", "https")) or "/" in name or "*" in host or "@" in host or " " in host:
             raise SettingsError(
                 f"{source.name}: {host!r} is not a host name",
                 hint="write host names such as example.org, separated by commas",
             )
     return hosts
+
+
+def _mirrors(value: object, source: _Source) -> tuple[str, ...]:
+    """Read addresses and folders; a relative folder is relative to the file that names it."""
+    items = _list(value, ",", source, "mirrors")
+    for item in items:
+        if "@" in item.partition("://")[2].partition("/")[0]:
+            raise SettingsError(
+                f"{source.name}: a mirror holds a login", hint="remove it from the address, and put it into ~/.netrc"
+            )
+    return tuple(item if "://" in item else str(_path(item, source)) for item in items)

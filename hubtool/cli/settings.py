@@ -23,6 +23,7 @@ def command(as_json: bool) -> None:
         "home": str(current.home),
         "offline": current.offline,
         "allowed_hosts": list(current.allowed_hosts),
+        "mirrors": list(current.mirrors),
     }
     if as_json:
         render.echo_json({name: {"value": value, "origin": current.origins[name]} for name, value in values.items()})
