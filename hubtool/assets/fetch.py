@@ -49,6 +49,9 @@ __all__ = [
 CONNECTIONS = 8
 """The most connections at once, unless told otherwise."""
 
+PROGRESS = 256 << 10
+"""Bytes that an attempt must have brought, for the attempts after it to be counted anew."""
+
 AT_ONCE = 4
 """The most files at once."""
 
@@ -468,7 +471,7 @@ class _Transfer:
             part.restart()
         tries, best = 0, part.position
         while (error := self._try(source)) is not None:
-            if part.position > best:
+            if part.position >= best + PROGRESS:
                 tries, best = 0, part.position
             tries += 1
             if tries >= most or (error.wait is not None and source.mirror is not None):

@@ -18,7 +18,7 @@ class Retries:
     """How often, and after how many seconds, something is tried again.
 
     Attributes:
-        attempts: How often in all, while nothing new comes; every byte that was not there yet starts the count anew.
+        attempts: How often in all, while little that is new comes.
         mirror_attempts: The same, of a mirror: there is another place to turn to.
         first: The seconds before the second attempt; they double each time.
         longest: The most seconds to wait between two attempts.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
@@ -92,7 +93,7 @@ class LinkPolicy:
         Raises:
             ForbiddenLinkError: If it may not be followed; the message says why, without credentials or query.
         """
-        return self._check(bare(link), "the link")
+        return _checked(self, link)
 
     def follow(self, link: str, location: str) -> str:
         """Return where a redirect leads, in the form in which it is to be requested.
@@ -191,6 +192,12 @@ class LinkPolicy:
         if port is not None:
             netloc += f":{port}"
         return urlunsplit((parts.scheme, netloc, parts.path or "/", parts.query, ""))
+
+
+@lru_cache(maxsize=256)
+def _checked(policy: LinkPolicy, link: str) -> str:
+    """Check a link; remembered, because a link is checked by each who is about to use it."""
+    return policy._check(bare(link), "the link")  # noqa: SLF001 (the policy's own)
 
 
 def bare(link: str) -> str:

@@ -18,7 +18,6 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, BinaryIO
 
 from hubtool.assets import disk
-from hubtool.digest import SHORTEST
 from hubtool.errors import DigestError, FetchError, StoreError
 
 if TYPE_CHECKING:
@@ -128,8 +127,9 @@ class Part:
     def _take_over(self, *, sure: bool) -> bool:
         """Go on with the largest part that is there, and remove the others."""
         found = []
-        for path in self._store._parts_of(self._expected.hex):  # noqa: SLF001 (the same)
-            origin = Origin.read(_note(path))
+        there = self._store._parts_of(self._expected.hex)  # noqa: SLF001 (the same)
+        for path in there:
+            origin = Origin.read(_note(path)) if path.name.endswith(".blob.part") else None
             named = path.name.partition(".")[0]
             if origin is None or not (named.startswith(self._expected.hex) or self._expected.hex.startswith(named)):
                 continue
@@ -137,13 +137,14 @@ class Part:
                 length = path.lstat().st_size
                 found.append((min(length, length if origin.prefix is None else origin.prefix), path, origin))
         for length, path, origin in sorted(found, key=lambda one: one[0], reverse=True):
-            fits = origin.size is None or self._size in (None, origin.size)
-            if self._stream is None and length and fits and (origin.size is None or length <= origin.size):
+            fits = origin.size is None or (self._size in (None, origin.size) and length <= origin.size)
+            if self._stream is None and length and fits:
                 with suppress(OSError, StoreError):
                     self._adopt(path, length, origin, sure=sure)
-            if self._stream is None or path != self._path:
-                _remove(path)
-        self._store._remove_parts(self._expected.hex[:SHORTEST], but=self._path)  # noqa: SLF001 (the same)
+        for path in there:
+            if self._stream is None or path not in (self._path, _note(self._path)):
+                with suppress(OSError):
+                    path.unlink()
         return self._stream is not None
 
     def _adopt(self, path: Path, length: int, origin: Origin, *, sure: bool) -> None:
@@ -160,7 +161,6 @@ class Part:
             finally:
                 stream.close()
             stream, path = own, self._path
-            _remove(path)
         self._path = path
         self._stream = stream
         stream.truncate(length)

@@ -379,12 +379,18 @@ class Store:
                     lock.release()
 
     def _parts_of(self, key: str) -> list[Path]:
-        """Return the parts of fetches that have this digest, or begin as it does."""
-        return sorted((self.root / "temporary").glob(f"{key[:SHORTEST]}*.blob.part"))
+        """Return the temporary files of this digest, or of those that begin as it does; under its lock."""
+        folder = self.root / "temporary"
+        try:
+            # Not by a glob: this runs for every file, and compiling a pattern takes longer than this does.
+            names = [name for name in os.listdir(folder) if name.startswith(key[:SHORTEST])]  # noqa: PTH208 (the same)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return [folder / name for name in sorted(names)]
 
-    def _remove_parts(self, key: str, *, but: Path | None = None) -> None:
-        for path in (self.root / "temporary").glob(f"{key}*"):
-            if path != but and not _is_kept(path):
+    def _remove_parts(self, key: str) -> None:
+        for path in self._parts_of(key):
+            if not _is_kept(path):
                 with suppress(OSError):
                     path.unlink()
 

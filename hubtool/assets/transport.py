@@ -570,8 +570,6 @@ class _Watchdog:
                 self._closed = False
                 self._thread = threading.Thread(target=self._run, name="hubtool-guard", daemon=True)
                 self._thread.start()
-            elif len(self._guards) == 1:
-                self._changed.notify()
         return guard
 
     def forget(self, guard: _Guard) -> None:
@@ -603,7 +601,8 @@ class _Watchdog:
                     deadline = guard.deadline
                     if deadline is not None and deadline <= now and not guard.fired:
                         guard.fire()
-                self._changed.wait(self._pause if self._guards else None)
+                # Nobody wakes it up for a new request: that would cost a small file more than its bytes do.
+                self._changed.wait(self._pause)
 
 
 class _Current(threading.local):
