@@ -83,7 +83,27 @@ class AssetError(HubError):
 
 
 class FetchError(AssetError):
-    """An asset that did not arrive."""
+    """An asset that did not arrive.
+
+    Attributes:
+        status: The HTTP status that the server answered, or None where it did not come to that.
+        passing: Whether the cause may pass by itself, so that another attempt is worth making.
+        wait: The seconds after which the server asks to be tried again, or None where it does not say.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        status: int | None = None,
+        passing: bool = False,
+        wait: float | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.passing = passing
+        self.wait = wait
 
 
 class OfflineError(FetchError):

@@ -17,7 +17,7 @@ from hubtool.registry.folder import read_card
 from hubtool.uid import Uid
 
 if TYPE_CHECKING:
-    from hubtool.assets.fetch import Progress
+    from hubtool.assets.fetch import Fetcher, Progress, Watcher
     from hubtool.assets.links import LinkPolicy
     from hubtool.assets.store import Stored
     from hubtool.card.model import Asset, Card
@@ -63,14 +63,14 @@ class Hub:
         Raises:
             SettingsError: If a setting cannot be used.
         """
-        from hubtool.assets.links import LinkPolicy, host_entry  # noqa: PLC0415
+        from hubtool.assets.links import LinkPolicy  # noqa: PLC0415
 
         current = settings.load() if current is None else current
         return cls(
             settings=current,
             registries=Registries.open(current),
             store=Store(current.home, shared=current.stores),
-            policy=LinkPolicy(hosts=frozenset(host_entry(host) for host in current.allowed_hosts)),
+            policy=LinkPolicy.of(current.allowed_hosts),
         )
 
     def find(self, name: str, *, source: str = "gitee") -> FoundCard:
@@ -148,6 +148,7 @@ class Hub:
             size=asset.size,
             store=self.store,
             policy=self.policy,
+            mirrors=self.settings.mirrors,
             offline=self.settings.offline,
             again=again,
             progress=progress,
@@ -167,6 +168,44 @@ class Hub:
                     if asset.digest is not None:
                         found.setdefault(asset.digest, []).append(str(uid))
         return {digest: tuple(uids) for digest, uids in found.items()}
+
+    def fetcher(
+        self, *, connections: int | None = None, rate: float | None = None, watch: Watcher | None = None
+    ) -> Fetcher:
+        """Begin a run of fetching many assets; see :class:`hubtool.assets.fetch.Fetcher`.
+
+        Args:
+            connections: The most connections at once; the usual number, unless given.
+            rate: The most bytes per second, all connections together.
+            watch: Told what happens.
+
+        Raises:
+            ArgumentError: If a mirror's address cannot be one.
+        """
+        from hubtool.assets.fetch import CONNECTIONS, Fetcher  # noqa: PLC0415
+
+        return Fetcher(
+            self.store,
+            policy=self.policy,
+            mirrors=self.settings.mirrors,
+            offline=self.settings.offline,
+            connections=CONNECTIONS if connections is None else connections,
+            rate=rate,
+            watch=watch,
+        )
+
+    def local(self, found: FoundCard, asset: Asset) -> Stored:
+        """Verify an asset that stands beside its card.
+
+        Raises:
+            AssetError: If it is not there, or is another file.
+        """
+        if asset.digest is None:
+            raise AssetError(
+                f"{asset.file_name} has no SHA-256 digest on its card, so its bytes cannot be verified",
+                hint="add 'asset-sha256' to the card",
+            )
+        return self.store.adopt(_local_path(asset, found), asset.digest)
 
     def stored_weights(self, name: str) -> Path:
         """Return the stored checkpoint of a card.

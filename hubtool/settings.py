@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +50,10 @@ class Settings:
         stores: Folders of other stores and of mirrors that are looked in after ``home``, and never written
             (``HUBTOOL_STORES``).
         offline: Whether the network may not be used (``HUBTOOL_OFFLINE``).
-        allowed_hosts: The hosts that assets may come from (``HUBTOOL_ALLOWED_HOSTS`` adds to the default ones).
+        allowed_hosts: The hosts that assets may come from (``HUBTOOL_ALLOWED_HOSTS`` adds to the default ones). One
+            that is written with its scheme, such as ``http://lab:8080``, is a service of the user's own network.
+        mirrors: Where files are looked for by their digest before their links are asked, in this order: addresses or
+            folders (``HUBTOOL_MIRRORS``, separated by commas).
         validate: What ``hubtool validate`` reports.
         origins: For each of these names, where its value came from.
     """
@@ -60,8 +63,9 @@ class Settings:
     stores: tuple[Path, ...]
     offline: bool
     allowed_hosts: tuple[str, ...]
-    origins: Mapping[str, str]
+    mirrors: tuple[str, ...] = ()
     validate: ValidateSettings = ValidateSettings()
+    origins: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,7 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> S
     home = pick("home", _path, _default_home)
     stores = pick("stores", _stores, tuple)
     offline = pick("offline", _flag, lambda: False)
+    mirrors = pick("mirrors", _mirrors, tuple)
     hosts = list(DEFAULT_HOSTS)
     added = [source for source in sources if "allowed-hosts" in source.values]
     for source in added:
@@ -113,6 +118,7 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> S
         offline=offline,
         allowed_hosts=tuple(hosts),
         validate=validate,
+        mirrors=mirrors,
         origins=origins,
     )
 
@@ -123,6 +129,7 @@ _VARIABLES = {
     "stores": "HUBTOOL_STORES",
     "offline": "HUBTOOL_OFFLINE",
     "allowed-hosts": "HUBTOOL_ALLOWED_HOSTS",
+    "mirrors": "HUBTOOL_MIRRORS",
 }
 
 
@@ -245,9 +252,21 @@ def _flag(value: object, source: _Source) -> bool:
 def _hosts(value: object, source: _Source) -> list[str]:
     hosts = [item.lower() for item in _list(value, ",", source, "allowed-hosts")]
     for host in hosts:
-        if "/" in host or "*" in host or "@" in host or " " in host:
+        scheme, separator, name = host.rpartition("://")
+        if (separator and scheme not in ("http", "https")) or "/" in name or "*" in host or "@" in host or " " in host:
             raise SettingsError(
                 f"{source.name}: {host!r} is not a host name",
                 hint="write host names such as example.org, separated by commas",
             )
     return hosts
+
+
+def _mirrors(value: object, source: _Source) -> tuple[str, ...]:
+    """Read addresses and folders; a relative folder is relative to the file that names it."""
+    items = _list(value, ",", source, "mirrors")
+    for item in items:
+        if "@" in item.partition("://")[2].partition("/")[0]:
+            raise SettingsError(
+                f"{source.name}: a mirror holds a login", hint="remove it from the address, and put it into ~/.netrc"
+            )
+    return tuple(item if "://" in item else str(_path(item, source)) for item in items)

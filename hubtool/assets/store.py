@@ -31,6 +31,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hubtool.assets import disk
+from hubtool.assets.locks import Lock
 from hubtool.digest import FULL_LENGTH, SHORTEST, Digest, digest_file
 from hubtool.errors import ArgumentError, DigestError, FetchError, StoreError
 
@@ -39,10 +40,11 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-    from filelock import BaseFileLock
-
 MAX_BYTES = 64 << 30
 """The largest asset that is taken where nothing states its size: 64 GiB."""
+
+KEEP = 7 * 86400.0
+"""Seconds for which the part of a fetch that was broken off is kept, for a later run to go on with: a week."""
 
 PATIENCE = 600.0
 """Seconds that a process waits for another's lock while nothing moves."""
@@ -142,15 +144,17 @@ def _use(record_path: Path) -> None:
             os.utime(record_path, (now, now))
 
 
-def _try(lock: BaseFileLock, seconds: float) -> bool:
-    """Try for some seconds to get a lock."""
-    from filelock import Timeout  # noqa: PLC0415 (takes 50 ms, and reading needs no locks)
-
-    try:
-        lock.acquire(timeout=seconds, poll_interval=0.05)
-    except Timeout:
+def _is_kept(path: Path) -> bool:
+    """Whether a temporary file is a part, or the note beside one, that a later run may go on with."""
+    name = path.name.removesuffix(".json")
+    if not name.endswith(".blob.part"):
         return False
-    return True
+    part = path.with_name(name)
+    try:
+        young = time.time() - part.lstat().st_mtime < KEEP
+        return young and part.with_name(f"{name}.json").is_file()
+    except OSError:
+        return False
 
 
 class Store:
@@ -395,7 +399,7 @@ class Store:
     # -- writing ---------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def lock(self, key: str, *, patience: float | None = None) -> Iterator[None]:
+    def lock(self, key: str, *, patience: float | None = None) -> Iterator[Lock]:
         """Hold the lock of a digest (or of its beginning): one process and thread at a time.
 
         The same thread may take it again while it holds it. A holder that dies, however it dies, frees it.
@@ -409,35 +413,38 @@ class Store:
         """
         name = key[:SHORTEST]
         path = self.state / "locks" / f"{name}.lock"
-        held: set[Path] = _held.__dict__.setdefault("paths", set())
+        held: dict[Path, Lock] = _held.__dict__.setdefault("locks", {})
         if path in held:
-            yield
+            yield held[path]
             return
-        from filelock import FileLock  # noqa: PLC0415 (takes 50 ms, and reading needs no locks)
-
-        lock = FileLock(path, thread_local=False)
+        lock = Lock(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._wait(lock, name, self.patience if patience is None else patience)
+            try:
+                self._wait(lock, name, self.patience if patience is None else patience)
+            except FileNotFoundError:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._wait(lock, name, self.patience if patience is None else patience)
         except OSError as error:
             raise disk.store_error(error, path) from error
-        held.add(path)
+        held[path] = lock
         try:
-            yield
+            yield lock
         finally:
-            held.discard(path)
-            lock.release(force=True)
+            del held[path]
+            lock.release()
 
-    def _wait(self, lock: BaseFileLock, name: str, patience: float) -> None:
+    def _wait(self, lock: Lock, name: str, patience: float) -> None:
         """Wait for a lock as long as its holder gets on."""
+        if lock.acquire(0):
+            return
         parts, since = self._parts(name), time.monotonic()
-        while not _try(lock, min(1.0, patience)):
+        while not lock.acquire(min(1.0, patience)):
             now = self._parts(name)
             if now != parts:
                 parts, since = now, time.monotonic()
             if time.monotonic() - since >= patience:
                 raise StoreError(
-                    f"another process holds {lock.lock_file}, and has not got on for {patience:g} seconds",
+                    f"another process holds {lock.path}, and has not got on for {patience:g} seconds",
                     hint="end that process (it is fetching or converting the same asset), and try again",
                 )
 
@@ -451,14 +458,14 @@ class Store:
         return sorted(parts)
 
     def clean(self) -> None:
-        """Remove the temporary files of processes that died; those of living ones stay.
+        """Remove the temporary files of processes that died; those of living ones stay, and young parts of fetches do.
 
         Raises:
             StoreError: If the store cannot be read.
         """
         folder = self.state / "temporary"
         try:
-            keys = {path.name[:SHORTEST] for path in folder.iterdir()}
+            keys = {path.name[:SHORTEST] for path in folder.iterdir() if not _is_kept(path)}
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:
@@ -467,23 +474,41 @@ class Store:
             self._clean(key)
 
     def _clean(self, key: str) -> None:
-        from filelock import FileLock  # noqa: PLC0415 (takes 50 ms, and reading needs no locks)
-
         path = self.state / "locks" / f"{key}.lock"
-        if path in _held.__dict__.get("paths", ()):
+        if path in _held.__dict__.get("locks", ()):
             return
-        lock = FileLock(path, thread_local=False)
+        lock = Lock(path)
         with suppress(OSError):
-            if _try(lock, 0):
+            if lock.acquire(0):
                 try:
                     self._remove_parts(key)
                 finally:
-                    lock.release(force=True)
+                    lock.release()
+
+    def _parts_of(self, key: str) -> list[Path]:
+        """Return the temporary files of this digest, or of those that begin as it does; under its lock."""
+        folder = self.state / "temporary"
+        try:
+            # Not by a glob: this runs for every file, and compiling a pattern takes longer than this does.
+            names = [name for name in os.listdir(folder) if name.startswith(key[:SHORTEST])]  # noqa: PTH208 (the same)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return [folder / name for name in sorted(names)]
 
     def _remove_parts(self, key: str) -> None:
-        for path in (self.state / "temporary").glob(f"{key}*"):
-            with suppress(OSError):
-                path.unlink()
+        for path in self._parts_of(key):
+            if not _is_kept(path):
+                with suppress(OSError):
+                    path.unlink()
+
+    def _committed(self, digest: str, path: Path) -> Stored:
+        """Remember a file that was just put into its place."""
+        try:
+            found = path.stat()
+        except OSError as error:
+            raise disk.store_error(error, path) from error
+        self._remember(_Record.of(digest, found), path, self._record_path("blobs", digest))
+        return Stored(path=path, digest=digest, size=found.st_size)
 
     @contextmanager
     def writer(
