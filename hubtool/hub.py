@@ -73,6 +73,11 @@ class Hub:
             policy=LinkPolicy.of(current.allowed_hosts),
         )
 
+    @property
+    def mirrors(self) -> tuple[str, ...]:
+        """Where files are looked for by their digest: the mirrors of the settings, then published registries."""
+        return tuple(dict.fromkeys((*self.settings.mirrors, *self.registries.mirrors)))
+
     def find(self, name: str, *, source: str = "gitee") -> FoundCard:
         """Find a card by its UID, by its URL on the public hub, or by its path.
 
@@ -148,7 +153,7 @@ class Hub:
             size=asset.size,
             store=self.store,
             policy=self.policy,
-            mirrors=self.settings.mirrors,
+            mirrors=self.mirrors,
             offline=self.settings.offline,
             again=again,
             progress=progress,
@@ -187,7 +192,7 @@ class Hub:
         return Fetcher(
             self.store,
             policy=self.policy,
-            mirrors=self.settings.mirrors,
+            mirrors=self.mirrors,
             offline=self.settings.offline,
             connections=CONNECTIONS if connections is None else connections,
             rate=rate,

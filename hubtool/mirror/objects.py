@@ -19,11 +19,10 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from hubtool.assets import disk
+from hubtool.assets import disk, s3
 from hubtool.assets.store import Store
 from hubtool.errors import DigestError, MirrorError
 from hubtool.mirror import index
-from hubtool.mirror.aws import configuration
 from hubtool.mirror.destination import ClaimLostError, blob_name, parse_blob, parse_card
 
 if TYPE_CHECKING:
@@ -57,7 +56,8 @@ class ObjectDestination:
         """
         try:
             import obstore  # noqa: PLC0415 (an extra)
-            from obstore.store import S3Store  # noqa: PLC0415 (the same)
+
+            self._store = s3.open_bucket(bucket, prefix=prefix)
         except ImportError as error:
             raise MirrorError(
                 "object stores need the package obstore, which is not installed", hint="pip install 'hubtool[s3]'"
@@ -66,27 +66,6 @@ class ObjectDestination:
         self._errors: Any = obstore.exceptions
         self.name = f"s3://{bucket}/{prefix}".rstrip("/")
         self.takeover = takeover
-        settings: dict[str, Any] = dict(configuration(os.environ))
-        endpoint = settings.get("endpoint", "")
-        from datetime import timedelta  # noqa: PLC0415 (only needed here)
-
-        try:
-            self._store = S3Store(
-                bucket,
-                prefix=prefix or None,
-                # Plain http only where the user names such an endpoint; what is sent is signed, its bytes included.
-                client_options={
-                    "allow_http": endpoint.startswith("http://"),
-                    "timeout": "300s",
-                    "connect_timeout": "10s",
-                },
-                retry_config={"max_retries": 5, "retry_timeout": timedelta(seconds=60)},
-                **settings,
-            )
-        except (self._errors.BaseError, ValueError) as error:
-            raise MirrorError(
-                f"{self.name} cannot be opened: {_line(error)}", hint="check the AWS_ variables"
-            ) from None
         self._worker = f"{socket.gethostname()}:{os.getpid()}:{os.urandom(4).hex()}"
         self._seen: dict[str, tuple[str, float]] = {}
         self._large = threading.BoundedSemaphore(_LARGE_AT_ONCE)

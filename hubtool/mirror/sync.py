@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Protocol
 
+from hubtool.assets.fetch import CONNECTIONS, Wanted
 from hubtool.errors import AssetError, CardError, CardNotFoundError, HubError, MirrorError
 from hubtool.mirror import cards as cards_of
 from hubtool.mirror import index, plan
@@ -27,6 +28,7 @@ from hubtool.uid import Uid
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from hubtool.assets.fetch import Fetcher
     from hubtool.assets.store import Store, Stored
     from hubtool.digest import Digest
     from hubtool.hub import Hub
@@ -185,7 +187,9 @@ def sync(
     progress = _Progress()
     staging = place.staging(hub.store.root)
     if todo.needs:
-        _move(_Worker(hub, place, staging, progress, events), todo, jobs)
+        with replace(hub, store=staging).fetcher(connections=max(jobs, CONNECTIONS)) as fetcher:
+            worker = _Worker(hub=hub, fetcher=fetcher, place=place, staging=staging, progress=progress, events=events)
+            _move(worker, todo, jobs)
     failures = [*todo.failures, *_failures(todo, progress)]
     written, kept, indexed = _publish(hub, place, todo, listing, progress, jobs=jobs, prune=prune)
     pruned: dict[str, int] = {}
@@ -216,10 +220,17 @@ class _Worker:
     """Moves the assets of one unit at a time."""
 
     def __init__(
-        self, hub: Hub, place: Destination, staging: Store, progress: _Progress, events: Events | None
+        self,
+        *,
+        hub: Hub,
+        fetcher: Fetcher,
+        place: Destination,
+        staging: Store,
+        progress: _Progress,
+        events: Events | None,
     ) -> None:
         self._hub = hub
-        self._staged = replace(hub, store=staging)
+        self._fetcher = fetcher
         self._place = place
         self._staging = staging
         self._progress = progress
@@ -284,16 +295,20 @@ class _Worker:
         errors: list[HubError] = []
         for uid, _ in need.sources:
             try:
-                card = self._staged.find(uid)
+                card = self._hub.find(uid)
                 # Not by its link, which a registry elsewhere made absolute.
                 asset = next((one for one in card.card.assets if same(one.digest, need.digest)), None)
                 if asset is None:
                     continue  # the card was changed meanwhile; the next run sees it
-                # A file beside its card is read where it is; what was learnt of it is kept where the next run looks.
-                hub = self._hub if asset.is_local else self._staged
-                stored = hub.bring(card, asset, progress=self._go_on)
+                if asset.is_local:  # it is read where it is
+                    return self._hub.local(card, asset), False
+                # A registry that is a mirror knows the whole digest, by which mirrors can be asked.
+                digest = asset.digest if asset.digest and not asset.digest.is_short else need.digest
+                stored = self._fetcher.fetch(Wanted(link=asset.link, digest=digest, size=asset.size))
                 return stored, stored.path.is_relative_to(self._staging.root)
             except HubError as error:
+                if self.stop.is_set():
+                    raise _StoppedError from error
                 errors.append(error)
         if not errors:
             raise CardError("the card no longer names it: it was changed meanwhile", hint="run the same again")
@@ -301,9 +316,10 @@ class _Worker:
             raise AssetError("; ".join(dict.fromkeys(error.message for error in errors)), hint=errors[0].hint)
         raise errors[0]
 
-    def _go_on(self, received: int, size: int | None) -> None:  # noqa: ARG002 (a progress callback)
-        if self.stop.is_set():
-            raise _StoppedError
+    def end(self) -> None:
+        """Stop at once; what was on its way is left to a later run."""
+        self.stop.set()
+        self._fetcher.end()
 
     def _moved(self, digest: str, size: int, *, written: bool) -> None:
         with self._progress.lock:
@@ -366,7 +382,7 @@ def _move(worker: _Worker, todo: Plan, jobs: int) -> None:
             for future in [pool.submit(run) for _ in range(min(jobs, len(units)))]:
                 future.result()
         except BaseException:  # Ctrl-C
-            worker.stop.set()
+            worker.end()
             raise
 
 

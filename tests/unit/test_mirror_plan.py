@@ -8,9 +8,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 
+from hubtool.assets import aws
 from hubtool.digest import Digest
 from hubtool.errors import MirrorError
-from hubtool.mirror import aws, index, plan
+from hubtool.mirror import index, plan
 from hubtool.mirror.destination import blob_name, card_name, parse_blob, parse_card
 from hubtool.mirror.folder import FolderDestination
 from hubtool.mirror.index import Listed, ListedAsset, Listing
