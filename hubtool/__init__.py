@@ -1,3 +1,30 @@
-"""The model-hub registry and asset manager for MindSpore."""
+"""The model-hub registry and asset manager for MindSpore.
 
-__version__ = "0.1.0"
+>>> import hubtool
+>>> network = hubtool.load("hubtool/2.10/tinybert_bilstmcrf_toyner")  # doctest: +SKIP
+
+Importing this package imports neither MindSpore nor NumPy; what a function needs is imported when it is called.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hubtool.version import __version__
+
+if TYPE_CHECKING:
+    from hubtool.api import fetch, get_hub_dir, hub_list, load, load_weights, resolve, set_hub_dir
+
+__all__ = ["__version__", "fetch", "get_hub_dir", "hub_list", "load", "load_weights", "resolve", "set_hub_dir"]
+
+
+def __getattr__(name: str) -> object:
+    if name in __all__ and name != "__version__":
+        from hubtool import api
+
+        return getattr(api, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -8,7 +8,7 @@ The tree, so that a caller can catch as much or as little as it means to::
     +-- ArgumentError (ValueError)       an argument of the right type and a wrong value
     +-- SettingsError                    a setting that cannot be used
     +-- CardError                        a card that cannot be read
-    +-- CardNotFoundError                no card has this UID
+    +-- CardNotFoundError (LookupError)  no card has this UID
     +-- AssetError                       an asset that cannot be used
     |   +-- FetchError                   it did not arrive
     |   |   +-- OfflineError             it is not stored, and the network may not be used
@@ -65,7 +65,7 @@ class CardError(HubError):
     """A card that cannot be read."""
 
 
-class CardNotFoundError(HubError):
+class CardNotFoundError(HubError, LookupError):
     """No card has this UID.
 
     Attributes:

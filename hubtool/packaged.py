@@ -23,3 +23,8 @@ def registry_folder() -> Path:
 def schema_file(name: str) -> Path:
     """Return the path of a packaged schema, such as ``model-card``."""
     return _folder("schemas") / f"{name}.schema.json"
+
+
+def vocabulary_file(name: str) -> Path:
+    """Return the path of a packaged vocabulary, such as ``datasets``."""
+    return _folder("schemas") / f"{name}.json"

@@ -1,13 +1,14 @@
 """Settings: from variables, from ``hubtool.toml`` of the project and of the user, and the defaults, in this order.
 
-The project's file is the nearest ``hubtool.toml`` in the working folder or above it; the user's is in the platform's folder
-for configuration. Relative paths in a file are relative to that file.
+The project's file is the nearest ``hubtool.toml`` in the working folder or above it; the user's is in the platform's
+folder for configuration. Relative paths in a file are relative to that file.
 """
 
 from __future__ import annotations
 
 import difflib
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,10 +131,10 @@ def _default_home() -> Path:
 
 
 def _file(path: Path) -> _Source:
-    try:
+    if sys.version_info >= (3, 11):
         import tomllib  # noqa: PLC0415 - most users have no file
-    except ModuleNotFoundError:  # Python 3.10
-        import tomli as tomllib  # type: ignore[no-redef] # noqa: PLC0415 - the same module under its older name
+    else:
+        import tomli as tomllib  # noqa: PLC0415 - the same module under its older name
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -184,6 +185,7 @@ def _hosts(value: object, source: _Source) -> list[str]:
     for host in hosts:
         if "/" in host or "*" in host or "@" in host or " " in host:
             raise SettingsError(
-                f"{source.name}: {host!r} is not a host name", hint="write host names such as example.org, separated by commas"
+                f"{source.name}: {host!r} is not a host name",
+                hint="write host names such as example.org, separated by commas",
             )
     return hosts

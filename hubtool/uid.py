@@ -13,8 +13,9 @@ from pathlib import PurePosixPath
 from hubtool.errors import InvalidNameError
 
 MAX_PART = 128
-# Letters and digits of any script are names; what separates words is `_`, `-`, `.` and `+`. A part starts with neither
-# a dot (hidden files, `..`) nor a dash (options of programs). Everything else, `/` and control characters included, is out.
+# Letters and digits of any script are names; what separates words is `_`, `-`, `.` and `+`. A part starts with
+# neither a dot (hidden files, `..`) nor a dash (options of programs). Everything else, `/` and control characters
+# included, is out.
 _PART = re.compile(r"[^\W_][\w.+-]*\Z")
 _VERSION = re.compile(r"[0-9]+(\.[0-9]+)*([a-z]+[0-9]*)?\Z")
 _RESERVED = frozenset({"con", "prn", "aux", "nul", *(f"{d}{n}" for d in ("com", "lpt") for n in range(1, 10))})
@@ -60,7 +61,7 @@ class Uid:
             (publisher, version, name), backend = parts, None
         if not _VERSION.match(version):
             raise InvalidNameError(
-                f"{shown} is not a UID: {ascii(version)} is not a version",
+                f"{shown} is not a UID: {version!a} is not a version",
                 hint="a version is a number such as 1.9 or 1.10",
             )
         return cls(publisher, version, name, backend)
@@ -73,7 +74,7 @@ class Uid:
             InvalidNameError: If the path is not ``<publisher>/<version>/<name>.md``.
         """
         if path.suffix != ".md":
-            raise InvalidNameError(f"{ascii(str(path))} is not the path of a card: it does not end in .md")
+            raise InvalidNameError(f"{str(path)!a} is not the path of a card: it does not end in .md")
         return cls.parse(str(path.with_suffix("")) if path.stem else str(path))
 
     @property
@@ -91,9 +92,9 @@ def _check_part(part: str, shown: str) -> None:
         raise InvalidNameError(f"{shown} is not a UID: a part is longer than {MAX_PART} characters")
     if not _PART.match(part):
         raise InvalidNameError(
-            f"{shown} is not a UID: {ascii(part)} is not a name",
+            f"{shown} is not a UID: {part!a} is not a name",
             hint="a name starts with a letter or digit, and has letters, digits, '_', '-', '.' and '+' only",
         )
     # Windows drops trailing dots, and some names are devices there: two UIDs must never be one file.
-    if part.endswith(".") or part.split(".")[0].lower() in _RESERVED:
-        raise InvalidNameError(f"{shown} is not a UID: {ascii(part)} cannot be a file name everywhere")
+    if part.endswith(".") or part.split(".", maxsplit=1)[0].lower() in _RESERVED:
+        raise InvalidNameError(f"{shown} is not a UID: {part!a} cannot be a file name everywhere")

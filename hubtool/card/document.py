@@ -62,8 +62,8 @@ class Fault:
 class Document:
     """A card taken apart.
 
-    The text is ``head + front_matter + fence + body``: ``head`` ends with the line that opens the front matter, and ``fence``
-    is the line that closes it. Without front matter everything is ``body``.
+    The text is ``head + front_matter + fence + body``: ``head`` ends with the line that opens the front matter, and
+    ``fence`` is the line that closes it. Without front matter everything is ``body``.
 
     Attributes:
         bom: Whether the file starts with a byte order mark.
@@ -141,7 +141,10 @@ def parse(data: bytes) -> Document:
     nul = text.find("\0")
     if nul >= 0:
         fault = Fault(
-            code="HT102", offset=nul, message="the file has a NUL character: it is not text", hint="a card is UTF-8 text"
+            code="HT102",
+            offset=nul,
+            message="the file has a NUL character: it is not text",
+            hint="a card is UTF-8 text",
         )
         return Document(
             bom=bom, head="", front_matter=None, fence="", body=text, title=None, title_offset=0, faults=(fault,)
@@ -153,7 +156,9 @@ def parse(data: bytes) -> Document:
 
 def _broken(code: str, message: str, hint: str, *, bom: bool = False, body: str = "") -> Document:
     fault = Fault(code=code, offset=0, message=message, hint=hint)
-    return Document(bom=bom, head="", front_matter=None, fence="", body=body, title=None, title_offset=0, faults=(fault,))
+    return Document(
+        bom=bom, head="", front_matter=None, fence="", body=body, title=None, title_offset=0, faults=(fault,)
+    )
 
 
 def _lines(text: str, start: int = 0) -> Iterator[tuple[int, int, str]]:
@@ -190,7 +195,14 @@ def _split(text: str, *, bom: bool) -> Document:
             hint="put it between two lines '---' below the title",
         )
         return Document(
-            bom=bom, head="", front_matter=None, fence="", body=text, title=title, title_offset=title_offset, faults=(fault,)
+            bom=bom,
+            head="",
+            front_matter=None,
+            fence="",
+            body=text,
+            title=title,
+            title_offset=title_offset,
+            faults=(fault,),
         )
     for start, end, line in _lines(text, opened):
         if _FENCE.match(line):
@@ -213,7 +225,14 @@ def _split(text: str, *, bom: bool) -> Document:
         hint="add a line '---' after its last entry",
     )
     return Document(
-        bom=bom, head="", front_matter=None, fence="", body=text, title=title, title_offset=title_offset, faults=(fault,)
+        bom=bom,
+        head="",
+        front_matter=None,
+        fence="",
+        body=text,
+        title=title,
+        title_offset=title_offset,
+        faults=(fault,),
     )
 
 

@@ -91,7 +91,7 @@ class FrontMatter:
             else:
                 break
         chosen = key_node if key or _is_empty(node) else node
-        return entry.offset + cast("int", chosen.start_mark.index)
+        return entry.offset + (chosen.start_mark.index if chosen.start_mark else 0)
 
 
 def _is_empty(node: Node) -> bool:
@@ -117,8 +117,8 @@ def read(text: str, offset: int) -> FrontMatter:
     entries, faults = _read_entries(text, offset)
     unread: set[str] = set()
     if any(fault.code == "HT201" for fault in faults):
-        # One bad entry hides all others from a YAML parser. Entries start in the first column, so they can be read one by
-        # one: the good ones are kept, and each bad one is reported at its own place.
+        # One bad entry hides all others from a YAML parser. Entries start in the first column, so they can be read
+        # one by one: the good ones are kept, and each bad one is reported at its own place.
         entries, faults = [], []
         for start, chunk in _chunks(text):
             found, wrong = _read_entries(chunk, offset + start)
@@ -131,7 +131,9 @@ def read(text: str, offset: int) -> FrontMatter:
     unique: dict[str, Entry] = {}
     for entry in entries:
         if entry.key in unique:
-            faults.append(_duplicate(entry.key, entry.offset + entry.key_node.start_mark.index, f"/{_escape(entry.key)}"))
+            faults.append(
+                _duplicate(entry.key, entry.offset + entry.key_node.start_mark.index, f"/{_escape(entry.key)}")
+            )
         else:
             unique[entry.key] = entry
     faults.sort(key=lambda fault: fault.offset)
@@ -142,7 +144,9 @@ def read(text: str, offset: int) -> FrontMatter:
 
 def _chunks(text: str) -> Iterator[tuple[int, str]]:
     """Yield (start, text) of each top-level entry; lines ``- ...`` in the first column belong to the entry above."""
-    starts = [match.start() for match in _ENTRY.finditer(text) if not re.match(r"-([ \t\r\n]|\Z)", text[match.start() :])]
+    starts = [
+        match.start() for match in _ENTRY.finditer(text) if not re.match(r"-([ \t\r\n]|\Z)", text[match.start() :])
+    ]
     if not starts:
         yield 0, text
         return
@@ -283,5 +287,8 @@ def _syntax_fault(error: yaml.YAMLError, text: str, offset: int) -> Fault:
     elif "undefined alias" in problem or "alias" in problem or "anchor" in problem:
         hint = "put a value that starts with '*' or '&' in quotes"
     return Fault(
-        code="HT201", offset=offset + min(int(index), len(text)), message=f"the front matter is not YAML: {problem}", hint=hint
+        code="HT201",
+        offset=offset + min(int(index), len(text)),
+        message=f"the front matter is not YAML: {problem}",
+        hint=hint,
     )

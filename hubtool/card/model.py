@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from hubtool.card.front_matter import FrontMatter
     from hubtool.uid import Uid
 
+# The architectures that are part of hubtool; hubtool.networks.builtin builds them. They are part of what a card can
+# say.
+BUILTIN_ENTRIES = ("bert", "bert-pretraining", "bert-ner", "bert-classifier", "bert-squad")
 WEIGHT_FORMATS = ("ckpt", "safetensors")
 
 
@@ -101,6 +104,10 @@ class Card:
         """Return the text of a front-matter key, or None if it is absent or not text."""
         value = self.values.get(key)
         return value if isinstance(value, str) and value else None
+
+    def blame(self, problem: str) -> str:
+        """Return a problem with the card, and the faults that may be why; what could not be read looks absent."""
+        return f"{problem}; the card has faults: {'; '.join(self.faults[:3])}" if self.faults else problem
 
     @property
     def mindspore_version(self) -> str | None:

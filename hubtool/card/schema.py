@@ -1,7 +1,8 @@
 """The card schema: which values the front matter has, and which of them break the schema.
 
-Two halves. :func:`values` turns YAML nodes into plain Python values, and asks the schema what a scalar is meant to be: text
-stays text unless the schema wants a boolean, a number or null. :func:`violations` checks such values with jsonschema.
+Two halves. :func:`values` turns YAML nodes into plain Python values, and asks the schema what a scalar is meant to
+be: text stays text unless the schema wants a boolean, a number or null. :func:`violations` checks such values with
+jsonschema.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import yaml
 from hubtool import packaged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from jsonschema.exceptions import ValidationError
     from jsonschema.protocols import Validator
@@ -134,7 +135,7 @@ def _validator() -> Validator:
     return Draft202012Validator(load())
 
 
-def violations(data: Mapping[str, object]) -> Iterator[Violation]:
+def violations(data: dict[str, Any]) -> Iterator[Violation]:
     """Yield every place where values break the schema."""
     for error in _validator().iter_errors(data):
         yield from _violations_of(error)
@@ -162,7 +163,7 @@ def _violations_of(error: ValidationError) -> Iterator[Violation]:
         yield violation(error.message.split("'")[1])
     elif keyword == "additionalProperties":
         patterns = schema.get("patternProperties", {})
-        for key in error.instance:
+        for key in cast("dict[str, object]", error.instance):
             if key not in schema["properties"] and not any(re.search(pattern, key) for pattern in patterns):
                 yield violation(key)
     else:

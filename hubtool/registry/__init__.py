@@ -36,7 +36,8 @@ class Registries:
         for folder in folders:
             if not folder.is_dir():
                 raise SettingsError(
-                    f"the registry {folder} is not a folder", hint="see 'hubtool settings' for where the path comes from"
+                    f"the registry {folder} is not a folder",
+                    hint="see 'hubtool settings' for where the path comes from",
                 )
         return cls(tuple(FolderRegistry(folder) for folder in folders))
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def missing_digest(context: Context) -> Iterator[Finding]:
     """Every asset states its SHA-256.
 
-    Without a digest nobody can tell a good file from a broken or a forged one, and hubtool does not load it. Compute it with
-    `sha256sum FILE` and write it as `asset-sha256`.
+    Without a digest nobody can tell a good file from a broken or a forged one, and hubtool does not load it. Compute
+    it with `sha256sum FILE` and write it as `asset-sha256`.
     """
     for violation in context.violations:
         if violation.keyword == "required" and violation.key == "asset-sha256":
@@ -54,8 +54,8 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 def malformed_link(context: Context) -> Iterator[Finding]:
     """A link is an https URL, or a path relative to the card.
 
-    A path is for files in the registry itself: it has `/` between its parts, and no part is `..`. Angle brackets around a link
-    are allowed.
+    A path is for files in the registry itself: it has `/` between its parts, and no part is `..`. Angle brackets
+    around a link are allowed.
     """
     assets = context.values.get("asset")
     for index, asset in enumerate(assets if isinstance(assets, list) else ()):

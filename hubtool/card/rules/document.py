@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 def oversized(context: Context) -> Iterator[Finding]:
     """A card is at most 4 MiB.
 
-    Larger files are not cards, and are not read any further. Put large files beside the card, or on a server, and name them
-    as assets.
+    Larger files are not cards, and are not read any further. Put large files beside the card, or on a server, and
+    name them as assets.
     """
     yield from faults(context, "HT101")
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def not_yaml(context: Context) -> Iterator[Finding]:
     """The front matter is YAML.
 
-    An entry that a YAML parser cannot read is lost to every tool. The usual causes are a tab, a value that is a lone `-`, and
-    a value with `: ` in it: use spaces, leave the entry out, or put the value in quotes.
+    An entry that a YAML parser cannot read is lost to every tool. The usual causes are a tab, a value that is a lone
+    `-`, and a value with `: ` in it: use spaces, leave the entry out, or put the value in quotes.
     """
     yield from faults(context, "HT201")
 
@@ -48,7 +48,8 @@ def too_deep(context: Context) -> Iterator[Finding]:
 def too_large(context: Context) -> Iterator[Finding]:
     """Front matter has at most 256 KiB, and at most 20,000 values with its aliases followed.
 
-    More is a mistake or an attack ("YAML bomb"). Write values out instead of using aliases, and move long text to the body.
+    More is a mistake or an attack ("YAML bomb"). Write values out instead of using aliases, and move long text to the
+    body.
     """
     yield from faults(context, "HT204")
 
@@ -57,7 +58,8 @@ def too_large(context: Context) -> Iterator[Finding]:
 def missing_key(context: Context) -> Iterator[Finding]:
     """Every required key is there.
 
-    The schema (`model-card.schema.json`) lists the required keys with what they mean. A missing digest of an asset is HT301.
+    The schema (`model-card.schema.json`) lists the required keys with what they mean. A missing digest of an asset is
+    HT301.
     """
     unread = context.front_matter.unread if context.front_matter else frozenset()
     for violation in context.violations:
@@ -97,8 +99,8 @@ def unknown_key(context: Context) -> Iterator[Finding]:
 def wrong_value(context: Context) -> Iterator[Finding]:
     """Every value has the type and the form that the schema asks for.
 
-    A version is numbers with dots, a date is year-month-day, a flag is `true` or `false`, and no value is left empty. The
-    digest of an asset is HT302, its link HT303.
+    A version is numbers with dots, a date is year-month-day, a flag is `true` or `false`, and no value is left empty.
+    The digest of an asset is HT302, its link HT303.
     """
     for violation in context.violations:
         if violation.keyword in ("required", "additionalProperties") or violation.pointer.endswith(
@@ -125,8 +127,14 @@ def _show(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-_TYPES = {"boolean": "true or false", "integer": "a whole number", "number": "a number", "string": "text", "array": "a list",
-          "object": "a mapping of keys to values"}  # fmt: skip
+_TYPES = {
+    "boolean": "true or false",
+    "integer": "a whole number",
+    "number": "a number",
+    "string": "text",
+    "array": "a list",
+    "object": "a mapping of keys to values",
+}
 
 
 def _wrong(violation: Violation) -> str:
@@ -135,7 +143,9 @@ def _wrong(violation: Violation) -> str:
         return "has no value"
     if violation.keyword == "type":
         kinds = [violation.expected] if isinstance(violation.expected, str) else violation.expected
-        wanted = " or ".join(_TYPES.get(str(kind), str(kind)) for kind in kinds) if isinstance(kinds, list) else str(kinds)
+        wanted = (
+            " or ".join(_TYPES.get(str(kind), str(kind)) for kind in kinds) if isinstance(kinds, list) else str(kinds)
+        )
         return f"is {value}, but must be {wanted}"
     if violation.keyword == "enum" and isinstance(violation.expected, list):
         return f"is {value}, but must be one of {', '.join(map(str, violation.expected))}"
@@ -150,7 +160,9 @@ def _wrong(violation: Violation) -> str:
 
 def _hint(violation: Violation) -> str | None:
     if violation.keyword == "enum" and isinstance(violation.expected, list):
-        near = difflib.get_close_matches(str(violation.value).lower(), [str(choice) for choice in violation.expected], n=1)
+        near = difflib.get_close_matches(
+            str(violation.value).lower(), [str(choice) for choice in violation.expected], n=1
+        )
         return f"did you mean '{near[0]}'?" if near else None
     if violation.value in ("", None):
         return "write the value, or leave the entry out if it is not required"

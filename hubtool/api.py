@@ -1,0 +1,190 @@
+"""What Python programs call. ``import hubtool`` gives these names, and so does ``import mindspore_hub``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from hubtool import settings
+from hubtool.errors import ArgumentError, ArgumentTypeError, InvalidNameError
+from hubtool.hub import SOURCES, Hub
+
+if TYPE_CHECKING:
+    from hubtool.networks.coverage import Coverage
+    from hubtool.resolver import Resolution
+
+# Set by set_hub_dir for this process only; it goes before HUBTOOL_HOME.
+_hub_dir: Path | None = None
+
+
+@overload
+def load(
+    name: str,
+    *args: object,
+    source: str = "gitee",
+    pretrained: bool = True,
+    force_reload: bool = False,
+    strict: Literal[True] = True,
+    **kwargs: object,
+) -> Any: ...  # noqa: ANN401 - MindSpore ships no types
+
+
+@overload
+def load(
+    name: str,
+    *args: object,
+    source: str = "gitee",
+    pretrained: bool = True,
+    force_reload: bool = False,
+    strict: Literal[False],
+    **kwargs: object,
+) -> tuple[Any, Coverage | None]: ...
+
+
+def load(
+    name: str,
+    *args: object,
+    source: str = "gitee",
+    pretrained: bool = True,
+    force_reload: bool = False,
+    strict: bool = True,
+    **kwargs: object,
+) -> Any:
+    """Load the network of a card, with its trained weights.
+
+    The signature is that of the public hub's ``mindspore_hub.load``. The network is built for the device that
+    MindSpore's context names (computing in float16 on Ascend, in float32 on CPU), and set to evaluation mode.
+
+    Args:
+        name: A UID such as ``mindspore/1.9/bertfinetune_bilstmcrf_chinesener``, the URL of a card on the public hub, or
+            with ``source="local"`` the path of a card.
+        *args: Not used by the networks that are part of hubtool, which take their arguments by name.
+        source: ``gitee``, ``github`` or ``local``.
+        pretrained: Whether the weights are placed. Without them the network is initialised as for training.
+        force_reload: Whether the checkpoint is fetched even if it is stored.
+        strict: Whether coverage that is not total is an error. With False the network is returned as it is, in a pair
+            with the :class:`~hubtool.networks.coverage.Coverage`.
+        **kwargs: Arguments of the network, such as ``num_attention_heads=12``, beyond the card's recipe.
+
+    Returns:
+        The ``mindspore.nn.Cell``; with ``strict=False`` a pair of it and its coverage.
+
+    Raises:
+        ArgumentTypeError: (a TypeError) If an argument has the wrong type.
+        InvalidNameError: (a ValueError) If the name is malformed.
+        ArgumentError: (a ValueError) If ``source`` is not one of the three.
+        CardNotFoundError: If there is no such card; close matches are named.
+        AssetError: If the checkpoint cannot be had, or its bytes are not the ones the card promises.
+        NetworkError: If the network cannot be built.
+        CoverageError: If not every tensor and every parameter was placed; all of them are listed.
+    """
+    _check_arguments(name, source, pretrained=pretrained, force_reload=force_reload, strict=strict)
+    from hubtool import loader  # noqa: PLC0415
+
+    if args:
+        raise ArgumentTypeError(
+            f"the network of {name} takes no arguments without a name, but {len(args)} were given",
+            hint="give them by name, such as num_labels=9",
+        )
+    loaded = loader.load(
+        _hub(), name, source=source, pretrained=pretrained, force_reload=force_reload, strict=strict, overrides=kwargs
+    )
+    return loaded.network if strict else (loaded.network, loaded.coverage)
+
+
+def load_weights(name: str, source: str = "gitee", force_reload: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 - the public hub's signature
+    """Return the tensors of a card's checkpoint as a dictionary from name to ``mindspore.Parameter``.
+
+    Raises:
+        HubError: As :func:`load`.
+    """
+    _check_arguments(name, source, force_reload=force_reload)
+    from hubtool import loader  # noqa: PLC0415
+
+    return loader.load_weights(_hub(), name, source=source, force_reload=force_reload)
+
+
+def resolve(name: str, *, device: str = "auto", source: str = "gitee") -> Resolution:
+    """Say what it takes to load a card; nothing is fetched and nothing is run.
+
+    Raises:
+        HubError: If the name is malformed, or there is no such card, or it cannot be read.
+    """
+    _check_arguments(name, source)
+    return _hub().resolve(name, device=device, source=source)
+
+
+def fetch(name: str, *, source: str = "gitee", force_reload: bool = False) -> dict[str, Path]:
+    """Bring all assets of a card into the store, and return where they are, by the file names of their links.
+
+    Raises:
+        HubError: If there is no such card, or an asset cannot be had.
+    """
+    _check_arguments(name, source, force_reload=force_reload)
+    hub = _hub()
+    found = hub.find(name, source=source)
+    return {asset.file_name: hub.bring(found, asset, again=force_reload).path for asset in found.card.assets}
+
+
+def hub_list(version: str | None = None, force_reload: bool = False) -> list[str]:  # noqa: FBT001, FBT002 - the public hub's signature
+    """Return the UIDs of all cards of the registries, sorted.
+
+    Args:
+        version: Only the cards published for this version, such as ``1.9`` or, as the public hub writes it, ``r1.9``;
+            ``master`` and None are all.
+        force_reload: Has no effect: the registries are read each time.
+
+    Raises:
+        ArgumentTypeError: If an argument has the wrong type.
+        ArgumentError: If the version is not one.
+    """
+    if version is not None and not isinstance(version, str):
+        raise ArgumentTypeError(f"version is {version!r}, but must be text or None")
+    if not isinstance(force_reload, bool):
+        raise ArgumentTypeError(f"force_reload is {force_reload!r}, but must be True or False")
+    wanted = None if version is None or version == "master" else version.removeprefix("r")
+    if wanted is not None and not re.match(r"[0-9]+(\.[0-9]+)*\Z", wanted):
+        raise ArgumentError(f"{version!r} is not a version", hint="write 1.9, or r1.9")
+    return sorted(str(uid) for uid in _hub().registries.uids() if wanted in (None, uid.version))
+
+
+def get_hub_dir() -> str:
+    """Return the folder of the store."""
+    return str(_settings().home)
+
+
+def set_hub_dir(dir_path: str | None = None) -> None:
+    """Use another folder as the store, in this process; None goes back to the one of the settings.
+
+    Raises:
+        ArgumentTypeError: If the path is not text.
+    """
+    global _hub_dir  # noqa: PLW0603 - the public hub's interface is one setting for the process
+    if dir_path is not None and not isinstance(dir_path, str):
+        raise ArgumentTypeError(f"dir_path is {dir_path!r}, but must be text")
+    _hub_dir = None if dir_path is None else Path(dir_path).expanduser().absolute()
+
+
+def _settings() -> settings.Settings:
+    current = settings.load()
+    return current if _hub_dir is None else replace(current, home=_hub_dir)
+
+
+def _hub() -> Hub:
+    return Hub.open(_settings())
+
+
+def _check_arguments(name: object, source: object, **flags: object) -> None:
+    if not isinstance(name, str):
+        raise ArgumentTypeError(f"the name is {name!r}, but must be text: a UID, a URL or a path")
+    if not name:
+        raise InvalidNameError("the name is empty", hint="give a UID, such as hubtool/2.10/tinybert_bilstmcrf_toyner")
+    for key, value in flags.items():
+        if not isinstance(value, bool):
+            raise ArgumentTypeError(f"{key} is {value!r}, but must be True or False")
+    if not isinstance(source, str):
+        raise ArgumentTypeError(f"source is {source!r}, but must be text")
+    if source not in SOURCES:
+        raise ArgumentError(f"source is {source!r}", hint=f"it is one of {', '.join(SOURCES)}")

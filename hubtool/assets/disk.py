@@ -1,0 +1,124 @@
+"""Writing files so that nobody ever sees half of one.
+
+Bytes go to a temporary file in the file system of their destination, are flushed to the disk, and are renamed into
+place.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from hubtool.errors import StoreError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG})
+
+
+def create(path: Path) -> BinaryIO:
+    """Create a new file for writing, unbuffered; never open one that is there, nor follow a link.
+
+    Raises:
+        OSError: If it cannot be created, or something has this name.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    # O_BINARY is Windows', O_CLOEXEC and O_NOFOLLOW are POSIX'.
+    for name in ("O_BINARY", "O_CLOEXEC", "O_NOFOLLOW"):
+        flags |= getattr(os, name, 0)
+    # The mode leaves it to the umask who may read: a store may be shared by many users.
+    return cast("BinaryIO", os.fdopen(os.open(path, flags, 0o666), "wb", buffering=0))
+
+
+def write_all(stream: BinaryIO, data: bytes | memoryview) -> None:
+    """Write every byte to an unbuffered stream.
+
+    Raises:
+        OSError: If the disk does not take them.
+    """
+    view = memoryview(data)
+    while view:
+        view = view[stream.write(view) :]
+
+
+def settle(stream: BinaryIO, temporary: Path, destination: Path, *, read_only: bool = False) -> None:
+    """Flush and close the temporary file, and rename it to its destination, for good even if the power fails.
+
+    Args:
+        stream: The temporary file, open for writing.
+        temporary: Its path.
+        destination: The path that it gets, in the same file system; a file of that name is replaced.
+        read_only: Whether to take the right to write away from everybody first.
+
+    Raises:
+        OSError: If the disk is full or the rename fails. The temporary file is then still there.
+    """
+    stream.flush()
+    os.fsync(stream.fileno())
+    stream.close()
+    # On Windows a file that may not be written can be neither replaced nor removed.
+    if read_only and os.name != "nt":
+        temporary.chmod(temporary.stat().st_mode & 0o7555)
+    temporary.replace(destination)
+    sync_folder(destination.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in this folder survive a power failure, where the system can do that.
+
+    Raises:
+        OSError: If the disk fails.
+    """
+    if os.name == "nt":  # folders cannot be opened there
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        # Some network file systems cannot do this for folders; the rename itself has happened.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def free_bytes(folder: Path) -> int | None:
+    """Return how many bytes are free in the file system of a folder (or of its nearest parent that exists), or None."""
+    there = next((place for place in (folder, *folder.parents) if place.is_dir()), None)
+    try:
+        return None if there is None else shutil.disk_usage(there).free
+    except OSError:
+        return None
+
+
+def store_error(error: OSError, path: Path, *, needed: int | None = None) -> StoreError:
+    """Say in a StoreError what an OSError means for the file that was written or read.
+
+    Args:
+        error: What the system said.
+        path: The file or folder in question.
+        needed: How many bytes were to be written, if known.
+    """
+    if error.errno in _FULL:
+        return full_error(path, needed=needed)
+    reason = error.strerror or type(error).__name__
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        return StoreError(
+            f"{path} may not be written or read: {reason}",
+            hint="give yourself the right to it, or set HUBTOOL_HOME to a folder of your own",
+        )
+    return StoreError(f"{path} cannot be written or read: {reason}", hint="check the disk that HUBTOOL_HOME is on")
+
+
+def full_error(path: Path, *, needed: int | None = None) -> StoreError:
+    """Say that there is no room for a file: how much it needs, and how much is free."""
+    free = free_bytes(path.parent)
+    wanted = "" if needed is None else f"; {needed} bytes are needed"
+    left = "" if free is None else f", {free} bytes are free"
+    return StoreError(
+        f"the disk is full: {path} does not fit{wanted}{left}",
+        hint="free some space, or set HUBTOOL_HOME to a folder on a larger disk",
+    )

@@ -1,0 +1,183 @@
+"""Which links may be followed. Pure: nothing here touches the network.
+
+A link is ``https``, on a host of the list, and holds no credentials. Plain ``http`` is for this machine (loopback)
+only. The same is asked again at every redirect.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
+
+from hubtool.errors import ArgumentError, ForbiddenLinkError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+DEFAULT_HOSTS = frozenset({"download.mindspore.cn", "download-mindspore.osinfra.cn", "gitee.com", "github.com"})
+"""The hosts that the public hub's cards name."""
+
+_NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\Z")
+_LONGEST = 8192
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkPolicy:
+    """Where links may lead.
+
+    Attributes:
+        hosts: The allowed hosts, each ``name`` (any port) or ``name:port``, in the form that :func:`host_entry`
+            returns. A host stands for itself and not for its subdomains. This machine (loopback) is always allowed.
+    """
+
+    hosts: frozenset[str] = DEFAULT_HOSTS
+
+    @classmethod
+    def allowing(cls, *, more: Iterable[str]) -> LinkPolicy:
+        """Return the default policy with more hosts.
+
+        Raises:
+            ArgumentError: If one of them is not a host.
+        """
+        return cls(hosts=DEFAULT_HOSTS | {host_entry(text) for text in more})
+
+    def check(self, link: str) -> str:
+        """Return a link in the form in which it is to be requested.
+
+        Angle brackets around it and its fragment are dropped, its host is lower-case ASCII.
+
+        Raises:
+            ForbiddenLinkError: If it may not be followed; the message says why, without credentials or query.
+        """
+        return self._check(bare(link), "the link")
+
+    def follow(self, link: str, location: str) -> str:
+        """Return where a redirect leads, in the form in which it is to be requested.
+
+        Besides what :meth:`check` refuses, a redirect may not go from elsewhere to this machine (nor, therefore, from
+        TLS to plain http, but on this machine).
+
+        Args:
+            link: The link that was requested, as :meth:`check` or this method returned it.
+            location: What the server answered, perhaps relative.
+
+        Raises:
+            ForbiddenLinkError: If it may not be followed.
+        """
+        try:
+            joined = urljoin(link, location)
+        except ValueError:
+            joined = location
+        target = self._check(joined, f"the redirect from {shown(link)}")
+        before, after = urlsplit(link), urlsplit(target)
+        if is_loopback(after.hostname or "") and not is_loopback(before.hostname or ""):
+            raise ForbiddenLinkError(
+                f"the redirect from {shown(link)} leads to this machine: {shown(target)}",
+                hint="no server elsewhere may send a client to services of its own machine; ask the publisher",
+            )
+        return target
+
+    def _check(self, link: str, what: str) -> str:
+        def refuse(why: str, hint: str) -> ForbiddenLinkError:
+            return ForbiddenLinkError(f"{what} {why}: {shown(link)}", hint=hint)
+
+        if len(link) > _LONGEST:
+            raise refuse(f"is longer than {_LONGEST} characters", "correct the card's asset-link")
+        # Readers of URLs disagree on what these mean, and a disagreement is a way around the list of hosts.
+        if any(sign <= " " or sign in '\\<>"`{}|^\x7f' or (sign > "\x7f" and not sign.isprintable()) for sign in link):
+            raise refuse("has spaces, control characters or signs that no link has", "percent-encode them")
+        try:
+            parts = urlsplit(link)
+            port = parts.port
+            raw_host = parts.hostname or ""
+        except ValueError:
+            raise refuse("cannot be read", "correct the card's asset-link") from None
+        if parts.scheme not in ("https", "http"):
+            kind = f"is a {parts.scheme}: link" if parts.scheme else "has no scheme"
+            raise refuse(kind, "use an https link, or a path relative to the card")
+        if "@" in parts.netloc:
+            raise refuse("holds a user name or password", "remove it from the link, and put it into ~/.netrc")
+        host = normal_host(raw_host)
+        if host is None:
+            raise refuse("has no valid host", "correct the card's asset-link")
+        local = is_loopback(host)
+        if not local and parts.scheme != "https":
+            raise refuse("is plain http", "use https; plain http is for this machine only")
+        if not local and not self.hosts & {host, f"{host}:{port or 443}"}:
+            raise refuse(
+                f"leads to {host}, which is not an allowed host",
+                f"if you trust it, add it: HUBTOOL_ALLOWED_HOSTS={host}",
+            )
+        netloc = f"[{host}]" if ":" in host else host
+        if port is not None:
+            netloc += f":{port}"
+        return urlunsplit((parts.scheme, netloc, parts.path or "/", parts.query, ""))
+
+
+def bare(link: str) -> str:
+    """Return a link without the white space and the angle brackets around it."""
+    text = link.strip()
+    return text[1:-1].strip() if text.startswith("<") and text.endswith(">") else text
+
+
+def host_entry(text: str) -> str:
+    """Read an entry of a list of hosts, ``name`` or ``name:port``, into the form that is compared.
+
+    Raises:
+        ArgumentError: If it is not one.
+    """
+    hint = "write a host as example.org or example.org:8443, without https:// and without a path"
+    try:
+        parts = urlsplit(f"//{text.strip()}")
+        host, port = normal_host(parts.hostname or ""), parts.port
+    except ValueError:
+        host, port, parts = None, None, SplitResult("", "", "", "", "")
+    if host is None or parts.path or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ArgumentError(f"{text[:200]!a} is not a host", hint=hint)
+    return host if port is None else f"{host}:{port}"
+
+
+def normal_host(host: str) -> str | None:
+    """Return a host name or address in lower-case ASCII, or None if it is neither."""
+    name = host.lower().removesuffix(".")
+    try:
+        return str(ipaddress.ip_address(name))
+    except ValueError:
+        pass
+    try:
+        name = name.encode("idna").decode("ascii") if not name.isascii() else name
+    except UnicodeError:
+        return None
+    return name if len(name) <= 253 and _NAME.match(name) else None
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, as :func:`normal_host` returns it, is this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def shown(link: str) -> str:
+    """Return a link as a message may show it: without credentials, and without its query, which may hold some."""
+    head = re.split(r"[?#]", bare(link), maxsplit=1)[0]
+    secret = len(head) < len(bare(link))
+    try:
+        parts = urlsplit(head)
+    except ValueError:
+        parts = None
+    if parts is not None and parts.scheme and parts.netloc:
+        where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+    else:
+        # Only of a link that was read can we tell which part is the password; of others, nothing before an @ is shown.
+        before, at, after = head.rpartition("@")
+        where = f"...@{after}" if at else after or before
+    where = where if where.isprintable() else ascii(where).strip("'")
+    where = where if len(where) <= 300 else f"{where[:300]}..."
+    return f"{where}?..." if secret else where

@@ -1,0 +1,575 @@
+"""The store: verified files by their digest, shared by all processes of a machine.
+
+Under the root, every path relative, so that the whole folder can be moved::
+
+    blobs/sha256/ab/<digest>                       an asset, under its own SHA-256
+    derived/<kind>/ab/<digest>.<kind>              a file made from that asset, such as its safetensors twin
+    records/blobs/ab/<digest>.json                 what the file was when it was hashed last; one tree for each kind
+    temporary/<digest or its beginning>.<...>.part what is being written
+    locks/<first eight digits>.lock                empty files that processes lock; they are never removed
+    quarantine/<digest>.<time>                     files that had changed and were wrong
+
+A stored file is hashed again only if its size, its modification time or its inode is not the recorded one. Whatever is
+written for a digest is written under that digest's lock, which the operating system frees when its holder dies: a
+temporary file whose lock is free is an orphan, and the next writer removes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import threading
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hubtool.assets import disk
+from hubtool.digest import FULL_LENGTH, SHORTEST, Digest, digest_file
+from hubtool.errors import ArgumentError, DigestError, FetchError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+    from typing import BinaryIO
+
+    from filelock import BaseFileLock
+
+MAX_BYTES = 64 << 30
+"""The largest asset that is taken where nothing states its size: 64 GiB."""
+
+PATIENCE = 600.0
+"""Seconds that a process waits for another's lock while nothing moves."""
+
+_HEX = frozenset("0123456789abcdef")
+_OTHER = "the file at the link is another one: correct the card, or ask its publisher"
+_held = threading.local()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stored:
+    """A verified file.
+
+    Attributes:
+        path: Where it is.
+        digest: Its whole digest.
+        size: Its bytes.
+    """
+
+    path: Path
+    digest: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Record:
+    """What a file was when it was hashed."""
+
+    digest: str
+    size: int
+    mtime_ns: int
+    inode: int
+
+    @classmethod
+    def of(cls, digest: str, found: os.stat_result) -> _Record:
+        return cls(digest=digest, size=found.st_size, mtime_ns=found.st_mtime_ns, inode=found.st_ino)
+
+    @classmethod
+    def read(cls, path: Path) -> _Record | None:
+        """Read a record; one that is missing or damaged is none, and the file is hashed again."""
+        try:
+            raw = json.loads(path.read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return None
+        if not isinstance(raw, dict):
+            return None
+        digest, size, mtime_ns, inode = (raw.get(key) for key in ("digest", "size", "mtime_ns", "inode"))
+        if not isinstance(digest, str) or len(digest) != FULL_LENGTH or not _HEX.issuperset(digest):
+            return None
+        if not isinstance(size, int) or not isinstance(mtime_ns, int) or not isinstance(inode, int):
+            return None
+        return cls(digest=digest, size=size, mtime_ns=mtime_ns, inode=inode)
+
+    def write(self, path: Path, temporary: Path) -> None:
+        """Write the record; where that fails, the file is hashed again next time, and nothing else is lost."""
+        raw = {"digest": self.digest, "size": self.size, "mtime_ns": self.mtime_ns, "inode": self.inode}
+        try:
+            for folder in (path.parent, temporary.parent):
+                folder.mkdir(parents=True, exist_ok=True)
+            with disk.create(temporary) as stream:
+                disk.write_all(stream, json.dumps(raw).encode())
+            temporary.replace(path)
+        except OSError:
+            with suppress(OSError):
+                temporary.unlink()
+
+
+def _try(lock: BaseFileLock, seconds: float) -> bool:
+    """Try for some seconds to get a lock."""
+    from filelock import Timeout  # noqa: PLC0415 (takes 50 ms, and reading needs no locks)
+
+    try:
+        lock.acquire(timeout=seconds, poll_interval=0.05)
+    except Timeout:
+        return False
+    return True
+
+
+class Store:
+    """The files under one root folder, by digest.
+
+    Several processes and threads may use one root at the same time, each with a Store of its own or a common one. A
+    root that cannot be written can be read.
+
+    Attributes:
+        root: The folder; made by the first write.
+        patience: Seconds to wait for another process that holds a lock and does not get on.
+    """
+
+    def __init__(self, root: Path, *, patience: float = PATIENCE) -> None:
+        self.root = root.absolute()
+        self.patience = patience
+        # Where records cannot be written, one process at least need not hash a file twice.
+        self._known: dict[Path, _Record] = {}
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def path(self, digest: Digest) -> Path | None:
+        """Return where the verified file of this digest is, or None where it is not stored.
+
+        Raises:
+            StoreError: If the store cannot be read, or a short digest names several files.
+        """
+        found = self.find(digest)
+        return None if found is None else found.path
+
+    def find(self, digest: Digest) -> Stored | None:
+        """Return the verified file of this digest, whole or short, or None where it is not stored.
+
+        A file that changed since it was hashed and no longer has its digest is moved into quarantine.
+
+        Raises:
+            StoreError: If the store cannot be read, or a short digest names several files.
+        """
+        names = [digest.hex] if not digest.is_short else self._names(digest)
+        found = [stored for stored in map(self._blob, names) if stored is not None]
+        if len(found) > 1:
+            raise StoreError(
+                f"the short digest {digest} names {len(found)} files in the store: "
+                + ", ".join(stored.digest for stored in found),
+                hint="state the whole SHA-256 on the card",
+            )
+        return found[0] if found else None
+
+    def _names(self, digest: Digest) -> list[str]:
+        folder = self._blob_path(digest.hex).parent
+        try:
+            names = sorted(os.listdir(folder))  # noqa: PTH208 (names are wanted, not paths)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise disk.store_error(error, folder) from error
+        return [name for name in names if len(name) == FULL_LENGTH and _HEX.issuperset(name) and digest.matches(name)]
+
+    def _blob(self, digest: str) -> Stored | None:
+        path = self._blob_path(digest)
+        return self._verified(path, self._record_path("blobs", digest), digest, key=digest)
+
+    def derived(self, digest: str, kind: str) -> Path | None:
+        """Return the file of this kind that was made from an asset, or None where there is none.
+
+        Args:
+            digest: The whole digest of the asset.
+            kind: What was made of it, such as ``safetensors``.
+
+        Raises:
+            StoreError: If the store cannot be read.
+        """
+        path = self._derived_path(digest, kind)
+        # Its name is the asset's digest, so only the record knows its own: without a record it is not to be trusted.
+        record_path = self._record_path(kind, digest)
+        record = _Record.read(record_path)
+        if record is None:
+            return None
+        found = self._verified(path, record_path, record.digest, key=digest)
+        return None if found is None else found.path
+
+    def _verified(self, path: Path, record_path: Path, digest: str, *, key: str) -> Stored | None:
+        """Return a file if it has its digest, hashing it if it may have changed; else move it away."""
+        for _ in range(3):
+            try:
+                if self._unchanged(path, record_path, digest):
+                    return Stored(path=path, digest=digest, size=path.stat().st_size)
+                before = path.stat()
+                actual = digest_file(path)
+                after = path.stat()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
+            except OSError as error:
+                raise disk.store_error(error, path) from error
+            record = _Record.of(actual, after)
+            if record != _Record.of(actual, before):
+                continue  # written to, or replaced, while we read
+            if actual == digest:
+                self._remember(record, path, record_path)
+                return Stored(path=path, digest=digest, size=after.st_size)
+            self._quarantine(path, record_path, record, key)
+            return None
+        return None
+
+    def _unchanged(self, path: Path, record_path: Path, digest: str) -> bool:
+        now = _Record.of(digest, path.stat())
+        return now in (self._known.get(path), _Record.read(record_path))
+
+    def _remember(self, record: _Record, path: Path, record_path: Path) -> None:
+        self._known[path] = record
+        record.write(record_path, self._temporary(record.digest, "record"))
+
+    def _quarantine(self, path: Path, record_path: Path, wrong: _Record, key: str) -> None:
+        # In a store that we may not write, the file is as good as absent and must stay where it is; and whoever holds
+        # the lock is about to put the right one there, which is nothing to wait for.
+        with suppress(OSError, StoreError), self.lock(key, patience=0):
+            # Between the hashing and the lock, another process may have put the right file there.
+            if _Record.of(wrong.digest, path.stat()) == wrong:
+                aside = self.root / "quarantine"
+                aside.mkdir(parents=True, exist_ok=True)
+                path.replace(aside / f"{path.name}.{time.time_ns()}")
+                record_path.unlink(missing_ok=True)
+                self._known.pop(path, None)
+
+    def quarantined(self) -> tuple[Path, ...]:
+        """Return the files that were moved away because they no longer had their digest."""
+        try:
+            return tuple(sorted((self.root / "quarantine").iterdir()))
+        except OSError:
+            return ()
+
+    def adopt(self, path: Path, digest: Digest) -> Stored:
+        """Verify a file that stays where it is, outside the store: an asset beside its card.
+
+        It is hashed again only if its size, modification time or inode changed.
+
+        Args:
+            path: The file. That it may be read at all (that it is inside its registry) is for the caller to check.
+            digest: The digest that the card states.
+
+        Raises:
+            DigestError: If the file has another digest.
+            StoreError: If the file cannot be read.
+        """
+        path = path.absolute()
+        record_path = self._record_path("local", hashlib.sha256(os.fsencode(path)).hexdigest())
+        try:
+            for record in (self._known.get(path), _Record.read(record_path)):
+                if record is not None and _Record.of(record.digest, path.stat()) == record:
+                    actual, size = record.digest, record.size
+                    break
+            else:
+                before = path.stat()
+                actual, size = digest_file(path), before.st_size
+                record = _Record.of(actual, before)
+                if _Record.of(actual, path.stat()) == record:
+                    self._remember(record, path, record_path)
+        except OSError as error:
+            raise StoreError(
+                f"{path} cannot be read: {error.strerror or type(error).__name__}",
+                hint="the card's asset-link names this file; check that it is there and may be read",
+            ) from error
+        if not digest.matches(actual):
+            raise DigestError(
+                f"{path} is not the file that its card means: its SHA-256 is {actual}, and the card says {digest}",
+                expected=str(digest),
+                actual=actual,
+                hint="put the right file there, or correct the card",
+            )
+        return Stored(path=path, digest=actual, size=size)
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def lock(self, key: str, *, patience: float | None = None) -> Iterator[None]:
+        """Hold the lock of a digest (or of its beginning): one process and thread at a time.
+
+        The same thread may take it again while it holds it. A holder that dies, however it dies, frees it.
+
+        Args:
+            key: The digest; its first eight digits count, so that a short digest and its whole one are one key.
+            patience: Seconds to wait for a holder that does not get on; the store's own by default.
+
+        Raises:
+            StoreError: If the lock cannot be made, or its holder has not got on for that long.
+        """
+        name = key[:SHORTEST]
+        path = self.root / "locks" / f"{name}.lock"
+        held: set[Path] = _held.__dict__.setdefault("paths", set())
+        if path in held:
+            yield
+            return
+        from filelock import FileLock  # noqa: PLC0415 (takes 50 ms, and reading needs no locks)
+
+        lock = FileLock(path, thread_local=False)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._wait(lock, name, self.patience if patience is None else patience)
+        except OSError as error:
+            raise disk.store_error(error, path) from error
+        held.add(path)
+        try:
+            yield
+        finally:
+            held.discard(path)
+            lock.release(force=True)
+
+    def _wait(self, lock: BaseFileLock, name: str, patience: float) -> None:
+        """Wait for a lock as long as its holder gets on."""
+        parts, since = self._parts(name), time.monotonic()
+        while not _try(lock, min(1.0, patience)):
+            now = self._parts(name)
+            if now != parts:
+                parts, since = now, time.monotonic()
+            if time.monotonic() - since >= patience:
+                raise StoreError(
+                    f"another process holds {lock.lock_file}, and has not got on for {patience:g} seconds",
+                    hint="end that process (it is fetching or converting the same asset), and try again",
+                )
+
+    def _parts(self, name: str) -> list[tuple[str, int, int]]:
+        """What the holder of a lock has written so far."""
+        parts = []
+        with suppress(OSError):
+            for path in (self.root / "temporary").glob(f"{name}*"):
+                found = path.stat()
+                parts.append((path.name, found.st_size, found.st_mtime_ns))
+        return sorted(parts)
+
+    def clean(self) -> None:
+        """Remove the temporary files of processes that died; those of living ones stay.
+
+        Raises:
+            StoreError: If the store cannot be read.
+        """
+        folder = self.root / "temporary"
+        try:
+            keys = {path.name[:SHORTEST] for path in folder.iterdir()}
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            raise disk.store_error(error, folder) from error
+        for key in sorted(keys):
+            self._clean(key)
+
+    def _clean(self, key: str) -> None:
+        from filelock import FileLock  # noqa: PLC0415 (takes 50 ms, and reading needs no locks)
+
+        path = self.root / "locks" / f"{key}.lock"
+        if path in _held.__dict__.get("paths", ()):
+            return
+        lock = FileLock(path, thread_local=False)
+        with suppress(OSError):
+            if _try(lock, 0):
+                try:
+                    self._remove_parts(key)
+                finally:
+                    lock.release(force=True)
+
+    def _remove_parts(self, key: str) -> None:
+        for path in (self.root / "temporary").glob(f"{key}*"):
+            with suppress(OSError):
+                path.unlink()
+
+    @contextmanager
+    def writer(
+        self, digest: Digest, *, source: str = "the file", size: int | None = None, limit: int = MAX_BYTES
+    ) -> Iterator[Writer]:
+        """Write a new file for a digest, under its lock; without :meth:`Writer.commit` nothing of it stays.
+
+        Args:
+            digest: The digest, whole or short, that the bytes must have.
+            source: Where they come from, as errors shall name it.
+            size: How many bytes there must be, where that is known.
+            limit: The most bytes that are taken.
+
+        Raises:
+            FetchError: If ``size`` is above the limit.
+            StoreError: If the store cannot be written, or the disk has no room for ``size`` bytes.
+        """
+        with self.lock(digest.hex):
+            self.clean()
+            self._remove_parts(digest.hex[:SHORTEST])
+            writer = Writer(self, digest, source, size, limit)
+            try:
+                yield writer
+            finally:
+                writer.discard()
+
+    def derive(self, digest: str, kind: str, make: Callable[[Path], None]) -> Path:
+        """Return the file of a kind that is made from an asset, and make it where there is none yet.
+
+        Args:
+            digest: The whole digest of the asset.
+            kind: What is made, such as ``safetensors``.
+            make: Writes the file to the path that it is given, and other files only if their names begin with that
+                path's; it is called by one process at a time, or not at all.
+
+        Raises:
+            StoreError: If the store cannot be written.
+        """
+        found = self.derived(digest, kind)
+        if found is not None:
+            return found
+        path = self._derived_path(digest, kind)
+        with self.lock(digest):
+            found = self.derived(digest, kind)
+            if found is not None:
+                return found
+            self.clean()
+            self._remove_parts(digest[:SHORTEST])
+            temporary = self._temporary(digest, kind)
+            try:
+                for folder in (path.parent, temporary.parent):
+                    folder.mkdir(parents=True, exist_ok=True)
+                make(temporary)
+                own = digest_file(temporary)
+                with temporary.open("rb+", buffering=0) as stream:
+                    disk.settle(stream, temporary, path, read_only=True)
+                self._remember(_Record.of(own, path.stat()), path, self._record_path(kind, digest))
+            except OSError as error:
+                raise disk.store_error(error, path) from error
+            finally:
+                self._remove_parts(digest[:SHORTEST])
+        return path
+
+    # -- places ----------------------------------------------------------------------------------------------------
+
+    def _blob_path(self, digest: str) -> Path:
+        if not _HEX.issuperset(digest):
+            raise ArgumentError(f"{digest!r} is not a SHA-256 digest", hint="parse it with Digest.parse")
+        return self.root / "blobs" / "sha256" / digest[:2] / digest
+
+    def _derived_path(self, digest: str, kind: str) -> Path:
+        if len(digest) != FULL_LENGTH or not _HEX.issuperset(digest) or not kind.isidentifier():
+            raise ArgumentError(f"{digest!r} and {kind!r} do not name a derived file", hint="give the whole digest")
+        return self.root / "derived" / kind / digest[:2] / f"{digest}.{kind}"
+
+    def _record_path(self, kind: str, digest: str) -> Path:
+        return self.root / "records" / kind / digest[:2] / f"{digest}.json"
+
+    def _temporary(self, digest: str, kind: str) -> Path:
+        """Make up a temporary path; its name begins with the key of the lock under which it is written."""
+        return self.root / "temporary" / f"{digest}.{secrets.token_hex(4)}.{kind}.part"
+
+
+class Writer:
+    """Takes the bytes of one asset, hashing them on their way to the disk. Made by :meth:`Store.writer`."""
+
+    def __init__(self, store: Store, digest: Digest, source: str, size: int | None, limit: int) -> None:
+        self._store = store
+        self._expected = digest
+        self._source = source
+        self._limit = limit
+        self._size = size
+        self._hash = hashlib.sha256()
+        self._written = 0
+        self._stream: BinaryIO | None = None
+        self._temporary = store._temporary(digest.hex, "blob")  # noqa: SLF001 (Writer is the store's other half)
+        self.expect(size)
+        try:
+            self._temporary.parent.mkdir(parents=True, exist_ok=True)
+            self._stream = disk.create(self._temporary)
+        except OSError as error:
+            raise disk.store_error(error, store.root, needed=size) from error
+
+    @property
+    def written(self) -> int:
+        """Bytes written so far."""
+        return self._written
+
+    def expect(self, size: int | None) -> None:
+        """Say how many bytes will come, as the other side states it (a server's Content-Length).
+
+        Raises:
+            FetchError: If these are other than the card's, or more than may come.
+            StoreError: If the disk has no room for them.
+        """
+        if size is None:
+            return
+        if self._size is not None and size != self._size:
+            raise FetchError(f"{self._source}: {size} bytes are offered, and the card says {self._size}", hint=_OTHER)
+        if size > self._limit:
+            raise self._too_large(f"{size} bytes are offered")
+        free = disk.free_bytes(self._store.root)
+        if free is not None and size > free:
+            raise disk.full_error(self._store.root / "blobs", needed=size)
+
+    def write(self, data: bytes) -> None:
+        """Take some bytes.
+
+        Raises:
+            FetchError: If more come than may.
+            StoreError: If the disk is full.
+        """
+        if self._stream is None:
+            raise StoreError("this writer is closed")
+        total = self._written + len(data)
+        if self._size is not None and total > self._size:
+            raise FetchError(f"{self._source}: more bytes come than the {self._size} that the card says", hint=_OTHER)
+        if total > self._limit:
+            raise self._too_large("more bytes come")
+        self._hash.update(data)
+        try:
+            disk.write_all(self._stream, data)
+        except OSError as error:
+            raise disk.store_error(error, self._temporary, needed=self._size) from error
+        self._written = total
+
+    def _too_large(self, what: str) -> FetchError:
+        return FetchError(
+            f"{self._source}: {what}, and {self._limit} are the most that are taken",
+            hint="if the asset is meant to be that large, state its asset-size on the card",
+        )
+
+    def commit(self) -> Stored:
+        """Check size and digest, and make the file visible under its digest.
+
+        Raises:
+            DigestError: If the bytes have another digest; they are deleted.
+            FetchError: If there are fewer bytes than there must be.
+            StoreError: If the disk fails.
+        """
+        if self._stream is None:
+            raise StoreError("this writer is closed")
+        actual = self._hash.hexdigest()
+        if self._size is not None and self._written != self._size:
+            raise FetchError(
+                f"{self._source}: {self._written} bytes came, and the card says {self._size}",
+                hint="the file came cut off, or is another one: try again, and if it stays so, ask its publisher",
+            )
+        if not self._expected.matches(actual):
+            raise DigestError(
+                f"{self._source}: these are not the bytes that the card promises: "
+                f"their SHA-256 is {actual}, and the card says {self._expected}",
+                expected=str(self._expected),
+                actual=actual,
+                hint="the file was changed, or damaged on its way; nothing of it was kept",
+            )
+        path = self._store._blob_path(actual)  # noqa: SLF001 (Writer is the store's other half)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            disk.settle(self._stream, self._temporary, path, read_only=True)
+            found = path.stat()
+        except OSError as error:
+            raise disk.store_error(error, path, needed=self._written) from error
+        self._stream = None
+        record = _Record.of(actual, found)
+        self._store._remember(record, path, self._store._record_path("blobs", actual))  # noqa: SLF001 (the same)
+        return Stored(path=path, digest=actual, size=self._written)
+
+    def discard(self) -> None:
+        """Delete what was written and not committed."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+            with suppress(OSError):
+                self._temporary.unlink()

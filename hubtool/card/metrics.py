@@ -1,0 +1,79 @@
+"""Metrics: what ``evaluation`` says, such as ``top1acc76.97 | top5acc93.44``, taken apart."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+_NUMBER = r"[-+]?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?"
+# The name comes first and ends with a sign that no number ends with; it may hold digits (top1acc, set5psnr).
+_NAME_FIRST = re.compile(
+    rf"(?P<name>(?:[^|:=]{{0,78}}?|[^|]{{0,78}}?@[^|]{{0,40}}?)[^\W\d_]|[^|]{{1,79}}?[%@)\]])"
+    rf"[ \t]*[:=]?[ \t]*(?P<value>{_NUMBER})[ \t]*(?P<unit>%?)\Z"
+)
+# '3.2mos', '3.44d': the value comes first, and what follows is one word.
+_VALUE_FIRST = re.compile(rf"(?P<value>{_NUMBER})[ \t]*(?P<name>[^\W\d_]+)\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One metric.
+
+    Attributes:
+        name: Its name as written, such as ``top1acc``.
+        value: Its value as written, such as ``76.00``: trailing zeros say how exact it is.
+        unit: ``%`` if that was written, else empty.
+    """
+
+    name: str
+    value: str
+    unit: str = ""
+
+    @property
+    def number(self) -> float:
+        """The value as a number."""
+        return float(self.value)
+
+    def __str__(self) -> str:
+        short = f"{self.name}{self.value}{self.unit}"
+        return short if _one(short) == self else f"{self.name}: {self.value}{self.unit}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """What a value of ``evaluation`` says.
+
+    Attributes:
+        metrics: The metrics in the order written.
+        unread: The parts that are not metrics, as written.
+    """
+
+    metrics: tuple[Metric, ...]
+    unread: tuple[str, ...]
+
+
+def parse(text: str) -> Evaluation:
+    """Take the value of ``evaluation`` apart; parts are separated by ``|``.
+
+    >>> [str(metric) for metric in parse("F1score86.87 | exactmatch79.52").metrics]
+    ['F1score86.87', 'exactmatch79.52']
+    """
+    metrics: list[Metric] = []
+    unread: list[str] = []
+    for part in text.split("|"):
+        metric = _one(part.strip())
+        if metric is None:
+            unread.append(part.strip())
+        else:
+            metrics.append(metric)
+    return Evaluation(metrics=tuple(metrics), unread=tuple(unread))
+
+
+def _one(text: str) -> Metric | None:
+    if len(text) > 120:
+        return None
+    match = _NAME_FIRST.match(text)
+    if match:
+        return Metric(name=match["name"].strip(), value=match["value"], unit=match["unit"])
+    match = _VALUE_FIRST.match(text)
+    return Metric(name=match["name"], value=match["value"]) if match else None

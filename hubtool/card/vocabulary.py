@@ -1,0 +1,144 @@
+"""The words that cards use for tasks, data sets and licences, and what else is written for them.
+
+The vocabularies are data (``schemas/*.json``). Spellings are compared without case, spaces and punctuation, so that
+``ImageNet-2012`` and ``imagenet2012`` are one word; spellings that differ further are listed there as aliases.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import unicodedata
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING
+
+from hubtool import packaged
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+# Several data sets in one value: 'ICDAR2013 | SCUT-FORU' or 'icdar2013_scutforu'. The second is what is written,
+# because the public hub's own tools split at '_' only.
+_DATASET_SEPARATOR = re.compile(r"[|_]")
+_DATASET_JOINT = "_"
+# What cards write where they have nothing to say.
+_NOTHING = frozenset({"", "-", "--", "~", "/", "n/a", "na", "no", "none", "null", "nil", "tbd", "todo", "?", "无"})
+# No name is nearly this long, and comparing takes time that grows with the length.
+_LONGEST = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vocabulary:
+    """Names, and the spellings that are read as them.
+
+    Attributes:
+        names: The names as they are to be written.
+        spellings: From each folded spelling, of names and of aliases, to the name.
+    """
+
+    names: tuple[str, ...]
+    spellings: Mapping[str, str]
+
+    def find(self, text: str) -> str | None:
+        """Return the name that a spelling stands for, or None if it is not known."""
+        return self.spellings.get(fold(text)) if len(text) <= _LONGEST else None
+
+    def nearest(self, text: str, count: int = 1) -> tuple[str, ...]:
+        """Return the names whose spellings are closest to a text, best first; none if none is close."""
+        if len(text) > _LONGEST:
+            return ()
+        close = difflib.get_close_matches(fold(text), self.spellings, n=count + 3, cutoff=0.7)
+        return tuple(dict.fromkeys(self.spellings[spelling] for spelling in close))[:count]
+
+
+def fold(text: str) -> str:
+    """Return the letters and digits of a text without case: what spellings are compared by."""
+    return "".join(sign for sign in unicodedata.normalize("NFKC", text).casefold() if sign.isalnum())
+
+
+@cache
+def load(name: str) -> Vocabulary:
+    """Return one of the vocabularies: ``tasks``, ``datasets``, ``licences`` or ``keys``."""
+    entries = json.loads(packaged.vocabulary_file(name).read_text(encoding="utf-8"))["entries"]
+    spellings = {}
+    for entry in entries:
+        for spelling in (entry["name"], *entry.get("aliases", ())):
+            spellings[fold(spelling)] = entry["name"]
+    return Vocabulary(names=tuple(entry["name"] for entry in entries), spellings=spellings)
+
+
+@cache
+def task(text: str) -> str | None:
+    """Return how a task (``module-type``) is to be written, or None if it is not known.
+
+    >>> task("cv-super-resolution")
+    'cv-super_resolution'
+    """
+    return load("tasks").find(text)
+
+
+@cache
+def dataset(text: str) -> str | None:
+    """Return how a data set, or several in one value, is to be written, or None if one of them is not known.
+
+    >>> dataset("imagenet2012"), dataset("ICDAR2013 | SCUT-FORU")
+    ('ImageNet2012', 'ICDAR2013_SCUT-FORU')
+    """
+    parts = datasets(text)
+    known = [name for _, name in parts if name is not None]
+    return _DATASET_JOINT.join(known) if parts and len(known) == len(parts) else None
+
+
+def datasets(text: str) -> tuple[tuple[str, str | None], ...]:
+    """Return the data sets in a value one by one: each as written, and how it is to be written (None: not known)."""
+    vocabulary = load("datasets")
+    whole = vocabulary.find(text)
+    if whole is not None:
+        return ((text.strip(), whole),)
+    # A spelling may hold '_' itself (en_wiki_512), so that no split at '_' comes before the text between two '|'.
+    parts: list[tuple[str, str | None]] = []
+    for chunk in text.split("|"):
+        name = vocabulary.find(chunk)
+        if name is not None:
+            parts.append((chunk.strip(), name))
+            continue
+        split = [(part.strip(), vocabulary.find(part)) for part in _DATASET_SEPARATOR.split(chunk)]
+        # Where nothing in it is known, '_' is more likely a part of one unknown name than between several.
+        parts.extend(split if any(known for _, known in split) else [(chunk.strip(), None)])
+    return tuple(parts)
+
+
+@cache
+def licence(text: str) -> str | None:
+    """Return the SPDX expression for a licence, or None if it is not known.
+
+    >>> licence("Apache2.0"), licence("mit OR apache-2.0")
+    ('Apache-2.0', 'MIT OR Apache-2.0')
+    """
+    known = load("licences").find(text)
+    if known is not None:
+        return known
+    if len(text) > _LONGEST:
+        return None
+    from packaging.licenses import (  # noqa: PLC0415 - most cards name a licence of the list above
+        InvalidLicenseExpression,
+        canonicalize_license_expression,
+    )
+
+    try:
+        return str(canonicalize_license_expression(text))
+    except InvalidLicenseExpression:
+        return None
+
+
+@cache
+def key(text: str) -> str | None:
+    """Return the key of the front matter that a spelling stands for, or None."""
+    return load("keys").find(text)
+
+
+def says_nothing(text: str) -> bool:
+    """Whether a value, such as ``-`` or ``N/A``, only says that there is nothing to say."""
+    return text.strip().casefold() in _NOTHING

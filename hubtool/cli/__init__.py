@@ -1,0 +1,21 @@
+"""The command line: parse, build, call, render. No logic stands here.
+
+What a command needs is imported when it runs, so that `hubtool --version` does not wait for a YAML parser.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit with its code: 0 done, 1 a problem was found, 2 wrong use, 130 interrupted."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments == ["--version"]:
+        from hubtool.version import __version__
+
+        sys.stdout.write(f"hubtool {__version__}\n")
+        return
+    from hubtool.cli.app import run
+
+    sys.exit(run(arguments))

@@ -1,0 +1,91 @@
+"""The commands, and what becomes of errors."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from hubtool.errors import ArgumentError, ArgumentTypeError, HubError, InvalidNameError
+from hubtool.version import __version__
+
+# Name -> (module, help). The help stands here so that `hubtool --help` imports no command.
+COMMANDS = {
+    "validate": ("hubtool.cli.validate", "Check cards against the schema and the rules."),
+    "resolve": ("hubtool.cli.resolve", "Say what it takes to load a card, without loading it."),
+    "inspect": ("hubtool.cli.inspect", "List the tensors of a checkpoint."),
+    "fetch": ("hubtool.cli.fetch", "Bring the assets of a card into the store."),
+    "load": ("hubtool.cli.load", "Load a card's network, and say how that went."),
+    "settings": ("hubtool.cli.settings", "Show every setting and where it came from."),
+}
+
+
+class _Commands(click.Group):
+    """A group that imports a command when it is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names of the commands."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Import a command."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find a command; name the nearest one if there is none."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            ctx.fail(f"there is no command {args[0]!r}" + (f"; did you mean '{near[0]}'?" if near else ""))
+        return super().resolve_command(ctx, args)
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
+@click.version_option(__version__, prog_name="hubtool", message="%(prog)s %(version)s")
+def app() -> None:
+    """hubtool: the model-hub registry and asset manager for MindSpore."""
+
+
+def run(arguments: list[str]) -> int:
+    """Run a command; return the exit code, with errors said on standard error."""
+    try:
+        result = app.main(args=arguments, prog_name="hubtool", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as stop:
+        return stop.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return 130
+    except (InvalidNameError, ArgumentError, ArgumentTypeError) as error:
+        _say(error)
+        return 2
+    except HubError as error:
+        _say(error)
+        return 1
+    except BrokenPipeError:
+        # The reader has gone (`hubtool list | head`): no one is left to be told.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    return result if isinstance(result, int) else 0
+
+
+def _say(error: HubError) -> None:
+    click.echo(f"{click.style('error', fg='red', bold=True)}: {error.message}", err=True)
+    if error.hint:
+        click.echo(f"{click.style('hint', fg='cyan')}: {error.hint}", err=True)

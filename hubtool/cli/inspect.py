@@ -1,0 +1,47 @@
+"""`hubtool inspect`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hubtool.cli import render
+
+
+@click.command()
+@click.argument("target", metavar="UID|FILE")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(target: str, as_json: bool) -> None:
+    """List the tensors of a checkpoint with their shapes and types.
+
+    A FILE is a .ckpt or .safetensors file. Of a UID, the stored checkpoint is listed; `hubtool fetch UID` stores it.
+    MindSpore is not needed.
+    """
+    from hubtool.assets.checkpoint import read_header
+
+    path = Path(target)
+    if not path.is_file():
+        from hubtool.hub import Hub
+
+        path = Hub.open().stored_weights(target)
+    header = read_header(path)
+    if as_json:
+        render.echo_json(
+            {
+                "path": str(path),
+                "format": header.format,
+                "tensors": [
+                    {"name": tensor.name, "shape": list(tensor.shape), "dtype": tensor.dtype, "bytes": tensor.bytes}
+                    for tensor in header.tensors
+                ],
+                "totals": {"tensors": len(header.tensors), "elements": header.elements, "bytes": header.bytes},
+            }
+        )
+        return
+    width = max((len(tensor.name) for tensor in header.tensors), default=0)
+    for tensor in header.tensors:
+        click.echo(f"{tensor.name.ljust(width)}  {tensor.dtype:<9} {list(tensor.shape)}")
+    click.echo(
+        f"{len(header.tensors):,} tensors, {header.elements:,} elements, {render.size(header.bytes)} ({header.format})"
+    )

@@ -1,0 +1,97 @@
+"""`hubtool load`."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hubtool.cli import render
+
+if TYPE_CHECKING:
+    from hubtool.loader import Loaded
+
+
+@click.command()
+@click.argument("uid")
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "CPU", "GPU", "Ascend"], case_sensitive=False),
+    default="auto",
+    help="The device to load on; auto is Ascend where there is one, else CPU.",
+)
+@click.option("--no-pretrained", is_flag=True, help="Build the network without its weights.")
+@click.option("--smoke", is_flag=True, help="Run one forward pass, on random input.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(uid: str, device: str, no_pretrained: bool, smoke: bool, as_json: bool) -> None:
+    """Load a card's network, and say how that went.
+
+    The checkpoint is fetched if it is not stored. UID is publisher/version/name, the URL of a card on the public hub,
+    or the path of a card.
+    """
+    # MindSpore's own log is for its developers: level 3 is errors only. It is read once, when MindSpore is imported.
+    os.environ.setdefault("GLOG_v", "3")
+    from hubtool import loader
+    from hubtool.cli.progress import transfer
+    from hubtool.hub import Hub
+
+    hub = Hub.open()
+    chosen = hub.resolve(uid, device=device).device
+    with transfer(uid) as progress:
+        loaded = loader.load(hub, uid, pretrained=not no_pretrained, device=chosen, progress=progress)
+    seconds = {name: round(value, 4) for name, value in loaded.seconds.items()}
+    outputs: list[tuple[list[int], str]] = []
+    if smoke:
+        start = time.perf_counter()
+        outputs = _forward(loaded)
+        seconds["smoke"] = round(time.perf_counter() - start, 4)
+    if as_json:
+        render.echo_json(_as_json(loaded, seconds))
+    else:
+        _print(loaded, seconds, outputs, chosen)
+
+
+def _forward(loaded: Loaded) -> list[tuple[list[int], str]]:
+    result: Any = loaded.network(*loaded.built.example())
+    tensors = result if isinstance(result, tuple) else (result,)
+    # Reading the values waits for the computation, and shows that it did not fail on the device.
+    return [(list(tensor.asnumpy().shape), str(tensor.dtype)) for tensor in tensors]
+
+
+def _as_json(loaded: Loaded, seconds: dict[str, float]) -> dict[str, object]:
+    coverage = loaded.coverage
+    return {
+        "uid": loaded.uid,
+        "network": type(loaded.network).__name__,
+        "parameters": loaded.parameters,
+        "elements": loaded.elements,
+        "coverage": coverage.as_json() if coverage else None,
+        "seconds": seconds,
+    }
+
+
+def _print(loaded: Loaded, seconds: dict[str, float], outputs: list[tuple[list[int], str]], device: str) -> None:
+    rows = [
+        ("uid", loaded.uid),
+        ("network", f"{type(loaded.network).__name__} on {device}"),
+        ("parameters", f"{loaded.parameters:,} with {loaded.elements:,} elements"),
+    ]
+    coverage = loaded.coverage
+    if coverage is None:
+        rows.append(("coverage", "no weights were asked for: the parameters are initialised at random"))
+    else:
+        rows.append(
+            ("coverage", f"total: {len(coverage.loaded):,} of {loaded.parameters:,} parameters from the checkpoint")
+        )
+        if coverage.prefix:
+            rows.append(("", f"the prefix {coverage.prefix!r} was taken off the tensors' names"))
+        if coverage.ignored:
+            rows.append(("", f"{len(coverage.ignored):,} tensors are not used, as the recipe says"))
+        if coverage.optimizer:
+            rows.append(("", f"{len(coverage.optimizer):,} tensors are an optimizer's state, and not placed"))
+    rows.extend(("note", note) for note in loaded.notes)
+    rows.extend(("output", f"{dtype} {shape}") for shape, dtype in outputs)
+    rows.append(("seconds", ", ".join(f"{name} {value:.3f}" for name, value in seconds.items())))
+    render.pairs(rows)

@@ -1,0 +1,30 @@
+"""What several commands print in the same way."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+
+def echo_json(value: object) -> None:
+    """Print a value as JSON, readable for people too."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def pairs(rows: list[tuple[str, str]], *, indent: str = "") -> None:
+    """Print names and values in two columns."""
+    width = max((len(name) for name, _ in rows), default=0)
+    for name, value in rows:
+        click.echo(f"{indent}{click.style(name.ljust(width), fg='cyan')}  {value}")
+
+
+def size(count: int | None) -> str:
+    """Return a size in bytes for people, such as ``404.1 MiB``."""
+    if count is None:
+        return "size not stated"
+    if count < 1024:
+        return f"{count} bytes"
+    units = ("KiB", "MiB", "GiB", "TiB")
+    power = min((count.bit_length() - 1) // 10, len(units))
+    return f"{count / 1024**power:.1f} {units[power - 1]}"

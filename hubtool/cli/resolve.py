@@ -1,0 +1,66 @@
+"""`hubtool resolve`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from hubtool.cli import render
+
+if TYPE_CHECKING:
+    from hubtool.resolver import Resolution, ResolvedAsset
+
+
+@click.command()
+@click.argument("uid")
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "CPU", "GPU", "Ascend"], case_sensitive=False),
+    default="auto",
+    help="The device to load on; auto is Ascend where there is one, else CPU.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(uid: str, device: str, as_json: bool) -> None:
+    """Say what it takes to load a card, without loading it.
+
+    Nothing is fetched and nothing is run. UID is publisher/version/name, the URL of a card on the public hub, or the
+    path of a card. The exit code is 1 if there is no such card.
+    """
+    from hubtool.hub import Hub
+
+    resolution = Hub.open().resolve(uid, device=device)
+    if as_json:
+        render.echo_json(resolution.as_json())
+    else:
+        _print(resolution)
+
+
+def _print(resolution: Resolution) -> None:
+    card, recipe = resolution.card, resolution.recipe
+    rows = [("uid", resolution.uid), ("card", str(card.path))]
+    if summary := card.text("summary"):
+        rows.append(("summary", summary))
+    rows.extend(("card fault", fault) for fault in card.faults)
+    for asset in resolution.assets:
+        rows.append(("weights" if asset.weights else "asset", asset.asset.link))
+        rows.append(("", _state(asset)))
+    if recipe:
+        rows.append(("network", f"{recipe.provider} {recipe.entry}"))
+        rows.extend(("", f"{name} = {value!r}") for name, value in recipe.arguments.items())
+        rows.extend(("", f"ignores {pattern}") for pattern in recipe.ignore)
+    rows.append(("requires", ", ".join(f"{name}{spec}" for name, spec in resolution.requires.items()) or "not known"))
+    rows.append(("device", resolution.device))
+    rows.append(("loadable", "yes" if resolution.loadable else "no"))
+    rows.extend(("", f"- {reason}") for reason in resolution.reasons)
+    render.pairs(rows)
+    if resolution.loadable:
+        click.echo()
+        for line in resolution.python:
+            click.echo(f"    {line}" if line else "")
+
+
+def _state(asset: ResolvedAsset) -> str:
+    digest = asset.asset.digest
+    stored = f"stored at {asset.stored}" if asset.stored else "not stored"
+    return f"{asset.asset.format}, {render.size(asset.asset.size)}, sha256 {digest or 'not stated'}, {stored}"

@@ -1,0 +1,311 @@
+"""The loader: from the name of a card to a loaded ``mindspore.nn.Cell``.
+
+Name -> resolution -> stored checkpoint (fetched on a miss) -> network -> weights placed -> coverage. The weights are
+not copied: a ``.ckpt`` is rewritten once, beside its blob, as safetensors, and the parameters are views of that file
+mapped into memory, copy on write. Training therefore changes the process's own pages and never the file.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from hubtool.assets.checkpoint import Header, TensorInfo, read_header, to_safetensors
+from hubtool.errors import (
+    AssetError,
+    CheckpointError,
+    CoverageError,
+    DeviceError,
+    NetworkError,
+    RecipeError,
+    RequirementError,
+    StoreError,
+)
+from hubtool.networks.coverage import Coverage, cover
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from hubtool.assets.fetch import Progress
+    from hubtool.card.model import Asset, Recipe
+    from hubtool.hub import FoundCard, Hub
+    from hubtool.networks.provider import Built, Provider
+
+# The types of NumPy that MindSpore takes without a copy.
+_NUMPY_TYPES = frozenset(
+    {"bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64",
+     "complex64", "complex128"}
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """A loaded network, and how that went.
+
+    Attributes:
+        uid: The UID, or the path of a card outside a registry.
+        network: The ``mindspore.nn.Cell``.
+        coverage: How checkpoint and network matched, or None if no weights were asked for.
+        notes: What was noticed, one sentence each.
+        seconds: How long each stage took, in order.
+        example: Gives tensors that the network can be called with.
+    """
+
+    uid: str
+    network: Any
+    coverage: Coverage | None
+    notes: tuple[str, ...]
+    seconds: Mapping[str, float]
+    built: Built
+
+    @property
+    def parameters(self) -> int:
+        """The number of parameters."""
+        return len(self.network.parameters_dict())
+
+    @property
+    def elements(self) -> int:
+        """The number of elements of all parameters."""
+        return sum(parameter.size for parameter in self.network.parameters_dict().values())
+
+
+class _Stopwatch:
+    """Measures stages."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+
+def load(
+    hub: Hub,
+    name: str,
+    *,
+    source: str = "gitee",
+    pretrained: bool = True,
+    force_reload: bool = False,
+    strict: bool = True,
+    device: str | None = None,
+    overrides: Mapping[str, object] | None = None,
+    progress: Progress | None = None,
+) -> Loaded:
+    """Load the network of a card.
+
+    Args:
+        hub: Settings, registries and store.
+        name: A UID, the URL of a card on the public hub, or with ``source="local"`` the path of a card.
+        source: ``gitee``, ``github`` or ``local``.
+        pretrained: Whether the weights are placed. Without them the network is initialised as for training.
+        force_reload: Whether the assets are fetched even if they are stored.
+        strict: Whether coverage that is not total is an error.
+        device: The device target to check for; by default the one that MindSpore's context names.
+        overrides: Arguments of the network beyond the card's recipe.
+        progress: Called with the bytes that have come and the bytes in all, or None where that is not known.
+
+    Raises:
+        HubError: The subclasses say which stage failed, and why.
+    """
+    watch = _Stopwatch()
+    with watch.stage("resolve"):
+        found = hub.find(name, source=source)
+        recipe = found.card.recipe
+        if recipe is None:
+            raise RecipeError(
+                found.card.blame(
+                    f"the card {name} has no recipe (a 'network:' entry), so how its network is built is not known"
+                ),
+                hint=f"'hubtool resolve {name}' says what is known",
+            )
+        builder = _provider(recipe)
+    header, path = None, None
+    with watch.stage("fetch"):
+        if pretrained:
+            asset = _weights(found)
+            stored = hub.bring(found, asset, again=force_reload, progress=progress)
+            path, digest = stored.path, stored.digest
+            header = read_header(path)
+            if asset.format != header.format:
+                raise CheckpointError(
+                    f"{path} is a {header.format} file, but the card says {asset.format}",
+                    hint="correct 'file-format' on the card",
+                )
+    with watch.stage("import mindspore"):
+        compute_type = _compute_type(device)
+    if header is not None and path is not None:
+        with watch.stage("convert"):
+            header, path = _mappable(hub, header, path, digest)
+    with watch.stage("build"), _no_initialisation() if header is not None else nullcontext():
+        built = builder.build(
+            recipe, shapes=header.shapes() if header else {}, overrides=overrides or {}, compute_type=compute_type
+        )
+    coverage, notes = None, built.notes
+    if header is not None and path is not None:
+        with watch.stage("place"):
+            coverage, placed = _place(built, header, path, recipe, strict=strict, name=name)
+        notes += placed
+    built.network.set_train(mode=False)
+    return Loaded(
+        uid=str(found.card.uid or found.card.path),
+        network=built.network,
+        coverage=coverage,
+        notes=notes,
+        seconds=watch.seconds,
+        built=built,
+    )
+
+
+def load_weights(hub: Hub, name: str, *, source: str = "gitee", force_reload: bool = False) -> dict[str, Any]:
+    """Return every tensor of a card's checkpoint as a ``mindspore.Parameter``, by its name in the file.
+
+    Raises:
+        HubError: The subclasses say which stage failed, and why.
+    """
+    found = hub.find(name, source=source)
+    stored = hub.bring(found, _weights(found), again=force_reload)
+    header = read_header(stored.path)
+    _compute_type(None)
+    from mindspore import Parameter  # noqa: PLC0415
+
+    header, path = _mappable(hub, header, stored.path, stored.digest)
+    return {name: Parameter(tensor, name=name) for name, tensor in _tensors(header, path).items()}
+
+
+def _provider(recipe: Recipe) -> Provider:
+    if recipe.provider == "builtin":
+        from hubtool.networks.builtin.provider import BuiltinProvider  # noqa: PLC0415
+
+        return BuiltinProvider()
+    raise NetworkError(
+        f"the network comes from the provider {recipe.provider!r}, which this version of hubtool cannot use yet",
+        hint="the provider 'builtin' can be used",
+    )
+
+
+def _weights(found: FoundCard) -> Asset:
+    from hubtool.resolver import choose_weights  # noqa: PLC0415
+
+    asset = choose_weights(found.card)
+    if asset is None:
+        raise AssetError(
+            found.card.blame(f"the card {found.card.uid or found.card.path} names no checkpoint"),
+            hint="load it with pretrained=False",
+        )
+    return asset
+
+
+def _compute_type(device: str | None) -> str:
+    """Import MindSpore and return the type that the device computes with."""
+    from hubtool import machine  # noqa: PLC0415
+
+    here = machine.probe()
+    if here.mindspore is None:
+        raise RequirementError("MindSpore is not installed", hint="pip install 'hubtool[mindspore]'")
+    if device is not None and device not in here.devices:
+        raise DeviceError(
+            f"there is no {device} on this machine; there is {', '.join(here.devices)}",
+            hint='to load on CPU: mindspore.set_device("CPU") in Python, --device CPU on the command line',
+        )
+    try:
+        import mindspore  # noqa: PLC0415
+    except ImportError as error:
+        raise RequirementError(
+            f"MindSpore {here.mindspore} is installed but cannot be imported: {error}",
+            hint="pip install 'hubtool[mindspore]' brings versions that fit together; NumPy must be below 2",
+        ) from error
+    if device is not None and mindspore.get_context("device_target") != device:
+        mindspore.set_device(device)
+    return "float16" if mindspore.get_context("device_target") == "Ascend" else "float32"
+
+
+def _no_initialisation() -> AbstractContextManager[object]:
+    """Keep parameters from being initialised with random numbers that are overwritten at once."""
+    try:
+        from mindspore.nn.utils import no_init_parameters  # noqa: PLC0415
+    except ImportError:  # announced to go after 2.9, and still there in 2.10: without it loading is right, only slower
+        return nullcontext()
+    context: AbstractContextManager[object] = no_init_parameters()
+    return context
+
+
+def _mappable(hub: Hub, header: Header, path: Path, digest: str) -> tuple[Header, Path]:
+    """Return a checkpoint as safetensors, made once and kept beside its blob."""
+    if header.format == "safetensors":
+        return header, path
+    try:
+        twin = hub.store.derive(digest, "safetensors", lambda to: to_safetensors(header, path, to))
+    except StoreError:
+        return header, path  # a store that cannot be written: the tensors are then copied out of the .ckpt itself
+    return read_header(twin), twin
+
+
+def _tensors(header: Header, path: Path) -> dict[str, Any]:
+    """Return every tensor of a checkpoint as a ``mindspore.Tensor``, mapped where the file allows it, else copied."""
+    import numpy as np  # noqa: PLC0415
+    from mindspore import Tensor  # noqa: PLC0415
+
+    # Mode "c" is copy on write: pages that are written to become the process's own, and the file stays as it is.
+    mapped = np.memmap(path, dtype=np.uint8, mode="c") if header.bytes else np.empty(0, np.uint8)
+    return {tensor.name: Tensor.from_numpy(_array(tensor, mapped, path)) for tensor in header.tensors}
+
+
+def _array(tensor: TensorInfo, mapped: Any, path: Path) -> Any:  # noqa: ANN401 - NumPy arrays
+    import numpy as np  # noqa: PLC0415
+
+    if tensor.dtype in _NUMPY_TYPES:
+        dtype = np.dtype(tensor.dtype)
+    elif tensor.dtype == "bfloat16":
+        from mindspore.common.np_dtype import bfloat16  # noqa: PLC0415
+
+        dtype = np.dtype(bfloat16)
+    else:
+        raise CheckpointError(f"{path}: the tensor {tensor.name!r} has the type {tensor.dtype}, which cannot be placed")
+    pieces = [mapped[offset : offset + length] for offset, length in tensor.segments]
+    raw = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
+    if len(pieces) == 1 and tensor.offset % dtype.itemsize:
+        raw = raw.copy()  # MindSpore's kernels read aligned memory; only in a .ckpt can a tensor stand anywhere
+    return raw.view(dtype).reshape(tensor.shape)
+
+
+def _place(
+    built: Built, header: Header, path: Path, recipe: Recipe, *, strict: bool, name: str
+) -> tuple[Coverage, tuple[str, ...]]:
+    """Put the tensors into the parameters; return the coverage, and notes on what was converted."""
+    parameters = built.network.parameters_dict()
+    coverage = cover(
+        header.shapes(),
+        {key: tuple(parameter.shape) for key, parameter in parameters.items()},
+        prefix=built.prefix,
+        ignore=recipe.ignore,
+    )
+    if strict and not coverage.is_total:
+        raise CoverageError(
+            f"the checkpoint of {name} and its network do not match:\n{coverage.describe()}",
+            coverage=coverage,
+            hint="correct the recipe on the card, or load with strict=False to get the network as it is, with a report",
+        )
+    used = set(coverage.loaded.values())
+    tensors = _tensors(replace(header, tensors=tuple(info for info in header.tensors if info.name in used)), path)
+    converted: dict[str, int] = {}
+    for key, tensor_name in coverage.loaded.items():
+        parameter, tensor = parameters[key], tensors[tensor_name]
+        if tuple(tensor.shape) != tuple(parameter.shape):
+            tensor = tensor.reshape(parameter.shape)  # (1,) and () are the same scalar
+        if tensor.dtype != parameter.dtype:
+            change = f"{tensor.dtype} to {parameter.dtype}"
+            converted[change] = converted.get(change, 0) + 1
+            tensor = tensor.astype(parameter.dtype)
+        parameter.set_data(tensor)
+    for key in (*coverage.missing, *(item.name for item in coverage.mismatched)):
+        if parameters[key].has_init:
+            parameters[key].init_data()
+    return coverage, tuple(f"{count} tensors were converted from {change}" for change, count in converted.items())

@@ -1,0 +1,54 @@
+"""What a network provider is: a recipe in, a network out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from hubtool.card.model import Recipe
+    from hubtool.networks.coverage import Shape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """A network, and what is known of it.
+
+    Attributes:
+        network: The ``mindspore.nn.Cell``.
+        prefix: What a wrapper put before the parameters' names in the checkpoint, such as ``network.``, or empty.
+        notes: What was noticed while it was built, one sentence each.
+        example: Gives tensors that the network can be called with, for one forward pass.
+    """
+
+    # MindSpore ships no types: to mypy a Cell is Any.
+    network: Any
+    prefix: str
+    notes: tuple[str, ...]
+    example: Callable[[], tuple[Any, ...]]
+
+
+class Provider(Protocol):
+    """Builds the networks of one kind of recipe."""
+
+    def build(
+        self,
+        recipe: Recipe,
+        *,
+        shapes: Mapping[str, Shape],
+        overrides: Mapping[str, object],
+        compute_type: str,
+    ) -> Built:
+        """Build a network.
+
+        Args:
+            recipe: The card's recipe.
+            shapes: The shape of every tensor of the checkpoint that will go into it; empty if none will.
+            overrides: What the caller asked for beyond the recipe.
+            compute_type: ``float32`` or ``float16``.
+
+        Raises:
+            NetworkError: If it cannot be built; the subclasses say why.
+        """

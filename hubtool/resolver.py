@@ -1,0 +1,236 @@
+"""The resolver: from a card to the frozen answer of what it takes to load it. Pure: values in, values out."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hubtool.card.model import BUILTIN_ENTRIES
+from hubtool.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from hubtool.card.model import Asset, Card, Recipe
+    from hubtool.machine import Machine
+
+DEVICES = ("auto", "CPU", "GPU", "Ascend")
+# What hubtool's own networks were written for and are tested with; NumPy 2 breaks MindSpore 2.10's PyNative mode.
+BUILTIN_REQUIRES: Mapping[str, str] = {"mindspore": ">=2.10,<3", "numpy": "<2"}
+_OLDEST = (2, 10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedAsset:
+    """One asset of a card, and where its bytes are.
+
+    Attributes:
+        asset: What the card says.
+        stored: The file with the verified bytes, or None if it has to be fetched.
+        weights: Whether this is the checkpoint that is loaded.
+    """
+
+    asset: Asset
+    stored: Path | None
+    weights: bool
+
+    def as_json(self) -> dict[str, object]:
+        """Return the members that ``hubtool resolve --json`` prints."""
+        return {
+            "format": self.asset.format,
+            "link": self.asset.link,
+            "digest": self.asset.digest.hex if self.asset.digest else None,
+            "size": self.asset.size,
+            "stored": str(self.stored) if self.stored else None,
+            "weights": self.weights,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolution:
+    """The answer of the resolver for one card.
+
+    Attributes:
+        uid: The UID, or the path of a card outside a registry.
+        card: The card.
+        assets: Its assets.
+        recipe: How its network is built, or None if nobody knows.
+        requires: What must be installed, as distribution names and version ranges.
+        device: The device target that is chosen: ``CPU``, ``GPU`` or ``Ascend``.
+        reasons: Why it cannot be loaded; empty if it can.
+    """
+
+    uid: str
+    card: Card
+    assets: tuple[ResolvedAsset, ...]
+    recipe: Recipe | None
+    requires: Mapping[str, str]
+    device: str
+    reasons: tuple[str, ...]
+
+    @property
+    def loadable(self) -> bool:
+        """Whether nothing known stands between this card and a loaded network."""
+        return not self.reasons
+
+    @property
+    def weights(self) -> ResolvedAsset | None:
+        """The checkpoint that is loaded, or None if the card has none."""
+        return next((asset for asset in self.assets if asset.weights), None)
+
+    @property
+    def python(self) -> tuple[str, ...]:
+        """The Python lines that load the network."""
+        lines = ["import mindspore", "import hubtool", ""]
+        lines.append(f'mindspore.set_device("{self.device}")')
+        source = "" if self.card.uid else ', source="local"'
+        lines.append(f'network = hubtool.load("{self.uid}"{source})')
+        lines.append("network.set_train(False)")
+        return tuple(lines)
+
+    def as_json(self) -> dict[str, object]:
+        """Return what ``hubtool resolve --json`` prints."""
+        network: dict[str, object] | None = None
+        if self.recipe is not None:
+            network = {
+                "provider": self.recipe.provider,
+                "entry": self.recipe.entry,
+                "arguments": dict(self.recipe.arguments),
+                "ignore": list(self.recipe.ignore),
+                "python": list(self.python),
+            }
+        return {
+            "uid": self.uid,
+            "card": {
+                "path": str(self.card.path) if self.card.path else None,
+                "title": self.card.title,
+                "summary": self.card.text("summary"),
+                "mindspore-version": self.card.mindspore_version,
+                "repo-link": self.card.repo_link,
+                "faults": list(self.card.faults),
+            },
+            "assets": [asset.as_json() for asset in self.assets],
+            "network": network,
+            "requires": dict(self.requires),
+            "device": self.device,
+            "loadable": self.loadable,
+            "reasons": list(self.reasons),
+        }
+
+
+def resolve(
+    card: Card,
+    *,
+    locate: Callable[[Asset], Path | None],
+    forbidden: Callable[[str], str | None],
+    machine: Machine,
+    offline: bool,
+    device: str = "auto",
+) -> Resolution:
+    """Say what it takes to load a card, and whether that is possible here.
+
+    Args:
+        card: The card.
+        locate: Gives the verified file of an asset, or None if it is not stored.
+        forbidden: Gives the reason why a link may not be followed, or None if it may.
+        machine: What this machine has.
+        offline: Whether the network may not be used.
+        device: One of :data:`DEVICES`; ``auto`` is Ascend where there is one, else CPU.
+
+    Raises:
+        ArgumentError: If the device is not one of these.
+    """
+    device = parse_device(device)
+    weights = choose_weights(card)
+    assets = tuple(ResolvedAsset(asset=asset, stored=locate(asset), weights=asset is weights) for asset in card.assets)
+    # `auto` does not choose a GPU: MindSpore 2.10 has no build for one, so that a device node alone says nothing.
+    chosen = ("Ascend" if "Ascend" in machine.devices else "CPU") if device == "auto" else device
+    reasons = [
+        *_recipe_reasons(card),
+        *(reason for asset in assets if asset.weights for reason in _asset_reasons(asset, forbidden, offline=offline)),
+        *_machine_reasons(machine, chosen),
+    ]
+    if weights is None:
+        reasons.insert(0, _no_weights(card))
+    return Resolution(
+        uid=str(card.uid or card.path),
+        card=card,
+        assets=assets,
+        recipe=card.recipe,
+        requires=BUILTIN_REQUIRES if card.recipe else {},
+        device=chosen,
+        reasons=tuple(reasons),
+    )
+
+
+def parse_device(device: str) -> str:
+    """Return a device target in MindSpore's own spelling.
+
+    Raises:
+        ArgumentError: If there is no such device target.
+    """
+    for known in DEVICES:
+        if device.lower() == known.lower():
+            return known
+    raise ArgumentError(f"there is no device {device!r}", hint=f"the devices are {', '.join(DEVICES)}")
+
+
+def choose_weights(card: Card) -> Asset | None:
+    """Return the asset that holds the weights: the first checkpoint with a digest, else the first checkpoint."""
+    checkpoints = [asset for asset in card.assets if asset.is_weights]
+    return next((asset for asset in checkpoints if asset.digest), checkpoints[0] if checkpoints else None)
+
+
+def _no_weights(card: Card) -> str:
+    if not card.assets:
+        return card.blame("the card names no assets: there is no checkpoint to load")
+    formats = ", ".join(dict.fromkeys(asset.format or "?" for asset in card.assets))
+    return card.blame(f"the card names no checkpoint: its assets are {formats}")
+
+
+def _recipe_reasons(card: Card) -> list[str]:
+    recipe = card.recipe
+    if recipe is None:
+        return [card.blame("the card has no recipe (a 'network:' entry), so how its network is built is not known")]
+    if recipe.provider != "builtin":
+        return [
+            f"its network comes from the provider {recipe.provider!r}, which this version of hubtool cannot use yet"
+        ]
+    if recipe.entry not in BUILTIN_ENTRIES:
+        near = difflib.get_close_matches(recipe.entry, BUILTIN_ENTRIES, n=1)
+        known = f"did you mean {near[0]}?" if near else f"there are {', '.join(BUILTIN_ENTRIES)}"
+        return [f"hubtool has no built-in network {recipe.entry!r}: {known}"]
+    return []
+
+
+def _asset_reasons(asset: ResolvedAsset, forbidden: Callable[[str], str | None], *, offline: bool) -> list[str]:
+    name = asset.asset.file_name
+    if asset.asset.digest is None:
+        return [f"{name} has no SHA-256 digest on the card, so nobody can tell whether its bytes are right"]
+    if asset.stored is not None:
+        return []
+    if asset.asset.is_local:
+        return [f"{asset.asset.link} is not beside the card, or not with the digest that the card states"]
+    why = forbidden(asset.asset.link)
+    if why is not None:
+        return [why]
+    if offline:
+        return [f"{name} is not stored, and the network may not be used (offline)"]
+    return []
+
+
+def _machine_reasons(machine: Machine, device: str) -> list[str]:
+    reasons = []
+    if device not in machine.devices:
+        reasons.append(f"there is no {device} on this machine; there is {', '.join(machine.devices)}")
+    if machine.mindspore is None:
+        reasons.append("MindSpore is not installed: pip install 'hubtool[mindspore]'")
+    elif (match := re.match(r"([0-9]+)\.([0-9]+)", machine.mindspore)) and (int(match[1]), int(match[2])) < _OLDEST:
+        reasons.append(
+            f"MindSpore {machine.mindspore} is installed, but {BUILTIN_REQUIRES['mindspore']} is needed: "
+            "pip install 'hubtool[mindspore]'"
+        )
+    return reasons

@@ -1,0 +1,113 @@
+"""Coverage: every tensor and every parameter ends in exactly one place."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hubtool.networks.coverage import Shape, cover, is_optimizer_state
+
+NETWORK: dict[str, Shape] = {"bert.dense.weight": (4, 3), "bert.dense.bias": (4,), "scale": ()}
+
+
+def test_total() -> None:
+    coverage = cover(dict(NETWORK), NETWORK)
+    assert coverage.is_total
+    assert coverage.loaded == {name: name for name in NETWORK}
+    assert coverage.describe() == ""
+
+
+def test_a_scalar_may_be_stored_as_one_element() -> None:
+    assert cover({**NETWORK, "scale": (1,)}, NETWORK).is_total
+
+
+def test_missing_unexpected_and_mismatched_are_told_apart() -> None:
+    coverage = cover({"bert.dense.weight": (3, 4), "bert.dense.bias": (4,), "cls.weight": (2, 2)}, NETWORK)
+    assert not coverage.is_total
+    assert coverage.missing == ("scale",)
+    assert coverage.unexpected == ("cls.weight",)
+    assert [(item.name, item.tensor, item.parameter) for item in coverage.mismatched] == [
+        ("bert.dense.weight", (3, 4), (4, 3))
+    ]
+    text = coverage.describe()
+    assert "scale" in text
+    assert "cls.weight" in text
+    assert "checkpoint [3, 4], network [4, 3]" in text
+
+
+def test_long_lists_are_cut() -> None:
+    text = cover({f"t{number}": (1, 1) for number in range(50)}, NETWORK).describe(most=5)
+    assert "and 45 more" in text
+    assert "t5" not in text.split()
+
+
+def test_an_optimizers_state_is_recognised_and_not_placed() -> None:
+    state: dict[str, Shape] = {
+        "adam_m.bert.dense.weight": (4, 3),
+        "adam_v.bert.dense.bias": (4,),
+        "moments.scale": (),
+        "global_step": (1,),
+        "learning_rate": (),
+        "current_iterator_step": (),
+    }
+    coverage = cover({**NETWORK, **state}, NETWORK)
+    assert coverage.is_total
+    assert set(coverage.optimizer) == set(state)
+
+
+def test_a_moment_of_nothing_is_unexpected() -> None:
+    assert cover({**NETWORK, "adam_m.other.weight": (4, 3)}, NETWORK).unexpected == ("adam_m.other.weight",)
+
+
+def test_a_wrappers_prefix_is_taken_off() -> None:
+    tensors: dict[str, Shape] = {f"network.{name}": shape for name, shape in NETWORK.items()}
+    tensors["adam_m.bert.dense.bias"] = (4,)  # optimizers name parameters as they were before they were wrapped
+    coverage = cover(tensors, NETWORK, prefix="network.")
+    assert coverage.is_total
+    assert coverage.prefix == "network."
+    assert coverage.loaded["scale"] == "network.scale"
+    assert coverage.optimizer == ("adam_m.bert.dense.bias",)
+
+
+def test_without_the_prefix_a_tensor_is_not_placed() -> None:
+    coverage = cover(dict(NETWORK), NETWORK, prefix="network.")
+    assert set(coverage.missing) == set(coverage.unexpected) == set(NETWORK)
+
+
+def test_ignored_tensors_are_reported_and_nothing_else_is_let_through() -> None:
+    tensors: dict[str, Shape] = {**NETWORK, "bert.cls1.dense.weight": (4, 4), "bert.cls2.dense.bias": (2,), "x": (1, 1)}
+    coverage = cover(tensors, NETWORK, ignore=["*cls1.*", "bert.cls2.*"])
+    assert coverage.ignored == ("bert.cls1.dense.weight", "bert.cls2.dense.bias")
+    assert coverage.unexpected == ("x",)
+
+
+def test_a_pattern_does_not_keep_a_tensor_from_its_parameter() -> None:
+    assert cover(dict(NETWORK), NETWORK, ignore=["*"]).is_total
+
+
+def test_names_that_only_look_like_state() -> None:
+    assert not is_optimizer_state("encoder.learning_rate_embedding.weight", {"weight"})
+    assert not is_optimizer_state("bert.dense.weight", {"dense.weight"})
+    assert is_optimizer_state("optimizer.moment1.dense.weight", {"dense.weight"})
+
+
+NAMES = st.sampled_from(["a", "b", "a.b", "adam_m.a", "adam_m.x", "network.a", "network.b", "cls.a", "global_step"])
+SHAPES = st.sampled_from([(), (1,), (2,), (2, 3)])
+
+
+@given(
+    tensors=st.dictionaries(NAMES, SHAPES),
+    parameters=st.dictionaries(NAMES, SHAPES),
+    prefix=st.sampled_from(["", "network.", "x."]),
+    ignore=st.lists(st.sampled_from(["cls.*", "*", "a"])),
+)
+def test_everything_ends_in_exactly_one_place(
+    tensors: dict[str, Shape], parameters: dict[str, Shape], prefix: str, ignore: list[str]
+) -> None:
+    coverage = cover(tensors, parameters, prefix=prefix, ignore=ignore)
+    clashing = [prefix + item.name for item in coverage.mismatched]
+    placed = [*coverage.loaded.values(), *clashing]
+    assert sorted([*placed, *coverage.unexpected, *coverage.ignored, *coverage.optimizer]) == sorted(tensors)
+    filled = [*coverage.loaded, *(item.name for item in coverage.mismatched)]
+    assert sorted([*filled, *coverage.missing]) == sorted(parameters)
+    assert all(tensors[tensor] in (parameters[name], (), (1,)) for name, tensor in coverage.loaded.items())

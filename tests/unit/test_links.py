@@ -1,0 +1,152 @@
+"""Which links may be followed."""
+
+from __future__ import annotations
+
+import pytest
+
+from hubtool.assets.links import DEFAULT_HOSTS, LinkPolicy, bare, host_entry, is_loopback, normal_host, shown
+from hubtool.errors import ArgumentError, ForbiddenLinkError
+
+POLICY = LinkPolicy.allowing(more=["files.example.org", "odd.example.org:8443", "bücher.example"])
+
+ALLOWED = {
+    "https://download.mindspore.cn/a/b.ckpt": "https://download.mindspore.cn/a/b.ckpt",
+    "<https://download.mindspore.cn/a.ckpt>": "https://download.mindspore.cn/a.ckpt",
+    " < https://gitee.com/x > ": "https://gitee.com/x",
+    "HTTPS://GitHub.COM/a?b=c#part": "https://github.com/a?b=c",
+    "https://github.com.": "https://github.com/",
+    "https://github.com:444/a": "https://github.com:444/a",
+    "https://odd.example.org:8443/": "https://odd.example.org:8443/",
+    "https://bücher.example/模型.ckpt": "https://xn--bcher-kva.example/模型.ckpt",
+    "https://XN--BCHER-KVA.example/": "https://xn--bcher-kva.example/",
+    "http://127.0.0.1:8000/a": "http://127.0.0.1:8000/a",
+    "http://127.8.9.1/a": "http://127.8.9.1/a",
+    "http://localhost/a": "http://localhost/a",
+    "https://[::1]:8443/a": "https://[::1]:8443/a",
+}
+
+
+@pytest.mark.parametrize(("link", "requested"), ALLOWED.items())
+def test_allowed(link: str, requested: str) -> None:
+    assert POLICY.check(link) == requested
+    assert POLICY.check(requested) == requested
+
+
+FORBIDDEN = {
+    "": "has no scheme",
+    "a/b.ckpt": "has no scheme",
+    "//gitee.com/a": "has no scheme",
+    "file:///etc/passwd": "is a file: link",
+    "ftp://gitee.com/a": "is a ftp: link",
+    "data:text/plain,abc": "is a data: link",
+    "javascript:alert(1)": "is a javascript: link",
+    "http://gitee.com/a": "is plain http",
+    "http://localhost.example.org/a": "is plain http",
+    "https://example.org/a": "leads to example.org, which is not an allowed host",
+    "https://evil.gitee.com/a": "not an allowed host",
+    "https://gitee.com.evil.org/a": "not an allowed host",
+    "https://odd.example.org/a": "not an allowed host",
+    "https://odd.example.org:8444/a": "not an allowed host",
+    "https://10.0.0.1/a": "not an allowed host",
+    "https://[fe80::1]/a": "not an allowed host",
+    "https://2130706433/a": "not an allowed host",
+    "https://0x7f.1/a": "not an allowed host",
+    "https://user@gitee.com/a": "user name or password",
+    "https://user:pw@gitee.com/a": "user name or password",
+    "https://gitee.com@evil.org/a": "user name or password",
+    "https://@gitee.com/a": "user name or password",
+    "https://gitee.com\\@evil.org/a": "signs that no link has",
+    "https://gitee.com/a b": "signs that no link has",
+    "https://gitee.com/a\r\nHost: evil.org": "signs that no link has",
+    "https://gitee.com/\u202eabc": "signs that no link has",
+    "https:///a": "has no valid host",
+    "https://:443/a": "has no valid host",
+    "https://gitee..com/a": "has no valid host",
+    "https://-gitee.com/a": "has no valid host",
+    "https://git%65e.com/a": "has no valid host",
+    "https://gitee.com:99999/a": "cannot be read",
+    "https://gitee.com:port/a": "cannot be read",
+    "https://[::1/a": "cannot be read",
+    "https://gitee.com/" + "a" * 9000: "is longer than",
+}
+
+
+@pytest.mark.parametrize(("link", "why"), FORBIDDEN.items())
+def test_forbidden(link: str, why: str) -> None:
+    with pytest.raises(ForbiddenLinkError, match=why) as caught:
+        POLICY.check(link)
+    assert caught.value.hint
+    assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("b.ckpt", "https://gitee.com/x/b.ckpt"),
+        ("/b.ckpt?v=1", "https://gitee.com/b.ckpt?v=1"),
+        ("//github.com/b", "https://github.com/b"),
+        ("https://files.example.org/b", "https://files.example.org/b"),
+    ],
+)
+def test_redirects_that_may_be_followed(location: str, target: str) -> None:
+    assert POLICY.follow("https://gitee.com/x/a", location) == target
+
+
+@pytest.mark.parametrize(
+    ("location", "why"),
+    [
+        ("file:///etc/passwd", "is a file: link"),
+        ("http://gitee.com/a", "is plain http"),
+        ("http://127.0.0.1/a", "leads to this machine"),
+        ("https://localhost/a", "leads to this machine"),
+        ("https://example.org/a", "not an allowed host"),
+        ("https://me:secret@gitee.com/a", "user name or password"),
+        ("https://[bad/a", "cannot be read"),
+    ],
+)
+def test_redirects_that_may_not(location: str, why: str) -> None:
+    with pytest.raises(ForbiddenLinkError, match=why) as caught:
+        POLICY.follow("https://gitee.com/x/a", location)
+    assert "redirect from https://gitee.com/x/a" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+def test_redirects_on_this_machine() -> None:
+    assert POLICY.follow("http://127.0.0.1:1/a", "http://localhost:2/b") == "http://localhost:2/b"
+
+
+@pytest.mark.parametrize(
+    ("link", "text"),
+    [
+        ("https://gitee.com/a?token=SECRET", "https://gitee.com/a?..."),
+        ("https://gitee.com/a#SECRET", "https://gitee.com/a?..."),
+        ("https://user:SECRET@gitee.com/a", "https://gitee.com/a"),
+        ("https://user:SE@CRET@gitee.com/a@2", "https://gitee.com/a@2"),
+        ("ftp://user:SECRET@gitee.com/a", "ftp://gitee.com/a"),
+        ("https:\\\\user:SECRET@gitee.com/a", "...@gitee.com/a"),
+        ("https://user:SECRET@[bad/a", "...@[bad/a"),
+        ("a\x1b[2Jb", "a\\x1b[2Jb"),
+    ],
+)
+def test_what_is_shown_of_a_link(link: str, text: str) -> None:
+    assert shown(link) == text
+    assert "SECRET" not in shown(link)
+
+
+@pytest.mark.parametrize(
+    "entry", ["", "https://example.org", "example.org/a", "a b", "me@example.org", "h:x", "..", "a?b"]
+)
+def test_what_is_no_host(entry: str) -> None:
+    with pytest.raises(ArgumentError, match="is not a host"):
+        host_entry(entry)
+
+
+def test_hosts_in_one_form() -> None:
+    assert host_entry(" Example.ORG:8443 ") == "example.org:8443"
+    assert host_entry("[::1]") == "::1"
+    assert normal_host("LOCALHOST.") == "localhost"
+    assert normal_host("a" * 64 + "ü") is None
+    assert is_loopback("::1")
+    assert not is_loopback("localhost.example.org")
+    assert bare("<a>") == "a"
+    assert "gitee.com" in DEFAULT_HOSTS

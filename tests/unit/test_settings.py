@@ -1,0 +1,78 @@
+"""Settings: which place wins, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hubtool import packaged, settings
+from hubtool.errors import SettingsError
+
+
+@pytest.fixture
+def places(tmp_path: Path) -> tuple[Path, Path, dict[str, str]]:
+    """Return a project folder, a user's configuration folder, and an environment that names the latter."""
+    project, user = tmp_path / "project", tmp_path / "user"
+    (project / "below").mkdir(parents=True)
+    (user / "hubtool").mkdir(parents=True)
+    return project, user / "hubtool", {"XDG_CONFIG_HOME": str(user), "HOME": str(tmp_path)}
+
+
+def test_the_defaults(places: tuple[Path, Path, dict[str, str]]) -> None:
+    project, _, environ = places
+    current = settings.load(environ, project)
+    assert current.registry == (packaged.registry_folder(),)
+    assert current.offline is False
+    assert current.allowed_hosts == settings.DEFAULT_HOSTS
+    assert set(current.origins.values()) == {"default"}
+    assert current.home.name == "hubtool"
+
+
+def test_variable_before_project_before_user(places: tuple[Path, Path, dict[str, str]]) -> None:
+    project, user, environ = places
+    (user / "hubtool.toml").write_text('home = "u"\noffline = true\nregistry = "r"\nallowed-hosts = ["u.example"]\n')
+    (project / "hubtool.toml").write_text('home = "p"\noffline = false\nallowed-hosts = ["P.example"]\n')
+    current = settings.load({**environ, "HUBTOOL_HOME": "v", "HUBTOOL_ALLOWED_HOSTS": "v.example"}, project / "below")
+    assert current.home == project / "below" / "v"
+    assert current.origins["home"] == "variable HUBTOOL_HOME"
+    assert current.offline is False
+    assert current.origins["offline"] == str(project / "hubtool.toml")
+    assert current.registry == (user / "r",)  # relative to the file that says so
+    assert current.origins["registry"] == str(user / "hubtool.toml")
+    assert current.allowed_hosts == (*settings.DEFAULT_HOSTS, "v.example", "p.example", "u.example")
+    assert "default + variable HUBTOOL_ALLOWED_HOSTS" in current.origins["allowed_hosts"]
+
+
+def test_several_registries(places: tuple[Path, Path, dict[str, str]]) -> None:
+    project, _, environ = places
+    assert settings.load({**environ, "HUBTOOL_REGISTRY": "/a:b"}, project).registry == (Path("/a"), project / "b")
+
+
+@pytest.mark.parametrize(("text", "value"), [("1", True), ("TRUE", True), ("0", False), ("no", False)])
+def test_flags(places: tuple[Path, Path, dict[str, str]], text: str, value: bool) -> None:
+    assert settings.load({**places[2], "HUBTOOL_OFFLINE": text}, places[0]).offline is value
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("offlin = true", "did you mean 'offline'"),
+        ("offline = 3", "'offline' is 3"),
+        ("home = [1]", "is not a path"),
+        ("allowed-hosts = 'https://example.org/'", "is not a host name"),
+        ("allowed-hosts = [1]", "must be a list"),
+        ("registry = []", "names no folder"),
+        ("home = ", "is not TOML"),
+        ("\xff", "is not TOML"),
+    ],
+)
+def test_what_cannot_be_used_is_named_with_its_file(
+    places: tuple[Path, Path, dict[str, str]], text: str, part: str
+) -> None:
+    project, _, environ = places
+    (project / "hubtool.toml").write_bytes(text.encode("latin-1"))
+    with pytest.raises(SettingsError) as caught:
+        settings.load(environ, project)
+    assert part in str(caught.value)
+    assert "hubtool.toml" in caught.value.message

@@ -1,0 +1,338 @@
+"""The store: what is in it is verified, and what is wrong is not there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hubtool.assets import store as store_module
+from hubtool.assets.store import Store
+from hubtool.digest import Digest, digest_file
+from hubtool.errors import ArgumentError, DigestError, FetchError, StoreError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CONTENT = b"some weights" * 100
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "home", patience=1.0)
+
+
+def put(store: Store, content: bytes = CONTENT) -> Path:
+    with store.writer(Digest(hashlib.sha256(content).hexdigest())) as writer:
+        writer.write(content[:5])
+        writer.write(content[5:])
+        return writer.commit().path
+
+
+def upper(path: Path) -> None:
+    path.write_bytes(CONTENT.upper())
+
+
+def leftovers(store: Store) -> list[str]:
+    return [path.name for path in (store.root / "temporary").iterdir()]
+
+
+@pytest.fixture
+def hashed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Every file that is hashed as a whole from now on; the hashing itself is the real one."""
+    seen: list[Path] = []
+
+    def counting(path: Path) -> str:
+        seen.append(path)
+        return digest_file(path)
+
+    monkeypatch.setattr(store_module, "digest_file", counting)
+    return seen
+
+
+def test_what_is_written_is_found_and_not_hashed_again(store: Store, hashed: list[Path]) -> None:
+    assert store.path(Digest(DIGEST)) is None
+    path = put(store)
+    assert path == store.root / "blobs" / "sha256" / DIGEST[:2] / DIGEST
+    assert path.read_bytes() == CONTENT
+    for one in (store, Store(store.root)):
+        found = one.find(Digest(DIGEST))
+        assert found is not None
+        assert (found.path, found.digest, found.size) == (path, DIGEST, len(CONTENT))
+        assert one.path(Digest(DIGEST[:8])) == path
+    assert hashed == []
+    assert leftovers(store) == []
+    if os.name != "nt":
+        assert path.stat().st_mode & 0o222 == 0
+
+
+def test_a_touched_file_is_hashed_once(store: Store, hashed: list[Path]) -> None:
+    path = put(store)
+    os.utime(path, ns=(1, 1))
+    for one in (Store(store.root), Store(store.root), store):
+        assert one.path(Digest(DIGEST)) == path
+    assert hashed == [path]
+
+
+def test_a_moved_store_works(store: Store, tmp_path: Path) -> None:
+    put(store)
+    twin = store.derive(DIGEST, "upper", upper)
+    moved = Store(tmp_path / "elsewhere")
+    store.root.rename(moved.root)
+    assert store.path(Digest(DIGEST)) is None
+    assert moved.path(Digest(DIGEST)) == moved.root / "blobs" / "sha256" / DIGEST[:2] / DIGEST
+    assert moved.derived(DIGEST, "upper") == moved.root / twin.relative_to(store.root)
+    copied = Store(tmp_path / "copied")
+    shutil.copytree(moved.root, copied.root)
+    assert copied.path(Digest(DIGEST)) is not None
+
+
+def test_blobs_alone_are_enough(store: Store, hashed: list[Path]) -> None:
+    path = put(store)
+    shutil.rmtree(store.root / "records")
+    assert Store(store.root).path(Digest(DIGEST)) == path
+    assert Store(store.root).path(Digest(DIGEST)) == path
+    assert hashed == [path]
+
+
+@pytest.mark.parametrize("record", [b"", b"[]", b"{", b'{"digest": "x"}', b"[" * 100_000, b'{"digest": "\xff"}'])
+def test_a_damaged_record_costs_one_hashing(store: Store, hashed: list[Path], record: bytes) -> None:
+    path = put(store)
+    (store.root / "records" / "blobs" / DIGEST[:2] / f"{DIGEST}.json").write_bytes(record)
+    assert Store(store.root).path(Digest(DIGEST)) == path
+    assert hashed == [path]
+
+
+@pytest.mark.parametrize("wrong", [b"", CONTENT[:-1], CONTENT + b"x", CONTENT.replace(b"s", b"z", 1)])
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_changed_file_is_moved_away(store: Store, wrong: bytes, in_place: bool) -> None:
+    path = put(store)
+    before = path.stat()
+    path.chmod(0o644)
+    if in_place:
+        path.write_bytes(wrong)
+    else:
+        (path.parent / "new").write_bytes(wrong)
+        (path.parent / "new").replace(path)
+        if len(wrong) == len(CONTENT):
+            os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # the inode alone tells
+    assert store.find(Digest(DIGEST[:10])) is None
+    assert not path.exists()
+    (aside,) = store.quarantined()
+    assert aside.name.startswith(DIGEST)
+    assert aside.read_bytes() == wrong
+    assert put(store) == path
+    assert store.path(Digest(DIGEST)) == path
+
+
+def test_a_short_digest_of_two_files_is_an_error(store: Store) -> None:
+    # Two files whose digests begin with the same eight digits are hard to come by: a record says so of the second one.
+    first, second = DIGEST, DIGEST[:8] + "0" * 56
+    path = put(store)
+    other = path.with_name(second)
+    shutil.copy2(path, other)
+    found = other.stat()
+    record = store_module._Record.of(second, found)
+    record.write(store._record_path("blobs", second), store._temporary(second, "record"))
+    with pytest.raises(StoreError, match="names 2 files") as caught:
+        store.find(Digest(DIGEST[:8]))
+    assert first in str(caught.value)
+    assert second in str(caught.value)
+    found_one = store.find(Digest(DIGEST[:12]))
+    assert found_one is not None
+    assert found_one.digest == first
+
+
+def write(store: Store, content: bytes, *, size: int | None = None, limit: int = 1 << 40, offered: int = -1) -> None:
+    with store.writer(Digest(DIGEST), source="somewhere", size=size, limit=limit) as writer:
+        if offered >= 0:
+            writer.expect(offered)
+        writer.write(content)
+        writer.commit()
+
+
+def test_wrong_bytes_leave_nothing(store: Store) -> None:
+    with pytest.raises(DigestError) as caught:
+        write(store, b"other bytes")
+    assert caught.value.expected == DIGEST
+    assert caught.value.actual == hashlib.sha256(b"other bytes").hexdigest()
+    assert caught.value.actual in str(caught.value)
+    assert DIGEST in str(caught.value)
+    assert "somewhere" in str(caught.value)
+    assert leftovers(store) == []
+    assert not (store.root / "blobs").exists()
+
+
+def test_sizes_are_bounds(store: Store) -> None:
+    with pytest.raises(FetchError, match="more bytes come than the 10"):
+        write(store, bytes(11), size=10)
+    with pytest.raises(FetchError, match="5 bytes came, and the card says 10"):
+        write(store, bytes(5), size=10)
+    with pytest.raises(FetchError, match="more bytes come, and 9 are the most"):
+        write(store, bytes(10), limit=9)
+    with pytest.raises(FetchError, match="10 bytes are offered, and 9"):
+        write(store, b"", limit=9, offered=10)
+    with pytest.raises(FetchError, match="11 bytes are offered, and the card says 10"):
+        write(store, b"", size=10, offered=11)
+    with pytest.raises(StoreError, match=rf"{1 << 60} bytes are needed.* \d+ bytes are free"):
+        write(store, b"", size=1 << 60, limit=1 << 61)
+    assert leftovers(store) == []
+
+
+def test_a_closed_writer_takes_nothing(store: Store) -> None:
+    with store.writer(Digest(DIGEST)) as writer:
+        writer.discard()
+        with pytest.raises(StoreError, match="closed"):
+            writer.write(b"")
+        with pytest.raises(StoreError, match="closed"):
+            writer.commit()
+
+
+def test_a_digest_that_is_a_path_is_refused(store: Store) -> None:
+    with pytest.raises(ArgumentError):
+        store.path(Digest("../" * 21 + "a"))
+    for digest, kind in (("../x", "safetensors"), (DIGEST[:8], "safetensors"), (DIGEST, "../x")):
+        with pytest.raises(ArgumentError):
+            store.derived(digest, kind)
+
+
+def test_a_derived_file_is_made_once_and_verified(store: Store, hashed: list[Path]) -> None:
+    calls = []
+
+    def make(path: Path) -> None:
+        calls.append(path)
+        path.write_bytes(CONTENT.upper())
+
+    assert store.derived(DIGEST, "upper") is None
+    path = store.derive(DIGEST, "upper", make)
+    assert path == store.root / "derived" / "upper" / DIGEST[:2] / f"{DIGEST}.upper"
+    assert len(hashed) == 1
+    assert Store(store.root).derive(DIGEST, "upper", make) == path
+    assert Store(store.root).derived(DIGEST, "upper") == path
+    assert (len(calls), len(hashed)) == (1, 1)
+    path.chmod(0o644)
+    path.write_bytes(CONTENT)
+    assert store.derived(DIGEST, "upper") is None
+    assert store.derive(DIGEST, "upper", make).read_bytes() == CONTENT.upper()
+    assert len(calls) == 2
+    (store.root / "records" / "upper" / DIGEST[:2] / f"{DIGEST}.json").unlink()
+    assert store.derived(DIGEST, "upper") is None
+    assert leftovers(store) == []
+
+
+def test_a_derived_file_that_fails_leaves_nothing(store: Store) -> None:
+    def make(path: Path) -> None:
+        path.write_bytes(b"half")
+        path.with_name(f"{path.name}.more").write_bytes(b"half")
+        raise DigestError("no", expected="", actual="")
+
+    with pytest.raises(DigestError):
+        store.derive(DIGEST, "upper", make)
+    assert store.derived(DIGEST, "upper") is None
+    assert leftovers(store) == []
+
+
+def test_a_local_file_stays_where_it_is(store: Store, tmp_path: Path, hashed: list[Path]) -> None:
+    path = tmp_path / "beside.ckpt"
+    path.write_bytes(CONTENT)
+    for one in (store, store, Store(store.root)):
+        found = one.adopt(path, Digest(DIGEST[:8]))
+        assert (found.path, found.digest, found.size) == (path, DIGEST, len(CONTENT))
+    assert hashed == [path]
+    assert not (store.root / "blobs").exists()
+    with pytest.raises(DigestError) as caught:
+        store.adopt(path, Digest("0" * 64))
+    assert caught.value.actual == DIGEST
+    path.write_bytes(b"changed")
+    with pytest.raises(DigestError):
+        store.adopt(path, Digest(DIGEST))
+    assert path.read_bytes() == b"changed"
+    with pytest.raises(StoreError, match="cannot be read"):
+        store.adopt(tmp_path / "absent", Digest(DIGEST))
+
+
+def test_orphans_are_removed_and_the_living_are_not(store: Store) -> None:
+    folder = store.root / "temporary"
+    folder.mkdir(parents=True)
+    orphan = folder / f"{'1' * 64}.abcd.blob.part"
+    orphan.write_bytes(b"half")
+    living = folder / f"{'2' * 64}.abcd.blob.part"
+    living.write_bytes(b"half")
+    ready, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with Store(store.root).lock("2" * 64):
+            ready.set()
+            done.wait(10)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    try:
+        ready.wait(10)
+        put(store)
+        assert leftovers(store) == [living.name]
+    finally:
+        done.set()
+        thread.join()
+    store.clean()
+    assert leftovers(store) == []
+
+
+def test_a_lock_is_held_by_one_and_waited_for_with_patience(store: Store) -> None:
+    ready, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with store.lock(DIGEST):
+            ready.set()
+            done.wait(10)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    try:
+        ready.wait(10)
+        started = time.monotonic()
+        with pytest.raises(StoreError, match="has not got on for 1 seconds"), store.lock(DIGEST[:8]):
+            pass
+        assert 0.9 < time.monotonic() - started < 5
+        with store.lock("f" * 64):  # another digest is free
+            pass
+    finally:
+        done.set()
+        thread.join()
+    with store.lock(DIGEST), store.lock(DIGEST[:8]):  # one thread may take it twice
+        pass
+
+
+def test_a_waiter_has_patience_with_a_holder_that_gets_on(store: Store) -> None:
+    ready = threading.Event()
+
+    def hold() -> None:
+        with store.writer(Digest(DIGEST)) as writer:
+            ready.set()
+            for at in range(0, len(CONTENT), 100):
+                writer.write(CONTENT[at : at + 100])
+                time.sleep(0.2)
+            writer.commit()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    ready.wait(10)
+    with store.lock(DIGEST):  # 2.4 seconds later, with a patience of one
+        assert store.path(Digest(DIGEST)) is not None
+    thread.join()
+
+
+def test_a_place_that_cannot_be_a_store(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    store = Store(tmp_path / "file")
+    assert store.path(Digest(DIGEST)) is None
+    assert store.quarantined() == ()
+    with pytest.raises(StoreError):
+        put(store)
+    store.clean()
