@@ -77,7 +77,9 @@ def learning_rates(steps: int, peak: float) -> list[float]:
     rise = max(1, steps // 20)
     fall = max(1, steps - rise)
     return [
-        peak * (step + 1) / rise if step < rise else peak * (0.01 + 0.495 * (1 + math.cos(math.pi * (step - rise) / fall)))
+        peak * (step + 1) / rise
+        if step < rise
+        else peak * (0.01 + 0.495 * (1 + math.cos(math.pi * (step - rise) / fall)))
         for step in range(steps)
     ]
 
