@@ -48,8 +48,12 @@ TIMES: Final = _LISTS["TIMES"]
 JOBS: Final = _LISTS["JOBS"]
 WORDS: Final = _LISTS["WORDS"]
 ADJECTIVES: Final = _LISTS["ADJECTIVES"]
-#: {P} person, {L} place, {O} organisation; {T} time, {J} job, {W} word, {A} adjective, {N} number.
+VERBS: Final = _LISTS["VERBS"]
+#: {P} person, {L} place, {O} organisation, {X} any of them or a word; {T} time, {J} job, {W} word, {V} verb,
+#: {A} adjective, {N} number.
 TEMPLATES: Final = _LISTS["TEMPLATES"]
+#: Bare patterns of a sentence, filled with any verb: many contexts, if not always sensible ones.
+FRAMES: Final = _LISTS["FRAMES_TEMPLATES"]
 #: Sentences without an entity.
 PLAIN: Final = _LISTS["PLAIN"]
 #: Never trained on.
@@ -195,10 +199,12 @@ class Writer:
         length = 0
         found: list[tuple[str, int, int]] = []
         names = {"P": ("PER", self.person), "L": ("LOC", self.place), "O": ("ORG", self.organisation)}
-        words = {"T": TIMES, "J": JOBS, "W": WORDS, "A": ADJECTIVES}
-        for number, piece in enumerate(template.replace("}", "{").split("{")):
-            filled = piece
+        words = {"T": TIMES, "J": JOBS, "W": WORDS, "V": VERBS, "A": ADJECTIVES}
+        for number, part in enumerate(template.replace("}", "{").split("{")):
+            filled = piece = part
             if number % 2:  # between two braces
+                if piece == "X":
+                    piece = self._random.choices("PLOW", (4, 2, 2, 2))[0]
                 if piece in names:
                     kind, make = names[piece]
                     filled = make()
@@ -215,7 +221,10 @@ class Writer:
 
     def _clause(self) -> Sentence:
         pick = self._random
-        sentence = self._fill(pick.choice(self._plain if pick.random() < 0.12 else self._templates))
+        templates = self._plain if pick.random() < 0.12 else self._templates
+        if not self._held and pick.random() < 0.4:
+            templates = FRAMES
+        sentence = self._fill(pick.choice(templates))
         if pick.random() < 0.15 and not self._held:
             opening = pick.choice(OPENINGS)
             opening += pick.choice(("", "，"))
@@ -223,6 +232,22 @@ class Writer:
                 opening + sentence.text, tuple((k, b + len(opening), e + len(opening)) for k, b, e in sentence.entities)
             )
         return sentence
+
+    def _blur(self, sentence: Sentence) -> Sentence:
+        """Put any characters in the place of some that are not of a name.
+
+        There are more words than any list holds. A network that has met unknown characters in names only would take
+        every unknown one for a name.
+        """
+        if not self._rare:
+            return sentence
+        share = self._random.choices((0.0, 0.1, 0.3, 0.8), (5, 3, 2, 1))[0]
+        named = {place for _, begin, end in sentence.entities for place in range(begin, end)}
+        text = [
+            self._random.choice(self._rare) if place not in named and self._random.random() < share else char
+            for place, char in enumerate(sentence.text)
+        ]
+        return Sentence("".join(text), sentence.entities)
 
     def sentence(self, longest: int) -> Sentence:
         """Write a sentence of one or more clauses, and of at most so many characters."""
@@ -241,7 +266,7 @@ class Writer:
                 )
             text = whole.text + pick.choice(ENDINGS)
             if len(text) <= longest:
-                return Sentence(text, whole.entities)
+                return self._blur(Sentence(text, whole.entities))
 
 
 def tags(sentence: Sentence, length: int) -> list[int]:
