@@ -1,7 +1,8 @@
 """Made-up Chinese sentences with persons (PER), places (LOC) and organisations (ORG), for the embedded model.
 
-All names, words and templates were written for this project. What is held out is never trained on: a name belongs to
-one side for good, by a checksum of its text (of its stem, where it has one), and each template to one list.
+All words and templates were written for this project. What is held out is never trained on: a made-up name belongs to
+one side for good, by a checksum of its text (of its stem, where it has one), and each template to one list. Real places
+are on the side of training.
 """
 
 from __future__ import annotations
@@ -49,8 +50,9 @@ JOBS: Final = _LISTS["JOBS"]
 WORDS: Final = _LISTS["WORDS"]
 ADJECTIVES: Final = _LISTS["ADJECTIVES"]
 VERBS: Final = _LISTS["VERBS"]
+SINGLE: Final = _LISTS["SINGLE"]  # verbs, adverbs and particles of one character
 #: {P} person, {L} place, {O} organisation, {X} any of them or a word; {T} time, {J} job, {W} word, {V} verb,
-#: {A} adjective, {N} number.
+#: {C} verb, adverb or particle of one character, {A} adjective, {N} number.
 TEMPLATES: Final = _LISTS["TEMPLATES"]
 #: Bare patterns of a sentence, filled with any verb: many contexts, if not always sensible ones.
 FRAMES: Final = _LISTS["FRAMES_TEMPLATES"]
@@ -59,6 +61,7 @@ PLAIN: Final = _LISTS["PLAIN"]
 #: Never trained on.
 HELD_OUT_TEMPLATES: Final = _LISTS["HELD_OUT_TEMPLATES"]
 HELD_OUT_PLAIN: Final = _LISTS["HELD_OUT_PLAIN"]
+_REAL: Final = (*FAMOUS, *PLACES)
 OPENINGS: Final = (*TIMES, "据说", "听说", "其实", "但是", "因为", "所以", "虽然", "如果", "有一天", "同时", "另外")
 ENDINGS: Final = ("", "", "。", "。", "。", "！", "？", "，", "…", "；")
 
@@ -126,28 +129,25 @@ class Writer:
                 return name
 
     def place(self) -> str:
-        """Choose a place, or make one up."""
+        """Choose a place, or make one up; held-out ones are all made up, as a known map is no test."""
         pick = self._random
         while True:
             kind = pick.random()
             if kind < 0.15 and not self._held:
-                stem = pick.choice(FAMOUS)
-                return stem + (pick.choice("市省区") if pick.random() < 0.1 else "")
-            if kind < 0.55:
+                return pick.choice(FAMOUS) + (pick.choice("市省区") if pick.random() < 0.1 else "")
+            if kind < 0.5 and not self._held:
                 stem = pick.choice(PLACES)
-                end = pick.choice("省市县州") if pick.random() < 0.15 and len(stem) < 4 else ""
+                whole = stem + (pick.choice("省市县州") if pick.random() < 0.15 and len(stem) < 4 else "")
             else:
                 stem = self._sprinkle("".join(pick.choices(PLACE_STEMS, k=2 if pick.random() < 0.8 else 1)), 0.3)
                 end = pick.choice(PLACE_ENDS)
                 if len(stem) == 1 and len(end) == 1 and end not in "县州江河山岛":
                     continue
-            if not self._mine(stem):
-                continue
-            whole = stem + end
+                whole = stem + end
+                if not self._mine(stem) or stem in _REAL or whole in _REAL:
+                    continue
             if pick.random() < 0.12:
-                outer = pick.choice(PLACES if self._held else FAMOUS + PLACES)
-                if self._mine(outer) or (outer in FAMOUS and not self._held):
-                    return outer + pick.choice(("", "省", "市")) + whole
+                return pick.choice(_REAL) + pick.choice(("", "省", "市")) + whole
             return whole
 
     def organisation(self) -> str:
@@ -158,32 +158,23 @@ class Writer:
             if kind < 0.15:
                 name = pick.choice(FAMOUS_ORGS)
                 # The first two are what readers will try, and stay on the side of training.
-                if name in FAMOUS_ORGS[:2]:
-                    if self._held:
-                        continue
-                    return name
-                if self._mine(name):
+                if (name in FAMOUS_ORGS[:2] and not self._held) or (name not in FAMOUS_ORGS[:2] and self._mine(name)):
                     return name
             elif kind < 0.6:
                 stem = self._sprinkle("".join(pick.choices(ORG_STEMS, k=2 if pick.random() < 0.8 else 3)), 0.3)
                 if self._mine(stem):
-                    place = self.place_for_name() if pick.random() < 0.35 else ""
-                    return place + stem + pick.choice(ORG_KINDS)
+                    return (self._namesake() if pick.random() < 0.35 else "") + stem + pick.choice(ORG_KINDS)
             else:
-                return self.place_for_name() + pick.choice(PUBLIC_KINDS)
+                name = self._namesake() + pick.choice(PUBLIC_KINDS)
+                if name not in FAMOUS_ORGS and self._mine(name):
+                    return name
 
-    def place_for_name(self) -> str:
+    def _namesake(self) -> str:
         """Choose a place that an organisation is called after."""
         pick = self._random
-        while True:
-            if pick.random() < 0.75:
-                stem = pick.choice(PLACES if self._held else FAMOUS * 4 + PLACES)
-                whole = stem + (pick.choice("省市") if pick.random() < 0.25 else "")
-            else:
-                stem = "".join(pick.choices(PLACE_STEMS, k=2))
-                whole = stem + pick.choice(("", "市", "县", "区", "省", "镇"))
-            if self._mine(stem) or (stem in FAMOUS and not self._held):
-                return whole
+        if pick.random() < 0.75:
+            return pick.choice(FAMOUS * 4 + PLACES) + (pick.choice("省市") if pick.random() < 0.25 else "")
+        return "".join(pick.choices(PLACE_STEMS, k=2)) + pick.choice(("", "市", "县", "区", "省", "镇"))
 
     def _number(self) -> str:
         pick = self._random
@@ -199,7 +190,7 @@ class Writer:
         length = 0
         found: list[tuple[str, int, int]] = []
         names = {"P": ("PER", self.person), "L": ("LOC", self.place), "O": ("ORG", self.organisation)}
-        words = {"T": TIMES, "J": JOBS, "W": WORDS, "V": VERBS, "A": ADJECTIVES}
+        words = {"T": TIMES, "J": JOBS, "W": WORDS, "V": VERBS, "C": SINGLE, "A": ADJECTIVES}
         for number, part in enumerate(template.replace("}", "{").split("{")):
             filled = piece = part
             if number % 2:  # between two braces
