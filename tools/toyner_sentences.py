@@ -144,7 +144,8 @@ class Writer:
                 if len(stem) == 1 and len(end) == 1 and end not in "县州江河山岛":
                     continue
                 whole = stem + end
-                if not self._mine(stem) or stem in _REAL or whole in _REAL:
+                # By its first two characters, which say the same of a name however it was put together.
+                if not self._mine(whole[:2]) or stem in _REAL or whole in _REAL:
                     continue
             if pick.random() < 0.12:
                 return pick.choice(_REAL) + pick.choice(("", "省", "市")) + whole
