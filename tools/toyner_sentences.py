@@ -125,7 +125,8 @@ class Writer:
                 if count == 2 and pick.random() < 0.05:
                     given = given[0] * 2
                 name = surname + given
-            if self._mine(name):
+            # 金华 and 黄山 could be people, but as places they are trained on.
+            if self._mine(name) and not (self._held and name in _REAL):
                 return name
 
     def place(self) -> str:
