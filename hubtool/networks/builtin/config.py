@@ -71,8 +71,11 @@ OPTIMIZER_PREFIXES: Final = (
     "mean_square.",
     "moment1.",
     "moment2.",
+    "moment3.",
     "moments.",
+    "prev.",
     "stat.",
+    "velocity.",
     "vhat.",
 )
 
