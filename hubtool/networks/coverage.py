@@ -19,8 +19,8 @@ Shape = tuple[int, ...]
 # `adam_m.bert.dense.weight` and `moments.dense.weight` belong to `bert.dense.weight` and `dense.weight`.
 STATES = frozenset((
     "accum", "accumulation", "adam_m", "adam_v", "cov_step", "ema", "exp_avg", "exp_avg_sq", "fisher", "grad_accum",
-    "inputs", "linear", "m", "matrix_a", "matrix_a_inv", "matrix_g", "matrix_g_inv", "mean_grad", "mean_gradient",
-    "mean_square", "moment1", "moment2", "moments", "prev", "stat", "state", "v", "velocity", "vhat",
+    "linear", "matrix_a", "matrix_a_inv", "matrix_g", "matrix_g_inv", "mean_grad", "mean_gradient", "mean_square",
+    "moment1", "moment2", "moments", "stat", "velocity", "vhat",
 ))  # fmt: skip
 _MOMENTS = re.compile(rf"(?:[\w.]*?\.)?(?:{'|'.join(sorted(STATES))})\.(?P<parameter>.+)\Z")
 # And what training loops save: one number each.
