@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, cast
 
 from hubtool.errors import RecipeError
+from hubtool.networks.coverage import STATES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -52,28 +53,6 @@ ASSESSMENT_METHODS: Final = (
     "mcc",
     "mf1",
     "spearman_correlation",
-)
-
-#: First parts of the names under which MindSpore's optimizers keep their state, one tensor per parameter.
-OPTIMIZER_PREFIXES: Final = (
-    "accum.",
-    "accumulation.",
-    "adam_m.",
-    "adam_v.",
-    "ema.",
-    "exp_avg.",
-    "exp_avg_sq.",
-    "grad_accum.",
-    "linear.",
-    "matrix_a.",
-    "matrix_g.",
-    "mean_grad.",
-    "mean_square.",
-    "moment1.",
-    "moment2.",
-    "moments.",
-    "stat.",
-    "vhat.",
 )
 
 _NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
@@ -317,7 +296,7 @@ def _agree(name: str, got: int, other: str, want: int, meaning: str) -> None:
 
 
 def _is_state(prefix: str) -> bool:
-    return prefix.startswith(OPTIMIZER_PREFIXES) or any(f".{state}" in prefix for state in OPTIMIZER_PREFIXES)
+    return not STATES.isdisjoint(prefix.split("."))
 
 
 def find_prefix(entry: str, tensors: Mapping[str, Shape]) -> str:
@@ -349,9 +328,10 @@ def find_prefix(entry: str, tensors: Mapping[str, Shape]) -> str:
         else:
             problem = f"this checkpoint is not of a BERT network: it has no {anchor}"
         raise RecipeError(problem, hint="the recipe's entry must be the network that was saved" if bare else None)
-    # Names of an unknown optimizer end with the network's own names; two networks side by side do not.
+    # The state of an unknown optimizer has a prefix more, before or behind the wrapper's; two networks side by side
+    # have different ones.
     shortest = found[0]
-    if strangers := [head for head in found if not head.endswith(shortest)]:
+    if strangers := [head for head in found if not (head.endswith(shortest) or head.startswith(shortest))]:
         raise RecipeError(
             f"this checkpoint holds several networks: {shortest}{anchor} and {strangers[0]}{anchor}",
             hint="a recipe can load a checkpoint of one network only",
