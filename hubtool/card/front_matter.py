@@ -157,14 +157,14 @@ def read(text: str, offset: int) -> FrontMatter:
             hint="move long text to the body",
         )
         return FrontMatter(entries=(), faults=(fault,), text=text, offset=offset)
-    entries, faults = _read_entries(text, offset)
     unread: set[str] = set()
+    entries, faults = _read_entries(text, offset, unread)
     if any(fault.code == "HT201" for fault in faults) and len(_ENTRY.findall(text)) <= _MOST_ENTRIES:
         # One bad entry hides all others from a YAML parser. Entries start in the first column, so they can be read
         # one by one: the good ones are kept, and each bad one is reported at its own place.
         entries, faults = [], []
         for start, chunk in _chunks(text):
-            found, wrong = _read_entries(chunk, offset + start)
+            found, wrong = _read_entries(chunk, offset + start, unread)
             entries.extend(found)
             if any(fault.code == "HT201" for fault in wrong):
                 fix = mending.mend(chunk, offset + start, _is_readable)
@@ -174,7 +174,7 @@ def read(text: str, offset: int) -> FrontMatter:
                 # The public hub's translated cards have translated keys, and a full-width colon.
                 unread.add(vocabulary.key(match["key"]) or match["key"])
         if not faults:
-            entries, faults = _read_entries(text, offset)
+            entries, faults = _read_entries(text, offset, unread)
     unique: dict[str, Entry] = {}
     for entry in entries:
         if entry.key in unique:
@@ -229,11 +229,12 @@ def _compose(text: str) -> Node | None:
 
 
 def _is_readable(text: str) -> bool:
-    entries, faults = _read_entries(text, 0)
+    entries, faults = _read_entries(text, 0, set())
     return bool(entries or not text.strip()) and not faults
 
 
-def _read_entries(text: str, offset: int) -> tuple[list[Entry], list[Fault]]:
+def _read_entries(text: str, offset: int, unread: set[str]) -> tuple[list[Entry], list[Fault]]:
+    """Return the entries of a mapping that can be read, and what is wrong; add the keys of the others to ``unread``."""
     try:
         if len(text) > _SAFE_OPENINGS < len(_OPENINGS.findall(text)) and (deep := _too_deep(text)) is not None:
             return [], [_nesting(offset + deep)]
@@ -259,11 +260,16 @@ def _read_entries(text: str, offset: int) -> tuple[list[Entry], list[Fault]]:
         if not isinstance(key_node, yaml.ScalarNode):
             faults.append(_bad_key(offset + key_node.start_mark.index, ""))
             continue
-        pointer = f"/{_escape(key_node.value)}"
-        wrong = _check(value, 2, budget, offset, pointer)
-        if wrong:
+        wrong: list[Fault] = []
+        if not isinstance(value, yaml.ScalarNode):
+            if budget[0] < 0:
+                unread.add(key_node.value)  # the one fault that says so is enough
+                continue
+            wrong = _check(value, 2, budget, offset, f"/{_escape(key_node.value)}")
             faults.extend(wrong)
-        if not any(fault.code in _UNREADABLE for fault in wrong):
+        if wrong and any(fault.code in _UNREADABLE for fault in wrong):
+            unread.add(key_node.value)
+        else:
             entries.append(Entry(key=key_node.value, key_node=key_node, value=value, offset=offset))
     return entries, faults
 
