@@ -7,7 +7,7 @@ schema asks for something else (:mod:`hubtool.card.schema`), so that the version
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import yaml
@@ -74,6 +74,7 @@ class FrontMatter:
     text: str
     offset: int
     unread: frozenset[str] = frozenset()
+    _by_key: dict[str, Entry] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def is_whole(self) -> bool:
@@ -82,10 +83,7 @@ class FrontMatter:
 
     def entry(self, key: str) -> Entry | None:
         """Return the top-level entry with a key, or None."""
-        for entry in self.entries:
-            if entry.key == key:
-                return entry
-        return None
+        return self._by_key.get(key)
 
     def locate(self, pointer: str, *, key: bool = False) -> int:
         """Return the offset in the document of the node at a JSON pointer, of its key if asked.
@@ -185,7 +183,12 @@ def read(text: str, offset: int) -> FrontMatter:
             unique[entry.key] = entry
     faults.sort(key=lambda fault: fault.offset)
     return FrontMatter(
-        entries=tuple(unique.values()), faults=tuple(faults), text=text, offset=offset, unread=frozenset(unread)
+        entries=tuple(unique.values()),
+        faults=tuple(faults),
+        text=text,
+        offset=offset,
+        unread=frozenset(unread),
+        _by_key=unique,
     )
 
 
