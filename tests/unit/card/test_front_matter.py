@@ -113,7 +113,9 @@ def test_bad_yaml_is_a_fault_with_a_place(text: str, code: str) -> None:
 
 def test_deep_nesting_does_not_kill_the_process() -> None:
     """The C library composes recursively, so that this is tried where a crash can be seen."""
-    program = "from hubtool.card import front_matter as f; print([x.code for x in f.read('a: ' + '[' * 250_000, 0).faults])"
+    program = (
+        "from hubtool.card import front_matter as f; print([x.code for x in f.read('a: ' + '[' * 250_000, 0).faults])"
+    )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, "['HT203']")
 
@@ -138,7 +140,9 @@ def test_no_python_object_is_ever_made() -> None:
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_full_width_colons_are_mended(newline: str) -> None:
-    text = newline.join(["模型名称：bert", "", "资源：", "", "- 文件格式：ckpt", "  资源链接： <https://x.example/a>", ""])
+    text = newline.join(
+        ["模型名称：bert", "", "资源：", "", "- 文件格式：ckpt", "  资源链接： <https://x.example/a>", ""]
+    )
     found = front_matter.read(text, 0)
     mended = text
     assert all(fault.fix is not None for fault in found.faults)

@@ -95,7 +95,9 @@ def test_the_corpus() -> None:
 SCALARS = st.none() | st.booleans() | st.integers(-2, 300) | st.floats(-2, 300) | st.sampled_from(
     ["", "a", "1.9", "ckpt", "builtin", "bert", "https://x.example/a", "2022-10-11", "a" * 64]
 )  # fmt: skip
-KEYS = st.sampled_from([*schema.known_keys(), *schema.known_keys("asset"), *schema.known_keys("recipe"), "x", "a-repo-link"])
+KEYS = st.sampled_from(
+    [*schema.known_keys(), *schema.known_keys("asset"), *schema.known_keys("recipe"), "x", "a-repo-link"]
+)
 VALUES = st.recursive(
     SCALARS, lambda below: st.lists(below, max_size=3) | st.dictionaries(KEYS, below, max_size=5), max_leaves=12
 )
