@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import stat
-from pathlib import Path
-
-import pytest
+from typing import TYPE_CHECKING
 
 from hubtool.card import document, fixing, front_matter, schema, vocabulary
 from hubtool.card.document import Edit, Fix
 from hubtool.card.run import Options, check_paths, fix_paths, uid_of_path
-from hubtool.card.select import Selection
 from hubtool.settings import DEFAULT_HOSTS
 from tests.support import corpus
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+    from hubtool.card.select import Selection
 
 HOSTS = frozenset(DEFAULT_HOSTS)
 BAD = b"""# t
@@ -90,8 +94,8 @@ def facts(data: bytes) -> dict[str, object]:
             found[key] = str(value).replace("<", "").replace(">", "").lower()
         elif not vocabulary.says_nothing(value):
             known = {"train-dataset": vocabulary.dataset, "license": vocabulary.licence, "module-type": vocabulary.task}
-            value = known[key](value) or value if key in known else value.strip().strip("<>")
-            found[key] = "-".join(part.zfill(2) for part in value.split("-")) if key == "update-time" else value
+            text = known[key](value) or value if key in known else value.strip().strip("<>")
+            found[key] = "-".join(part.zfill(2) for part in text.split("-")) if key == "update-time" else text
     return found
 
 
@@ -161,7 +165,7 @@ def test_a_card_keeps_its_mode(tmp_path: Path) -> None:
     assert outcome.problem is None
     assert path.read_bytes() == GOOD
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
-    assert os.listdir(tmp_path) == ["a.md"]
+    assert [one.name for one in tmp_path.iterdir()] == ["a.md"]
     assert run(path) == []
 
 
@@ -208,7 +212,7 @@ def test_a_card_that_changes_meanwhile_is_left(tmp_path: Path, monkeypatch: pyte
     (outcome,) = run(path)
     assert "changed in the meantime" in str(outcome.problem)
     assert path.read_bytes() == b"another card\n"
-    assert os.listdir(tmp_path) == ["a.md"]
+    assert [one.name for one in tmp_path.iterdir()] == ["a.md"]
 
 
 def test_a_full_or_closed_folder_is_a_problem_and_leaves_nothing(
@@ -224,7 +228,7 @@ def test_a_full_or_closed_folder_is_a_problem_and_leaves_nothing(
     (outcome,) = run(path)
     assert "No space left" in str(outcome.problem)
     assert path.read_bytes() == BAD
-    assert os.listdir(tmp_path) == ["a.md"]
+    assert [one.name for one in tmp_path.iterdir()] == ["a.md"]
 
 
 def test_a_mended_card_has_nothing_to_mend(tmp_path: Path) -> None:

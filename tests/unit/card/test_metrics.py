@@ -47,7 +47,7 @@ def test_what_is_no_metric(text: str) -> None:
 
 def test_the_corpus_is_read_and_written() -> None:
     for path in corpus():
-        line = re.search(r"^evaluation[ \t]*:(.*)$", document.parse(path.read_bytes()).front_matter or "", re.M)
+        line = re.search(r"^evaluation[ \t]*:(.*)$", document.parse(path.read_bytes()).front_matter or "", re.MULTILINE)
         if line is None or vocabulary.says_nothing(line[1]):
             continue
         read = metrics.parse(line[1].strip())

@@ -244,7 +244,7 @@ def test_settings_of_the_registry(registry: Path, monkeypatch: pytest.MonkeyPatc
     assert found('[validate]\nselect = ["HT2"]\n') == {"HT211"}
     assert found('[validate.folders]\n"hub/1.8" = ["HT1"]\n') == {"HT211"}
     assert found('[validate.folders]\n"hub/1" = ["HT"]\n') == {"HT104", "HT211"}
-    with pytest.raises(SettingsError, match="'validate.select' is 3"):
+    with pytest.raises(SettingsError, match=r"'validate\.select' is 3"):
         found("[validate]\nselect = 3\n")
     with pytest.raises(SettingsError) as caught:
         found("[validate]\nselct = []\n")

@@ -31,9 +31,12 @@ def test_no_spelling_stands_for_two_names(name: str) -> None:
     ("text", "name"),
     [
         ("imagenet2012", "ImageNet2012"), ("ImageNet", "ImageNet2012"), ("ImageNet-2012", "ImageNet2012"),
-        ("cifar10", "CIFAR-10"), ("squadv1.1", "SQuAD1.1"), ("SQuAD", "SQuAD"), ("bdqa", "DBQA"), ("百度自建数据集", "Baidu emotion corpus"),
-        ("polarity_moviereview", "Sentence polarity v1.0_Movie Review Data"), ("MVtecAD_metal_nut", "MVTec AD metal nut"),
-        ("ICDAR2013 | SCUT-FORU | CocoTextv2", "ICDAR2013_SCUT-FORU_CocoTextv2"), ("en-wiki-128_MNLI", "en-wiki-128_MNLI"),
+        ("cifar10", "CIFAR-10"), ("squadv1.1", "SQuAD1.1"), ("SQuAD", "SQuAD"), ("bdqa", "DBQA"),
+        ("百度自建数据集", "Baidu emotion corpus"),
+        ("polarity_moviereview", "Sentence polarity v1.0_Movie Review Data"),
+        ("MVtecAD_metal_nut", "MVTec AD metal nut"),
+        ("ICDAR2013 | SCUT-FORU | CocoTextv2", "ICDAR2013_SCUT-FORU_CocoTextv2"),
+        ("en-wiki-128_MNLI", "en-wiki-128_MNLI"),
         ("nothing like it", None), ("imagenet2012_nothing", None), ("x" * 10_000, None), ("", None), ("|", None),
     ],
 )  # fmt: skip
@@ -53,7 +56,8 @@ def test_names_of_datasets_can_be_joined() -> None:
 @pytest.mark.parametrize(
     ("text", "name"),
     [
-        ("cv", "cv"), ("NLP", "nlp"), ("cv-super-resolution", "cv-super_resolution"), ("audio-TTS", "audio-text_to_speech"),
+        ("cv", "cv"), ("NLP", "nlp"), ("cv-super-resolution", "cv-super_resolution"),
+        ("audio-TTS", "audio-text_to_speech"),
         ("cv-derain", "cv-deraining"), ("cv-nothing", None),
     ],
 )  # fmt: skip
@@ -67,7 +71,8 @@ def test_tasks(text: str, name: str | None) -> None:
         ("Apache2.0", "Apache-2.0"), ("Apache 2.0", "Apache-2.0"), ("apache-2.0", "Apache-2.0"), ("MIT", "MIT"),
         ("mit or apache-2.0", "MIT OR Apache-2.0"), ("Tongyi Qianwen License", "LicenseRef-Tongyi-Qianwen"),
         ("GPL-2.0-or-later WITH Classpath-exception-2.0", "GPL-2.0-or-later WITH Classpath-exception-2.0"),
-        ("LicenseRef-Own", "LicenseRef-Own"), ("my own", None), ("MIT OR", None), ("(MIT OR", None), ("", None), ("(" * 5000, None),
+        ("LicenseRef-Own", "LicenseRef-Own"), ("my own", None), ("MIT OR", None),
+        ("(MIT OR", None), ("", None), ("(" * 5000, None),
     ],
 )  # fmt: skip
 def test_licences(text: str, expression: str | None) -> None:
@@ -90,7 +95,9 @@ def test_keys_are_those_of_the_schema() -> None:
 def test_the_corpus_names_few_unknown_datasets() -> None:
     unknown = set()
     for path in corpus():
-        found = re.search(r"^train-dataset[ \t]*[:：](.*)$", document.parse(path.read_bytes()).front_matter or "", re.M)
+        found = re.search(
+            r"^train-dataset[ \t]*[:：](.*)$", document.parse(path.read_bytes()).front_matter or "", re.MULTILINE
+        )
         if found and not vocabulary.says_nothing(found[1]) and vocabulary.dataset(found[1].strip()) is None:
             unknown.add(found[1].strip())
     assert unknown == {"UCF-10", "vot2013vot2014"}
