@@ -94,7 +94,7 @@ class FrontMatter:
 
     def span(self, pointer: str, *, key: bool = False) -> tuple[int, int]:
         """Return where the node at a JSON pointer starts and ends in the document; see :meth:`locate`."""
-        parts = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+        parts = _parts(pointer)
         entry = self.entry(parts[0]) if parts else None
         if entry is None:
             return self.offset, self.offset
@@ -115,7 +115,7 @@ class FrontMatter:
 
     def scalar(self, pointer: str) -> Scalar | None:
         """Return the scalar at a JSON pointer, or None if there is none."""
-        parts = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+        parts = _parts(pointer)
         entry = self.entry(parts[0]) if parts else None
         node = entry.value if entry else None
         for part in parts[1:]:
@@ -133,6 +133,11 @@ class FrontMatter:
             start=entry.offset + node.start_mark.index,
             end=entry.offset + node.end_mark.index,
         )
+
+
+def _parts(pointer: str) -> list[str]:
+    parts = pointer.split("/")[1:]
+    return [part.replace("~1", "/").replace("~0", "~") for part in parts] if "~" in pointer else parts
 
 
 def _is_empty(node: Node) -> bool:
