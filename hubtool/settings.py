@@ -26,6 +26,21 @@ _FALSE = frozenset({"", "0", "false", "no", "off"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ValidateSettings:
+    """What ``hubtool validate`` reports: the table ``[validate]``.
+
+    Attributes:
+        select: Codes of rules, or beginnings of codes, that are reported; empty for all.
+        ignore: Those that are not.
+        folders: Folders, with those that are not reported of the cards below them (``[validate.folders]``).
+    """
+
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    folders: tuple[tuple[Path, tuple[str, ...]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Every setting with its value, and where it came from.
 
@@ -34,6 +49,7 @@ class Settings:
         home: The folder of the store (``HUBTOOL_HOME``).
         offline: Whether the network may not be used (``HUBTOOL_OFFLINE``).
         allowed_hosts: The hosts that assets may come from (``HUBTOOL_ALLOWED_HOSTS`` adds to the default ones).
+        validate: What ``hubtool validate`` reports.
         origins: For each of these names, where its value came from.
     """
 
@@ -42,6 +58,7 @@ class Settings:
     offline: bool
     allowed_hosts: tuple[str, ...]
     origins: Mapping[str, str]
+    validate: ValidateSettings = ValidateSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +101,10 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> S
     for source in added:
         hosts.extend(host for host in _hosts(source.values["allowed-hosts"], source) if host not in hosts)
     origins["allowed_hosts"] = " + ".join(["default", *(_origin(source, "allowed-hosts") for source in added)])
-    return Settings(registry=registry, home=home, offline=offline, allowed_hosts=tuple(hosts), origins=origins)
+    validate = pick("validate", _validate, ValidateSettings)
+    return Settings(
+        registry=registry, home=home, offline=offline, allowed_hosts=tuple(hosts), validate=validate, origins=origins
+    )
 
 
 _VARIABLES = {
@@ -141,14 +161,41 @@ def _file(path: Path) -> _Source:
         raise SettingsError(f"{path} cannot be read: {error.strerror}", hint="check its permissions") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not TOML: {error}") from error
-    for key in values:
-        if key not in _VARIABLES:
-            near = difflib.get_close_matches(key, _VARIABLES, n=1)
-            raise SettingsError(
-                f"{path}: the setting {key!r} is not known",
-                hint=f"did you mean '{near[0]}'?" if near else f"the settings are {', '.join(_VARIABLES)}",
-            )
+    _check_keys(values, (*_VARIABLES, "validate"), str(path))
     return _Source(str(path), values, path.parent)
+
+
+def _check_keys(values: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+    for key in values:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            raise SettingsError(
+                f"{where}: the setting {key!r} is not known",
+                hint=f"did you mean '{near[0]}'?" if near else f"the settings are {', '.join(known)}",
+            )
+
+
+def _validate(value: object, source: _Source) -> ValidateSettings:
+    if not isinstance(value, dict):
+        raise SettingsError(f"{source.name}: 'validate' is {value!r}, but must be a table", hint="write [validate]")
+    _check_keys(value, ("select", "ignore", "folders"), f"{source.name}: validate")
+    folders = value.get("folders", {})
+    if not isinstance(folders, dict):
+        raise SettingsError(
+            f"{source.name}: 'validate.folders' is {folders!r}, but must be a table",
+            hint='write [validate.folders] and lines such as "registry/drafts" = ["HT4"]',
+        )
+    return ValidateSettings(
+        select=tuple(_list(value.get("select", []), ",", source, "validate.select")),
+        ignore=tuple(_list(value.get("ignore", []), ",", source, "validate.ignore")),
+        folders=tuple(
+            (
+                _path(folder, source).resolve(),
+                tuple(_list(codes, ",", source, f"validate.folders.{folder}")),
+            )
+            for folder, codes in folders.items()
+        ),
+    )
 
 
 def _list(value: object, separator: str, source: _Source, key: str) -> list[str]:

@@ -14,6 +14,7 @@ from hubtool.version import __version__
 # Name -> (module, help). The help stands here so that `hubtool --help` imports no command.
 COMMANDS = {
     "validate": ("hubtool.cli.validate", "Check cards against the schema and the rules."),
+    "rule": ("hubtool.cli.rule", "Say what a rule asks for, why, and how to mend what breaks it."),
     "resolve": ("hubtool.cli.resolve", "Say what it takes to load a card, without loading it."),
     "inspect": ("hubtool.cli.inspect", "List the tensors of a checkpoint."),
     "fetch": ("hubtool.cli.fetch", "Bring the assets of a card into the store."),

@@ -23,12 +23,24 @@ def command(as_json: bool) -> None:
         "home": str(current.home),
         "offline": current.offline,
         "allowed_hosts": list(current.allowed_hosts),
+        "validate": {
+            "select": list(current.validate.select),
+            "ignore": list(current.validate.ignore),
+            "folders": {str(folder): list(codes) for folder, codes in current.validate.folders},
+        },
     }
     if as_json:
         render.echo_json({name: {"value": value, "origin": current.origins[name]} for name, value in values.items()})
         return
     rows = []
     for name, value in values.items():
-        shown = ", ".join(value) if isinstance(value, list) else str(value)
-        rows += [(name.replace("_", "-"), shown), ("", f"from: {current.origins[name]}")]
+        rows += [(name.replace("_", "-"), _shown(value)), ("", f"from: {current.origins[name]}")]
     render.pairs(rows)
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, dict):
+        return "; ".join(f"{name}: {_shown(one)}" for name, one in value.items() if one) or "all rules"
+    if isinstance(value, list):
+        return ", ".join(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
