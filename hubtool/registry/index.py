@@ -163,7 +163,7 @@ class Index:
             "1",
             [query],
             first=True,
-            tail="ORDER BY 1 LIMIT 1000",
+            tail="ORDER BY 1 LIMIT 400",
         )
         asked, whole = set(words.tokens(text)), vocabulary.fold(text)
 
