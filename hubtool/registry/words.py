@@ -26,7 +26,7 @@ def tokens(text: str) -> list[str]:
     """Return the tokens of a text: runs of letters and digits, ideographs one by one."""
     if text.isascii():
         return _RUN.findall(text.lower())
-    found = []
+    found: list[str] = []
     for run in _RUN.findall(unicodedata.normalize("NFKC", text).casefold()):
         found.extend([run] if run.isascii() else _IDEOGRAPH.sub(r" \1 ", run).split())
     return found
