@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hubtool.assets.links import LinkPolicy
     from hubtool.assets.store import Stored
     from hubtool.card.model import Asset, Card
+    from hubtool.registry import Other
     from hubtool.resolver import Resolution
     from hubtool.settings import Settings
 
@@ -29,10 +30,19 @@ _URL = re.compile(r"https?://", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundCard:
-    """A card, and the folder that its local assets must be in."""
+    """A card, and where it was found.
+
+    Attributes:
+        card: The card.
+        root: The folder that its local assets must be in; None if it has none.
+        registry: The registry that it is of, or None for a card outside a registry.
+        others: Later registries that have its UID too, with other bytes.
+    """
 
     card: Card
-    root: Path
+    root: Path | None
+    registry: str | None = None
+    others: tuple[Other, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +66,7 @@ class Hub:
         current = settings.load() if current is None else current
         return cls(
             settings=current,
-            registries=Registries.of_folders(current.registry),
+            registries=Registries.open(current),
             store=Store(current.home),
             policy=LinkPolicy(hosts=frozenset(host_entry(host) for host in current.allowed_hosts)),
         )
@@ -83,8 +93,10 @@ class Hub:
             if path is None or not path.is_file():
                 raise CardError(f"there is no card at {ascii(name)[1:-1]}", hint="give the path of a card's .md file")
             return FoundCard(card=read_card(path.absolute(), None), root=path.absolute().parent)
-        card, registry = self.registries.read(parse_name(name))
-        return FoundCard(card=card, root=registry.root)
+        uid = parse_name(name)
+        card, registry = self.registries.read(uid)
+        others = self.registries.others(uid, registry)
+        return FoundCard(card=card, root=registry.root, registry=registry.name, others=others)
 
     def resolve(self, name: str, *, device: str = "auto", source: str = "gitee") -> Resolution:
         """Resolve a card; nothing is fetched and nothing is run.
@@ -103,6 +115,8 @@ class Hub:
             machine=machine.probe(),
             offline=self.settings.offline,
             device=device,
+            registry=found.registry,
+            others=found.others,
         )
 
     def bring(self, found: FoundCard, asset: Asset, *, again: bool = False, progress: Progress | None = None) -> Stored:
@@ -173,9 +187,10 @@ class Hub:
 
 
 def _local_path(asset: Asset, found: FoundCard) -> Path:
-    base = found.card.path.parent if found.card.path else found.root
-    path = base / unquote(asset.link)
-    if not path.resolve().is_relative_to(found.root.resolve()):
+    root = found.root
+    base = found.card.path.parent if found.card.path else root
+    path = None if base is None else base / unquote(asset.link)
+    if path is None or root is None or not path.resolve().is_relative_to(root.resolve()):
         raise ForbiddenLinkError(
             f"the asset link {asset.link!a} leads out of the registry", hint="put the file beside the card"
         )

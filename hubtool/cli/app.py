@@ -15,6 +15,10 @@ from hubtool.version import __version__
 COMMANDS = {
     "validate": ("hubtool.cli.validate", "Check cards against the schema and the rules."),
     "rule": ("hubtool.cli.rule", "Say what a rule asks for, why, and how to mend what breaks it."),
+    "list": ("hubtool.cli.list", "List the cards of the registries."),
+    "search": ("hubtool.cli.search", "Find cards by words."),
+    "show": ("hubtool.cli.show", "Show a card."),
+    "registry": ("hubtool.cli.registry", "Import, add, sync and publish registries."),
     "resolve": ("hubtool.cli.resolve", "Say what it takes to load a card, without loading it."),
     "inspect": ("hubtool.cli.inspect", "List the tensors of a checkpoint."),
     "fetch": ("hubtool.cli.fetch", "Bring the assets of a card into the store."),

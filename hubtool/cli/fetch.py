@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from hubtool.cli import render
+from hubtool.cli import complete, render
 from hubtool.errors import CardError
 
 
 @click.command()
-@click.argument("uid")
+@click.argument("uid", shell_complete=complete.uids)
 @click.option("--force", is_flag=True, help="Fetch the assets even if they are stored.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
