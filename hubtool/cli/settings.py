@@ -22,8 +22,10 @@ def command(as_json: bool) -> None:
     values: dict[str, object] = {
         "registry": [str(path) for path in current.registry],
         "home": str(current.home),
+        "stores": [str(path) for path in current.stores],
         "offline": current.offline,
         "allowed_hosts": list(current.allowed_hosts),
+        "mirrors": list(current.mirrors),
         "added_registries": [f"{source.name} ({source.location})" for source in sources.load(sources.file())],
         "validate": {
             "select": list(current.validate.select),

@@ -156,6 +156,13 @@ class Registries:
         own = used.digest(uid) if found else None
         return tuple(other for other in found if other.digest != own)
 
+    @property
+    def mirrors(self) -> tuple[str, ...]:
+        """The addresses of the published registries: what is published may be a mirror, which has the assets too."""
+        from hubtool.registry.published import PublishedRegistry  # noqa: PLC0415 - most users have added none
+
+        return tuple(one.source.location for one in self.members if isinstance(one, PublishedRegistry))
+
     def uids(self) -> Iterator[Uid]:
         """Yield every UID once, in the order of the registries."""
         seen = set()
@@ -199,8 +206,8 @@ def open_source(source: Source, current: Settings) -> Registry:
         from hubtool.registry import git  # noqa: PLC0415 - most users have added none
 
         return git.open_registry(source, folder)
-    from hubtool.assets.links import LinkPolicy, host_entry  # noqa: PLC0415 - as above
+    from hubtool.assets.links import LinkPolicy  # noqa: PLC0415 - as above
     from hubtool.registry.published import PublishedRegistry  # noqa: PLC0415 - as above
 
-    policy = LinkPolicy(hosts=frozenset(host_entry(host) for host in current.allowed_hosts))
+    policy = LinkPolicy.of(current.allowed_hosts)
     return PublishedRegistry(source, folder, policy, current.offline)

@@ -130,10 +130,10 @@ def bring(source: Source, current: Settings, *, whole: bool = True) -> Brought:
         cards = opened.sync().cards if whole else opened.check()[0].cards
         return Brought(name=source.name, cards=cards)
     if source.kind == "git":
-        from hubtool.assets.links import LinkPolicy, host_entry  # noqa: PLC0415 - folders do without
+        from hubtool.assets.links import LinkPolicy  # noqa: PLC0415 - folders do without
         from hubtool.registry import git  # noqa: PLC0415 - as above
 
-        policy = LinkPolicy(hosts=frozenset(host_entry(host) for host in current.allowed_hosts))
+        policy = LinkPolicy.of(current.allowed_hosts)
         synced = git.sync(source, source.folder(current.home), policy=policy, offline=current.offline)
         return Brought(
             name=source.name, cards=synced.cards, revision=synced.revision, passed_over=synced.passed_over

@@ -28,7 +28,7 @@ from urllib.parse import quote, unquote, urljoin
 from hubtool.assets import disk
 from hubtool.card import document as documents
 from hubtool.card import model
-from hubtool.digest import digest_file
+from hubtool.digest import Digest, digest_file
 from hubtool.errors import ArgumentError, CardError, FetchError, OfflineError
 from hubtool.registry.entry import Entry, digest_of
 from hubtool.registry.folder import FolderRegistry
@@ -36,7 +36,7 @@ from hubtool.registry.http import Client
 from hubtool.uid import Uid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from hubtool.assets.links import LinkPolicy
@@ -127,42 +127,28 @@ class _Publication:
     def run(self) -> Published:
         """Write assets and cards, then the shards, then the index; then remove what nothing names any more."""
         uids = sorted(map(str, self.registry.uids()))
-        width = 0
-        while len(uids) > _SHARD_CARDS * 16**width and width < _MAX_WIDTH:
-            width += 1
+        width = width_for(len(uids))
         by_shard: dict[str, list[str]] = {}
         for uid in uids:
             by_shard.setdefault(shard_name(uid, width), []).append(uid)
         shards = [shard for name in sorted(by_shard) if (shard := self._shard(name, by_shard[name]))]
-        cards = sum(shard.cards for shard in shards)
-        index = {
-            "version": VERSION,
-            "cards": cards,
-            "width": width,
-            "shards": [
-                {"name": one.name, "path": one.path, "digest": one.digest, "size": one.size, "cards": one.cards}
-                for one in shards
-            ],
-        }
-        old = {shard.path for shard in (_read_index(_bytes(self.to / INDEX)) or _Index()).shards}
+        old = {shard.path for shard in (read_index(_bytes(self.to / INDEX)) or Index()).shards}
         # What the index names is on the disk before the index is: not one by one, which takes ten times as long.
         if hasattr(os, "sync"):
             os.sync()
-        self._put(INDEX, _json(index))
+        self._put(INDEX, index_bytes(shards, width))
         # A client that has just read the old index still finds the old shards; those before them go.
         return Published(
-            cards=cards, written=self.written, removed=self._remove(old), passed_over=tuple(self.passed_over)
+            cards=sum(shard.cards for shard in shards), written=self.written, removed=self._remove(old), passed_over=tuple(self.passed_over)
         )
 
     def _shard(self, name: str, uids: list[str]) -> Shard | None:
         entries = [entry for uid in uids if (entry := self._card(Uid.parse(uid)))]
         if not entries:
             return None
-        data = _json({"version": VERSION, "cards": [entry.as_json() for entry in entries]})
-        digest = digest_of(data)
-        path = f"index/{name}-{digest[:16]}.json"
-        self._put(path, data)
-        return Shard(name=name, path=path, digest=digest, size=len(data), cards=len(entries))
+        shard, data = shard_bytes(name, [entry.as_json() for entry in entries])
+        self._put(shard.path, data)
+        return shard
 
     def _card(self, uid: Uid) -> Entry | None:
         try:
@@ -212,6 +198,42 @@ class _Publication:
         return removed
 
 
+def width_for(cards: int) -> int:
+    """Return how many digits name a shard where there are so many cards."""
+    width = 0
+    while cards > _SHARD_CARDS * 16**width and width < _MAX_WIDTH:
+        width += 1
+    return width
+
+
+def shard_bytes(name: str, cards: Sequence[Mapping[str, object]]) -> tuple[Shard, bytes]:
+    """Return a shard and its bytes.
+
+    Args:
+        name: Its name, as :func:`shard_name` gives it.
+        cards: The members of each card, in order of UIDs.
+    """
+    data = _json({"version": VERSION, "cards": cards})
+    digest = digest_of(data)
+    path = f"index/{name}-{digest[:16]}.json"
+    return Shard(name=name, path=path, digest=digest, size=len(data), cards=len(cards)), data
+
+
+def index_bytes(shards: Sequence[Shard], width: int) -> bytes:
+    """Return the bytes of an index of shards, which are given in order of names."""
+    return _json(
+        {
+            "version": VERSION,
+            "cards": sum(shard.cards for shard in shards),
+            "width": width,
+            "shards": [
+                {"name": one.name, "path": one.path, "digest": one.digest, "size": one.size, "cards": one.cards}
+                for one in shards
+            ],
+        }
+    )
+
+
 def shard_name(uid: str, width: int) -> str:
     """Return the name of the shard that a card is in."""
     return hashlib.sha256(uid.encode("utf-8")).hexdigest()[:width] or "all"
@@ -249,13 +271,15 @@ def _bytes(path: Path) -> bytes | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Index:
+class Index:
+    """What an index says: how many cards there are, how many digits name a shard, and the shards."""
+
     cards: int = 0
     width: int = 0
     shards: tuple[Shard, ...] = ()
 
 
-def _read_index(data: bytes | None) -> _Index | None:
+def read_index(data: bytes | None) -> Index | None:
     """Read an index, which may come from anywhere; None if it is not one of this version."""
     try:
         value = json.loads(data or b"")
@@ -279,12 +303,12 @@ def _read_index(data: bytes | None) -> _Index | None:
         if not isinstance(size, int) or not isinstance(count, int):
             return None
         shards.append(Shard(name=name, path=path, digest=digest, size=size, cards=count))
-    return _Index(cards=cards if isinstance(cards, int) else 0, width=width, shards=tuple(shards))
+    return Index(cards=cards if isinstance(cards, int) else 0, width=width, shards=tuple(shards))
 
 
 @lru_cache(maxsize=8)
-def _cached_index(path: Path, *_stamp: int) -> _Index | None:
-    return _read_index(_bytes(path))
+def _cached_index(path: Path, *_stamp: int) -> Index | None:
+    return read_index(_bytes(path))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -369,7 +393,7 @@ class PublishedRegistry:
                     path.unlink()
         return Synced(cards=index.cards, shards=came, changed=changed)
 
-    def check(self) -> tuple[_Index, bool]:
+    def check(self) -> tuple[Index, bool]:
         """Fetch the index if it has changed; return it, and whether it has.
 
         Raises:
@@ -385,12 +409,12 @@ class PublishedRegistry:
         client = Client(self.policy)
         try:
             kept = _bytes(path)
-            etag = self._etag(path) if _read_index(kept) else None
+            etag = self._etag(path) if read_index(kept) else None
             answer = client.get(urljoin(self.source.location, INDEX), limit=_MAX_INDEX, etag=etag)
         finally:
             client.close()
         data = kept if answer.status == 304 else answer.data
-        index = _read_index(data)
+        index = read_index(data)
         if index is None or data is None:
             raise FetchError(
                 f"{self.source.location} is not a published registry: its {INDEX} is missing or of another version",
@@ -456,11 +480,29 @@ class PublishedRegistry:
 
     def _card(self, uid: Uid, data: bytes) -> Card:
         card = model.read(data, uid=uid, path=self._card_path(uid))
-        link = self._link(uid)
-        assets = tuple(
-            replace(asset, link=urljoin(link, asset.link)) if asset.is_local else asset for asset in card.assets
-        )
-        return replace(card, assets=assets)
+        link, whole = self._link(uid), self._whole(uid)
+        assets = []
+        for asset in card.assets:
+            digest = whole.get(asset.link)
+            # What a mirror found a short digest to be.
+            if asset.digest is not None and digest and asset.digest.matches(digest):
+                asset = replace(asset, digest=Digest(digest))  # noqa: PLW2901 - the same asset, better known
+            assets.append(replace(asset, link=urljoin(link, asset.link)) if asset.is_local else asset)
+        return replace(card, assets=tuple(assets))
+
+    def _whole(self, uid: Uid) -> dict[str, str]:
+        """Return the whole digests of a card's assets by their links, where the registry is a mirror that says them."""
+        index = self._index()
+        name = shard_name(str(uid), index.width) if index else ""
+        shard = next((one for one in index.shards if one.name == name), None) if index else None
+        found: dict[str, str] = {}
+        for item in self._items(shard) if shard is not None else ():
+            if isinstance(item, dict) and item.get("uid") == str(uid) and isinstance(item.get("assets"), list):
+                for asset in item["assets"]:
+                    link, digest = (asset.get("link"), asset.get("digest")) if isinstance(asset, dict) else (None, None)
+                    if isinstance(link, str) and isinstance(digest, str) and _HEX64.match(digest):
+                        found[link] = digest
+        return found
 
     def digest(self, uid: Uid) -> str | None:
         """Return the digest of a card if that is known here, without the network; else None."""
@@ -504,6 +546,10 @@ class PublishedRegistry:
         return True, next(found, None)
 
     def _read_shard(self, shard: Shard) -> list[Entry]:
+        entries = [Entry.of_json(item) for item in self._items(shard)]
+        return [entry for entry in entries if entry is not None]
+
+    def _items(self, shard: Shard) -> list[object]:
         data = _bytes(self._shard_path(shard))
         if data is None or digest_of(data) != shard.digest:
             return []
@@ -511,10 +557,9 @@ class PublishedRegistry:
             cards = json.loads(data)["cards"]
         except (ValueError, RecursionError, KeyError, TypeError):
             return []
-        entries = [Entry.of_json(item) for item in cards] if isinstance(cards, list) else []
-        return [entry for entry in entries if entry is not None]
+        return cards if isinstance(cards, list) else []
 
-    def _index(self) -> _Index | None:
+    def _index(self) -> Index | None:
         path = self.folder / INDEX
         try:
             stat = path.stat()
