@@ -112,7 +112,7 @@ def test_any_json_is_an_entry_or_none(value: object) -> None:
 
 @given(data=st.binary(max_size=200) | _json.map(lambda value: json.dumps(value).encode()))
 def test_any_bytes_are_an_index_or_none(data: bytes) -> None:
-    index = published._read_index(data)
+    index = published.read_index(data)
     assert index is None or index.cards >= 0 or index.shards is not None
 
 
