@@ -116,7 +116,7 @@ class Event:
 class Watcher(Protocol):
     """What is told what happens; called from several threads, by one of them at a time."""
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Event, /) -> None:
         """Take an event."""
         ...
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 CONTENT = random.Random(7).randbytes(1_500_000)
 DIGEST = Digest(hashlib.sha256(CONTENT).hexdigest())
 TIMEOUTS = Timeouts(connect=3.0, read=0.5, stall=0.6, floor=1 << 15)
-RETRIES = Retries(attempts=2, mirror_attempts=1, first=0.01, patience=1.5)
+RETRIES = Retries(attempts=3, mirror_attempts=1, first=0.01, patience=1.5)
 POLICY = LinkPolicy(hosts=frozenset({"intranet.example", "other.example"}))
 ROOT = Path(__file__).parents[3]
 DOCUMENT = ROOT / "docs" / "faults.md"
@@ -124,7 +124,8 @@ def run(fault: str, path: str, folder: Path) -> Outcome:
             base = base.replace("127.0.0.1", "localhost")  # the certificate is for the address
         if fault == "refuse":
             base = refusing()
-        link, mirrors = f"{base}/a?token=SECRET", ()
+        mirrors: tuple[str, ...] = ()
+        link = f"{base}/a?token=SECRET"
         if path == "mirror":
             mirrors, link = (base,), f"{good.url}/a?token=SECRET"
         _fetch(store, Wanted(link=f"{good.url}/warm", digest=DIGEST), folder)
@@ -202,8 +203,8 @@ def _applies(path: str, asked: int) -> Any:
 @contextmanager
 def _parallel(server: Server) -> Iterator[None]:
     """Make even this small file worth several connections."""
-    server.pause, server.block = 0.01, 1 << 14
-    with mock.patch.multiple(segments, WINDOW=0.1, LONG=0.0, SMALLEST=1 << 17, _LARGEST=1 << 17, _STEP=1 << 16):
+    server.pause, server.block = 0.004, 1 << 14
+    with mock.patch.multiple(segments, WINDOW=0.06, LONG=0.0, SMALLEST=1 << 17, _LARGEST=1 << 17, _STEP=1 << 16):
         yield
     server.pause, server.block = 0.0, 1 << 15
 
@@ -271,7 +272,7 @@ def table(outcomes: dict[tuple[str, str], str]) -> str:
         "",
         *(f"- **{name}**: {text}." for name, text in PATHS.items()),
         "",
-        "An attempt is made twice here (five times by default), and a server may ask to wait for 1.5 seconds",
+        "An attempt is made three times here (five by default), and a server may ask to wait for 1.5 seconds",
         "(two minutes by default).",
         "",
         "| fault | " + " | ".join(PATHS) + " |",

@@ -52,7 +52,7 @@ class Server:
     url: str
     content: bytes
     fault: str = ""
-    applies: Callable[[Request], bool] = lambda request: True  # noqa: E731 (a dataclass's default)
+    applies: Callable[[Request], bool] = lambda request: True
     pause: float = 0.0
     etag: str = '"one"'
     block: int = 1 << 15
