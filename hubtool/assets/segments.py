@@ -29,7 +29,7 @@ WINDOW = 0.5
 LONG = 1.5
 """Seconds that a file must need still, for more connections to be worth their opening."""
 
-FAST = 250 << 20
+FAST = 128 << 20
 """Bytes per second above which it is the machine that is busy, and not the network."""
 
 GAIN = 1.2
