@@ -1,5 +1,4 @@
-"""`hubtool mirror sync` against `rclone copy`: to a folder and to an object store, many small files and fewer large
-ones.
+"""`hubtool mirror sync` against `rclone copy`: to a folder and to an object store, many small files and few large ones.
 
     python benchmarks/mirror.py [--scale 1.0] [--repeat 3]
 
