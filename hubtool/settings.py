@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,18 +47,25 @@ class Settings:
     Attributes:
         registry: Registry folders, in the order in which they are asked (``HUBTOOL_REGISTRY``).
         home: The folder of the store (``HUBTOOL_HOME``).
+        stores: Folders of other stores and of mirrors that are looked in after ``home``, and never written
+            (``HUBTOOL_STORES``).
         offline: Whether the network may not be used (``HUBTOOL_OFFLINE``).
-        allowed_hosts: The hosts that assets may come from (``HUBTOOL_ALLOWED_HOSTS`` adds to the default ones).
+        allowed_hosts: The hosts that assets may come from (``HUBTOOL_ALLOWED_HOSTS`` adds to the default ones). One
+            that is written with its scheme, such as ``http://lab:8080``, is a service of the user's own network.
+        mirrors: Where files are looked for by their digest before their links are asked, in this order: addresses or
+            folders (``HUBTOOL_MIRRORS``, separated by commas).
         validate: What ``hubtool validate`` reports.
         origins: For each of these names, where its value came from.
     """
 
     registry: tuple[Path, ...]
     home: Path
+    stores: tuple[Path, ...]
     offline: bool
     allowed_hosts: tuple[str, ...]
-    origins: Mapping[str, str]
+    mirrors: tuple[str, ...] = ()
     validate: ValidateSettings = ValidateSettings()
+    origins: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +100,11 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> S
         origins[key.replace("-", "_")] = "default"
         return default()
 
-    registry = pick("registry", _paths, lambda: (packaged.registry_folder(),))
+    registry = pick("registry", _registries, lambda: (packaged.registry_folder(),))
     home = pick("home", _path, _default_home)
+    stores = pick("stores", _stores, tuple)
     offline = pick("offline", _flag, lambda: False)
+    mirrors = pick("mirrors", _mirrors, tuple)
     hosts = list(DEFAULT_HOSTS)
     added = [source for source in sources if "allowed-hosts" in source.values]
     for source in added:
@@ -103,15 +112,24 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> S
     origins["allowed_hosts"] = " + ".join(["default", *(_origin(source, "allowed-hosts") for source in added)])
     validate = pick("validate", _validate, ValidateSettings)
     return Settings(
-        registry=registry, home=home, offline=offline, allowed_hosts=tuple(hosts), validate=validate, origins=origins
+        registry=registry,
+        home=home,
+        stores=stores,
+        offline=offline,
+        allowed_hosts=tuple(hosts),
+        validate=validate,
+        mirrors=mirrors,
+        origins=origins,
     )
 
 
 _VARIABLES = {
     "registry": "HUBTOOL_REGISTRY",
     "home": "HUBTOOL_HOME",
+    "stores": "HUBTOOL_STORES",
     "offline": "HUBTOOL_OFFLINE",
     "allowed-hosts": "HUBTOOL_ALLOWED_HOSTS",
+    "mirrors": "HUBTOOL_MIRRORS",
 }
 
 
@@ -206,11 +224,15 @@ def _list(value: object, separator: str, source: _Source, key: str) -> list[str]
     return [item.strip() for item in value if item.strip()]
 
 
-def _paths(value: object, source: _Source) -> tuple[Path, ...]:
+def _registries(value: object, source: _Source) -> tuple[Path, ...]:
     items = _list(value, os.pathsep, source, "registry")
     if not items:
         raise SettingsError(f"{source.name}: 'registry' names no folder")
     return tuple(_path(item, source) for item in items)
+
+
+def _stores(value: object, source: _Source) -> tuple[Path, ...]:
+    return tuple(_path(item, source) for item in _list(value, os.pathsep, source, "stores"))
 
 
 def _path(value: object, source: _Source) -> Path:
@@ -230,9 +252,21 @@ def _flag(value: object, source: _Source) -> bool:
 def _hosts(value: object, source: _Source) -> list[str]:
     hosts = [item.lower() for item in _list(value, ",", source, "allowed-hosts")]
     for host in hosts:
-        if "/" in host or "*" in host or "@" in host or " " in host:
+        scheme, separator, name = host.rpartition("://")
+        if (separator and scheme not in ("http", "https")) or "/" in name or "*" in host or "@" in host or " " in host:
             raise SettingsError(
                 f"{source.name}: {host!r} is not a host name",
                 hint="write host names such as example.org, separated by commas",
             )
     return hosts
+
+
+def _mirrors(value: object, source: _Source) -> tuple[str, ...]:
+    """Read addresses and folders; a relative folder is relative to the file that names it."""
+    items = _list(value, ",", source, "mirrors")
+    for item in items:
+        if "@" in item.partition("://")[2].partition("/")[0]:
+            raise SettingsError(
+                f"{source.name}: a mirror holds a login", hint="remove it from the address, and put it into ~/.netrc"
+            )
+    return tuple(item if "://" in item else str(_path(item, source)) for item in items)

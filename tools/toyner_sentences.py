@@ -121,7 +121,7 @@ class Writer:
                 if pick.random() < 0.06:
                     surname = pick.choice(COMPOUND_SURNAMES)
                 count = 2 if pick.random() < 0.72 else 1
-                given = self._sprinkle("".join(pick.choices(GIVEN, k=count)), 0.25)
+                given = self._sprinkle("".join(pick.choices(GIVEN, k=count)), 0.12)
                 if count == 2 and pick.random() < 0.05:
                     given = given[0] * 2
                 name = surname + given

@@ -40,10 +40,10 @@ MIDDLE: Final = 48
 LONG: Final = 128
 ARGUMENTS: Final[dict[str, object]] = {
     "vocab_size": 0,  # that of the vocabulary
-    "hidden_size": 40,
+    "hidden_size": 44,
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
-    "intermediate_size": 160,
+    "intermediate_size": 176,
     "max_position_embeddings": LONG,
     "type_vocab_size": 2,
     "num_labels": len(LABELS),
@@ -153,7 +153,7 @@ def evaluate(
 def main() -> None:
     """Train, evaluate, and write checkpoint, vocabulary, labels and figures."""
     parser = argparse.ArgumentParser(description="Train the embedded model and write its files.")
-    parser.add_argument("--steps", type=int, default=3000)
+    parser.add_argument("--steps", type=int, default=3300)
     parser.add_argument("--seed", type=int, default=20261123)
     parser.add_argument("--output", type=Path, default=FOLDER)
     options = parser.parse_args()
