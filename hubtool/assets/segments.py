@@ -29,7 +29,7 @@ WINDOW = 0.5
 LONG = 1.5
 """Seconds that a file must need still, for more connections to be worth their opening."""
 
-FAST = 250 << 20
+FAST = 128 << 20
 """Bytes per second above which it is the machine that is busy, and not the network."""
 
 GAIN = 1.2
@@ -133,11 +133,20 @@ class Segments:
         return len(block)
 
     def extend(self, piece: Piece) -> bool:
-        """Let a piece that is finished go on, if nobody has what comes next; return whether it does."""
+        """Let a piece that is finished go on, if nobody is bringing what comes next; return whether it does."""
         with self._changed:
-            if self._stopped or piece.end != self._next or self._next >= self._size or self._back:
+            if self._stopped:
                 return False
-            piece.end = self._next = min(self._size, self._next + self._length)
+            for index, (at, end) in enumerate(self._back):
+                # A server that turns helpers away may still send all of it by the connection that it gave us first.
+                if at == piece.end:
+                    del self._back[index]
+                    piece.end = end
+                    break
+            else:
+                if piece.end != self._next or self._next >= self._size:
+                    return False
+                piece.end = self._next = min(self._size, self._next + self._length)
             self._pieces.add(piece)
             return True
 

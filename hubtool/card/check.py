@@ -17,10 +17,10 @@ from hubtool.diagnostics import Diagnostic
 from hubtool.settings import DEFAULT_HOSTS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
-    from hubtool.card.document import Document
+    from hubtool.card.document import Document, Fix
     from hubtool.card.rules import Rule
     from hubtool.uid import Uid
 
@@ -35,12 +35,10 @@ class Checked:
     Attributes:
         diagnostics: Its problems, by place.
         facts: What is kept for the rules that look at all cards.
-        fixes: The edits that mend a problem, with its code.
     """
 
     diagnostics: tuple[Diagnostic, ...]
     facts: Facts
-    fixes: tuple[tuple[str, documents.Fix], ...]
 
 
 _CARD_RULES = [rule for rule in load().values() if rule.check is not None]
@@ -65,14 +63,10 @@ def check(
         uid: The UID that the path gives, or None.
         hosts: The hosts that assets may come from.
     """
-    document = documents.parse(data)
-    front_matter = None
-    if document.front_matter is not None:
-        front_matter = front_matters.read(document.front_matter, document.front_matter_offset)
-    context = Context(document=document, front_matter=front_matter, uid=uid, hosts=hosts)
+    context = _context(data, uid, hosts)
+    document = context.document
     ignored, by_line = _suppressed(document)
     diagnostics: list[Diagnostic] = []
-    fixes: list[tuple[str, documents.Fix]] = []
     for rule in _CARD_RULES:
         if rule.check is None or (ignored and rule.code.startswith(ignored)):
             continue
@@ -82,11 +76,47 @@ def check(
             ):
                 continue
             diagnostics.append(_diagnostic(rule, finding, document, path))
-            if finding.fix is not None:
-                fixes.append((rule.code, finding.fix))
     diagnostics.sort(key=lambda diagnostic: (diagnostic.line, diagnostic.column, diagnostic.code))
     facts = _facts(context, path, ignored, by_line)
-    return Checked(diagnostics=tuple(diagnostics), facts=facts, fixes=tuple(fixes))
+    return Checked(diagnostics=tuple(diagnostics), facts=facts)
+
+
+def fixes(
+    data: bytes, *, uid: Uid | None, hosts: frozenset[str], wanted: Collection[str] | None
+) -> tuple[Document, list[tuple[str, Fix]]]:
+    """Return a card taken apart, and what mends it: each fix with the code of the rule whose finding it mends.
+
+    Args:
+        data: The bytes; any bytes.
+        uid: The UID that the path gives, or None.
+        hosts: The hosts that assets may come from.
+        wanted: The codes of the findings to mend, or None for all.
+    """
+    context = _context(data, uid, hosts)
+    ignored, by_line = _suppressed(context.document)
+    found: list[tuple[str, Fix]] = []
+    for rule in _CARD_RULES:
+        if rule.check is None or not rule.fixes or (wanted is not None and rule.code not in wanted):
+            continue
+        if ignored and rule.code.startswith(ignored):
+            continue
+        for finding in rule.check(context):
+            if finding.fix is None:
+                continue
+            if by_line and any(
+                start <= finding.offset <= end and rule.code.startswith(codes) for start, end, codes in by_line
+            ):
+                continue
+            found.append((rule.code, finding.fix))
+    return context.document, found
+
+
+def _context(data: bytes, uid: Uid | None, hosts: frozenset[str]) -> Context:
+    document = documents.parse(data)
+    front_matter = None
+    if document.front_matter is not None:
+        front_matter = front_matters.read(document.front_matter, document.front_matter_offset)
+    return Context(document=document, front_matter=front_matter, uid=uid, hosts=hosts)
 
 
 def _suppressed(document: Document) -> tuple[tuple[str, ...], list[tuple[int, int, tuple[str, ...]]]]:

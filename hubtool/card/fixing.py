@@ -9,6 +9,7 @@ import os
 import re
 import stat
 import tempfile
+from bisect import bisect_right, insort
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -62,35 +63,41 @@ def fix_bytes(
     """
     mended: Counter[str] = Counter()
     for _ in range(_MOST_ROUNDS):
-        found = checks.check(data, path="", uid=uid, hosts=hosts).fixes
-        fixes = [(code, fix) for code, fix in found if wanted is None or code in wanted]
+        document, fixes = checks.fixes(data, uid=uid, hosts=hosts, wanted=wanted)
         if not fixes:
             break
-        data, applied = apply(data, fixes)
+        text, applied = apply(document.text, fixes)
+        data = (codecs.BOM_UTF8 if document.bom else b"") + text.encode("utf-8")
         mended.update(applied)
     return data, mended
 
 
-def apply(data: bytes, fixes: Iterable[tuple[str, Fix]]) -> tuple[bytes, Counter[str]]:
-    """Apply fixes to a card; of those that overlap, the first."""
-    bom = data.startswith(codecs.BOM_UTF8)
-    text = data.decode("utf-8-sig" if bom else "utf-8")
-    chosen: list[Edit] = []
+def apply(text: str, fixes: Iterable[tuple[str, Fix]]) -> tuple[str, Counter[str]]:
+    """Apply fixes to a text; of those that overlap or touch, the first. Return it with what was mended, by code."""
+    chosen: list[Edit] = []  # in order, and apart
     applied: Counter[str] = Counter()
     for code, fix in sorted(fixes, key=lambda pair: (pair[1].edits[0].start, pair[0])):
-        if all(_apart(edit, other) for edit in fix.edits for other in chosen):
-            chosen.extend(fix.edits)
+        if all(_is_free(edit, chosen) for edit in fix.edits):
+            for edit in fix.edits:
+                insort(chosen, edit, key=_start)
             applied[code] += 1
     parts: list[str] = []
     at = 0
-    for edit in sorted(chosen, key=lambda edit: edit.start):
+    for edit in chosen:
         parts += text[at : edit.start], edit.text
         at = edit.end
-    return (codecs.BOM_UTF8 if bom else b"") + "".join([*parts, text[at:]]).encode("utf-8"), applied
+    return "".join([*parts, text[at:]]), applied
 
 
-def _apart(one: Edit, other: Edit) -> bool:
-    return one.end < other.start or other.end < one.start
+def _start(edit: Edit) -> int:
+    return edit.start
+
+
+def _is_free(edit: Edit, chosen: list[Edit]) -> bool:
+    place = bisect_right(chosen, edit.start, key=_start)
+    return (place == 0 or chosen[place - 1].end < edit.start) and (
+        place == len(chosen) or edit.end < chosen[place].start
+    )
 
 
 def fix_file(

@@ -7,7 +7,7 @@ schema asks for something else (:mod:`hubtool.card.schema`), so that the version
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import yaml
@@ -74,6 +74,7 @@ class FrontMatter:
     text: str
     offset: int
     unread: frozenset[str] = frozenset()
+    _by_key: dict[str, Entry] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def is_whole(self) -> bool:
@@ -82,10 +83,7 @@ class FrontMatter:
 
     def entry(self, key: str) -> Entry | None:
         """Return the top-level entry with a key, or None."""
-        for entry in self.entries:
-            if entry.key == key:
-                return entry
-        return None
+        return self._by_key.get(key)
 
     def locate(self, pointer: str, *, key: bool = False) -> int:
         """Return the offset in the document of the node at a JSON pointer, of its key if asked.
@@ -96,7 +94,7 @@ class FrontMatter:
 
     def span(self, pointer: str, *, key: bool = False) -> tuple[int, int]:
         """Return where the node at a JSON pointer starts and ends in the document; see :meth:`locate`."""
-        parts = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+        parts = _parts(pointer)
         entry = self.entry(parts[0]) if parts else None
         if entry is None:
             return self.offset, self.offset
@@ -117,7 +115,7 @@ class FrontMatter:
 
     def scalar(self, pointer: str) -> Scalar | None:
         """Return the scalar at a JSON pointer, or None if there is none."""
-        parts = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+        parts = _parts(pointer)
         entry = self.entry(parts[0]) if parts else None
         node = entry.value if entry else None
         for part in parts[1:]:
@@ -135,6 +133,11 @@ class FrontMatter:
             start=entry.offset + node.start_mark.index,
             end=entry.offset + node.end_mark.index,
         )
+
+
+def _parts(pointer: str) -> list[str]:
+    parts = pointer.split("/")[1:]
+    return [part.replace("~1", "/").replace("~0", "~") for part in parts] if "~" in pointer else parts
 
 
 def _is_empty(node: Node) -> bool:
@@ -157,14 +160,14 @@ def read(text: str, offset: int) -> FrontMatter:
             hint="move long text to the body",
         )
         return FrontMatter(entries=(), faults=(fault,), text=text, offset=offset)
-    entries, faults = _read_entries(text, offset)
     unread: set[str] = set()
+    entries, faults = _read_entries(text, offset, unread)
     if any(fault.code == "HT201" for fault in faults) and len(_ENTRY.findall(text)) <= _MOST_ENTRIES:
         # One bad entry hides all others from a YAML parser. Entries start in the first column, so they can be read
         # one by one: the good ones are kept, and each bad one is reported at its own place.
         entries, faults = [], []
         for start, chunk in _chunks(text):
-            found, wrong = _read_entries(chunk, offset + start)
+            found, wrong = _read_entries(chunk, offset + start, unread)
             entries.extend(found)
             if any(fault.code == "HT201" for fault in wrong):
                 fix = mending.mend(chunk, offset + start, _is_readable)
@@ -174,7 +177,7 @@ def read(text: str, offset: int) -> FrontMatter:
                 # The public hub's translated cards have translated keys, and a full-width colon.
                 unread.add(vocabulary.key(match["key"]) or match["key"])
         if not faults:
-            entries, faults = _read_entries(text, offset)
+            entries, faults = _read_entries(text, offset, unread)
     unique: dict[str, Entry] = {}
     for entry in entries:
         if entry.key in unique:
@@ -185,7 +188,12 @@ def read(text: str, offset: int) -> FrontMatter:
             unique[entry.key] = entry
     faults.sort(key=lambda fault: fault.offset)
     return FrontMatter(
-        entries=tuple(unique.values()), faults=tuple(faults), text=text, offset=offset, unread=frozenset(unread)
+        entries=tuple(unique.values()),
+        faults=tuple(faults),
+        text=text,
+        offset=offset,
+        unread=frozenset(unread),
+        _by_key=unique,
     )
 
 
@@ -229,11 +237,12 @@ def _compose(text: str) -> Node | None:
 
 
 def _is_readable(text: str) -> bool:
-    entries, faults = _read_entries(text, 0)
+    entries, faults = _read_entries(text, 0, set())
     return bool(entries or not text.strip()) and not faults
 
 
-def _read_entries(text: str, offset: int) -> tuple[list[Entry], list[Fault]]:
+def _read_entries(text: str, offset: int, unread: set[str]) -> tuple[list[Entry], list[Fault]]:
+    """Return the entries of a mapping that can be read, and what is wrong; add the keys of the others to ``unread``."""
     try:
         if len(text) > _SAFE_OPENINGS < len(_OPENINGS.findall(text)) and (deep := _too_deep(text)) is not None:
             return [], [_nesting(offset + deep)]
@@ -259,11 +268,16 @@ def _read_entries(text: str, offset: int) -> tuple[list[Entry], list[Fault]]:
         if not isinstance(key_node, yaml.ScalarNode):
             faults.append(_bad_key(offset + key_node.start_mark.index, ""))
             continue
-        pointer = f"/{_escape(key_node.value)}"
-        wrong = _check(value, 2, budget, offset, pointer)
-        if wrong:
+        wrong: list[Fault] = []
+        if not isinstance(value, yaml.ScalarNode):
+            if budget[0] < 0:
+                unread.add(key_node.value)  # the one fault that says so is enough
+                continue
+            wrong = _check(value, 2, budget, offset, f"/{_escape(key_node.value)}")
             faults.extend(wrong)
-        if not any(fault.code in _UNREADABLE for fault in wrong):
+        if wrong and any(fault.code in _UNREADABLE for fault in wrong):
+            unread.add(key_node.value)
+        else:
             entries.append(Entry(key=key_node.value, key_node=key_node, value=value, offset=offset))
     return entries, faults
 

@@ -26,6 +26,8 @@ _CLOSERS = {
     "~": re.compile(r"^[ \t>]*(~{3,})[ \t]*\r?$", re.MULTILINE),
 }
 _COMMENT_END = "-->"
+# The longest real card has a few hundred marks. What comes after this many is not looked at.
+_MOST_MARKS = 20_000
 # The target of an inline link or image, of a reference definition, and of the HTML elements that name files.
 _LINKS = (
     ("](", re.compile(r"\]\([ \t]*(?:<(?P<angle>[^<>\n]{1,2000})>|(?P<plain>[^\s<>()\"]{1,2000}))")),
@@ -92,7 +94,10 @@ def outline(text: str, start: int = 0) -> Outline:
     comments: list[tuple[int, int]] = []
     closed = True
     at = start
-    while match := _MARK.search(text, at):
+    for _ in range(_MOST_MARKS):
+        match = _MARK.search(text, at)
+        if match is None:
+            break
         at = match.end()
         kind = match.lastgroup
         indent = len(match["indent"].expandtabs(4))

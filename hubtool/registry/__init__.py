@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+from hubtool import settings
 from hubtool.errors import CardNotFoundError, SettingsError, StoreError
 from hubtool.registry.folder import FolderRegistry
 
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from hubtool.uid import Uid
 
 __all__ = ["FolderRegistry", "Other", "Registries", "Registry", "open_source"]
+
+ADDED_FILE_NAME = "registries.toml"
+"""The file beside the user's settings in which the registries that were added stand."""
 
 
 class Registry(Protocol):
@@ -116,9 +120,12 @@ class Registries:
             SettingsError: If one of them cannot be used.
         """
         folders = cls.of_folders(current.registry, current.home)
-        from hubtool.registry import sources  # noqa: PLC0415 - it uses the settings, most of which are read already
+        path = settings.user_file().with_name(ADDED_FILE_NAME)
+        if not path.is_file():
+            return folders
+        from hubtool.registry import sources  # noqa: PLC0415 - most users have added none
 
-        added = [open_source(source, current) for source in sources.load(sources.file())]
+        added = [open_source(source, current) for source in sources.load(path)]
         return cls((*folders.members, *added), current.home)
 
     def read(self, uid: Uid) -> tuple[Card, Registry]:

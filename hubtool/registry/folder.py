@@ -57,7 +57,9 @@ class FolderRegistry:
         path = self.root / uid.path
         if not path.is_file():
             return None
-        if not path.resolve().is_relative_to(self.root.resolve()):
+        # Only a link can lead out: where there is none, which is nearly always, nothing needs to be resolved.
+        linked = any(place.is_symlink() for place in (path, *path.parents[: len(uid.path.parts) - 1]))
+        if linked and not path.resolve().is_relative_to(self.root.resolve()):
             raise CardError(f"{path} is a link that leads out of the registry", hint="copy the card into the registry")
         return path
 
@@ -82,43 +84,39 @@ class FolderRegistry:
 
     def uids(self) -> Iterator[Uid]:
         """Yield the UIDs of all cards, in order of their paths; files that cannot be cards are passed over."""
-        for uid, _ in self._files():
-            yield uid
-
-    def _files(self) -> Iterator[tuple[Uid, os.DirEntry[str]]]:
-        for relative, entry in _walk(str(self.root), ""):
+        for relative, _ in _walk(str(self.root), ""):
             try:
-                yield Uid.of_path(PurePosixPath(relative)), entry
+                yield Uid.of_path(PurePosixPath(relative))
             except InvalidNameError:
                 continue  # a file that no UID can name; `hubtool validate` reports it
 
     def groups(self) -> Iterator[tuple[str, str]]:
-        """Yield the UID of each card and its stamp: size, time and number of its file."""
+        """Yield the UID of each file that may be a card, and its stamp: size, time and number of the file."""
         now = time.time_ns()
-        for uid, entry in self._files():
+        for relative, entry in _walk(str(self.root), ""):
             try:
                 stat = entry.stat()
             except OSError:
                 continue  # removed meanwhile, or a link that leads nowhere
             late = "?" if now - stat.st_mtime_ns < _STEP_NS else ""
-            yield str(uid), f"{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ino}{late}"
+            yield relative[:-3], f"{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ino}{late}"
 
     def entries(self, group: str) -> list[Entry]:
         """Return the entry of a card; of one that cannot be read, its UID and digest are all that is known."""
         from hubtool.registry.entry import Entry, digest_of  # noqa: PLC0415 - as above
 
-        uid = Uid.parse(group)
         try:
+            uid = Uid.parse(group)
             path = self.path(uid)
             data = None if path is None else _bytes(path)
-        except CardError:
-            return []
+        except (CardError, InvalidNameError):
+            return []  # `hubtool validate` says what is wrong with it
         if data is None:
             return []
         try:
             return [Entry.of_card(model.read(data, uid=uid, path=path), uid, digest_of(data))]
         except CardError:
-            return [Entry(uid=uid, digest=digest_of(data))]  # `hubtool validate` says what is wrong with it
+            return [Entry(uid=uid, digest=digest_of(data))]
 
 
 def _walk(folder: str, relative: str, depth: int = 0) -> Iterator[tuple[str, os.DirEntry[str]]]:

@@ -13,8 +13,6 @@ import os
 import re
 import secrets
 import shutil
-import signal
-import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
@@ -22,8 +20,8 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from hubtool.assets import disk
-from hubtool.assets.links import is_loopback, shown
+from hubtool.assets import disk, git
+from hubtool.assets.links import shown
 from hubtool.card import document as documents
 from hubtool.errors import FetchError, InvalidNameError, OfflineError
 from hubtool.registry.folder import FolderRegistry
@@ -37,8 +35,6 @@ if TYPE_CHECKING:
 
 _STATE = "state.json"
 _OBJECT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?\Z")
-_KEPT = ("PATH", "SYSTEMROOT", "TMPDIR", "TEMP", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "GIT_EXEC_PATH")
-_PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "ALL_PROXY")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,90 +268,23 @@ class _Repository:
         Raises:
             FetchError: If it fails, takes too long, or fills the disk beyond the limit.
         """
-        program = shutil.which("git")
-        if program is None:
-            raise FetchError("the program 'git' is not installed", hint="install git, or give a folder of cards")
-        options = {
-            "core.hooksPath": os.devnull,
-            "core.fsmonitor": "false",
-            "core.attributesFile": os.devnull,
-            "credential.helper": "",
-            "fetch.fsckObjects": "true",
-            "fetch.unpackLimit": "1",
-            "gc.auto": "0",
-            "http.followRedirects": "false",
-            "http.lowSpeedLimit": "1000",
-            "http.lowSpeedTime": "60",
-            "maintenance.auto": "false",
-            "protocol.allow": "never",
-            "protocol.file.allow": "always",
-            "protocol.https.allow": "always",
-            "transfer.bundleURI": "false",
-        }
-        if urlsplit(self._link).scheme == "http" and is_loopback(urlsplit(self._link).hostname or ""):
-            options["protocol.http.allow"] = "always"
-        configured = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
         place = ["--git-dir", str(self._place / "bare")] if inside else []
-        with (self._place / "said").open("w+b") as said, tempfile.TemporaryFile(dir=self._place) as printed:
-            process = subprocess.Popen(
-                [program, *configured, *place, *arguments],
-                stdin=subprocess.DEVNULL if stdin is None else stdin,
-                stdout=printed if output is None else output,
-                stderr=said,
-                cwd=self._place,
-                env=self._environment(),
-                start_new_session=True,
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise self._failed(f"it took longer than {self._limits.seconds:g} seconds")
+        try:
+            printed = git.run(
+                (*place, *arguments),
+                folder=self._place,
+                url=self._link,
+                seconds=left,
+                max_bytes=self._limits.bytes,
+                stdin=stdin,
+                output=output,
             )
-            try:
-                self._wait(process)
-            finally:
-                _end(process)
-            said.seek(0)
-            if process.returncode != 0:
-                raise self._failed(_last_line(said.read(1 << 16)))
-            printed.seek(0)
-            return printed.read(1 << 16).decode("utf-8", "replace")
-
-    def _environment(self) -> dict[str, str]:
-        environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        environment.update(
-            {name: os.environ[name] for proxy in _PROXIES for name in (proxy, proxy.lower()) if name in os.environ}
-        )
-        return {
-            **environment,
-            "HOME": str(self._place),
-            "XDG_CONFIG_HOME": str(self._place),
-            "LC_ALL": "C",
-            "GIT_TERMINAL_PROMPT": "0",
-            "GIT_ASKPASS": "true",
-            "SSH_ASKPASS": "true",
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_GLOBAL": os.devnull,
-            "GIT_ATTR_NOSYSTEM": "1",
-            "GIT_PROTOCOL_FROM_USER": "0",
-            "GIT_LFS_SKIP_SMUDGE": "1",
-            "GIT_NO_LAZY_FETCH": "1",
-        }
-
-    def _wait(self, process: subprocess.Popen[bytes]) -> None:
-        """Wait for git to end, and see to it that it keeps the limits.
-
-        Raises:
-            FetchError: If it does not.
-        """
-        pause = 0.01
-        while True:
-            try:
-                process.wait(timeout=pause)
-            except subprocess.TimeoutExpired:
-                pass
-            else:
-                return
-            pause = min(pause * 2, 0.25)
-            if time.monotonic() > self._deadline:
-                raise self._failed(f"it took longer than {self._limits.seconds:g} seconds")
-            if _used(self._place) > self._limits.bytes:
-                raise self._failed(f"it has more than {self._limits.bytes:,} bytes")
+        except FetchError as error:
+            raise self._failed(error.message) from error
+        return printed[: 1 << 16].decode("utf-8", "replace")
 
     def _failed(self, why: str) -> FetchError:
         hint = "check the address, the revision and the subfolder; a repository that asks for a login cannot be used"
@@ -371,34 +300,3 @@ def _is_plain(name: str) -> bool:
     except InvalidNameError:
         return False
     return True
-
-
-def _used(folder: Path) -> int:
-    used = 0
-    for place, _, names in os.walk(folder):
-        for name in names:
-            try:
-                used += os.lstat(os.path.join(place, name)).st_size  # noqa: PTH118 - of many files, four times a second
-            except OSError:
-                continue  # git has just renamed or removed it
-    return used
-
-
-def _last_line(said: bytes) -> str:
-    lines = [line for line in said.decode("utf-8", "replace").splitlines() if line.strip()]
-    line = re.sub(r"https?://[^\s/@]*@", "https://", lines[-1]) if lines else "git failed"
-    return "".join(sign if sign.isprintable() else "?" for sign in line)[:300]
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End git and whatever it started, if it is still there."""
-    if process.poll() is not None:
-        return
-    if os.name == "posix":
-        try:
-            os.killpg(process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
-    else:
-        process.kill()
-    process.wait()

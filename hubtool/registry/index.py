@@ -163,7 +163,7 @@ class Index:
             "1",
             [query],
             first=True,
-            tail="ORDER BY 1 LIMIT 1000",
+            tail="ORDER BY 1 LIMIT 400",
         )
         asked, whole = set(words.tokens(text)), vocabulary.fold(text)
 
@@ -261,7 +261,10 @@ def _newest(uid: Uid) -> tuple[tuple[int, ...], str]:
 
 
 def _entry(text: str) -> Entry:
-    entry = Entry.of_json(json.loads(text))
+    try:
+        entry = Entry.of_json(json.loads(text))
+    except ValueError:
+        entry = None
     if entry is None:
         raise StoreError("the index of cards is damaged", hint="delete the folder 'index' in the home folder")
     return entry
@@ -371,11 +374,18 @@ def _renew(path: Path, registries: Sequence[Registry]) -> sqlite3.Connection:
         if current is not None:
             shutil.copyfile(path, temporary)
         try:
-            with closing(sqlite3.connect(temporary, isolation_level=None)) as connection:
-                changed = _update(connection, registries, fresh=current is None)
+            changed = _update_file(temporary, registries, fresh=current is None)
         except sqlite3.OperationalError as error:
             _refuse_without_search(error)
             raise OSError(str(error)) from error
+        except (sqlite3.DatabaseError, StoreError):
+            if current is None:
+                raise
+            # The old file is damaged somewhere: nothing of it is used.
+            current.close()
+            current = None
+            temporary.unlink(missing_ok=True)
+            changed = _update_file(temporary, registries, fresh=True)
         if current is not None and not changed:
             return current
         with temporary.open("rb+") as stream:
@@ -391,6 +401,11 @@ def _renew(path: Path, registries: Sequence[Registry]) -> sqlite3.Connection:
     return opened
 
 
+def _update_file(path: Path, registries: Sequence[Registry], *, fresh: bool) -> bool:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        return _update(connection, registries, fresh=fresh)
+
+
 def _remove_left(folder: Path) -> None:
     """Remove what killed writers left behind."""
     for path in folder.glob("*.part"):
@@ -401,18 +416,18 @@ def _remove_left(folder: Path) -> None:
 
 def _in_memory(current: sqlite3.Connection | None, registries: Sequence[Registry]) -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:", isolation_level=None)
-    if current is not None:
-        with closing(current):
-            try:
-                current.backup(connection)
-            except sqlite3.DatabaseError:
-                connection.close()
-                return _in_memory(None, registries)
     try:
+        if current is not None:
+            with closing(current):
+                current.backup(connection)
         _update(connection, registries, fresh=current is None)
-    except sqlite3.OperationalError as error:
-        _refuse_without_search(error)
-        raise
+    except (sqlite3.DatabaseError, StoreError) as error:
+        connection.close()
+        if current is None:
+            if isinstance(error, sqlite3.OperationalError):
+                _refuse_without_search(error)
+            raise
+        return _in_memory(None, registries)
     return connection
 
 

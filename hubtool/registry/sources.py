@@ -15,11 +15,11 @@ from urllib.parse import unquote, urlsplit
 
 from hubtool import settings
 from hubtool.errors import ArgumentError, SettingsError
+from hubtool.registry import ADDED_FILE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-FILE_NAME = "registries.toml"
 KINDS = ("folder", "git", "published")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}\Z")
@@ -123,7 +123,7 @@ def _subfolder(text: str) -> str:
 
 def file(environ: Mapping[str, str] | None = None) -> Path:
     """Return where the added registries are written down."""
-    return settings.user_file(environ).with_name(FILE_NAME)
+    return settings.user_file(environ).with_name(ADDED_FILE_NAME)
 
 
 def load(path: Path) -> tuple[Source, ...]:

@@ -24,9 +24,11 @@ _IDEOGRAPH = re.compile("([\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0
 
 def tokens(text: str) -> list[str]:
     """Return the tokens of a text: runs of letters and digits, ideographs one by one."""
-    found = []
+    if text.isascii():
+        return _RUN.findall(text.lower())
+    found: list[str] = []
     for run in _RUN.findall(unicodedata.normalize("NFKC", text).casefold()):
-        found.extend(_IDEOGRAPH.sub(r" \1 ", run).split())
+        found.extend([run] if run.isascii() else _IDEOGRAPH.sub(r" \1 ", run).split())
     return found
 
 

@@ -44,7 +44,7 @@ def _repository(folder: Path, subfolder: str, *uids: str) -> Path:
     return folder
 
 
-# -- adding, listing, removing ------------------------------------------------------------------------------------------
+# -- adding, listing, removing ----------------------------------------------------------------------------------------
 
 
 def test_a_folder_is_added_after_the_others_and_removed(cli: Cli) -> None:
@@ -145,7 +145,7 @@ def test_the_file_of_added_registries_may_be_wrong(cli: Cli) -> None:
         assert "registries.toml" in done.err
 
 
-# -- git ----------------------------------------------------------------------------------------------------------------
+# -- git --------------------------------------------------------------------------------------------------------------
 
 
 def test_a_repository_on_this_machine_with_subfolder_and_revision(cli: Cli) -> None:
@@ -280,7 +280,7 @@ def test_a_repository_that_redirects_elsewhere_is_not_followed(cli: Cli) -> None
         assert elsewhere.requests == []
 
 
-# -- published ----------------------------------------------------------------------------------------------------------
+# -- published --------------------------------------------------------------------------------------------------------
 
 
 def test_a_published_registry_serves_one_card_by_one_request(cli: Cli) -> None:
@@ -355,6 +355,11 @@ def test_a_card_that_is_not_the_one_of_the_index_is_refused(cli: Cli) -> None:
         assert not list(cli.home.rglob("a.md"))
 
 
+def _index(**changes: object) -> bytes:
+    shard = {"name": "all", "path": f"index/all-{'0' * 16}.json", "digest": "0" * 64, "size": 1, "cards": 1}
+    return json.dumps({"version": 1, "width": 0, "cards": 1, "shards": [{**shard, **changes}]}).encode()
+
+
 @pytest.mark.parametrize(
     "index",
     [
@@ -364,17 +369,15 @@ def test_a_card_that_is_not_the_one_of_the_index_is_refused(cli: Cli) -> None:
         b"[" * 100_000,
         b'{"version": 2, "width": 0, "shards": []}',
         b'{"version": 1, "width": 9, "shards": []}',
-        b'{"version": 1, "width": 0, "shards": [{"name": "all", "path": "../../x", "digest": "", "size": 1, "cards": 1}]}',
-        json.dumps(
-            {
-                "version": 1,
-                "width": 0,
-                "cards": 1,
-                "shards": [{"name": "all", "path": "index/../../all-0000000000000000.json", "digest": "0" * 64, "size": 1, "cards": 1}],
-            }
-        ).encode(),
+        b'{"version": 1, "width": 0, "shards": [1]}',
+        _index(path="../../x"),
+        _index(path=f"index/../../all-{'0' * 16}.json"),
+        _index(path=f"https://example.org/all-{'0' * 16}.json"),
+        _index(digest="1" * 64),
+        _index(name="../x"),
+        _index(size="1"),
     ],
-)  # fmt: skip
+)
 def test_what_is_no_published_registry_is_refused(cli: Cli, index: bytes) -> None:
     (cli.folder / "site").mkdir()
     (cli.folder / "site" / "index.json").write_bytes(index)

@@ -38,7 +38,8 @@ def missing_digest(context: Context) -> Iterator[Finding]:
 def malformed_digest(context: Context) -> Iterator[Finding]:
     """A digest has 64 hexadecimal digits, a short one at least 8.
 
-    Anything else is not the SHA-256 of any file.
+    Anything else is not the SHA-256 of any file, so that the asset can never be verified, and hubtool does not load
+    it. Compute the digest anew with `sha256sum FILE`, and copy the whole of it.
     """
     for violation in context.violations:
         if violation.pointer.endswith("/asset-sha256"):

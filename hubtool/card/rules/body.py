@@ -23,6 +23,8 @@ _USAGE = frozenset(map(vocabulary.fold, ("Usage", "用法", "使用", "使用方
 _PYTHON = frozenset({"python", "py", "python3", "pycon"})
 # Longer code is not how a model is loaded; Python's parser takes memory some thousand times the text's length.
 _LONGEST = 16 << 10
+# More sections on usage than this are not looked at.
+_MOST_SECTIONS = 20
 _QUOTED = re.compile(r"(?P<quote>[\"'])(?P<text>[^\"'\s/\\]{1,128}(?:/[^\"'\s/\\]{1,128}){2,3})(?P=quote)")
 _VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)+\Z")
 
@@ -32,7 +34,7 @@ def _usage(context: Context) -> Iterator[Code]:
     sections: list[tuple[int, int]] = []
     headings = context.outline.headings
     for index, heading in enumerate(headings):
-        if vocabulary.fold(heading.text[:80]) in _USAGE:
+        if len(sections) < _MOST_SECTIONS and vocabulary.fold(heading.text[:80]) in _USAGE:
             # A section ends where the next heading of its level or a higher one starts.
             later = (other.offset for other in headings[index + 1 :] if other.level <= heading.level)
             sections.append((heading.offset, next(later, len(context.document.text))))

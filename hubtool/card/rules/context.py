@@ -56,7 +56,7 @@ class Context:
         """Headings, code blocks and comments of the whole text but the front matter; offsets are those of the text."""
         return markdown.outline(self.document.text, self.document.body_offset)
 
-    @property
+    @cached_property
     def faults(self) -> tuple[Fault, ...]:
         """What was met while the card was taken apart."""
         return (*self.document.faults, *(self.front_matter.faults if self.front_matter else ()))

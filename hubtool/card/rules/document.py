@@ -41,7 +41,8 @@ def not_utf8(context: Context) -> Iterator[Finding]:
 def empty(context: Context) -> Iterator[Finding]:
     """A card is not empty.
 
-    Start from the card of a similar model.
+    An empty file is most often what is left of a download or a merge that failed. Start from the card of a similar
+    model, or delete the file.
     """
     yield from faults(context, "HT103")
 

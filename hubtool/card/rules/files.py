@@ -39,9 +39,8 @@ def _problem(path: str, uid: Uid | None, target: str) -> str | None:
         return "is not a path"
     if relative.startswith(("/", "\\")):
         return "starts at a root that a registry does not have"
-    # How far up the registry's root is: one step for each part of the UID but the name.
-    depth = len(str(uid).split("/")) - 1 if uid else 0
     normal = posixpath.normpath(relative)
-    if normal.split("/").count("..") > depth:
+    # The registry's root is one step up for each part of the UID but the name; without a UID it is not known.
+    if uid is not None and normal.split("/").count("..") > str(uid).count("/"):
         return "leads out of the registry"
     return None if os.path.lexists(Path(path).parent / normal) else "leads to no file"

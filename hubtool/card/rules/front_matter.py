@@ -83,6 +83,10 @@ def missing_key(context: Context) -> Iterator[Finding]:
         )
 
 
+# Comparing is slow, and who has more unknown keys than this has not misspelt them.
+_MOST_COMPARED = 100
+
+
 @rule("HT206", Severity.ERROR, fixes=True)
 def unknown_key(context: Context) -> Iterator[Finding]:
     """Every key is one that the schema knows.
@@ -90,6 +94,7 @@ def unknown_key(context: Context) -> Iterator[Finding]:
     A misspelt key is a fact that no tool finds. The message names the nearest known key; `--fix` writes it where the
     two differ in case and punctuation only (`Model_Name`), or one translates the other, and it is not there yet.
     """
+    compared = 0
     for violation in context.violations:
         if violation.keyword != "additionalProperties" or violation.key is None:
             continue
@@ -97,7 +102,10 @@ def unknown_key(context: Context) -> Iterator[Finding]:
         known = schema.known_keys(definition)
         pointer = f"{violation.pointer}/{schema.escape(violation.key)}"
         same = vocabulary.key(violation.key) if len(violation.key) < 100 else None
-        near = [same] if same in known else _near(violation.key, known)
+        near = [same] if same in known else []
+        if not near and compared < _MOST_COMPARED:
+            compared += 1
+            near = _near(violation.key, known)
         fix = None
         if same in known and isinstance(violation.value, dict) and same not in violation.value and same is not None:
             start, end = context.front_matter.span(pointer, key=True) if context.front_matter else (0, 0)

@@ -298,4 +298,6 @@ def _assets(stated: tuple[SourceAsset, ...], notes: _Notes) -> tuple[tuple[FactA
 
 
 def _text(value: object) -> str:
-    return value.strip() if isinstance(value, str) else "" if value is None else str(value)
+    """Return a value as text in one line, without control characters."""
+    text = value if isinstance(value, str) else "" if value is None else str(value)
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())

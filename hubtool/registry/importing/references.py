@@ -277,6 +277,6 @@ def _names(text: str) -> bool:
 
 def _clean(text: str) -> str | None:
     title = _KIND.sub("", re.sub(r"</?[a-z]+>|\*+", "", text))
-    title = " ".join(title.split()).strip(" \"'“”.,;:，。：`_")
+    title = " ".join("".join(sign if sign.isprintable() else " " for sign in title).split()).strip(" \"'“”.,;:，。：`_")
     readable = 6 <= len(title) <= _LONGEST and any(sign.isalpha() for sign in title)
     return title if readable and not _NO_TITLE.search(title) else None

@@ -36,6 +36,12 @@ class Request:
     headers: dict[str, str]
 
 
+def always(request: Request) -> bool:
+    """Let a fault apply to every request."""
+    del request
+    return True
+
+
 @dataclass
 class Server:
     """What is served, and what was asked.
@@ -52,7 +58,7 @@ class Server:
     url: str
     content: bytes
     fault: str = ""
-    applies: Callable[[Request], bool] = lambda request: True  # noqa: E731 (a dataclass's default)
+    applies: Callable[[Request], bool] = always
     pause: float = 0.0
     etag: str = '"one"'
     block: int = 1 << 15

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.acceptance.faults.bench import FAULTS, NOT_APPLICABLE, PATHS, applicable, documented, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CASES = [(fault, path) for fault in FAULTS for path in PATHS if applicable(fault, path)]
 
