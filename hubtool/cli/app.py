@@ -18,6 +18,7 @@ COMMANDS = {
     "inspect": ("hubtool.cli.inspect", "List the tensors of a checkpoint."),
     "fetch": ("hubtool.cli.fetch", "Bring the assets of a card into the store."),
     "load": ("hubtool.cli.load", "Load a card's network, and say how that went."),
+    "network": ("hubtool.cli.network", "Find out how networks are built (for maintainers)."),
     "settings": ("hubtool.cli.settings", "Show every setting and where it came from."),
 }
 

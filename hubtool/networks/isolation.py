@@ -35,6 +35,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from hubtool.errors import NetworkError
+from hubtool.networks.anything import Anything
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -54,9 +55,10 @@ PROTECTED: Final = frozenset(
     }
 )
 
-#: What a path in an argument vector may stand for: a checkpoint that is taken to exist, and a folder to write in.
+#: What may stand in an argument vector: a checkpoint's path, a folder to write in, and the model's folder.
 CHECKPOINT: Final = "{checkpoint}"
 SCRATCH: Final = "{scratch}"
+FOLDER: Final = "{folder}"
 
 _MAX_SOURCE: Final = 8 * 2**20
 _log = logging.getLogger("hubtool.code")
@@ -149,7 +151,11 @@ class Namespace:
         supply: Gives the modules that stand for real ones.
         argv: What the code sees as ``sys.argv``.
         path: What the code sees as ``sys.path``; only entries within ``root`` count.
-        scratch: A folder that the code may write in, or None.
+        meanings: What placeholders in an argument vector mean.
+        skip: Statements that are left out, as ``path:line``: they need data that is not there, and the network does not.
+        stood_in: The packages that are not installed and that something stands in for.
+        parsers: The argument parsers that the code made.
+        on_parse: Called before a parser reads the arguments, with the arguments; discovery fills them in.
     """
 
     root: Path
@@ -158,11 +164,12 @@ class Namespace:
     supply: Supply = field(default_factory=Supply)
     argv: list[str] = field(default_factory=list)
     path: list[str] = field(default_factory=list)
-    scratch: Path | None = None
+    meanings: dict[str, str] = field(default_factory=dict)
     stood_in: dict[str, None] = field(default_factory=dict)
     views: dict[str, ModuleType] = field(default_factory=dict)
-    refuse: Callable[[argparse.ArgumentParser, str], None] | None = None
+    skip: frozenset[str] = frozenset()
     parsers: list[argparse.ArgumentParser] = field(default_factory=list)
+    on_parse: Callable[[argparse.ArgumentParser, list[str]], None] | None = None
     _building: bool = False
     _builtins: dict[str, Any] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)  # type: ignore[valid-type] # a factory in typeshed
@@ -212,6 +219,12 @@ class Namespace:
         with _BUILDING:
             for name in [name for name in sys.modules if name == self.name or name.startswith(self.name + ".")]:
                 del sys.modules[name]
+
+    def fill(self, argument: str) -> str:
+        """Return an argument with its placeholders replaced."""
+        for name, value in self.meanings.items():
+            argument = argument.replace(name, value)
+        return argument
 
     # -- importing ---------------------------------------------------------------------------------------------------
 
@@ -283,7 +296,11 @@ class Namespace:
         if not is_source:
             return module
         try:
-            exec(_compile(path, main=main), vars(module))  # noqa: S102 - running the code that was agreed to is the point
+            relative = os.path.relpath(path, self.folder).replace(os.sep, "/")
+            lines = {int(line) for file, _, line in (item.rpartition(":") for item in self.skip) if file == relative}
+            if lines:
+                vars(module)["__anything__"] = Anything()
+            exec(_compile(path, main=main, skip=lines), vars(module))  # noqa: S102 - running the code that was agreed to is the point
         except BaseException:
             if not main:
                 sys.modules.pop(private, None)
@@ -475,7 +492,11 @@ class _Parser(argparse.ArgumentParser):
         self.namespace.parsers.append(self)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # type: ignore[override] # noqa: ANN401 - one signature for all overloads
-        return super().parse_known_args(self.namespace.argv[1:] if args is None else args, namespace)
+        if args is None:
+            if self.namespace.on_parse is not None:
+                self.namespace.on_parse(self, self.namespace.argv)
+            args = self.namespace.argv[1:]
+        return super().parse_known_args(args, namespace)
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:  # type: ignore[override] # noqa: ANN401 - likewise
         parsed, rest = self.parse_known_args(args, namespace)
@@ -558,7 +579,34 @@ class _MainName(ast.NodeTransformer):
         return node
 
 
-def _compile(path: Path, *, main: bool) -> Any:  # noqa: ANN401 - a code object
+class _Skip(ast.NodeTransformer):
+    """Replaces statements by line: what they would have assigned becomes a stand-in."""
+
+    def __init__(self, lines: Collection[int]) -> None:
+        self._lines = lines
+
+    def visit(self, node: ast.AST) -> Any:  # noqa: ANN401 - one node or several
+        """Replace a statement that starts in one of the lines."""
+        if not isinstance(node, ast.stmt) or node.lineno not in self._lines:
+            return self.generic_visit(node)
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef, ast.Return)):
+            return self.generic_visit(node)
+        targets: list[ast.expr] = []
+        if isinstance(node, ast.Assign):
+            targets = node.targets
+        elif isinstance(node, (ast.AnnAssign, ast.AugAssign)):
+            targets = [node.target]
+        names = [name for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
+        stored = [name.id for name in names if isinstance(name.ctx, ast.Store)]
+        if isinstance(node, (ast.With, ast.For)):
+            stored = [name.id for name in ast.walk(node) if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)]
+        new: ast.stmt = ast.Pass()
+        if stored:
+            new = ast.Assign([ast.Name(name, ast.Store()) for name in dict.fromkeys(stored)], ast.Name("__anything__", ast.Load()))
+        return ast.fix_missing_locations(ast.copy_location(new, node))
+
+
+def _compile(path: Path, *, main: bool, skip: Collection[int] = ()) -> Any:  # noqa: ANN401 - a code object
     if path.stat().st_size > _MAX_SOURCE:
         raise ImportError(f"{path.name} is too large for source code", path=str(path))
     source = path.read_bytes()
@@ -567,6 +615,8 @@ def _compile(path: Path, *, main: bool) -> Any:  # noqa: ANN401 - a code object
         tree = ast.parse(source, str(path))
         if main:
             tree = _MainName().visit(tree)
+        if skip:
+            tree = _Skip(skip).visit(tree)
         return compile(tree, str(path), "exec", dont_inherit=True)
 
 
