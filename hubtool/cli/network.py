@@ -19,7 +19,7 @@ def command() -> None:
 @command.command()
 @click.argument("uids", metavar="[UID]...", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="Every card of the registry.")
-@click.option("--checkout", required=True, help="The folder with the repository's tree; {revision} stands for a card's revision.")
+@click.option("--checkout", required=True, help="The folder with the repository's tree; {repository} and {revision} in it are those of a card's repo-link.")
 @click.option("--report", type=click.Path(dir_okay=False, path_type=Path), default=Path("discovery.json"), help="Where outcomes are kept; a run that was interrupted goes on from there.")
 @click.option("--version", "versions", multiple=True, help="Only cards of this version; may be given several times.")
 @click.option("--smoke", is_flag=True, help="Run one forward pass of each network.")

@@ -60,6 +60,8 @@ CHECKPOINT: Final = "{checkpoint}"
 SCRATCH: Final = "{scratch}"
 FOLDER: Final = "{folder}"
 
+# What the platforms that these scripts were written for set.
+_ENVIRONMENT: Final = {"DEVICE_ID": "0", "DEVICE_NUM": "1", "RANK_ID": "0", "RANK_SIZE": "1", "RANK_TABLE_FILE": ""}
 _MAX_SOURCE: Final = 8 * 2**20
 _log = logging.getLogger("hubtool.code")
 # One model is built at a time: the interpreter has one working directory, one argument vector, one environment.
@@ -153,6 +155,7 @@ class Namespace:
         path: What the code sees as ``sys.path``; only entries within ``root`` count.
         meanings: What placeholders in an argument vector mean.
         skip: Statements that are left out, as ``path:line``: they need data that is not there, and the network does not.
+        only: The top-level names that the folder supplies; empty for all that it has.
         stood_in: The packages that are not installed and that something stands in for.
         parsers: The argument parsers that the code made.
         on_parse: Called before a parser reads the arguments, with the arguments; discovery fills them in.
@@ -168,6 +171,7 @@ class Namespace:
     stood_in: dict[str, None] = field(default_factory=dict)
     views: dict[str, ModuleType] = field(default_factory=dict)
     skip: frozenset[str] = frozenset()
+    only: frozenset[str] = frozenset()
     parsers: list[argparse.ArgumentParser] = field(default_factory=list)
     on_parse: Callable[[argparse.ArgumentParser, list[str]], None] | None = None
     _building: bool = False
@@ -269,7 +273,15 @@ class Namespace:
 
     def owns(self, head: str) -> bool:
         """Whether a top-level name is one of the folder's own modules."""
-        return head not in PROTECTED and _find(self._places(), head) is not None
+        return self._may_own(head) and _find(self._places(), head) is not None
+
+    def _may_own(self, head: str) -> bool:
+        return head in self.only if self.only else head not in PROTECTED
+
+    def is_inside(self, file: str) -> bool:
+        """Whether a file is part of the namespace's code."""
+        places = [self.root / head for head in self.only] or [self.root]
+        return any(Path(file).is_relative_to(place) for place in places)
 
     def _places(self) -> list[str]:
         places = []
@@ -342,7 +354,7 @@ class Namespace:
         return self._import(name, None, None, ("_",), 0)
 
     def _is_ours(self, head: str, importer: Mapping[str, Any] | None) -> bool:
-        if head in PROTECTED:
+        if not self._may_own(head):
             return False
         if f"{self.name}.{head}" in sys.modules or self._solid(head):
             return True
@@ -460,6 +472,7 @@ class Namespace:
         with _BUILDING, _undisturbed(self):
             self._building = True
             sys.argv = self.argv
+            os.environ.update({name: os.environ.get(name, value) for name, value in _ENVIRONMENT.items()})
             sys.stdout = sys.stderr = cast("Any", _LogWriter(self.folder.name))
             os.chdir(directory or self.folder)
             before = set(threading.enumerate())
@@ -688,7 +701,7 @@ def _restore_modules(before: Mapping[str, ModuleType], namespace: Namespace) -> 
         if name in before or name == PACKAGE or name.startswith(PACKAGE + "."):
             continue
         file = getattr(module, "__file__", None)
-        if not isinstance(module, ModuleType) or (isinstance(file, str) and Path(file).is_relative_to(namespace.root)):
+        if not isinstance(module, ModuleType) or (isinstance(file, str) and namespace.is_inside(file)):
             del sys.modules[name]
     for name, module in before.items():
         if sys.modules.get(name) is not module:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from hubtool.networks.capture import Watch
     from hubtool.networks.coverage import Shape
 
-_CALLABLE: Final = re.compile(r"(?P<module>[A-Za-z]\w*(?:\.[A-Za-z]\w*)*):(?P<name>[A-Za-z]\w*)\Z")
+#: An entry point that is a callable.
+CALLABLE: Final = re.compile(r"(?P<module>[A-Za-z]\w*(?:\.[A-Za-z]\w*)*):(?P<name>[A-Za-z]\w*)\Z")
 _SCRIPT: Final = re.compile(r"(?!.*\.\.)[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)*\.py\Z")
 _TREE: Final = re.compile(r"(?P<repository>https?://[^/\s]+/[^/\s]+/[^/\s]+?)(?:\.git)?/(?:-/)?(?:tree|blob)/(?P<revision>[^/\s]+)/?(?P<folder>\S*)\Z")  # fmt: skip
 _TEXT_LIMIT: Final = 2**20
@@ -117,7 +118,7 @@ def build(
         match = _SCRIPT.match(recipe.entry)
         recipe = replace(recipe, argv=(*recipe.argv, *_as_arguments(overrides or {})))
     else:
-        match = _CALLABLE.match(recipe.entry)
+        match = CALLABLE.match(recipe.entry)
         recipe = replace(recipe, arguments={**recipe.arguments, **(overrides or {})})
     if match is None or "__" in recipe.entry:
         raise RecipeError(
@@ -134,7 +135,7 @@ def build(
     if is_script:
         network = _run(namespace, recipe, watch)
     else:
-        network = _call(namespace, recipe, match["module"], match["name"])
+        network = call(namespace, recipe, match["module"], match["name"], recipe.arguments)
     notes = []
     if namespace.stood_in:
         notes.append(f"not installed, and not needed to build the network: {', '.join(namespace.stood_in)}")
@@ -172,7 +173,17 @@ def _as_arguments(overrides: Mapping[str, object]) -> Iterator[str]:
         yield str(value)
 
 
-def _call(namespace: Namespace, recipe: Recipe, module: str, name: str) -> Any:  # noqa: ANN401 - a Cell
+def call(
+    namespace: Namespace, recipe: Recipe, module: str, name: str, arguments: Mapping[str, object]
+) -> Any:  # noqa: ANN401 - a Cell
+    """Call an entry point of a namespace's code.
+
+    Raises:
+        RecipeError: If it is not the code's own.
+        NetworkError: If it builds no network.
+    """
+    from hubtool.networks.bridge.standins import nest  # noqa: PLC0415
+
     namespace.argv[:] = [str(namespace.folder / "hubtool")]
     if not namespace.owns(module.partition(".")[0]):
         raise RecipeError(
@@ -188,7 +199,8 @@ def _call(namespace: Namespace, recipe: Recipe, module: str, name: str) -> Any: 
                 f"{module} of {namespace.folder.name} has no callable of its own named {name!r}",
                 hint="correct 'entry' in the recipe",
             )
-        network = entry(**recipe.arguments)
+        # Configurations are dictionaries in a recipe; the code mostly reads them by attribute.
+        network = entry(**{key: nest(value) for key, value in arguments.items()})
     return _checked(network, recipe)
 
 

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
 from hubtool.networks.bridge import standins
-from hubtool.networks.bridge.table import ROWS
+from hubtool.networks.bridge.table import GONE, ROWS
 from hubtool.networks.isolation import Supply, View
 
 if TYPE_CHECKING:
@@ -63,6 +63,8 @@ class Bridge(Supply):
         try:
             behind = importlib.import_module(name)
         except ModuleNotFoundError:
+            if any(name == gone or name.startswith(gone + ".") for gone in GONE):
+                return standins.StandInModule(name)
             if not any(old.startswith(name + ".") for old in _BY_NAME):
                 raise
             behind = ModuleType(name)

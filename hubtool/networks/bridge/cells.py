@@ -77,6 +77,17 @@ class Dropout(nn.Dropout):
             super().__init__(p=float(p), **more)
 
 
+class ScalarCast:
+    """Conversion of a number to another type, of any width."""
+
+    def __call__(self, number: Any, dtype: Any) -> Any:  # noqa: ANN401 - numbers and types of MindSpore
+        """Convert."""
+        name = str(dtype).lower()
+        if "int" in name:
+            return int(number)
+        return bool(number) if "bool" in name else float(number)
+
+
 def random_normal(shape: Any) -> Tensor:  # noqa: ANN401 - a shape
     """Return a tensor of random numbers, normally distributed."""
     return initializer(Normal(1.0), shape)

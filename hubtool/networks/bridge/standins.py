@@ -31,7 +31,7 @@ PACKAGES: Final[dict[str, str]] = {
     "vega": "noah-vega", "wikipedia2vec": "wikipedia2vec", "xlrd": "xlrd", "xtcocotools": "xtcocotools", "zhon": "zhon", "json_tricks": "json_tricks", "mmcv": "mmcv",
     "fvcore": "fvcore", "iopath": "iopath", "simplejson": "simplejson", "marisa_trie": "marisa-trie", "pytorch_lightning": "pytorch-lightning", "soft_renderer": "soft_renderer",
     "resampy": "resampy", "pyworld": "pyworld", "tgt": "tgt", "g2p_en": "g2p-en", "pypinyin": "pypinyin", "pydub": "pydub", "edit_distance": "edit-distance", "bs4": "beautifulsoup4", "ftfy": "ftfy",
-    "mindspore_hub": "mindspore-hub", "mindinsight": "mindinsight", "datasets": "datasets", "wandb": "wandb", "lpips": "lpips", "openslide": "openslide-python", "icu": "PyICU", "gym": "gym", "mindspore_rl": "mindspore-rl",
+    "mindspore_hub": "mindspore-hub", "mindinsight": "mindinsight", "datasets": "datasets", "wandb": "wandb", "wget": "wget", "mir_eval": "mir_eval", "huggingface_hub": "huggingface-hub", "lpips": "lpips", "openslide": "openslide-python", "icu": "PyICU", "gym": "gym", "mindspore_rl": "mindspore-rl",
     "optuna": "optuna", "pydicom": "pydicom", "pyhocon": "pyhocon", "obs": "esdk-obs-python", "thop": "thop", "timm": "timm", "graphviz": "graphviz", "pybind11": "pybind11", "tensorpack": "tensorpack",
 }  # fmt: skip
 
@@ -41,6 +41,8 @@ HARMLESS: Final = frozenset(
         "cv2.setNumThreads", "cv2.ocl.setUseOpenCL", "matplotlib.use", "matplotlib.pyplot.switch_backend", "matplotlib.pyplot.rcParams.update",
         "numba.jit", "numba.njit", "numba.cuda.jit", "pandas.set_option", "pyximport.install", "nltk.download", "mxnet.random.seed", "moxing.file.shift",
         "torch.manual_seed", "tensorflow.set_random_seed", "jieba.setLogLevel", "regex.compile", "inflect.engine", "torch.no_grad", "faiss.omp_set_num_threads", "numba.vectorize",
+        "mindspore.parallel._transformer.layers._valid_type_checks", "mindspore.parallel._transformer.layers._valid_value_checks",
+        "mindspore.parallel._transformer.layers._args_type_validator_check", "mindspore.parallel._transformer.op_parallel_config._check_config",
         "tensorflow.compat.v1.disable_eager_execution", "sklearn.utils.check_random_state", "transformers.logging.set_verbosity_error",
     }
 )  # fmt: skip
@@ -73,6 +75,8 @@ class _StandIn(type):
         if len(args) == 1 and not kwargs and isinstance(args[0], (types.FunctionType, type)):
             return args[0]  # a decorator: what it decorates stays as it is, and fails when it calls the package
         head = dotted.partition(".")[0]
+        if head == "mindspore":
+            raise RequirementError(f"{dotted} was called, which MindSpore no longer has", hint="load the card with an older MindSpore")
         raise RequirementError(
             f"{dotted} was called, but the package {head} is not installed", hint=f"pip install {PACKAGES.get(head, head)}"
         )
@@ -109,7 +113,7 @@ class AttributeDict(dict[str, Any]):
             self[name] = value
 
     def __setitem__(self, name: str, value: object) -> None:
-        super().__setitem__(name, _nest(value))
+        super().__setitem__(name, nest(value))
 
     def __setattr__(self, name: str, value: object) -> None:
         self[name] = value
@@ -129,11 +133,12 @@ class AttributeDict(dict[str, Any]):
             self[name] = value
 
 
-def _nest(value: object) -> object:
+def nest(value: object) -> object:
+    """Return a value with every dictionary in it as an :class:`AttributeDict`."""
     if isinstance(value, dict) and not isinstance(value, AttributeDict):
         return AttributeDict(value)
     if isinstance(value, (list, tuple)) and type(value) in (list, tuple):
-        return type(value)(_nest(item) for item in value)
+        return type(value)(nest(item) for item in value)
     return value
 
 
@@ -145,14 +150,14 @@ def _progress(iterable: Any = None, *_: object, **__: object) -> Any:  # noqa: A
 SMALL: Final[dict[str, dict[str, Any]]] = {
     "easydict": {"EasyDict": AttributeDict},
     "tqdm": {"tqdm": _progress, "trange": range},
-    "tqdm.auto": {"tqdm": _progress, "trange": range},
 }
 
 
 def module(name: str) -> types.ModuleType | None:
     """Return what stands in for a module that is not installed, or None if nothing does."""
-    if name in SMALL:
+    head = name.partition(".")[0]
+    if head in SMALL:
         small = types.ModuleType(name)
-        vars(small).update(SMALL[name], __path__=[])
+        vars(small).update(SMALL[head], __path__=[])
         return small
-    return StandInModule(name) if name.partition(".")[0] in PACKAGES else None
+    return StandInModule(name) if head in PACKAGES else None

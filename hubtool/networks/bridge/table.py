@@ -53,6 +53,7 @@ MINDSPORE: Final = (
     Row("mindspore.nn.Dropout", "2.0", f"{_CELLS}:Dropout", True, "keep_prob was any number; 1 and 0.9 as float32 are refused now", changed=True),
     Row("mindspore.nn.UpsamplingBilinear2d", "1.3", f"{_CELLS}:UpsamplingBilinear2d", True, "never in MindSpore; named in unused branches and forks"),
     Row("mindspore.ops.operations.Sum", "1.0", "mindspore.ops.operations:ReduceSum", True, "renamed"),
+    Row("mindspore.ops.ScalarCast", "2.0", f"{_CELLS}:ScalarCast", True, "only the widest type of each kind is taken now", changed=True),
     Row("mindspore.ops.set_seed", "1.0", f"{_QUIET}:set_seed", False, "moved to mindspore.set_seed"),
     Row("mindspore.ops.functional.control_depend", "1.3", f"{_QUIET}:control_depend", False, "removed; order follows from the program"),
     Row("mindspore.nn.optim.SparseAdam", "1.0", "mindspore.nn:Adam", False, "merged into Adam; training only"),
@@ -127,6 +128,15 @@ PLAIN: Final = (
     Row("yaml.load", "PyYAML 6", f"{_PLAIN}:yaml_load", True, "the loader became required", changed=True),
     Row("yaml.load_all", "PyYAML 6", f"{_PLAIN}:yaml_load_all", True, "the loader became required", changed=True),
 )
+
+#: Modules of MindSpore that are gone and that nothing stands for: importing them works, calling anything is an error.
+GONE: Final = {
+    "mindspore.nn.transformer": "2.0",
+    "mindspore.parallel.nn": "2.0",
+    "mindspore.parallel._transformer": "2.7",
+    "mindspore.compression": "2.0",
+    "mindspore.nn.layer.quant": "2.0",
+}
 
 #: Every row.
 ROWS: Final = (*MINDSPORE, *PARALLEL, *PLAIN)

@@ -20,7 +20,7 @@ from hubtool.networks.discovery import guess
 from hubtool.networks.isolation import ArgumentsRefusedError, Namespace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from types import FrameType
 
@@ -84,13 +84,32 @@ def recipe_as_json(recipe: Recipe) -> dict[str, Any]:
     return values
 
 
-def attempt(place: Place, facts: Facts, *, seconds: float = 100.0) -> Outcome:
+def recipe_of(values: Mapping[str, Any]) -> Recipe:
+    """Return the recipe of plain values; the inverse of :func:`recipe_as_json`."""
+    return Recipe(
+        provider=values["provider"],
+        entry=values["entry"],
+        arguments=values.get("arguments", {}),
+        argv=tuple(values.get("argv", ())),
+        skip=tuple(values.get("skip", ())),
+        requires=tuple(values.get("requires", ())),
+        ignore=tuple(values.get("ignore", ())),
+        capture=values.get("capture", 1),
+        initialise=values.get("initialise", False),
+        inputs=tuple((item["name"], tuple(item["shape"]), item["dtype"]) for item in values.get("inputs", ())),
+    )
+
+
+def attempt(
+    place: Place, facts: Facts, *, seconds: float = 100.0, hints: Sequence[tuple[Recipe, str]] = ()
+) -> Outcome:
     """Find the recipe of a card in the code of a place, and build its network.
 
     Args:
         place: Where the code is.
         facts: What the card says.
         seconds: How long to go on looking.
+        hints: Recipes of other versions of the card, with the digests of their parameter lists.
     """
     start = time.monotonic()
     folder = place.root / place.folder
@@ -98,6 +117,10 @@ def attempt(place: Place, facts: Facts, *, seconds: float = 100.0) -> Outcome:
         return Outcome(reason=f"the revision has no folder {place.folder}")
     failures: list[str] = []
     outcome = None
+    for hint, digest in hints:
+        again, _ = _rebuild(place, hint)
+        if again == digest:  # the same network as of another version of the card: its recipe holds here too
+            return Outcome(recipe=hint, digest=digest, seconds=round(time.monotonic() - start, 2))
     known, files = guess.compared(folder), guess.configurations(folder)
     for script in guess.scripts(folder, facts):
         if time.monotonic() - start > seconds:
@@ -133,21 +156,27 @@ def _try_script(
 ) -> Outcome | None:
     recipe = Recipe(provider="repository", entry=script)
     first = ""
+    refused: set[str] = set()
     for _ in range(_MOST_SKIPS):
-        run = _Run(place, facts, recipe, known, files)
+        run = _Run(place, facts, recipe, known, files, refused)
         run.go()
-        recipe = replace(recipe, argv=tuple(run.argv), initialise=recipe.initialise or run.needs_values)
         if run.network is not None:
-            return _settle(place, recipe, run, failures)
-        if run.needs_values and not recipe.initialise:
+            return _settle(place, replace(recipe, argv=tuple(run.argv)), run, failures)
+        if run.needs_values:
             recipe = replace(recipe, initialise=True)
             continue
+        if run.refused - refused:  # another parser of the same script does not know what this one was given
+            refused |= run.refused
+            recipe = replace(recipe, argv=())
+            continue
+        recipe = replace(recipe, argv=tuple(run.argv))
         first = first or run.problem
         line = run.culprit
         if line is None or line in recipe.skip:
             break
         recipe = replace(recipe, skip=(*recipe.skip, line))
-    failures.append(f"{script}: {first}")
+    last = run.problem if "ended before" not in run.problem else first
+    failures.append(f"{script}: {last}")
     return None
 
 
@@ -155,7 +184,13 @@ class _Run:
     """One run of a script, with its arguments filled in and its constructors watched."""
 
     def __init__(
-        self, place: Place, facts: Facts, recipe: Recipe, known: Mapping[str, tuple[str, ...]], files: list[str]
+        self,
+        place: Place,
+        facts: Facts,
+        recipe: Recipe,
+        known: Mapping[str, tuple[str, ...]],
+        files: list[str],
+        refused: Collection[str] = (),
     ) -> None:
         self.place, self.facts, self.recipe, self.known, self.files = place, facts, recipe, known, files
         self.argv: list[str] = list(recipe.argv)
@@ -168,7 +203,8 @@ class _Run:
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.made: dict[int, list[tuple[str, dict[str, Any]]]] = {}
         self._kept: list[Any] = []
-        self._seen: set[str] = set()
+        self._seen: set[str] = set(refused)
+        self.refused: set[str] = set()
         self.namespace: Namespace | None = None
 
     def go(self) -> None:
@@ -218,10 +254,13 @@ class _Run:
         if cause is None or self.namespace is None:
             return
         if isinstance(cause, ArgumentsRefusedError):
+            _, _, rest = cause.message.partition("unrecognized arguments: ")
+            given = {item for item in self.argv if item.startswith("--")}
+            self.refused = {item for item in rest.split() if item in given}
             return
         self.culprit = _culprit(cause, self.place.root, self.place.root / self.place.folder, self.recipe.entry)
         text = f"{type(cause).__name__} {cause}"
-        self.needs_values = not self.recipe.initialise and ("init_data" in text or "NoneType" in text or "init_param" in text or "not initialized" in text)
+        self.needs_values = not self.recipe.initialise and ("init_data" in text or "NoneType" in text or "init_param" in text or "uninitialized" in text or "not initialized" in text)
 
     def _fill(self, parser: argparse.ArgumentParser, argv: list[str]) -> None:
         """Add the arguments that the card and the folder suggest to a script's argument vector."""
@@ -518,9 +557,14 @@ def main(job: Mapping[str, Any], say: Callable[[dict[str, Any]], object]) -> Non
     if job["provider"] == "package":
         from hubtool.networks.discovery import packages  # noqa: PLC0415
 
-        outcome = packages.attempt(job["distribution"], job["folder"], facts)
+        checkout = Path(job["root"])
+        outcome = packages.attempt(job["distribution"], job["folder"], facts, checkout if checkout.is_dir() else None)
     else:
-        outcome = attempt(place, facts, seconds=job["timeout"] * 0.8)
+        hints = [(recipe_of(hint["recipe"]), hint["digest"]) for hint in job.get("hints", ())]
+        outcome = attempt(place, facts, seconds=job["timeout"] * 0.8, hints=hints)
+        for hint in job.get("hints", ()):
+            if outcome.recipe is not None and not outcome.network and hint["digest"] == outcome.digest:
+                outcome.network, outcome.parameters, outcome.elements = hint["network"], hint["parameters"], hint["elements"]
     say(outcome.as_json())
     if job["smoke"] and outcome.recipe is not None:
         forward(place, outcome)

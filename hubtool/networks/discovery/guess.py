@@ -21,6 +21,7 @@ _CHECKPOINT: Final = re.compile(
 )
 _FOLDER: Final = re.compile(r".*(?:dir|root|folder|output|data_path|dataset_path|data_url|train_url|save).*")
 _CONFIGURATION: Final = re.compile(r".*(?:config|cfg|yaml|yml|conf).*")
+_DEVICES: Final = frozenset({"device", "device_target", "platform", "run_platform", "target", "device_type"})
 # What most scripts are given when they ask for it and nothing on the card says more.
 _USUAL: Final[Mapping[str, str]] = {
     "batch_size": "1", "device_id": "0", "device_num": "1", "rank_size": "1", "rank": "0", "file_format": "MINDIR", "file_name": "net", "device_target": "Ascend",
@@ -214,11 +215,14 @@ def _value(
         if chosen != option.default and chosen is not None and (option.required or score(chosen, facts) > 0):
             return chosen
         return option.choices[0] if option.required and option.default is None else None
+    if name in _DEVICES and textual and option.name in known and option.default not in known[option.name]:
+        values = known[option.name]
+        return "Ascend" if "Ascend" in values else values[0]
     if textual and _CHECKPOINT.match(name) and not known.get(option.name):
         if _FOLDER.match(name) and "ckpt" not in name and "checkpoint" not in name:
             return "{scratch}" if option.required else None
         return "{checkpoint}" if option.required or option.default in {None, "", "None"} else None
-    if textual and option.name in known and len(known[option.name]) > 1 and not name.startswith(("device", "platform", "run_platform", "file_format", "mode")):
+    if textual and option.name in known and len(known[option.name]) > 1 and name not in _DEVICES and not name.startswith(("file_format", "mode")):
         chosen = best(known[option.name], facts, default=option.default)
         if chosen is not None and chosen != option.default and (option.required or score(chosen, facts) > 0):
             return chosen

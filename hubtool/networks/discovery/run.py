@@ -41,6 +41,7 @@ class Target:
         link: Its repo-link, or None.
         facts: What it says of its network.
         reason: Why there is nothing to look at; empty if there is.
+        repository: The name of the repository of the repo-link, such as ``models``.
         revision: The revision of the repo-link.
         folder: The folder of the repo-link.
         distribution: The distribution that has the code, or empty.
@@ -50,6 +51,7 @@ class Target:
     link: str | None
     facts: Facts
     reason: str = ""
+    repository: str = ""
     revision: str = ""
     folder: str = ""
     distribution: str = ""
@@ -98,7 +100,8 @@ def target(card: Card) -> Target:
     except RecipeError as error:
         return Target(uid=uid, link=link, facts=facts, reason=error.message)
     distribution = DISTRIBUTIONS.get("/".join(repository.split("/")[-2:]), "")
-    return Target(uid=uid, link=link, facts=facts, revision=revision, folder=folder, distribution=distribution)
+    name = repository.rpartition("/")[2]
+    return Target(uid=uid, link=link, facts=facts, repository=name, revision=revision, folder=folder, distribution=distribution)
 
 
 def tree_digest(folder: Path) -> str:
@@ -125,7 +128,8 @@ def discover(
 
     Args:
         targets: The cards.
-        checkout: The folder with the repository's tree; ``{revision}`` in it stands for a card's revision.
+        checkout: The folder with the repository's tree; ``{repository}`` and ``{revision}`` in it are those of a card's
+            repo-link.
         report: The JSON file that outcomes are kept in, by key of the work; it is written after every job.
         limits: What one job may take.
         smoke: Whether to run one forward pass of each.
@@ -175,8 +179,11 @@ def discover(
                     job = waiting.get_nowait()
                 except queue.Empty:
                     return
-                outcome = worker.do(job.request)
+                with lock:
+                    hints = _hints(job.request, known)
+                outcome = worker.do({**job.request, "hints": hints})
                 outcome["date"] = time.strftime("%Y-%m-%d")
+                outcome["of"] = [job.request["folder"], job.request["facts"]["name"]]
                 with lock:
                     known[job.key] = outcome
                     _save(report, known)
@@ -206,14 +213,30 @@ def _request(
         "smoke": smoke,
     }  # fmt: skip
     if item.distribution:
-        return {**common, "provider": "package", "distribution": item.distribution, "root": os.curdir, "identity": item.distribution}
-    root = Path(checkout.replace("{revision}", item.revision))
+        root = _place(checkout, item)
+        return {**common, "provider": "package", "distribution": item.distribution, "root": str(root), "identity": f"{item.distribution} {item.revision}"}
+    root = _place(checkout, item)
     folder = root / item.folder
     if not folder.is_dir():
         return f"the checkout has no folder {item.folder} at {item.revision}"
     if folder not in digests:
         digests[folder] = tree_digest(folder)
     return {**common, "provider": "repository", "root": str(root), "identity": digests[folder]}
+
+
+def _place(checkout: str, item: Target) -> Path:
+    return Path(checkout.replace("{revision}", item.revision).replace("{repository}", item.repository))
+
+
+def _hints(request: Mapping[str, Any], known: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return what was found for the same card at other revisions, each recipe once."""
+    of = [request["folder"], request["facts"]["name"]]
+    found = {
+        json.dumps(outcome["recipe"], sort_keys=True): outcome
+        for outcome in known.values()
+        if outcome["recipe"] and outcome.get("of") == of
+    }
+    return [{name: outcome[name] for name in ("recipe", "digest", "network", "parameters", "elements")} for outcome in found.values()][:3]
 
 
 def _key(request: Mapping[str, Any]) -> str:
