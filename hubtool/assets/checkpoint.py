@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import json
 import math
-import secrets
+import os
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
@@ -606,7 +606,7 @@ def to_safetensors(header: Header, source: Path, destination: Path) -> None:
     head = _safetensors_head(ordered, source)
     needed = len(head) + header.bytes
     # A name that the destination's own begins: whoever may write that file may clean this one up.
-    temporary = destination.with_name(f"{destination.name}.{secrets.token_hex(4)}.part")
+    temporary = destination.with_name(f"{destination.name}.{os.urandom(4).hex()}.part")
     try:
         stream = disk.create(temporary)
         try:

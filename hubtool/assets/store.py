@@ -19,7 +19,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -458,7 +457,7 @@ class Store:
 
     def _temporary(self, digest: str, kind: str) -> Path:
         """Make up a temporary path; its name begins with the key of the lock under which it is written."""
-        return self.root / "temporary" / f"{digest}.{secrets.token_hex(4)}.{kind}.part"
+        return self.root / "temporary" / f"{digest}.{os.urandom(4).hex()}.{kind}.part"
 
 
 class Writer:

@@ -19,6 +19,8 @@ COMMANDS = {
     "fetch": ("hubtool.cli.fetch", "Bring the assets of a card into the store."),
     "load": ("hubtool.cli.load", "Load a card's network, and say how that went."),
     "network": ("hubtool.cli.network", "Find out how networks are built (for maintainers)."),
+    "doctor": ("hubtool.cli.doctor", "Say what this machine has, and what a card still needs."),
+    "trust": ("hubtool.cli.trust", "Show and change whose code may run here."),
     "settings": ("hubtool.cli.settings", "Show every setting and where it came from."),
 }
 

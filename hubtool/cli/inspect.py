@@ -21,7 +21,7 @@ def command(target: str, as_json: bool) -> None:
     from hubtool.assets.checkpoint import read_header
 
     path = Path(target)
-    if not path.is_file():
+    if not path.is_file() and path.suffix not in (".ckpt", ".safetensors"):
         from hubtool.hub import Hub
 
         path = Hub.open().stored_weights(target)

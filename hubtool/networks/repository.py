@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 #: An entry point that is a callable.
 CALLABLE: Final = re.compile(r"(?P<module>[A-Za-z]\w*(?:\.[A-Za-z]\w*)*):(?P<name>[A-Za-z]\w*)\Z")
 _SCRIPT: Final = re.compile(r"(?!.*\.\.)[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)*\.py\Z")
-_TREE: Final = re.compile(r"(?P<repository>https?://[^/\s]+/[^/\s]+/[^/\s]+?)(?:\.git)?/(?:-/)?(?:tree|blob)/(?P<revision>[^/\s]+)/?(?P<folder>\S*)\Z")  # fmt: skip
 _TEXT_LIMIT: Final = 2**20
 
 
@@ -47,24 +46,6 @@ class Place:
     root: Path
     folder: str
     identity: str
-
-
-def parse_link(link: str) -> tuple[str, str, str]:
-    """Take a repo-link apart: the repository's URL, the revision, and the folder within it (perhaps empty).
-
-    Raises:
-        RecipeError: If it names no folder of a revision.
-    """
-    match = _TREE.match(link)
-    if match is None:
-        raise RecipeError(
-            f"the repo-link {link[:200]!a} names no folder of a revision",
-            hint="such a link is https://HOST/OWNER/NAME/tree/REVISION/FOLDER",
-        )
-    folder = match["folder"].strip("/")
-    if any(part in {"..", "."} for part in folder.split("/")):
-        raise RecipeError(f"the repo-link {link[:200]!a} leads out of its repository")
-    return match["repository"], match["revision"], folder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -239,3 +239,27 @@ def test_the_reader_of_a_pipe_may_go_away(cli: Cli) -> None:
     command = f"{sys.executable} -m hubtool validate {cli.folder} | head -1"
     done = subprocess.run(command, shell=True, env=cli.environ, capture_output=True, text=True, timeout=60, check=True)  # noqa: S602 - a pipe needs a shell
     assert done.stderr == ""
+
+
+def test_doctor_names_what_is_missing(cli: Cli) -> None:
+    write_card(cli.registry, UID, link="https://example.org/m.ckpt", content=CONTENT)
+    done = cli("doctor", UID, "--json")
+    assert done.code == 1
+    assert any("not an allowed host" in problem for problem in done.json["problems"])
+    assert done.json["store"]["path"] == str(cli.home)
+    assert "problem" in cli("doctor", UID).out
+    # Without the packages of this environment, MindSpore is what is missing first.
+    bare = cli("doctor", "--json", PATH="/nonexistent").json
+    assert any("git program" in problem for problem in bare["problems"])
+
+
+def test_trust_is_kept_in_the_users_file(cli: Cli) -> None:
+    assert "not agreed yet" in cli("trust", "list").out
+    assert cli("trust", "add", "https://github.com/me/models.git").code == 0
+    assert cli("trust", "remove", "gitee.com/mindspore").code == 0
+    entries = {row["entry"]: row for row in cli("trust", "list", "--json").json["entries"]}
+    assert entries["github.com/me/models"] == {"entry": "github.com/me/models", "origin": "added", "agreed": True}
+    assert "gitee.com/mindspore" not in entries
+    done = cli("trust", "add", "everything")
+    assert done.code == 2
+    assert "neither an organisation nor a repository" in done.err

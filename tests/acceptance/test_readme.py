@@ -29,9 +29,10 @@ def blocks() -> list[tuple[str, str]]:
 
 
 def pattern(expected: str) -> re.Pattern[str]:
-    lines = []
-    for line in expected.strip("\n").splitlines():
-        lines.append("(?:.*\n)*?" if line.strip() == "..." else re.escape(line).replace(r"\.\.\.", ".*") + "\n")
+    lines = (
+        "(?:.*\n)*?" if line.strip() == "..." else re.escape(line).replace(r"\.\.\.", ".*") + "\n"
+        for line in expected.strip("\n").splitlines()
+    )
     return re.compile("".join(lines) + r"\Z")
 
 

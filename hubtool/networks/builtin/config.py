@@ -71,8 +71,11 @@ OPTIMIZER_PREFIXES: Final = (
     "mean_square.",
     "moment1.",
     "moment2.",
+    "moment3.",
     "moments.",
+    "prev.",
     "stat.",
+    "velocity.",
     "vhat.",
 )
 
@@ -349,9 +352,10 @@ def find_prefix(entry: str, tensors: Mapping[str, Shape]) -> str:
         else:
             problem = f"this checkpoint is not of a BERT network: it has no {anchor}"
         raise RecipeError(problem, hint="the recipe's entry must be the network that was saved" if bare else None)
-    # Names of an unknown optimizer end with the network's own names; two networks side by side do not.
+    # The state of an unknown optimizer has a prefix more, before or behind the wrapper's; two networks side by side
+    # have different ones.
     shortest = found[0]
-    if strangers := [head for head in found if not head.endswith(shortest)]:
+    if strangers := [head for head in found if not (head.endswith(shortest) or head.startswith(shortest))]:
         raise RecipeError(
             f"this checkpoint holds several networks: {shortest}{anchor} and {strangers[0]}{anchor}",
             hint="a recipe can load a checkpoint of one network only",

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from hubtool.errors import HubError, NetworkError, RecipeError
+from hubtool.card.repository import parse_repo_link
+from hubtool.errors import ArgumentError, NetworkError
 from hubtool.networks.discovery.guess import Facts
-from hubtool.networks.repository import parse_link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -96,12 +96,18 @@ def target(card: Card) -> Target:
         reason = f"the card names several repositories ({', '.join(others)}) and none of the whole" if others else "the card has no repo-link"
         return Target(uid=uid, link=None, facts=facts, reason=reason)
     try:
-        repository, revision, folder = parse_link(link)
-    except RecipeError as error:
+        place = parse_repo_link(link)
+    except ArgumentError as error:
         return Target(uid=uid, link=link, facts=facts, reason=error.message)
-    distribution = DISTRIBUTIONS.get("/".join(repository.split("/")[-2:]), "")
-    name = repository.rpartition("/")[2]
-    return Target(uid=uid, link=link, facts=facts, repository=name, revision=revision, folder=folder, distribution=distribution)
+    return Target(
+        uid=uid,
+        link=link,
+        facts=facts,
+        repository=place.url.rpartition("/")[2],
+        revision=place.revision or "",
+        folder=place.folder,
+        distribution=DISTRIBUTIONS.get("/".join(place.url.split("/")[-2:]), ""),
+    )
 
 
 def tree_digest(folder: Path) -> str:
@@ -311,5 +317,3 @@ def reason_class(reason: str) -> str:
     text = tail or reason.rpartition(": ")[2]
     return text.partition(" (")[0][:110]
 
-
-__all__ = ["DISTRIBUTIONS", "HubError", "Limits", "Target", "discover", "reason_class", "target", "tree_digest"]

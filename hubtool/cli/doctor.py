@@ -1,0 +1,97 @@
+"""`hubtool doctor`."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+import click
+
+from hubtool.cli import render
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# What networks and commands use, and what it is for.
+PACKAGES = {
+    "mindspore": "building and running networks",
+    "numpy": "building and running networks (MindSpore 2.10 needs a version below 2)",
+    "requests": "fetching assets",
+    "jsonschema": "validating cards",
+    "rich": "progress bars and cards at the terminal",
+}
+
+
+@click.command()
+@click.argument("uid", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(uid: str | None, as_json: bool) -> int:
+    """Say what this machine has, and what stands between a card and a loaded network.
+
+    The exit code is 1 if the card, or without one any network, cannot be loaded here.
+    """
+    from hubtool import machine
+    from hubtool.hub import Hub
+
+    hub = Hub.open()
+    here = machine.probe()
+    packages = {name: _version(name) for name in PACKAGES}
+    problems = []
+    if here.mindspore is None:
+        problems.append("MindSpore is not installed: pip install 'hubtool[mindspore]'")
+    numpy = packages["numpy"]
+    if numpy is not None and int(numpy.partition(".")[0]) >= 2:
+        problems.append(
+            f"NumPy {numpy} is installed, but MindSpore 2.10 needs a version below 2: pip install 'numpy<2'"
+        )
+    if shutil.which("git") is None:
+        problems.append("the git program is not installed: networks whose code is in a repository cannot be fetched")
+    resolution = hub.resolve(uid) if uid else None
+    if resolution is not None:
+        problems += [reason for reason in resolution.reasons if reason not in problems]
+    free = _free(hub.store.root)
+    if as_json:
+        render.echo_json(
+            {
+                "python": platform.python_version(),
+                "platform": platform.platform(),
+                "devices": list(here.devices),
+                "packages": packages,
+                "store": {"path": str(hub.store.root), "free": free},
+                "registries": [str(member.root) for member in hub.registries.members],
+                "offline": hub.settings.offline,
+                "uid": resolution.uid if resolution else None,
+                "problems": problems,
+            }
+        )
+        return 1 if problems else 0
+    rows = [
+        ("python", f"{platform.python_version()} on {platform.platform()}"),
+        ("devices", ", ".join(here.devices)),
+        *((name, packages[name] or f"not installed; it is for {use}") for name, use in PACKAGES.items()),
+        ("store", f"{hub.store.root}, {render.size(free)} free"),
+        *(("registry", str(member.root)) for member in hub.registries.members),
+        ("offline", str(hub.settings.offline)),
+    ]
+    if resolution is not None:
+        rows.append(("card", f"{resolution.uid}: {'loadable' if resolution.loadable else 'not loadable'}"))
+    rows += [("problem", problem) for problem in problems]
+    if not problems:
+        rows.append(("problems", "none"))
+    render.pairs(rows)
+    return 1 if problems else 0
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _free(path: Path) -> int:
+    while not path.exists() and path != path.parent:
+        path = path.parent
+    return shutil.disk_usage(path).free

@@ -1,0 +1,282 @@
+"""Code of repositories: real git repositories, by file and over HTTP on this machine, hostile ones among them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import threading
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hubtool.assets.code import CodeStore, tree_digest
+from hubtool.assets.links import LinkPolicy
+from hubtool.assets.store import Store
+from hubtool.card.repository import RepositoryPlace
+from hubtool.errors import ArgumentError, FetchError, ForbiddenLinkError, OfflineError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="the git program is not installed")
+
+
+def git(folder: Path, *arguments: str) -> str:
+    environ = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    command = [
+        "git",
+        "-c",
+        "user.name=t",
+        "-c",
+        "user.email=t@example.org",
+        "-c",
+        "protocol.file.allow=always",
+        *arguments,
+    ]
+    return subprocess.run(command, cwd=folder, env=environ, check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """Return a repository with two model folders, and everything in it that could do harm."""
+    root = tmp_path / "owner" / "models"
+    (root / "official" / "bert" / "src").mkdir(parents=True)
+    (root / "official" / "resnet").mkdir()
+    git(root, "init", "--quiet", "--initial-branch=main", ".")
+    # The attributes are for whoever checks out; this repository itself takes the files as they are.
+    (root / ".git/info/attributes").write_text("* -text -ident -filter -working-tree-encoding\n")
+    (root / "official/bert/src/model.py").write_text("VALUE = 1\n")
+    (root / "official/bert/crlf.py").write_bytes(b"a = 1\r\nb = 2\n")
+    (root / "official/bert/export.py").write_text("print('$Id$')\n")
+    (root / "official/resnet/model.py").write_text("VALUE = 2\n")
+    (root / "official/bert/passwd").symlink_to("/etc/passwd")
+    (root / "official/bert/up").symlink_to("../resnet")
+    (root / ".gitattributes").write_text("*.py text eol=crlf ident filter=evil working-tree-encoding=UTF-16\n")
+    git(root, "add", "--all", "--force")
+    git(root, "commit", "--quiet", "-m", "first")
+    git(root, "config", "uploadpack.allowFilter", "true")
+    git(root, "config", "uploadpack.allowAnySHA1InWant", "true")
+    return root
+
+
+@pytest.fixture
+def codes(tmp_path: Path) -> CodeStore:
+    return CodeStore(Store(tmp_path / "home"), LinkPolicy(), offline=False)
+
+
+def place(root: Path, revision: str | None = "main", folder: str = "official/bert") -> RepositoryPlace:
+    return RepositoryPlace(url=root.as_uri(), revision=revision, folder=folder)
+
+
+@contextmanager
+def over_http(root: Path) -> Iterator[str]:
+    """Serve the repositories below a folder with git's own HTTP program."""
+    backend = Path(git(root, "--exec-path")) / "git-http-backend"
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+        def do_GET(self) -> None:
+            self.answer()
+
+        def do_POST(self) -> None:
+            self.answer()
+
+        def answer(self) -> None:
+            path, _, query = self.path.partition("?")
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            environ = {
+                "PATH": os.environ["PATH"],
+                "GIT_PROJECT_ROOT": str(root),
+                "GIT_HTTP_EXPORT_ALL": "1",
+                "GIT_CONFIG_COUNT": "1",
+                "GIT_CONFIG_KEY_0": "safe.directory",
+                "GIT_CONFIG_VALUE_0": "*",
+                "PATH_INFO": path,
+                "QUERY_STRING": query,
+                "REQUEST_METHOD": self.command,
+                "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+                "CONTENT_LENGTH": str(len(body)),
+                "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+                "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+            }
+            done = subprocess.run([str(backend)], input=body, env=environ, capture_output=True, check=False)
+            head, _, content = done.stdout.partition(b"\r\n\r\n")
+            status = 200
+            headers = []
+            for line in head.decode().splitlines():
+                name, _, value = line.partition(": ")
+                if name == "Status":
+                    status = int(value.split()[0])
+                else:
+                    headers.append((name, value))
+            self.send_response(status)
+            for name, value in headers:
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_a_folder_at_a_branch_is_fetched_once_and_recorded(repository: Path, codes: CodeStore) -> None:
+    commit = git(repository, "rev-parse", "HEAD")
+    code = codes.fetch(place(repository))
+    assert code.commit == commit
+    assert code.files == ("crlf.py", "export.py", "src/model.py")
+    assert code.left_out == ("passwd", "up")
+    # The repository's attributes rewrote nothing.
+    assert (code.path / "crlf.py").read_bytes() == b"a = 1\r\nb = 2\n"
+    assert (code.path / "export.py").read_text() == "print('$Id$')\n"
+    assert tree_digest(code.path) == code.tree
+    assert not os.access(code.path / "export.py", os.W_OK) or os.geteuid() == 0
+    assert not list((codes.store.root / "temporary").glob("*.code.part"))
+
+    # The branch moves on: what was recorded stays, and needs no network.
+    (repository / "official/bert/src/model.py").write_text("VALUE = 3\n")
+    git(repository, "commit", "--quiet", "-am", "second")
+    assert CodeStore(codes.store, LinkPolicy(), offline=True).fetch(place(repository)) == code
+    newer = codes.fetch(place(repository, git(repository, "rev-parse", "HEAD")))
+    assert newer.tree != code.tree
+    assert (newer.path / "src/model.py").read_text() == "VALUE = 3\n"
+
+
+def test_equal_folders_are_stored_once(repository: Path, codes: CodeStore) -> None:
+    first = codes.fetch(place(repository))
+    (repository / "README.md").write_text("x")
+    git(repository, "add", "README.md")
+    git(repository, "commit", "--quiet", "-m", "elsewhere")
+    second = codes.fetch(place(repository, git(repository, "rev-parse", "HEAD")))
+    assert second.commit != first.commit
+    assert second.path == first.path
+
+
+def test_over_http(repository: Path, codes: CodeStore) -> None:
+    git(repository.parent, "clone", "--quiet", "--bare", repository.as_uri(), "bare.git")
+    bare = repository.parent / "bare.git"
+    git(bare, "config", "uploadpack.allowFilter", "true")
+    with over_http(repository.parent.parent) as url:
+        there = RepositoryPlace(url=f"{url}/owner/bare.git", revision="main", folder="official/resnet")
+        code = codes.fetch(there)
+        assert code.files == ("model.py",)
+        # This server gives no commit that is not the tip of a branch; it is found all the same.
+        old = git(repository, "rev-parse", "HEAD")
+        assert codes.fetch(there.at(old)).tree == code.tree
+
+
+def test_a_commit_below_the_tip_of_a_server_that_gives_tips_only(repository: Path, codes: CodeStore) -> None:
+    old = git(repository, "rev-parse", "HEAD")
+    (repository / "official/bert/src/model.py").write_text("VALUE = 3\n")
+    git(repository, "commit", "--quiet", "-am", "second")
+    git(repository, "config", "uploadpack.allowAnySHA1InWant", "false")
+    git(repository, "config", "uploadpack.allowReachableSHA1InWant", "false")
+    code = codes.fetch(place(repository, old))
+    assert code.commit == old
+    assert (code.path / "src/model.py").read_text() == "VALUE = 1\n"
+
+
+def test_code_that_was_changed_in_the_store_is_fetched_again(repository: Path, codes: CodeStore) -> None:
+    code = codes.fetch(place(repository))
+    model = code.path / "src/model.py"
+    model.chmod(0o644)
+    model.write_text("import os\n")
+    assert codes.find(place(repository)) is None
+    assert codes.fetch(place(repository)) == code
+    assert model.read_text() == "VALUE = 1\n"
+    (code.path / "sitecustomize.py").write_text("")
+    assert codes.find(place(repository)) is None
+
+
+def test_a_pinned_tree_must_be_that_tree(repository: Path, codes: CodeStore) -> None:
+    code = codes.fetch(place(repository))
+    assert codes.fetch(place(repository), tree=code.tree) == code
+    with pytest.raises(FetchError, match="has the tree digest"):
+        codes.fetch(place(repository), tree="0" * 64)
+
+
+def test_no_hook_no_submodule_no_filter_runs(repository: Path, codes: CodeStore, tmp_path: Path) -> None:
+    proof = tmp_path / "proof"
+    script = f"#!/bin/sh\ntouch {proof}\n"
+    for name in ("post-checkout", "post-merge", "reference-transaction", "pre-auto-gc"):
+        hook = repository / ".git/hooks" / name
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(script)
+        hook.chmod(0o755)
+    (repository / ".gitmodules").write_text(
+        f'[submodule "x"]\n\tpath = official/bert/x\n\turl = ext::sh -c touch% {proof}\n'
+    )
+    git(
+        repository,
+        "update-index",
+        "--add",
+        "--cacheinfo",
+        f"160000,{git(repository, 'rev-parse', 'HEAD')},official/bert/x",
+    )
+    git(repository, "add", ".gitmodules")
+    (repository / ".git/hooks/reference-transaction").unlink()
+    git(repository, "commit", "--quiet", "-m", "submodule")
+    code = codes.fetch(place(repository))
+    assert not proof.exists()
+    assert "x" in code.left_out
+    assert not (code.path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("revision", "folder", "part"),
+    [
+        ("gone", "official/bert", "git fetch failed"),
+        ("0" * 40, "official/bert", "git"),
+        ("main", "official/moved", "has no folder 'official/moved'"),
+        ("main", "official/bert/export.py", "has no folder"),
+    ],
+)
+def test_what_is_not_there(repository: Path, codes: CodeStore, revision: str, folder: str, part: str) -> None:
+    with pytest.raises(FetchError, match=part):
+        codes.fetch(place(repository, revision, folder))
+    assert not list((codes.store.root / "temporary").glob("*"))
+
+
+def test_a_repository_that_is_gone_or_empty(codes: CodeStore, tmp_path: Path) -> None:
+    with pytest.raises(FetchError, match="git fetch failed"):
+        codes.fetch(place(tmp_path / "gone"))
+    git(tmp_path, "init", "--quiet", "empty")
+    with pytest.raises(FetchError, match="git fetch failed"):
+        codes.fetch(place(tmp_path / "empty"))
+
+
+@pytest.mark.parametrize(
+    "url", ["ext::sh -c id", "--upload-pack=id", "ssh://h/x", "git://h/x", "fd::1", "http://example.org/a/b"]
+)
+def test_transports_that_are_refused(codes: CodeStore, url: str) -> None:
+    with pytest.raises(ArgumentError):
+        codes.fetch(RepositoryPlace(url=url, revision="main", folder=""))
+
+
+def test_hosts_that_are_not_allowed(codes: CodeStore) -> None:
+    with pytest.raises(ForbiddenLinkError, match=r"example\.org"):
+        codes.fetch(RepositoryPlace(url="https://example.org/a/b", revision="main", folder=""))
+
+
+@pytest.mark.parametrize("revision", ["--upload-pack=id", "main..other"])
+def test_revisions_that_are_refused(repository: Path, codes: CodeStore, revision: str) -> None:
+    with pytest.raises(ArgumentError):
+        codes.fetch(place(repository, revision))
+
+
+def test_offline(repository: Path, codes: CodeStore) -> None:
+    with pytest.raises(OfflineError):
+        CodeStore(codes.store, LinkPolicy(), offline=True).fetch(place(repository))
