@@ -444,13 +444,24 @@ class Namespace:
             parser = type("ArgumentParser", (_Parser,), {"namespace": self})
             return View(argparse, {"ArgumentParser": parser}, None)
         if name == "os":
-            return View(os, {"path": self._outside("os.path")}, None)
+            made = {"makedirs": self._make(os.makedirs), "mkdir": self._make(os.mkdir)}
+            return View(os, {"path": self._outside("os.path"), **made}, None)
         if name == "os.path":
             members = {"exists": _exists(os.path.exists), "isfile": _exists(os.path.isfile)}
             return View(os.path, members, None)
         if name == "builtins":
             return View(builtins, {"__import__": self._import}, None)
         return None
+
+    def _make(self, real: Callable[..., None]) -> Callable[..., None]:
+        """Return a function that makes folders, and while a network is built only those that are the script's own."""
+
+        def make(path: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the original
+            own = self.meanings.get(SCRATCH)
+            if not self._building or (own is not None and Path(os.fsdecode(path)).resolve().is_relative_to(Path(own).resolve())):
+                real(path, *args, **kwargs)
+
+        return make
 
     def _print(self, *values: object, **options: Any) -> None:  # noqa: ANN401 - as the builtin
         if self._building and options.get("file") is None:
@@ -604,18 +615,13 @@ class _Skip(ast.NodeTransformer):
             return self.generic_visit(node)
         if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef, ast.Return)):
             return self.generic_visit(node)
-        targets: list[ast.expr] = []
-        if isinstance(node, ast.Assign):
-            targets = node.targets
-        elif isinstance(node, (ast.AnnAssign, ast.AugAssign)):
-            targets = [node.target]
-        names = [name for target in targets for name in ast.walk(target) if isinstance(name, ast.Name)]
-        stored = [name.id for name in names if isinstance(name.ctx, ast.Store)]
-        if isinstance(node, (ast.With, ast.For)):
-            stored = [name.id for name in ast.walk(node) if isinstance(name, ast.Name) and isinstance(name.ctx, ast.Store)]
-        new: ast.stmt = ast.Pass()
-        if stored:
-            new = ast.Assign([ast.Name(name, ast.Store()) for name in dict.fromkeys(stored)], ast.Name("__anything__", ast.Load()))
+        # Everything that the statement, or the statements in it, would have assigned.
+        targets = [
+            target
+            for target in ast.walk(node)
+            if isinstance(target, (ast.Name, ast.Attribute, ast.Subscript)) and isinstance(target.ctx, ast.Store)
+        ]
+        new: ast.stmt = ast.Assign(list(targets), ast.Name("__anything__", ast.Load())) if targets else ast.Pass()
         return ast.fix_missing_locations(ast.copy_location(new, node))
 
 

@@ -202,7 +202,7 @@ def _run(namespace: Namespace, recipe: Recipe, watch: Watch) -> Any:  # noqa: AN
     index = (recipe.capture or 1) - 1
     networks = watch.networks or ([watch.exported] if watch.exported is not None else watch.models[:1])
     if index >= len(networks):
-        raise NetworkError(f"the script {recipe.entry} ended before any weights went into a network")
+        raise NetworkError(f"{recipe.entry} was run, and it ended before any weights went into a network")
     return _checked(networks[index], recipe)
 
 

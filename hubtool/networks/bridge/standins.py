@@ -70,7 +70,7 @@ class _StandIn(type):
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever old code expects
         dotted = cls.dotted
-        if dotted in HARMLESS:
+        if dotted in HARMLESS or dotted.startswith("moxing."):  # moxing copies data to and from a cloud
             return args[0] if len(args) == 1 and not kwargs and isinstance(args[0], types.FunctionType) else stand_in(dotted)
         if len(args) == 1 and not kwargs and isinstance(args[0], (types.FunctionType, type)):
             return args[0]  # a decorator: what it decorates stays as it is, and fails when it calls the package

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 _MOST_SKIPS: Final = 12
 _MOST_VALUES: Final = 64
+_ENDED: Final = "it ended before any weights went into a network"
 
 
 @dataclass(kw_only=True, slots=True)
@@ -126,7 +127,11 @@ def attempt(
         if time.monotonic() - start > seconds:
             failures.append("the time was up")
             break
-        found = _try_script(place, facts, script, known, files, failures)
+        found = None
+        for depth in (0, 1):
+            found = _try_script(place, facts, script, known, files, failures, depth)
+            if found is not None or not failures[-1].endswith(_ENDED):
+                break
         if found is not None:
             outcome = found
             break
@@ -153,12 +158,13 @@ def _try_script(
     known: Mapping[str, tuple[str, ...]],
     files: list[str],
     failures: list[str],
+    depth: int,
 ) -> Outcome | None:
     recipe = Recipe(provider="repository", entry=script)
     first = ""
     refused: set[str] = set()
     for _ in range(_MOST_SKIPS):
-        run = _Run(place, facts, recipe, known, files, refused)
+        run = _Run(place, facts, recipe, known, files, refused, depth)
         run.go()
         if run.network is not None:
             return _settle(place, replace(recipe, argv=tuple(run.argv)), run, failures)
@@ -175,8 +181,9 @@ def _try_script(
         if line is None or line in recipe.skip:
             break
         recipe = replace(recipe, skip=(*recipe.skip, line))
-    last = run.problem if "ended before" not in run.problem else first
-    failures.append(f"{script}: {last}")
+    # What it failed with first says more than that it ended, once the statements that failed are left out.
+    ended = run.problem.endswith(_ENDED)
+    failures.append(f"{script}: {first}" + (f", and without that {_ENDED}" if ended and not first.endswith(_ENDED) else "") if ended else f"{script}: {run.problem}")
     return None
 
 
@@ -191,7 +198,9 @@ class _Run:
         known: Mapping[str, tuple[str, ...]],
         files: list[str],
         refused: Collection[str] = (),
+        depth: int = 0,
     ) -> None:
+        self.depth = depth
         self.place, self.facts, self.recipe, self.known, self.files = place, facts, recipe, known, files
         self.argv: list[str] = list(recipe.argv)
         self.network: Any = None
@@ -250,7 +259,7 @@ class _Run:
         cause: BaseException | None = error
         while cause is not None and isinstance(cause, HubError) and cause.__cause__ is not None:
             cause = cause.__cause__
-        self.problem = str(error.message if isinstance(error, HubError) else error or "it ended before any weights went into a network")
+        self.problem = str(error.message if isinstance(error, HubError) else error or _ENDED)
         if cause is None or self.namespace is None:
             return
         if isinstance(cause, ArgumentsRefusedError):
@@ -258,7 +267,7 @@ class _Run:
             given = {item for item in self.argv if item.startswith("--")}
             self.refused = {item for item in rest.split() if item in given}
             return
-        self.culprit = _culprit(cause, self.place.root, self.place.root / self.place.folder, self.recipe.entry)
+        self.culprit = _culprit(cause, self.place.root, self.place.root / self.place.folder, self.recipe.entry, self.depth)
         text = f"{type(cause).__name__} {cause}"
         self.needs_values = not self.recipe.initialise and ("init_data" in text or "NoneType" in text or "init_param" in text or "uninitialized" in text or "not initialized" in text)
 
@@ -512,7 +521,7 @@ def _quick(*, initialise: bool) -> AbstractContextManager[object]:
     return context
 
 
-def _culprit(error: BaseException, root: Path, folder: Path, entry: str) -> str | None:
+def _culprit(error: BaseException, root: Path, folder: Path, entry: str, depth: int) -> str | None:
     """Return the statement that can be left out so that a script gets further, as ``path:line``, or None."""
     from mindspore import nn  # noqa: PLC0415
 
@@ -527,6 +536,9 @@ def _culprit(error: BaseException, root: Path, folder: Path, entry: str) -> str 
             frames.append((Path(frame.f_code.co_filename), trace.tb_lineno, frame.f_code.co_name))
         trace = trace.tb_next
     ours = [(path, line) for path, line, _ in frames if path == script]
+    if depth:  # what the script calls, instead of the call: it may be that which makes the network, beside its data
+        last = max((index for index, frame in enumerate(frames) if frame[0] == script), default=-1)
+        ours = [(path, line) for path, line, name in frames[last + 1 : last + 1 + depth] if name != "<module>"] or ours
     tops = [(path, line) for path, line, name in frames if name == "<module>" and path != script]
     for path, line in (*reversed(ours), *reversed(tops)):
         statement = _statement(path, line)

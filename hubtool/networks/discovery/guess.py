@@ -21,6 +21,7 @@ _CHECKPOINT: Final = re.compile(
 )
 _FOLDER: Final = re.compile(r".*(?:dir|root|folder|output|data_path|dataset_path|data_url|train_url|save).*")
 _CONFIGURATION: Final = re.compile(r".*(?:config|cfg|yaml|yml|conf).*")
+_PATHS: Final = frozenset({"config", "config_path", "config_file", "cfg", "cfg_path", "yaml", "yaml_path", "yml", "c"})
 _DEVICES: Final = frozenset({"device", "device_target", "platform", "run_platform", "target", "device_type"})
 # What most scripts are given when they ask for it and nothing on the card says more.
 _USUAL: Final[Mapping[str, str]] = {
@@ -208,7 +209,7 @@ def _value(
 ) -> str | None:
     name = option.name.lower()
     textual = option.kind in {"str", "NoneType", "other"}
-    if _CONFIGURATION.match(name) and textual and (option.default or option.required) and not option.choices:
+    if _CONFIGURATION.match(name) and textual and not option.choices and (option.default or option.required or name in _PATHS):
         return _configuration(option, facts, configurations, exists)
     if option.choices:
         chosen = best(option.choices, facts, default=option.default)
