@@ -216,7 +216,8 @@ def _model(watch: Watch) -> Any:  # noqa: ANN401 - a class of MindSpore
         """A model whose network is noted, and that neither trains nor evaluates."""
 
         def __init__(self, network: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - MindSpore's signature
-            watch.models.append(network)
+            if isinstance(network, mindspore.nn.Cell):
+                watch.models.append(network)
             self._network = network
             self._eval_network = network
 

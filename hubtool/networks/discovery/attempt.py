@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hubtool.networks.provider import Provider
     from hubtool.networks.repository import Place
 
-_MOST_SKIPS: Final = 12
+_MOST_SKIPS: Final = 10
 _MOST_VALUES: Final = 64
 _ENDED: Final = "it ended before any weights went into a network"
 
@@ -123,12 +123,12 @@ def attempt(
         if again == digest:  # the same network as of another version of the card: its recipe holds here too
             return Outcome(recipe=hint, digest=digest, seconds=round(time.monotonic() - start, 2))
     known, files = guess.compared(folder), guess.configurations(folder)
-    for script in guess.scripts(folder, facts):
-        if time.monotonic() - start > seconds:
+    for number, script in enumerate(guess.scripts(folder, facts)):
+        if time.monotonic() - start > seconds / 2:
             failures.append("the time was up")
             break
         found = None
-        for depth in (0, 1):
+        for depth in (0, 1) if number < 2 else (0,):
             found = _try_script(place, facts, script, known, files, failures, depth)
             if found is not None or not failures[-1].endswith(_ENDED):
                 break
@@ -298,7 +298,7 @@ class _Run:
         exists = {
             option.default: Path(option.default).is_file() or (folder / option.default).is_file()
             for option in options
-            if option.default and len(option.default) < 1024
+            if option.default and len(option.default) < 200 and "\0" not in option.default
         }
         more = guess.fill(options, self.facts, configurations=self.files, known=self.known, exists=exists)
         self.argv += more
@@ -564,7 +564,7 @@ def _statement(path: Path, line: int) -> ast.stmt | None:
 
 def main(job: Mapping[str, Any], say: Callable[[dict[str, Any]], object]) -> None:
     """Do one job of :mod:`hubtool.networks.discovery.worker`; say what was built, and again how it ran."""
-    place = repository.Place(root=Path(job["root"]).resolve(), folder=job["folder"], identity=job["identity"])
+    place = repository.Place(root=Path(job["root"]).resolve(), folder="", identity=job["identity"])
     facts = guess.Facts(**job["facts"])
     if job["provider"] == "package":
         from hubtool.networks.discovery import packages  # noqa: PLC0415

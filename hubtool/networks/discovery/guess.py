@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _WORD: Final = re.compile(r"[a-z]+|[0-9]+(?:\.[0-9]+)?")
 _LEFT_OUT: Final = frozenset({"infer", "scripts", "ascend310_infer", "modelarts", "golden_stick", "sdk", "mxbase", "docker", "utils"})  # fmt: skip
 _CHECKPOINT: Final = re.compile(
-    r"(?:.*_)?(?:ckpt|checkpoint|pretrain(?:ed)?|pre_trained|weights?|resume|model|load)(?:_?(?:file|path|url|name|model|weights?|ckpt|params?))*(?:_path|_g|_d|[0-9])?\Z"
+    r"(?:.*_)?(?:ckpt|pth|checkpoint|pretrain(?:ed)?|pre_trained|weights?|resume|model|load)(?:_?(?:file|dir_name|path|url|name|model|weights?|ckpt|params?))*(?:_path|_g|_d|[0-9])?\Z"
 )
 _FOLDER: Final = re.compile(r".*(?:dir|root|folder|output|data_path|dataset_path|data_url|train_url|save).*")
 _CONFIGURATION: Final = re.compile(r".*(?:config|cfg|yaml|yml|conf).*")
@@ -108,7 +108,7 @@ def scripts(folder: Path, facts: Facts) -> list[str]:
             continue
         nested = len(relative.parts) - 1
         found.append((rank + 3.5 * nested - 0.3 * score(path.stem, facts), relative.as_posix()))
-    return [name for _, name in sorted(found)][:10]
+    return [name for _, name in sorted(found)][:7]
 
 
 def _rank(stem: str) -> float | None:

@@ -110,14 +110,20 @@ def target(card: Card) -> Target:
     )
 
 
-def tree_digest(folder: Path) -> str:
-    """Return the digest of a folder's files: their paths and bytes, in order of their paths."""
+def code_digest(folder: Path) -> str:
+    """Return the digest of what a folder's networks are built from: its code and configurations, not its documents."""
     total = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink() and ".git" not in path.parts):
-        if path.stat().st_size > 2**22:
+    for path in sorted(folder.rglob("*")):
+        if path.suffix not in _CODE or path.is_symlink() or not path.is_file() or path.stat().st_size > 2**22:
             continue
-        total.update(path.relative_to(folder).as_posix().encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
+        relative = path.relative_to(folder)
+        if not _NOT_CODE.intersection(relative.parts):
+            total.update(relative.as_posix().encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
     return total.hexdigest()
+
+
+_CODE: Final = frozenset({".py", ".yaml", ".yml", ".json", ".cfg", ".ini", ".txt"})
+_NOT_CODE: Final = frozenset({".git", "ascend310_infer", "infer", "scripts"})
 
 
 def discover(
@@ -226,8 +232,8 @@ def _request(
     if not folder.is_dir():
         return f"the checkout has no folder {item.folder} at {item.revision}"
     if folder not in digests:
-        digests[folder] = tree_digest(folder)
-    return {**common, "provider": "repository", "root": str(root), "identity": digests[folder]}
+        digests[folder] = code_digest(folder)
+    return {**common, "provider": "repository", "root": str(folder), "identity": digests[folder]}
 
 
 def _place(checkout: str, item: Target) -> Path:
