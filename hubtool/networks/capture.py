@@ -122,8 +122,11 @@ class Watch:
         return NothingLeft()
 
     def _export(self, net: Any, *inputs: Any, **_: object) -> None:  # noqa: ANN401 - MindSpore's signature
-        self.exported = net
-        self.inputs = inputs
+        from mindspore import nn  # noqa: PLC0415
+
+        if isinstance(net, nn.Cell):
+            self.exported = net
+            self.inputs = inputs
         if not self.networks or self.stop_at_export or self.stop_at is not None:
             self.take(net)
         raise StopCapture

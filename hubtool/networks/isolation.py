@@ -215,6 +215,7 @@ class Namespace:
             "quit": _exit,
             "input": _no_input,
             "print": self._print,
+            "open": self._open,
         }
         return self
 
@@ -350,8 +351,11 @@ class Namespace:
         """Import as ``importlib.import_module`` does, from the folder first."""
         level = len(name) - len(name.lstrip("."))
         if level:
-            return self._import(name[level:], {"__package__": package or self.name}, None, ("_",), level)
-        return self._import(name, None, None, ("_",), 0)
+            package = package or self.name
+            if package != self.name and not package.startswith(self.name + ".") and self._may_own(package.partition(".")[0]):
+                package = f"{self.name}.{package}"
+            return self._import(name[level:], {"__package__": package}, None, ("__name__",), level)
+        return self._import(name, None, None, ("__name__",), 0)
 
     def _is_ours(self, head: str, importer: Mapping[str, Any] | None) -> bool:
         if not self._may_own(head):
@@ -431,7 +435,8 @@ class Namespace:
                     elif hasattr(module, "__path__"):
                         setattr(module, item, self._outside(full))
                 except ModuleNotFoundError as error:
-                    if error.name not in {full, full[len(self.name) + 1 :]}:
+                    # A view may stand under another name than its parent: then the parent's is what is missing.
+                    if error.name is None or not (full == error.name or full.endswith("." + error.name) or full.startswith(error.name + ".") or error.name.endswith("." + item)):
                         raise
         return module
 
@@ -452,6 +457,17 @@ class Namespace:
         if name == "builtins":
             return View(builtins, {"__import__": self._import}, None)
         return None
+
+    def _open(self, file: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the builtin
+        """Open as the builtin does; a relative path that leads nowhere is looked for in the model's folder.
+
+        Shell scripts of these models run the Python scripts from folders of their own, two levels down.
+        """
+        if self._building and isinstance(file, (str, os.PathLike)) and not Path(file).is_absolute() and not Path(file).exists():
+            parts = [part for part in Path(file).parts if part != os.pardir]
+            if parts and (self.folder / Path(*parts)).is_file():
+                file = self.folder / Path(*parts)
+        return open(file, *args, **kwargs)  # noqa: PTH123, SIM115 - the caller closes it
 
     def _make(self, real: Callable[..., None]) -> Callable[..., None]:
         """Return a function that makes folders, and while a network is built only those that are the script's own."""

@@ -41,10 +41,5 @@ class Validator(metaclass=_Functions):
     """The checks, by the names that they have today as well."""
 
 
-def twice(x: Any) -> tuple[Any, Any]:  # noqa: ANN401 - a number or a pair
-    """Return a pair as it is, and anything else twice."""
-    return x if isinstance(x, tuple) else (x, x)
-
-
 def _plain(value: object) -> object:
     return value.value if isinstance(value, Rel) else value
