@@ -110,7 +110,9 @@ class Bridge(Supply):
             is_ours = isinstance(value, ModuleType) and value.__name__.startswith("mindspore")
             if is_ours and value.__name__ != f"{name}.{key}" and f"{name}.{key}" not in _BY_NAME:  # type: ignore[union-attr] # a module
                 return namespace.import_module(value.__name__)  # type: ignore[union-attr] # a module
-            if is_ours or f"{name}.{key}" in _BY_NAME or (value is _ABSENT and _is_module(f"{behind.__name__}.{key}")):
+            if is_ours or f"{name}.{key}" in _BY_NAME or (
+                value is _ABSENT and (f"{name}.{key}" in GONE or _is_module(f"{behind.__name__}.{key}"))
+            ):
                 return namespace.import_module(f"{name}.{key}")
             raise LookupError(key)
 

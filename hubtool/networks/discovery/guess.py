@@ -88,8 +88,8 @@ def best(candidates: Iterable[str], facts: Facts, *, default: str | None = None)
     ranked = sorted(candidates, key=lambda candidate: (-score(candidate, facts), len(candidate), candidate))
     if not ranked:
         return default
-    if default is not None and default in ranked and score(ranked[0], facts) <= score(default, facts):
-        return default
+    if default is not None and default in ranked and score(ranked[0], facts) <= max(score(default, facts), 0.0):
+        return default  # nothing on the card speaks for another
     return ranked[0]
 
 
