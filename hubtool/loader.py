@@ -205,7 +205,9 @@ def _provider(hub: Hub, found: FoundCard, recipe: Recipe, *, checkout: Path | No
 
     link = found.card.repo_link
     if link is None:
-        raise RecipeError(found.card.blame("the recipe builds with code of the card's repo-link, and the card has none"))
+        raise RecipeError(
+            found.card.blame("the recipe builds with code of the card's repo-link, and the card has none")
+        )
     place = parse_repo_link(link)
     revision = found.card.text("repo-revision")
     if revision is not None:
@@ -214,7 +216,9 @@ def _provider(hub: Hub, found: FoundCard, recipe: Recipe, *, checkout: Path | No
     if not decision.allowed:
         raise NetworkError(decision.why, hint=decision.hint)
     if checkout is not None:
-        return RepositoryProvider(place=Place(root=checkout / place.folder, folder="", identity=str(checkout.resolve())))
+        return RepositoryProvider(
+            place=Place(root=checkout / place.folder, folder="", identity=str(checkout.resolve()))
+        )
     code = CodeStore(hub.store, hub.policy, offline=hub.settings.offline).fetch(place)
     return RepositoryProvider(place=Place(root=code.path, folder="", identity=code.tree))
 

@@ -177,5 +177,10 @@ def data_first(folder: Path) -> Path:
 
 def misbehaving(folder: Path, deed: str) -> Path:
     """Write a model whose script does something first: ``deed`` is its Python code."""
-    export = "import os, shutil, socket, subprocess, sys, threading, time\n" + dedent(deed).strip() + "\n" + EXPORT.lstrip("\n")
+    export = (
+        "import os, shutil, socket, subprocess, sys, threading, time\n"
+        + dedent(deed).strip()
+        + "\n"
+        + EXPORT.lstrip("\n")
+    )
     return script_only(folder, export=export)

@@ -19,8 +19,17 @@ def command() -> None:
 @command.command()
 @click.argument("uids", metavar="[UID]...", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="Every card of the registry.")
-@click.option("--checkout", required=True, help="The folder with the repository's tree; {repository} and {revision} in it are those of a card's repo-link.")
-@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), default=Path("discovery.json"), help="Where outcomes are kept; a run that was interrupted goes on from there.")
+@click.option(
+    "--checkout",
+    required=True,
+    help="The folder with the repository's tree; {repository} and {revision} in it are those of a card's repo-link.",
+)
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("discovery.json"),
+    help="Where outcomes are kept; a run that was interrupted goes on from there.",
+)
 @click.option("--version", "versions", multiple=True, help="Only cards of this version; may be given several times.")
 @click.option("--smoke", is_flag=True, help="Run one forward pass of each network.")
 @click.option("--again", type=click.Choice(["none", "failed", "all"]), default="none", help="What to look at again.")
@@ -105,7 +114,11 @@ def _print(outcomes: dict[str, dict[str, Any]]) -> None:
     built = {uid: outcome for uid, outcome in outcomes.items() if outcome["recipe"]}
     for uid, outcome in sorted(outcomes.items()) if len(outcomes) <= 50 else ():
         recipe = outcome["recipe"]
-        says = f"{recipe['entry']}: {outcome['network']}, {outcome['parameters']} parameters" if recipe else outcome["reason"]
+        says = (
+            f"{recipe['entry']}: {outcome['network']}, {outcome['parameters']} parameters"
+            if recipe
+            else outcome["reason"]
+        )
         click.echo(f"{uid}  {says}")
     click.echo(f"{len(built)} of {len(outcomes)} built")
     reasons = Counter(reason_class(outcome["reason"]) for outcome in outcomes.values() if not outcome["recipe"])

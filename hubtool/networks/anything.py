@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class Anything:
@@ -25,7 +28,7 @@ class Anything:
     def __setitem__(self, _: object, __: object) -> None:
         """Forget it."""
 
-    def __enter__(self) -> Anything:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

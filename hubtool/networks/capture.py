@@ -22,7 +22,7 @@ _SOURCES: Final = (
 )  # fmt: skip
 
 
-class StopCapture(BaseException):  # noqa: N818 - not an error: the script has done what it was run for
+class StopCapture(BaseException):
     """Ends a script whose network was captured; no handler for errors catches it."""
 
 

@@ -176,7 +176,9 @@ class Renaming:
         if self.on:
             notes.append(f"the prefix {self.on!r} was put before the tensors' names")
         if self.averages:
-            notes.append("the names of moving averages were exchanged: moving_mean and running_mean, moving_variance and running_var")
+            notes.append(
+                "the names of moving averages were exchanged: moving_mean and running_mean, moving_variance and running_var"
+            )
         return tuple(notes)
 
 
@@ -218,7 +220,9 @@ def rename(tensors: Mapping[str, Shape], parameters: Mapping[str, Shape]) -> Ren
             ]
         for tensor in list(tails)[:4]:
             candidates += [
-                Renaming(on=name[: -len(tensor)], averages=exchanged) for name in parameters if name.endswith("." + tensor)
+                Renaming(on=name[: -len(tensor)], averages=exchanged)
+                for name in parameters
+                if name.endswith("." + tensor)
             ]
     # The first of the best: the plainer rule wins where both do as well.
     return max(dict.fromkeys(candidates), key=fit)

@@ -101,9 +101,7 @@ class View(ModuleType):
         super().__init__(behind.__name__, behind.__doc__)
         # Copied, not only looked up: MindSpore's parser and `import *` read a module's dictionary.
         kept = {
-            name: value
-            for name, value in vars(behind).items()
-            if name not in _MODULE_ATTRIBUTES and name not in hidden
+            name: value for name, value in vars(behind).items() if name not in _MODULE_ATTRIBUTES and name not in hidden
         }
         self.__dict__.update(kept)
         self.__dict__.update(members)
@@ -157,6 +155,7 @@ class Namespace:
         skip: Statements that are left out, as ``path:line``: they need data that is not there, and the network does not.
         only: The top-level names that the folder supplies; empty for all that it has.
         stood_in: The packages that are not installed and that something stands in for.
+        used: The top-level names of the installed packages that the code imported.
         parsers: The argument parsers that the code made.
         on_parse: Called before a parser reads the arguments, with the arguments; discovery fills them in.
     """
@@ -169,6 +168,7 @@ class Namespace:
     path: list[str] = field(default_factory=list)
     meanings: dict[str, str] = field(default_factory=dict)
     stood_in: dict[str, None] = field(default_factory=dict)
+    used: dict[str, None] = field(default_factory=dict)
     views: dict[str, ModuleType] = field(default_factory=dict)
     skip: frozenset[str] = frozenset()
     only: frozenset[str] = frozenset()
@@ -352,7 +352,11 @@ class Namespace:
         level = len(name) - len(name.lstrip("."))
         if level:
             package = package or self.name
-            if package != self.name and not package.startswith(self.name + ".") and self._may_own(package.partition(".")[0]):
+            if (
+                package != self.name
+                and not package.startswith(self.name + ".")
+                and self._may_own(package.partition(".")[0])
+            ):
                 package = f"{self.name}.{package}"
             return self._import(name[level:], {"__package__": package}, None, ("__name__",), level)
         return self._import(name, None, None, ("__name__",), 0)
@@ -409,7 +413,7 @@ class Namespace:
             if stand_in is not None:
                 return stand_in
         try:
-            return importlib.import_module(name)
+            module = importlib.import_module(name)
         except ModuleNotFoundError as error:
             if error.name is None or (error.name != name and not name.startswith(error.name + ".")):
                 raise
@@ -418,6 +422,9 @@ class Namespace:
                 raise
             self.stood_in[head] = None
             return stand_in
+        if head not in sys.stdlib_module_names:
+            self.used[head] = None
+        return module
 
     def _from(self, module: ModuleType, fromlist: Sequence[str] | None) -> ModuleType:
         """Import the submodules that a ``from module import ...`` names."""
@@ -436,7 +443,12 @@ class Namespace:
                         setattr(module, item, self._outside(full))
                 except ModuleNotFoundError as error:
                     # A view may stand under another name than its parent: then the parent's is what is missing.
-                    if error.name is None or not (full == error.name or full.endswith("." + error.name) or full.startswith(error.name + ".") or error.name.endswith("." + item)):
+                    if error.name is None or not (
+                        full == error.name
+                        or full.endswith("." + error.name)
+                        or full.startswith(error.name + ".")
+                        or error.name.endswith("." + item)
+                    ):
                         raise
         return module
 
@@ -463,18 +475,25 @@ class Namespace:
 
         Shell scripts of these models run the Python scripts from folders of their own, two levels down.
         """
-        if self._building and isinstance(file, (str, os.PathLike)) and not Path(file).is_absolute() and not Path(file).exists():
+        if (
+            self._building
+            and isinstance(file, (str, os.PathLike))
+            and not Path(file).is_absolute()
+            and not Path(file).exists()
+        ):
             parts = [part for part in Path(file).parts if part != os.pardir]
             if parts and (self.folder / Path(*parts)).is_file():
                 file = self.folder / Path(*parts)
-        return open(file, *args, **kwargs)  # noqa: PTH123, SIM115 - the caller closes it
+        return open(file, *args, **kwargs)  # noqa: PTH123 - the caller closes it
 
     def _make(self, real: Callable[..., None]) -> Callable[..., None]:
         """Return a function that makes folders, and while a network is built only those that are the script's own."""
 
         def make(path: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the original
             own = self.meanings.get(SCRATCH)
-            if not self._building or (own is not None and Path(os.fsdecode(path)).resolve().is_relative_to(Path(own).resolve())):
+            if not self._building or (
+                own is not None and Path(os.fsdecode(path)).resolve().is_relative_to(Path(own).resolve())
+            ):
                 real(path, *args, **kwargs)
 
         return make
@@ -496,7 +515,8 @@ class Namespace:
             CodeExitError: If the code ends the program.
             NetworkError: If the code leaves threads running.
         """
-        with _BUILDING, _undisturbed(self):
+        with _BUILDING, _undisturbed(self), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what old code does in an old way is not its user's concern
             self._building = True
             sys.argv = self.argv
             os.environ.update({name: os.environ.get(name, value) for name, value in _ENVIRONMENT.items()})
@@ -629,7 +649,7 @@ class _Skip(ast.NodeTransformer):
         """Replace a statement that starts in one of the lines."""
         if not isinstance(node, ast.stmt) or node.lineno not in self._lines:
             return self.generic_visit(node)
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.AsyncFunctionDef, ast.Return)):
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Return)):
             return self.generic_visit(node)
         # Everything that the statement, or the statements in it, would have assigned.
         targets = [
@@ -637,6 +657,8 @@ class _Skip(ast.NodeTransformer):
             for target in ast.walk(node)
             if isinstance(target, (ast.Name, ast.Attribute, ast.Subscript)) and isinstance(target.ctx, ast.Store)
         ]
+        if isinstance(node, ast.ClassDef):
+            targets = [ast.Name(node.name, ast.Store())]
         new: ast.stmt = ast.Assign(list(targets), ast.Name("__anything__", ast.Load())) if targets else ast.Pass()
         return ast.fix_missing_locations(ast.copy_location(new, node))
 
@@ -678,7 +700,7 @@ def _undisturbed(namespace: Namespace) -> Iterator[None]:
     argv, path, meta, hooks = sys.argv, list(sys.path), list(sys.meta_path), list(sys.path_hooks)
     modules, environ, directory = dict(sys.modules), dict(os.environ), Path.cwd()
     streams = sys.stdin, sys.stdout, sys.stderr, sys.excepthook, sys.displayhook
-    state, filters, limit = random.getstate(), list(warnings.filters), sys.getrecursionlimit()
+    state, limit = random.getstate(), sys.getrecursionlimit()
     handlers, level, disabled = list(root.handlers), root.level, logging.root.manager.disable
     own_builtins = dict(vars(builtins))
     numpy = sys.modules.get("numpy")
@@ -702,7 +724,6 @@ def _undisturbed(namespace: Namespace) -> Iterator[None]:
         os.chdir(directory)
         sys.stdin, sys.stdout, sys.stderr, sys.excepthook, sys.displayhook = streams
         random.setstate(state)
-        warnings.filters[:] = filters  # type: ignore[index] # a list, though typed as a sequence
         sys.setrecursionlimit(limit)
         root.handlers[:], root.level = handlers, level
         logging.disable(disabled)
@@ -745,7 +766,9 @@ class _Members:
         nn = cast("Any", sys.modules.get("mindspore.nn"))
         owners += [value for value in vars(nn).values() if isinstance(value, type)] if nn is not None else []
         owners += [
-            getattr(module, name) for name in ("Tensor", "Parameter", "Model", "ParameterTuple") if hasattr(module, name)
+            getattr(module, name)
+            for name in ("Tensor", "Parameter", "Model", "ParameterTuple")
+            if hasattr(module, name)
         ]
         return cls(tuple((owner, dict(vars(owner))) for owner in owners))
 

@@ -44,7 +44,8 @@ class PackageProvider:
         head = match["module"].partition(".")[0] if match else ""
         if match is None or "__" in recipe.entry or head not in PACKAGES:
             raise RecipeError(
-                f"{recipe.entry!r} is no entry point of a package", hint=f"it is 'module:callable' of {', '.join(PACKAGES)}"
+                f"{recipe.entry!r} is no entry point of a package",
+                hint=f"it is 'module:callable' of {', '.join(PACKAGES)}",
             )
         check(recipe.requires or (head,))
         namespace = open_package(head)
@@ -69,7 +70,9 @@ def check(requires: Iterable[str]) -> None:
         try:
             version = importlib.metadata.version(asked.name)
         except importlib.metadata.PackageNotFoundError as error:
-            raise RequirementError(f"the network needs {text}, which is not installed", hint=f"pip install '{text}'") from error
+            raise RequirementError(
+                f"the network needs {text}, which is not installed", hint=f"pip install '{text}'"
+            ) from error
         if not asked.specifier.contains(version, prereleases=True):
             raise RequirementError(
                 f"the network needs {text}, and {asked.name} {version} is installed", hint=f"pip install '{text}'"
@@ -87,7 +90,9 @@ def open_package(head: str) -> Namespace:
 
     spec = importlib.util.find_spec(head)
     if spec is None or not spec.submodule_search_locations:
-        raise RequirementError(f"the network needs the package {head}, which is not installed", hint=f"pip install {head}")
+        raise RequirementError(
+            f"the network needs the package {head}, which is not installed", hint=f"pip install {head}"
+        )
     root = Path(next(iter(spec.submodule_search_locations))).parent
     identity = f"{head} {importlib.metadata.version(head)}"
     namespace = Namespace.open(root, root, identity=identity, supply=Bridge(Watch().hooks()))

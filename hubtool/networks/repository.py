@@ -62,18 +62,19 @@ class RepositoryProvider:
         self,
         recipe: Recipe,
         *,
-        shapes: Mapping[str, Shape],  # noqa: ARG002 - the interface: the code knows its own shapes
+        shapes: Mapping[str, Shape],
         overrides: Mapping[str, object],
         compute_type: str,  # noqa: ARG002 - the interface: the code decides
     ) -> Built:
         """Build a network; see :meth:`hubtool.networks.provider.Provider.build`."""
-        return build(self.place, recipe, overrides=overrides)
+        return build(self.place, recipe, shapes=shapes, overrides=overrides)
 
 
 def build(
     place: Place,
     recipe: Recipe,
     *,
+    shapes: Mapping[str, Shape] | None = None,
     overrides: Mapping[str, object] | None = None,
     watch: Watch | None = None,
     opened: Callable[[Namespace], None] | None = None,
@@ -83,6 +84,7 @@ def build(
     Args:
         place: Where the code is.
         recipe: The card's recipe.
+        shapes: The shape of every tensor of the checkpoint, where there is one.
         overrides: What the caller asked for beyond the recipe.
         watch: Stands for the functions that weights go through; discovery brings its own.
         opened: Called with the namespace before any code runs.
@@ -92,6 +94,7 @@ def build(
         RequirementError: If a package that the network needs is not installed.
         NetworkError: If the code builds no network.
     """
+    from hubtool.networks import package  # noqa: PLC0415 - it builds on this module
     from hubtool.networks.bridge import Bridge  # noqa: PLC0415
     from hubtool.networks.capture import Watch  # noqa: PLC0415
 
@@ -103,12 +106,14 @@ def build(
         recipe = replace(recipe, arguments={**recipe.arguments, **(overrides or {})})
     if match is None or "__" in recipe.entry:
         raise RecipeError(
-            f"{recipe.entry!r} is no entry point", hint="it is 'module:callable' or the path of a script, within the folder"
+            f"{recipe.entry!r} is no entry point",
+            hint="it is 'module:callable' or the path of a script, within the folder",
         )
     is_script = "module" not in match.groupdict()
     watch = watch or Watch(stop_at=recipe.capture if is_script else None)
     folder = place.root / place.folder
     identity = json.dumps([place.identity, place.folder, recipe.entry, sorted(recipe.arguments), list(recipe.argv)])
+    package.check(recipe.requires)
     namespace = Namespace.open(place.root, folder, identity=identity, supply=Bridge(watch.hooks()))
     namespace.skip = frozenset(recipe.skip)
     if opened is not None:
@@ -116,12 +121,45 @@ def build(
     if is_script:
         network = _run(namespace, recipe, watch)
     else:
-        network = call(namespace, recipe, match["module"], match["name"], recipe.arguments)
+        network = call(namespace, recipe, match["module"], match["name"], settle(recipe.arguments, shapes or {}))
     notes = []
     if namespace.stood_in:
         notes.append(f"not installed, and not needed to build the network: {', '.join(namespace.stood_in)}")
     inputs = recipe.inputs
     return Built(network=network, prefix="", notes=tuple(notes), example=lambda: example(inputs))
+
+
+def settle(value: Any, shapes: Mapping[str, Shape]) -> Any:  # noqa: ANN401 - any plain value
+    """Replace what the checkpoint decides in a recipe's arguments.
+
+    ``{shape-of: NAME, axis: N, otherwise: M}`` becomes the size of a tensor, or M without a checkpoint; ``{zeros: [...]}``
+    becomes a float32 tensor of that shape, for a constructor that wants to be given a table which the checkpoint has.
+
+    Args:
+        value: The arguments, or a part of them.
+        shapes: The shape of every tensor of the checkpoint; empty if there is none.
+
+    Raises:
+        RecipeError: If the checkpoint has no such tensor.
+    """
+    if isinstance(value, list):
+        return [settle(item, shapes) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if set(value) == {"shape-of", "axis", "otherwise"}:
+        name, axis = str(value["shape-of"]), value["axis"]
+        if not shapes:
+            return value["otherwise"]
+        shape = next((shape for tensor, shape in shapes.items() if tensor == name or tensor.endswith(f".{name}")), None)
+        if shape is None or not isinstance(axis, int) or not -len(shape) <= axis < len(shape):
+            raise RecipeError(f"the recipe takes a size from the tensor {name}, axis {axis}; the checkpoint has none")
+        return shape[axis]
+    if set(value) == {"zeros"}:
+        import mindspore  # noqa: PLC0415
+        import numpy as np  # noqa: PLC0415
+
+        return mindspore.Tensor(np.zeros(settle(value["zeros"], shapes), np.float32))
+    return {key: settle(item, shapes) for key, item in value.items()}
 
 
 def example(inputs: tuple[tuple[str, tuple[int, ...], str], ...]) -> tuple[Any, ...]:
@@ -131,7 +169,9 @@ def example(inputs: tuple[tuple[str, tuple[int, ...], str], ...]) -> tuple[Any, 
         RecipeError: If no shapes are recorded.
     """
     if not inputs:
-        raise RecipeError("the recipe does not say what its network's inputs look like", hint="add 'inputs' to the recipe")
+        raise RecipeError(
+            "the recipe does not say what its network's inputs look like", hint="add 'inputs' to the recipe"
+        )
     import mindspore  # noqa: PLC0415
     import numpy as np  # noqa: PLC0415
 
@@ -154,9 +194,7 @@ def _as_arguments(overrides: Mapping[str, object]) -> Iterator[str]:
         yield str(value)
 
 
-def call(
-    namespace: Namespace, recipe: Recipe, module: str, name: str, arguments: Mapping[str, object]
-) -> Any:  # noqa: ANN401 - a Cell
+def call(namespace: Namespace, recipe: Recipe, module: str, name: str, arguments: Mapping[str, object]) -> Any:  # noqa: ANN401 - a Cell
     """Call an entry point of a namespace's code.
 
     Raises:
@@ -196,7 +234,7 @@ def _run(namespace: Namespace, recipe: Recipe, watch: Watch) -> Any:  # noqa: AN
                 namespace.run(recipe.entry)
             except StopCapture:
                 pass
-            except (Exception, SystemExit):  # noqa: BLE001 - the script may fail as it likes once its network is there
+            except (Exception, SystemExit):
                 if len(watch.networks) < (recipe.capture or 1):
                     raise
     index = (recipe.capture or 1) - 1
@@ -241,7 +279,7 @@ def _reported(namespace: Namespace, recipe: Recipe) -> Iterator[None]:
             f"{recipe.entry} of {namespace.folder.name} needs the module {error.name}, which is not installed",
             hint=f"pip install {error.name}",
         ) from error
-    except Exception as error:  # noqa: BLE001 - code from elsewhere may raise anything, and each is reported
+    except Exception as error:
         raise NetworkError(
             f"{recipe.entry} of {namespace.folder.name} failed: {type(error).__name__}: {_first_line(error)}{where(error, namespace)}"
         ) from error
@@ -268,7 +306,8 @@ def _checked(network: object, recipe: Recipe) -> Any:  # noqa: ANN401 - a Cell
 
     if not isinstance(network, nn.Cell):
         raise NetworkError(
-            f"{recipe.entry} gave a {type(network).__name__}, not a mindspore.nn.Cell", hint="correct 'entry' in the recipe"
+            f"{recipe.entry} gave a {type(network).__name__}, not a mindspore.nn.Cell",
+            hint="correct 'entry' in the recipe",
         )
     return network
 

@@ -50,7 +50,19 @@ def card(cli: Cli, name: str, folder: str, *, model: str = "net", dataset: str =
 
 
 def discover(cli: Cli, checkout: Path, *more: str) -> dict[str, Any]:
-    done = cli("network", "discover", "--all", "--checkout", str(checkout / "{revision}"), "--jobs", "1", "--seconds", "40", "--json", *more)
+    done = cli(
+        "network",
+        "discover",
+        "--all",
+        "--checkout",
+        str(checkout / "{revision}"),
+        "--jobs",
+        "1",
+        "--seconds",
+        "40",
+        "--json",
+        *more,
+    )
     assert done.code in (0, 1), done.err
     outcomes: dict[str, Any] = done.json
     return outcomes
@@ -89,7 +101,10 @@ def test_every_shape(cli: Cli, tmp_path: Path, listener: Any) -> None:
     models.data_first(root / "data")
     models.misbehaving(root / "deletes", f"os.remove({str(victim)!r})\nshutil.rmtree({str(tmp_path / 'checkout')!r})")
     models.misbehaving(root / "calls", f"socket.create_connection(('127.0.0.1', {port}))")
-    models.misbehaving(root / "runs", f"subprocess.run(['touch', {str(tmp_path / 'touched')!r}])\nos.system('touch {tmp_path}/touched')")
+    models.misbehaving(
+        root / "runs",
+        f"subprocess.run(['touch', {str(tmp_path / 'touched')!r}])\nos.system('touch {tmp_path}/touched')",
+    )
     models.misbehaving(root / "endless", "while True:\n    pass\n")
     models.misbehaving(root / "threads", "threading.Thread(target=time.sleep, args=(60,)).start()")
     models.misbehaving(root / "greedy", "block = bytearray(64 * 2**30)")

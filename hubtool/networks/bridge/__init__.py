@@ -107,13 +107,12 @@ class Bridge(Supply):
 
         def more(key: str) -> object:
             value = getattr(behind, key, _ABSENT)
-            is_ours = isinstance(value, ModuleType) and value.__name__.startswith("mindspore")
-            if is_ours and value.__name__ != f"{name}.{key}" and f"{name}.{key}" not in _BY_NAME:  # type: ignore[union-attr] # a module
-                return namespace.import_module(value.__name__)  # type: ignore[union-attr] # a module
-            if is_ours or f"{name}.{key}" in _BY_NAME or (
-                value is _ABSENT and (f"{name}.{key}" in GONE or _is_module(f"{behind.__name__}.{key}"))
-            ):
-                return namespace.import_module(f"{name}.{key}")
+            full = f"{name}.{key}"
+            if isinstance(value, ModuleType) and value.__name__.startswith("mindspore"):
+                is_moved = value.__name__ != full and full not in _BY_NAME
+                return namespace.import_module(value.__name__ if is_moved else full)
+            if full in _BY_NAME or (value is _ABSENT and (full in GONE or _is_module(f"{behind.__name__}.{key}"))):
+                return namespace.import_module(full)
             raise LookupError(key)
 
         view = View(behind, members, more, hidden=hidden)

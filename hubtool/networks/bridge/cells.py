@@ -41,10 +41,7 @@ class ResizeBilinear(nn.Cell):
     def construct(self, x: Any, size: Any = None, scale_factor: Any = None, align_corners: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - the old signature
         """Resize to ``size`` (height, width) or by ``scale_factor``, a whole number."""
         shape = x.shape
-        if size is None:
-            target = (shape[2] * scale_factor, shape[3] * scale_factor)
-        else:
-            target = (size[0], size[1])
+        target = (shape[2] * scale_factor, shape[3] * scale_factor) if size is None else (size[0], size[1])
         if align_corners:
             return self.aligned(x, target)
         return self.plain(x, target)

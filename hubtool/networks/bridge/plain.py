@@ -28,7 +28,7 @@ def yaml_load_all(stream: Any, Loader: Any = None) -> Any:  # noqa: ANN401, N803
     """Load all YAML documents of a stream; see :func:`yaml_load`."""
     import yaml  # noqa: PLC0415
 
-    return yaml.load_all(stream, Loader=_loader(Loader))  # noqa: S506 - never the unsafe loader
+    return yaml.load_all(stream, Loader=_loader(Loader))
 
 
 def _loader(asked: Any) -> Any:  # noqa: ANN401 - a loader's class

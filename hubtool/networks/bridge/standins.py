@@ -71,14 +71,21 @@ class _StandIn(type):
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - whatever old code expects
         dotted = cls.dotted
         if dotted in HARMLESS or dotted.startswith("moxing."):  # moxing copies data to and from a cloud
-            return args[0] if len(args) == 1 and not kwargs and isinstance(args[0], types.FunctionType) else stand_in(dotted)
+            return (
+                args[0]
+                if len(args) == 1 and not kwargs and isinstance(args[0], types.FunctionType)
+                else stand_in(dotted)
+            )
         if len(args) == 1 and not kwargs and isinstance(args[0], (types.FunctionType, type)):
             return args[0]  # a decorator: what it decorates stays as it is, and fails when it calls the package
         head = dotted.partition(".")[0]
         if head == "mindspore":
-            raise RequirementError(f"{dotted} was called, which MindSpore no longer has", hint="load the card with an older MindSpore")
+            raise RequirementError(
+                f"{dotted} was called, which MindSpore no longer has", hint="load the card with an older MindSpore"
+            )
         raise RequirementError(
-            f"{dotted} was called, but the package {head} is not installed", hint=f"pip install {PACKAGES.get(head, head)}"
+            f"{dotted} was called, but the package {head} is not installed",
+            hint=f"pip install {PACKAGES.get(head, head)}",
         )
 
     def __getattr__(cls, name: str) -> Any:  # noqa: ANN401 - whatever old code expects

@@ -1,7 +1,7 @@
 """The table of the bridge: what code written for MindSpore 1.3 to 1.10 names, and what stands for it today.
 
 One row per name. ``gone`` is the first version (of MindSpore, unless the name belongs to another package) that no
-longer has the name, or that changed its meaning. ``stands`` is ``module:attribute``, ``module:`` for a whole module.
+longer has the name, or changed its meaning. ``stands`` is ``module:attribute``, ``module:`` for a whole module.
 ``exact`` says whether the same call gives the same numbers; a test computes them for each such row. A row whose name
 still exists (``changed``) replaces it wherever the old code can meet it; the others are supplied where they are missing.
 
@@ -41,6 +41,8 @@ class Row:
     changed: bool = False
 
 
+# One row, one line.
+# fmt: off
 MINDSPORE: Final = (
     Row("mindspore.ms_function", "2.0", "mindspore:jit", True, "renamed"),
     Row("mindspore.common.api.ms_function", "2.0", "mindspore:jit", True, "renamed"),
@@ -121,6 +123,8 @@ PLAIN: Final = (
     Row("yaml.load", "PyYAML 6", f"{_PLAIN}:yaml_load", True, "the loader became required", changed=True),
     Row("yaml.load_all", "PyYAML 6", f"{_PLAIN}:yaml_load_all", True, "the loader became required", changed=True),
 )
+
+# fmt: on
 
 #: Modules of MindSpore that are gone and that nothing stands for: importing them works, calling anything is an error.
 GONE: Final = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import importlib.metadata
 import inspect
 import sys
 import time
@@ -13,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hubtool.card.model import Recipe
-from hubtool.errors import HubError
+from hubtool.errors import HubError, NetworkError
 from hubtool.networks import repository
 from hubtool.networks.capture import Watch, shapes_of
-from hubtool.networks.discovery import guess
+from hubtool.networks.discovery import guess, known
 from hubtool.networks.isolation import ArgumentsRefusedError, Namespace
 
 if TYPE_CHECKING:
@@ -81,7 +82,9 @@ def recipe_as_json(recipe: Recipe) -> dict[str, Any]:
     if recipe.initialise:
         values["initialise"] = True
     if recipe.inputs:
-        values["inputs"] = [{"name": name, "shape": list(shape), "dtype": dtype} for name, shape, dtype in recipe.inputs]
+        values["inputs"] = [
+            {"name": name, "shape": list(shape), "dtype": dtype} for name, shape, dtype in recipe.inputs
+        ]
     return values
 
 
@@ -102,13 +105,19 @@ def recipe_of(values: Mapping[str, Any]) -> Recipe:
 
 
 def attempt(
-    place: Place, facts: Facts, *, seconds: float = 100.0, hints: Sequence[tuple[Recipe, str]] = ()
+    place: Place,
+    facts: Facts,
+    *,
+    of: str = "",
+    seconds: float = 100.0,
+    hints: Sequence[tuple[Recipe, str]] = (),
 ) -> Outcome:
     """Find the recipe of a card in the code of a place, and build its network.
 
     Args:
         place: Where the code is.
         facts: What the card says.
+        of: The folder of the card's repo-link.
         seconds: How long to go on looking.
         hints: Recipes of other versions of the card, with the digests of their parameter lists.
     """
@@ -118,18 +127,22 @@ def attempt(
         return Outcome(reason=f"the revision has no folder {place.folder}")
     failures: list[str] = []
     outcome = None
+    for recipe in known.recipes(of, facts):
+        shapes, _ = _rebuild(place, recipe)
+        if shapes is not None:
+            return _described(place, recipe)
     for hint, digest in hints:
         again, _ = _rebuild(place, hint)
         if again == digest:  # the same network as of another version of the card: its recipe holds here too
             return Outcome(recipe=hint, digest=digest, seconds=round(time.monotonic() - start, 2))
-    known, files = guess.compared(folder), guess.configurations(folder)
+    compared, files = guess.compared(folder), guess.configurations(folder)
     for number, script in enumerate(guess.scripts(folder, facts)):
         if time.monotonic() - start > seconds / 2:
             failures.append("the time was up")
             break
         found = None
         for depth in (0, 1) if number < 2 else (0,):
-            found = _try_script(place, facts, script, known, files, failures, depth)
+            found = _try_script(place, facts, script, compared, files, failures, depth)
             if found is not None or not failures[-1].endswith(_ENDED):
                 break
         if found is not None:
@@ -167,7 +180,8 @@ def _try_script(
         run = _Run(place, facts, recipe, known, files, refused, depth)
         run.go()
         if run.network is not None:
-            return _settle(place, replace(recipe, argv=tuple(run.argv)), run, failures)
+            recipe = replace(recipe, argv=tuple(run.argv), requires=_requires(run.namespace))
+            return _settle(place, recipe, run, failures)
         if run.needs_values:
             recipe = replace(recipe, initialise=True)
             continue
@@ -183,7 +197,11 @@ def _try_script(
         recipe = replace(recipe, skip=(*recipe.skip, line))
     # What it failed with first says more than that it ended, once the statements that failed are left out.
     ended = run.problem.endswith(_ENDED)
-    failures.append(f"{script}: {first}" + (f", and without that {_ENDED}" if ended and not first.endswith(_ENDED) else "") if ended else f"{script}: {run.problem}")
+    failures.append(
+        f"{script}: {first}" + (f", and without that {_ENDED}" if ended and not first.endswith(_ENDED) else "")
+        if ended
+        else f"{script}: {run.problem}"
+    )
     return None
 
 
@@ -267,16 +285,26 @@ class _Run:
             given = {item for item in self.argv if item.startswith("--")}
             self.refused = {item for item in rest.split() if item in given}
             return
-        self.culprit = _culprit(cause, self.place.root, self.place.root / self.place.folder, self.recipe.entry, self.depth)
+        self.culprit = _culprit(
+            cause, self.place.root, self.place.root / self.place.folder, self.recipe.entry, self.depth
+        )
         text = f"{type(cause).__name__} {cause}"
-        self.needs_values = not self.recipe.initialise and ("init_data" in text or "NoneType" in text or "init_param" in text or "uninitialized" in text or "not initialized" in text)
+        self.needs_values = not self.recipe.initialise and (
+            "init_data" in text
+            or "NoneType" in text
+            or "init_param" in text
+            or "uninitialized" in text
+            or "not initialized" in text
+        )
 
     def _fill(self, parser: argparse.ArgumentParser, argv: list[str]) -> None:
         """Add the arguments that the card and the folder suggest to a script's argument vector."""
         given = {item.partition("=")[0] for item in argv[1:]}
         options = []
         for action in parser._actions:  # noqa: SLF001 - there is no other way to see what a parser takes
-            flag = next((text for text in action.option_strings if text.startswith("--")), (action.option_strings or [""])[0])
+            flag = next(
+                (text for text in action.option_strings if text.startswith("--")), (action.option_strings or [""])[0]
+            )
             if action.nargs == 0 or flag in given or flag in self._seen or isinstance(action, argparse._HelpAction):  # noqa: SLF001 - as above
                 continue
             self._seen.add(flag or action.dest)
@@ -372,7 +400,9 @@ def _plain(value: object, depth: int = 0) -> bool:
     if type(value) in (list, tuple):
         return len(value) <= _MOST_VALUES and all(_plain(item, depth + 1) for item in value)  # type: ignore[arg-type,attr-defined] # a list or a tuple
     if type(value) is dict:
-        return len(value) <= _MOST_VALUES and all(isinstance(key, str) and _plain(item, depth + 1) for key, item in value.items())
+        return len(value) <= _MOST_VALUES and all(
+            isinstance(key, str) and _plain(item, depth + 1) for key, item in value.items()
+        )
     return False
 
 
@@ -388,10 +418,9 @@ def _settle(place: Place, recipe: Recipe, run: _Run, failures: list[str]) -> Out
     run.network = None
     for entry, arguments in reversed(made):
         candidate = Recipe(
-            provider="repository", entry=entry, arguments=arguments, inputs=recipe.inputs, initialise=recipe.initialise
+            provider="repository", entry=entry, arguments=arguments, inputs=recipe.inputs, initialise=recipe.initialise, requires=recipe.requires
         )
-        candidate = _without_defaults(place, candidate, digest)
-        if candidate is not None:
+        if _is_same(place, candidate, digest):
             outcome.recipe = candidate
             return outcome
     again, problem = _rebuild(place, recipe)
@@ -405,11 +434,11 @@ def _settle(place: Place, recipe: Recipe, run: _Run, failures: list[str]) -> Out
     return outcome
 
 
-def _without_defaults(place: Place, recipe: Recipe, digest: str) -> Recipe | None:
+def _is_same(place: Place, recipe: Recipe, digest: str) -> bool:
     parsers: list[int] = []
     again, _ = _rebuild(place, recipe, parsers)
     # A module that reads the command line may build by what stands there: the script then is the surer recipe.
-    return recipe if again == digest and not sum(parsers) else None
+    return again == digest and not sum(parsers)
 
 
 def _rebuild(place: Place, recipe: Recipe, parsers: list[int] | None = None) -> tuple[str | None, str]:
@@ -428,32 +457,50 @@ def _rebuild(place: Place, recipe: Recipe, parsers: list[int] | None = None) -> 
     return repository.digest_parameters(shapes), ""
 
 
+# What MindSpore and hubtool bring with them; the rest is the code's own need.
+_BROUGHT: Final = frozenset({"mindspore", "numpy", "PIL", "scipy", "yaml", "packaging", "psutil", "google", "six", "setuptools", "pkg_resources",
+                             "requests", "click", "rich", "safetensors", "astunparse", "asttokens", "dill", "hubtool"})  # fmt: skip
+
+
+def _requires(namespace: Namespace | None) -> tuple[str, ...]:
+    """Return the distributions of the installed packages that code used, beyond those that are always there."""
+    if namespace is None:
+        return ()
+    owners = importlib.metadata.packages_distributions()
+    return tuple(sorted({owners[head][0] for head in namespace.used if head not in _BROUGHT and head in owners}))
+
+
+def _described(place: Place, recipe: Recipe) -> Outcome:
+    """Build a network and describe it.
+
+    Raises:
+        NetworkError: If it cannot be built, or has no parameters.
+    """
+    with _quick(initialise=recipe.initialise):
+        network = repository.build(place, recipe).network
+    if not _is_network(network):
+        raise NetworkError("the network has no parameters")
+    shapes = shapes_of(network)
+    return Outcome(
+        recipe=recipe,
+        network=type(network).__name__,
+        parameters=len(shapes),
+        elements=sum(parameter.size for parameter in network.parameters_dict().values()),
+        digest=repository.digest_parameters(shapes),
+    )
+
+
 def _try_hub(place: Place, facts: Facts, failures: list[str]) -> Outcome | None:
     """Try the folder's hub configuration with the card's model name."""
     if not (place.root / place.folder / "mindspore_hub_conf.py").is_file():
         return None
-    names = dict.fromkeys((facts.model_name, facts.backbone, facts.name, Path(place.folder).name))
-    for name in names:
+    for name in dict.fromkeys((facts.model_name, facts.backbone, facts.name, Path(place.folder or place.root).name)):
         recipe = Recipe(provider="repository", entry="mindspore_hub_conf:create_network", arguments={"name": name})
         for initialise in (False, True):
-            recipe = replace(recipe, initialise=initialise)
             try:
-                with _quick(initialise=initialise):
-                    network = repository.build(place, recipe).network
+                return _described(place, replace(recipe, initialise=initialise))
             except HubError as error:
                 problem = error.message
-                continue
-            if not _is_network(network):
-                problem = "it has no parameters"
-                continue
-            shapes = shapes_of(network)
-            return Outcome(
-                recipe=recipe,
-                network=type(network).__name__,
-                parameters=len(shapes),
-                elements=sum(parameter.size for parameter in network.parameters_dict().values()),
-                digest=repository.digest_parameters(shapes),
-            )
         failures.append(f"mindspore_hub_conf.py, {name}: {problem}")
     return None
 
@@ -477,7 +524,7 @@ def forward(place: Place, outcome: Outcome) -> None:
     mindspore.set_context(mode=mindspore.PYNATIVE_MODE)
     try:
         built = _provider(place, recipe).build(recipe, shapes={}, overrides={}, compute_type="float32")
-        built.network.set_train(False)  # noqa: FBT003 - MindSpore's signature
+        built.network.set_train(False)
         result = built.network(*built.example())
         outcome.outputs = [list(tensor.asnumpy().shape) for tensor in _tensors(result)]
         outcome.forward = "ran"
@@ -542,23 +589,29 @@ def _culprit(error: BaseException, root: Path, folder: Path, entry: str, depth: 
     tops = [(path, line) for path, line, name in frames if name == "<module>" and path != script]
     for path, line in (*reversed(ours), *reversed(tops)):
         statement = _statement(path, line)
-        if statement is None or isinstance(statement, (ast.Raise, ast.Return, ast.FunctionDef, ast.ClassDef, ast.Import, ast.ImportFrom, ast.If)):
+        if isinstance(statement, ast.Raise):  # a check that fails without data: the whole of it goes
+            statement = _statement(path, line, of=ast.If)
+            if statement is not None and line not in range(statement.lineno, statement.lineno + 6):
+                continue
+        elif isinstance(statement, (ast.Return, ast.FunctionDef, ast.Import, ast.ImportFrom, ast.If)):
+            continue
+        if statement is None or (isinstance(statement, ast.ClassDef) and line != statement.lineno):
             continue
         if path.is_relative_to(folder):
             return f"{path.relative_to(folder).as_posix()}:{statement.lineno}"
     return None
 
 
-def _statement(path: Path, line: int) -> ast.stmt | None:
+def _statement(path: Path, line: int, of: type[ast.stmt] = ast.stmt) -> ast.stmt | None:
     try:
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError):
         return None
     found = None
     for node in ast.walk(tree):
-        if isinstance(node, ast.stmt) and node.lineno <= line <= (node.end_lineno or node.lineno):
-            if found is None or node.lineno >= found.lineno:
-                found = node
+        is_there = isinstance(node, of) and node.lineno <= line <= (node.end_lineno or node.lineno)
+        if is_there and (found is None or node.lineno >= found.lineno):
+            found = node
     return found
 
 
@@ -573,10 +626,14 @@ def main(job: Mapping[str, Any], say: Callable[[dict[str, Any]], object]) -> Non
         outcome = packages.attempt(job["distribution"], job["folder"], facts, checkout if checkout.is_dir() else None)
     else:
         hints = [(recipe_of(hint["recipe"]), hint["digest"]) for hint in job.get("hints", ())]
-        outcome = attempt(place, facts, seconds=job["timeout"] * 0.8, hints=hints)
+        outcome = attempt(place, facts, of=job["folder"], seconds=job["timeout"] * 0.8, hints=hints)
         for hint in job.get("hints", ()):
             if outcome.recipe is not None and not outcome.network and hint["digest"] == outcome.digest:
-                outcome.network, outcome.parameters, outcome.elements = hint["network"], hint["parameters"], hint["elements"]
+                outcome.network, outcome.parameters, outcome.elements = (
+                    hint["network"],
+                    hint["parameters"],
+                    hint["elements"],
+                )
     say(outcome.as_json())
     if job["smoke"] and outcome.recipe is not None:
         forward(place, outcome)

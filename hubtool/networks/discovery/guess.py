@@ -51,12 +51,12 @@ class Facts:
     @property
     def words(self) -> frozenset[str]:
         """The words of all of them."""
-        return frozenset(words(" ".join((self.name, self.model_name, self.dataset, self.backbone))))
+        return frozenset(words(f"{self.name} {self.model_name} {self.dataset} {self.backbone}"))
 
     @property
     def plain(self) -> str:
         """All of them, without anything but letters and digits."""
-        return re.sub(r"[^a-z0-9]", "", "|".join((self.name, self.model_name, self.dataset)).lower())
+        return re.sub(r"[^a-z0-9]", "", f"{self.name}|{self.model_name}|{self.dataset}".lower())
 
 
 def words(text: str) -> list[str]:
@@ -208,8 +208,13 @@ def _value(
     exists: Mapping[str, bool],
 ) -> str | None:
     name = option.name.lower()
-    textual = option.kind in {"str", "NoneType", "other"}
-    if _CONFIGURATION.match(name) and textual and not option.choices and (option.default or option.required or name in _PATHS):
+    textual = option.kind in {"str", "other"}  # a type of None, from a configuration, takes no value at all
+    if (
+        _CONFIGURATION.match(name)
+        and textual
+        and not option.choices
+        and (option.default or option.required or name in _PATHS)
+    ):
         return _configuration(option, facts, configurations, exists)
     if option.choices:
         chosen = best(option.choices, facts, default=option.default)
@@ -223,7 +228,13 @@ def _value(
         if _FOLDER.match(name) and "ckpt" not in name and "checkpoint" not in name:
             return "{scratch}" if option.required else None
         return "{checkpoint}" if option.required or option.default in {None, "", "None"} else None
-    if textual and option.name in known and len(known[option.name]) > 1 and name not in _DEVICES and not name.startswith(("file_format", "mode")):
+    if (
+        textual
+        and option.name in known
+        and len(known[option.name]) > 1
+        and name not in _DEVICES
+        and not name.startswith(("file_format", "mode"))
+    ):
         chosen = best(known[option.name], facts, default=option.default)
         if chosen is not None and chosen != option.default and (option.required or score(chosen, facts) > 0):
             return chosen
@@ -236,11 +247,18 @@ def _configuration(
     default = option.default or ""
     tail = default.replace("\\", "/").rpartition("/")[2]
     suffix = tail.rpartition(".")[2] if "." in tail else "yaml"
-    fitting = [name for name in configurations if name.endswith(("." + suffix, ".yaml", ".yml") if suffix in {"yaml", "yml"} else "." + suffix)]
+    fitting = [
+        name
+        for name in configurations
+        if name.endswith(("." + suffix, ".yaml", ".yml") if suffix in {"yaml", "yml"} else "." + suffix)
+    ]
+    fitting = fitting or list(configurations)
     same = next((name for name in fitting if name.rpartition("/")[2] == tail), None)
     chosen = best(fitting, facts, default=same)
-    if chosen is None or (chosen == same and exists.get(default, False)):
+    if chosen is None:
         return None
+    if chosen == same and exists.get(default, False):
+        return default if option.required else None  # argparse knows no default of what it insists on
     return "{folder}/" + chosen
 
 

@@ -109,7 +109,9 @@ def _configuration(folder: Path, model_name: str) -> Path | None:
     """Return the configuration file of a model: by its whole name, or by the part of it that the file is named for."""
     files = {_plain(path.stem): path for path in sorted(folder.glob("*.yaml"))}
     plain = _plain(model_name)
-    return files.get(plain) or next((files[name] for name in sorted(files, key=len, reverse=True) if plain.startswith(name)), None)
+    return files.get(plain) or next(
+        (files[name] for name in sorted(files, key=len, reverse=True) if plain.startswith(name)), None
+    )
 
 
 def _resolved(path: Path, root: Path) -> dict[str, Any]:

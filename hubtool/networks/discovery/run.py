@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -93,7 +94,11 @@ def target(card: Card) -> Target:
     link = card.repo_link
     if not link:
         others = [key for key in card.values if key.endswith("-repo-link")]
-        reason = f"the card names several repositories ({', '.join(others)}) and none of the whole" if others else "the card has no repo-link"
+        reason = (
+            f"the card names several repositories ({', '.join(others)}) and none of the whole"
+            if others
+            else "the card has no repo-link"
+        )
         return Target(uid=uid, link=None, facts=facts, reason=reason)
     try:
         place = parse_repo_link(link)
@@ -177,8 +182,7 @@ def discover(
 
     for job in jobs.values():
         old = known.get(job.key)
-        is_wanted = old is None or again == "all" or (again == "failed" and old["recipe"] is None)
-        if is_wanted or (smoke and old["recipe"] and not old.get("forward")):
+        if old is None or _is_wanted(old, again, smoke=smoke):
             waiting.put(job)
         else:
             done(job, old)
@@ -226,7 +230,13 @@ def _request(
     }  # fmt: skip
     if item.distribution:
         root = _place(checkout, item)
-        return {**common, "provider": "package", "distribution": item.distribution, "root": str(root), "identity": f"{item.distribution} {item.revision}"}
+        return {
+            **common,
+            "provider": "package",
+            "distribution": item.distribution,
+            "root": str(root),
+            "identity": f"{item.distribution} {item.revision}",
+        }
     root = _place(checkout, item)
     folder = root / item.folder
     if not folder.is_dir():
@@ -234,6 +244,12 @@ def _request(
     if folder not in digests:
         digests[folder] = code_digest(folder)
     return {**common, "provider": "repository", "root": str(folder), "identity": digests[folder]}
+
+
+def _is_wanted(old: Mapping[str, Any], again: str, *, smoke: bool) -> bool:
+    if old["recipe"] is None:
+        return again in {"failed", "all"}
+    return again == "all" or (smoke and not old.get("forward"))
 
 
 def _place(checkout: str, item: Target) -> Path:
@@ -248,7 +264,10 @@ def _hints(request: Mapping[str, Any], known: Mapping[str, Any]) -> list[dict[st
         for outcome in known.values()
         if outcome["recipe"] and outcome.get("of") == of
     }
-    return [{name: outcome[name] for name in ("recipe", "digest", "network", "parameters", "elements")} for outcome in found.values()][:3]
+    return [
+        {name: outcome[name] for name in ("recipe", "digest", "network", "parameters", "elements")}
+        for outcome in found.values()
+    ][:3]
 
 
 def _key(request: Mapping[str, Any]) -> str:
@@ -294,23 +313,29 @@ class _Worker:
         environ = {**os.environ, "GLOG_v": "4", "PYTHONDONTWRITEBYTECODE": "1"}
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own module
-                command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, pass_fds=(writer,), env=environ, text=True
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=(writer,),
+                env=environ,
+                text=True,
             )
         finally:
             os.close(writer)
         self._answers = os.fdopen(reader, encoding="utf-8")
         if not self._answers.readline():
             self.close()
-            raise NetworkError("the worker process of discovery did not start", hint="see whether MindSpore can be imported")
+            raise NetworkError(
+                "the worker process of discovery did not start", hint="see whether MindSpore can be imported"
+            )
 
     def close(self) -> None:
         if self._process is None:
             return
         if self._process.stdin is not None:
-            try:
+            with suppress(BrokenPipeError):
                 self._process.stdin.close()
-            except BrokenPipeError:
-                pass
         self._process.kill()
         self._process.wait()
         self._answers.close()
@@ -322,4 +347,3 @@ def reason_class(reason: str) -> str:
     _, _, tail = reason.partition(" failed: ")
     text = tail or reason.rpartition(": ")[2]
     return text.partition(" (")[0][:110]
-

@@ -107,7 +107,9 @@ def _child(job: dict[str, Any], writer: int, scratch: Path) -> None:
         code = 0
     except BaseException:  # noqa: BLE001 - a child that fails says so and ends; nothing may return into the parent's loop
         reason = traceback.format_exc(limit=-2).strip().splitlines()[-1][:300]
-        os.write(writer, json.dumps({"recipe": None, "reason": f"discovery failed: {reason}", "notes": []}).encode() + b"\n")
+        os.write(
+            writer, json.dumps({"recipe": None, "reason": f"discovery failed: {reason}", "notes": []}).encode() + b"\n"
+        )
         code = 0
     finally:
         os._exit(code)
@@ -122,7 +124,11 @@ def _close_streams() -> None:
 def _limit(job: dict[str, Any]) -> None:
     memory = int(job["memory"])
     # Address space beyond what is already mapped: MindSpore maps gigabytes that it never touches.
-    mapped = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize() if sys.platform == "linux" else 0
+    mapped = (
+        int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * resource.getpagesize()
+        if sys.platform == "linux"
+        else 0
+    )
     resource.setrlimit(resource.RLIMIT_AS, (memory + mapped, memory + mapped))
     seconds = int(job["timeout"] * 4) + 10
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
@@ -151,7 +157,9 @@ def _guard(scratch: Path) -> None:
     def look(event: str, args: tuple[Any, ...]) -> None:
         if event in _REFUSED:
             raise PermissionError(f"discovery refuses {event}: code that builds a network needs none of it")
-        if event in _CHANGES and not all(allowed(path) for path in args[: 2 if event in {"os.rename", "shutil.move"} else 1]):
+        if event in _CHANGES and not all(
+            allowed(path) for path in args[: 2 if event in {"os.rename", "shutil.move"} else 1]
+        ):
             raise PermissionError(f"discovery refuses {event} outside the scratch folder: {args[0]!r}")
         if event == "open":
             path, mode, flags = args

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from hubtool.errors import RequirementError
-from hubtool.networks.bridge import Bridge, stands_for, standins
+from hubtool.networks.bridge import Bridge, standins, stands_for
 from hubtool.networks.bridge.table import GONE, ROWS, Row
 from hubtool.networks.isolation import Namespace
 from tests.models import write
@@ -55,7 +55,9 @@ def _images() -> np.ndarray[Any, Any]:
     return np.random.default_rng(0).random((2, 3, 5, 7), dtype=np.float32)
 
 
-def _bilinear(x: np.ndarray[Any, Any], size: tuple[int, int], *, align: bool, half: bool = False) -> np.ndarray[Any, Any]:
+def _bilinear(
+    x: np.ndarray[Any, Any], size: tuple[int, int], *, align: bool, half: bool = False
+) -> np.ndarray[Any, Any]:
     """Bilinear resizing, written out."""
 
     def positions(new: int, old: int) -> np.ndarray[Any, Any]:
@@ -88,13 +90,23 @@ def _resize_cell(found: Any) -> None:
     from mindspore import Tensor
 
     x = _images()
-    np.testing.assert_allclose(found()(Tensor(x), size=(10, 9)).asnumpy(), _bilinear(x, (10, 9), align=False), rtol=1e-4, atol=1e-5)
-    np.testing.assert_allclose(found()(Tensor(x), scale_factor=2).asnumpy(), _bilinear(x, (10, 14), align=False), rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(
-        found()(Tensor(x), size=(3, 4), align_corners=True).asnumpy(), _bilinear(x, (3, 4), align=True), rtol=1e-4, atol=1e-5
+        found()(Tensor(x), size=(10, 9)).asnumpy(), _bilinear(x, (10, 9), align=False), rtol=1e-4, atol=1e-5
     )
     np.testing.assert_allclose(
-        found(half_pixel_centers=True)(Tensor(x), size=(9, 9)).asnumpy(), _bilinear(x, (9, 9), align=False, half=True), rtol=1e-4, atol=1e-5
+        found()(Tensor(x), scale_factor=2).asnumpy(), _bilinear(x, (10, 14), align=False), rtol=1e-4, atol=1e-5
+    )
+    np.testing.assert_allclose(
+        found()(Tensor(x), size=(3, 4), align_corners=True).asnumpy(),
+        _bilinear(x, (3, 4), align=True),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+    np.testing.assert_allclose(
+        found(half_pixel_centers=True)(Tensor(x), size=(9, 9)).asnumpy(),
+        _bilinear(x, (9, 9), align=False, half=True),
+        rtol=1e-4,
+        atol=1e-5,
     )
 
 
@@ -102,7 +114,9 @@ def _upsample(found: Any) -> None:
     from mindspore import Tensor
 
     x = _images()
-    np.testing.assert_allclose(found(scale_factor=2)(Tensor(x)).asnumpy(), _bilinear(x, (10, 14), align=True), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(
+        found(scale_factor=2)(Tensor(x)).asnumpy(), _bilinear(x, (10, 14), align=True), rtol=1e-4, atol=1e-5
+    )
 
 
 def _dropout(found: Any) -> None:
@@ -163,7 +177,9 @@ def _checks(found: Any) -> None:
 def _normalize(found: Any) -> None:
     x = _images()[0]
     result = found([0.1, 0.2, 0.3], [1.0, 2.0, 4.0])(x)
-    expected = (x - np.array([0.1, 0.2, 0.3], np.float32)[:, None, None]) / np.array([1, 2, 4], np.float32)[:, None, None]
+    expected = (x - np.array([0.1, 0.2, 0.3], np.float32)[:, None, None]) / np.array([1, 2, 4], np.float32)[
+        :, None, None
+    ]
     np.testing.assert_allclose(result, expected, rtol=1e-5)
 
 
@@ -214,7 +230,9 @@ def _equal(one: object, other: object) -> None:
 
 
 def _proof(row: Row) -> Callable[[Any], None] | None:
-    return next((PROOFS[key] for key in sorted(PROOFS, key=len, reverse=True) if ("." + row.old).endswith("." + key)), None)
+    return next(
+        (PROOFS[key] for key in sorted(PROOFS, key=len, reverse=True) if ("." + row.old).endswith("." + key)), None
+    )
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.exact], ids=lambda row: row.old)

@@ -48,7 +48,11 @@ def test_networks_with_clashing_names_go_on_working_in_both_modes(tmp_path: Path
     import numpy as np
 
     nets = [
-        build(models.script_only(tmp_path / "one", name="One", classes=5, export=models.EXPORT.replace("Net", "One")), "export.py", argv=CHECKPOINT).network,
+        build(
+            models.script_only(tmp_path / "one", name="One", classes=5, export=models.EXPORT.replace("Net", "One")),
+            "export.py",
+            argv=CHECKPOINT,
+        ).network,
         build(models.write(tmp_path / "two", models.network("Two", 9, width=6)), "src.network:make").network,
     ]
     x = [mindspore.Tensor(np.ones((1, 3), np.float32)), mindspore.Tensor(np.ones((1, 6), np.float32))]
@@ -67,7 +71,9 @@ def test_overrides_reach_callables_and_scripts(tmp_path: Path) -> None:
     models.script_only(tmp_path)
     for entry, more in (("src.network:make", {}), ("export.py", {"argv": CHECKPOINT})):
         recipe = Recipe(provider="repository", entry=entry, **more)
-        built = RepositoryProvider(place=place(tmp_path)).build(recipe, shapes={}, overrides={"num_classes": 3}, compute_type="float32")
+        built = RepositoryProvider(place=place(tmp_path)).build(
+            recipe, shapes={}, overrides={"num_classes": 3}, compute_type="float32"
+        )
         assert built.network.parameters_dict()["head.bias"].shape == (3,)
 
 
@@ -104,7 +110,10 @@ def test_entries_that_are_refused(tmp_path: Path, entry: str) -> None:
 
 
 def test_what_the_code_imported_is_not_an_entry(tmp_path: Path) -> None:
-    models.write(tmp_path, {"model.py": "from os import system\nfrom mindspore.nn import Dense\nfrom shutil import rmtree\nX = 3\n"})
+    models.write(
+        tmp_path,
+        {"model.py": "from os import system\nfrom mindspore.nn import Dense\nfrom shutil import rmtree\nX = 3\n"},
+    )
     for name in ("system", "Dense", "rmtree", "X", "absent"):
         with pytest.raises(RecipeError, match="no callable of its own"):
             build(tmp_path, f"model:{name}")
@@ -118,10 +127,18 @@ def test_what_the_code_imported_is_not_an_entry(tmp_path: Path) -> None:
         ("raise ValueError('no such size')", NetworkError, "ValueError: no such size"),
         ("raise SystemExit(4)", NetworkError, "ended the program with 4"),
         ("import sys; sys.exit('bye')", NetworkError, "ended the program with 'bye'"),
-        ("import threading; threading.Thread(target=__import__('time').sleep, args=(5,), daemon=True).start()", NetworkError, "threads running"),
+        (
+            "import threading; threading.Thread(target=__import__('time').sleep, args=(5,), daemon=True).start()",
+            NetworkError,
+            "threads running",
+        ),
         ("import no_such_package_x", RequirementError, "no_such_package_x"),
         ("import cv2; return cv2.imread('x')", NetworkError, "cv2"),
-        ("import mindspore.nn.transformer as t; return t.TransformerEncoder(batch_size=1)", RequirementError, "no longer has"),
+        (
+            "import mindspore.nn.transformer as t; return t.TransformerEncoder(batch_size=1)",
+            RequirementError,
+            "no longer has",
+        ),
         ("input('?')", NetworkError, "EOFError"),
     ],
 )
@@ -141,7 +158,12 @@ def test_arguments_of_the_wrong_type(tmp_path: Path) -> None:
 
 
 def test_arguments_may_be_read_by_attribute(tmp_path: Path) -> None:
-    models.write(tmp_path, {"model.py": "from mindspore import nn\ndef make(cfg):\n    return nn.Dense(cfg.sizes.a, cfg['sizes']['b'][0])\n"})
+    models.write(
+        tmp_path,
+        {
+            "model.py": "from mindspore import nn\ndef make(cfg):\n    return nn.Dense(cfg.sizes.a, cfg['sizes']['b'][0])\n"
+        },
+    )
     built = build(tmp_path, "model:make", arguments={"cfg": {"sizes": {"a": 2, "b": [3]}}})
     assert built.network.weight.shape == (3, 2)
 
@@ -169,17 +191,35 @@ def test_no_shapes_no_example(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="inputs"):
         build(tmp_path, "src.network:make").example()
     tensors = repository.example((("ids", (2, 3), "int32"), ("mask", (2,), "bool"), ("x", (1, 2), "float16")))
-    assert [(tensor.shape, str(tensor.dtype)) for tensor in tensors] == [((2, 3), "Int32"), ((2,), "Bool"), ((1, 2), "Float16")]
+    assert [(tensor.shape, str(tensor.dtype)) for tensor in tensors] == [
+        ((2, 3), "Int32"),
+        ((2,), "Bool"),
+        ((1, 2), "Float16"),
+    ]
 
 
 def test_packages_that_are_not_installed_or_not_allowed() -> None:
-    for entry, error in (("os:system", RecipeError), ("mindcv", RecipeError), ("mindcv.models:__loader__", RecipeError)):
+    for entry, error in (
+        ("os:system", RecipeError),
+        ("mindcv", RecipeError),
+        ("mindcv.models:__loader__", RecipeError),
+    ):
         with pytest.raises(error):
-            PackageProvider().build(Recipe(provider="package", entry=entry), shapes={}, overrides={}, compute_type="float32")
+            PackageProvider().build(
+                Recipe(provider="package", entry=entry), shapes={}, overrides={}, compute_type="float32"
+            )
     for requires in (("no-such-distribution-x>=1",), ("numpy>=99",)):
         with pytest.raises(RequirementError, match="pip install"):
             PackageProvider().build(
-                Recipe(provider="package", entry="mindcv.models:create_model", requires=requires), shapes={}, overrides={}, compute_type="float32"
+                Recipe(provider="package", entry="mindcv.models:create_model", requires=requires),
+                shapes={},
+                overrides={},
+                compute_type="float32",
             )
     with pytest.raises(RecipeError, match="no requirement"):
-        PackageProvider().build(Recipe(provider="package", entry="mindcv:x", requires=("not a requirement!",)), shapes={}, overrides={}, compute_type="float32")
+        PackageProvider().build(
+            Recipe(provider="package", entry="mindcv:x", requires=("not a requirement!",)),
+            shapes={},
+            overrides={},
+            compute_type="float32",
+        )

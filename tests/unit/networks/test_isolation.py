@@ -56,7 +56,12 @@ CLASHING = {
 
 def clashing(name: str) -> dict[str, str]:
     files = {path: text.replace("{!r}", repr(name)) for path, text in CLASHING.items()}
-    return {**files, "src/b.py": f"VALUE = {name!r}\n", "src/c.py": f"VALUE = {name!r}\n", "config.py": f"NAME = {name!r}\n"}
+    return {
+        **files,
+        "src/b.py": f"VALUE = {name!r}\n",
+        "src/c.py": f"VALUE = {name!r}\n",
+        "config.py": f"NAME = {name!r}\n",
+    }
 
 
 def test_two_models_with_the_same_names_live_in_one_process(tmp_path: Path) -> None:
@@ -94,7 +99,10 @@ def test_the_real_modules_are_not_shadowed(tmp_path: Path) -> None:
     wrong = "raise RuntimeError('the wrong module')\n"
     names = ("mindspore", "sitecustomize", "usercustomize", "os", "sys", "builtins", "numpy", "hubtool")
     files = {f"{name}.py": wrong for name in names}
-    namespace = opened(tmp_path, {**files, "model.py": "import os, sys, builtins, hubtool\nimport numpy as np\nassert np.zeros(2).sum() == 0\n"})
+    namespace = opened(
+        tmp_path,
+        {**files, "model.py": "import os, sys, builtins, hubtool\nimport numpy as np\nassert np.zeros(2).sum() == 0\n"},
+    )
     load(namespace, "model")
     for name in names:
         assert not namespace.owns(name)
@@ -109,7 +117,11 @@ def test_a_module_of_the_folder_comes_before_an_installed_one_for_its_own_code_o
 
 
 def test_a_folder_without_init_is_a_package_and_installed_ones_come_first(tmp_path: Path) -> None:
-    files = {"parts/deep/leaf.py": "X = 1\n", "requests/nothing.py": "", "model.py": "import parts.deep.leaf as leaf\nimport requests\nOK = requests.get\n"}
+    files = {
+        "parts/deep/leaf.py": "X = 1\n",
+        "requests/nothing.py": "",
+        "model.py": "import parts.deep.leaf as leaf\nimport requests\nOK = requests.get\n",
+    }
     assert load(opened(tmp_path, files), "model").leaf.X == 1
 
 
@@ -140,7 +152,15 @@ def test_a_link_out_of_the_folder_is_not_imported_from(tmp_path: Path) -> None:
     write(tmp_path / "outside", {"secret.py": "X = 1\n"})
     write(tmp_path / "model", {"ok.py": ""})
     (tmp_path / "model" / "lib").symlink_to(tmp_path / "outside")
-    module = load(opened(tmp_path / "model", {"m.py": "import sys\nsys.path.append('lib')\ntry:\n    import secret\nexcept ImportError:\n    secret = None\n"}), "m")
+    module = load(
+        opened(
+            tmp_path / "model",
+            {
+                "m.py": "import sys\nsys.path.append('lib')\ntry:\n    import secret\nexcept ImportError:\n    secret = None\n"
+            },
+        ),
+        "m",
+    )
     assert module.secret is None
 
 
@@ -150,7 +170,14 @@ def test_relative_imports_end_at_the_folder(tmp_path: Path) -> None:
 
 
 def test_missing_modules_and_circular_imports(tmp_path: Path) -> None:
-    namespace = opened(tmp_path, {"a.py": "import b\nX = 1\n", "b.py": "import a\ndef f():\n    return a.X\n", "c.py": "import no_such_module_x\n"})
+    namespace = opened(
+        tmp_path,
+        {
+            "a.py": "import b\nX = 1\n",
+            "b.py": "import a\ndef f():\n    return a.X\n",
+            "c.py": "import no_such_module_x\n",
+        },
+    )
     assert load(namespace, "a").b.f() == 1
     with pytest.raises(ModuleNotFoundError, match="no_such_module_x"):
         load(namespace, "c")
@@ -181,7 +208,10 @@ print("noise")
 """
 
 
-@pytest.mark.parametrize("end", ["", "1 / 0", "sys.exit(3)", "exit()", "raise KeyboardInterrupt", "argparse.ArgumentParser().parse_args(['--x'])"])
+@pytest.mark.parametrize(
+    "end",
+    ["", "1 / 0", "sys.exit(3)", "exit()", "raise KeyboardInterrupt", "argparse.ArgumentParser().parse_args(['--x'])"],
+)
 def test_everything_is_as_before(tmp_path: Path, end: str, capsys: pytest.CaptureFixture[str]) -> None:
     import logging
     import random
@@ -200,7 +230,9 @@ def test_everything_is_as_before(tmp_path: Path, end: str, capsys: pytest.Captur
         )  # fmt: skip
 
     before = state()
-    expected = {"": None, "1 / 0": ZeroDivisionError, "raise KeyboardInterrupt": KeyboardInterrupt}.get(end, CodeExitError)
+    expected = {"": None, "1 / 0": ZeroDivisionError, "raise KeyboardInterrupt": KeyboardInterrupt}.get(
+        end, CodeExitError
+    )
     if expected is None:
         with namespace.building():
             namespace.run("run.py")
@@ -279,7 +311,7 @@ def test_a_pickle_is_read_in_another_process_once_the_code_is_loaded_there(tmp_p
 import pickle, sys
 from pathlib import Path
 from hubtool.networks.isolation import Namespace
-namespace = Namespace.open(Path({str(tmp_path / 'm')!r}), Path({str(tmp_path / 'm')!r}), identity="pickled")
+namespace = Namespace.open(Path({str(tmp_path / "m")!r}), Path({str(tmp_path / "m")!r}), identity="pickled")
 with namespace.building():
     module = namespace.load("src.a")
 path = Path(sys.argv[1])
@@ -290,4 +322,9 @@ else:
 """
     write(tmp_path / "m", clashing("one"))
     for _ in range(2):
-        subprocess.run([sys.executable, "-c", program, str(tmp_path / "p")], check=True, cwd=Path(__file__).parents[3], env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])})
+        subprocess.run(
+            [sys.executable, "-c", program, str(tmp_path / "p")],
+            check=True,
+            cwd=Path(__file__).parents[3],
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[3])},
+        )
