@@ -6,6 +6,7 @@ import argparse
 import ast
 import importlib.metadata
 import inspect
+import signal
 import sys
 import time
 from contextlib import contextmanager, nullcontext
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hubtool.card.model import Recipe
 from hubtool.errors import HubError, NetworkError
 from hubtool.networks import repository
-from hubtool.networks.capture import Watch, shapes_of
+from hubtool.networks.capture import StopCapture, Watch, shapes_of
 from hubtool.networks.discovery import guess, known
 from hubtool.networks.isolation import ArgumentsRefusedError, Namespace
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 _MOST_SKIPS: Final = 10
 _MOST_VALUES: Final = 64
+_PATIENCE: Final = 20  # seconds that a script may go on after its network is there
 _ENDED: Final = "it ended before any weights went into a network"
 
 
@@ -246,12 +248,22 @@ class _Run:
             namespace.on_parse = self._fill
             self.namespace = namespace
 
+        def enough(*_: object) -> None:
+            if watch.networks:
+                raise StopCapture  # a script that goes on to compute with a network need not be waited for
+            signal.alarm(_PATIENCE)
+
         error: BaseException | None = None
+        old = signal.signal(signal.SIGALRM, enough)
+        signal.alarm(_PATIENCE)
         with _quick(initialise=self.recipe.initialise), self._profiled():
             try:
                 repository.build(self.place, recipe, watch=watch, opened=opened)
             except HubError as problem:
                 error = problem
+            finally:
+                signal.alarm(0)
+                signal.signal(signal.SIGALRM, old)
         networks = [network for network in watch.networks if _is_network(network)]
         if not networks and watch.models:
             networks = [network for network in watch.models if _is_network(network)]

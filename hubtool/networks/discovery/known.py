@@ -14,6 +14,13 @@ if TYPE_CHECKING:
 
     from hubtool.networks.discovery.guess import Facts
 
+_TPRR: Final = {
+    "readeralbert": "src.albert:Albert",
+    "rerankalbert": "src.albert:Albert",
+    "readerdownstream": "src.reader_downstream:Reader_Downstream",
+    "rerankdownstream": "src.rerank_downstream:Rerank_Downstream",
+}
+
 # Sizes of vocabularies come from the checkpoint; what stands here is for building without one.
 _VOCABULARY: Final = 20000
 
@@ -38,6 +45,14 @@ def recipes(folder: str, facts: Facts) -> Iterator[Recipe]:
                     arguments={"num_classes": persons},
                     inputs=(("x", (1, 3, 256, 128), "float32"),),
                 )
+    elif name == "tprr":  # one card for each part of a model whose scripts need all of its data
+        for part, entry in _TPRR.items():
+            if part in facts.name:
+                arguments = {"batch_size": 1} if entry.endswith(":Albert") else {}
+                yield Recipe(provider="repository", entry=entry, arguments=arguments)
+    elif name == "snn_mlp":  # its script reads a name that it never sets
+        kind = next((kind for kind in ("snnmlp_t", "snnmlp_s", "snnmlp_b") if kind in facts.name), "snnmlp_t")
+        yield _recipe(f"src.snn_mlp:{kind}", {}, ("x", (1, 3, 224, 224), "float32"))
     elif name == "textcnn":
         arguments = {"vocab_len": _rows("embedding.embedding_table"), "word_len": 51, "num_classes": 2, "vec_length": 40}
         yield _recipe("src.textcnn:TextCNN", arguments, ("x", (1, 51), "int32"))

@@ -139,6 +139,7 @@ def discover(
     limits: Limits,
     smoke: bool = False,
     again: str = "",
+    only_known: bool = False,
     progress: Callable[[str, str], None] | None = None,
 ) -> dict[str, dict[str, Any]]:
     """Find the recipes of cards; what the report already holds for the same code is not looked for again.
@@ -151,6 +152,7 @@ def discover(
         limits: What one job may take.
         smoke: Whether to run one forward pass of each.
         again: Look again at ``failed`` outcomes, at ``all``, or at none.
+        only_known: Whether to run nothing, and leave out what the report does not hold.
         progress: Called with a UID and its verdict.
 
     Returns:
@@ -182,7 +184,10 @@ def discover(
 
     for job in jobs.values():
         old = known.get(job.key)
-        if old is None or _is_wanted(old, again, smoke=smoke):
+        if only_known:
+            if old is not None:
+                done(job, old)
+        elif old is None or _is_wanted(old, again, smoke=smoke):
             waiting.put(job)
         else:
             done(job, old)
