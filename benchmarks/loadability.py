@@ -87,15 +87,18 @@ def table(data: dict[str, Any], outcomes: dict[str, dict[str, Any]]) -> str:
     lines = [
         "# Which cards become networks",
         "",
-        f"Written by `benchmarks/loadability.py` from what `hubtool network discover` found on MindSpore {data['mindspore']} (CPU).",
-        "*Built* means that the recipe in `recipes.json` built a `mindspore.nn.Cell` with parameters; *ran* that it also",
-        "ran one forward pass on its recorded input shapes. A card that was not tried so counts as not run.",
+        "Written by `benchmarks/loadability.py` from what `hubtool network discover` found on",
+        f"MindSpore {data['mindspore']} (CPU).",
+        "*Built* means that the recipe in `recipes.json` built a `mindspore.nn.Cell` with parameters; *ran* that",
+        "it also ran one forward pass on its recorded input shapes. A card that was not tried counts as not run.",
         "",
         "| registry and version | cards | built | ran |",
         "|---|---:|---:|---:|",
     ]
     lines += [f"| {name} | {total[name]} | {built[name]} | {ran[name]} |" for name in sorted(total)]
-    lines.append(f"| all | {total.total()} | {built.total()} ({built.total() / max(1, total.total()):.1%}) | {ran.total()} |")
+    lines.append(
+        f"| all | {total.total()} | {built.total()} ({built.total() / max(1, total.total()):.1%}) | {ran.total()} |"
+    )
     lines += ["", "## How they are built", "", "| way | cards |", "|---|---:|"]
     lines += [f"| {way} | {count} |" for way, count in ways.most_common()]
     lines += ["", "## Why the others are not", ""]

@@ -37,7 +37,7 @@ def command() -> None:
 @click.option("--seconds", type=float, default=120.0, help="Time for one.")
 @click.option("--memory", type=float, default=8.0, help="GiB of memory for one.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def discover(
+def discover(  # noqa: PLR0917 - one for each option
     uids: tuple[str, ...],
     every: bool,
     checkout: str,

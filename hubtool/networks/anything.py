@@ -17,6 +17,7 @@ class Anything:
         return self
 
     def __call__(self, *_: object, **__: object) -> Anything:
+        """Return itself, whatever it is called with."""
         return self
 
     def __iter__(self) -> Any:  # noqa: ANN401 - an iterator

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _SOURCES: Final = (
-    "CLUEDataset", "CSVDataset", "CelebADataset", "Cifar100Dataset", "Cifar10Dataset", "CocoDataset", "GeneratorDataset",
-    "ImageFolderDataset", "ManifestDataset", "MindDataset", "MnistDataset", "NumpySlicesDataset", "TFRecordDataset",
-    "TextFileDataset", "VOCDataset", "PaddedDataset",
-)  # fmt: skip
+    *("CLUEDataset", "CSVDataset", "CelebADataset", "Cifar100Dataset", "Cifar10Dataset", "CocoDataset"),
+    *("GeneratorDataset", "ImageFolderDataset", "ManifestDataset", "MindDataset", "MnistDataset"),
+    *("NumpySlicesDataset", "PaddedDataset", "TFRecordDataset", "TextFileDataset", "VOCDataset"),
+)
 
 
 class StopCapture(BaseException):
@@ -148,7 +148,7 @@ class Weights(dict[str, Any]):
     def __delitem__(self, name: str) -> None:
         self.pop(name, None)
 
-    def pop(self, name: str, default: Any = None) -> Any:  # type: ignore[override] # noqa: ANN401 - as dict
+    def pop(self, name: str, default: Any = None) -> Any:  # noqa: ANN401 - as the original
         """Take nothing out."""
         return super().pop(name, default)
 
@@ -179,6 +179,7 @@ class NoData(Anything):
         """Return None: it is not known."""
 
     def __call__(self, *_: object, **__: object) -> NoData:
+        """Return itself, whatever it is called with."""
         return self
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as it says
@@ -215,10 +216,10 @@ class _Context:
 def _model(watch: Watch) -> Any:  # noqa: ANN401 - a class of MindSpore
     import mindspore  # noqa: PLC0415
 
-    class Model(mindspore.Model):  # type: ignore[misc,name-defined] # MindSpore has no types
+    class Model(mindspore.Model):  # type: ignore[misc] # MindSpore has no types
         """A model whose network is noted, and that neither trains nor evaluates."""
 
-        def __init__(self, network: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - MindSpore's signature
+        def __init__(self, network: Any, *_: object, **__: object) -> None:  # noqa: ANN401 - MindSpore's signature
             if isinstance(network, mindspore.nn.Cell):
                 watch.models.append(network)
             self._network = network

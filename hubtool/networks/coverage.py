@@ -176,9 +176,7 @@ class Renaming:
         if self.on:
             notes.append(f"the prefix {self.on!r} was put before the tensors' names")
         if self.averages:
-            notes.append(
-                "the names of moving averages were exchanged: moving_mean and running_mean, moving_variance and running_var"
-            )
+            notes.append("the names of moving averages were exchanged: moving_mean for running_mean, and their like")
         return tuple(notes)
 
 

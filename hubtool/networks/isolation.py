@@ -152,7 +152,7 @@ class Namespace:
         argv: What the code sees as ``sys.argv``.
         path: What the code sees as ``sys.path``; only entries within ``root`` count.
         meanings: What placeholders in an argument vector mean.
-        skip: Statements that are left out, as ``path:line``: they need data that is not there, and the network does not.
+        skip: Statements that are left out, as ``path:line``: they need data, and the network does not.
         only: The top-level names that the folder supplies; empty for all that it has.
         stood_in: The packages that are not installed and that something stands in for.
         used: The top-level names of the installed packages that the code imported.
@@ -176,7 +176,7 @@ class Namespace:
     on_parse: Callable[[argparse.ArgumentParser, list[str]], None] | None = None
     _building: bool = False
     _builtins: dict[str, Any] = field(default_factory=dict)
-    _lock: threading.RLock = field(default_factory=threading.RLock)  # type: ignore[valid-type] # a factory in typeshed
+    _lock: threading.RLock = field(default_factory=threading.RLock)
     _owners: dict[str, str | None] = field(default_factory=dict)
 
     @classmethod
@@ -240,7 +240,7 @@ class Namespace:
             ModuleNotFoundError: If the folder has no such module.
         """
         private = f"{self.name}.{name}"
-        with self._lock:  # type: ignore[attr-defined] # an RLock
+        with self._lock:
             known = sys.modules.get(private)
             if known is not None:
                 return known
@@ -551,26 +551,26 @@ class _Parser(argparse.ArgumentParser):
         super().__init__(*args, **kwargs)
         self.namespace.parsers.append(self)
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # type: ignore[override] # noqa: ANN401 - one signature for all overloads
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # noqa: ANN401 - as the original
         if args is None:
             if self.namespace.on_parse is not None:
                 self.namespace.on_parse(self, self.namespace.argv)
             args = self.namespace.argv[1:]
         return super().parse_known_args(args, namespace)
 
-    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:  # type: ignore[override] # noqa: ANN401 - likewise
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:  # noqa: ANN401 - as the original
         parsed, rest = self.parse_known_args(args, namespace)
         if rest:
             self.error(f"unrecognized arguments: {' '.join(rest)}")
         return parsed
 
-    def error(self, message: str) -> Any:  # type: ignore[override] # noqa: ANN401 - it never returns
+    def error(self, message: str) -> Any:  # noqa: ANN401 - as the original
         raise ArgumentsRefusedError(message)
 
     def print_help(self, file: Any = None) -> None:  # noqa: ANN401 - as the original
         """Print nothing: the library is silent."""
 
-    def exit(self, status: int = 0, message: str | None = None) -> Any:  # type: ignore[override] # noqa: ANN401 - it never returns
+    def exit(self, status: int = 0, message: str | None = None) -> Any:  # noqa: ANN401 - as the original
         raise ArgumentsRefusedError(message or f"the parser ended the program with {status}")
 
 
@@ -786,8 +786,8 @@ class _Members:
 
 
 _ABSENT = object()
-_SHARED = ("mindspore", "mindspore.nn", "mindspore.ops", "mindspore.ops.operations", "mindspore.ops.functional", "numpy",
-           "mindspore.train.serialization", "mindspore.context", "os", "sys", "argparse")  # fmt: skip
+_SHARED = ("mindspore", "mindspore.nn", "mindspore.ops", "mindspore.ops.operations", "mindspore.ops.functional",
+           "numpy", "mindspore.train.serialization", "mindspore.context", "os", "sys", "argparse")  # fmt: skip
 
 
 def _is_shared(name: str) -> bool:

@@ -132,8 +132,8 @@ def build(
 def settle(value: Any, shapes: Mapping[str, Shape]) -> Any:  # noqa: ANN401 - any plain value
     """Replace what the checkpoint decides in a recipe's arguments.
 
-    ``{shape-of: NAME, axis: N, otherwise: M}`` becomes the size of a tensor, or M without a checkpoint; ``{zeros: [...]}``
-    becomes a float32 tensor of that shape, for a constructor that wants to be given a table which the checkpoint has.
+    ``{shape-of: NAME, axis: N, otherwise: M}`` becomes the size of a tensor, or M without a checkpoint; and
+    ``{zeros: [...]}`` a float32 tensor of that shape, for a constructor that wants a table which the checkpoint has.
 
     Args:
         value: The arguments, or a part of them.
@@ -281,7 +281,8 @@ def _reported(namespace: Namespace, recipe: Recipe) -> Iterator[None]:
         ) from error
     except Exception as error:
         raise NetworkError(
-            f"{recipe.entry} of {namespace.folder.name} failed: {type(error).__name__}: {_first_line(error)}{where(error, namespace)}"
+            f"{recipe.entry} of {namespace.folder.name} failed: {type(error).__name__}: {_first_line(error)}"
+            f"{where(error, namespace)}"
         ) from error
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +12,8 @@ import pytest
 from tests import models
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.acceptance.conftest import Cli
 
 pytestmark = pytest.mark.mindspore

@@ -96,7 +96,7 @@ class _StandIn(type):
     def __repr__(cls) -> str:
         return f"<stand-in for {cls.dotted}>"
 
-    def __or__(cls, other: Any) -> Any:  # type: ignore[override] # noqa: ANN401 - flags are combined
+    def __or__(cls, other: Any) -> Any:  # noqa: ANN401 - as the original
         return cls
 
     def __add__(cls, other: Any) -> Any:  # noqa: ANN401 - flags are combined
@@ -134,7 +134,7 @@ class AttributeDict(dict[str, Any]):
     def __delattr__(self, name: str) -> None:
         del self[name]
 
-    def update(self, *args: Any, **kwargs: Any) -> None:  # type: ignore[override] # noqa: ANN401 - as dict
+    def update(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the original
         """Add entries, nested ones as attributes too."""
         for name, value in dict(*args, **kwargs).items():
             self[name] = value

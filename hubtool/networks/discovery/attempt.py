@@ -166,7 +166,7 @@ def _place_of(failure: str) -> str:
     return failure[failure.rfind(" (") :] if failure.endswith(")") and ".py:" in failure else ""
 
 
-def _try_script(
+def _try_script(  # noqa: PLR0917 - what one attempt is made with
     place: Place,
     facts: Facts,
     script: str,
@@ -210,7 +210,7 @@ def _try_script(
 class _Run:
     """One run of a script, with its arguments filled in and its constructors watched."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - what one run is made with
         self,
         place: Place,
         facts: Facts,
@@ -430,7 +430,12 @@ def _settle(place: Place, recipe: Recipe, run: _Run, failures: list[str]) -> Out
     run.network = None
     for entry, arguments in reversed(made):
         candidate = Recipe(
-            provider="repository", entry=entry, arguments=arguments, inputs=recipe.inputs, initialise=recipe.initialise, requires=recipe.requires
+            provider="repository",
+            entry=entry,
+            arguments=arguments,
+            inputs=recipe.inputs,
+            initialise=recipe.initialise,
+            requires=recipe.requires,
         )
         if _is_same(place, candidate, digest):
             outcome.recipe = candidate
@@ -470,8 +475,12 @@ def _rebuild(place: Place, recipe: Recipe, parsers: list[int] | None = None) -> 
 
 
 # What MindSpore and hubtool bring with them; the rest is the code's own need.
-_BROUGHT: Final = frozenset({"mindspore", "numpy", "PIL", "scipy", "yaml", "packaging", "psutil", "google", "six", "setuptools", "pkg_resources",
-                             "requests", "click", "rich", "safetensors", "astunparse", "asttokens", "dill", "hubtool"})  # fmt: skip
+_BROUGHT: Final = frozenset(
+    {
+        *("PIL", "asttokens", "astunparse", "click", "dill", "google", "hubtool", "mindspore", "numpy", "packaging"),
+        *("pkg_resources", "psutil", "requests", "rich", "safetensors", "scipy", "setuptools", "six", "yaml"),
+    }
+)
 
 
 def _requires(namespace: Namespace | None) -> tuple[str, ...]:
@@ -511,7 +520,7 @@ def _try_hub(place: Place, facts: Facts, failures: list[str]) -> Outcome | None:
         for initialise in (False, True):
             try:
                 return _described(place, replace(recipe, initialise=initialise))
-            except HubError as error:
+            except HubError as error:  # noqa: PERF203 - the second try is for when the first fails
                 problem = error.message
         failures.append(f"mindspore_hub_conf.py, {name}: {problem}")
     return None
@@ -615,13 +624,16 @@ def _culprit(error: BaseException, root: Path, folder: Path, entry: str, depth: 
 
 
 def _statement(path: Path, line: int, of: type[ast.stmt] = ast.stmt) -> ast.stmt | None:
+    """Return the innermost statement of a kind that has a line."""
     try:
         tree = ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError):
         return None
-    found = None
+    found: ast.stmt | None = None
     for node in ast.walk(tree):
-        is_there = isinstance(node, of) and node.lineno <= line <= (node.end_lineno or node.lineno)
+        if not isinstance(node, of):
+            continue
+        is_there = node.lineno <= line <= (node.end_lineno or node.lineno)
         if is_there and (found is None or node.lineno >= found.lineno):
             found = node
     return found

@@ -71,7 +71,8 @@ def score(candidate: str, facts: Facts) -> float:
         plain = re.sub(r"[^a-z0-9]", "", piece)
         if not plain or plain in _DULL:
             continue
-        if plain in facts.plain:
+        # Short pieces are in many names by chance; they count where they stand by themselves.
+        if (len(plain) > 2 and plain in facts.plain) or plain in re.split(r"[^a-z0-9]+", facts.name.lower()):
             total += 1.0 + len(plain) / 4
             continue
         parts = words(piece)

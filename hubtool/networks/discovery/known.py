@@ -36,6 +36,7 @@ def recipes(folder: str, facts: Facts) -> Iterator[Recipe]:
         facts: What it says.
     """
     name = folder.rpartition("/")[2]
+    arguments: dict[str, object]
     if name == "osnet":
         for dataset, persons in _PERSONS.items():
             if dataset in facts.name.lower():
@@ -54,7 +55,12 @@ def recipes(folder: str, facts: Facts) -> Iterator[Recipe]:
         kind = next((kind for kind in ("snnmlp_t", "snnmlp_s", "snnmlp_b") if kind in facts.name), "snnmlp_t")
         yield _recipe(f"src.snn_mlp:{kind}", {}, ("x", (1, 3, 224, 224), "float32"))
     elif name == "textcnn":
-        arguments = {"vocab_len": _rows("embedding.embedding_table"), "word_len": 51, "num_classes": 2, "vec_length": 40}
+        arguments = {
+            "vocab_len": _rows("embedding.embedding_table"),
+            "word_len": 51,
+            "num_classes": 2,
+            "vec_length": 40,
+        }
         yield _recipe("src.textcnn:TextCNN", arguments, ("x", (1, 51), "int32"))
     elif name == "textrcnn":
         cell = next((cell for cell in ("lstm", "gru") if cell in facts.name.lower()), "vanilla")

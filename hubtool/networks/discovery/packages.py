@@ -6,7 +6,6 @@ import importlib.metadata
 import re
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hubtool.card.model import Recipe
@@ -16,6 +15,8 @@ from hubtool.networks.capture import shapes_of
 from hubtool.networks.discovery.attempt import Outcome
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hubtool.networks.discovery.guess import Facts
 
 #: The sizes of one input without the batch, where the recipe's example may be any other: images, and lines of text.

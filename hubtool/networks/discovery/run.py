@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -227,7 +227,7 @@ def _request(
     if item.reason:
         return item.reason
     common = {
-        "facts": {"name": item.facts.name, "model_name": item.facts.model_name, "dataset": item.facts.dataset, "backbone": item.facts.backbone, "asset": item.facts.asset},
+        "facts": asdict(item.facts),
         "folder": item.folder,
         "timeout": limits.seconds,
         "memory": limits.memory,

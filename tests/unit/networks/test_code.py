@@ -69,8 +69,8 @@ def test_networks_with_clashing_names_go_on_working_in_both_modes(tmp_path: Path
 
 def test_overrides_reach_callables_and_scripts(tmp_path: Path) -> None:
     models.script_only(tmp_path)
-    for entry, more in (("src.network:make", {}), ("export.py", {"argv": CHECKPOINT})):
-        recipe = Recipe(provider="repository", entry=entry, **more)
+    for entry, argv in (("src.network:make", ()), ("export.py", CHECKPOINT)):
+        recipe = Recipe(provider="repository", entry=entry, argv=argv)
         built = RepositoryProvider(place=place(tmp_path)).build(
             recipe, shapes={}, overrides={"num_classes": 3}, compute_type="float32"
         )
@@ -99,8 +99,9 @@ def test_a_script_that_never_loads_weights(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "entry",
     [
-        "os:system", "subprocess:run", "builtins:eval", "src.network:__class__", "src.network:Net.__init__", "__main__:x", "src.__init__:x", "src.network",
-        "src.network:", "../export.py", "/etc/passwd.py", "a/../../b.py", "src.network:Net()", "src.network:os", "hubtool.api:load", "mindspore.nn:Dense", "-m.py", "",
+        "os:system", "subprocess:run", "builtins:eval", "src.network:__class__", "src.network:Net.__init__",
+        "__main__:x", "src.__init__:x", "src.network", "src.network:", "../export.py", "/etc/passwd.py", "a/../../b.py",
+        "src.network:Net()", "src.network:os", "hubtool.api:load", "mindspore.nn:Dense", "-m.py", "",
     ],
 )  # fmt: skip
 def test_entries_that_are_refused(tmp_path: Path, entry: str) -> None:
@@ -153,19 +154,38 @@ def test_entries_that_misbehave(tmp_path: Path, body: str, error: type[Exception
 def test_arguments_of_the_wrong_type(tmp_path: Path) -> None:
     models.write(tmp_path, models.network())
     for arguments in ({"num_classes": "many"}, {"no_such": 1}, {"num_classes": [1, 2]}):
-        with pytest.raises(NetworkError, match="src.network:make"):
+        with pytest.raises(NetworkError, match=r"src\.network:make"):
             build(tmp_path, "src.network:make", arguments=arguments)
 
 
 def test_arguments_may_be_read_by_attribute(tmp_path: Path) -> None:
-    models.write(
-        tmp_path,
-        {
-            "model.py": "from mindspore import nn\ndef make(cfg):\n    return nn.Dense(cfg.sizes.a, cfg['sizes']['b'][0])\n"
-        },
-    )
+    code = """
+    from mindspore import nn
+
+    def make(cfg):
+        return nn.Dense(cfg.sizes.a, cfg["sizes"]["b"][0])
+    """
+    models.write(tmp_path, {"model.py": code})
     built = build(tmp_path, "model:make", arguments={"cfg": {"sizes": {"a": 2, "b": [3]}}})
     assert built.network.weight.shape == (3, 2)
+
+
+def test_sizes_that_the_checkpoint_decides(tmp_path: Path) -> None:
+    code = """
+    from mindspore import nn
+
+    def make(rows, table):
+        return nn.Embedding(rows, 3, embedding_table=table)
+    """
+    models.write(tmp_path, {"model.py": code})
+    rows = {"shape-of": "table", "axis": 0, "otherwise": 5}
+    recipe = Recipe(provider="repository", entry="model:make", arguments={"rows": rows, "table": {"zeros": [rows, 3]}})
+    provider = RepositoryProvider(place=place(tmp_path))
+    for shapes, expected in (({}, 5), ({"net.table": (7, 3)}, 7)):
+        built = provider.build(recipe, shapes=shapes, overrides={}, compute_type="float32")
+        assert built.network.embedding_table.shape == (expected, 3)
+    with pytest.raises(RecipeError, match="table, axis 0"):
+        provider.build(recipe, shapes={"other": (1,)}, overrides={}, compute_type="float32")
 
 
 def test_a_script_s_relative_paths(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import os
 import pickle
 import subprocess
@@ -41,7 +42,8 @@ CLASHING = {
         from .b import VALUE
         import model_utils.tools as tools
 
-        assert src.b is b is dotted is importlib.import_module("src.b") is importlib.import_module(".b", "src") is __import__("src.b").b
+        assert src.b is b is dotted is __import__("src.b").b
+        assert b is importlib.import_module("src.b") is importlib.import_module(".b", "src")
         def late():
             import src.c
             from src import c
@@ -83,7 +85,7 @@ def test_two_models_with_the_same_names_live_in_one_process(tmp_path: Path) -> N
 
 def test_instances_are_pickled_by_their_private_name(tmp_path: Path) -> None:
     module = load(opened(tmp_path, clashing("one")), "src.a")
-    thing = pickle.loads(pickle.dumps(module.Thing()))
+    thing = pickle.loads(pickle.dumps(module.Thing()))  # noqa: S301 - pickled just here
     assert type(thing) is module.Thing
 
 
@@ -156,7 +158,14 @@ def test_a_link_out_of_the_folder_is_not_imported_from(tmp_path: Path) -> None:
         opened(
             tmp_path / "model",
             {
-                "m.py": "import sys\nsys.path.append('lib')\ntry:\n    import secret\nexcept ImportError:\n    secret = None\n"
+                "m.py": """
+                    import sys
+                    sys.path.append("lib")
+                    try:
+                        import secret
+                    except ImportError:
+                        secret = None
+                    """
             },
         ),
         "m",
@@ -224,8 +233,10 @@ def test_everything_is_as_before(tmp_path: Path, end: str, capsys: pytest.Captur
     def state() -> tuple[object, ...]:
         return (
             list(sys.argv), list(sys.path), list(sys.meta_path), dict(os.environ), Path.cwd(), random.getstate(),
-            str(np.random.get_state()), np.get_printoptions()["precision"], list(warnings.filters), logging.getLogger().level, list(logging.getLogger().handlers),
-            logging.root.manager.disable, signal.getsignal(signal.SIGTERM), sys.stdout, sys.stderr, sys.getrecursionlimit(), set(vars(__builtins__) if not isinstance(__builtins__, dict) else __builtins__),
+            str(np.random.get_state()),  # noqa: NPY002 - the state that old code changes
+            np.get_printoptions()["precision"], list(warnings.filters), logging.root.level, list(logging.root.handlers),
+            logging.root.manager.disable, signal.getsignal(signal.SIGTERM), sys.stdout, sys.stderr,
+            sys.getrecursionlimit(), set(vars(builtins)),
             {name for name in sys.modules if not name.startswith("_hubtool_code")},
         )  # fmt: skip
 
