@@ -134,7 +134,7 @@ def hub_list(version: str | None = None, force_reload: bool = False) -> list[str
     Args:
         version: Only the cards published for this version, such as ``1.9`` or, as the public hub writes it, ``r1.9``;
             ``master`` and None are all.
-        force_reload: Has no effect: the registries are read each time.
+        force_reload: Has no effect: cards that changed are seen each time.
 
     Raises:
         ArgumentTypeError: If an argument has the wrong type.
@@ -147,7 +147,11 @@ def hub_list(version: str | None = None, force_reload: bool = False) -> list[str
     wanted = None if version is None or version == "master" else version.removeprefix("r")
     if wanted is not None and not re.match(r"[0-9]+(\.[0-9]+)*\Z", wanted):
         raise ArgumentError(f"{version!r} is not a version", hint="write 1.9, or r1.9")
-    return sorted(str(uid) for uid in _hub().registries.uids() if wanted in (None, uid.version))
+    from hubtool.registry.index import Filter, Index  # noqa: PLC0415
+
+    hub = _hub()
+    with Index.open(hub.settings.home, hub.registries.members) as index:
+        return index.uids(Filter(version=wanted))
 
 
 def get_hub_dir() -> str:

@@ -32,19 +32,29 @@ class Diagnostic:
         code: The stable code of the rule, ``HT`` and three digits.
         severity: Error or warning.
         path: The card's path as the user gave it.
-        position: Where in the file.
+        line: The line where it is, from 1.
+        column: The column where it starts, from 1, in characters.
+        end_line: The line where it ends; the same line if only a place is known.
+        end_column: The column behind its last character; the same column if only a place is known.
         pointer: The JSON pointer of the front-matter node, such as ``/asset/0/asset-sha256``; empty for the whole card.
         message: What is wrong.
         hint: What to do, or None.
+        source: The text of the line, without what is beyond 200 characters.
+        fixable: Whether ``hubtool validate --fix`` mends it.
     """
 
     code: str
     severity: Severity
     path: str
-    position: Position
+    line: int
+    column: int
+    end_line: int
+    end_column: int
     message: str
     pointer: str = ""
     hint: str | None = None
+    source: str = ""
+    fixable: bool = False
 
     def as_json(self) -> dict[str, str | int | None]:
         """Return the members that ``hubtool validate --format json`` prints."""
@@ -52,8 +62,8 @@ class Diagnostic:
             "code": self.code,
             "severity": self.severity.value,
             "path": self.path,
-            "line": self.position.line,
-            "column": self.position.column,
+            "line": self.line,
+            "column": self.column,
             "pointer": self.pointer,
             "message": self.message,
             "hint": self.hint,

@@ -15,6 +15,7 @@ The tree, so that a caller can catch as much or as little as it means to::
     |   |   +-- ForbiddenLinkError       its link, or a redirect, leads where none may go
     |   +-- DigestError                  its bytes are not the ones the card promises
     |   +-- StoreError                   the store cannot be read or written
+    +-- MirrorError                      a mirror that cannot be read or written
     +-- CheckpointError                  a file that cannot be read as a checkpoint
     +-- NetworkError                     a network that cannot be built
     |   +-- RecipeError                  the recipe is missing, wrong or contradicts the checkpoint
@@ -82,7 +83,27 @@ class AssetError(HubError):
 
 
 class FetchError(AssetError):
-    """An asset that did not arrive."""
+    """An asset that did not arrive.
+
+    Attributes:
+        status: The HTTP status that the server answered, or None where it did not come to that.
+        passing: Whether the cause may pass by itself, so that another attempt is worth making.
+        wait: The seconds after which the server asks to be tried again, or None where it does not say.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str | None = None,
+        status: int | None = None,
+        passing: bool = False,
+        wait: float | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.status = status
+        self.passing = passing
+        self.wait = wait
 
 
 class OfflineError(FetchError):
@@ -109,6 +130,10 @@ class DigestError(AssetError):
 
 class StoreError(AssetError):
     """The store cannot be read or written."""
+
+
+class MirrorError(HubError):
+    """A mirror cannot be read or written."""
 
 
 class CheckpointError(HubError):

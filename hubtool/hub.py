@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from hubtool import machine, resolver, settings
 from hubtool.assets.store import Store
-from hubtool.errors import AssetError, CardError, ForbiddenLinkError, InvalidNameError
+from hubtool.errors import AssetError, CardError, CardNotFoundError, ForbiddenLinkError, InvalidNameError, OfflineError
 from hubtool.registry import Registries
 from hubtool.registry.folder import read_card
 from hubtool.uid import Uid
 
 if TYPE_CHECKING:
-    from hubtool.assets.fetch import Progress
+    from hubtool.assets.fetch import Fetcher, Progress, Watcher
     from hubtool.assets.links import LinkPolicy
     from hubtool.assets.store import Stored
     from hubtool.card.model import Asset, Card
+    from hubtool.digest import Digest
+    from hubtool.registry import Other
     from hubtool.resolver import Resolution
     from hubtool.settings import Settings
 
@@ -29,10 +32,19 @@ _URL = re.compile(r"https?://", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundCard:
-    """A card, and the folder that its local assets must be in."""
+    """A card, and where it was found.
+
+    Attributes:
+        card: The card.
+        root: The folder that its local assets must be in; None if it has none.
+        registry: The registry that it is of, or None for a card outside a registry.
+        others: Later registries that have its UID too, with other bytes.
+    """
 
     card: Card
-    root: Path
+    root: Path | None
+    registry: str | None = None
+    others: tuple[Other, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,15 +63,20 @@ class Hub:
         Raises:
             SettingsError: If a setting cannot be used.
         """
-        from hubtool.assets.links import LinkPolicy, host_entry  # noqa: PLC0415
+        from hubtool.assets.links import LinkPolicy  # noqa: PLC0415
 
         current = settings.load() if current is None else current
         return cls(
             settings=current,
-            registries=Registries.of_folders(current.registry),
-            store=Store(current.home),
-            policy=LinkPolicy(hosts=frozenset(host_entry(host) for host in current.allowed_hosts)),
+            registries=Registries.open(current),
+            store=Store(current.home, shared=current.stores),
+            policy=LinkPolicy.of(current.allowed_hosts),
         )
+
+    @property
+    def mirrors(self) -> tuple[str, ...]:
+        """Where files are looked for by their digest: the mirrors of the settings, then published registries."""
+        return tuple(dict.fromkeys((*self.settings.mirrors, *self.registries.mirrors)))
 
     def find(self, name: str, *, source: str = "gitee") -> FoundCard:
         """Find a card by its UID, by its URL on the public hub, or by its path.
@@ -83,8 +100,10 @@ class Hub:
             if path is None or not path.is_file():
                 raise CardError(f"there is no card at {ascii(name)[1:-1]}", hint="give the path of a card's .md file")
             return FoundCard(card=read_card(path.absolute(), None), root=path.absolute().parent)
-        card, registry = self.registries.read(parse_name(name))
-        return FoundCard(card=card, root=registry.root)
+        uid = parse_name(name)
+        card, registry = self.registries.read(uid)
+        others = self.registries.others(uid, registry)
+        return FoundCard(card=card, root=registry.root, registry=registry.name, others=others)
 
     def resolve(self, name: str, *, device: str = "auto", source: str = "gitee") -> Resolution:
         """Resolve a card; nothing is fetched and nothing is run.
@@ -103,6 +122,8 @@ class Hub:
             machine=machine.probe(),
             offline=self.settings.offline,
             device=device,
+            registry=found.registry,
+            others=found.others,
         )
 
     def bring(self, found: FoundCard, asset: Asset, *, again: bool = False, progress: Progress | None = None) -> Stored:
@@ -132,10 +153,64 @@ class Hub:
             size=asset.size,
             store=self.store,
             policy=self.policy,
+            mirrors=self.mirrors,
             offline=self.settings.offline,
             again=again,
             progress=progress,
         )
+
+    def references(self) -> dict[Digest, tuple[str, ...]]:
+        """Return the digests that the cards of the registries state, whole or short, with the cards' UIDs.
+
+        Cards that cannot be read name nothing; ``hubtool validate`` reports them.
+        """
+        found: dict[Digest, list[str]] = {}
+        # What a registry elsewhere has, and no one here has asked for, has no asset here.
+        registries = Registries.open(replace(self.settings, offline=True))
+        for uid in registries.uids():
+            with suppress(CardError, CardNotFoundError, OfflineError):
+                for asset in registries.read(uid)[0].assets:
+                    if asset.digest is not None:
+                        found.setdefault(asset.digest, []).append(str(uid))
+        return {digest: tuple(uids) for digest, uids in found.items()}
+
+    def fetcher(
+        self, *, connections: int | None = None, rate: float | None = None, watch: Watcher | None = None
+    ) -> Fetcher:
+        """Begin a run of fetching many assets; see :class:`hubtool.assets.fetch.Fetcher`.
+
+        Args:
+            connections: The most connections at once; the usual number, unless given.
+            rate: The most bytes per second, all connections together.
+            watch: Told what happens.
+
+        Raises:
+            ArgumentError: If a mirror's address cannot be one.
+        """
+        from hubtool.assets.fetch import CONNECTIONS, Fetcher  # noqa: PLC0415
+
+        return Fetcher(
+            self.store,
+            policy=self.policy,
+            mirrors=self.mirrors,
+            offline=self.settings.offline,
+            connections=CONNECTIONS if connections is None else connections,
+            rate=rate,
+            watch=watch,
+        )
+
+    def local(self, found: FoundCard, asset: Asset) -> Stored:
+        """Verify an asset that stands beside its card.
+
+        Raises:
+            AssetError: If it is not there, or is another file.
+        """
+        if asset.digest is None:
+            raise AssetError(
+                f"{asset.file_name} has no SHA-256 digest on its card, so its bytes cannot be verified",
+                hint="add 'asset-sha256' to the card",
+            )
+        return self.store.adopt(_local_path(asset, found), asset.digest)
 
     def stored_weights(self, name: str) -> Path:
         """Return the stored checkpoint of a card.
@@ -173,9 +248,10 @@ class Hub:
 
 
 def _local_path(asset: Asset, found: FoundCard) -> Path:
-    base = found.card.path.parent if found.card.path else found.root
-    path = base / unquote(asset.link)
-    if not path.resolve().is_relative_to(found.root.resolve()):
+    root = found.root
+    base = found.card.path.parent if found.card.path else root
+    path = None if base is None else base / unquote(asset.link)
+    if path is None or root is None or not path.resolve().is_relative_to(root.resolve()):
         raise ForbiddenLinkError(
             f"the asset link {asset.link!a} leads out of the registry", hint="put the file beside the card"
         )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from hubtool.card.model import Asset, Card, Recipe
     from hubtool.machine import Machine
+    from hubtool.registry import Other
 
 DEVICES = ("auto", "CPU", "GPU", "Ascend")
 # What hubtool's own networks were written for and are tested with; NumPy 2 breaks MindSpore 2.10's PyNative mode.
@@ -61,6 +62,8 @@ class Resolution:
         requires: What must be installed, as distribution names and version ranges.
         device: The device target that is chosen: ``CPU``, ``GPU`` or ``Ascend``.
         reasons: Why it cannot be loaded; empty if it can.
+        registry: The registry that the card is of, or None.
+        others: Later registries that have the UID too, with other bytes: they are not used.
     """
 
     uid: str
@@ -70,6 +73,8 @@ class Resolution:
     requires: Mapping[str, str]
     device: str
     reasons: tuple[str, ...]
+    registry: str | None = None
+    others: tuple[Other, ...] = ()
 
     @property
     def loadable(self) -> bool:
@@ -111,6 +116,8 @@ class Resolution:
                 "mindspore-version": self.card.mindspore_version,
                 "repo-link": self.card.repo_link,
                 "faults": list(self.card.faults),
+                "registry": self.registry,
+                "others": [other.as_json() for other in self.others],
             },
             "assets": [asset.as_json() for asset in self.assets],
             "network": network,
@@ -129,6 +136,8 @@ def resolve(
     machine: Machine,
     offline: bool,
     device: str = "auto",
+    registry: str | None = None,
+    others: tuple[Other, ...] = (),
 ) -> Resolution:
     """Say what it takes to load a card, and whether that is possible here.
 
@@ -139,6 +148,8 @@ def resolve(
         machine: What this machine has.
         offline: Whether the network may not be used.
         device: One of :data:`DEVICES`; ``auto`` is Ascend where there is one, else CPU.
+        registry: The registry that the card is of.
+        others: Later registries that have its UID too, with other bytes.
 
     Raises:
         ArgumentError: If the device is not one of these.
@@ -160,10 +171,19 @@ def resolve(
         card=card,
         assets=assets,
         recipe=card.recipe,
-        requires=BUILTIN_REQUIRES if card.recipe else {},
+        requires=_requires(card.recipe),
         device=chosen,
         reasons=tuple(reasons),
+        registry=registry,
+        others=others,
     )
+
+
+def _requires(recipe: Recipe | None) -> Mapping[str, str]:
+    if recipe is None:
+        return {}
+    more = (re.match(r"([\w.-]+)(.*)", text) for text in recipe.requires)
+    return {**BUILTIN_REQUIRES, **{match[1]: match[2].strip() for match in more if match}}
 
 
 def parse_device(device: str) -> str:
@@ -195,10 +215,14 @@ def _recipe_reasons(card: Card) -> list[str]:
     recipe = card.recipe
     if recipe is None:
         return [card.blame("the card has no recipe (a 'network:' entry), so how its network is built is not known")]
+    if recipe.provider == "repository":
+        return (
+            [] if card.repo_link else ["its network is built with code of a repository, and the card has no repo-link"]
+        )
+    if recipe.provider == "package":
+        return []
     if recipe.provider != "builtin":
-        return [
-            f"its network comes from the provider {recipe.provider!r}, which this version of hubtool cannot use yet"
-        ]
+        return [f"there is no network provider {recipe.provider!r}: there are builtin, package and repository"]
     if recipe.entry not in BUILTIN_ENTRIES:
         near = difflib.get_close_matches(recipe.entry, BUILTIN_ENTRIES, n=1)
         known = f"did you mean {near[0]}?" if near else f"there are {', '.join(BUILTIN_ENTRIES)}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,22 +26,46 @@ _FALSE = frozenset({"", "0", "false", "no", "off"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ValidateSettings:
+    """What ``hubtool validate`` reports: the table ``[validate]``.
+
+    Attributes:
+        select: Codes of rules, or beginnings of codes, that are reported; empty for all.
+        ignore: Those that are not.
+        folders: Folders, with those that are not reported of the cards below them (``[validate.folders]``).
+    """
+
+    select: tuple[str, ...] = ()
+    ignore: tuple[str, ...] = ()
+    folders: tuple[tuple[Path, tuple[str, ...]], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Every setting with its value, and where it came from.
 
     Attributes:
         registry: Registry folders, in the order in which they are asked (``HUBTOOL_REGISTRY``).
         home: The folder of the store (``HUBTOOL_HOME``).
+        stores: Folders of other stores and of mirrors that are looked in after ``home``, and never written
+            (``HUBTOOL_STORES``).
         offline: Whether the network may not be used (``HUBTOOL_OFFLINE``).
-        allowed_hosts: The hosts that assets may come from (``HUBTOOL_ALLOWED_HOSTS`` adds to the default ones).
+        allowed_hosts: The hosts that assets may come from (``HUBTOOL_ALLOWED_HOSTS`` adds to the default ones). One
+            that is written with its scheme, such as ``http://lab:8080``, is a service of the user's own network.
+        mirrors: Where files are looked for by their digest before their links are asked, in this order: addresses or
+            folders (``HUBTOOL_MIRRORS``, separated by commas).
+        validate: What ``hubtool validate`` reports.
         origins: For each of these names, where its value came from.
     """
 
     registry: tuple[Path, ...]
     home: Path
+    stores: tuple[Path, ...]
     offline: bool
     allowed_hosts: tuple[str, ...]
-    origins: Mapping[str, str]
+    mirrors: tuple[str, ...] = ()
+    validate: ValidateSettings = ValidateSettings()
+    origins: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,22 +100,36 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> S
         origins[key.replace("-", "_")] = "default"
         return default()
 
-    registry = pick("registry", _paths, lambda: (packaged.registry_folder(),))
+    registry = pick("registry", _registries, lambda: (packaged.registry_folder(),))
     home = pick("home", _path, _default_home)
+    stores = pick("stores", _stores, tuple)
     offline = pick("offline", _flag, lambda: False)
+    mirrors = pick("mirrors", _mirrors, tuple)
     hosts = list(DEFAULT_HOSTS)
     added = [source for source in sources if "allowed-hosts" in source.values]
     for source in added:
         hosts.extend(host for host in _hosts(source.values["allowed-hosts"], source) if host not in hosts)
     origins["allowed_hosts"] = " + ".join(["default", *(_origin(source, "allowed-hosts") for source in added)])
-    return Settings(registry=registry, home=home, offline=offline, allowed_hosts=tuple(hosts), origins=origins)
+    validate = pick("validate", _validate, ValidateSettings)
+    return Settings(
+        registry=registry,
+        home=home,
+        stores=stores,
+        offline=offline,
+        allowed_hosts=tuple(hosts),
+        validate=validate,
+        mirrors=mirrors,
+        origins=origins,
+    )
 
 
 _VARIABLES = {
     "registry": "HUBTOOL_REGISTRY",
     "home": "HUBTOOL_HOME",
+    "stores": "HUBTOOL_STORES",
     "offline": "HUBTOOL_OFFLINE",
     "allowed-hosts": "HUBTOOL_ALLOWED_HOSTS",
+    "mirrors": "HUBTOOL_MIRRORS",
 }
 
 
@@ -141,14 +179,41 @@ def _file(path: Path) -> _Source:
         raise SettingsError(f"{path} cannot be read: {error.strerror}", hint="check its permissions") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not TOML: {error}") from error
-    for key in values:
-        if key not in _VARIABLES:
-            near = difflib.get_close_matches(key, _VARIABLES, n=1)
-            raise SettingsError(
-                f"{path}: the setting {key!r} is not known",
-                hint=f"did you mean '{near[0]}'?" if near else f"the settings are {', '.join(_VARIABLES)}",
-            )
+    _check_keys(values, (*_VARIABLES, "validate"), str(path))
     return _Source(str(path), values, path.parent)
+
+
+def _check_keys(values: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:
+    for key in values:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            raise SettingsError(
+                f"{where}: the setting {key!r} is not known",
+                hint=f"did you mean '{near[0]}'?" if near else f"the settings are {', '.join(known)}",
+            )
+
+
+def _validate(value: object, source: _Source) -> ValidateSettings:
+    if not isinstance(value, dict):
+        raise SettingsError(f"{source.name}: 'validate' is {value!r}, but must be a table", hint="write [validate]")
+    _check_keys(value, ("select", "ignore", "folders"), f"{source.name}: validate")
+    folders = value.get("folders", {})
+    if not isinstance(folders, dict):
+        raise SettingsError(
+            f"{source.name}: 'validate.folders' is {folders!r}, but must be a table",
+            hint='write [validate.folders] and lines such as "registry/drafts" = ["HT4"]',
+        )
+    return ValidateSettings(
+        select=tuple(_list(value.get("select", []), ",", source, "validate.select")),
+        ignore=tuple(_list(value.get("ignore", []), ",", source, "validate.ignore")),
+        folders=tuple(
+            (
+                _path(folder, source).resolve(),
+                tuple(_list(codes, ",", source, f"validate.folders.{folder}")),
+            )
+            for folder, codes in folders.items()
+        ),
+    )
 
 
 def _list(value: object, separator: str, source: _Source, key: str) -> list[str]:
@@ -159,11 +224,15 @@ def _list(value: object, separator: str, source: _Source, key: str) -> list[str]
     return [item.strip() for item in value if item.strip()]
 
 
-def _paths(value: object, source: _Source) -> tuple[Path, ...]:
+def _registries(value: object, source: _Source) -> tuple[Path, ...]:
     items = _list(value, os.pathsep, source, "registry")
     if not items:
         raise SettingsError(f"{source.name}: 'registry' names no folder")
     return tuple(_path(item, source) for item in items)
+
+
+def _stores(value: object, source: _Source) -> tuple[Path, ...]:
+    return tuple(_path(item, source) for item in _list(value, os.pathsep, source, "stores"))
 
 
 def _path(value: object, source: _Source) -> Path:
@@ -183,9 +252,21 @@ def _flag(value: object, source: _Source) -> bool:
 def _hosts(value: object, source: _Source) -> list[str]:
     hosts = [item.lower() for item in _list(value, ",", source, "allowed-hosts")]
     for host in hosts:
-        if "/" in host or "*" in host or "@" in host or " " in host:
+        scheme, separator, name = host.rpartition("://")
+        if (separator and scheme not in ("http", "https")) or "/" in name or "*" in host or "@" in host or " " in host:
             raise SettingsError(
                 f"{source.name}: {host!r} is not a host name",
                 hint="write host names such as example.org, separated by commas",
             )
     return hosts
+
+
+def _mirrors(value: object, source: _Source) -> tuple[str, ...]:
+    """Read addresses and folders; a relative folder is relative to the file that names it."""
+    items = _list(value, ",", source, "mirrors")
+    for item in items:
+        if "@" in item.partition("://")[2].partition("/")[0]:
+            raise SettingsError(
+                f"{source.name}: a mirror holds a login", hint="remove it from the address, and put it into ~/.netrc"
+            )
+    return tuple(item if "://" in item else str(_path(item, source)) for item in items)

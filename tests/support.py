@@ -14,3 +14,11 @@ def shared_folder() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the shared folder is absent: {folder} (set HUBTOOL_SHARED)")
     return folder
+
+
+def corpus() -> list[Path]:
+    """Return the public hub's cards; the test is skipped where they are absent."""
+    folder = shared_folder() / "corpus" / "mindspore-hub"
+    if not folder.is_dir():
+        pytest.skip(f"the corpus is absent: {folder}")
+    return sorted(folder.rglob("*.md"))

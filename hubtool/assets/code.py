@@ -240,8 +240,14 @@ def _checkout(place: RepositoryPlace, work: Path) -> str:
     """Check the folder of a place out into a folder, and return the commit."""
 
     def run(*arguments: str, url: str | None = None) -> str:
-        limit = MAX_CODE_BYTES * 2
-        return git.run(arguments, folder=work, url=url, max_bytes=limit).decode("utf-8", "replace").strip()
+        try:
+            output = git.run(arguments, folder=work, url=url, max_bytes=MAX_CODE_BYTES * 2)
+        except FetchError as error:
+            message = f"{shown(place.url)}: git {arguments[0]} failed: {error.message}"
+            raise FetchError(
+                message, hint=error.hint or "check the repository, the revision and the network"
+            ) from error
+        return output.decode("utf-8", "surrogateescape").strip()
 
     run("init", "--quiet", "--template=")
     run("config", "remote.origin.url", place.url)
@@ -277,7 +283,7 @@ def _checkout(place: RepositoryPlace, work: Path) -> str:
                 hint="the repo-link of the card names it; it may have moved",
             )
     names = git.run(("ls-tree", "-r", "-z", "--name-only", commit, "--", place.folder or "."), folder=work)
-    count = len(list(git.lines(names)))
+    count = len(list(git.records(names)))
     if count > MAX_FILES:
         raise FetchError(f"{shown(place.url)} has {count:,} files there; a model's code has at most {MAX_FILES:,}")
     run("sparse-checkout", "set", "--no-cone", f"/{place.folder}/" if place.folder else "/*")
@@ -289,7 +295,7 @@ def _clean(work: Path, folder: str, commit: str) -> tuple[str, ...]:
     """Remove git's own files, and what stands for links and submodules; return the paths of the latter."""
     listing = git.run(("ls-tree", "-r", "-z", commit, "--", folder or "."), folder=work)
     left_out = []
-    for record in git.lines(listing):
+    for record in git.records(listing):
         mode, _, name = record.partition("\t")
         if mode.split(" ")[0] not in ("100644", "100755", "100664"):
             relative = PurePosixPath(name).relative_to(folder) if folder else PurePosixPath(name)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import stat
+import threading
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from hubtool.errors import StoreError
@@ -16,6 +18,9 @@ from hubtool.errors import StoreError
 if TYPE_CHECKING:
     from pathlib import Path
 
+# O_BINARY is Windows', O_CLOEXEC and O_NOFOLLOW are POSIX'.
+_EXTRA = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+_seeking = threading.Lock()  # where a position belongs to the open file, as on Windows
 _FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG})
 
 
@@ -25,12 +30,80 @@ def create(path: Path) -> BinaryIO:
     Raises:
         OSError: If it cannot be created, or something has this name.
     """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-    # O_BINARY is Windows', O_CLOEXEC and O_NOFOLLOW are POSIX'.
-    for name in ("O_BINARY", "O_CLOEXEC", "O_NOFOLLOW"):
-        flags |= getattr(os, name, 0)
     # The mode leaves it to the umask who may read: a store may be shared by many users.
-    return cast("BinaryIO", os.fdopen(os.open(path, flags, 0o666), "wb", buffering=0))
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _EXTRA, 0o666)
+    return cast("BinaryIO", os.fdopen(descriptor, "wb", buffering=0))
+
+
+def reopen(path: Path) -> BinaryIO:
+    """Open a file that is there for reading and writing, unbuffered; never follow a link.
+
+    Raises:
+        OSError: If it cannot be opened, or is no file.
+    """
+    descriptor = os.open(path, os.O_RDWR | _EXTRA)
+    found = os.fstat(descriptor)
+    # A second name of the same file is somebody else's way to it.
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "this is not a file of our own", str(path))
+    return cast("BinaryIO", os.fdopen(descriptor, "rb+", buffering=0))
+
+
+def same_file(stream: BinaryIO, path: Path) -> None:
+    """Make sure that a path still is the file that we have open.
+
+    Raises:
+        OSError: If it is another one, a link, or gone.
+    """
+    ours, there = os.fstat(stream.fileno()), path.lstat()
+    if (ours.st_dev, ours.st_ino) != (there.st_dev, there.st_ino):
+        raise OSError(errno.ESTALE, "somebody put another file in its place", str(path))
+
+
+def write_at(stream: BinaryIO, data: bytes | memoryview, offset: int) -> None:
+    """Write every byte at an offset of an unbuffered stream; several threads may.
+
+    Raises:
+        OSError: If the disk does not take them.
+    """
+    view = memoryview(data)
+    if hasattr(os, "pwrite"):
+        while view:
+            count = os.pwrite(stream.fileno(), view, offset)
+            view, offset = view[count:], offset + count
+        return
+    with _seeking:
+        stream.seek(offset)
+        write_all(stream, view)
+
+
+def read_at(stream: BinaryIO, offset: int, count: int) -> bytes:
+    """Read at most so many bytes at an offset of an unbuffered stream; several threads may.
+
+    Raises:
+        OSError: If the disk fails.
+    """
+    if hasattr(os, "pread"):
+        return os.pread(stream.fileno(), count, offset)
+    with _seeking:
+        stream.seek(offset)
+        return stream.read(count)
+
+
+def copy(source: BinaryIO, target: BinaryIO, length: int) -> None:
+    """Copy the first bytes of one unbuffered stream to another.
+
+    Raises:
+        OSError: If the disk fails, or there are fewer bytes.
+    """
+    at = 0
+    while at < length:
+        block = read_at(source, at, min(1 << 20, length - at))
+        if not block:
+            raise OSError(errno.EIO, "the file became shorter")
+        write_at(target, block, at)
+        at += len(block)
 
 
 def write_all(stream: BinaryIO, data: bytes | memoryview) -> None:

@@ -1,67 +1,57 @@
 """The ``git`` program, run so that a hostile repository can do nothing but be read.
 
 No configuration of the user, the system or the repository is in force, no hook runs, nothing is asked, no submodule is
-followed and no filter (LFS) is applied; only https, and for tests and local mirrors file and http on this machine, are
-spoken; time and size are bounded.
+followed and no filter (LFS) is applied. Only https, files, and http on this machine are spoken, and no server may send
+us to another. Time and room are bounded, and nothing that git started outlives it.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 from contextlib import suppress
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from hubtool.errors import ArgumentError, FetchError, RequirementError
+from hubtool.assets.links import is_loopback
+from hubtool.errors import ArgumentError, FetchError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
-TIMEOUT = 600.0
+SECONDS = 600.0
 MAX_BYTES = 2 << 30
+_KEPT = ("PATH", "SYSTEMROOT", "TMPDIR", "TEMP", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "GIT_EXEC_PATH")
+_PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "ALL_PROXY")
 # What could be made to run a program, to ask, to leave the folder, or to change bytes is switched off by name, although
-# no configuration is read: a later git may get new defaults, and `git clone` writes a configuration of its own.
-_SAFE = (
-    "core.hooksPath=/dev/null",
-    "core.fsmonitor=false",
-    "core.symlinks=false",
-    "core.autocrlf=false",
-    "core.attributesFile=/dev/null",
-    "core.protectNTFS=true",
-    "core.protectHFS=true",
-    "credential.helper=",
-    "fetch.fsckObjects=true",
-    "gc.auto=0",
-    "http.lowSpeedLimit=1000",
-    "http.lowSpeedTime=60",
-    "maintenance.auto=false",
-    "protocol.allow=never",
-    "protocol.https.allow=always",
-    "submodule.recurse=false",
-    "transfer.bundleURI=false",
-)
-
-
-def environment() -> dict[str, str]:
-    """Return the environment that git runs in: what it needs to find the network, and nothing that configures it."""
-    kept = ("PATH", "HOME", "TMPDIR", "SYSTEMROOT", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO")
-    proxies = ("http_proxy", "https_proxy", "no_proxy", "all_proxy", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY")
-    found = {name: os.environ[name] for name in (*kept, *proxies) if name in os.environ}
-    return {
-        **found,
-        "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": os.devnull,
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_ASKPASS": "false",
-        "GIT_LFS_SKIP_SMUDGE": "1",
-        "GIT_NO_REPLACE_OBJECTS": "1",
-        "GIT_PROTOCOL_FROM_USER": "0",
-        "LC_ALL": "C",
-    }
+# no configuration is read: a later git may get new defaults.
+_OPTIONS = {
+    "core.attributesFile": os.devnull,
+    "core.autocrlf": "false",
+    "core.fsmonitor": "false",
+    "core.hooksPath": os.devnull,
+    "core.protectHFS": "true",
+    "core.protectNTFS": "true",
+    "core.symlinks": "false",
+    "credential.helper": "",
+    "fetch.fsckObjects": "true",
+    "fetch.unpackLimit": "1",
+    "gc.auto": "0",
+    "http.followRedirects": "false",
+    "http.lowSpeedLimit": "1000",
+    "http.lowSpeedTime": "60",
+    "maintenance.auto": "false",
+    "protocol.allow": "never",
+    "protocol.https.allow": "always",
+    "submodule.recurse": "false",
+    "transfer.bundleURI": "false",
+}
 
 
 def check_url(url: str) -> None:
@@ -79,10 +69,6 @@ def check_url(url: str) -> None:
 
 
 def _is_local_http(url: str) -> bool:
-    from urllib.parse import urlsplit  # noqa: PLC0415
-
-    from hubtool.assets.links import is_loopback  # noqa: PLC0415
-
     try:
         parts = urlsplit(url)
         return parts.scheme == "http" and is_loopback(parts.hostname or "")
@@ -95,100 +81,124 @@ def run(
     *,
     folder: Path,
     url: str | None = None,
-    timeout: float = TIMEOUT,
+    seconds: float = SECONDS,
     max_bytes: int = MAX_BYTES,
+    stdin: IO[bytes] | None = None,
+    output: IO[bytes] | None = None,
 ) -> bytes:
-    """Run git in a folder, and return what it printed.
+    """Run git, and return what it printed, unless that goes to a file.
 
     Args:
-        arguments: The command and its arguments, each checked by the caller: none of them may come from outside and
-            start with a dash.
-        folder: Where it runs.
-        url: The repository that it talks to, or None if it talks to none; then every transport is off.
-        timeout: Seconds in all.
+        arguments: The command and its arguments. What of them comes from outside stands behind ``--`` or
+            ``--end-of-options``, or was checked not to begin with a dash.
+        folder: Where it runs; it has a home of its own there.
+        url: The repository that it talks to, or None if it talks to none; then every transport but https is off, too.
+        seconds: How long it may take.
         max_bytes: The most that the folder may grow to.
+        stdin: A file that it reads.
+        output: A file that takes what it prints.
 
     Raises:
-        FetchError: If git fails, takes too long, or brings too much; the message has git's own last words.
-        RequirementError: If there is no git program.
+        FetchError: If git is missing, fails, takes too long, or fills the folder beyond the limit. The message says why
+            in git's own last words, and not of which repository: the caller knows that.
     """
     program = shutil.which("git")
     if program is None:
-        raise RequirementError("the git program is not installed", hint="install git, for example 'apt install git'")
-    options = list(_SAFE)
+        raise FetchError("the program 'git' is not installed", hint="install git, for example with 'apt install git'")
+    options = dict(_OPTIONS)
     if url is not None and url.startswith("file://"):
-        options.append("protocol.file.allow=always")
-    if url is not None and url.startswith("http://"):
-        options.append("protocol.http.allow=always")
-    command = [program]
-    for option in options:
-        command += ["-c", option]
-    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-        process = subprocess.Popen(  # noqa: S603 - the arguments are ours, or checked
-            [*command, *arguments],
+        options["protocol.file.allow"] = "always"
+    if url is not None and _is_local_http(url):
+        options["protocol.http.allow"] = "always"
+    configured = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
+    with tempfile.TemporaryFile() as printed, tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(  # noqa: S603 - the arguments are ours, or were checked
+            [program, *configured, *arguments],
+            stdin=subprocess.DEVNULL if stdin is None else stdin,
+            stdout=printed if output is None else output,
+            stderr=said,
             cwd=folder,
-            env=environment(),
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=errors,
+            env=_environment(folder),
             start_new_session=True,
         )
         try:
-            _wait(process, arguments[0], folder, timeout, max_bytes)
+            _wait(process, folder, seconds, max_bytes)
         finally:
             _end(process)
-        errors.seek(0)
-        said = errors.read(1 << 16).decode("utf-8", "replace").strip()
         if process.returncode != 0:
-            last = "; ".join(said.splitlines()[-3:]) if said else f"exit code {process.returncode}"
-            raise FetchError(f"git {arguments[0]} failed: {last if last.isprintable() else ascii(last)}")
-        output.seek(0)
-        return output.read()
+            said.seek(0)
+            raise FetchError(_last_line(said.read(1 << 16)))
+        printed.seek(0)
+        return printed.read()
 
 
-def _wait(process: subprocess.Popen[bytes], name: str, folder: Path, timeout: float, max_bytes: int) -> None:
-    end = time.monotonic() + timeout
+def _environment(folder: Path) -> dict[str, str]:
+    """Return what git needs to find the network, and nothing that configures it."""
+    environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    proxies = [name for proxy in _PROXIES for name in (proxy, proxy.lower()) if name in os.environ]
+    return {
+        **environment,
+        **{name: os.environ[name] for name in proxies},
+        "HOME": str(folder),
+        "XDG_CONFIG_HOME": str(folder),
+        "LC_ALL": "C",
+        "GIT_ASKPASS": "true",
+        "GIT_ATTR_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_LFS_SKIP_SMUDGE": "1",
+        "GIT_NO_REPLACE_OBJECTS": "1",
+        "GIT_PROTOCOL_FROM_USER": "0",
+        "GIT_TERMINAL_PROMPT": "0",
+        "SSH_ASKPASS": "true",
+    }
+
+
+def _wait(process: subprocess.Popen[bytes], folder: Path, seconds: float, max_bytes: int) -> None:
+    """Wait for git to end, and see to it that it keeps the limits."""
+    end = time.monotonic() + seconds
     pause = 0.01
     while True:
         try:
-            process.wait(pause)
+            process.wait(timeout=pause)
         except subprocess.TimeoutExpired:
-            pause = min(pause * 2, 0.5)
+            pause = min(pause * 2, 0.25)
         else:
             return
         if time.monotonic() > end:
-            raise FetchError(f"git {name} took longer than {timeout:g} s", hint="try again, or from a faster mirror")
-        if _size(folder) > max_bytes:
-            raise FetchError(
-                f"the repository has more than {max_bytes >> 20} MiB, which is more than a model's code needs",
-                hint="pin a smaller repository in the card",
-            )
+            raise FetchError(f"it took longer than {seconds:g} seconds", hint="try again, or use a nearer copy")
+        if _used(folder) > max_bytes:
+            raise FetchError(f"it has more than {max_bytes:,} bytes", hint="use a smaller repository")
+
+
+def _used(folder: Path) -> int:
+    used = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(OSError):  # git has just renamed or removed it
+                used += os.lstat(os.path.join(place, name)).st_size  # noqa: PTH118 - of many files, four times a second
+    return used
+
+
+def _last_line(said: bytes) -> str:
+    lines = [line for line in said.decode("utf-8", "replace").splitlines() if line.strip()]
+    line = re.sub(r"https?://[^\s/@]*@", "https://", lines[-1]) if lines else "git failed"
+    return "".join(sign if sign.isprintable() else "?" for sign in line)[:300]
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End git and every program that it started."""
-    if process.poll() is None or os.name == "posix":
-        import signal  # noqa: PLC0415
-
-        with suppress(ProcessLookupError, PermissionError):
+    """End git and whatever it started, if it is still there."""
+    if process.poll() is not None:
+        return
+    if os.name == "posix":
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
-    if process.poll() is None:
+    else:
         process.kill()
-        process.wait()
+    process.wait()
 
 
-def _size(folder: Path) -> int:
-    return sum(_file_size(Path(where, name)) for where, _, names in os.walk(folder) for name in names)
-
-
-def _file_size(path: Path) -> int:
-    try:
-        return path.lstat().st_size
-    except OSError:  # it was a temporary file of git's, and is gone
-        return 0
-
-
-def lines(output: bytes) -> Iterator[str]:
+def records(output: bytes) -> Iterator[str]:
     """Yield the NUL-terminated records that ``-z`` makes git print."""
     for record in output.split(b"\0"):
         if record:

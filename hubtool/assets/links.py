@@ -1,7 +1,9 @@
 """Which links may be followed. Pure: nothing here touches the network.
 
-A link is ``https``, on a host of the list, and holds no credentials. Plain ``http`` is for this machine (loopback)
-only. The same is asked again at every redirect.
+A link is ``https``, on a host of the list, and holds no credentials. Plain ``http`` is for this machine (loopback),
+and for hosts that the user named with ``http://``. The same is asked again at every redirect, and once more of the
+address that a host's name stands for: no name of the list may lead to a private address, unless the user named the
+host with its scheme.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
@@ -22,6 +25,8 @@ DEFAULT_HOSTS = frozenset({"download.mindspore.cn", "download-mindspore.osinfra.
 
 _NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\Z")
 _LONGEST = 8192
+_PORTS = {"https": 443, "http": 80}
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: an IPv4 address behind a translator of the network's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,9 +36,45 @@ class LinkPolicy:
     Attributes:
         hosts: The allowed hosts, each ``name`` (any port) or ``name:port``, in the form that :func:`host_entry`
             returns. A host stands for itself and not for its subdomains. This machine (loopback) is always allowed.
+        plain: The services, each ``name:port``, that may be asked by plain http.
+        near: The services, each ``name:port``, that may stand on a private address.
     """
 
     hosts: frozenset[str] = DEFAULT_HOSTS
+    plain: frozenset[str] = frozenset()
+    near: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, entries: Iterable[str]) -> LinkPolicy:
+        """Read a list of hosts as settings hold it.
+
+        Each is ``name`` or ``name:port``; or, of a service in the user's own network, ``https://name`` or
+        ``http://name`` with or without a port: that one may stand on a private address, and with ``http://`` it is
+        asked without TLS. An address that is written as such is its own name.
+
+        Raises:
+            ArgumentError: If one of them is none of these.
+        """
+        hosts, plain, near = set(), set(), set()
+        for entry in entries:
+            scheme, separator, rest = entry.strip().partition("://")
+            if not separator:
+                hosts.add(host_entry(entry))
+                continue
+            if scheme.lower() not in _PORTS:
+                raise ArgumentError(
+                    f"{entry[:200]!a} is not a host", hint="a service of your own is http://name:port or https://name"
+                )
+            service = _service(scheme.lower(), rest.removesuffix("/"))
+            hosts.add(service)
+            near.add(service)
+            if scheme.lower() == "http":
+                plain.add(service)
+        return cls(hosts=frozenset(hosts), plain=frozenset(plain), near=frozenset(near))
+
+    def joined(self, other: LinkPolicy) -> LinkPolicy:
+        """Return the policy that allows what either allows."""
+        return LinkPolicy(hosts=self.hosts | other.hosts, plain=self.plain | other.plain, near=self.near | other.near)
 
     @classmethod
     def allowing(cls, *, more: Iterable[str]) -> LinkPolicy:
@@ -42,7 +83,7 @@ class LinkPolicy:
         Raises:
             ArgumentError: If one of them is not a host.
         """
-        return cls(hosts=DEFAULT_HOSTS | {host_entry(text) for text in more})
+        return cls().joined(cls.of(more))
 
     def check(self, link: str) -> str:
         """Return a link in the form in which it is to be requested.
@@ -52,13 +93,13 @@ class LinkPolicy:
         Raises:
             ForbiddenLinkError: If it may not be followed; the message says why, without credentials or query.
         """
-        return self._check(bare(link), "the link")
+        return _checked(self, link)
 
     def follow(self, link: str, location: str) -> str:
         """Return where a redirect leads, in the form in which it is to be requested.
 
-        Besides what :meth:`check` refuses, a redirect may not go from elsewhere to this machine (nor, therefore, from
-        TLS to plain http, but on this machine).
+        Besides what :meth:`check` refuses, a redirect may not go from elsewhere to this machine, nor from TLS to plain
+        http, but on this machine.
 
         Args:
             link: The link that was requested, as :meth:`check` or this method returned it.
@@ -78,7 +119,39 @@ class LinkPolicy:
                 f"the redirect from {shown(link)} leads to this machine: {shown(target)}",
                 hint="no server elsewhere may send a client to services of its own machine; ask the publisher",
             )
+        if after.scheme == "http" and before.scheme == "https" and not is_loopback(after.hostname or ""):
+            raise ForbiddenLinkError(
+                f"the redirect from {shown(link)} leads from https to plain http: {shown(target)}",
+                hint="what was asked for with TLS must come with TLS; ask the publisher",
+            )
         return target
+
+    def check_address(self, host: str, port: int, address: str) -> None:
+        """Refuse an address that a host's name must not stand for.
+
+        Args:
+            host: The host of a link, as :meth:`check` returned it.
+            port: The port that is connected to.
+            address: The IP address that the name was resolved to, and that is about to be connected to.
+
+        Raises:
+            ForbiddenLinkError: If it is a private one and the host was not named as one's own, or if ``localhost`` is
+                not this machine.
+        """
+        ip = _address(address)
+        if is_loopback(host):
+            if not ip.is_loopback:
+                raise ForbiddenLinkError(
+                    f"{host} is not this machine, but {ip}", hint="mend the entry of localhost in your hosts file"
+                )
+            return
+        service = f"{host}:{port}"
+        if service in self.near or _is_public(ip) or _is_address(host):
+            return
+        raise ForbiddenLinkError(
+            f"{host} leads to the private address {ip}",
+            hint=f"if this host stands in your own network, say so: HUBTOOL_ALLOWED_HOSTS=https://{service}",
+        )
 
     def _check(self, link: str, what: str) -> str:
         def refuse(why: str, hint: str) -> ForbiddenLinkError:
@@ -95,7 +168,7 @@ class LinkPolicy:
             raw_host = parts.hostname or ""
         except ValueError:
             raise refuse("cannot be read", "correct the card's asset-link") from None
-        if parts.scheme not in ("https", "http"):
+        if parts.scheme not in _PORTS:
             kind = f"is a {parts.scheme}: link" if parts.scheme else "has no scheme"
             raise refuse(kind, "use an https link, or a path relative to the card")
         if "@" in parts.netloc:
@@ -104,9 +177,13 @@ class LinkPolicy:
         if host is None:
             raise refuse("has no valid host", "correct the card's asset-link")
         local = is_loopback(host)
-        if not local and parts.scheme != "https":
-            raise refuse("is plain http", "use https; plain http is for this machine only")
-        if not local and not self.hosts & {host, f"{host}:{port or 443}"}:
+        service = f"{host}:{port or _PORTS[parts.scheme]}"
+        if not local and parts.scheme != "https" and service not in self.plain:
+            raise refuse(
+                "is plain http",
+                f"use https; if {service} is in your own network, allow it: HUBTOOL_ALLOWED_HOSTS=http://{service}",
+            )
+        if not local and not self.hosts & {host, service}:
             raise refuse(
                 f"leads to {host}, which is not an allowed host",
                 f"if you trust it, add it: HUBTOOL_ALLOWED_HOSTS={host}",
@@ -115,6 +192,12 @@ class LinkPolicy:
         if port is not None:
             netloc += f":{port}"
         return urlunsplit((parts.scheme, netloc, parts.path or "/", parts.query, ""))
+
+
+@lru_cache(maxsize=256)
+def _checked(policy: LinkPolicy, link: str) -> str:
+    """Check a link; remembered, because a link is checked by each who is about to use it."""
+    return policy._check(bare(link), "the link")  # noqa: SLF001 (the policy's own)
 
 
 def bare(link: str) -> str:
@@ -138,6 +221,35 @@ def host_entry(text: str) -> str:
     if host is None or parts.path or parts.query or parts.fragment or "@" in parts.netloc:
         raise ArgumentError(f"{text[:200]!a} is not a host", hint=hint)
     return host if port is None else f"{host}:{port}"
+
+
+def _service(scheme: str, place: str) -> str:
+    """Read the host, and perhaps the port, of a service into ``name:port``, with the scheme's port by default."""
+    host_entry(place)
+    parts = urlsplit(f"//{place.strip()}")
+    return f"{normal_host(parts.hostname or '')}:{parts.port or _PORTS[scheme]}"
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Read an address; an IPv4 one that is wrapped in an IPv6 one is taken out of it."""
+    ip = ipaddress.ip_address(text.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        if ip in _NAT64:
+            return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        return ip.ipv4_mapped or ip.sixtofour or ip
+    return ip
+
+
+def _is_public(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 
 def normal_host(host: str) -> str | None:

@@ -9,9 +9,14 @@ Under the root, every path relative, so that the whole folder can be moved::
     locks/<first eight digits>.lock                empty files that processes lock; they are never removed
     quarantine/<digest>.<time>                     files that had changed and were wrong
 
-A stored file is hashed again only if its size, its modification time or its inode is not the recorded one. Whatever is
-written for a digest is written under that digest's lock, which the operating system frees when its holder dies: a
-temporary file whose lock is free is an orphan, and the next writer removes it.
+A stored file is hashed again only if its size, its modification time or its inode is not the recorded one. A record's
+own modification time says when the file was used last, to the hour. Whatever is written for a digest is written under
+that digest's lock, which the operating system frees when its holder dies: a temporary file whose lock is free is an
+orphan, and the next writer removes it.
+
+Everything but the blobs may stand in another folder of the same file system (``state``): so a mirror in a folder is
+written with a store's care, and shows its blobs alone. Other stores, and mirrors, may be looked in as well
+(``shared``); they are only read.
 """
 
 from __future__ import annotations
@@ -19,6 +24,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -26,21 +32,26 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hubtool.assets import disk
+from hubtool.assets.locks import Lock
 from hubtool.digest import FULL_LENGTH, SHORTEST, Digest, digest_file
 from hubtool.errors import ArgumentError, DigestError, FetchError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
     from typing import BinaryIO
-
-    from filelock import BaseFileLock
 
 MAX_BYTES = 64 << 30
 """The largest asset that is taken where nothing states its size: 64 GiB."""
 
+KEEP = 7 * 86400.0
+"""Seconds for which the part of a fetch that was broken off is kept, for a later run to go on with: a week."""
+
 PATIENCE = 600.0
 """Seconds that a process waits for another's lock while nothing moves."""
+
+USE_STEP = 3600.0
+"""Seconds within which a second use of a file is not recorded: reading stays cheap."""
 
 _HEX = frozenset("0123456789abcdef")
 _OTHER = "the file at the link is another one: correct the card, or ask its publisher"
@@ -105,15 +116,46 @@ class _Record:
                 temporary.unlink()
 
 
-def _try(lock: BaseFileLock, seconds: float) -> bool:
-    """Try for some seconds to get a lock."""
-    from filelock import Timeout  # noqa: PLC0415 (takes 50 ms, and reading needs no locks)
-
+def _named(folder: Path, suffix: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield the files ``<folder>/ab/<digest><suffix>``."""
     try:
-        lock.acquire(timeout=seconds, poll_interval=0.05)
-    except Timeout:
+        with os.scandir(folder) as listed:
+            groups = sorted(entry.name for entry in listed if len(entry.name) == 2 and _HEX.issuperset(entry.name))
+        for group in groups:
+            found = []
+            with os.scandir(folder / group) as listed:
+                for entry in listed:
+                    digest = entry.name.removesuffix(suffix)
+                    if len(digest) == FULL_LENGTH and _HEX.issuperset(digest) and digest.startswith(group):
+                        with suppress(FileNotFoundError):  # removed while we look
+                            if entry.is_file(follow_symlinks=False):
+                                found.append((digest, entry.stat(follow_symlinks=False)))
+            yield from sorted(found, key=lambda pair: pair[0])
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except OSError as error:
+        raise disk.store_error(error, folder) from error
+
+
+def _use(record_path: Path) -> None:
+    """Note that a file was used, unless that was noted within the hour, or cannot be written."""
+    with suppress(OSError):
+        now = time.time()
+        if not 0 <= now - record_path.stat().st_mtime < USE_STEP:
+            os.utime(record_path, (now, now))
+
+
+def _is_kept(path: Path) -> bool:
+    """Whether a temporary file is a part, or the note beside one, that a later run may go on with."""
+    name = path.name.removesuffix(".json")
+    if not name.endswith(".blob.part"):
         return False
-    return True
+    part = path.with_name(name)
+    try:
+        young = time.time() - part.lstat().st_mtime < KEEP
+        return young and part.with_name(f"{name}.json").is_file()
+    except OSError:
+        return False
 
 
 class Store:
@@ -125,11 +167,17 @@ class Store:
     Attributes:
         root: The folder; made by the first write.
         patience: Seconds to wait for another process that holds a lock and does not get on.
+        state: The folder of everything but the blobs, in the same file system; the root itself by default.
+        shared: Folders with blobs of their own (stores or mirrors), looked in after the root and never written.
     """
 
-    def __init__(self, root: Path, *, patience: float = PATIENCE) -> None:
+    def __init__(
+        self, root: Path, *, patience: float = PATIENCE, state: Path | None = None, shared: Sequence[Path] = ()
+    ) -> None:
         self.root = root.absolute()
         self.patience = patience
+        self.state = self.root if state is None else state.absolute()
+        self.shared = tuple(folder.absolute() for folder in shared)
         # Where records cannot be written, one process at least need not hash a file twice.
         self._known: dict[Path, _Record] = {}
 
@@ -147,14 +195,17 @@ class Store:
     def find(self, digest: Digest) -> Stored | None:
         """Return the verified file of this digest, whole or short, or None where it is not stored.
 
-        A file that changed since it was hashed and no longer has its digest is moved into quarantine.
+        A file that changed since it was hashed and no longer has its digest is moved into quarantine. What the root
+        does not have is looked for in the shared folders.
 
         Raises:
             StoreError: If the store cannot be read, or a short digest names several files.
         """
-        names = [digest.hex] if not digest.is_short else self._names(digest)
+        names = [digest.hex] if not digest.is_short else self._names(digest, self.root)
         found = [stored for stored in map(self._blob, names) if stored is not None]
-        if len(found) > 1:
+        if not found:
+            found = [stored for folder in self.shared for stored in self._shared(digest, folder)]
+        if len({stored.digest for stored in found}) > 1:
             raise StoreError(
                 f"the short digest {digest} names {len(found)} files in the store: "
                 + ", ".join(stored.digest for stored in found),
@@ -162,8 +213,39 @@ class Store:
             )
         return found[0] if found else None
 
-    def _names(self, digest: Digest) -> list[str]:
-        folder = self._blob_path(digest.hex).parent
+    def peek(self, digest: str) -> Stored | None:
+        """Return the file of a whole digest without verifying it, for those who hash it themselves; None if absent.
+
+        What turns out to be wrong is moved away by :meth:`check`.
+        """
+        for folder in (self.root, *self.shared):
+            path = self._blob_path(digest, folder)
+            with suppress(OSError):
+                found = path.stat()
+                if stat.S_ISREG(found.st_mode):
+                    return Stored(path=path, digest=digest, size=found.st_size)
+        return None
+
+    def _shared(self, digest: Digest, folder: Path) -> Iterator[Stored]:
+        """Yield the files of this digest in a shared folder; a wrong file, or one that cannot be read, is not there."""
+        try:
+            names = [digest.hex] if not digest.is_short else self._names(digest, folder)
+        except StoreError:
+            return  # a share that is away must not stop what does not need it
+        for name in names:
+            path = self._blob_path(name, folder)
+            with suppress(DigestError, StoreError):
+                # The record is the other store's, where there is one that fits, and else our own: then the file is
+                # hashed once for each user, and not by each process.
+                if path.is_file():
+                    with suppress(OSError):
+                        if _Record.of(name, path.stat()) == _Record.read(self._record_path("blobs", name, folder)):
+                            yield Stored(path=path, digest=name, size=path.stat().st_size)
+                            continue
+                    yield self.adopt(path, Digest(name))
+
+    def _names(self, digest: Digest, root: Path) -> list[str]:
+        folder = self._blob_path(digest.hex, root).parent
         try:
             names = sorted(os.listdir(folder))  # noqa: PTH208 (names are wanted, not paths)
         except FileNotFoundError:
@@ -173,8 +255,11 @@ class Store:
         return [name for name in names if len(name) == FULL_LENGTH and _HEX.issuperset(name) and digest.matches(name)]
 
     def _blob(self, digest: str) -> Stored | None:
-        path = self._blob_path(digest)
-        return self._verified(path, self._record_path("blobs", digest), digest, key=digest)
+        path, record_path = self._blob_path(digest), self._record_path("blobs", digest)
+        found = self._verified(path, record_path, digest, key=digest)
+        if found is not None:
+            _use(record_path)
+        return found
 
     def derived(self, digest: str, kind: str) -> Path | None:
         """Return the file of this kind that was made from an asset, or None where there is none.
@@ -190,16 +275,55 @@ class Store:
         # Its name is the asset's digest, so only the record knows its own: without a record it is not to be trusted.
         record_path = self._record_path(kind, digest)
         record = _Record.read(record_path)
-        if record is None:
-            return None
-        found = self._verified(path, record_path, record.digest, key=digest)
-        return None if found is None else found.path
+        if record is not None:
+            found = self._verified(path, record_path, record.digest, key=digest)
+            if found is not None:
+                return found.path
+        for folder in self.shared:
+            path = self._derived_path(digest, kind, folder)
+            record = _Record.read(self._record_path(kind, digest, folder))
+            with suppress(OSError):
+                if record is not None and _Record.of(record.digest, path.stat()) == record:
+                    return path
+        return None
 
-    def _verified(self, path: Path, record_path: Path, digest: str, *, key: str) -> Stored | None:
+    def check(self, digest: str, *, kind: str | None = None, quarantine: bool = True) -> bool:
+        """Hash a stored file again, whatever its record says; return whether it is there and right.
+
+        Its last use stays what it was.
+
+        Args:
+            digest: The whole digest of the asset.
+            kind: Check the file of this kind that was made from the asset, instead of the asset.
+            quarantine: Whether a wrong file is moved away.
+
+        Raises:
+            StoreError: If the file cannot be read.
+        """
+        if kind is None:
+            path, record_path, own = self._blob_path(digest), self._record_path("blobs", digest), digest
+        else:
+            path, record_path = self._derived_path(digest, kind), self._record_path(kind, digest)
+            record = _Record.read(record_path)
+            if record is None:
+                return False
+            own = record.digest
+        if quarantine:
+            return self._verified(path, record_path, own, key=digest, trusting=False) is not None
+        try:
+            return digest_file(path) == own
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise disk.store_error(error, path) from error
+
+    def _verified(
+        self, path: Path, record_path: Path, digest: str, *, key: str, trusting: bool = True
+    ) -> Stored | None:
         """Return a file if it has its digest, hashing it if it may have changed; else move it away."""
         for _ in range(3):
             try:
-                if self._unchanged(path, record_path, digest):
+                if trusting and self._unchanged(path, record_path, digest):
                     return Stored(path=path, digest=digest, size=path.stat().st_size)
                 before = path.stat()
                 actual = digest_file(path)
@@ -212,7 +336,8 @@ class Store:
             if record != _Record.of(actual, before):
                 continue  # written to, or replaced, while we read
             if actual == digest:
-                self._remember(record, path, record_path)
+                if _Record.read(record_path) != record:
+                    self._remember(record, path, record_path)
                 return Stored(path=path, digest=digest, size=after.st_size)
             self._quarantine(path, record_path, record, key)
             return None
@@ -232,7 +357,7 @@ class Store:
         with suppress(OSError, StoreError), self.lock(key, patience=0):
             # Between the hashing and the lock, another process may have put the right file there.
             if _Record.of(wrong.digest, path.stat()) == wrong:
-                aside = self.root / "quarantine"
+                aside = self.state / "quarantine"
                 aside.mkdir(parents=True, exist_ok=True)
                 path.replace(aside / f"{path.name}.{time.time_ns()}")
                 record_path.unlink(missing_ok=True)
@@ -241,7 +366,7 @@ class Store:
     def quarantined(self) -> tuple[Path, ...]:
         """Return the files that were moved away because they no longer had their digest."""
         try:
-            return tuple(sorted((self.root / "quarantine").iterdir()))
+            return tuple(sorted((self.state / "quarantine").iterdir()))
         except OSError:
             return ()
 
@@ -288,7 +413,7 @@ class Store:
     # -- writing ---------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def lock(self, key: str, *, patience: float | None = None) -> Iterator[None]:
+    def lock(self, key: str, *, patience: float | None = None) -> Iterator[Lock]:
         """Hold the lock of a digest (or of its beginning): one process and thread at a time.
 
         The same thread may take it again while it holds it. A holder that dies, however it dies, frees it.
@@ -301,36 +426,39 @@ class Store:
             StoreError: If the lock cannot be made, or its holder has not got on for that long.
         """
         name = key[:SHORTEST]
-        path = self.root / "locks" / f"{name}.lock"
-        held: set[Path] = _held.__dict__.setdefault("paths", set())
+        path = self.state / "locks" / f"{name}.lock"
+        held: dict[Path, Lock] = _held.__dict__.setdefault("locks", {})
         if path in held:
-            yield
+            yield held[path]
             return
-        from filelock import FileLock  # noqa: PLC0415 (takes 50 ms, and reading needs no locks)
-
-        lock = FileLock(path, thread_local=False)
+        lock = Lock(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._wait(lock, name, self.patience if patience is None else patience)
+            try:
+                self._wait(lock, name, self.patience if patience is None else patience)
+            except FileNotFoundError:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._wait(lock, name, self.patience if patience is None else patience)
         except OSError as error:
             raise disk.store_error(error, path) from error
-        held.add(path)
+        held[path] = lock
         try:
-            yield
+            yield lock
         finally:
-            held.discard(path)
-            lock.release(force=True)
+            del held[path]
+            lock.release()
 
-    def _wait(self, lock: BaseFileLock, name: str, patience: float) -> None:
+    def _wait(self, lock: Lock, name: str, patience: float) -> None:
         """Wait for a lock as long as its holder gets on."""
+        if lock.acquire(0):
+            return
         parts, since = self._parts(name), time.monotonic()
-        while not _try(lock, min(1.0, patience)):
+        while not lock.acquire(min(1.0, patience)):
             now = self._parts(name)
             if now != parts:
                 parts, since = now, time.monotonic()
             if time.monotonic() - since >= patience:
                 raise StoreError(
-                    f"another process holds {lock.lock_file}, and has not got on for {patience:g} seconds",
+                    f"another process holds {lock.path}, and has not got on for {patience:g} seconds",
                     hint="end that process (it is fetching or converting the same asset), and try again",
                 )
 
@@ -338,20 +466,20 @@ class Store:
         """What the holder of a lock has written so far."""
         parts = []
         with suppress(OSError):
-            for path in (self.root / "temporary").glob(f"{name}*"):
+            for path in (self.state / "temporary").glob(f"{name}*"):
                 found = path.stat()
                 parts.append((path.name, found.st_size, found.st_mtime_ns))
         return sorted(parts)
 
     def clean(self) -> None:
-        """Remove the temporary files of processes that died; those of living ones stay.
+        """Remove the temporary files of processes that died; those of living ones stay, and young parts of fetches do.
 
         Raises:
             StoreError: If the store cannot be read.
         """
-        folder = self.root / "temporary"
+        folder = self.state / "temporary"
         try:
-            keys = {path.name[:SHORTEST] for path in folder.iterdir()}
+            keys = {path.name[:SHORTEST] for path in folder.iterdir() if not _is_kept(path)}
         except (FileNotFoundError, NotADirectoryError):
             return
         except OSError as error:
@@ -360,23 +488,41 @@ class Store:
             self._clean(key)
 
     def _clean(self, key: str) -> None:
-        from filelock import FileLock  # noqa: PLC0415 (takes 50 ms, and reading needs no locks)
-
-        path = self.root / "locks" / f"{key}.lock"
-        if path in _held.__dict__.get("paths", ()):
+        path = self.state / "locks" / f"{key}.lock"
+        if path in _held.__dict__.get("locks", ()):
             return
-        lock = FileLock(path, thread_local=False)
+        lock = Lock(path)
         with suppress(OSError):
-            if _try(lock, 0):
+            if lock.acquire(0):
                 try:
                     self._remove_parts(key)
                 finally:
-                    lock.release(force=True)
+                    lock.release()
+
+    def _parts_of(self, key: str) -> list[Path]:
+        """Return the temporary files of this digest, or of those that begin as it does; under its lock."""
+        folder = self.state / "temporary"
+        try:
+            # Not by a glob: this runs for every file, and compiling a pattern takes longer than this does.
+            names = [name for name in os.listdir(folder) if name.startswith(key[:SHORTEST])]  # noqa: PTH208 (the same)
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        return [folder / name for name in sorted(names)]
 
     def _remove_parts(self, key: str) -> None:
-        for path in (self.root / "temporary").glob(f"{key}*"):
-            with suppress(OSError):
-                path.unlink()
+        for path in self._parts_of(key):
+            if not _is_kept(path):
+                with suppress(OSError):
+                    path.unlink()
+
+    def _committed(self, digest: str, path: Path) -> Stored:
+        """Remember a file that was just put into its place."""
+        try:
+            found = path.stat()
+        except OSError as error:
+            raise disk.store_error(error, path) from error
+        self._remember(_Record.of(digest, found), path, self._record_path("blobs", digest))
+        return Stored(path=path, digest=digest, size=found.st_size)
 
     @contextmanager
     def writer(
@@ -440,24 +586,75 @@ class Store:
                 self._remove_parts(digest[:SHORTEST])
         return path
 
+    def remove(self, digest: str) -> bool:
+        """Remove a file, what was made from it, and their records; return whether there was one.
+
+        A process that has the file open goes on reading it (on Windows, the file then stays, which is an error here).
+
+        Raises:
+            StoreError: If another process is writing it, or the store cannot be written.
+        """
+        path = self._blob_path(digest)
+        with self.lock(digest, patience=0):
+            try:
+                for kind in self.kinds():
+                    self._derived_path(digest, kind).unlink(missing_ok=True)
+                    self._record_path(kind, digest).unlink(missing_ok=True)
+                there = path.exists()
+                path.unlink(missing_ok=True)
+                # The record goes last: a kill in between leaves a record without a file, which means nothing.
+                self._record_path("blobs", digest).unlink(missing_ok=True)
+            except OSError as error:
+                raise disk.store_error(error, path) from error
+            self._known.pop(path, None)
+        return there
+
+    def kinds(self) -> tuple[str, ...]:
+        """Return the kinds of derived files that there are, such as ``safetensors``."""
+        try:
+            return tuple(sorted(path.name for path in (self.state / "derived").iterdir() if path.name.isidentifier()))
+        except OSError:
+            return ()
+
+    def blobs(self) -> Iterator[tuple[str, os.stat_result]]:
+        """Yield the digest of every file in the root's blobs, and what the system says of it, in order of digests.
+
+        Nothing is verified, and the shared folders are not listed.
+
+        Raises:
+            StoreError: If the store cannot be read.
+        """
+        yield from _named(self.root / "blobs" / "sha256", "")
+
+    def made(self, kind: str) -> Iterator[tuple[str, os.stat_result]]:
+        """Yield the same of the derived files of a kind, with the digests of the assets they were made from."""
+        yield from _named(self.state / "derived" / kind, f".{kind}")
+
+    def used(self, digest: str) -> float | None:
+        """Return when a file was used last, in seconds since 1970, to the hour; None where that is not known."""
+        try:
+            return self._record_path("blobs", digest).stat().st_mtime
+        except OSError:
+            return None
+
     # -- places ----------------------------------------------------------------------------------------------------
 
-    def _blob_path(self, digest: str) -> Path:
+    def _blob_path(self, digest: str, root: Path | None = None) -> Path:
         if not _HEX.issuperset(digest):
             raise ArgumentError(f"{digest!r} is not a SHA-256 digest", hint="parse it with Digest.parse")
-        return self.root / "blobs" / "sha256" / digest[:2] / digest
+        return (root or self.root) / "blobs" / "sha256" / digest[:2] / digest
 
-    def _derived_path(self, digest: str, kind: str) -> Path:
+    def _derived_path(self, digest: str, kind: str, state: Path | None = None) -> Path:
         if len(digest) != FULL_LENGTH or not _HEX.issuperset(digest) or not kind.isidentifier():
             raise ArgumentError(f"{digest!r} and {kind!r} do not name a derived file", hint="give the whole digest")
-        return self.root / "derived" / kind / digest[:2] / f"{digest}.{kind}"
+        return (state or self.state) / "derived" / kind / digest[:2] / f"{digest}.{kind}"
 
-    def _record_path(self, kind: str, digest: str) -> Path:
-        return self.root / "records" / kind / digest[:2] / f"{digest}.json"
+    def _record_path(self, kind: str, digest: str, state: Path | None = None) -> Path:
+        return (state or self.state) / "records" / kind / digest[:2] / f"{digest}.json"
 
     def _temporary(self, digest: str, kind: str) -> Path:
         """Make up a temporary path; its name begins with the key of the lock under which it is written."""
-        return self.root / "temporary" / f"{digest}.{os.urandom(4).hex()}.{kind}.part"
+        return self.state / "temporary" / f"{digest}.{os.urandom(4).hex()}.{kind}.part"
 
 
 class Writer:

@@ -1,4 +1,4 @@
-"""How bytes come from a link: one small interface, and HTTP(S) behind it.
+"""How bytes come from a link: one small interface, and HTTP(S) and files behind it.
 
 A transport takes a link and a range of bytes, and gives a stream. It knows nothing of digests and of the store.
 """
@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, Protocol
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from hubtool.assets.links import LinkPolicy, is_loopback, shown
 from hubtool.errors import FetchError
@@ -19,25 +19,30 @@ from hubtool.version import __version__
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     import requests
     from urllib3.connection import HTTPConnection
-    from urllib3.response import HTTPResponse
+    from urllib3.response import BaseHTTPResponse, HTTPResponse
 
-BLOCK = 64 << 10
+BLOCK = 1 << 20
+"""The most bytes that come at once."""
+
 MAX_REDIRECTS = 8
 
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)\Z")
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)\Z")
+_STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]{1,500}"\Z')
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 _ADVICE = {
     401: "the server asks for a login: put it into ~/.netrc",
     403: "the server does not give this file to you: ask the publisher, or put a login into ~/.netrc",
     404: "the file is no longer there: check the card's asset-link, or ask the publisher",
     407: "the proxy asks for a login: put it into HTTPS_PROXY",
     410: "the publisher took the file away",
-    429: "the server has had too many requests: try again later",
+    416: "the file at the link is shorter than it was: ask its publisher",
+    429: "the server has had too many requests: try again later, or use fewer --connections",
 }
 
 
@@ -65,14 +70,18 @@ class Body(Protocol):
         start: The offset in the whole file of the first byte that comes.
         size: The bytes of the whole file, or None where the server does not say.
         kind: The media type that the server states, perhaps empty.
+        proof: What names this very version of the file (a strong ETag, or else a Last-Modified), or None.
+        ranges: Whether the server says that it gives parts of the file.
     """
 
     start: int
     size: int | None
     kind: str
+    proof: str | None
+    ranges: bool
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield the bytes in blocks.
+        """Yield the bytes in blocks of at most 1 MiB, as they come.
 
         Raises:
             FetchError: If they stop coming before their end.
@@ -81,61 +90,173 @@ class Body(Protocol):
 
 
 class Transport(Protocol):
-    """Where bytes come from."""
+    """Where bytes come from. Threads may share one."""
 
-    def open(self, link: str, *, start: int = 0, end: int | None = None) -> AbstractContextManager[Body]:
+    def open(
+        self, link: str, *, start: int = 0, end: int | None = None, proof: str | None = None
+    ) -> AbstractContextManager[Body]:
         """Ask for the bytes of a link from ``start`` up to and without ``end``.
 
         A server may ignore the range: look at the body's ``start``.
+
+        Args:
+            link: The link.
+            start: The first byte that is wanted.
+            end: The byte before which to stop, or None for the whole rest.
+            proof: The ``proof`` of an earlier body of this link; if the file is another one now, it comes from its
+                first byte.
 
         Raises:
             FetchError: If they cannot be had.
         """
         ...
 
-
-class HttpTransport:
-    """HTTP and HTTPS by requests: certificates verified, the usual proxy and CA variables honoured, redirects checked.
-
-    Threads may share one. Close it (``contextlib.closing``) to close its connections.
-    """
-
-    def __init__(self, policy: LinkPolicy | None = None, timeouts: Timeouts | None = None) -> None:
-        self.policy = policy or LinkPolicy()
-        self.timeouts = timeouts or Timeouts()
-        self._session: requests.Session | None = None
+    def abort(self, threads: Collection[int] | None = None) -> None:
+        """End what these threads (by their identifiers; all, unless given) are receiving, with a FetchError there."""
+        ...
 
     def close(self) -> None:
         """Close all connections."""
-        if self._session is not None:
-            self._session.close()
-            self._session = None
+        ...
+
+
+class FileTransport:
+    """``file`` links: the files of a folder that the user named, such as a mirror on a disk."""
+
+    def abort(self, threads: Collection[int] | None = None) -> None:
+        """Do nothing: a file does not keep anyone waiting."""
+
+    def close(self) -> None:
+        """Do nothing: each body closes its own file."""
 
     @contextmanager
-    def open(self, link: str, *, start: int = 0, end: int | None = None) -> Iterator[Body]:
+    def open(self, link: str, *, start: int = 0, end: int | None = None, proof: str | None = None) -> Iterator[Body]:
+        """Open a file; see :class:`Transport`.
+
+        Raises:
+            FetchError: If it cannot be read.
+        """
+        from pathlib import Path  # noqa: PLC0415 (the other links need none)
+
+        path = Path(unquote(urlsplit(link).path))
+        try:
+            with path.open("rb", buffering=0) as stream:
+                yield _FileBody(stream, link, start, end, proof)
+        except FileNotFoundError:
+            raise FetchError(f"{shown(link)}: there is no such file", hint="check the path", status=404) from None
+        except OSError as error:
+            raise FetchError(
+                f"{shown(link)}: the file cannot be read: {error.strerror or type(error).__name__}",
+                hint="check that it may be read",
+            ) from None
+
+
+class _FileBody:
+    """The bytes of one file."""
+
+    kind = ""
+    ranges = True
+
+    def __init__(self, stream: Any, link: str, start: int, end: int | None, proof: str | None) -> None:  # noqa: ANN401 (FileIO, which typeshed and Path.open name differently)
+        import os  # noqa: PLC0415 (the other links need none)
+
+        found = os.fstat(stream.fileno())
+        self.size: int | None = found.st_size
+        self.proof: str | None = f'"{found.st_ino:x}-{found.st_size:x}-{found.st_mtime_ns:x}"'
+        self.start = start if proof in (None, self.proof) and start <= found.st_size else 0
+        self._stop = found.st_size if end is None or self.start != start else min(end, found.st_size)
+        self._stream = stream
+        self._link = link
+
+    def __iter__(self) -> Iterator[bytes]:
+        at = self.start
+        self._stream.seek(at)
+        while at < self._stop:
+            block = self._stream.read(min(BLOCK, self._stop - at))
+            if not block:
+                raise FetchError(
+                    f"{shown(self._link)}: the file ended after {at} of {self._stop} bytes",
+                    hint="it was cut off while it was read: try again",
+                    passing=True,
+                )
+            at += len(block)
+            yield block
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Service:
+    """What all requests to one scheme, host and port have in common.
+
+    Finding it out (proxies, CAs, netrc) takes longer than a small file does to come.
+    """
+
+    pool: Any  # urllib3's pool of connections; requests hands it out untyped
+    headers: Mapping[str, str]
+    absolute: bool  # whether a proxy wants the whole link
+
+
+class HttpTransport:
+    """HTTP and HTTPS: certificates verified, the usual proxy and CA variables honoured, redirects checked.
+
+    Threads may share one. Close it (``contextlib.closing``) to close its connections. The login that ~/.netrc holds
+    for a host is sent to that host only.
+    """
+
+    def __init__(
+        self, policy: LinkPolicy | None = None, timeouts: Timeouts | None = None, *, connections: int = 16
+    ) -> None:
+        self.policy = policy or LinkPolicy()
+        self.timeouts = timeouts or Timeouts()
+        self._connections = connections
+        self._session: requests.Session | None = None
+        self._services: dict[tuple[str, str], _Service] = {}
+        self._lock = threading.Lock()
+        self._watchdog = _Watchdog(self.timeouts)
+
+    def close(self) -> None:
+        """Close all connections, and end the thread that watches them."""
+        self._watchdog.close()
+        with self._lock:
+            self._services.clear()
+            if self._session is not None:
+                self._session.close()
+                self._session = None
+
+    def abort(self, threads: Collection[int] | None = None) -> None:
+        """End what these threads are receiving; see :class:`Transport`."""
+        self._watchdog.abort(threads)
+
+    @contextmanager
+    def open(self, link: str, *, start: int = 0, end: int | None = None, proof: str | None = None) -> Iterator[Body]:
         """Ask for the bytes of a link; see :class:`Transport`.
 
         Raises:
             ForbiddenLinkError: If the link, or where it redirects to, may not be followed.
             FetchError: If the server cannot be reached, does not answer, or answers with an error.
         """
-        guard = _Guard(self.timeouts)
+        headers = {}
+        if start or end is not None:
+            headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
+            if proof is not None:
+                headers["If-Range"] = proof
+        guard = self._watchdog.guard()
         try:
-            response = self._request(self.policy.check(link), start, end, guard)
+            link, response = self._request(self.policy.check(link), headers, guard)
             try:
-                yield _HttpBody(response, guard, start)
+                yield _HttpBody(response, guard, link=link, start=start, end=end, proof=proof)
             finally:
+                # A connection whose body was read to its end went back to be used again; this closes the others.
                 response.close()
         finally:
             guard.close()
 
-    def _request(self, link: str, start: int, end: int | None, guard: _Guard) -> requests.Response:
+    def _request(self, link: str, headers: dict[str, str], guard: _Guard) -> tuple[str, BaseHTTPResponse]:
         """Ask, and follow redirects by hand, so that each one is checked before it is followed."""
         first = link
         for _ in range(MAX_REDIRECTS + 1):
-            response = self._ask(link, start, end, guard)
+            response = self._ask(link, headers, guard)
             location = response.headers.get("Location")
-            if response.status_code not in _REDIRECTS or location is None:
+            if response.status not in _REDIRECTS or location is None:
                 break
             response.close()
             with suppress(UnicodeError):  # header bytes arrive as Latin-1, and mean UTF-8
@@ -146,68 +267,117 @@ class HttpTransport:
                 f"{shown(first)}: more than {MAX_REDIRECTS} redirects, the last one to {shown(link)}",
                 hint="the server sends us in circles: open the link in a browser, or ask the publisher",
             )
-        status = response.status_code
-        if status != 200 and not (status == 206 and (start or end is not None)):
+        status = response.status
+        if status != 200 and not (status == 206 and "Range" in headers):
             response.close()
             by = "" if link == first else f" (from {shown(link)})"
+            passing = status in _PASSING
             raise FetchError(
                 f"{shown(first)}: the server answered {status} {_reason(response.reason)}{by}".rstrip(),
-                hint=_ADVICE.get(
-                    status, "try again later" if status in (408, 425) or status >= 500 else "check the link"
-                ),
+                hint=_ADVICE.get(status, "try again later" if passing or status >= 500 else "check the link"),
+                status=status,
+                passing=passing,
+                wait=_retry_after(response.headers.get("Retry-After")) if passing else None,
             )
-        return response
+        return link, response
 
-    def _ask(self, link: str, start: int, end: int | None, guard: _Guard) -> requests.Response:
+    def _ask(self, link: str, headers: dict[str, str], guard: _Guard) -> BaseHTTPResponse:
         import requests  # noqa: PLC0415 (heavy, and not needed for what is stored)
         import urllib3  # noqa: PLC0415 (the same)
 
-        if self._session is None:
-            self._session = _new_session()
-        # The bytes as they are: a digest is that of the file, not of a compressed form of it.
-        headers = {"Accept-Encoding": "identity", "Accept": "*/*"}
-        if start or end is not None:
-            headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
-        host = urlsplit(link).hostname or ""
-        # A proxy cannot reach what is on this machine.
-        proxies = {"no_proxy": host} if is_loopback(host) else {}
+        parts = urlsplit(link)
         try:
-            request = self._session.prepare_request(requests.Request("GET", link, headers=headers))
-            settings = self._session.merge_environment_settings(link, proxies, stream=True, verify=None, cert=None)
-            with guard.watching():
-                # Not by Session.send: that reads the whole body of a redirect, however long it is.
-                return self._session.get_adapter(link).send(
-                    request,
-                    stream=True,
-                    timeout=(self.timeouts.connect, self.timeouts.read),
-                    verify=settings["verify"] or True,  # True, or the file of a private CA; never off
-                    cert=settings["cert"],
-                    proxies=settings["proxies"],
+            service = self._service(link, parts.scheme, parts.netloc)
+            target = link if service.absolute else parts.path + (f"?{parts.query}" if parts.query else "")
+            with guard.watching(self.policy):
+                response: BaseHTTPResponse = service.pool.urlopen(
+                    "GET",
+                    target,
+                    headers={**service.headers, **headers},
+                    redirect=False,
+                    assert_same_host=False,
+                    retries=False,
+                    preload_content=False,
+                    decode_content=False,
+                    timeout=urllib3.Timeout(connect=self.timeouts.connect, read=self.timeouts.read),
                 )
+                return response
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             _fail(error, link, guard)
+
+    def _service(self, link: str, scheme: str, netloc: str) -> _Service:
+        """Find out, by requests, how a service is asked: by which proxy, with which CAs and which login."""
+        import requests  # noqa: PLC0415 (heavy, and not needed for what is stored)
+
+        service = self._services.get((scheme, netloc))
+        if service is not None:
+            return service
+        with self._lock:
+            if self._session is None:
+                self._session = _new_session(self._connections)
+            # The bytes as they are: a digest is that of the file, not of a compressed form of it.
+            headers = {"Accept-Encoding": "identity", "Accept": "*/*"}
+            request = self._session.prepare_request(requests.Request("GET", link, headers=headers))
+            host = urlsplit(link).hostname or ""
+            # A proxy cannot reach what is on this machine.
+            proxies = {"no_proxy": host} if is_loopback(host) else {}
+            settings = self._session.merge_environment_settings(link, proxies, stream=True, verify=None, cert=None)
+            adapter: Any = self._session.get_adapter(link)
+            pool = adapter.get_connection_with_tls_context(
+                request,
+                settings["verify"] or True,  # True, or the file of a private CA; never off
+                proxies=settings["proxies"],
+                cert=settings["cert"],
+            )
+            absolute = not adapter.request_url(request, settings["proxies"]).startswith("/")
+            kept = {name: str(value) for name, value in request.headers.items() if name.lower() != "cookie"}
+            service = _Service(pool=pool, headers=kept, absolute=absolute)
+            self._services[scheme, netloc] = service
+            return service
 
 
 class _HttpBody:
     """The body of one HTTP response."""
 
-    def __init__(self, response: requests.Response, guard: _Guard, start: int) -> None:
+    def __init__(
+        self,
+        response: BaseHTTPResponse,
+        guard: _Guard,
+        *,
+        link: str,
+        start: int,
+        end: int | None,
+        proof: str | None,
+    ) -> None:
         self._response = response
         self._guard = guard
-        self._link = response.url
-        self.kind = response.headers.get("Content-Type", "")
+        self._link = link
+        headers = response.headers
+        self.kind = headers.get("Content-Type", "")
+        self.proof = _proof(headers)
+        self.ranges = response.status == 206 or headers.get("Accept-Ranges", "").strip().lower() == "bytes"
         self.start = 0
         self.size: int | None = None
-        self._length = _content_length(response)
-        if response.status_code == 206:
-            match = _CONTENT_RANGE.match(response.headers.get("Content-Range", ""))
-            if match is None or int(match[1]) != start:
+        self._length = _content_length(headers)
+        if response.status == 206:
+            match = _CONTENT_RANGE.match(headers.get("Content-Range", ""))
+            last = -1 if match is None else int(match[2])
+            if match is None or int(match[1]) != start or last < start or (end is not None and last >= end):
                 raise FetchError(
-                    f"{shown(self._link)}: the server sent another part of the file than byte {start} and after",
+                    f"{shown(link)}: the server sent another part of the file than byte {start} and after",
                     hint="try again; the whole file will be asked for",
+                    status=206,
+                    passing=True,
+                )
+            if proof is not None and proof[0] == '"' and headers.get("ETag", proof).strip() != proof:
+                raise FetchError(
+                    f"{shown(link)}: the file changed while it was fetched",
+                    hint="try again; the whole file will be asked for",
+                    status=206,
+                    passing=True,
                 )
             self.start = start
-            self._length = int(match[2]) + 1 - start
+            self._length = last + 1 - start
             self.size = None if match[3] == "*" else int(match[3])
         else:
             self.size = self._length
@@ -216,12 +386,16 @@ class _HttpBody:
         import urllib3  # noqa: PLC0415 (heavy, and not needed for what is stored)
 
         received = 0
-        stream = self._response.raw.stream(BLOCK, decode_content=False)
+        self._guard.resume()
         while True:
             try:
-                block = next(stream, b"")
-            except (urllib3.exceptions.HTTPError, OSError) as error:
-                if not self._guard.fired and isinstance(error, (urllib3.exceptions.ProtocolError, ConnectionError)):
+                # As much as has come, so that what is slow can be told from what hangs.
+                block = self._response.read1(BLOCK, decode_content=False)
+            except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+                # ValueError: http.client's of a chunk whose length is no number.
+                if not self._guard.fired and not isinstance(
+                    error, (urllib3.exceptions.TimeoutError, urllib3.exceptions.SSLError, TimeoutError)
+                ):
                     self._cut(received)
                 _fail(error, self._link, self._guard)
             if not block:
@@ -241,12 +415,44 @@ class _HttpBody:
         raise FetchError(
             f"{shown(self._link)}: the connection ended after {received}{of} bytes",
             hint="try again; if it stays so, the server or a proxy cuts the file off",
+            passing=True,
         )
 
 
-def _content_length(response: requests.Response) -> int | None:
-    text = response.headers.get("Content-Length", "")
-    if "chunked" in response.headers.get("Transfer-Encoding", "").lower() or not text.isascii() or not text.isdigit():
+def _proof(headers: Mapping[str, str]) -> str | None:
+    """Return what may stand in If-Range: a strong ETag, or a Last-Modified that is one (RFC 9110, 8.8.2.2)."""
+    etag = headers.get("ETag", "").strip()
+    if _STRONG_ETAG.match(etag):
+        return etag
+    modified, now = _date(headers.get("Last-Modified")), _date(headers.get("Date"))
+    # A file that was written in the second in which it was sent may have been written again in it.
+    if etag or modified is None or now is None or now - modified < 1:
+        return None
+    return headers["Last-Modified"].strip()
+
+
+def _date(text: str | None) -> float | None:
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 (not needed for what is stored)
+
+    try:
+        return None if text is None else parsedate_to_datetime(text.strip()).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _retry_after(text: str | None) -> float | None:
+    """Read a Retry-After, which is a number of seconds or a date, as seconds from now."""
+    if text is None:
+        return None
+    if text.strip().isascii() and text.strip().isdigit():
+        return float(text.strip()[:9])
+    when = _date(text)
+    return None if when is None else max(0.0, when - time.time())
+
+
+def _content_length(headers: Mapping[str, str]) -> int | None:
+    text = headers.get("Content-Length", "")
+    if "chunked" in headers.get("Transfer-Encoding", "").lower() or not text.isascii() or not text.isdigit():
         return None
     return int(text[:20])
 
@@ -257,29 +463,31 @@ def _reason(reason: object) -> str:
 
 
 class _Guard:
-    """Ends a transfer that does not get on.
+    """The clock of one request.
 
     Timeouts of sockets are for one wait each: a server that sends a byte every few seconds never runs into one, not
-    while it sends its header either. This thread shuts the connection down when too little came in too long.
+    while it sends its header either. The watchdog shuts the connection down when too little came in too long.
     """
 
-    def __init__(self, timeouts: Timeouts) -> None:
+    def __init__(self, watchdog: _Watchdog, timeouts: Timeouts) -> None:
+        self._watchdog = watchdog
         self._seconds = timeouts.stall
         self._floor = timeouts.floor
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
         self._got = 0
-        self._deadline: float | None = time.monotonic() + self._seconds
-        self._paused = self._seconds
-        self._closed = False
+        self._left = timeouts.stall
+        self.deadline: float | None = time.monotonic() + timeouts.stall
+        self.thread = threading.get_ident()
         self.fired = False
-        self._thread = threading.Thread(target=self._run, name="hubtool-guard", daemon=True)
-        self._thread.start()
+        self.aborted = False
+        self.policy: LinkPolicy | None = None
 
     @contextmanager
-    def watching(self) -> Iterator[None]:
-        """Watch the connections that this thread opens or reuses."""
+    def watching(self, policy: LinkPolicy) -> Iterator[None]:
+        """Watch the connections that this thread opens or reuses, and hold their addresses against the policy."""
         self._restart()
+        self.policy = policy
         _current.guard = self
         try:
             yield
@@ -289,7 +497,7 @@ class _Guard:
 
     def watch(self, twin: socket.socket) -> None:
         """Watch a connection; the twin of its socket is duplicated once more, to be closed by us."""
-        with self._changed:
+        with self._lock:
             if self.fired:
                 _shut(twin)
             else:
@@ -297,53 +505,104 @@ class _Guard:
 
     def pause(self, count: int) -> None:
         """Count some bytes, and stop the clock."""
-        with self._changed:
-            self._got += count
-            if self._got >= self._floor:
-                self._got = 0
-                self._paused = self._seconds
-            elif self._deadline is not None:
-                self._paused = self._deadline - time.monotonic()
-            self._deadline = None
+        deadline, self.deadline = self.deadline, None
+        self._got += count
+        if self._got >= self._floor:
+            self._got = 0
+            self._left = self._seconds
+        elif deadline is not None:
+            self._left = deadline - time.monotonic()
 
     def resume(self) -> None:
         """Start the clock where it stopped."""
-        with self._changed:
-            self._deadline = time.monotonic() + self._paused
-            self._changed.notify()
+        if self.deadline is None:
+            self.deadline = time.monotonic() + self._left
 
     def _restart(self) -> None:
-        with self._changed:
-            self._got = 0
-            self._deadline = time.monotonic() + self._seconds
-            self._changed.notify()
+        self._got = 0
+        self._left = self._seconds
+        self.deadline = time.monotonic() + self._seconds
+
+    def fire(self, *, aborted: bool = False) -> None:
+        """Shut the connections down."""
+        with self._lock:
+            self.fired = True
+            self.aborted = self.aborted or aborted
+            for twin in self._sockets:
+                _shut(twin)
 
     def close(self) -> None:
-        """Stop watching, and end the thread."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify()
-        self._thread.join()
-        for twin in self._sockets:
-            twin.close()
+        """Stop watching."""
+        self._watchdog.forget(self)
+        with self._lock:
+            for twin in self._sockets:
+                twin.close()
+            self._sockets.clear()
 
     def fail(self, link: str) -> NoReturn:
-        """Raise the error of a transfer that did not get on."""
+        """Raise the error of a transfer that was ended."""
+        if self.aborted:
+            raise FetchError(f"{shown(link)}: the transfer was ended", hint="start it again: it goes on from there")
         raise FetchError(
             f"{shown(link)}: fewer than {self._floor} bytes came in {self._seconds:g} seconds",
             hint="the server or the connection is too slow or hangs: try again later",
+            passing=True,
         )
+
+
+class _Watchdog:
+    """One thread that looks after the clocks of all requests of a transport."""
+
+    def __init__(self, timeouts: Timeouts) -> None:
+        self._timeouts = timeouts
+        self._pause = min(0.25, timeouts.stall / 8)
+        self._changed = threading.Condition()
+        self._guards: set[_Guard] = set()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def guard(self) -> _Guard:
+        """Begin to watch a request of this thread."""
+        guard = _Guard(self, self._timeouts)
+        with self._changed:
+            self._guards.add(guard)
+            if self._thread is None:
+                self._closed = False
+                self._thread = threading.Thread(target=self._run, name="hubtool-guard", daemon=True)
+                self._thread.start()
+        return guard
+
+    def forget(self, guard: _Guard) -> None:
+        """Watch a request no longer."""
+        with self._changed:
+            self._guards.discard(guard)
+
+    def abort(self, threads: Collection[int] | None) -> None:
+        """End the requests of these threads, or all."""
+        with self._changed:
+            for guard in self._guards:
+                if threads is None or guard.thread in threads:
+                    guard.fire(aborted=True)
+
+    def close(self) -> None:
+        """End the thread."""
+        with self._changed:
+            thread, self._thread = self._thread, None
+            self._closed = True
+            self._changed.notify()
+        if thread is not None:
+            thread.join()
 
     def _run(self) -> None:
         with self._changed:
             while not self._closed:
-                left = None if self._deadline is None else self._deadline - time.monotonic()
-                if left is not None and left <= 0:
-                    self.fired = True
-                    for twin in self._sockets:
-                        _shut(twin)
-                    return
-                self._changed.wait(left)
+                now = time.monotonic()
+                for guard in self._guards:
+                    deadline = guard.deadline
+                    if deadline is not None and deadline <= now and not guard.fired:
+                        guard.fire()
+                # Nobody wakes it up for a new request: that would cost a small file more than its bytes do.
+                self._changed.wait(self._pause)
 
 
 class _Current(threading.local):
@@ -361,18 +620,51 @@ def _shut(twin: socket.socket) -> None:
 
 
 def _watched(base: type[HTTPConnection]) -> type[HTTPConnection]:
-    """Derive from one of urllib3's connection classes one whose sockets a guard can shut down."""
+    """Derive from one of urllib3's connection classes one whose sockets a guard can shut down.
+
+    It also connects to addresses only that the link policy was asked about: a name that is resolved once to be checked
+    and once more to be used may stand for two things.
+    """
 
     class Watched(base):  # type: ignore[misc, valid-type]  # which class this is, is known at run time only
         hubtool_twin: socket.socket | None = None
+        _dns_host: str
 
         def _new_conn(self) -> socket.socket:
-            sock: socket.socket = super()._new_conn()
+            policy = None if _current.guard is None else _current.guard.policy
+            # Behind a proxy the proxy resolves the name; where that stands, the user said.
+            sock = super()._new_conn() if policy is None or self.proxy is not None else self._checked_conn(policy)
             # TLS takes the socket itself away, so a second handle of the same connection is kept.
             self._drop_twin()
             self.hubtool_twin = sock.dup()
             self._tell_guard()
             return sock
+
+        def _checked_conn(self, policy: LinkPolicy) -> socket.socket:
+            import socket  # noqa: PLC0415 (not needed for what is stored)
+
+            import urllib3  # noqa: PLC0415 (the same)
+
+            name: str = self._dns_host  # urllib3's name for what is resolved, where `host` is what TLS checks
+            try:
+                found = socket.getaddrinfo(name.strip("[]"), self.port, type=socket.SOCK_STREAM)
+            except socket.gaierror as error:
+                raise urllib3.exceptions.NameResolutionError(self.host, self, error) from error
+            addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+            for address in addresses:
+                policy.check_address(name.strip("[]"), self.port, address)
+            failed: Exception | None = None
+            for address in addresses:
+                self._dns_host = address
+                try:
+                    sock: socket.socket = super()._new_conn()
+                except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
+                    failed = error
+                else:
+                    return sock
+                finally:
+                    self._dns_host = name
+            raise failed or urllib3.exceptions.NewConnectionError(self, "the name has no address")
 
         def getresponse(self) -> HTTPResponse:
             self._tell_guard()  # here a connection that was kept open comes under a new guard
@@ -395,7 +687,7 @@ def _watched(base: type[HTTPConnection]) -> type[HTTPConnection]:
     return Watched
 
 
-def _new_session() -> requests.Session:
+def _new_session(connections: int) -> requests.Session:
     import requests  # noqa: PLC0415 (heavy, and not needed for what is stored)
     from requests.adapters import HTTPAdapter  # noqa: PLC0415 (the same)
 
@@ -415,12 +707,13 @@ def _new_session() -> requests.Session:
     session = requests.Session()
     session.headers["User-Agent"] = f"hubtool/{__version__}"
     for scheme in ("https://", "http://"):
-        session.mount(scheme, Adapter())
+        session.mount(scheme, Adapter(pool_maxsize=connections))
     return session
 
 
 def _fail(error: Exception, link: str, guard: _Guard) -> NoReturn:
     """Say why a request failed, in our words: those of the libraries quote the link with its query."""
+    import socket  # noqa: PLC0415 (not needed for what is stored)
     import ssl  # noqa: PLC0415 (heavy, and not needed for what is stored)
 
     import requests  # noqa: PLC0415 (the same)
@@ -436,13 +729,19 @@ def _fail(error: Exception, link: str, guard: _Guard) -> NoReturn:
     system = next((cause for cause in chain if isinstance(cause, OSError) and cause.strerror and cause.errno), None)
     tls = among(ssl.SSLError)
     hint = "try again later; check the network, and HTTPS_PROXY where there is a proxy"
+    passing = True
     if among(requests.exceptions.ProxyError, urllib3.exceptions.ProxyError):
         why, hint = "the proxy cannot be used", "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
+        passing = False
     elif isinstance(tls, ssl.SSLCertVerificationError):
         why = f"the server's certificate is not accepted: {tls.verify_message}"
         hint = "if the server is behind a private CA, name that in REQUESTS_CA_BUNDLE"
+        passing = False
     elif tls is not None or among(requests.exceptions.SSLError, urllib3.exceptions.SSLError):
         why = f"TLS with the server failed: {getattr(tls, 'reason', None) or 'no reason given'}"
+    elif isinstance(unknown := among(socket.gaierror), OSError):
+        why = f"the server cannot be reached: {unknown.strerror}"
+        passing = unknown.errno == socket.EAI_AGAIN
     elif among(urllib3.exceptions.NewConnectionError) and system is not None:
         why = f"the server cannot be reached: {system.strerror}"
     elif among(requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError):
@@ -451,11 +750,12 @@ def _fail(error: Exception, link: str, guard: _Guard) -> NoReturn:
         why = "the server does not answer in time"
     elif among(requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, UnicodeError):
         why, hint = "this is not a link that can be requested", "correct the card's asset-link"
+        passing = False
     elif system is not None:
         why = f"the connection failed: {system.strerror}"
     else:
         why = "the server closed the connection, or sent what is not HTTP"
-    raise FetchError(f"{shown(link)}: {why}", hint=hint) from None
+    raise FetchError(f"{shown(link)}: {why}", hint=hint, passing=passing) from None
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

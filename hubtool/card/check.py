@@ -1,137 +1,206 @@
-"""Checking cards: paths in, diagnostics out."""
+"""Checking one card: bytes in, diagnostics and facts out. Pure, but for :func:`read_card_file`."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from hubtool.card import document as documents
 from hubtool.card import front_matter as front_matters
-from hubtool.card.rules import RULES, Context
-from hubtool.diagnostics import Diagnostic, Position, Severity
-from hubtool.errors import ArgumentError, InvalidNameError
-from hubtool.uid import Uid
+from hubtool.card import markdown, suppress
+from hubtool.card.model import strip_brackets
+from hubtool.card.rules import Facts, Finding, Place, load
+from hubtool.card.rules.context import Context
+from hubtool.card.together import is_ignored
+from hubtool.diagnostics import Diagnostic
+from hubtool.settings import DEFAULT_HOSTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Sequence
+    from pathlib import Path
 
-# Texts about a registry that stand in it and are not cards.
-_NOT_CARDS = frozenset({"readme.md", "contributing.md", "changelog.md"})
-_BACKENDS = frozenset({"ascend", "gpu", "cpu"})
+    from hubtool.card.document import Document, Fix
+    from hubtool.card.rules import Rule
+    from hubtool.uid import Uid
+
+# No one reads more findings of one rule in one card; without a bound, hostile cards make millions.
+MOST_FINDINGS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What a check found.
+class Checked:
+    """What the check of one card gave.
 
     Attributes:
-        cards: How many cards were checked.
-        diagnostics: All problems, by path and place.
+        diagnostics: Its problems, by place.
+        facts: What is kept for the rules that look at all cards.
     """
 
-    cards: int
     diagnostics: tuple[Diagnostic, ...]
-
-    def count(self, severity: Severity) -> int:
-        """Return how many problems of one severity there are."""
-        return sum(diagnostic.severity is severity for diagnostic in self.diagnostics)
-
-    def as_json(self) -> dict[str, object]:
-        """Return what ``hubtool validate --format json`` prints."""
-        return {
-            "cards": self.cards,
-            "diagnostics": [diagnostic.as_json() for diagnostic in self.diagnostics],
-            "summary": {"errors": self.count(Severity.ERROR), "warnings": self.count(Severity.WARNING)},
-        }
+    facts: Facts
 
 
-def find_cards(paths: Iterable[Path]) -> Iterator[Path]:
-    """Yield the cards that paths name: a file itself, and of a folder every ``*.md`` below it, in order of their names.
-
-    Hidden folders, links to folders, and the texts README.md, CONTRIBUTING.md and CHANGELOG.md are passed over.
-
-    Raises:
-        ArgumentError: If a path does not exist.
-    """
-    for path in paths:
-        if not path.is_dir():
-            if not path.exists():
-                raise ArgumentError(f"{path} does not exist", hint="give the path of a card, or of a folder of cards")
-            yield path
-            continue
-        for folder, folders, files in os.walk(path):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            for name in sorted(files):
-                if name.endswith(".md") and not name.startswith(".") and name.lower() not in _NOT_CARDS:
-                    yield Path(folder, name)
-
-
-def uid_of_path(path: Path) -> Uid | None:
-    """Return the UID that the last parts of a card's path give, or None."""
-    parts = path.absolute().parts
-    if len(parts) < 4:
-        return None
-    length = 4 if len(parts) > 4 and parts[-3].lower() in _BACKENDS else 3
-    try:
-        return Uid.of_path(PurePosixPath(*parts[-length:]))
-    except InvalidNameError:
-        return None
-
-
-def check_paths(paths: Iterable[Path]) -> Report:
-    """Check all cards that paths name.
-
-    Raises:
-        ArgumentError: If a path does not exist.
-    """
-    cards = 0
-    diagnostics: list[Diagnostic] = []
-    for path in find_cards(paths):
-        cards += 1
-        diagnostics.extend(check_file(path))
-    return Report(cards=cards, diagnostics=tuple(diagnostics))
-
-
-def check_file(path: Path) -> list[Diagnostic]:
-    """Check one card; a file that cannot be read is a diagnostic too."""
-    try:
-        with path.open("rb") as stream:
-            # One byte more than a card may have is enough to know that it is none.
-            data = stream.read(documents.MAX_BYTES + 1)
-    except OSError as error:
-        diagnostic = Diagnostic(
-            code="HT101",
-            severity=Severity.ERROR,
-            path=str(path),
-            position=Position(),
-            message=f"the file cannot be read: {error.strerror or error}",
-            hint="check the file's permissions",
-        )
-        return [diagnostic]
-    return check_bytes(data, path=str(path), uid=uid_of_path(path))
+_CARD_RULES = [rule for rule in load().values() if rule.check is not None]
 
 
 def check_bytes(data: bytes, *, path: str, uid: Uid | None = None) -> list[Diagnostic]:
-    """Check the bytes of one card; whatever they are, this returns every problem, sorted by place."""
+    """Check the bytes of one card; whatever they are, this returns every problem, sorted by place.
+
+    Rules that look at several cards, or at the files around a card, have no part in it.
+    """
+    return list(check(data, path=path, uid=uid).diagnostics)
+
+
+def check(
+    data: bytes, *, path: str, uid: Uid | None = None, hosts: frozenset[str] = frozenset(DEFAULT_HOSTS)
+) -> Checked:
+    """Check the bytes of one card.
+
+    Args:
+        data: The bytes; any bytes.
+        path: The card's path, for the diagnostics.
+        uid: The UID that the path gives, or None.
+        hosts: The hosts that assets may come from.
+    """
+    context = _context(data, uid, hosts)
+    document = context.document
+    ignored, by_line = _suppressed(document)
+    diagnostics: list[Diagnostic] = []
+    for rule in _CARD_RULES:
+        if rule.check is None or (ignored and rule.code.startswith(ignored)):
+            continue
+        for finding in islice(rule.check(context), MOST_FINDINGS):
+            if by_line and any(
+                start <= finding.offset <= end and rule.code.startswith(codes) for start, end, codes in by_line
+            ):
+                continue
+            diagnostics.append(_diagnostic(rule, finding, document, path))
+    diagnostics.sort(key=lambda diagnostic: (diagnostic.line, diagnostic.column, diagnostic.code))
+    facts = _facts(context, path, ignored, by_line)
+    return Checked(diagnostics=tuple(diagnostics), facts=facts)
+
+
+def fixes(
+    data: bytes, *, uid: Uid | None, hosts: frozenset[str], wanted: Collection[str] | None
+) -> tuple[Document, list[tuple[str, Fix]]]:
+    """Return a card taken apart, and what mends it: each fix with the code of the rule whose finding it mends.
+
+    Args:
+        data: The bytes; any bytes.
+        uid: The UID that the path gives, or None.
+        hosts: The hosts that assets may come from.
+        wanted: The codes of the findings to mend, or None for all.
+    """
+    context = _context(data, uid, hosts)
+    ignored, by_line = _suppressed(context.document)
+    found: list[tuple[str, Fix]] = []
+    for rule in _CARD_RULES:
+        if rule.check is None or not rule.fixes or (wanted is not None and rule.code not in wanted):
+            continue
+        if ignored and rule.code.startswith(ignored):
+            continue
+        for finding in rule.check(context):
+            if finding.fix is None:
+                continue
+            if by_line and any(
+                start <= finding.offset <= end and rule.code.startswith(codes) for start, end, codes in by_line
+            ):
+                continue
+            found.append((rule.code, finding.fix))
+    return context.document, found
+
+
+def _context(data: bytes, uid: Uid | None, hosts: frozenset[str]) -> Context:
     document = documents.parse(data)
     front_matter = None
     if document.front_matter is not None:
         front_matter = front_matters.read(document.front_matter, document.front_matter_offset)
-    context = Context(document=document, front_matter=front_matter, uid=uid)
-    diagnostics = [
-        Diagnostic(
-            code=rule.code,
-            severity=rule.severity,
-            path=path,
-            position=document.position(finding.offset),
-            pointer=finding.pointer,
-            message=finding.message,
-            hint=finding.hint,
-        )
-        for rule in RULES.values()
-        for finding in rule.check(context)
-    ]
-    diagnostics.sort(key=lambda diagnostic: (diagnostic.position.line, diagnostic.position.column, diagnostic.code))
-    return diagnostics
+    return Context(document=document, front_matter=front_matter, uid=uid, hosts=hosts)
+
+
+def _suppressed(document: Document) -> tuple[tuple[str, ...], list[tuple[int, int, tuple[str, ...]]]]:
+    """Return the codes that the card itself ignores as a whole, and those that it ignores from place to place."""
+    whole: list[str] = []
+    by_line: list[tuple[int, int, tuple[str, ...]]] = []
+    text = document.text
+    for comment in suppress.comments(text):
+        codes = tuple(code for code, _ in comment.codes)
+        if comment.next_line:
+            start, end = suppress.next_line(text, comment.end)
+            by_line.append((start, end, codes))
+        else:
+            whole.extend(codes)
+    return tuple(whole), by_line
+
+
+def _place(document: Document, start: int, end: int | None, pointer: str = "") -> Place:
+    line, column = document.line_column(start)
+    end_line, end_column = document.line_column(end) if end is not None and end > start else (line, column)
+    return Place(line=line, column=column, end_line=end_line, end_column=end_column, pointer=pointer)
+
+
+def _diagnostic(rule: Rule, finding: Finding, document: Document, path: str) -> Diagnostic:
+    line, column = document.line_column(finding.offset)
+    end_line, end_column = line, column
+    if finding.end is not None and finding.end > finding.offset:
+        end_line, end_column = document.line_column(finding.end)
+    return Diagnostic(
+        code=rule.code,
+        severity=rule.severity,
+        path=path,
+        line=line,
+        column=column,
+        end_line=end_line,
+        end_column=end_column,
+        pointer=finding.pointer,
+        message=finding.message,
+        hint=finding.hint,
+        source=document.source(finding.offset),
+        fixable=finding.fix is not None,
+    )
+
+
+def _facts(
+    context: Context, path: str, ignored: tuple[str, ...], by_line: Sequence[tuple[int, int, tuple[str, ...]]]
+) -> Facts:
+    document = context.document
+    assets: list[tuple[str, str, int | None, Place]] = []
+    relative: list[tuple[str, Place]] = []
+    for pointer, asset in islice(context.assets, MOST_FINDINGS):
+        link, digest, size = asset.get("asset-link"), asset.get("asset-sha256"), asset.get("asset-size")
+        if not isinstance(link, str) or f"{pointer}/asset-link" in context.violated:
+            continue
+        link = strip_brackets(link)
+        good = isinstance(digest, str) and f"{pointer}/asset-sha256" not in context.violated
+        node = f"{pointer}/asset-link"
+        finding = context.at(node, "")
+        place = _place(document, finding.offset, finding.end, node)
+        assets.append((link, str(digest).lower() if good else "", size if isinstance(size, int) else None, place))
+        if _is_relative(link):
+            relative.append((link, place))
+    if document.front_matter is not None:
+        found = markdown.links(document.text, document.body_offset, context.outline.code)
+        for start, end, target in islice(found, MOST_FINDINGS):
+            if _is_relative(target):
+                bare = target.partition("#")[0].partition("?")[0]
+                if bare and not any(
+                    first <= start <= last and is_ignored("HT404", codes) for first, last, codes in by_line
+                ):
+                    relative.append((bare, _place(document, start, end)))
+    return Facts(path=path, uid=context.uid, assets=tuple(assets), relative=tuple(relative), ignored=ignored)
+
+
+def _is_relative(link: str) -> bool:
+    head = link.partition("/")[0]
+    return not link.startswith(("#", "//", "?")) and ":" not in head
+
+
+def read_card_file(path: Path) -> bytes:
+    """Read the bytes of a card, or of a file that is too large to be one only so many that this is seen.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    with path.open("rb") as stream:
+        return stream.read(documents.MAX_BYTES + 1)

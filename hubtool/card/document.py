@@ -24,19 +24,42 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hubtool.diagnostics import Position
+from hubtool.card import markdown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # The longest real card has 78 KB. A file beyond this is not a card, and is not read into the parser.
-MAX_BYTES = 4 << 20
+MAX_BYTES = 1 << 20
 
 _FENCE = re.compile(r"---[ \t]*\r?\Z")
-_TITLE = re.compile(r"#[ \t]+(?P<title>.*?)[ \t]*#*[ \t]*\r?\Z")
+_SHORT = 16 << 10
+_LINE_FEED = re.compile("\n")
 _COMMENT_START = "<!--"
 _COMMENT_END = "-->"
-_CODE_FENCE = re.compile(r" {0,3}(?P<fence>`{3,}|~{3,})")
+_CLOSING = re.compile(r"^---[ \t]*\r?$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """One change of a text: the characters from ``start`` to ``end`` become ``text``."""
+
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fix:
+    """What mends a problem: edits that are made together or not at all.
+
+    Attributes:
+        edits: The edits, in order and apart from each other, in characters from the start of the text.
+        title: What they do, such as ``write 'Apache-2.0'``.
+    """
+
+    edits: tuple[Edit, ...]
+    title: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +72,8 @@ class Fault:
         message: What is wrong.
         hint: What to do, or None.
         pointer: The JSON pointer of the front-matter node, or empty.
+        end: Where it ends, in characters; None if only its start is known.
+        fix: What mends it, if there is one right answer.
     """
 
     code: str
@@ -56,17 +81,20 @@ class Fault:
     message: str
     hint: str | None = None
     pointer: str = ""
+    end: int | None = None
+    fix: Fix | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Document:
     """A card taken apart.
 
-    The text is ``head + front_matter + fence + body``: ``head`` ends with the line that opens the front matter, and
+    ``text`` is ``head + front_matter + fence + body``: ``head`` ends with the line that opens the front matter, and
     ``fence`` is the line that closes it. Without front matter everything is ``body``.
 
     Attributes:
         bom: Whether the file starts with a byte order mark.
+        text: The whole text, without the byte order mark.
         head: What stands before the front matter, the opening ``---`` line included.
         front_matter: The YAML text between the two ``---`` lines, or None.
         fence: The closing ``---`` line with its line ending.
@@ -77,6 +105,7 @@ class Document:
     """
 
     bom: bool
+    text: str
     head: str
     front_matter: str | None
     fence: str
@@ -85,11 +114,6 @@ class Document:
     title_offset: int
     faults: tuple[Fault, ...] = ()
     _line_starts: list[int] = field(default_factory=list, repr=False, compare=False)
-
-    @property
-    def text(self) -> str:
-        """The whole text, without the byte order mark."""
-        return f"{self.head}{self.front_matter or ''}{self.fence}{self.body}"
 
     @property
     def front_matter_offset(self) -> int:
@@ -102,16 +126,27 @@ class Document:
         return len(self.head) + len(self.front_matter or "") + len(self.fence)
 
     def to_bytes(self) -> bytes:
-        """Put the card together again."""
-        return (codecs.BOM_UTF8 if self.bom else b"") + self.text.encode("utf-8")
+        """Put the card together again; of bytes that are no card at all, what could be read of them."""
+        text = f"{self.head}{self.front_matter or ''}{self.fence}{self.body}"
+        return (codecs.BOM_UTF8 if self.bom else b"") + text.encode("utf-8")
 
-    def position(self, offset: int) -> Position:
-        """Return the line and column of an offset; an offset past the end gives the end."""
+    def line_column(self, offset: int) -> tuple[int, int]:
+        """Return the line and column of an offset, from 1; an offset past the end gives the end."""
+        place = min(max(offset, 0), len(self.text))
+        if len(self.text) <= _SHORT:
+            # To count again each time is faster than to make a table of all lines.
+            return self.text.count("\n", 0, place) + 1, place - self.text.rfind("\n", 0, place)
         if not self._line_starts:
             self._line_starts.append(0)
-            self._line_starts.extend(match.end() for match in re.finditer("\n", self.text))
-        line = bisect_right(self._line_starts, max(offset, 0))
-        return Position(line=line, column=max(offset, 0) - self._line_starts[line - 1] + 1)
+            self._line_starts.extend(match.end() for match in _LINE_FEED.finditer(self.text))
+        line = bisect_right(self._line_starts, place)
+        return line, place - self._line_starts[line - 1] + 1
+
+    def source(self, offset: int, length: int = 200) -> str:
+        """Return the text of the line that holds an offset, of a long line its beginning."""
+        start = self.text.rfind("\n", 0, max(offset, 0)) + 1
+        end = self.text.find("\n", start)
+        return self.text[start : min(end if end >= 0 else len(self.text), start + length)].rstrip("\r")
 
 
 def parse(data: bytes) -> Document:
@@ -136,7 +171,15 @@ def parse(data: bytes) -> Document:
             hint=f"it may be {guess} or not text at all; save it as UTF-8",
         )
         return Document(
-            bom=bom, head="", front_matter=None, fence="", body=good, title=None, title_offset=0, faults=(fault,)
+            bom=bom,
+            text=good,
+            head="",
+            front_matter=None,
+            fence="",
+            body=good,
+            title=None,
+            title_offset=0,
+            faults=(fault,),
         )
     nul = text.find("\0")
     if nul >= 0:
@@ -147,7 +190,15 @@ def parse(data: bytes) -> Document:
             hint="a card is UTF-8 text",
         )
         return Document(
-            bom=bom, head="", front_matter=None, fence="", body=text, title=None, title_offset=0, faults=(fault,)
+            bom=bom,
+            text=text,
+            head="",
+            front_matter=None,
+            fence="",
+            body=text,
+            title=None,
+            title_offset=0,
+            faults=(fault,),
         )
     if not text.strip():
         return _broken("HT103", "the file is empty", "start from the card of a similar model", bom=bom, body=text)
@@ -157,7 +208,7 @@ def parse(data: bytes) -> Document:
 def _broken(code: str, message: str, hint: str, *, bom: bool = False, body: str = "") -> Document:
     fault = Fault(code=code, offset=0, message=message, hint=hint)
     return Document(
-        bom=bom, head="", front_matter=None, fence="", body=body, title=None, title_offset=0, faults=(fault,)
+        bom=bom, text=body, head="", front_matter=None, fence="", body=body, title=None, title_offset=0, faults=(fault,)
     )
 
 
@@ -183,8 +234,8 @@ def _split(text: str, *, bom: bool) -> Document:
         elif _FENCE.match(line):
             opened = end
             break
-        elif title is None and (match := _TITLE.match(line)):
-            title, title_offset = match["title"], start
+        elif title is None and (found := markdown.title_text(line)) is not None:
+            title, title_offset = found, start
         else:
             break
     if opened is None:
@@ -196,6 +247,7 @@ def _split(text: str, *, bom: bool) -> Document:
         )
         return Document(
             bom=bom,
+            text=text,
             head="",
             front_matter=None,
             fence="",
@@ -204,20 +256,21 @@ def _split(text: str, *, bom: bool) -> Document:
             title_offset=title_offset,
             faults=(fault,),
         )
-    for start, end, line in _lines(text, opened):
-        if _FENCE.match(line):
-            body = text[end:]
-            if title is None:
-                title, title_offset = _title_of_body(body, end)
-            return Document(
-                bom=bom,
-                head=text[:opened],
-                front_matter=text[opened:start],
-                fence=text[start:end],
-                body=body,
-                title=title,
-                title_offset=title_offset,
-            )
+    if closing := _CLOSING.search(text, opened):
+        end = min(closing.end() + 1, len(text))
+        body = text[end:]
+        if title is None:
+            title, title_offset = _title_of_body(body, end)
+        return Document(
+            bom=bom,
+            text=text,
+            head=text[:opened],
+            front_matter=text[opened : closing.start()],
+            fence=text[closing.start() : end],
+            body=body,
+            title=title,
+            title_offset=title_offset,
+        )
     fault = Fault(
         code="HT105",
         offset=max(text.rfind("---", 0, opened), 0),
@@ -226,6 +279,7 @@ def _split(text: str, *, bom: bool) -> Document:
     )
     return Document(
         bom=bom,
+        text=text,
         head="",
         front_matter=None,
         fence="",
@@ -237,21 +291,7 @@ def _split(text: str, *, bom: bool) -> Document:
 
 
 def _title_of_body(body: str, offset: int) -> tuple[str | None, int]:
-    for start, _, line in outside_code(body):
-        if match := _TITLE.match(line):
-            return match["title"], offset + start
+    for heading in markdown.outline(body).headings:
+        if heading.level == 1:
+            return heading.text, offset + heading.offset
     return None, offset
-
-
-def outside_code(text: str) -> Iterator[tuple[int, int, str]]:
-    """Yield (start, end, line) of each line of a Markdown text that is not in a fenced code block."""
-    fence: str | None = None
-    for start, end, line in _lines(text):
-        match = _CODE_FENCE.match(line)
-        if fence is None:
-            if match:
-                fence = match["fence"]
-            else:
-                yield start, end, line
-        elif match and match["fence"].startswith(fence) and not line.strip().strip(fence[0]):
-            fence = None

@@ -7,11 +7,13 @@ schema asks for something else (:mod:`hubtool.card.schema`), so that the version
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import yaml
+from yaml._yaml import CParser
 
+from hubtool.card import mending, vocabulary
 from hubtool.card.document import Fault
 
 if TYPE_CHECKING:
@@ -25,10 +27,12 @@ MAX_NODES = 20_000
 
 # libyaml composes nodes recursively in C: text nested some ten thousand deep overflows the stack and kills the process.
 # Text with fewer openings than this cannot nest deeply enough and is composed at once; other text is measured first.
-_SAFE_OPENINGS = 1000
+_SAFE_OPENINGS = 2000
 _OPENINGS = re.compile(r"[\[{]|[-?](?=[ \t\r\n])")
 _ENTRY = re.compile(r"^(?=[^\s#])", re.MULTILINE)
-_KEY = re.compile(r"(?P<key>[^\s:#]+)[ \t]*:")
+# Entries are read one by one only if there are no more than this; a card has some twenty.
+_MOST_ENTRIES = 500
+_KEY = re.compile(r"(?P<key>[^\s:：#][^:：#\n]{0,98})[ \t]*[:：]")
 _OPEN_EVENTS = (yaml.SequenceStartEvent, yaml.MappingStartEvent)
 _CLOSE_EVENTS = (yaml.SequenceEndEvent, yaml.MappingEndEvent)
 
@@ -41,6 +45,16 @@ class Entry:
     key_node: Node
     value: Node
     offset: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scalar:
+    """A single value: its text, its style (empty for plain, else ``'``, ``"``, ``|`` or ``>``), and its place."""
+
+    text: str
+    style: str
+    start: int
+    end: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +74,7 @@ class FrontMatter:
     text: str
     offset: int
     unread: frozenset[str] = frozenset()
+    _by_key: dict[str, Entry] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def is_whole(self) -> bool:
@@ -68,17 +83,21 @@ class FrontMatter:
 
     def entry(self, key: str) -> Entry | None:
         """Return the top-level entry with a key, or None."""
-        return next((entry for entry in self.entries if entry.key == key), None)
+        return self._by_key.get(key)
 
     def locate(self, pointer: str, *, key: bool = False) -> int:
         """Return the offset in the document of the node at a JSON pointer, of its key if asked.
 
         A pointer that leads nowhere gives the deepest node on its way; the empty pointer gives the start.
         """
-        parts = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
+        return self.span(pointer, key=key)[0]
+
+    def span(self, pointer: str, *, key: bool = False) -> tuple[int, int]:
+        """Return where the node at a JSON pointer starts and ends in the document; see :meth:`locate`."""
+        parts = _parts(pointer)
         entry = self.entry(parts[0]) if parts else None
         if entry is None:
-            return self.offset
+            return self.offset, self.offset
         node, key_node = entry.value, entry.key_node
         for part in parts[1:]:
             if isinstance(node, yaml.MappingNode):
@@ -91,7 +110,34 @@ class FrontMatter:
             else:
                 break
         chosen = key_node if key or _is_empty(node) else node
-        return entry.offset + (chosen.start_mark.index if chosen.start_mark else 0)
+        start, end = chosen.start_mark.index, chosen.end_mark.index
+        return entry.offset + start, entry.offset + end
+
+    def scalar(self, pointer: str) -> Scalar | None:
+        """Return the scalar at a JSON pointer, or None if there is none."""
+        parts = _parts(pointer)
+        entry = self.entry(parts[0]) if parts else None
+        node = entry.value if entry else None
+        for part in parts[1:]:
+            if isinstance(node, yaml.MappingNode):
+                node = next((value for name, value in node.value if name.value == part), None)
+            elif isinstance(node, yaml.SequenceNode) and part.isdecimal() and int(part) < len(node.value):
+                node = node.value[int(part)]
+            else:
+                return None
+        if entry is None or not isinstance(node, yaml.ScalarNode):
+            return None
+        return Scalar(
+            text=node.value,
+            style=node.style or "",
+            start=entry.offset + node.start_mark.index,
+            end=entry.offset + node.end_mark.index,
+        )
+
+
+def _parts(pointer: str) -> list[str]:
+    parts = pointer.split("/")[1:]
+    return [part.replace("~1", "/").replace("~0", "~") for part in parts] if "~" in pointer else parts
 
 
 def _is_empty(node: Node) -> bool:
@@ -114,20 +160,24 @@ def read(text: str, offset: int) -> FrontMatter:
             hint="move long text to the body",
         )
         return FrontMatter(entries=(), faults=(fault,), text=text, offset=offset)
-    entries, faults = _read_entries(text, offset)
     unread: set[str] = set()
-    if any(fault.code == "HT201" for fault in faults):
+    entries, faults = _read_entries(text, offset, unread)
+    if any(fault.code == "HT201" for fault in faults) and len(_ENTRY.findall(text)) <= _MOST_ENTRIES:
         # One bad entry hides all others from a YAML parser. Entries start in the first column, so they can be read
         # one by one: the good ones are kept, and each bad one is reported at its own place.
         entries, faults = [], []
         for start, chunk in _chunks(text):
-            found, wrong = _read_entries(chunk, offset + start)
+            found, wrong = _read_entries(chunk, offset + start, unread)
             entries.extend(found)
+            if any(fault.code == "HT201" for fault in wrong):
+                fix = mending.mend(chunk, offset + start, _is_readable)
+                wrong = [replace(fault, fix=fix) if fault.code == "HT201" else fault for fault in wrong]
             faults.extend(wrong)
             if not found and (match := _KEY.match(chunk)):
-                unread.add(match["key"])
+                # The public hub's translated cards have translated keys, and a full-width colon.
+                unread.add(vocabulary.key(match["key"]) or match["key"])
         if not faults:
-            entries, faults = _read_entries(text, offset)
+            entries, faults = _read_entries(text, offset, unread)
     unique: dict[str, Entry] = {}
     for entry in entries:
         if entry.key in unique:
@@ -138,7 +188,12 @@ def read(text: str, offset: int) -> FrontMatter:
             unique[entry.key] = entry
     faults.sort(key=lambda fault: fault.offset)
     return FrontMatter(
-        entries=tuple(unique.values()), faults=tuple(faults), text=text, offset=offset, unread=frozenset(unread)
+        entries=tuple(unique.values()),
+        faults=tuple(faults),
+        text=text,
+        offset=offset,
+        unread=frozenset(unread),
+        _by_key=unique,
     )
 
 
@@ -156,11 +211,42 @@ def _chunks(text: str) -> Iterator[tuple[int, str]]:
         yield start, text[start:end]
 
 
-def _read_entries(text: str, offset: int) -> tuple[list[Entry], list[Fault]]:
+class _Loader(CParser):
+    """libyaml without types: PyYAML's own resolver would guess the type of each scalar, and nobody asks for it."""
+
+    def __init__(self, stream: str) -> None:
+        CParser.__init__(self, stream)
+
+    def resolve(self, kind: type, value: str, implicit: object) -> str:  # noqa: ARG002 - called by the parser
+        """Return the tag of a node: always the same."""
+        return ""
+
+    def descend_resolver(self, current_node: object, current_index: object) -> None:
+        """Do nothing on the way down."""
+
+    def ascend_resolver(self) -> None:
+        """Do nothing on the way up."""
+
+
+def _compose(text: str) -> Node | None:
+    loader = _Loader(text)
     try:
-        if len(_OPENINGS.findall(text)) > _SAFE_OPENINGS and (deep := _too_deep(text)) is not None:
+        return loader.get_single_node()
+    finally:
+        loader.dispose()
+
+
+def _is_readable(text: str) -> bool:
+    entries, faults = _read_entries(text, 0, set())
+    return bool(entries or not text.strip()) and not faults
+
+
+def _read_entries(text: str, offset: int, unread: set[str]) -> tuple[list[Entry], list[Fault]]:
+    """Return the entries of a mapping that can be read, and what is wrong; add the keys of the others to ``unread``."""
+    try:
+        if len(text) > _SAFE_OPENINGS < len(_OPENINGS.findall(text)) and (deep := _too_deep(text)) is not None:
             return [], [_nesting(offset + deep)]
-        root = yaml.compose(text, yaml.CSafeLoader)
+        root = _compose(text)
     except yaml.YAMLError as error:
         return [], [_syntax_fault(error, text, offset)]
     except RecursionError:
@@ -182,11 +268,16 @@ def _read_entries(text: str, offset: int) -> tuple[list[Entry], list[Fault]]:
         if not isinstance(key_node, yaml.ScalarNode):
             faults.append(_bad_key(offset + key_node.start_mark.index, ""))
             continue
-        pointer = f"/{_escape(key_node.value)}"
-        wrong = _check(value, 2, budget, offset, pointer)
-        if wrong:
+        wrong: list[Fault] = []
+        if not isinstance(value, yaml.ScalarNode):
+            if budget[0] < 0:
+                unread.add(key_node.value)  # the one fault that says so is enough
+                continue
+            wrong = _check(value, 2, budget, offset, f"/{_escape(key_node.value)}")
             faults.extend(wrong)
-        if not any(fault.code in _UNREADABLE for fault in wrong):
+        if wrong and any(fault.code in _UNREADABLE for fault in wrong):
+            unread.add(key_node.value)
+        else:
             entries.append(Entry(key=key_node.value, key_node=key_node, value=value, offset=offset))
     return entries, faults
 
@@ -201,7 +292,7 @@ def _too_deep(text: str) -> int | None:
         if isinstance(event, _OPEN_EVENTS):
             depth += 1
             if depth > MAX_DEPTH:
-                return cast("int", event.start_mark.index)
+                return event.start_mark.index if event.start_mark else 0
         elif isinstance(event, _CLOSE_EVENTS):
             depth -= 1
     return None

@@ -149,15 +149,15 @@ def read(data: bytes, *, uid: Uid | None = None, path: Path | None = None) -> Ca
     where = str(path or uid or "the card")
     if document.front_matter is None:
         fault = document.faults[0]
-        position = document.position(fault.offset)
-        raise CardError(f"{where}:{position.line}:{position.column}: {fault.message}", hint=fault.hint)
+        line, column = document.line_column(fault.offset)
+        raise CardError(f"{where}:{line}:{column}: {fault.message}", hint=fault.hint)
     front_matter = front_matters.read(document.front_matter, document.front_matter_offset)
     if not front_matter.entries:
         message, hint = "the front matter is empty", None
         if front_matter.faults:
             fault = front_matter.faults[0]
-            position = document.position(fault.offset)
-            message, hint = f"{position.line}:{position.column}: {fault.message}", fault.hint
+            line, column = document.line_column(fault.offset)
+            message, hint = f"{line}:{column}: {fault.message}", fault.hint
         raise CardError(f"{where}:{message}", hint=hint)
     return of_parts(document, front_matter, uid=uid, path=path)
 
@@ -167,8 +167,8 @@ def of_parts(document: Document, front_matter: FrontMatter, *, uid: Uid | None, 
     values = schema.values(front_matter)
     faults = []
     for fault in (*document.faults, *front_matter.faults):
-        position = document.position(fault.offset)
-        faults.append(f"{position.line}:{position.column}: {fault.message}")
+        line, column = document.line_column(fault.offset)
+        faults.append(f"{line}:{column}: {fault.message}")
     listed = values.get("asset")
     assets = [_asset(item) for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
     return Card(

@@ -11,7 +11,7 @@ import json
 import re
 import unicodedata
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 from hubtool import packaged
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # because the public hub's own tools split at '_' only.
 _DATASET_SEPARATOR = re.compile(r"[|_]")
 _DATASET_JOINT = "_"
+_OTHER_SIGNS = re.compile(r"[^0-9a-z]+")
 # What cards write where they have nothing to say.
 _NOTHING = frozenset({"", "-", "--", "~", "/", "n/a", "na", "no", "none", "null", "nil", "tbd", "todo", "?", "无"})
 # No name is nearly this long, and comparing takes time that grows with the length.
@@ -53,8 +54,11 @@ class Vocabulary:
         return tuple(dict.fromkeys(self.spellings[spelling] for spelling in close))[:count]
 
 
+@lru_cache(maxsize=4096)
 def fold(text: str) -> str:
     """Return the letters and digits of a text without case: what spellings are compared by."""
+    if text.isascii():
+        return _OTHER_SIGNS.sub("", text.lower())
     return "".join(sign for sign in unicodedata.normalize("NFKC", text).casefold() if sign.isalnum())
 
 
@@ -69,7 +73,7 @@ def load(name: str) -> Vocabulary:
     return Vocabulary(names=tuple(entry["name"] for entry in entries), spellings=spellings)
 
 
-@cache
+@lru_cache(maxsize=1024)
 def task(text: str) -> str | None:
     """Return how a task (``module-type``) is to be written, or None if it is not known.
 
@@ -79,7 +83,7 @@ def task(text: str) -> str | None:
     return load("tasks").find(text)
 
 
-@cache
+@lru_cache(maxsize=1024)
 def dataset(text: str) -> str | None:
     """Return how a data set, or several in one value, is to be written, or None if one of them is not known.
 
@@ -110,7 +114,7 @@ def datasets(text: str) -> tuple[tuple[str, str | None], ...]:
     return tuple(parts)
 
 
-@cache
+@lru_cache(maxsize=1024)
 def licence(text: str) -> str | None:
     """Return the SPDX expression for a licence, or None if it is not known.
 
@@ -133,7 +137,7 @@ def licence(text: str) -> str | None:
         return None
 
 
-@cache
+@lru_cache(maxsize=1024)
 def key(text: str) -> str | None:
     """Return the key of the front matter that a spelling stands for, or None."""
     return load("keys").find(text)
@@ -141,4 +145,4 @@ def key(text: str) -> str | None:
 
 def says_nothing(text: str) -> bool:
     """Whether a value, such as ``-`` or ``N/A``, only says that there is nothing to say."""
-    return text.strip().casefold() in _NOTHING
+    return len(text) < 40 and text.strip().casefold() in _NOTHING

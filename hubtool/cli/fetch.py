@@ -2,39 +2,159 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
 import click
 
-from hubtool.cli import render
-from hubtool.errors import CardError
+from hubtool.cli import complete, progress, render
+from hubtool.errors import CardError, HubError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from hubtool.assets.fetch import Outcome, Wanted
+    from hubtool.assets.store import Stored
+    from hubtool.hub import Hub
+
+_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?(?:/s)?\Z", re.IGNORECASE)
+_FACTORS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+
+
+def _rate(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """Read bytes per second, such as ``500k`` or ``10M``."""
+    if value is None:
+        return None
+    match = _RATE.match(value.strip())
+    rate = 0.0 if match is None else float(match[1]) * _FACTORS[match[2].lower()]
+    if rate < 1:
+        raise click.BadParameter(
+            f"{value!r} is not a rate; write bytes per second, such as 500k or 10M", ctx=ctx, param=param
+        )
+    return rate
+
+
+@dataclass(slots=True)
+class _Card:
+    """What was asked for by one name, and what came of it."""
+
+    uid: str
+    rows: list[dict[str, object]] = field(default_factory=list)
+    errors: list[tuple[str, HubError]] = field(default_factory=list)
+
+    def add(self, link: str, stored: Stored) -> None:
+        path, size = str(stored.path), stored.size
+        self.rows.append({"link": link, "digest": stored.digest, "size": size, "stored": path})
+
+    def as_json(self) -> dict[str, object]:
+        value: dict[str, object] = {"uid": self.uid, "assets": self.rows}
+        if self.errors:
+            value["failed"] = [{"link": link, "error": one.message, "hint": one.hint} for link, one in self.errors]
+        return value
 
 
 @click.command()
-@click.argument("uid")
+@click.argument("uids", metavar="UID...", nargs=-1, required=True, shell_complete=complete.uids)
 @click.option("--force", is_flag=True, help="Fetch the assets even if they are stored.")
+@click.option(
+    "--limit-rate", metavar="RATE", callback=_rate, help="The most bytes per second, in all, such as 500k or 10M."
+)
+@click.option(
+    "--connections", type=click.IntRange(1, 64), default=8, show_default=True, help="The most connections at once."
+)
+@click.option(
+    "--progress",
+    "kind",
+    type=click.Choice(progress.KINDS),
+    default="auto",
+    help="How to show progress, on standard error: bars, lines, json (one event per line), or none; "
+    "auto is bars at a terminal, and lines elsewhere.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
-def command(uid: str, force: bool, as_json: bool, quiet: bool) -> None:
-    """Bring the assets of a card into the store.
+def command(
+    *,
+    uids: tuple[str, ...],
+    force: bool,
+    limit_rate: float | None,
+    connections: int,
+    kind: str,
+    as_json: bool,
+    quiet: bool,
+) -> int:
+    """Bring the assets of cards into the store.
 
     Every byte is hashed on its way to the disk, and nothing is visible before its SHA-256 is the one on the card.
-    What is stored already is not fetched again.
+    What is stored already is not fetched again. What an earlier run left unfinished is gone on with. Mirrors
+    (HUBTOOL_MIRRORS) are asked first, the card's own links last.
     """
-    from hubtool.cli.progress import transfer
     from hubtool.hub import Hub
 
     hub = Hub.open()
-    found = hub.find(uid)
-    if found.card.faults and not found.card.assets:
-        raise CardError(found.card.blame(f"the card {uid} names no assets"), hint="mend the card")
-    rows = []
-    for asset in found.card.assets:
-        with transfer(asset.file_name, shown=not quiet) as progress:
-            stored = hub.bring(found, asset, again=force, progress=progress)
-        rows.append({"link": asset.link, "digest": stored.digest, "size": stored.size, "stored": str(stored.path)})
+    with progress.reporter("none" if quiet else kind) as report:
+        cards, outcomes = _fetch(hub, uids, report, force=force, rate=limit_rate, connections=connections)
+    for card, outcome in outcomes:
+        if outcome.stored is not None:
+            card.add(outcome.wanted.link, outcome.stored)
+        elif outcome.error is not None:
+            card.errors.append((outcome.wanted.link, outcome.error))
     if as_json:
-        render.echo_json({"uid": str(found.card.uid or found.card.path), "assets": rows})
-        return
-    for row in rows:
-        click.echo(f"{row['stored']}  {render.size(int(str(row['size'])))}  sha256 {row['digest']}")
-    if not rows:
-        click.echo("the card names no assets")
+        values = [card.as_json() for card in cards]
+        render.echo_json(values[0] if len(uids) == 1 else values)
+    else:
+        _print(cards)
+    errors = [(card.uid, error) for card in cards for _, error in card.errors]
+    if len(errors) == 1 and len(uids) == 1:
+        raise errors[0][1]
+    for uid, error in errors:
+        report.error(uid, error)
+    return 1 if errors else 0
+
+
+def _fetch(
+    hub: Hub, uids: Sequence[str], report: progress.Reporter, *, force: bool, rate: float | None, connections: int
+) -> tuple[list[_Card], list[tuple[_Card, Outcome]]]:
+    """Fetch the assets of all cards in one run."""
+    cards: list[_Card] = []
+    wanted: list[tuple[_Card, Wanted]] = []
+    for name in dict.fromkeys(uids):
+        card = _Card(name)
+        cards.append(card)
+        try:
+            _plan(hub, name, card, lambda one, card=card: wanted.append((card, one)))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
+        except HubError as error:
+            if len(uids) == 1:
+                raise
+            card.errors.append(("", error))
+    report.expect(len(wanted), sum(one.size for _, one in wanted if one.size is not None))
+    try:
+        with hub.fetcher(connections=connections, rate=rate, watch=report) as run:
+            outcomes = run.fetch_all([one for _, one in wanted], again=force)
+    except KeyboardInterrupt:
+        report.interrupted()
+        raise click.exceptions.Exit(130) from None
+    return cards, [(card, outcome) for (card, _), outcome in zip(wanted, outcomes, strict=True)]
+
+
+def _plan(hub: Hub, name: str, card: _Card, want: Callable[[Wanted], None]) -> None:
+    """Say which assets of a card are to be fetched; those beside the card are verified where they are."""
+    from hubtool.assets.fetch import Wanted
+
+    found = hub.find(name)
+    card.uid = str(found.card.uid or found.card.path)
+    if found.card.faults and not found.card.assets:
+        raise CardError(found.card.blame(f"the card {name} names no assets"), hint="mend the card")
+    for asset in found.card.assets:
+        if asset.is_local:
+            card.add(asset.link, hub.local(found, asset))
+        else:
+            want(Wanted(link=asset.link, digest=asset.digest, size=asset.size, name=asset.file_name))
+
+
+def _print(cards: Sequence[_Card]) -> None:
+    for card in cards:
+        for row in card.rows:
+            click.echo(f"{row['stored']}  {render.size(int(str(row['size'])))}  sha256 {row['digest']}")
+        if not card.rows and not card.errors:
+            click.echo("the card names no assets" if len(cards) == 1 else f"{card.uid}: the card names no assets")

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from hubtool.cli import render
+from hubtool.cli import complete, render
 
 
 @click.command()
-@click.argument("target", metavar="UID|FILE")
+@click.argument("target", metavar="UID|FILE", shell_complete=complete.uids)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(target: str, as_json: bool) -> None:
     """List the tensors of a checkpoint with their shapes and types.

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hubtool.cli import render
+from hubtool.cli import complete, render
 
 if TYPE_CHECKING:
     from hubtool.loader import Loaded
 
 
 @click.command()
-@click.argument("uid")
+@click.argument("uid", shell_complete=complete.uids)
 @click.option(
     "--device",
     type=click.Choice(["auto", "CPU", "GPU", "Ascend"], case_sensitive=False),

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from hubtool.cli import render
+
+if TYPE_CHECKING:
+    from hubtool.hub import Hub
 
 
 @click.group()
@@ -36,6 +39,7 @@ def command() -> None:
 @click.option("--jobs", type=click.IntRange(1, 8), default=2, help="How many at a time.")
 @click.option("--seconds", type=float, default=120.0, help="Time for one.")
 @click.option("--memory", type=float, default=8.0, help="GiB of memory for one.")
+@click.option("--write", is_flag=True, help="Write the recipes into the cards.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def discover(  # noqa: PLR0917 - one for each option
     uids: tuple[str, ...],
@@ -48,6 +52,7 @@ def discover(  # noqa: PLR0917 - one for each option
     jobs: int,
     seconds: float,
     memory: float,
+    write: bool,
     as_json: bool,
 ) -> int:
     """Find the recipes of cards by running the code behind them, each in a process of its own.
@@ -82,11 +87,50 @@ def discover(  # noqa: PLR0917 - one for each option
             again=again,
             progress=progress,
         )
+    if write:
+        from hubtool.networks.discovery import recipes
+
+        data = recipes.collect(targets, outcomes, version=recipes.mindspore_version(), revisions={})
+        _write(hub, data)
     if as_json:
         render.echo_json(outcomes)
     else:
         _print(outcomes)
     return 0 if all(outcome["recipe"] for outcome in outcomes.values()) else 1
+
+
+@command.command()
+@click.argument("recipes", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+def write(recipes: Path) -> int:
+    """Write the recipes of a file into the cards of the registry; docs/recipes.json is such a file."""
+    import json
+
+    from hubtool.hub import Hub
+
+    return _write(Hub.open(), json.loads(recipes.read_text(encoding="utf-8")))
+
+
+def _write(hub: Hub, data: dict[str, Any]) -> int:
+    from hubtool.errors import HubError
+    from hubtool.networks.discovery import recipes
+
+    written = 0
+    for uid, place in data["cards"].items():
+        if not isinstance(place, int):
+            continue
+        try:
+            card = hub.find(uid).card
+        except HubError:
+            continue  # the registry does not have this card, or not in a form that can be read
+        if card.path is None or (card.recipe is not None and card.recipe.provider == "builtin"):
+            continue
+        text = card.path.read_bytes().decode()
+        new = recipes.write(text, data["networks"][place], data["revisions"].get(uid))
+        if new != text:
+            card.path.write_bytes(new.encode())
+            written += 1
+    click.echo(f"{written} cards written", err=True)
+    return 0
 
 
 def _bar(count: int) -> Any:  # noqa: ANN401 - a context manager that yields a function or None

@@ -28,3 +28,17 @@ def size(count: int | None) -> str:
     units = ("KiB", "MiB", "GiB", "TiB")
     power = min((count.bit_length() - 1) // 10, len(units))
     return f"{count / 1024**power:.1f} {units[power - 1]}"
+
+
+def plain(text: str, *, lines: bool = False) -> str:
+    """Return a text from a card as a terminal may have it: control characters, which could steer it, are spelled out.
+
+    Args:
+        text: The text.
+        lines: Whether line feeds and tabs stay.
+    """
+    if text.isprintable():
+        return text
+    keep = "\n\t" if lines else ""
+    cleaned = text.replace("\r\n", "\n") if lines else text
+    return "".join(sign if sign.isprintable() or sign in keep else ascii(sign)[1:-1] for sign in cleaned)

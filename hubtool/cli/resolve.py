@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hubtool.cli import render
+from hubtool.cli import complete, render
 
 if TYPE_CHECKING:
     from hubtool.resolver import Resolution, ResolvedAsset
 
 
 @click.command()
-@click.argument("uid")
+@click.argument("uid", shell_complete=complete.uids)
 @click.option(
     "--device",
     type=click.Choice(["auto", "CPU", "GPU", "Ascend"], case_sensitive=False),
@@ -42,6 +42,13 @@ def _print(resolution: Resolution) -> None:
     if summary := card.text("summary"):
         rows.append(("summary", summary))
     rows.extend(("card fault", fault) for fault in card.faults)
+    rows.extend(
+        (
+            "note",
+            f"{other.registry} has this UID too, with another card (sha256 {other.digest[:12]}...); it is not used",
+        )
+        for other in resolution.others
+    )
     for asset in resolution.assets:
         rows.append(("weights" if asset.weights else "asset", asset.asset.link))
         rows.append(("", _state(asset)))

@@ -2,43 +2,116 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from hubtool.cli import render
+if TYPE_CHECKING:
+    from hubtool.card.run import Options
+    from hubtool.settings import Settings
 
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH ...]")
 @click.option(
-    "--format", "form", type=click.Choice(["text", "json"]), default="text", help="How to print what was found."
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "github", "sarif"]),
+    default="text",
+    help="How to print what was found.",
 )
-def command(paths: tuple[Path, ...], form: str) -> int:
+@click.option("--select", multiple=True, metavar="CODES", help="Report these rules only: HT301, or HT3 for all HT3xx.")
+@click.option("--ignore", multiple=True, metavar="CODES", help="Do not report these rules.")
+@click.option("--fix", is_flag=True, help="Mend what has one right answer, then report the rest.")
+@click.option("--diff", is_flag=True, help="Show what --fix would change, and change nothing (without --fix).")
+@click.option("--strict", is_flag=True, help="Fail on warnings too.")
+@click.option("--no-cache", is_flag=True, help="Check all cards, unchanged ones too.")
+@click.option("--jobs", type=click.IntRange(min=1), metavar="N", help="Use at most N processes; by default all cores.")
+def command(  # noqa: PLR0917 - click passes them by name
+    paths: tuple[Path, ...],
+    form: str,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    fix: bool,
+    diff: bool,
+    strict: bool,
+    no_cache: bool,
+    jobs: int | None,
+) -> int:
     """Check cards against the schema and the rules.
 
     PATH is a card or a folder of cards; without one, the registries are checked. Every problem is reported at once,
-    with its place and what to do. The exit code is 0 if there is none, 1 if there is, and 2 if a PATH does not exist.
+    with its place and what to do; 'hubtool rule CODE' says more. The exit code is 0 if there is no error, 1 if there is
+    one (with --strict also a warning; with --diff something to mend), and 2 for wrong use.
     """
     from hubtool import settings
-    from hubtool.card.check import check_paths
-    from hubtool.diagnostics import Severity
+    from hubtool.card import run
+    from hubtool.cli import reports
 
-    report = check_paths(paths or settings.load().registry)
-    if form == "json":
-        render.echo_json(report.as_json())
-        return 1 if report.diagnostics else 0
-    for diagnostic in report.diagnostics:
-        colour = "red" if diagnostic.severity is Severity.ERROR else "yellow"
-        where = f"{diagnostic.path}:{diagnostic.position.line}:{diagnostic.position.column}"
-        severity = click.style(str(diagnostic.severity), fg=colour, bold=True)
-        click.echo(f"{where}: {severity} {diagnostic.code}: {diagnostic.message}")
-        if diagnostic.hint:
-            click.echo(f"    {click.style('hint', fg='cyan')}: {diagnostic.hint}")
-    errors, warnings = report.count(Severity.ERROR), report.count(Severity.WARNING)
-    click.echo(f"{_count(report.cards, 'card')}: {_count(errors, 'error')}, {_count(warnings, 'warning')}")
-    return 1 if report.diagnostics else 0
+    current = settings.load()
+    targets = paths or current.registry
+    options = _options(targets, current, select, ignore, jobs=jobs, cached=not no_cache)
+    failed = False
+    if fix or diff:
+        mended = cards = 0
+        for outcome in run.fix_paths(targets, options, write=fix, show=diff):
+            if outcome.problem is not None:
+                failed = True
+                click.echo(f"{run.shown_path(outcome.path)}: not mended: {outcome.problem}", err=True)
+                continue
+            cards += 1
+            mended += sum(outcome.mended.values())
+            if diff:
+                sys.stdout.flush()
+                sys.stdout.buffer.write(outcome.diff)
+        sys.stdout.flush()
+        did = "mended" if fix else "--fix would mend"
+        click.echo(f"{did} {reports.count(mended, 'problem')} in {reports.count(cards, 'card')}", err=True)
+        if not fix:
+            return 1 if cards or failed else 0
+    colour = sys.stdout.isatty() and os.name == "posix" and "NO_COLOR" not in os.environ
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a card may hold what the terminal's encoding has not
+    counts = run.Counts()
+    write = sys.stdout.write
+    for piece in reports.REPORTERS[form](colour)(run.stream(targets, options, counts), counts):
+        write(piece)
+    return 1 if failed or counts.errors or (strict and counts.warnings) else 0
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def _options(
+    targets: tuple[Path, ...],
+    current: Settings,
+    select: tuple[str, ...],
+    ignore: tuple[str, ...],
+    *,
+    jobs: int | None,
+    cached: bool,
+) -> Options:
+    from hubtool.card import cache, run
+    from hubtool.card.select import Selection, for_folders
+
+    selection = Selection(
+        select=_codes(select, "--select"),
+        ignore=_codes(ignore, "--ignore"),
+        folders=for_folders(targets, all_of=bool(select)),
+    )
+    return run.Options(
+        selection=selection,
+        hosts=frozenset(current.allowed_hosts),
+        jobs=jobs or min(_cores(), 8),
+        cache=current.home / cache.FILE_NAME if cached else None,
+    )
+
+
+def _codes(given: tuple[str, ...], option: str) -> tuple[str, ...]:
+    from hubtool.card.select import check_codes
+
+    return check_codes((code for codes in given for code in codes.split(",")), option)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 
 Shape = tuple[int, ...]
 
-# What optimizers and training loops of MindSpore save beside the weights. A moment carries the name of its parameter:
+# What optimizers of MindSpore save beside the weights, one tensor for each parameter and under its name:
 # `adam_m.bert.dense.weight` and `moments.dense.weight` belong to `bert.dense.weight` and `dense.weight`.
-_MOMENTS = re.compile(
-    r"(?:[\w.]*?\.)?(?:adam_[mv]|moment[12s]?|moments|accum(?:ulation)?|velocity|vhat|m|v|state|stat|inputs|"
-    r"mean_(?:square|grad(?:ient)?)|linear|prev|cov_step|matrix_[ag](?:_inv)?|fisher)\.(?P<parameter>.+)\Z"
-)
+STATES = frozenset((
+    "accum", "accumulation", "adam_m", "adam_v", "cov_step", "ema", "exp_avg", "exp_avg_sq", "fisher", "grad_accum",
+    "linear", "matrix_a", "matrix_a_inv", "matrix_g", "matrix_g_inv", "mean_grad", "mean_gradient", "mean_square",
+    "moment1", "moment2", "moments", "stat", "velocity", "vhat",
+))  # fmt: skip
+_MOMENTS = re.compile(rf"(?:[\w.]*?\.)?(?:{'|'.join(sorted(STATES))})\.(?P<parameter>.+)\Z")
+# And what training loops save: one number each.
 _COUNTERS = re.compile(
     r"(?:[\w.]*?\.)?(?:global_step|learning_rate|momentum|weight_decay|beta[12](?:_power)?|loss_scale|scale_sense|"
     r"scale_factor|scale_window|current_iterator_step|last_overflow_iterator_step|epoch_num|step_num|growth_interval|"

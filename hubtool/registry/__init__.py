@@ -7,27 +7,98 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
 
-from hubtool.errors import CardNotFoundError, SettingsError
+from hubtool import settings
+from hubtool.errors import CardNotFoundError, SettingsError, StoreError
 from hubtool.registry.folder import FolderRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from hubtool.card.model import Card
+    from hubtool.registry.entry import Entry
+    from hubtool.registry.sources import Source
+    from hubtool.settings import Settings
     from hubtool.uid import Uid
+
+__all__ = ["FolderRegistry", "Other", "Registries", "Registry", "open_source"]
+
+ADDED_FILE_NAME = "registries.toml"
+"""The file beside the user's settings in which the registries that were added stand."""
+
+
+class Registry(Protocol):
+    """A set of cards, wherever it comes from."""
+
+    @property
+    def name(self) -> str:
+        """What the registry is called."""
+        ...
+
+    @property
+    def key(self) -> str:
+        """What tells this registry from all others in the index."""
+        ...
+
+    @property
+    def root(self) -> Path | None:
+        """The folder that assets with relative links must be in; None if links never are relative."""
+        ...
+
+    def read(self, uid: Uid) -> Card | None:
+        """Read a card, or return None if the registry does not have it.
+
+        Raises:
+            CardError: If the card is there and cannot be read.
+            FetchError: If it has to come from elsewhere, and cannot.
+        """
+        ...
+
+    def digest(self, uid: Uid) -> str | None:
+        """Return the digest of a card's bytes if that is known here, without the network; else None."""
+        ...
+
+    def uids(self) -> Iterator[Uid]:
+        """Yield the UIDs of all cards that are known here, without the network."""
+        ...
+
+    def groups(self) -> Iterator[tuple[str, str]]:
+        """Yield the names of groups of cards that change together, each with a stamp that changes with it."""
+        ...
+
+    def entries(self, group: str) -> list[Entry]:
+        """Return what lists and searches say of the cards of a group."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Other:
+    """A registry that has a UID too, with other bytes than the card that is used."""
+
+    registry: str
+    digest: str
+
+    def as_json(self) -> dict[str, str]:
+        """Return the members that ``hubtool resolve --json`` prints."""
+        return {"registry": self.registry, "digest": self.digest}
 
 
 @dataclass(frozen=True, slots=True)
 class Registries:
-    """Registries in the order in which they are asked."""
+    """Registries in the order in which they are asked.
 
-    members: tuple[FolderRegistry, ...]
+    Attributes:
+        members: The registries.
+        home: The home folder, whose index helps to name close matches; None without.
+    """
+
+    members: tuple[Registry, ...]
+    home: Path | None = None
 
     @classmethod
-    def of_folders(cls, folders: tuple[Path, ...]) -> Registries:
+    def of_folders(cls, folders: tuple[Path, ...], home: Path | None = None) -> Registries:
         """Open registry folders.
 
         Raises:
@@ -39,26 +110,58 @@ class Registries:
                     f"the registry {folder} is not a folder",
                     hint="see 'hubtool settings' for where the path comes from",
                 )
-        return cls(tuple(FolderRegistry(folder) for folder in folders))
+        return cls(tuple(FolderRegistry(folder) for folder in folders), home)
 
-    def read(self, uid: Uid) -> tuple[Card, FolderRegistry]:
+    @classmethod
+    def open(cls, current: Settings) -> Registries:
+        """Open the registries of the settings, and after them those that the user added.
+
+        Raises:
+            SettingsError: If one of them cannot be used.
+        """
+        folders = cls.of_folders(current.registry, current.home)
+        path = settings.user_file().with_name(ADDED_FILE_NAME)
+        if not path.is_file():
+            return folders
+        from hubtool.registry import sources  # noqa: PLC0415 - most users have added none
+
+        added = [open_source(source, current) for source in sources.load(path)]
+        return cls((*folders.members, *added), current.home)
+
+    def read(self, uid: Uid) -> tuple[Card, Registry]:
         """Read a card from the first registry that has it; return it with that registry.
 
         Raises:
             CardNotFoundError: If none has it; the error holds close matches.
             CardError: If the card cannot be read.
+            FetchError: If it has to come from elsewhere, and cannot.
         """
         for member in self.members:
             card = member.read(uid)
             if card is not None:
                 return card, member
         matches = self.close_matches(uid)
-        where = ", ".join(str(member.root) for member in self.members)
+        where = ", ".join(member.name for member in self.members)
         raise CardNotFoundError(
             f"no card has the UID {uid} (looked in {where})",
             matches=matches,
             hint=f"did you mean {' or '.join(matches)}?" if matches else None,
         )
+
+    def others(self, uid: Uid, used: Registry) -> tuple[Other, ...]:
+        """Return the later registries that have a UID with other bytes than the registry whose card is used."""
+        later = self.members[self.members.index(used) + 1 :]
+        found = [Other(registry=one.name, digest=digest) for one in later if (digest := one.digest(uid)) is not None]
+        # Most cards are in one registry only: their own bytes need not be read again.
+        own = used.digest(uid) if found else None
+        return tuple(other for other in found if other.digest != own)
+
+    @property
+    def mirrors(self) -> tuple[str, ...]:
+        """The addresses of the published registries: what is published may be a mirror, which has the assets too."""
+        from hubtool.registry.published import PublishedRegistry  # noqa: PLC0415 - most users have added none
+
+        return tuple(one.source.location for one in self.members if isinstance(one, PublishedRegistry))
 
     def uids(self) -> Iterator[Uid]:
         """Yield every UID once, in the order of the registries."""
@@ -72,9 +175,39 @@ class Registries:
     def close_matches(self, uid: Uid, count: int = 3) -> tuple[str, ...]:
         """Return the UIDs that are closest to one that does not exist, best first."""
         asked = str(uid).lower()
-        by_lower = {str(known).lower(): str(known) for known in self.uids()}
+        by_lower = {known.lower(): known for known in self._candidates(uid)}
         found = difflib.get_close_matches(asked, by_lower, n=count, cutoff=0.6)
         # The same model under another version or publisher is close, however different the rest is.
         same_name = [text for lower, text in by_lower.items() if lower.rpartition("/")[2] == uid.name.lower()]
         best = [*(by_lower[lower] for lower in found), *same_name]
         return tuple(dict.fromkeys(best))[:count]
+
+    def _candidates(self, uid: Uid) -> list[str]:
+        """Return the UIDs to compare: from the index those that share letters, without it all."""
+        from hubtool.registry import index  # noqa: PLC0415 - sqlite3, which only an error needs here
+
+        if self.home is not None and index.file(self.home).is_file():
+            try:
+                with index.Index.open(self.home, self.members, refresh=False) as opened:
+                    near = opened.near(str(uid))
+            except StoreError:
+                near = []
+            if near:
+                return near
+        return [str(known) for known in self.uids()]
+
+
+def open_source(source: Source, current: Settings) -> Registry:
+    """Open a registry that the user added; what was fetched of it is in the home folder."""
+    if source.kind == "folder":
+        return FolderRegistry(Path(source.location), source.name)
+    folder = source.folder(current.home)
+    if source.kind == "git":
+        from hubtool.registry import git  # noqa: PLC0415 - most users have added none
+
+        return git.open_registry(source, folder)
+    from hubtool.assets.links import LinkPolicy  # noqa: PLC0415 - as above
+    from hubtool.registry.published import PublishedRegistry  # noqa: PLC0415 - as above
+
+    policy = LinkPolicy.of(current.allowed_hosts)
+    return PublishedRegistry(source, folder, policy, current.offline)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hubtool.card.model import Card
+    from hubtool.registry.entry import Entry
+
+# File systems count time in steps: a file changed twice within one looks unchanged. What was changed so lately is read
+# again next time.
+_STEP_NS = 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,9 +30,23 @@ class FolderRegistry:
 
     Attributes:
         root: The folder.
+        label: What the registry is called, or empty.
+        identity: What tells it from other registries even if its root changes, or empty.
     """
 
     root: Path
+    label: str = ""
+    identity: str = ""
+
+    @property
+    def name(self) -> str:
+        """What the registry is called; by default its path."""
+        return self.label or str(self.root)
+
+    @property
+    def key(self) -> str:
+        """What tells this registry from others in the index."""
+        return self.identity or f"folder {self.root.absolute()}"
 
     def path(self, uid: Uid) -> Path | None:
         """Return the path of a card, or None if the registry does not have it.
@@ -37,7 +57,9 @@ class FolderRegistry:
         path = self.root / uid.path
         if not path.is_file():
             return None
-        if not path.resolve().is_relative_to(self.root.resolve()):
+        # Only a link can lead out: where there is none, which is nearly always, nothing needs to be resolved.
+        linked = any(place.is_symlink() for place in (path, *path.parents[: len(uid.path.parts) - 1]))
+        if linked and not path.resolve().is_relative_to(self.root.resolve()):
             raise CardError(f"{path} is a link that leads out of the registry", hint="copy the card into the registry")
         return path
 
@@ -50,19 +72,69 @@ class FolderRegistry:
         path = self.path(uid)
         return None if path is None else read_card(path, uid)
 
+    def digest(self, uid: Uid) -> str | None:
+        """Return the digest of a card's bytes, or None if the registry does not have it, or it cannot be read."""
+        from hubtool.registry.entry import digest_of  # noqa: PLC0415 - hashlib, which most commands do without
+
+        try:
+            path = self.path(uid)
+            return None if path is None else digest_of(_bytes(path))
+        except CardError:
+            return None
+
     def uids(self) -> Iterator[Uid]:
         """Yield the UIDs of all cards, in order of their paths; files that cannot be cards are passed over."""
-        for folder, folders, files in os.walk(self.root):
-            folders[:] = sorted(name for name in folders if not name.startswith("."))
-            relative = PurePosixPath(Path(folder).relative_to(self.root).as_posix())
-            if len(relative.parts) not in (2, 3):
-                continue
-            for name in sorted(files):
-                if name.endswith(".md"):
-                    try:
-                        yield Uid.of_path(relative / name)
-                    except InvalidNameError:
-                        continue  # a file that no UID can name; `hubtool validate` reports it
+        for relative, _ in _walk(str(self.root), ""):
+            try:
+                yield Uid.of_path(PurePosixPath(relative))
+            except InvalidNameError:
+                continue  # a file that no UID can name; `hubtool validate` reports it
+
+    def groups(self) -> Iterator[tuple[str, str]]:
+        """Yield the UID of each file that may be a card, and its stamp: size, time and number of the file."""
+        now = time.time_ns()
+        for relative, entry in _walk(str(self.root), ""):
+            try:
+                stat = entry.stat()
+            except OSError:
+                continue  # removed meanwhile, or a link that leads nowhere
+            late = "?" if now - stat.st_mtime_ns < _STEP_NS else ""
+            yield relative[:-3], f"{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ino}{late}"
+
+    def entries(self, group: str) -> list[Entry]:
+        """Return the entry of a card; of one that cannot be read, its UID and digest are all that is known."""
+        from hubtool.registry.entry import Entry, digest_of  # noqa: PLC0415 - as above
+
+        try:
+            uid = Uid.parse(group)
+            path = self.path(uid)
+            data = None if path is None else _bytes(path)
+        except (CardError, InvalidNameError):
+            return []  # `hubtool validate` says what is wrong with it
+        if data is None:
+            return []
+        try:
+            return [Entry.of_card(model.read(data, uid=uid, path=path), uid, digest_of(data))]
+        except CardError:
+            return [Entry(uid=uid, digest=digest_of(data))]
+
+
+def _walk(folder: str, relative: str, depth: int = 0) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Yield the Markdown files that may be cards, with their paths below the registry, in order of these."""
+    try:
+        with os.scandir(folder) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except OSError:
+        return
+    for entry in entries:
+        name = entry.name
+        if name.startswith("."):
+            continue
+        if name.endswith(".md"):
+            if depth in (2, 3):
+                yield f"{relative}{name}", entry
+        elif depth < 3 and entry.is_dir(follow_symlinks=False):
+            yield from _walk(entry.path, f"{relative}{name}/", depth + 1)
 
 
 def read_card(path: Path, uid: Uid | None) -> Card:
@@ -71,9 +143,12 @@ def read_card(path: Path, uid: Uid | None) -> Card:
     Raises:
         CardError: If the file cannot be read, or not as a card.
     """
+    return model.read(_bytes(path), uid=uid, path=path)
+
+
+def _bytes(path: Path) -> bytes:
     try:
         with path.open("rb") as stream:
-            data = stream.read(documents.MAX_BYTES + 1)
+            return stream.read(documents.MAX_BYTES + 1)
     except OSError as error:
         raise CardError(f"{path} cannot be read: {error.strerror or error}") from error
-    return model.read(data, uid=uid, path=path)

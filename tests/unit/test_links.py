@@ -150,3 +150,75 @@ def test_hosts_in_one_form() -> None:
     assert not is_loopback("localhost.example.org")
     assert bare("<a>") == "a"
     assert "gitee.com" in DEFAULT_HOSTS
+
+
+OWN = LinkPolicy.of(["http://Lab:8080", "https://store.lab", "https://10.0.0.5/", "files.example.org"])
+
+
+@pytest.mark.parametrize(
+    "link", ["http://lab:8080/a", "https://lab:8080/a", "https://store.lab/a", "https://10.0.0.5/a"]
+)
+def test_services_of_ones_own(link: str) -> None:
+    assert OWN.check(link) == link
+
+
+@pytest.mark.parametrize(
+    ("link", "why"),
+    [
+        ("http://lab/a", "is plain http"),
+        ("http://lab:8081/a", "is plain http"),
+        ("http://store.lab/a", "is plain http"),
+        ("https://lab/a", "not an allowed host"),
+        ("https://store.lab:444/a", "not an allowed host"),
+    ],
+)
+def test_services_are_allowed_with_their_scheme_and_port_only(link: str, why: str) -> None:
+    with pytest.raises(ForbiddenLinkError, match=why):
+        OWN.check(link)
+
+
+@pytest.mark.parametrize("entry", ["ftp://lab", "http://", "http://lab/a", "http://me@lab", "https://lab:x"])
+def test_what_is_no_service(entry: str) -> None:
+    with pytest.raises(ArgumentError, match="is not a host"):
+        LinkPolicy.of([entry])
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "address"),
+    [
+        ("files.example.org", 443, "93.184.216.34"),
+        ("files.example.org", 443, "2606:2800:220:1::1"),
+        ("lab", 8080, "10.0.0.1"),
+        ("store.lab", 443, "fd00::1"),
+        ("10.0.0.5", 443, "10.0.0.5"),
+        ("localhost", 80, "::1"),
+        ("127.0.0.1", 80, "127.0.0.1"),
+    ],
+)
+def test_addresses_that_may_be_connected_to(host: str, port: int, address: str) -> None:
+    OWN.check_address(host, port, address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        *("10.0.0.1", "172.16.0.1", "192.168.1.1", "127.0.0.1", "0.0.0.0", "169.254.169.254", "100.64.0.1"),  # noqa: S104 (an address to refuse)
+        *("224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fe80::1%eth0", "fd00::1", "ff02::1"),
+        *("::ffff:10.0.0.1", "64:ff9b::10.0.0.1", "2002:0a00:0001::"),
+    ],
+)
+def test_private_addresses_behind_a_public_name(address: str) -> None:
+    with pytest.raises(ForbiddenLinkError, match="leads to the private address") as caught:
+        OWN.check_address("files.example.org", 443, address)
+    assert "HUBTOOL_ALLOWED_HOSTS=https://files.example.org:443" in str(caught.value)
+
+
+def test_localhost_must_be_this_machine() -> None:
+    with pytest.raises(ForbiddenLinkError, match="is not this machine"):
+        OWN.check_address("localhost", 80, "93.184.216.34")
+
+
+def test_no_redirect_gives_tls_up() -> None:
+    with pytest.raises(ForbiddenLinkError, match="from https to plain http"):
+        OWN.follow("https://store.lab/a", "http://lab:8080/a")
+    assert OWN.follow("http://lab:8080/a", "https://store.lab/a") == "https://store.lab/a"

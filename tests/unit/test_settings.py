@@ -76,3 +76,25 @@ def test_what_cannot_be_used_is_named_with_its_file(
         settings.load(environ, project)
     assert part in str(caught.value)
     assert "hubtool.toml" in caught.value.message
+
+
+def test_mirrors_are_addresses_and_folders_in_their_order(places: tuple[Path, Path, dict[str, str]]) -> None:
+    project, _, environ = places
+    (project / "hubtool.toml").write_text('mirrors = ["https://a.example/m", "b", "/c"]\n')
+    current = settings.load(environ, project)
+    assert current.mirrors == ("https://a.example/m", str(project / "b"), str(Path("/c")))
+    current = settings.load({**environ, "HUBTOOL_MIRRORS": "http://lab:8080 , s3://bucket/x"}, project)
+    assert current.mirrors == ("http://lab:8080", "s3://bucket/x")
+    assert current.origins["mirrors"] == "variable HUBTOOL_MIRRORS"
+    with pytest.raises(SettingsError, match="holds a login") as caught:
+        settings.load({**environ, "HUBTOOL_MIRRORS": "https://me:SECRET@a.example"}, project)
+    assert "SECRET" not in str(caught.value)
+
+
+def test_hosts_of_ones_own_network(places: tuple[Path, Path, dict[str, str]]) -> None:
+    project, _, environ = places
+    current = settings.load({**environ, "HUBTOOL_ALLOWED_HOSTS": "http://lab:8080,https://store.lab"}, project)
+    assert current.allowed_hosts[-2:] == ("http://lab:8080", "https://store.lab")
+    for wrong in ("ftp://lab", "http://lab/a", "lab/a"):
+        with pytest.raises(SettingsError, match="is not a host name"):
+            settings.load({**environ, "HUBTOOL_ALLOWED_HOSTS": wrong}, project)

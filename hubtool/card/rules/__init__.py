@@ -2,12 +2,27 @@
 
 Each rule is one function with a stable code, grouped by what it looks at: HT1xx the document, HT2xx the front matter,
 HT3xx the assets, HT4xx the body, HT5xx the registry as a whole. A rule's docstring is its page: what, why, and how to
-mend.
+mend. A code is never given to another rule.
+
+:func:`load` imports all of them; a run over unchanged cards needs only those of :mod:`hubtool.card.rules.many`.
 """
 
 from __future__ import annotations
 
-from hubtool.card.rules import assets, document, front_matter
-from hubtool.card.rules.base import RULES, Context, Finding, Rule
+from functools import cache
+from typing import TYPE_CHECKING
 
-__all__ = ["RULES", "Context", "Finding", "Rule", "assets", "document", "front_matter"]
+from hubtool.card.rules.base import RULES, Facts, Finding, Place, Remark, Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Facts", "Finding", "Place", "Remark", "Rule", "load"]
+
+
+@cache
+def load() -> Mapping[str, Rule]:
+    """Return all rules by their codes, in order."""
+    from hubtool.card.rules import assets, body, document, front_matter, many, registry  # noqa: F401, PLC0415 - see above
+
+    return dict(sorted(RULES.items()))

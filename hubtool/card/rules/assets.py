@@ -5,11 +5,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from hubtool.card.rules.base import Context, Finding, rule
+from hubtool.card import schema
+from hubtool.card.model import strip_brackets
+from hubtool.card.rules.base import Finding, rule, shown
 from hubtool.diagnostics import Severity
+from hubtool.digest import FULL_LENGTH
+from hubtool.settings import DEFAULT_HOSTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from hubtool.card.rules.context import Context
 
 
 @rule("HT301", Severity.ERROR)
@@ -21,10 +27,9 @@ def missing_digest(context: Context) -> Iterator[Finding]:
     """
     for violation in context.violations:
         if violation.keyword == "required" and violation.key == "asset-sha256":
-            yield Finding(
-                offset=context.locate(violation.pointer),
-                pointer=violation.pointer,
-                message="the asset has no digest: 'asset-sha256' is missing",
+            yield context.at(
+                violation.pointer,
+                "the asset has no digest: 'asset-sha256' is missing",
                 hint="add the output of 'sha256sum FILE'",
             )
 
@@ -33,14 +38,14 @@ def missing_digest(context: Context) -> Iterator[Finding]:
 def malformed_digest(context: Context) -> Iterator[Finding]:
     """A digest has 64 hexadecimal digits, a short one at least 8.
 
-    Anything else is not the SHA-256 of any file.
+    Anything else is not the SHA-256 of any file, so that the asset can never be verified, and hubtool does not load
+    it. Compute the digest anew with `sha256sum FILE`, and copy the whole of it.
     """
     for violation in context.violations:
         if violation.pointer.endswith("/asset-sha256"):
-            yield Finding(
-                offset=context.locate(violation.pointer),
-                pointer=violation.pointer,
-                message=f"the digest {str(violation.value)[:80]!r} is not 8 to 64 hexadecimal digits",
+            yield context.at(
+                violation.pointer,
+                f"the digest {shown(violation.value)} is not 8 to 64 hexadecimal digits",
                 hint="add the output of 'sha256sum FILE'",
             )
 
@@ -57,18 +62,13 @@ def malformed_link(context: Context) -> Iterator[Finding]:
     A path is for files in the registry itself: it has `/` between its parts, and no part is `..`. Angle brackets
     around a link are allowed.
     """
-    assets = context.values.get("asset")
-    for index, asset in enumerate(assets if isinstance(assets, list) else ()):
-        link = asset.get("asset-link") if isinstance(asset, dict) else None
-        if link is None:
-            continue
-        problem = _problem(link)
+    for pointer, asset in context.assets:
+        link = asset.get("asset-link")
+        problem = _problem(link) if "asset-link" in asset else None
         if problem:
-            pointer = f"/asset/{index}/asset-link"
-            yield Finding(
-                offset=context.locate(pointer),
-                pointer=pointer,
-                message=f"the link {str(link)[:200]!r} {problem}",
+            yield context.at(
+                f"{pointer}/asset-link",
+                f"the link {shown(link, 200)} {problem}",
                 hint="write an https URL, or a path relative to the card",
             )
 
@@ -76,7 +76,7 @@ def malformed_link(context: Context) -> Iterator[Finding]:
 def _problem(link: object) -> str | None:
     if not isinstance(link, str) or not link.strip():
         return "is not text"
-    text = link[1:-1] if link.startswith("<") and link.endswith(">") else link
+    text = strip_brackets(link)
     if _LINK.match(text):
         return None
     if _SCHEME.match(text):
@@ -86,3 +86,192 @@ def _problem(link: object) -> str | None:
     if text.startswith("/") or ".." in text.split("/"):
         return "leads out of the card's folder"
     return None
+
+
+@rule("HT304", Severity.WARNING)
+def short_digest(context: Context) -> Iterator[Finding]:
+    """A digest is whole: 64 digits.
+
+    A short digest is the beginning of one, as some tools write it in file names. It tells a broken file from a good
+    one, but with 8 digits a forged file with the same beginning can be made in minutes. hubtool checks it as a
+    beginning, and no more. Fetch the file from a source that you trust, and write the output of `sha256sum FILE`.
+    """
+    for pointer, asset in context.assets:
+        digest = asset.get("asset-sha256")
+        below = f"{pointer}/asset-sha256"
+        if isinstance(digest, str) and below not in context.violated and len(digest) < FULL_LENGTH:
+            yield context.at(
+                below,
+                f"the digest has {len(digest)} digits; a SHA-256 has {FULL_LENGTH}",
+                hint="add the output of 'sha256sum FILE'",
+            )
+
+
+@rule("HT305", Severity.WARNING, fixes=True)
+def digest_in_upper_case(context: Context) -> Iterator[Finding]:
+    """A digest is in lower case.
+
+    That is how `sha256sum` prints it, and programs compare digests as text. `--fix` writes it so.
+    """
+    for pointer, asset in context.assets:
+        digest = asset.get("asset-sha256")
+        below = f"{pointer}/asset-sha256"
+        if isinstance(digest, str) and below not in context.violated and digest != digest.lower():
+            yield context.at(
+                below,
+                "the digest has upper-case letters",
+                hint="write it in lower case",
+                fix=context.rewrite(below, digest.lower()),
+            )
+
+
+def _urls(context: Context) -> Iterator[tuple[str, str, str]]:
+    """Yield the pointer, the link and the host of each asset that is at a URL."""
+    for pointer, asset in context.assets:
+        link = asset.get("asset-link")
+        if isinstance(link, str) and (match := _URL.match(strip_brackets(link))):
+            yield f"{pointer}/asset-link", link, match["host"].lower()
+
+
+_URL = re.compile(r"(?P<scheme>https?)://(?:[^/@\s]*@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^/:\s]+)(?P<port>:[0-9]+)?")
+_LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|\[::1\]")
+
+
+@rule("HT306", Severity.ERROR)
+def host_not_allowed(context: Context) -> Iterator[Finding]:
+    """A link leads to an allowed host.
+
+    hubtool fetches from no other (`hubtool settings` lists them). If the host can be trusted, add it there
+    (`allowed-hosts` in `hubtool.toml`, or `HUBTOOL_ALLOWED_HOSTS`); else move the file.
+    """
+    for pointer, link, host in _urls(context):
+        port = (_URL.match(strip_brackets(link)) or {"port": None})["port"] or ""
+        if not {host, f"{host}{port}"} & context.hosts and not _LOOPBACK.fullmatch(host):
+            yield context.at(
+                pointer,
+                f"the link leads to {shown(host)}, which is not an allowed host",
+                hint=f"if you trust it, add it: HUBTOOL_ALLOWED_HOSTS={host[:80]}",
+            )
+
+
+@rule("HT307", Severity.ERROR, fixes=True)
+def plain_http(context: Context) -> Iterator[Finding]:
+    """A link is https.
+
+    What comes over plain http can be changed on its way, and hubtool does not fetch it. `--fix` writes https for the
+    public hub's own hosts, which are known to serve it. Plain http is for servers on this machine only.
+    """
+    for pointer, link, host in _urls(context):
+        if strip_brackets(link).startswith("http://") and not _LOOPBACK.fullmatch(host):
+            better = link.replace("http://", "https://", 1)
+            yield context.at(
+                pointer,
+                "the link is plain http",
+                hint="use https",
+                fix=context.rewrite(pointer, better) if host in DEFAULT_HOSTS else None,
+            )
+
+
+# Which endings of a file name belong to a format; another known ending contradicts it.
+_ENDINGS = {
+    "ckpt": "ckpt",
+    "safetensors": "safetensors",
+    "mindir": "mindir",
+    "air": "air",
+    "onnx": "onnx",
+    "ms": "mslite",
+    "mslite": "mslite",
+    "txt": "txt",
+    "json": "json",
+}
+
+
+@rule("HT308", Severity.WARNING)
+def format_unlike_link(context: Context) -> Iterator[Finding]:
+    """The format is that of the file that the link names.
+
+    A loader chooses by the stated format how to read a file. Correct the one that is wrong.
+    """
+    for pointer, asset in context.assets:
+        link, stated = asset.get("asset-link"), asset.get("file-format")
+        if not isinstance(link, str) or not isinstance(stated, str) or f"{pointer}/file-format" in context.violated:
+            continue
+        name = re.split(r"[?#]", strip_brackets(link), maxsplit=1)[0].rpartition("/")[2]
+        named = _ENDINGS.get(name.rpartition(".")[2].lower())
+        if named is not None and named != stated:
+            yield context.at(
+                f"{pointer}/file-format",
+                f"the format is {shown(stated)}, but the link names a file of format '{named}'",
+                hint="correct the one that is wrong",
+            )
+
+
+@rule("HT309", Severity.WARNING, fixes=True)
+def link_in_brackets(context: Context) -> Iterator[Finding]:
+    """A link in the front matter has no angle brackets.
+
+    In Markdown they mark a link. The front matter is YAML, where they are a part of the text, and every tool has to
+    know that they are not meant. hubtool accepts them; `--fix` takes them away.
+    """
+    links = [(f"/{schema.escape(key)}", value) for key, value in context.values.items() if key.endswith("repo-link")]
+    links += [(f"{pointer}/asset-link", asset.get("asset-link")) for pointer, asset in context.assets]
+    for pointer, link in links:
+        if isinstance(link, str) and (bare := strip_brackets(link)) != link.strip():
+            yield context.at(
+                pointer,
+                "the link is in angle brackets",
+                hint="write it without them",
+                fix=context.rewrite(pointer, bare),
+            )
+
+
+_VERSION_IN_LINK = re.compile(r"/r(?P<folder>[0-9]+(?:\.[0-9]+)+)/|[_-]v(?P<digits>[0-9]{3,4})(?=[_.-])")
+
+
+@rule("HT310", Severity.WARNING)
+def asset_of_other_version(context: Context) -> Iterator[Finding]:
+    """A checkpoint is named for the version that the card is for.
+
+    The public hub's links have the version of MindSpore in them: `/r1.9/` in the path, and `_v190_` in the name. A
+    link of another version is often left over from the card that was copied. Correct it, or the card's version.
+    """
+    version = context.text("mindspore-version")
+    if version is None:
+        return
+    short = ".".join(version.split(".")[:2])
+    for pointer, link, _ in _urls(context):
+        for match in _VERSION_IN_LINK.finditer(link):
+            digits = match["digits"]
+            # v190 is 1.9.0 and v1100 is 1.10.0: the first digit is the major version, the last the patch.
+            named = f"{digits[0]}.{digits[1:-1]}" if digits else ".".join(match["folder"].split(".")[:2])
+            if named != short:
+                yield context.at(
+                    pointer,
+                    f"the link names version {named}, but the card is for version {version}",
+                    hint="correct the link, or the card's version",
+                )
+                break
+
+
+_DIGEST_IN_NAME = re.compile(r"[-_](?P<digest>[0-9a-f]{8})(?:-[0-9]{3}v[0-9])?\.[a-z]+\Z")
+
+
+@rule("HT313", Severity.WARNING)
+def digest_unlike_name(context: Context) -> Iterator[Finding]:
+    """The short digest in a file's name is the beginning of its digest.
+
+    Names such as `yolov5s_300e_mAP376-df4a45b6.ckpt` end with the first 8 digits of the file's SHA-256. Where the card
+    says otherwise, one of the two is of another file. Compute the digest anew.
+    """
+    for pointer, asset in context.assets:
+        link, digest = asset.get("asset-link"), asset.get("asset-sha256")
+        if not isinstance(link, str) or not isinstance(digest, str) or f"{pointer}/asset-sha256" in context.violated:
+            continue
+        match = _DIGEST_IN_NAME.search(strip_brackets(link))
+        # Eight digits without a letter may be a date.
+        if match and not match["digest"].isdecimal() and not digest.lower().startswith(match["digest"]):
+            yield context.at(
+                f"{pointer}/asset-sha256",
+                f"the digest begins with {digest[:8]}, but the file is named for {match['digest']}",
+                hint="compute the digest anew with 'sha256sum FILE'",
+            )

@@ -1,105 +1,156 @@
-"""What a rule is, and what it is given."""
+"""What a rule is. Nothing here needs a parser, so that a run over unchanged cards does not wait for one."""
 
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
-from functools import cached_property
+import json
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hubtool.card import schema
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Sequence
 
-    from hubtool.card.document import Document, Fault
-    from hubtool.card.front_matter import FrontMatter
-    from hubtool.card.schema import Violation
+    from hubtool.card.document import Fix
+    from hubtool.card.rules.context import Context
     from hubtool.diagnostics import Severity
     from hubtool.uid import Uid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One place where a card breaks a rule; ``offset`` counts characters from the start of the text."""
+    """One place where a card breaks a rule.
+
+    Attributes:
+        offset: Where, in characters from the start of the text.
+        end: Where it ends; None if only its start is known.
+        message: What is wrong.
+        hint: What to do, or None.
+        pointer: The JSON pointer of the front-matter node, or empty.
+        fix: What mends it, if there is one right answer.
+    """
 
     offset: int
     message: str
     hint: str | None = None
     pointer: str = ""
+    end: int | None = None
+    fix: Fix | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Context:
-    """One card as rules see it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where something stands in a card, found while the card was at hand."""
+
+    line: int = 1
+    column: int = 1
+    end_line: int = 1
+    end_column: int = 1
+    pointer: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is kept of a card for the rules that look at all cards, and at the files around a card.
 
     Attributes:
-        document: The card taken apart.
-        front_matter: Its front matter as nodes, or None if it has none.
+        path: The card's path.
         uid: The UID that its path gives, or None.
+        assets: Link, digest (or empty), size (or None) and place of each asset.
+        relative: The links that are paths relative to the card, with their places; those of assets have a pointer.
+        ignored: The codes, or beginnings of codes, that the card itself says to ignore.
     """
 
-    document: Document
-    front_matter: FrontMatter | None
+    path: str
     uid: Uid | None
+    assets: tuple[tuple[str, str, int | None, Place], ...] = ()
+    relative: tuple[tuple[str, Place], ...] = ()
+    ignored: tuple[str, ...] = field(default=())
 
-    @cached_property
-    def values(self) -> dict[str, object]:
-        """The front matter as plain values; empty if there is none."""
-        return {} if self.front_matter is None else schema.values(self.front_matter)
 
-    @cached_property
-    def violations(self) -> tuple[Violation, ...]:
-        """Every place where the values break the schema."""
-        return () if self.front_matter is None else tuple(schema.violations(self.values))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remark:
+    """One place where a rule for many cards is broken: in which card, and where in it."""
 
-    @property
-    def faults(self) -> tuple[Fault, ...]:
-        """What was met while the card was taken apart."""
-        return (*self.document.faults, *(self.front_matter.faults if self.front_matter else ()))
-
-    def locate(self, pointer: str, *, key: bool = False) -> int:
-        """Return the offset of the front-matter node at a JSON pointer, or of its key."""
-        return 0 if self.front_matter is None else self.front_matter.locate(pointer, key=key)
+    path: str
+    place: Place
+    message: str
+    hint: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One rule: its code, how bad breaking it is, and the function that finds where it is broken."""
+    """One rule: its code, how bad breaking it is, and the function that finds where it is broken.
+
+    A rule has either ``check``, for one card, or ``check_all``, for all cards of a run together.
+    """
 
     code: str
     severity: Severity
-    check: Callable[[Context], Iterable[Finding]]
+    name: str
+    page: str
+    check: Callable[[Context], Iterable[Finding]] | None = None
+    check_all: Callable[[Sequence[Facts]], Iterable[Remark]] | None = None
+    fixes: bool = False
 
     @property
     def title(self) -> str:
         """The rule in one line."""
         return self.page.partition("\n")[0]
 
-    @property
-    def page(self) -> str:
-        """What, why, and how to mend, as Markdown."""
-        return inspect.getdoc(self.check) or ""
-
 
 RULES: dict[str, Rule] = {}
 
 
-def rule(code: str, severity: Severity) -> Callable[[Callable[[Context], Iterable[Finding]]], Rule]:
-    """Register a function as a rule."""
+def rule(
+    code: str, severity: Severity, *, fixes: bool = False
+) -> Callable[[Callable[[Context], Iterable[Finding]]], Callable[[Context], Iterable[Finding]]]:
+    """Register a function as a rule for one card; ``fixes`` says that some of its findings can be mended."""
 
-    def register(check: Callable[[Context], Iterable[Finding]]) -> Rule:
-        if code in RULES:
-            message = f"two rules have the code {code}"
-            raise ValueError(message)
-        RULES[code] = Rule(code=code, severity=severity, check=check)
-        return RULES[code]
+    def register(check: Callable[[Context], Iterable[Finding]]) -> Callable[[Context], Iterable[Finding]]:
+        _add(code, severity, check, fixes=fixes, check_one=check)
+        return check
 
     return register
 
 
-def faults(context: Context, code: str) -> Iterator[Finding]:
-    """Yield what was met while the card was taken apart, of one code."""
-    for fault in context.faults:
-        if fault.code == code:
-            yield Finding(offset=fault.offset, message=fault.message, hint=fault.hint, pointer=fault.pointer)
+def rule_for_all(
+    code: str, severity: Severity
+) -> Callable[[Callable[[Sequence[Facts]], Iterable[Remark]]], Callable[[Sequence[Facts]], Iterable[Remark]]]:
+    """Register a function as a rule for all cards of a run together."""
+
+    def register(
+        check: Callable[[Sequence[Facts]], Iterable[Remark]],
+    ) -> Callable[[Sequence[Facts]], Iterable[Remark]]:
+        _add(code, severity, check, fixes=False, check_all=check)
+        return check
+
+    return register
+
+
+def _add(
+    code: str,
+    severity: Severity,
+    function: Callable[..., object],
+    *,
+    fixes: bool,
+    check_one: Callable[[Context], Iterable[Finding]] | None = None,
+    check_all: Callable[[Sequence[Facts]], Iterable[Remark]] | None = None,
+) -> None:
+    if code in RULES:
+        message = f"two rules have the code {code}"
+        raise ValueError(message)
+    RULES[code] = Rule(
+        code=code,
+        severity=severity,
+        name=function.__name__.replace("_", "-"),
+        page=inspect.cleandoc(function.__doc__ or ""),
+        check=check_one,
+        check_all=check_all,
+        fixes=fixes,
+    )
+
+
+def shown(value: object, length: int = 80) -> str:
+    """Return a value as a message shows it: in quotes, without control characters, not longer than asked."""
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return repr(text if len(text) <= length else f"{text[: length - 3]}...")

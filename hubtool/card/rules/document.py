@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
-from hubtool.card.rules.base import Context, Finding, faults, rule
+from hubtool.card import suppress, vocabulary
+from hubtool.card.document import Edit, Fix
+from hubtool.card.rules.base import RULES, Finding, rule, shown
+from hubtool.card.rules.context import faults
 from hubtool.diagnostics import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hubtool.card.rules.context import Context
+
 
 @rule("HT101", Severity.ERROR)
-def oversized(context: Context) -> Iterator[Finding]:
-    """A card is at most 4 MiB.
+def unreadable_file(context: Context) -> Iterator[Finding]:
+    """A card is a readable file of at most 1 MiB.
 
-    Larger files are not cards, and are not read any further. Put large files beside the card, or on a server, and
-    name them as assets.
+    The longest of the public hub's 2,915 cards has 78 KB. Larger files are not cards, and are not read any further:
+    put large files beside the card, or on a server, and name them as assets. A file without read permission, a folder
+    named like a card, or a link that leads nowhere is reported here too.
     """
     yield from faults(context, "HT101")
 
@@ -34,7 +41,8 @@ def not_utf8(context: Context) -> Iterator[Finding]:
 def empty(context: Context) -> Iterator[Finding]:
     """A card is not empty.
 
-    Start from the card of a similar model.
+    An empty file is most often what is left of a download or a merge that failed. Start from the card of a similar
+    model, or delete the file.
     """
     yield from faults(context, "HT103")
 
@@ -67,3 +75,202 @@ def no_title(context: Context) -> Iterator[Finding]:
         yield Finding(
             offset=context.document.title_offset, message="the card has no title", hint="start it with a line '# name'"
         )
+
+
+@rule("HT107", Severity.WARNING)
+def title_unlike_name(context: Context) -> Iterator[Finding]:
+    """The title is the model's name.
+
+    It may be the `model-name`, or the name in the card's UID, or the beginning of either (`bert` for
+    `bert_base_squad`); case and punctuation do not count. A reader who finds another name in a list than on the page
+    takes them for two models. Write the same name at both places.
+    """
+    title, name = context.document.title, context.text("model-name")
+    if not title or not name:
+        return
+    folded = vocabulary.fold(title)
+    names = [vocabulary.fold(name), *([vocabulary.fold(context.uid.name)] if context.uid else [])]
+    if not folded or any(_begins(folded, other) for other in names):
+        return
+    start = context.document.title_offset
+    end = context.document.text.find("\n", start)
+    yield Finding(
+        offset=start,
+        end=len(context.document.text.rstrip()) if end < 0 else end,
+        message=f"the title is {shown(title)}, but the model's name is {shown(name)}",
+        hint="write the same name at both places",
+    )
+
+
+def _begins(one: str, other: str) -> bool:
+    short, long = sorted((one, other), key=len)
+    return bool(short) and (long.startswith(short) if len(short) > 2 else long == short)
+
+
+_TAB_LINE = re.compile(r"^[^\t\n]*\t[^\n]*", re.MULTILINE)
+_TAB_BEHIND_KEY = re.compile(r"[ ]*(?:-[ \t]+)?[^\s:'\"#]+:(?P<space>[ \t]+)(?=\S)")
+
+
+@rule("HT108", Severity.WARNING, fixes=True)
+def tab(context: Context) -> Iterator[Finding]:
+    """Front matter has no tabs.
+
+    YAML forbids them where lines are indented, and some readers forbid them everywhere. Use spaces. Behind a colon or
+    a dash `--fix` writes a space for it; a tab within quotes or within a text is left to you.
+    """
+    if "\t" not in (context.document.front_matter or ""):
+        return
+    start = context.document.front_matter_offset
+    for match in _TAB_LINE.finditer(context.document.front_matter or ""):
+        line = match[0].rstrip()
+        tab_at = line.find("\t")
+        if tab_at < 0:
+            continue  # it is at the end of the line: HT111
+        fix = None
+        key = _TAB_BEHIND_KEY.match(line)
+        if key and key.start("space") <= tab_at < key.end("space"):
+            edit = Edit(start + match.start() + key.start("space"), start + match.start() + key.end("space"), " ")
+            fix = Fix(edits=(edit,), title="write a space")
+        yield Finding(
+            offset=start + match.start() + tab_at,
+            end=start + match.start() + tab_at + 1,
+            message="there is a tab in the front matter",
+            hint="use spaces",
+            fix=fix,
+        )
+
+
+@rule("HT109", Severity.WARNING)
+def third_fence(context: Context) -> Iterator[Finding]:
+    """The body has no line that is only `---`.
+
+    hubtool reads it as a line of the body. Other tools, the public hub's own among them, take every such line for the
+    start or the end of the front matter and refuse the card, or lose the text behind it. Right below a text it also
+    makes a heading of it. Write `***` for a rule across the page. Lines in code blocks do not count.
+    """
+    if context.document.front_matter is not None:
+        for offset in context.outline.rules:
+            yield Finding(
+                offset=offset,
+                end=offset + 3,
+                message="a third line '---' stands in the body",
+                hint="write '***' for a rule across the page",
+            )
+
+
+# Control characters but tab, line feed and carriage return; spaces of no width, and marks that turn the direction of
+# writing; the byte order mark within a text; the line separators that are no line ends to most programs.
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u2028\u2029\u202a-\u202e\u2060\u2066-\u2069\ufeff\ufffe\uffff]"
+)
+
+
+@rule("HT110", Severity.WARNING)
+def invisible_character(context: Context) -> Iterator[Finding]:
+    """A card has no control characters and no invisible ones.
+
+    A key with a space of no width in it looks right and is another key; a mark that turns the direction of writing
+    makes a text look different from what it says; a byte order mark within a text is left over from joining files.
+    Delete them. The joiners that Indic and Arabic scripts and emoji need are allowed.
+    """
+    for match in _INVISIBLE.finditer(context.document.text):
+        yield Finding(
+            offset=match.start(),
+            end=match.end(),
+            message=f"there is an invisible character, U+{ord(match[0]):04X}",
+            hint="delete it",
+        )
+
+
+_TRAILING = re.compile(r"(?<![ \t])[ \t]+(?=\r?$)", re.MULTILINE)
+
+
+@rule("HT111", Severity.WARNING, fixes=True)
+def trailing_junk(context: Context) -> Iterator[Finding]:
+    """A line of the front matter does not end with spaces or tabs.
+
+    Nobody sees them; editors take them away unasked, so that changes of one line show up as changes of many. `--fix`
+    takes them away, but not in block text (`|` and `>`), where they may count, nor in the body, where two spaces are a
+    line break.
+    """
+    text = context.document.front_matter or ""
+    offset = context.document.front_matter_offset
+    if not any(end in text for end in (" \n", "\t\n", " \r\n", "\t\r\n")) and text[-1:] not in (" ", "\t"):
+        return
+    blocks: list[tuple[int, int]] | None = None
+    block = 0
+    for match in _TRAILING.finditer(text):
+        if blocks is None:
+            blocks = _blocks(context)
+        start, end = offset + match.start(), offset + match.end()
+        while block < len(blocks) and blocks[block][1] <= start:
+            block += 1
+        if block < len(blocks) and blocks[block][0] <= start:
+            continue
+        yield Finding(
+            offset=start,
+            end=end,
+            message="the line ends with white space",
+            hint="delete it",
+            fix=Fix(edits=(Edit(start, end, ""),), title="delete it"),
+        )
+
+
+def _blocks(context: Context) -> list[tuple[int, int]]:
+    """Return where values stand that are quoted or block text of several lines."""
+    found: list[tuple[int, int]] = []
+    front_matter = context.front_matter
+    for entry in front_matter.entries if front_matter else ():
+        # A value over several lines that is not block text is a list, a mapping, or folded text: the first two are
+        # looked into no further than whether a block sign may be in them.
+        start = entry.offset + entry.value.start_mark.index
+        end = entry.offset + entry.value.end_mark.index
+        written = context.document.text[start:end]
+        if "\n" in written and re.search(r"[|>'\"]", written):
+            found.append((start, end))
+    return sorted(found)
+
+
+_CONFLICT = re.compile(r"^(?:<{7}|>{7})(?: [^\n]*)?$", re.MULTILINE)
+
+
+@rule("HT112", Severity.ERROR)
+def conflict_marker(context: Context) -> Iterator[Finding]:
+    """A card has no marks of a merge that was not finished.
+
+    Lines that start with `<<<<<<<` and `>>>>>>>` enclose two versions of a text. Keep one, and delete the marks.
+    """
+    text = context.document.text
+    if "<<<<<<<" in text or ">>>>>>>" in text:
+        for match in _CONFLICT.finditer(text):
+            yield Finding(
+                offset=match.start(),
+                end=match.end(),
+                message="a mark of an unfinished merge stands here",
+                hint="keep one of the two versions, and delete the marks",
+            )
+
+
+@rule("HT113", Severity.WARNING)
+def unknown_suppression(context: Context) -> Iterator[Finding]:
+    """A comment that suppresses findings names codes that exist.
+
+    `<!-- hubtool: ignore HT209, HT4 -->` suppresses these codes, or those that begin so, for the whole card;
+    `<!-- hubtool: ignore-next HT404 -->` for the next line of the body. A code that no rule has suppresses nothing.
+    """
+    for comment in suppress.comments(context.document.text):
+        for code, start in comment.codes:
+            if not any(known.startswith(code) for known in RULES):
+                yield Finding(
+                    offset=start,
+                    end=start + len(code),
+                    message=f"no rule has the code {shown(code)}",
+                    hint="'hubtool rule' lists the rules",
+                )
+        if not comment.codes:
+            yield Finding(
+                offset=comment.start,
+                end=comment.end,
+                message="the comment names no codes to ignore",
+                hint="write '<!-- hubtool: ignore HT404 -->'",
+            )

@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import difflib
-import json
+import re
 from typing import TYPE_CHECKING
 
-from hubtool.card import schema
-from hubtool.card.rules.base import Context, Finding, faults, rule
+from hubtool.card import metrics, schema, vocabulary
+from hubtool.card.document import Edit, Fix
+from hubtool.card.rules.base import Finding, rule, shown
+from hubtool.card.rules.context import faults
 from hubtool.diagnostics import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
+    from hubtool.card.rules.context import Context
     from hubtool.card.schema import Violation
 
 
-@rule("HT201", Severity.ERROR)
+@rule("HT201", Severity.ERROR, fixes=True)
 def not_yaml(context: Context) -> Iterator[Finding]:
     """The front matter is YAML.
 
-    An entry that a YAML parser cannot read is lost to every tool. The usual causes are a tab, a value that is a lone
-    `-`, and a value with `: ` in it: use spaces, leave the entry out, or put the value in quotes.
+    An entry that a YAML parser cannot read is lost to every tool, and most tools then lose the whole card. The usual
+    causes are a tab at the start of a line, a value that is a lone `-`, a value with `: ` in it, and a full-width
+    colon: use spaces, leave the entry out, put the value in quotes, write `: `.
+
+    `--fix` does the last three where the entry can be read afterwards. An entry `evaluation: -` is taken out, not put
+    in quotes: it says that there is nothing to say, as its absence does, and `'-'` would be a metric of that name.
+    Keys that are known in Chinese become the keys that they translate.
     """
     yield from faults(context, "HT201")
 
@@ -59,7 +68,7 @@ def missing_key(context: Context) -> Iterator[Finding]:
     """Every required key is there.
 
     The schema (`model-card.schema.json`) lists the required keys with what they mean. A missing digest of an asset is
-    HT301.
+    HT301, a missing repository HT504.
     """
     unread = context.front_matter.unread if context.front_matter else frozenset()
     for violation in context.violations:
@@ -67,40 +76,57 @@ def missing_key(context: Context) -> Iterator[Finding]:
             continue
         if violation.pointer == "" and violation.key in unread:
             continue
-        yield Finding(
-            offset=context.locate(violation.pointer),
-            pointer=violation.pointer,
-            message=f"the key '{violation.key}' is missing{_within(violation.pointer)}",
+        yield context.at(
+            violation.pointer,
+            f"the key '{violation.key}' is missing{_within(violation.pointer)}",
             hint=f"add a line '{violation.key}: ...'",
         )
 
 
-@rule("HT206", Severity.ERROR)
+# Comparing is slow, and who has more unknown keys than this has not misspelt them.
+_MOST_COMPARED = 100
+
+
+@rule("HT206", Severity.ERROR, fixes=True)
 def unknown_key(context: Context) -> Iterator[Finding]:
     """Every key is one that the schema knows.
 
-    A misspelt key is a fact that no tool finds. The message names the nearest known key.
+    A misspelt key is a fact that no tool finds. The message names the nearest known key; `--fix` writes it where the
+    two differ in case and punctuation only (`Model_Name`), or one translates the other, and it is not there yet.
     """
+    compared = 0
     for violation in context.violations:
         if violation.keyword != "additionalProperties" or violation.key is None:
             continue
         definition = "recipe" if violation.pointer == "/network" else "asset" if violation.pointer else None
-        near = difflib.get_close_matches(violation.key, schema.known_keys(definition), n=1)
-        pointer = f"{violation.pointer}/{violation.key.replace('~', '~0').replace('/', '~1')}"
-        yield Finding(
-            offset=context.locate(pointer, key=True),
-            pointer=pointer,
-            message=f"the key {violation.key!r} is not known{_within(violation.pointer)}",
+        known = schema.known_keys(definition)
+        pointer = f"{violation.pointer}/{schema.escape(violation.key)}"
+        same = vocabulary.key(violation.key) if len(violation.key) < 100 else None
+        near = [same] if same in known else []
+        if not near and compared < _MOST_COMPARED:
+            compared += 1
+            near = _near(violation.key, known)
+        fix = None
+        if same in known and isinstance(violation.value, dict) and same not in violation.value and same is not None:
+            start, end = context.front_matter.span(pointer, key=True) if context.front_matter else (0, 0)
+            if context.document.text[start:end] == violation.key:
+                fix = Fix(edits=(Edit(start, end, same),), title=f"write '{same}'")
+        yield context.at(
+            pointer,
+            f"the key {shown(violation.key)} is not known{_within(violation.pointer)}",
             hint=f"did you mean '{near[0]}'?" if near else "the known keys are in the schema, with what they mean",
+            fix=fix,
+            key=True,
         )
 
 
-@rule("HT207", Severity.ERROR)
+@rule("HT207", Severity.ERROR, fixes=True)
 def wrong_value(context: Context) -> Iterator[Finding]:
     """Every value has the type and the form that the schema asks for.
 
     A version is numbers with dots, a date is year-month-day, a flag is `true` or `false`, and no value is left empty.
-    The digest of an asset is HT302, its link HT303.
+    The digest of an asset is HT302, its link HT303. `--fix` writes `true` for `yes`, `ckpt` for `.CKPT`, `1.9` for
+    `v1.9`, and `2022-10-11` for `2022/10/11`.
     """
     for violation in context.violations:
         if violation.keyword in ("required", "additionalProperties") or violation.pointer.endswith(
@@ -108,11 +134,252 @@ def wrong_value(context: Context) -> Iterator[Finding]:
         ):
             continue
         name = violation.pointer.rpartition("/")[2] or "the front matter"
-        yield Finding(
-            offset=context.locate(violation.pointer),
-            pointer=violation.pointer,
-            message=f"'{name}' {_wrong(violation)}",
-            hint=_hint(violation),
+        meant = _meant(violation, name)
+        yield context.at(
+            violation.pointer,
+            f"'{name[:80]}' {_wrong(violation)}",
+            hint=f"write {shown(meant)}" if meant else _hint(violation),
+            fix=context.rewrite(violation.pointer, meant) if meant else None,
+        )
+
+
+_FLAGS = {"yes": "true", "y": "true", "on": "true", "no": "false", "n": "false", "off": "false"}
+_PREFIXED_VERSION = re.compile(r"[vVrR][ ]?(?P<version>[0-9]+(?:\.[0-9]+)*)\Z")
+_OTHER_DATE = re.compile(r"(?P<year>[0-9]{4})[/.](?P<month>[0-9]{1,2})[/.](?P<day>[0-9]{1,2})\Z")
+
+
+def _meant(violation: Violation, name: str) -> str | None:
+    """Return what a wrong value must have meant, if nothing else can have been meant."""
+    value = violation.value
+    if not isinstance(value, str) or len(value) > 80:
+        return None
+    text = value.strip()
+    if violation.keyword == "type" and violation.expected == "boolean":
+        return _FLAGS.get(text.lower())
+    if violation.keyword == "enum" and isinstance(violation.expected, list):
+        folded = text.lower().lstrip(".")
+        return folded if folded in violation.expected else None
+    if violation.keyword == "pattern" and name.endswith("version"):
+        match = _PREFIXED_VERSION.match(text)
+        return match["version"] if match else None
+    if violation.keyword == "pattern" and name == "update-time":
+        match = _OTHER_DATE.match(text)
+        iso = f"{match['year']}-{int(match['month']):02}-{int(match['day']):02}" if match else ""
+        return iso if iso and _date(iso) else None
+    return None
+
+
+_VERSION_KEYS = ("model-version", "mindspore-version")
+
+
+@rule("HT208", Severity.ERROR, fixes=True)
+def version_read_as_number(context: Context) -> Iterator[Finding]:
+    """A version that a YAML reader would change is in quotes.
+
+    hubtool reads versions as the text that was written. Other readers, the public hub's own tools among them, read
+    `mindspore-version: 1.10` as the number 1.1, and look for the model of another version. Write `'1.10'`, as `--fix`
+    does. Versions that survive, such as `1.9`, need no quotes.
+    """
+    for key in _VERSION_KEYS:
+        text = context.text(key)
+        read = _as_number(text) if text else None
+        if read is None or read == text:
+            continue
+        scalar = context.scalar(f"/{key}")
+        if scalar is not None and not scalar.style:
+            yield context.at(
+                f"/{key}",
+                f"'{key}' is {scalar.text}, which YAML readers take for the number {read}",
+                hint=f"write '{scalar.text}', with the quotes",
+                fix=Fix(
+                    edits=(Edit(scalar.start, scalar.end, f"'{scalar.text}'"),), title=f"put {scalar.text} in quotes"
+                ),
+            )
+
+
+_OCTAL = re.compile(r"0[0-7]+\Z")
+_FLOAT = re.compile(r"[0-9]+\.[0-9]*\Z")
+
+
+def _as_number(text: str) -> str | None:
+    """Return what is left of a text that YAML 1.1 reads as a number, or None if it stays text."""
+    if len(text) > 18:
+        return None
+    if _OCTAL.match(text):
+        return str(int(text, 8))
+    return str(float(text)) if _FLOAT.match(text) else None
+
+
+@rule("HT209", Severity.WARNING, fixes=True)
+def unknown_task(context: Context) -> Iterator[Finding]:
+    """The task (`module-type`) is one of the vocabulary.
+
+    Whoever looks for models of a task finds only those that name it in the same way. The vocabulary is
+    `schemas/tasks.json`: a field such as `nlp`, or a field and a task in it such as `cv-object_detection`. `--fix`
+    writes the known name for another spelling of it.
+    """
+    yield from _of_vocabulary(context, "module-type", "task", vocabulary.task, "tasks")
+
+
+@rule("HT210", Severity.WARNING, fixes=True)
+def unknown_dataset(context: Context) -> Iterator[Finding]:
+    """The training data set is one of the vocabulary.
+
+    The public hub writes one data set in many ways (`imagenet2012`, `ImageNet2012`, `ImageNet`), and a search for one
+    misses the others. The vocabulary is `schemas/datasets.json`; several data sets are joined by `_`. `--fix` writes
+    the known name for another spelling of it. If the data set is not there yet, add it.
+    """
+    key = "train-dataset"
+    value = context.text(key)
+    if value is None or vocabulary.says_nothing(value) or vocabulary.dataset(value):
+        yield from _of_vocabulary(context, key, "data set", vocabulary.dataset, "datasets")
+        return
+    for part, known in vocabulary.datasets(value):
+        if known is None:
+            near = vocabulary.load("datasets").nearest(part)
+            yield context.at(
+                f"/{key}",
+                f"the data set {shown(part)} is not in the vocabulary",
+                hint=f"did you mean '{near[0]}'?" if near else "the vocabulary is schemas/datasets.json; add it there",
+            )
+
+
+@rule("HT211", Severity.WARNING, fixes=True)
+def licence_not_spdx(context: Context) -> Iterator[Finding]:
+    """The licence is an SPDX expression.
+
+    Tools that check licences know `Apache-2.0`, and neither `Apache2.0` nor `Apache 2.0`. A licence that SPDX does not
+    list is `LicenseRef-` and a name. `--fix` writes the identifier for the spellings of `schemas/licences.json`.
+    """
+    yield from _of_vocabulary(context, "license", "licence", vocabulary.licence, "licences")
+
+
+def _of_vocabulary(
+    context: Context, key: str, noun: str, find: Callable[[str], str | None], name: str
+) -> Iterator[Finding]:
+    value = context.text(key)
+    if value is None or vocabulary.says_nothing(value):
+        return
+    known = find(value)
+    pointer = f"/{key}"
+    if known is None:
+        near = vocabulary.load(name).nearest(value)
+        unlisted = f"the vocabulary is schemas/{name}.json" if name != "licences" else "see spdx.org/licenses"
+        yield context.at(
+            pointer,
+            f"the {noun} {shown(value)} is not {'an SPDX expression' if name == 'licences' else 'in the vocabulary'}",
+            hint=f"did you mean '{near[0]}'?" if near else unlisted,
+        )
+    elif known != value:
+        yield context.at(
+            pointer,
+            f"the {noun} {shown(value)} is written {shown(known)}",
+            hint=f"write '{known}'",
+            fix=context.rewrite(pointer, known),
+        )
+
+
+_DATE = re.compile(r"(?P<year>[0-9]{4})-(?P<month>[0-9]{1,2})-(?P<day>[0-9]{1,2})\Z")
+
+
+def _date(text: str) -> dt.date | None:
+    match = _DATE.match(text)
+    try:
+        return dt.date(int(match["year"]), int(match["month"]), int(match["day"])) if match else None
+    except ValueError:
+        return None
+
+
+@rule("HT212", Severity.ERROR)
+def impossible_date(context: Context) -> Iterator[Finding]:
+    """The date is one of the calendar.
+
+    There is no 2022-02-30, and no model was updated before 1990 or will be after 2100. Write the day of the last
+    update.
+    """
+    value = context.text("update-time")
+    if value is not None:
+        date = _date(value)
+        if date is None or not 1990 <= date.year <= 2100:
+            yield context.at("/update-time", f"there is no date {value}", hint="write the day of the last update")
+
+
+@rule("HT213", Severity.WARNING, fixes=True)
+def date_not_iso(context: Context) -> Iterator[Finding]:
+    """The date has two digits for month and day: 2022-08-01.
+
+    So dates sort as text, and YAML readers take them for dates. `--fix` adds the zeros.
+    """
+    value = context.text("update-time")
+    date = _date(value) if value is not None else None
+    if date is not None and value != date.isoformat():
+        yield context.at(
+            "/update-time",
+            f"the date {value} is written {date.isoformat()}",
+            hint=f"write '{date.isoformat()}'",
+            fix=context.rewrite("/update-time", date.isoformat()),
+        )
+
+
+@rule("HT214", Severity.WARNING)
+def unreadable_evaluation(context: Context) -> Iterator[Finding]:
+    """The evaluation can be read as metrics.
+
+    `F1score96.07` and `top1acc76.97 | top5acc93.44` can: each metric is a name and a number, and `|` is between them.
+    Numbers in any other form are in no list and no comparison.
+    """
+    value = context.text("evaluation")
+    if value is None or vocabulary.says_nothing(value):
+        return
+    for part in metrics.parse(value).unread:
+        yield context.at(
+            "/evaluation",
+            f"{shown(part)} is not a metric",
+            hint="write a name and a number, such as top1acc76.97, and '|' between several",
+        )
+
+
+@rule("HT215", Severity.WARNING, fixes=True)
+def says_nothing(context: Context) -> Iterator[Finding]:
+    """An entry that says nothing is left out.
+
+    `train-dataset: N/A` is a data set named N/A to every tool that lists data sets. What is not known, or does not
+    apply, is not written. `--fix` takes the entry out if it is optional.
+    """
+    for key, value in context.values.items():
+        if not isinstance(value, str) or not vocabulary.says_nothing(value) or not context.text(key):
+            continue
+        optional = key in schema.known_keys() and key not in schema.required_keys()
+        yield context.at(
+            f"/{schema.escape(key)}",
+            f"'{key[:80]}' is {shown(value)}, which says nothing",
+            hint="leave the entry out" if optional else "write what is true",
+            fix=context.remove(key) if optional else None,
+        )
+
+
+@rule("HT216", Severity.WARNING)
+def uid_unlike_facts(context: Context) -> Iterator[Finding]:
+    """The parts of the UID, which are the card's path, agree with the front matter.
+
+    The version in the UID is the `mindspore-version`, or the `model-version`, and the publisher is the `user-id`. A
+    card in the wrong folder is found under a version that it was not made for. Move the card, or correct the entry.
+    """
+    if context.uid is None or context.front_matter is None:
+        return
+    versions = [value for key in _VERSION_KEYS if (value := context.text(key))]
+    if len(versions) == len(_VERSION_KEYS) and context.uid.version not in versions:
+        yield context.at(
+            "/mindspore-version",
+            f"the card is in the folder of version {context.uid.version}, but is for version {versions[1]}",
+            hint="move the card, or correct the version",
+        )
+    publisher = context.text("user-id")
+    if publisher and vocabulary.fold(publisher) != vocabulary.fold(context.uid.publisher):
+        yield context.at(
+            "/user-id",
+            f"the card is in the folder of {context.uid.publisher}, but its publisher is {shown(publisher)}",
+            hint="move the card, or correct the publisher",
         )
 
 
@@ -122,9 +389,9 @@ def _within(pointer: str) -> str:
     return f" in '{pointer[1:]}'" if pointer else ""
 
 
-def _show(value: object) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 80 else f"{text[:77]}..."
+def _near(text: str, known: Sequence[str]) -> list[str]:
+    # Comparing takes time that grows with the length, and nothing that long is near.
+    return difflib.get_close_matches(text, known, n=1) if len(text) < 100 else []
 
 
 _TYPES = {
@@ -138,9 +405,9 @@ _TYPES = {
 
 
 def _wrong(violation: Violation) -> str:
-    value = _show(violation.value)
     if violation.value in ("", None):
         return "has no value"
+    value = shown(violation.value)
     if violation.keyword == "type":
         kinds = [violation.expected] if isinstance(violation.expected, str) else violation.expected
         wanted = (
@@ -160,9 +427,7 @@ def _wrong(violation: Violation) -> str:
 
 def _hint(violation: Violation) -> str | None:
     if violation.keyword == "enum" and isinstance(violation.expected, list):
-        near = difflib.get_close_matches(
-            str(violation.value).lower(), [str(choice) for choice in violation.expected], n=1
-        )
+        near = _near(str(violation.value)[:100].lower(), [str(choice) for choice in violation.expected])
         return f"did you mean '{near[0]}'?" if near else None
     if violation.value in ("", None):
         return "write the value, or leave the entry out if it is not required"

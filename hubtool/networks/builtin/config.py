@@ -17,6 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, cast
 
 from hubtool.errors import RecipeError
+from hubtool.networks.coverage import STATES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -52,31 +53,6 @@ ASSESSMENT_METHODS: Final = (
     "mcc",
     "mf1",
     "spearman_correlation",
-)
-
-#: First parts of the names under which MindSpore's optimizers keep their state, one tensor per parameter.
-OPTIMIZER_PREFIXES: Final = (
-    "accum.",
-    "accumulation.",
-    "adam_m.",
-    "adam_v.",
-    "ema.",
-    "exp_avg.",
-    "exp_avg_sq.",
-    "grad_accum.",
-    "linear.",
-    "matrix_a.",
-    "matrix_g.",
-    "mean_grad.",
-    "mean_square.",
-    "moment1.",
-    "moment2.",
-    "moment3.",
-    "moments.",
-    "prev.",
-    "stat.",
-    "velocity.",
-    "vhat.",
 )
 
 _NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
@@ -320,7 +296,7 @@ def _agree(name: str, got: int, other: str, want: int, meaning: str) -> None:
 
 
 def _is_state(prefix: str) -> bool:
-    return prefix.startswith(OPTIMIZER_PREFIXES) or any(f".{state}" in prefix for state in OPTIMIZER_PREFIXES)
+    return not STATES.isdisjoint(prefix.split("."))
 
 
 def find_prefix(entry: str, tensors: Mapping[str, Shape]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import re
 from typing import TYPE_CHECKING, Any, Final
@@ -53,6 +54,11 @@ def collect(
         if commit and outcome["recipe"]["provider"] == "repository":
             commits[target.uid] = commit
     return {"networks": networks, "cards": cards, "revisions": commits}
+
+
+def mindspore_version() -> str:
+    """Return the version of MindSpore that is installed."""
+    return importlib.metadata.version("mindspore")
 
 
 def entry_of(outcome: Mapping[str, Any], *, version: str) -> dict[str, Any]:

@@ -1,0 +1,104 @@
+"""What bounds a run: connections at once, bytes per second, attempts."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retries:
+    """How often, and after how many seconds, something is tried again.
+
+    Attributes:
+        attempts: How often in all, while little that is new comes.
+        mirror_attempts: The same, of a mirror: there is another place to turn to.
+        first: The seconds before the second attempt; they double each time.
+        longest: The most seconds to wait between two attempts.
+        patience: The most seconds to wait because a server asks for it (``Retry-After``).
+    """
+
+    attempts: int = 5
+    mirror_attempts: int = 2
+    first: float = 0.5
+    longest: float = 30.0
+    patience: float = 120.0
+
+    def pause(self, tries: int) -> float:
+        """Return the seconds to wait after this many attempts: half of them fixed, half by chance.
+
+        By chance, so that many clients that failed together do not come back together.
+        """
+        full = min(self.longest, self.first * 2.0 ** (tries - 1))
+        return full * (0.5 + 0.5 * random.random())  # noqa: S311 (no secret hangs on it)
+
+
+class Rate:
+    """A bound on bytes per second, common to all threads that take from it."""
+
+    def __init__(self, per_second: float) -> None:
+        self.per_second = per_second
+        self._lock = threading.Lock()
+        self._free_at = 0.0
+
+    def take(self, count: int, sleep: Callable[[float], object] = time.sleep) -> None:
+        """Count some bytes, and wait until they are due."""
+        with self._lock:
+            now = time.monotonic()
+            # A tenth of a second may be made up for, no more: a pause is not saved up for a burst.
+            self._free_at = max(self._free_at, now - 0.1) + count / self.per_second
+            wait = self._free_at - now
+        if wait > 0:
+            sleep(wait)
+
+
+class Slots:
+    """A number of connections that may be open at once."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._free = count
+        self._waiting = 0
+        self._changed = threading.Condition()
+
+    @property
+    def wanted(self) -> bool:
+        """Whether somebody waits for a connection."""
+        return self._waiting > 0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Wait for a connection, and have it."""
+        with self._changed:
+            self._waiting += 1
+            try:
+                while self._free == 0:
+                    self._changed.wait()
+            finally:
+                self._waiting -= 1
+            self._free -= 1
+        try:
+            yield
+        finally:
+            self.give_back()
+
+    def spare(self) -> bool:
+        """Take a connection that nobody else wants; return whether there was one. To be given back."""
+        with self._changed:
+            if self._free == 0 or self._waiting:
+                return False
+            self._free -= 1
+            return True
+
+    def give_back(self) -> None:
+        """Give a connection back."""
+        with self._changed:
+            self._free += 1
+            self._changed.notify()

@@ -1,0 +1,166 @@
+"""Where an asset may come from: the mirrors in their order, and its link.
+
+A mirror has files by their digest, at ``MIRROR/blobs/sha256/ab/<digest>``. It need not be trusted: what it sends is
+hashed, and a mirror that sent wrong bytes is asked no more.
+"""
+
+from __future__ import annotations
+
+import importlib
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+from urllib.parse import quote, urlsplit
+
+from hubtool.assets.links import LinkPolicy, shown
+from hubtool.assets.transport import FileTransport, HttpTransport
+from hubtool.errors import ArgumentError, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hubtool.assets.transport import Timeouts, Transport
+
+TOO_OFTEN = 3
+"""Failures, one after another, after which a mirror is asked no more."""
+
+# Scheme -> module, its function from the base and the timeouts to a Transport, and the extra that brings what it needs.
+_EXTRAS = {"s3": ("hubtool.assets.s3", "open_transport", "hubtool[s3]")}
+_SCHEMES = ("https", "http", "file", *_EXTRAS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One place that an asset can come from.
+
+    Attributes:
+        link: Where exactly it is there.
+        transport: How the bytes come from there.
+        mirror: The mirror that this is, or None for the card's own link.
+        name: What names the link in the note beside a part; empty for a mirror, whose files are named by their digest.
+    """
+
+    link: str
+    transport: Transport
+    mirror: Mirror | None = None
+    name: str = ""
+
+
+class Mirror:
+    """A mirror, for one run.
+
+    Attributes:
+        base: Its address without a slash at the end: http(s), ``file:``, or another scheme that a transport exists for.
+        fault: Why it is asked no more in this run, or None.
+    """
+
+    def __init__(self, base: str, make: Callable[[], Transport]) -> None:
+        self.base = base
+        self.fault: str | None = None
+        self._make = make
+        self._failures = 0
+        self._lock = threading.Lock()
+        self._transport: Transport | None = None
+
+    @classmethod
+    def of(cls, base: str, policy: LinkPolicy, timeouts: Timeouts | None, connections: int) -> Mirror:
+        """Read a mirror's address.
+
+        Args:
+            base: The address, or the path of a folder.
+            policy: Where its redirects may lead, besides to itself.
+            timeouts: How long it may take.
+            connections: How many connections are kept.
+
+        Raises:
+            ArgumentError: If it is none.
+        """
+        base = mirror_base(base)
+        parts = urlsplit(base)
+
+        def make() -> Transport:
+            if parts.scheme == "file":
+                return FileTransport()
+            if parts.scheme in _EXTRAS:
+                module, function, extra = _EXTRAS[parts.scheme]
+                try:
+                    opened = getattr(importlib.import_module(module), function)(base, timeouts)
+                except ImportError:
+                    raise SettingsError(
+                        f"the mirror {base} needs what is not installed", hint=f"pip install '{extra}'"
+                    ) from None
+                return cast("Transport", opened)
+            own = LinkPolicy.of([f"{parts.scheme}://{parts.netloc}"])
+            return HttpTransport(policy.joined(own), timeouts, connections=connections)
+
+        return cls(base, make)
+
+    @property
+    def name(self) -> str:
+        """What to call it."""
+        return shown(self.base)
+
+    @property
+    def is_local(self) -> bool:
+        """Whether it needs no network."""
+        return self.base.startswith("file:")
+
+    def source(self, digest: str) -> Source:
+        """Return where this mirror has a file."""
+        with self._lock:
+            if self._transport is None:
+                self._transport = self._make()
+        return Source(link=f"{self.base}/blobs/sha256/{digest[:2]}/{digest}", transport=self._transport, mirror=self)
+
+    def transport(self) -> Transport | None:
+        """Return the transport if it was used."""
+        return self._transport
+
+    def helped(self) -> None:
+        """Note that it had a file."""
+        self._failures = 0
+
+    def failed(self) -> bool:
+        """Note that it failed; return whether it did so too often, one time after another."""
+        self._failures += 1
+        return self._failures >= TOO_OFTEN
+
+    def give_up(self, why: str) -> bool:
+        """Ask this mirror no more; return whether that is news."""
+        with self._lock:
+            news, self.fault = self.fault is None, self.fault or why
+            return news
+
+    def close(self) -> None:
+        """Close its connections."""
+        if self._transport is not None:
+            self._transport.close()
+
+
+def mirror_base(text: str) -> str:
+    """Read the address of a mirror, or the path of its folder, into the form in which links begin with it.
+
+    Raises:
+        ArgumentError: If it is neither, or holds a login.
+    """
+    text = text.strip()
+    scheme, separator, _ = text.partition("://")
+    if not separator:
+        if not text or "\0" in text:
+            raise ArgumentError("a mirror without an address", hint="give an https:// address or a folder")
+        return f"file://{quote(str(Path(text).expanduser().absolute().as_posix()))}"
+    base = scheme.lower() + text[len(scheme) :].rstrip("/")
+    try:
+        parts = urlsplit(base)
+        wrong = parts.port == 0
+    except ValueError:
+        raise ArgumentError(f"the mirror {shown(text)} cannot be read", hint="correct its address") from None
+    if wrong or parts.scheme not in _SCHEMES or parts.query or parts.fragment:
+        raise ArgumentError(
+            f"the mirror {shown(text)} is not an address that files can come from",
+            hint=f"an address begins with {', '.join(f'{one}://' for one in _SCHEMES)}, or is a folder",
+        )
+    if "@" in parts.netloc:
+        raise ArgumentError(f"the mirror {shown(text)} holds a login", hint="put it into ~/.netrc")
+    return base

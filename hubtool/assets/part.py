@@ -1,0 +1,437 @@
+"""The file in which an asset grows until it is whole, and which a later run goes on with.
+
+A part stands in the store's temporary folder as ``<digest>.<random>.blob.part``. Beside it, in ``....blob.part.json``,
+stands what is needed to go on: how large the whole file is, and which version of which link the bytes are of. The bytes
+of a part from an earlier run are hashed again, and a whole file whose digest is wrong is never shown, so nothing of
+this has to be trusted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import queue
+import threading
+from contextlib import suppress
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, BinaryIO
+
+from hubtool.assets import disk
+from hubtool.errors import DigestError, FetchError, StoreError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hubtool.assets.store import Store, Stored
+    from hubtool.digest import Digest
+
+WORTH = 256 << 10
+"""Files of fewer bytes are fetched anew rather than gone on with."""
+
+_BLOCK = 1 << 20
+_NOTED = 32 << 20  # bytes after which a file with gaps is noted anew
+_AHEAD = 8  # blocks that may wait to be hashed, per file
+_OTHER = "the file at the link is another one: correct the card, or ask its publisher"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What the bytes of a part are bytes of.
+
+    Attributes:
+        size: The bytes of the whole file, or None where nobody said.
+        link: A name of the link that they came from; empty where they came from mirrors, by their digest.
+        proof: What names the version of the file at that link, for If-Range.
+        prefix: How many bytes from the first on are there, or None for all that the file has: while several
+            connections write, it has gaps.
+        host: The machine that writes it.
+    """
+
+    size: int | None = None
+    link: str = ""
+    proof: str | None = None
+    prefix: int | None = None
+    host: str = ""
+
+    @classmethod
+    def read(cls, path: Path) -> Origin | None:
+        """Read what was noted; what is missing or damaged is None."""
+        try:
+            raw = json.loads(path.read_bytes())
+            values = {field.name: raw[field.name] for field in fields(cls)}
+        except (OSError, ValueError, RecursionError, KeyError, TypeError):
+            return None
+        whole = all(
+            value is None or (type(value) is int and value >= 0) for value in (values["size"], values["prefix"])
+        )
+        text = all(isinstance(values[name], str) for name in ("link", "host"))
+        if not whole or not text or not (values["proof"] is None or isinstance(values["proof"], str)):
+            return None
+        return cls(**values)
+
+
+class Part:
+    """One asset on its way. Made and used under the lock of its digest.
+
+    One thread writes, or several with :meth:`write_at`; another one hashes what was written.
+
+    Attributes:
+        position: How many bytes from the first on are there.
+        origin: What they are bytes of.
+        resumed: Whether bytes of an earlier run, or of several answers, are among them.
+    """
+
+    def __init__(self, store: Store, digest: Digest, *, source: str, size: int | None, limit: int, sure: bool) -> None:
+        """Take over the part of an earlier run, or begin a new one.
+
+        Args:
+            store: Where it grows.
+            digest: What the bytes must have.
+            source: Where they come from, as errors shall name it.
+            size: How many bytes there must be, where the card says it.
+            limit: The most bytes that are taken.
+            sure: Whether nobody else can be writing to the part of an earlier run (see :class:`Lock`).
+
+        Raises:
+            FetchError: If ``size`` is above the limit.
+            StoreError: If the store cannot be written.
+        """
+        self.position = 0
+        self.origin = Origin()
+        self.resumed = False
+        self._store = store
+        self._expected = digest
+        self._source = source
+        self._size = size
+        self._limit = limit
+        self._keepable = False
+        self._stream: BinaryIO | None = None
+        self._path = store._temporary(digest.hex, "blob")  # noqa: SLF001 (Part is the store's other half)
+        self._hasher = _Hasher()
+        if size is not None and size > limit:
+            raise self._too_large(f"{size} bytes are needed")
+        try:
+            if not self._take_over(sure=sure):
+                try:
+                    self._stream = disk.create(self._path)
+                except FileNotFoundError:
+                    self._path.parent.mkdir(parents=True, exist_ok=True)
+                    self._stream = disk.create(self._path)
+        except OSError as error:
+            self._close()
+            raise disk.store_error(error, store.root, needed=size) from error
+
+    # -- going on ----------------------------------------------------------------------------------------------------
+
+    def _take_over(self, *, sure: bool) -> bool:
+        """Go on with the largest part that is there, and remove the others."""
+        found = []
+        there = self._store._parts_of(self._expected.hex)  # noqa: SLF001 (the same)
+        for path in there:
+            origin = Origin.read(_note(path)) if path.name.endswith(".blob.part") else None
+            named = path.name.partition(".")[0]
+            if origin is None or not (named.startswith(self._expected.hex) or self._expected.hex.startswith(named)):
+                continue
+            with suppress(OSError):
+                length = path.lstat().st_size
+                found.append((min(length, length if origin.prefix is None else origin.prefix), path, origin))
+        for length, path, origin in sorted(found, key=lambda one: one[0], reverse=True):
+            fits = origin.size is None or (self._size in (None, origin.size) and length <= origin.size)
+            if self._stream is None and length and fits:
+                with suppress(OSError, StoreError):
+                    self._adopt(path, length, origin, sure=sure)
+        for path in there:
+            if self._stream is None or path not in (self._path, _note(self._path)):
+                with suppress(OSError):
+                    path.unlink()
+        return self._stream is not None
+
+    def _adopt(self, path: Path, length: int, origin: Origin, *, sure: bool) -> None:
+        stream = disk.reopen(path)
+        if not (sure and origin.host == platform.node()):
+            # Its writer may be alive, behind a lock that does not reach us: its file is not ours to write to.
+            own = disk.create(self._path)
+            try:
+                disk.copy(stream, own, length)
+            except OSError:
+                own.close()
+                _remove(self._path)
+                raise
+            finally:
+                stream.close()
+            stream, path = own, self._path
+        self._path = path
+        self._stream = stream
+        stream.truncate(length)
+        self.position = length
+        self.resumed = True
+        self._keepable = True
+        self._hasher.follow(stream, length)
+        self.note(Origin(size=origin.size, link=origin.link, proof=origin.proof, host=platform.node()))
+
+    def note(self, origin: Origin) -> None:
+        """Write down what the bytes are bytes of, so that a later run can go on with them.
+
+        Raises:
+            StoreError: If it cannot be written.
+        """
+        self.origin = origin
+        self._keepable = True
+        path = _note(self._path)
+        temporary = path.with_name(f"{path.name}.new")
+        try:
+            temporary.write_bytes(json.dumps(asdict(origin)).encode())
+            temporary.replace(path)
+        except OSError as error:
+            raise disk.store_error(error, path) from error
+
+    # -- bytes -------------------------------------------------------------------------------------------------------
+
+    def expect(self, size: int | None) -> None:
+        """Say how many bytes the whole file will have, as the other side states it.
+
+        Raises:
+            FetchError: If these are other than the card's, or more than may come.
+            StoreError: If the disk has no room for them.
+        """
+        if size is None:
+            return
+        if self._size is not None and size != self._size:
+            raise FetchError(f"{self._source}: {size} bytes are offered, and the card says {self._size}", hint=_OTHER)
+        if size > self._limit:
+            raise self._too_large(f"{size} bytes are offered")
+        if size >= WORTH:
+            free = disk.free_bytes(self._store.root)
+            if free is not None and size - self.position > free:
+                raise disk.full_error(self._store.root / "blobs", needed=size - self.position)
+            self._hasher.begin()
+
+    def write(self, block: bytes) -> None:
+        """Take the next bytes.
+
+        Raises:
+            FetchError: If more come than may.
+            StoreError: If the disk is full.
+        """
+        self.write_at(self.position, block)
+        self._hasher.feed(block)
+        self.position += len(block)
+
+    def write_at(self, offset: int, block: bytes) -> None:
+        """Take some bytes; :meth:`reached` says when there is no gap before them any more.
+
+        Raises:
+            FetchError: If they lie behind the end.
+            StoreError: If the disk is full.
+        """
+        end = offset + len(block)
+        if self._size is not None and end > self._size:
+            raise FetchError(f"{self._source}: more bytes come than the {self._size} that the card says", hint=_OTHER)
+        if end > self._limit:
+            raise self._too_large("more bytes come")
+        stream = self._open()
+        try:
+            disk.write_at(stream, block, offset)
+        except OSError as error:
+            raise disk.store_error(error, self._path, needed=self.origin.size) from error
+
+    def reached(self, position: int) -> None:
+        """Say up to where there are no gaps."""
+        self.position = position
+        self._hasher.follow(self._open(), position)
+        if self.origin.prefix is not None and position - self.origin.prefix >= _NOTED:
+            self.note(replace(self.origin, prefix=position))
+
+    def restart(self) -> None:
+        """Throw all bytes away.
+
+        Raises:
+            StoreError: If the disk does not let us.
+        """
+        self._hasher.end()
+        self._hasher = _Hasher()
+        self.position = 0
+        self.resumed = False
+        self.origin = Origin()
+        self._keepable = False
+        try:
+            self._open().truncate(0)
+            _note(self._path).unlink(missing_ok=True)
+        except OSError as error:
+            raise disk.store_error(error, self._path) from error
+
+    def close_gaps(self) -> None:
+        """Throw away what lies behind the first gap.
+
+        Raises:
+            StoreError: If the disk does not let us.
+        """
+        try:
+            self._open().truncate(self.position)
+        except OSError as error:
+            raise disk.store_error(error, self._path) from error
+
+    def _open(self) -> BinaryIO:
+        if self._stream is None:
+            raise StoreError("this part is closed", hint="begin a new one")
+        return self._stream
+
+    def _too_large(self, what: str) -> FetchError:
+        return FetchError(
+            f"{self._source}: {what}, and {self._limit} are the most that are taken",
+            hint="if the asset is meant to be that large, state its asset-size on the card",
+        )
+
+    # -- the end -----------------------------------------------------------------------------------------------------
+
+    def commit(self) -> Stored:
+        """Check size and digest, and make the file visible under its digest.
+
+        Raises:
+            DigestError: If the bytes have another digest. They are still there, for :meth:`restart` or :meth:`drop`.
+            FetchError: If there are fewer bytes than there must be.
+            StoreError: If the disk fails.
+        """
+        stream = self._open()
+        try:
+            actual = self._hasher.end()
+        except OSError as error:
+            raise disk.store_error(error, self._path) from error
+        if self._size is not None and self.position != self._size:
+            raise FetchError(
+                f"{self._source}: {self.position} bytes came, and the card says {self._size}",
+                hint="the file came cut off, or is another one: try again, and if it stays so, ask its publisher",
+                passing=True,
+            )
+        if not self._expected.matches(actual):
+            raise DigestError(
+                f"{self._source}: these are not the bytes that the card promises: "
+                f"their SHA-256 is {actual}, and the card says {self._expected}",
+                expected=str(self._expected),
+                actual=actual,
+                hint="the file was changed, or damaged on its way; nothing of it was kept",
+            )
+        store = self._store
+        path = store._blob_path(actual)  # noqa: SLF001 (Part is the store's other half)
+        try:
+            disk.same_file(stream, self._path)
+            if not path.parent.is_dir():
+                path.parent.mkdir(parents=True, exist_ok=True)
+            _note(self._path).unlink(missing_ok=True)
+            disk.settle(stream, self._path, path, read_only=True)
+        except OSError as error:
+            raise disk.store_error(error, path, needed=self.position) from error
+        self._stream = None
+        return store._committed(actual, path)  # noqa: SLF001 (the same)
+
+    def keep(self) -> bool:
+        """Close the file, and leave it to a later run if that can go on with it; return whether it can."""
+        if self._stream is None:
+            return False
+        keep = self._keepable and self.position > 0
+        if keep:
+            with suppress(OSError):
+                self._hasher.end()
+            try:
+                self._stream.truncate(self.position)
+                if self.origin.prefix is not None:
+                    self.note(replace(self.origin, prefix=None))
+            except (OSError, StoreError):
+                keep = False
+        if not keep:
+            self.drop()
+        self._close()
+        return keep
+
+    def drop(self) -> None:
+        """Delete the file."""
+        if self._stream is not None:
+            self._close()
+            _remove(self._path)
+
+    def _close(self) -> None:
+        with suppress(OSError):
+            self._hasher.end()
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+
+class _Hasher:
+    """SHA-256 over bytes in their order: at once, or, of larger files, in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self._hashed = 0
+        self._queue: queue.Queue[bytes | tuple[BinaryIO, int] | None] | None = None
+        self._thread: threading.Thread | None = None
+        self._failure: OSError | None = None
+
+    def begin(self) -> None:
+        """Use a thread from here on."""
+        if self._thread is None:
+            self._queue = queue.Queue(_AHEAD)
+            self._thread = threading.Thread(target=self._run, args=(self._queue,), name="hubtool-hash", daemon=True)
+            self._thread.start()
+
+    def feed(self, block: bytes) -> None:
+        """Hash the next bytes."""
+        if self._queue is None:
+            self._hash.update(block)
+            self._hashed += len(block)
+        else:
+            self._queue.put(block)
+
+    def follow(self, stream: BinaryIO, position: int) -> None:
+        """Hash what stands in the file up to a position."""
+        self.begin()
+        if self._queue is not None:
+            self._queue.put((stream, position))
+
+    def end(self) -> str:
+        """Wait for the thread; return the digest.
+
+        Raises:
+            OSError: If the file could not be read.
+        """
+        if self._thread is not None and self._queue is not None:
+            self._queue.put(None)
+            self._thread.join()
+            self._thread = None
+            self._queue = None
+        if self._failure is not None:
+            raise self._failure
+        return self._hash.hexdigest()
+
+    def _run(self, waiting: queue.Queue[bytes | tuple[BinaryIO, int] | None]) -> None:
+        while (item := waiting.get()) is not None:
+            if self._failure is not None:
+                continue
+            if isinstance(item, bytes):
+                self._hash.update(item)
+                self._hashed += len(item)
+                continue
+            stream, position = item
+            try:
+                self._read(stream, position)
+            except OSError as error:
+                self._failure = error
+
+    def _read(self, stream: BinaryIO, position: int) -> None:
+        while self._hashed < position:
+            block = disk.read_at(stream, self._hashed, min(_BLOCK, position - self._hashed))
+            if not block:
+                raise OSError(None, "the part became shorter")
+            self._hash.update(block)
+            self._hashed += len(block)
+
+
+def _note(path: Path) -> Path:
+    return path.with_name(f"{path.name}.json")
+
+
+def _remove(path: Path) -> None:
+    for one in (path, _note(path)):
+        with suppress(OSError):
+            one.unlink()

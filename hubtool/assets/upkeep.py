@@ -1,0 +1,259 @@
+"""Upkeep of a store: what is in it, whether it is still right, and what may go.
+
+What may go is planned without touching anything (:func:`plan`), and only then done (:func:`carry_out`).
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hubtool.assets.store import USE_STEP
+from hubtool.digest import Digest
+from hubtool.errors import ArgumentError, StoreError
+from hubtool.uid import Uid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from hubtool.assets.store import Store
+
+RECENT = 2 * USE_STEP
+"""Seconds for which a use protects a file.
+
+A use is recorded to the hour, so that every use protects for an hour at least: a load that has found the file has time
+to open it.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Item:
+    """One asset in a store.
+
+    Attributes:
+        digest: Its whole digest.
+        size: Its bytes.
+        derived: Bytes of what was made from it.
+        stored: When it was stored, in seconds since 1970.
+        used: When it was used last, to the hour.
+        uids: The cards that name it.
+    """
+
+    digest: str
+    size: int
+    derived: int
+    stored: float
+    used: float
+    uids: tuple[str, ...] = ()
+
+    @property
+    def total(self) -> int:
+        """The bytes that are free when it is gone."""
+        return self.size + self.derived
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removal:
+    """What goes, and what stays against the wish, each with the reason."""
+
+    remove: tuple[tuple[Item, str], ...]
+    keep: tuple[tuple[Item, str], ...]
+
+    @property
+    def freed(self) -> int:
+        """The bytes that are free afterwards."""
+        return sum(item.total for item, _ in self.remove)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What became of hashing one file again.
+
+    Attributes:
+        digest: The asset's digest.
+        kind: None for the asset itself, else the kind of the derived file.
+        right: Whether it is what it should be.
+        error: Why it could not be read, or None.
+    """
+
+    digest: str
+    kind: str | None
+    right: bool
+    error: str | None = None
+
+
+def items(store: Store, names: Mapping[Digest, tuple[str, ...]] | None = None) -> tuple[Item, ...]:
+    """Return every asset in a store, in order of digests; nothing is hashed.
+
+    Args:
+        store: The store; its shared folders are not listed.
+        names: The UIDs of the cards that name a digest, whole or short.
+
+    Raises:
+        StoreError: If the store cannot be read.
+    """
+    derived: dict[str, int] = {}
+    for kind in store.kinds():
+        for digest, found in store.made(kind):
+            derived[digest] = derived.get(digest, 0) + found.st_size
+    whole = {digest.hex: uids for digest, uids in (names or {}).items() if not digest.is_short}
+    short = {digest.hex: uids for digest, uids in (names or {}).items() if digest.is_short}
+    lengths = sorted({len(digest) for digest in short})
+    result = []
+    for digest, found in store.blobs():
+        uids = {*whole.get(digest, ())}
+        for length in lengths:
+            uids.update(short.get(digest[:length], ()))
+        used = store.used(digest)
+        result.append(
+            Item(
+                digest=digest,
+                size=found.st_size,
+                derived=derived.get(digest, 0),
+                stored=found.st_mtime,
+                used=found.st_mtime if used is None else max(used, found.st_mtime),
+                uids=tuple(sorted(uids)),
+            )
+        )
+    return tuple(result)
+
+
+def plan(
+    there: Iterable[Item],
+    *,
+    now: float,
+    older_than: float | None = None,
+    max_bytes: int | None = None,
+    unreferenced: bool = False,
+    recent: float = RECENT,
+) -> Removal:
+    """Say what a prune removes. Pure.
+
+    A file goes if any of the three wishes says so. What was used within ``recent`` seconds stays: a load may be about
+    to open it.
+
+    Args:
+        there: What is in the store.
+        now: Seconds since 1970.
+        older_than: Remove what was not used for that many seconds.
+        max_bytes: Remove what was used longest ago until the rest has no more bytes than these.
+        unreferenced: Remove what no card names.
+        recent: Seconds for which a use protects a file.
+    """
+    rest: list[Item] = []
+    remove: list[tuple[Item, str]] = []
+    keep: list[tuple[Item, str]] = []
+
+    def drop(item: Item, reason: str) -> bool:
+        if now - item.used < recent:
+            keep.append((item, f"{reason}, but it was used less than {recent / 3600:g} hours ago"))
+            return False
+        remove.append((item, reason))
+        return True
+
+    for item in sorted(there, key=lambda one: (one.used, one.digest)):
+        reason = None
+        if unreferenced and not item.uids:
+            reason = "no card names it"
+        elif older_than is not None and now - item.used >= older_than:
+            reason = f"not used for {(now - item.used) / 86400:.1f} days"
+        if reason is None or not drop(item, reason):
+            rest.append(item)
+    if max_bytes is not None:
+        total = sum(item.total for item in rest)
+        judged = {item.digest for item, _ in keep}
+        for item in rest:
+            if total <= max_bytes:
+                break
+            if item.digest not in judged and drop(item, "the store is larger than it may be"):
+                total -= item.total
+    return Removal(remove=tuple(remove), keep=tuple(keep))
+
+
+def carry_out(store: Store, removal: Removal) -> Removal:
+    """Remove what a plan says; return what really went, and what stayed.
+
+    A file that was used since, that another process is writing, or that cannot be removed, stays, with the reason.
+    """
+    remove, keep = [], list(removal.keep)
+    for item, reason in removal.remove:
+        used = store.used(item.digest)
+        if used is not None and used > item.used:
+            keep.append((item, "it is in use"))
+            continue
+        try:
+            if store.remove(item.digest):
+                remove.append((item, reason))
+        except StoreError as error:
+            keep.append((item, error.message))
+    return Removal(remove=tuple(remove), keep=tuple(keep))
+
+
+def verify(
+    store: Store, *, workers: int = 2, quarantine: bool = True, report: Callable[[Checked, int], None] | None = None
+) -> tuple[Checked, ...]:
+    """Hash every file of a store again, and move wrong ones away.
+
+    Args:
+        store: The store; its shared folders are not hashed.
+        workers: Threads that hash; each keeps one core busy.
+        quarantine: Whether wrong files are moved away; else they are only reported.
+        report: Told of every file, with its bytes, as soon as it is hashed; called by one thread at a time.
+
+    Returns:
+        What became of each file: the assets, then what was made from them.
+
+    Raises:
+        StoreError: If the store cannot be listed.
+    """
+    waiting: list[tuple[str, str | None, int]] = [(digest, None, found.st_size) for digest, found in store.blobs()]
+    for kind in store.kinds():
+        waiting += [(digest, kind, found.st_size) for digest, found in store.made(kind)]
+
+    def check(one: tuple[str, str | None, int]) -> Checked:
+        digest, kind, _ = one
+        try:
+            return Checked(digest=digest, kind=kind, right=store.check(digest, kind=kind, quarantine=quarantine))
+        except StoreError as error:
+            return Checked(digest=digest, kind=kind, right=False, error=error.message)
+
+    results = []
+    # hashlib lets other threads run while it hashes blocks of a MiB.
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            for one, result in zip(waiting, pool.map(check, waiting), strict=True):
+                results.append(result)
+                if report is not None:
+                    report(result, one[2])
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return tuple(results)
+
+
+def choose(there: Iterable[Item], targets: Iterable[str]) -> Removal:
+    """Say what goes when UIDs and digests are named. Pure.
+
+    Args:
+        there: What is in the store, with the cards that name it.
+        targets: UIDs, and digests or beginnings of them.
+
+    Raises:
+        ArgumentError: If a target names nothing that is stored, or a short digest names several files.
+    """
+    chosen: dict[str, tuple[Item, str]] = {}
+    known = tuple(there)
+    for target in targets:
+        if "/" in target:
+            uid = str(Uid.parse(target))
+            found, reason = [item for item in known if uid in item.uids], f"an asset of {uid}"
+        else:
+            digest = Digest.parse(target)
+            found, reason = [item for item in known if digest.matches(item.digest)], "named"
+            if len(found) > 1:
+                raise ArgumentError(f"{target} names {len(found)} stored files", hint="give more digits")
+        if not found:
+            raise ArgumentError(f"nothing of {target} is stored", hint="see `hubtool cache ls`")
+        chosen.update((item.digest, (item, reason)) for item in found)
+    return Removal(remove=tuple(chosen.values()), keep=())

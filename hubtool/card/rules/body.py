@@ -1,0 +1,167 @@
+"""HT4xx: the body."""
+
+from __future__ import annotations
+
+import ast
+import re
+import textwrap
+import warnings
+from typing import TYPE_CHECKING
+
+from hubtool.card import vocabulary
+from hubtool.card.rules.base import Finding, rule, shown
+from hubtool.diagnostics import Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hubtool.card.markdown import Code
+    from hubtool.card.rules.context import Context
+
+_INTRODUCTION = frozenset(map(vocabulary.fold, ("Introduction", "简介", "介绍", "模型简介", "概述")))
+_USAGE = frozenset(map(vocabulary.fold, ("Usage", "用法", "使用", "使用方法", "使用说明")))
+_PYTHON = frozenset({"python", "py", "python3", "pycon"})
+# Longer code is not how a model is loaded; Python's parser takes memory some thousand times the text's length.
+_LONGEST = 16 << 10
+# More sections on usage than this are not looked at.
+_MOST_SECTIONS = 20
+_QUOTED = re.compile(r"(?P<quote>[\"'])(?P<text>[^\"'\s/\\]{1,128}(?:/[^\"'\s/\\]{1,128}){2,3})(?P=quote)")
+_VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)+\Z")
+
+
+def _usage(context: Context) -> Iterator[Code]:
+    """Yield the Python blocks in the section on usage."""
+    sections: list[tuple[int, int]] = []
+    headings = context.outline.headings
+    for index, heading in enumerate(headings):
+        if len(sections) < _MOST_SECTIONS and vocabulary.fold(heading.text[:80]) in _USAGE:
+            # A section ends where the next heading of its level or a higher one starts.
+            later = (other.offset for other in headings[index + 1 :] if other.level <= heading.level)
+            sections.append((heading.offset, next(later, len(context.document.text))))
+    for block in context.outline.code:
+        if block.language in _PYTHON and any(start <= block.offset < end for start, end in sections):
+            yield block
+
+
+@rule("HT401", Severity.WARNING)
+def no_usage_block(context: Context) -> Iterator[Finding]:
+    """The section Usage has a block of Python code.
+
+    It is what most readers come for: how the model is loaded, in lines that can be copied. Write a fenced block that
+    starts with three backticks and `python`, and loads the card by its UID. A missing section is HT406.
+    """
+    if context.front_matter is None:
+        return
+    headings = [heading for heading in context.outline.headings if vocabulary.fold(heading.text[:80]) in _USAGE]
+    if headings and next(_usage(context), None) is None:
+        yield Finding(
+            offset=headings[0].offset,
+            end=headings[0].end,
+            message="the section has no block of Python code",
+            hint="add a block that starts with ```python and loads the card by its UID",
+        )
+
+
+@rule("HT402", Severity.ERROR)
+def usage_not_python(context: Context) -> Iterator[Finding]:
+    """The usage block is valid Python.
+
+    Readers copy it. It is parsed, never run; a block with prompts (`>>>`) is passed over. The message is that of
+    Python's parser.
+    """
+    for block in _usage(context):
+        code = context.document.text[block.start : block.end]
+        if len(code) > _LONGEST or code.lstrip().startswith(">>>"):
+            continue
+        dedented = textwrap.dedent(code) if block.indent else code
+        problem = _syntax_problem(dedented)
+        if problem is not None:
+            line, message = problem
+            start = block.start
+            for _ in range(min(line, code.count("\n") or 1) - 1):
+                start = code.find("\n", start - block.start) + block.start + 1
+            end = context.document.text.find("\n", start)
+            yield Finding(
+                offset=start,
+                end=end if end >= 0 else None,
+                message=f"the usage block is not valid Python: {message}",
+                hint="readers copy it: make it run",
+            )
+
+
+def _syntax_problem(code: str) -> tuple[int, str] | None:
+    with warnings.catch_warnings():
+        # The parser warns of '\d' in a string; that is no error, and no one to tell is here.
+        warnings.simplefilter("ignore")
+        try:
+            ast.parse(code)
+        except SyntaxError as error:
+            return error.lineno or 1, error.msg
+        except (ValueError, RecursionError, MemoryError):
+            return 1, "it is nested too deeply, or holds characters that code cannot hold"
+    return None
+
+
+@rule("HT403", Severity.ERROR)
+def usage_of_other_card(context: Context) -> Iterator[Finding]:
+    """The usage block loads this card, not another one.
+
+    A UID that was left over from the card that was copied loads another model, and nothing says so. A translation
+    (`_cn`) loads the card that it translates.
+    """
+    if context.uid is None:
+        return
+    own = {str(context.uid).casefold(), str(context.uid).casefold().removesuffix("_cn")}
+    for block in _usage(context):
+        code = context.document.text[block.start : block.end]
+        if "load" not in code:
+            continue
+        for match in _QUOTED.finditer(code):
+            parts = match["text"].split("/")
+            if _VERSION.match(parts[-2]) and match["text"].removesuffix(".md").casefold() not in own:
+                yield Finding(
+                    offset=block.start + match.start("text"),
+                    end=block.start + match.end("text"),
+                    message=f"the usage block loads {shown(match['text'])}, not this card",
+                    hint=f"write '{str(context.uid).removesuffix('_cn')}'",
+                )
+
+
+@rule("HT405", Severity.WARNING)
+def heading_jump(context: Context) -> Iterator[Finding]:
+    """The level of headings goes down one by one.
+
+    A `####` right below a `##` leaves a gap in the table of contents, and for those who have the page read to them.
+    The first heading of the body has any level up to `##`.
+    """
+    if context.front_matter is None:
+        return
+    level = 1
+    for heading in context.outline.headings:
+        if heading.level > level + 1:
+            yield Finding(
+                offset=heading.offset,
+                end=heading.end,
+                message=f"the heading is of level {heading.level}, below one of level {level}",
+                hint=f"write {'#' * (level + 1)!r}",
+            )
+        level = heading.level
+
+
+@rule("HT406", Severity.WARNING)
+def missing_section(context: Context) -> Iterator[Finding]:
+    """The body has the sections Introduction and Usage.
+
+    What the model is, and how it is loaded, are what a card is for; pages and lists look for these headings (in
+    Chinese 简介 and 用法). Add them.
+    """
+    if context.front_matter is None:
+        return
+    found = {vocabulary.fold(heading.text[:80]) for heading in context.outline.headings}
+    for name, names in (("Introduction", _INTRODUCTION), ("Usage", _USAGE)):
+        if not found & names:
+            yield Finding(
+                offset=context.document.body_offset,
+                message=f"the section '{name}' is missing",
+                hint=f"add a heading '## {name}'",
+            )

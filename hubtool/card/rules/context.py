@@ -1,0 +1,151 @@
+"""What rules for one card are given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from hubtool.card import markdown, schema
+from hubtool.card.document import Edit, Fix
+from hubtool.card.rules.base import Finding
+from hubtool.settings import DEFAULT_HOSTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hubtool.card.document import Document, Fault
+    from hubtool.card.front_matter import FrontMatter, Scalar
+    from hubtool.card.schema import Violation
+    from hubtool.uid import Uid
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """One card as rules see it.
+
+    Attributes:
+        document: The card taken apart.
+        front_matter: Its front matter as nodes, or None if it has none.
+        uid: The UID that its path gives, or None.
+        hosts: The hosts that assets may come from.
+    """
+
+    document: Document
+    front_matter: FrontMatter | None
+    uid: Uid | None
+    hosts: frozenset[str] = frozenset(DEFAULT_HOSTS)
+
+    @cached_property
+    def values(self) -> dict[str, object]:
+        """The front matter as plain values; empty if there is none."""
+        return {} if self.front_matter is None else schema.values(self.front_matter)
+
+    @cached_property
+    def violations(self) -> tuple[Violation, ...]:
+        """Every place where the values break the schema."""
+        return () if self.front_matter is None else tuple(schema.violations(self.values))
+
+    @cached_property
+    def violated(self) -> frozenset[str]:
+        """The pointers of the values that break the schema."""
+        return frozenset(violation.pointer for violation in self.violations)
+
+    @cached_property
+    def outline(self) -> markdown.Outline:
+        """Headings, code blocks and comments of the whole text but the front matter; offsets are those of the text."""
+        return markdown.outline(self.document.text, self.document.body_offset)
+
+    @cached_property
+    def faults(self) -> tuple[Fault, ...]:
+        """What was met while the card was taken apart."""
+        return (*self.document.faults, *(self.front_matter.faults if self.front_matter else ()))
+
+    @property
+    def assets(self) -> Iterator[tuple[str, dict[str, object]]]:
+        """The assets, each with its JSON pointer."""
+        assets = self.values.get("asset")
+        for index, asset in enumerate(assets if isinstance(assets, list) else ()):
+            if isinstance(asset, dict):
+                yield f"/asset/{index}", asset
+
+    def text(self, key: str) -> str | None:
+        """Return the text of a front-matter key that the schema has no objection to, or None."""
+        value = self.values.get(key)
+        return value if isinstance(value, str) and value and f"/{key}" not in self.violated else None
+
+    def scalar(self, pointer: str) -> Scalar | None:
+        """Return the scalar at a JSON pointer, or None."""
+        return None if self.front_matter is None else self.front_matter.scalar(pointer)
+
+    def at(
+        self, pointer: str, message: str, *, hint: str | None = None, fix: Fix | None = None, key: bool = False
+    ) -> Finding:
+        """Return a finding at the front-matter node with a JSON pointer, or at its key."""
+        start, end = (0, 0) if self.front_matter is None else self.front_matter.span(pointer, key=key)
+        text = self.document.text
+        while end > start and text[end - 1] in " \t\r\n":
+            end -= 1
+        return Finding(offset=start, end=end, pointer=pointer, message=message, hint=hint, fix=fix)
+
+    def rewrite(self, pointer: str, text: str) -> Fix | None:
+        """Return the fix that writes another text for a value, in the same style of quotes.
+
+        None for block text, and for text that would need other quotes than it has.
+        """
+        scalar = self.scalar(pointer)
+        if scalar is None:
+            return None
+        written = self.document.text[scalar.start : scalar.end]
+        plain = not scalar.style
+        # What is written must be the value itself: no block text, no escapes, no folded lines, no anchors or tags.
+        if written != (scalar.text if plain else f"{scalar.style}{scalar.text}{scalar.style}"):
+            return None
+        if any(sign in text for sign in ("'\"\\\n" if not plain else "\n")) or (plain and not _is_plain(text)):
+            return None
+        inner = 0 if plain else 1
+        return Fix(edits=(Edit(scalar.start + inner, scalar.end - inner, text),), title=f"write {text!r}")
+
+    def remove(self, key: str) -> Fix | None:
+        """Return the fix that takes a top-level entry of one line out; a comment behind it stays."""
+        entry = None if self.front_matter is None else self.front_matter.entry(key)
+        if entry is None or not (scalar := self.scalar(f"/{schema.escape(key)}")):
+            return None
+        text = self.document.text
+        start = entry.offset + entry.key_node.start_mark.index
+        end = max(scalar.end, entry.offset + entry.key_node.end_mark.index) if scalar.end > scalar.start else 0
+        if not end or "\n" in text[start:end] or text[start - 1 : start] != "\n":
+            return None
+        line_end = text.find("\n", end)
+        rest = text[end:line_end]
+        if rest.strip():
+            end += len(rest) - len(rest.lstrip())
+        else:
+            end = line_end + 1
+        return Fix(edits=(Edit(start, end, ""),), title=f"leave '{key}' out")
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text can be written in YAML without quotes and is read as itself."""
+    return (
+        bool(text)
+        and text == text.strip()
+        and text[0] not in "-?:,[]{}#&*!|>'\"%@`"
+        and ": " not in text
+        and " #" not in text
+        and not text.endswith(":")
+    )
+
+
+def faults(context: Context, code: str) -> Iterator[Finding]:
+    """Yield what was met while the card was taken apart, of one code."""
+    for fault in context.faults:
+        if fault.code == code:
+            yield Finding(
+                offset=fault.offset,
+                end=fault.end,
+                message=fault.message,
+                hint=fault.hint,
+                pointer=fault.pointer,
+                fix=fault.fix,
+            )

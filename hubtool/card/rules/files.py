@@ -1,0 +1,46 @@
+"""Whether the files are there that cards name by relative paths: used by HT314 and HT404."""
+
+from __future__ import annotations
+
+import os
+import posixpath
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from hubtool.card.rules.base import Facts, Remark, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from hubtool.uid import Uid
+
+
+def missing_files(cards: Sequence[Facts], *, assets: bool) -> Iterator[Remark]:
+    """Yield the relative links that lead to no file, those of assets or all others."""
+    for card in cards:
+        for target, place in card.relative:
+            if place.pointer.endswith("/asset-link") != assets:
+                continue
+            problem = _problem(card.path, card.uid, target)
+            if problem:
+                what = "the asset" if assets else "the link"
+                yield Remark(
+                    path=card.path,
+                    place=place,
+                    message=f"{what} {shown(target, 200)} {problem}",
+                    hint="put the file there, or correct the path" if assets else "write the whole URL",
+                )
+
+
+def _problem(path: str, uid: Uid | None, target: str) -> str | None:
+    relative = unquote(target)
+    if "\0" in relative or len(relative) > 1024:
+        return "is not a path"
+    if relative.startswith(("/", "\\")):
+        return "starts at a root that a registry does not have"
+    normal = posixpath.normpath(relative)
+    # The registry's root is one step up for each part of the UID but the name; without a UID it is not known.
+    if uid is not None and normal.split("/").count("..") > str(uid).count("/"):
+        return "leads out of the registry"
+    return None if os.path.lexists(Path(path).parent / normal) else "leads to no file"

@@ -1,0 +1,141 @@
+"""The rules for all cards of a run together: HT5xx, and those of HT3xx and HT4xx that look at several files."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING
+
+from hubtool.card.rules.base import Facts, Place, Remark, rule_for_all
+from hubtool.card.rules.files import missing_files
+from hubtool.diagnostics import Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+@rule_for_all("HT311", Severity.WARNING)
+def link_with_two_digests(cards: Sequence[Facts]) -> Iterator[Remark]:
+    """One link has one digest, in all cards.
+
+    A link names one file. Where two cards, or two assets of a card, state different digests for it, one of them fails
+    to load. A short digest that the other begins with is no contradiction. Compute the digest anew.
+    """
+    first: dict[str, tuple[str, str, int]] = {}
+    for card in cards:
+        for link, digest, _, place in card.assets:
+            if not digest:
+                continue
+            other = first.setdefault(link, (digest, card.path, place.line))
+            if not (digest.startswith(other[0]) or other[0].startswith(digest)):
+                yield Remark(
+                    path=card.path,
+                    place=place,
+                    message=f"the link has the digest {digest[:12]}... here, "
+                    f"and {other[0][:12]}... in {other[1]}:{other[2]}",
+                    hint="compute the digest anew with 'sha256sum FILE'",
+                )
+
+
+@rule_for_all("HT312", Severity.ERROR)
+def digest_with_two_sizes(cards: Sequence[Facts]) -> Iterator[Remark]:
+    """One digest has one size, in all cards.
+
+    Files with the same SHA-256 are the same file. Where two assets state different sizes for one digest, a size or a
+    digest is wrong. Correct it.
+    """
+    first: dict[str, tuple[int, str, int]] = {}
+    for card in cards:
+        for _, digest, size, place in card.assets:
+            if size is None or len(digest) < 64:
+                continue
+            other = first.setdefault(digest, (size, card.path, place.line))
+            if other[0] != size:
+                yield Remark(
+                    path=card.path,
+                    place=place,
+                    message=f"the asset has {size:,} bytes here, and {other[0]:,} in {other[1]}:{other[2]}, "
+                    "with the same digest",
+                    hint="correct the size, or the digest",
+                )
+
+
+@rule_for_all("HT314", Severity.ERROR)
+def missing_asset(cards: Sequence[Facts]) -> Iterator[Remark]:
+    """An asset that is a path relative to the card is there.
+
+    hubtool reads such a file from the registry, and does not fetch it. Put it there, or correct the path; it must not
+    lead out of the registry.
+    """
+    yield from missing_files(cards, assets=True)
+
+
+@rule_for_all("HT404", Severity.WARNING)
+def missing_file(cards: Sequence[Facts]) -> Iterator[Remark]:
+    """A link or an image that is a path relative to the card leads to a file of the registry.
+
+    Paths that were copied from the README of a repository lead nowhere from the card. Write the whole URL, or put the
+    file beside the card. A path that leads out of the registry, or starts with `/`, is reported as well. A file that
+    is named as an asset is HT314.
+    """
+    yield from missing_files(cards, assets=False)
+
+
+@rule_for_all("HT501", Severity.ERROR)
+def two_cards_for_one_uid(cards: Sequence[Facts]) -> Iterator[Remark]:
+    """A UID has one card.
+
+    Two files can give one UID if they are in two folders that were checked together, or if their names are the same
+    letters encoded in two ways (Unicode's composed and decomposed forms). Only the first of them can be found. Rename
+    or delete one.
+    """
+    first: dict[str, str] = {}
+    for card in cards:
+        if card.uid is not None:
+            other = first.setdefault(unicodedata.normalize("NFC", str(card.uid)), card.path)
+            if other != card.path:
+                yield Remark(
+                    path=card.path,
+                    place=Place(),
+                    message=f"the UID {card.uid} has another card: {other}",
+                    hint="rename or delete one of them",
+                )
+
+
+@rule_for_all("HT502", Severity.WARNING)
+def uid_differs_in_case_only(cards: Sequence[Facts]) -> Iterator[Remark]:
+    """Two UIDs differ in more than case.
+
+    On file systems that do not tell case apart, those of Windows and macOS, one card overwrites the other. Rename one.
+    """
+    first: dict[str, tuple[str, str]] = {}
+    for card in cards:
+        if card.uid is None:
+            continue
+        text = unicodedata.normalize("NFC", str(card.uid))
+        other, path = first.setdefault(text.casefold(), (text, card.path))
+        if other != text:
+            yield Remark(
+                path=card.path,
+                place=Place(),
+                message=f"the UID {text} differs in case only from {other} ({path})",
+                hint="rename one of the two",
+            )
+
+
+@rule_for_all("HT503", Severity.WARNING)
+def translation_without_card(cards: Sequence[Facts]) -> Iterator[Remark]:
+    """A translation (`NAME_cn.md`) stands beside the card that it translates (`NAME.md`).
+
+    Tools show it as that card in another language. Without it nothing refers to the translation, and the UID that its
+    usage block names does not exist. Add the card, or rename the translation.
+    """
+    names = {str(card.uid) for card in cards}
+    for card in cards:
+        original = str(card.uid).removesuffix("_cn")
+        if card.uid is not None and original != str(card.uid) and original not in names:
+            yield Remark(
+                path=card.path,
+                place=Place(),
+                message=f"this is a translation, but there is no card {original}",
+                hint=f"add {original.rpartition('/')[2]}.md, or rename the translation",
+            )

@@ -1,0 +1,57 @@
+"""Comments in a card that suppress findings.
+
+``<!-- hubtool: ignore HT209, HT4 -->`` suppresses codes, or all codes that begin so, in the whole card, and
+``<!-- hubtool: ignore-next HT404 -->`` in the next line that is not blank. A comment counts wherever it stands outside
+the front matter: YAML has no HTML comments.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SIGN = "hubtool:"
+_COMMENT = re.compile(r"<!--[ \t]{0,8}hubtool:[ \t]{0,8}(?P<kind>ignore-next|ignore)(?P<codes>[^\n<>]{0,400}?)-->")
+_CODE = re.compile(r"[^\s,]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comment:
+    """One such comment.
+
+    Attributes:
+        start: Where it starts, in characters.
+        end: Where it ends.
+        next_line: Whether it is for the next line only.
+        codes: The codes it names, each with where it stands.
+    """
+
+    start: int
+    end: int
+    next_line: bool
+    codes: tuple[tuple[str, int], ...]
+
+
+def comments(text: str) -> Iterator[Comment]:
+    """Yield the comments of a text that suppress findings."""
+    if _SIGN not in text:
+        return
+    for match in _COMMENT.finditer(text):
+        first = match.start("codes")
+        codes = tuple((code[0], first + code.start()) for code in _CODE.finditer(match["codes"]))
+        yield Comment(start=match.start(), end=match.end(), next_line=match["kind"] == "ignore-next", codes=codes)
+
+
+def next_line(text: str, offset: int) -> tuple[int, int]:
+    """Return where the next line that is not blank starts and ends, from an offset on."""
+    start = text.find("\n", offset) + 1
+    if not start:
+        return len(text), len(text)
+    rest = re.compile(r"\s*").match(text, start)
+    first = text.rfind("\n", start - 1, rest.end() if rest else start) + 1
+    end = text.find("\n", max(first, rest.end() if rest else first))
+    return first, len(text) if end < 0 else end

@@ -1,0 +1,232 @@
+"""`hubtool cache`: looking after the store."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from hubtool.cli import render, units
+
+if TYPE_CHECKING:
+    from hubtool.assets.upkeep import Checked, Item, Removal
+
+_dry_run = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group()
+def command() -> None:
+    """Look after the store: the verified files that loads read.
+
+    The folder is HUBTOOL_HOME; what it does not have is looked for in the folders of HUBTOOL_STORES, which are never
+    written. Everything here may be done beside running loads.
+    """
+
+
+@command.command("dir")
+def folder() -> None:
+    """Print the folder of the store, and those that are looked in after it."""
+    from hubtool import settings
+
+    current = settings.load()
+    for path in (current.home, *current.stores):
+        click.echo(path)
+
+
+@command.command("ls")
+@_json
+def listing(as_json: bool) -> None:
+    """List what is stored: its size, when it was used last (to the hour), and the cards that name it."""
+    from hubtool.assets import upkeep
+    from hubtool.hub import Hub
+
+    hub = Hub.open()
+    there = upkeep.items(hub.store, hub.references())
+    aside = hub.store.quarantined()
+    if as_json:
+        render.echo_json(
+            {
+                "store": str(hub.store.root),
+                "shared": [str(path) for path in hub.store.shared],
+                "assets": [_item(item) for item in there],
+                "quarantined": [str(path) for path in aside],
+            }
+        )
+        return
+    now = time.time()
+    for item in sorted(there, key=lambda one: (-one.used, one.digest)):
+        derived = f" + {render.size(item.derived)} derived" if item.derived else ""
+        names = ", ".join(item.uids[:3]) + (f" and {len(item.uids) - 3:,} more" if len(item.uids) > 3 else "")
+        click.echo(
+            f"{item.digest[:12]}  {render.size(item.size):>10}{derived}  {_ago(now - item.used)}  {names or '-'}"
+        )
+    total = sum(item.total for item in there)
+    click.echo(f"{len(there):,} assets, {render.size(total)} in {hub.store.root}")
+    if aside:
+        click.echo(f"{len(aside):,} wrong files in quarantine; `hubtool cache prune --quarantine` removes them")
+
+
+@command.command()
+@click.option(
+    "--jobs", type=click.IntRange(1, 64), default=None, help="Threads that hash; one for each core by default."
+)
+@_dry_run
+@_json
+def verify(jobs: int | None, dry_run: bool, as_json: bool) -> int:
+    """Hash every stored file again, and move wrong ones into quarantine.
+
+    The exit code is 1 if a file is wrong or cannot be read. With --dry-run wrong files stay where they are.
+    """
+    from hubtool.assets import upkeep
+    from hubtool.hub import Hub
+
+    store = Hub.open().store
+    start = time.perf_counter()
+    done = 0
+
+    def report(_: Checked, size: int) -> None:
+        nonlocal done
+        done += size
+
+    results = upkeep.verify(store, workers=jobs or os.cpu_count() or 1, quarantine=not dry_run, report=report)
+    seconds = time.perf_counter() - start
+    wrong = [result for result in results if not result.right]
+    if as_json:
+        render.echo_json(
+            {
+                "store": str(store.root),
+                "files": len(results),
+                "bytes": done,
+                "seconds": round(seconds, 4),
+                "wrong": [{"digest": one.digest, "kind": one.kind or "asset", "error": one.error} for one in wrong],
+                "quarantined": not dry_run,
+            }
+        )
+        return 1 if wrong else 0
+    for one in wrong:
+        what = "the asset" if one.kind is None else f"the {one.kind} made of it"
+        fate = "is wrong" if dry_run else "was wrong, and was moved into quarantine"
+        click.echo(f"{one.digest}  {what} {one.error or fate}")
+    click.echo(
+        f"{len(results):,} files, {render.size(done)} in {seconds:.1f} s: "
+        + (f"{len(wrong):,} wrong" if wrong else "all right")
+    )
+    return 1 if wrong else 0
+
+
+@command.command()
+@click.option(
+    "--older-than", metavar="AGE", callback=units.age, help="Remove what was not used for so long, such as 30d."
+)
+@click.option(
+    "--max-size",
+    metavar="SIZE",
+    callback=units.size,
+    help="Remove what was used longest ago until the store is so small, such as 10GiB.",
+)
+@click.option("--unreferenced", is_flag=True, help="Remove what no card of the registries names.")
+@click.option("--quarantine", is_flag=True, help="Remove the wrong files that were moved aside.")
+@click.option("--even-recent", is_flag=True, help="Also what was used in the last two hours.")
+@_dry_run
+@_json
+def prune(
+    *,
+    older_than: float | None,
+    max_size: int | None,
+    unreferenced: bool,
+    quarantine: bool,
+    even_recent: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> int:
+    """Remove what is old, too much, or named by no card; say which.
+
+    What was used in the last two hours stays, lest a load that is about to open it fails. The exit code is 1 if
+    something could not be removed.
+    """
+    from hubtool.assets import upkeep
+    from hubtool.hub import Hub
+
+    if older_than is None and max_size is None and not unreferenced and not quarantine:
+        raise click.UsageError("say what to remove: --older-than, --max-size, --unreferenced or --quarantine")
+    hub = Hub.open()
+    planned = upkeep.plan(
+        upkeep.items(hub.store, hub.references() if unreferenced or as_json else None),
+        now=time.time(),
+        older_than=older_than,
+        max_bytes=max_size,
+        unreferenced=unreferenced,
+        recent=0.0 if even_recent else upkeep.RECENT,
+    )
+    done = planned if dry_run else upkeep.carry_out(hub.store, planned)
+    aside = hub.store.quarantined() if quarantine else ()
+    if not dry_run:
+        for path in aside:
+            path.unlink(missing_ok=True)
+    _report(done, [str(path) for path in aside], dry_run=dry_run, as_json=as_json)
+    return 0 if dry_run or len(done.remove) == len(planned.remove) else 1
+
+
+@command.command()
+@click.argument("targets", nargs=-1, required=True, metavar="UID|DIGEST ...")
+@_dry_run
+@_json
+def rm(targets: tuple[str, ...], dry_run: bool, as_json: bool) -> int:
+    """Remove the assets of cards, or single files by digest (8 digits or more), with what was made from them.
+
+    A load that has a file open goes on reading it. The exit code is 1 if something is not stored or stays.
+    """
+    from hubtool.assets import upkeep
+    from hubtool.hub import Hub
+
+    hub = Hub.open()
+    planned = upkeep.choose(upkeep.items(hub.store, hub.references()), targets)
+    done = planned if dry_run else upkeep.carry_out(hub.store, planned)
+    _report(done, [], dry_run=dry_run, as_json=as_json)
+    return 0 if len(done.remove) == len(planned.remove) else 1
+
+
+def _report(done: Removal, aside: list[str], *, dry_run: bool, as_json: bool) -> None:
+    if as_json:
+        render.echo_json(
+            {
+                "dry_run": dry_run,
+                "removed": [{**_item(item), "reason": reason} for item, reason in done.remove],
+                "kept": [{**_item(item), "reason": reason} for item, reason in done.keep],
+                "quarantine": aside,
+                "bytes": done.freed,
+            }
+        )
+        return
+    verb = "would remove" if dry_run else "removed"
+    for item, reason in done.remove:
+        click.echo(f"{verb} {item.digest}  {render.size(item.total)}  {reason}")
+    for path in aside:
+        click.echo(f"{verb} {path}")
+    for item, reason in done.keep:
+        click.echo(f"kept {item.digest}  {render.size(item.total)}  {reason}", err=True)
+    click.echo(f"{verb} {len(done.remove) + len(aside):,} files, {render.size(done.freed)}")
+
+
+def _item(item: Item) -> dict[str, object]:
+    return {
+        "digest": item.digest,
+        "size": item.size,
+        "derived": item.derived,
+        "stored": _stamp(item.stored),
+        "used": _stamp(item.used),
+        "uids": list(item.uids),
+    }
+
+
+def _stamp(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def _ago(seconds: float) -> str:
+    if seconds < 3600:
+        return "used within the hour"
+    return f"used {seconds / 3600:.0f} h ago" if seconds < 2 * 86400 else f"used {seconds / 86400:.0f} days ago"

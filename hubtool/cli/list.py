@@ -1,0 +1,43 @@
+"""`hubtool list`."""
+
+from __future__ import annotations
+
+import click
+
+from hubtool.cli import render
+
+
+@click.command()
+@click.option("--task", help="Only cards for a task, such as cv-object_detection, or for a field, such as nlp.")
+@click.option("--dataset", help="Only cards of models trained on a data set, such as ImageNet2012, in any spelling.")
+@click.option("--version", help="Only cards of a version, such as 1.9.")
+@click.option("--publisher", help="Only cards of a publisher, such as mindspore.")
+@click.option("--format", "form", help="Only cards with an asset of a format, such as ckpt.")
+@click.option("--loadable", is_flag=True, help="Only cards with a recipe and a checkpoint with a digest.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(
+    *,
+    task: str | None,
+    dataset: str | None,
+    version: str | None,
+    publisher: str | None,
+    form: str | None,
+    loadable: bool,
+    as_json: bool,
+) -> None:
+    """List the cards of the registries.
+
+    Of two cards with one UID, that of the earlier registry is listed. Nothing is fetched.
+    """
+    from hubtool.cli import entries
+    from hubtool.registry.index import Filter
+
+    wanted = Filter(task=task, dataset=dataset, version=version, publisher=publisher, format=form, loadable=loadable)
+    with entries.index() as index:
+        found = list(index.entries(wanted))
+    if as_json:
+        render.echo_json([entry.as_json() for entry in found])
+        return
+    entries.show(found)
+    for hint in [] if found else entries.near(task, dataset):
+        click.echo(hint, err=True)

@@ -1,0 +1,212 @@
+"""`hubtool registry`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hubtool.cli import render
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hubtool.registry.importing import Imported, Report
+    from hubtool.registry.index import Conflict
+
+# So many UIDs on which registries disagree are shown; adding the public hub after our own cards makes thousands.
+_SHOWN = 5
+
+
+@click.group()
+def command() -> None:
+    """Import, add, sync and publish registries."""
+
+
+@command.command("import")
+@click.argument("source", type=click.Path(path_type=Path))
+@click.option(
+    "--into",
+    type=click.Path(path_type=Path),
+    default=Path("registry"),
+    show_default=True,
+    help="The registry to write.",
+)
+@click.option("--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--quiet", "-q", is_flag=True, help="Print the totals only.")
+def import_command(source: Path, into: Path, dry_run: bool, as_json: bool, quiet: bool) -> int:
+    """Import the cards of a public hub: facts normalised, text of our own.
+
+    SOURCE is a checkout of the hub, or a folder of its cards. For each card it is said what was normalised and what is
+    not known. Cards that were written or changed by hand are kept. The exit code is 1 if a card could not be imported.
+    """
+    from hubtool.registry.importing import import_cards
+
+    report = import_cards(source, into, dry_run=dry_run)
+    if as_json:
+        render.echo_json(report.as_json())
+    else:
+        for card in () if quiet else report.cards:
+            _print_imported(card)
+        _print_totals(report)
+    return 1 if report.count("refused") else 0
+
+
+def _print_imported(card: Imported) -> None:
+    normalised = list(dict.fromkeys(note.key for note in card.notes if note.known))
+    line = f"{render.plain(card.uid)}: {card.state}"
+    if card.reason:
+        line += f", because {render.plain(card.reason)}"
+    if normalised:
+        line += f"; normalised {', '.join(map(render.plain, normalised))}"
+    click.echo(line)
+    for note in card.notes:
+        if not note.known:
+            click.echo(f"    not known: {render.plain(note.key)}: {render.plain(note.message)}")
+
+
+def _print_totals(report: Report) -> None:
+    from hubtool.registry.importing.run import STATES
+
+    totals = ", ".join(f"{report.count(state):,} {state}" for state in STATES)
+    click.echo(f"{len(report.cards):,} cards: {totals}")
+    unknown = sum(not note.known for card in report.cards for note in card.notes)
+    some = sum(any(not note.known for note in card.notes) for card in report.cards)
+    click.echo(f"{unknown:,} facts of {some:,} cards are not known")
+    for uid in report.left:
+        click.echo(f"{uid}: the source no longer has it; it is left as it is")
+
+
+@command.command("add")
+@click.argument("name")
+@click.argument("source")
+@click.option("--revision", help="The branch, tag or commit of a git repository; by default its main branch.")
+@click.option("--subfolder", default="", help="The folder of the cards in a git repository.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def add_command(name: str, source: str, revision: str | None, subfolder: str, as_json: bool) -> None:
+    """Add a registry, which is asked after those that are there already.
+
+    SOURCE is a folder; the https:// or file:// address of a git repository (the public hub has its cards in the
+    subfolder mshub_res/assets); or the https:// address of a published registry.
+    """
+    from hubtool import settings
+    from hubtool.registry import manage, sources
+
+    brought = manage.add(sources.parse(name, source, revision=revision, subfolder=subfolder), settings.load())
+    if as_json:
+        render.echo_json(brought.as_json())
+        return
+    click.echo(f"added {name}: {brought.cards:,} cards" + (f" at {brought.revision}" if brought.revision else ""))
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def list_command(as_json: bool) -> None:
+    """List the registries in the order in which they are asked, and the UIDs on which they disagree."""
+    from hubtool import settings
+    from hubtool.registry import manage
+
+    found, conflicts = manage.listing(settings.load())
+    if as_json:
+        render.echo_json(
+            {"registries": [one.as_json() for one in found], "conflicts": [_conflict(one) for one in conflicts]}
+        )
+        return
+    for one in found:
+        what = f"{one.kind}, {one.cards:,} cards" if one.synced else f"{one.kind}, not synced"
+        rows = [("", what), ("", one.location)] if one.location != one.name else [("", what)]
+        if one.source is not None and (one.source.revision or one.source.subfolder):
+            rows.append(("", " ".join(filter(None, [one.source.revision, one.source.subfolder]))))
+        if one.revision:
+            rows.append(("", f"commit {one.revision}"))
+        rows.append(("", f"from: {one.origin}"))
+        click.echo(click.style(one.name, bold=True))
+        render.pairs(rows)
+    _print_conflicts(conflicts)
+
+
+@command.command("sync")
+@click.argument("names", nargs=-1, metavar="[NAME ...]")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def sync_command(names: tuple[str, ...], as_json: bool) -> int:
+    """Fetch added registries anew: the cards of repositories, the indexes of published registries.
+
+    Without a NAME, all are. The exit code is 1 if one could not be fetched; it then keeps what it had.
+    """
+    from hubtool import settings
+    from hubtool.registry import manage
+
+    brought, conflicts = manage.sync(names, settings.load())
+    if as_json:
+        render.echo_json(
+            {"registries": [one.as_json() for one in brought], "conflicts": [_conflict(one) for one in conflicts]}
+        )
+        return 1 if any(one.error for one in brought) else 0
+    for one in brought:
+        if one.error:
+            click.echo(f"{one.name}: {click.style('error', fg='red', bold=True)}: {one.error}", err=True)
+            continue
+        more = f" at {one.revision}" if one.revision else ""
+        more += f"; {one.passed_over:,} other files passed over" if one.passed_over else ""
+        click.echo(f"{one.name}: {one.cards:,} cards{more}")
+    if not brought:
+        click.echo("no registry was added; see 'hubtool registry add --help'")
+    _print_conflicts(conflicts)
+    return 1 if any(one.error for one in brought) else 0
+
+
+@command.command("remove")
+@click.argument("name")
+def remove_command(name: str) -> None:
+    """Remove an added registry, and what was fetched of it."""
+    from hubtool import settings
+    from hubtool.registry import manage
+
+    manage.remove(name, settings.load())
+    click.echo(f"removed {name}")
+
+
+@command.command("publish")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--to", "target", type=click.Path(path_type=Path), required=True, help="Where the files go.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def publish_command(folder: Path, target: Path, as_json: bool) -> int:
+    """Write a registry as static files, which any web server or object store can serve.
+
+    The index comes last. What is there already and unchanged is not written again. The exit code is 1 if cards were
+    passed over, because they cannot be read or the assets beside them are not those that they name.
+    """
+    from hubtool.registry.published import publish
+
+    done = publish(folder, target)
+    if as_json:
+        render.echo_json(done.as_json())
+        return 1 if done.passed_over else 0
+    for uid, reason in done.passed_over:
+        click.echo(f"{uid}: passed over: {render.plain(reason)}", err=True)
+    click.echo(f"{done.cards:,} cards; {done.written:,} files written, {done.removed:,} removed")
+    return 1 if done.passed_over else 0
+
+
+def _conflict(conflict: Conflict) -> dict[str, str]:
+    return {
+        "uid": conflict.uid,
+        "used": conflict.used,
+        "used_digest": conflict.used_digest,
+        "other": conflict.other,
+        "other_digest": conflict.other_digest,
+    }
+
+
+def _print_conflicts(conflicts: Sequence[Conflict]) -> None:
+    warning = click.style("warning", fg="yellow", bold=True)
+    for one in conflicts[:_SHOWN]:
+        click.echo(
+            f"{warning}: {one.uid}: {one.other} has another card (sha256 {one.other_digest[:12]}...) than {one.used} "
+            f"({one.used_digest[:12]}...), which is used",
+            err=True,
+        )
+    if len(conflicts) > _SHOWN:
+        click.echo(f"{warning}: and {len(conflicts) - _SHOWN:,} more UIDs; --json lists them all", err=True)

@@ -1,0 +1,41 @@
+"""`hubtool serve`."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True), metavar="DIR")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at; 0.0.0.0 for all.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="The port; 0 for any free one."
+)
+@click.option("--connections", type=click.IntRange(1, 4096), default=64, show_default=True, help="How many at once.")
+@click.option("--quiet", "-q", is_flag=True, help="Do not print the requests.")
+def command(*, folder: Path, host: str, port: int, connections: int, quiet: bool) -> None:
+    """Serve a mirror over HTTP, read-only, until it is interrupted.
+
+    Only the mirror's own files are served: its index, its cards and its blobs. Clients are pointed at it with
+    `hubtool registry add`, and with HUBTOOL_MIRRORS. It is meant for a trusted network: there is no TLS, and no login.
+    """
+    from hubtool.mirror.serve import Server
+
+    lock = threading.Lock()
+
+    def log(client: str, line: str, status: int) -> None:
+        with lock:
+            click.echo(f"{client} {status} {line}", err=True)
+
+    server = Server(folder, host=host, port=port, connections=connections, log=None if quiet else log)
+    click.echo(f"{server.url} serves {server.root}")
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, stop)
+    server.run()

@@ -1,0 +1,81 @@
+"""`hubtool show`."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from hubtool.cli import complete, render
+
+if TYPE_CHECKING:
+    from hubtool.hub import FoundCard
+
+
+@click.command()
+@click.argument("uid", shell_complete=complete.uids)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(uid: str, as_json: bool) -> None:
+    """Show a card: its facts and its text.
+
+    UID is publisher/version/name, the URL of a card on the public hub, or the path of a card. At a terminal the text is
+    laid out; elsewhere it is the Markdown as it is.
+    """
+    from hubtool.hub import Hub
+
+    found = Hub.open().find(uid)
+    if as_json:
+        render.echo_json(_as_json(found))
+        return
+    card = found.card
+    click.echo(click.style(render.plain(card.title or str(card.uid or card.path)), bold=True))
+    click.echo()
+    render.pairs(_facts(found))
+    click.echo()
+    body = render.plain(card.body.strip("\r\n"), lines=True)
+    if not sys.stdout.isatty():
+        click.echo(body)
+        return
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    Console().print(Markdown(body))
+
+
+def _as_json(found: FoundCard) -> dict[str, object]:
+    card = found.card
+    return {
+        "uid": str(card.uid) if card.uid else None,
+        "path": str(card.path) if card.path else None,
+        "registry": found.registry,
+        "others": [other.as_json() for other in found.others],
+        "title": card.title,
+        "front_matter": dict(card.values),
+        "body": card.body,
+        "faults": list(card.faults),
+    }
+
+
+def _facts(found: FoundCard) -> list[tuple[str, str]]:
+    card = found.card
+    rows = [("uid", str(card.uid))] if card.uid else []
+    if found.registry:
+        rows.append(("registry", found.registry))
+    for key, value in card.values.items():
+        if key in ("asset", "network"):
+            continue
+        text = value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
+        rows.append((render.plain(key), render.plain(text)))
+    for asset in card.assets:
+        digest = "no digest" if asset.digest is None else f"sha256 {asset.digest}"
+        rows.append((f"asset {render.plain(asset.format)}", render.plain(asset.link)))
+        rows.append(("", f"{render.size(asset.size)}, {digest}"))
+    if card.recipe:
+        rows.append(("network", render.plain(f"{card.recipe.provider} {card.recipe.entry}")))
+    rows.extend(("card fault", render.plain(fault)) for fault in card.faults)
+    rows.extend(
+        ("note", f"{other.registry} has this UID too, with another card (sha256 {other.digest[:12]}...)")
+        for other in found.others
+    )
+    return rows

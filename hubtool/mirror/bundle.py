@@ -1,0 +1,369 @@
+"""Bundles: cards and their assets in one tar archive, to cross a gap between networks.
+
+An archive holds a mirror, in this order: blobs, cards, shards of the index, index. So whoever reads it to its end has
+verified everything before the index says that it is there, and an archive that was cut off has none.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from hubtool.assets import disk
+from hubtool.assets.store import MAX_BYTES
+from hubtool.card import document
+from hubtool.digest import Digest
+from hubtool.errors import CardNotFoundError, HubError, MirrorError
+from hubtool.mirror import cards as cards_of
+from hubtool.mirror import index, plan
+from hubtool.mirror.destination import blob_name, card_name, parse_blob, parse_card
+from hubtool.mirror.index import Listed, ListedAsset, Listing
+from hubtool.mirror.plan import Failure, Need, WantedAsset
+from hubtool.mirror.sync import matches, same, write_index
+from hubtool.registry.entry import digest_of
+from hubtool.uid import Uid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from hubtool.assets.store import Store, Stored
+    from hubtool.hub import Hub
+    from hubtool.mirror.destination import Destination
+
+BLOCK = 1 << 20
+MAX_MEMBERS = 1_000_000
+PATIENCE = 600.0
+"""Seconds to wait for other workers on the mirror that a bundle goes into."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundled:
+    """What went into a bundle, or came out of one.
+
+    Attributes:
+        cards: How many cards.
+        blobs: How many assets.
+        bytes: Their bytes.
+        unknown: The UIDs of cards that no registry here has.
+        failures: What could not be had; then no bundle was written.
+    """
+
+    cards: int
+    blobs: int
+    bytes: int
+    unknown: tuple[str, ...] = ()
+    failures: tuple[Failure, ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything is there."""
+        return not self.failures
+
+    def as_json(self) -> dict[str, object]:
+        """Return the result as JSON members."""
+        return {
+            "cards": self.cards,
+            "assets": self.blobs,
+            "bytes": self.bytes,
+            "unknown": list(self.unknown),
+            "failures": [plan.failure_json(failure) for failure in self.failures],
+        }
+
+
+# -- writing -------------------------------------------------------------------------------------------------------
+
+
+def bundle(hub: Hub, file: Path, *, patterns: Sequence[str] = (), jobs: int = 8) -> Bundled:
+    """Write a bundle; what is not stored is fetched first.
+
+    Args:
+        hub: The registries and the store.
+        file: The archive; replaced if it is there, and only when the new one is whole.
+        patterns: Only cards whose UIDs match one of these.
+        jobs: How many assets are fetched at once.
+
+    Raises:
+        CardNotFoundError: If no card matches.
+        MirrorError: If the archive cannot be written.
+    """
+    wanted = cards_of.wanted(hub.registries, Listing(), lambda uid: matches(uid, patterns))
+    if not wanted:
+        raise CardNotFoundError(f"no card matches {', '.join(patterns) or 'anything'}", hint="see `hubtool list`")
+    todo = plan.make(wanted, {}, Listing(), cards=())
+    failures = list(todo.failures)
+
+    def bring(need: Need) -> Stored | None:
+        try:
+            found = hub.store.find(need.digest)
+            if found is not None:
+                return found
+            card = hub.find(need.sources[0][0])
+            return hub.bring(card, next(one for one in card.card.assets if same(one.digest, need.digest)))
+        except HubError as error:
+            reason = str(error).replace("\nhint: ", "; ")
+            failures.extend(
+                Failure(uid=uid, link=link, digest=need.digest.hex, reason=reason) for uid, link in need.sources
+            )
+            return None
+
+    with ThreadPoolExecutor(jobs) as pool:
+        brought = [stored for stored in pool.map(bring, todo.needs) if stored is not None]
+    files = {stored.digest: stored for stored in brought}
+    whole = plan.Digests(files)
+    if not failures:
+        listing = Listing(
+            uids={
+                one.uid: Listed(entry=one.entry, assets=tuple(_listed(asset, files, whole) for asset in one.assets))
+                for one in todo.wanted
+                if one.entry is not None
+            }
+        )
+        _write(hub, file, files, listing)
+    return Bundled(
+        cards=len(todo.wanted),
+        blobs=len(files),
+        bytes=sum(stored.size for stored in files.values()),
+        failures=tuple(failures),
+    )
+
+
+def _listed(asset: WantedAsset, files: dict[str, Stored], whole: plan.Digests) -> ListedAsset:
+    found = whole.matching(asset.digest) if asset.digest is not None else ()
+    if not found:
+        return ListedAsset(link=asset.link, digest="", size=None)
+    return ListedAsset(link=asset.link, digest=found[0], size=files[found[0]].size)
+
+
+def _write(hub: Hub, file: Path, files: dict[str, Stored], listing: Listing) -> None:
+    temporary = file.with_name(f".{file.name}.{os.urandom(4).hex()}.part")
+    try:
+        with disk.create(temporary) as stream:
+            # Nothing of this machine goes in: the same cards and assets give the same archive.
+            with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
+                for digest in sorted(files):
+                    with files[digest].path.open("rb") as source:
+                        archive.addfile(_member(blob_name(digest), files[digest].size), source)
+                for uid in sorted(listing.uids):
+                    data = cards_of.read_bytes(hub.registries, Uid.parse(uid))
+                    if digest_of(data) != listing.uids[uid].digest:
+                        raise MirrorError(f"the card {uid} was changed meanwhile", hint="run the same again")
+                    archive.addfile(_member(card_name(uid), len(data)), io.BytesIO(data))
+                data, shards = index.render(listing.uids)
+                for shard, own in shards:
+                    archive.addfile(_member(shard.path, len(own)), io.BytesIO(own))
+                archive.addfile(_member(index.NAME, len(data)), io.BytesIO(data))
+            disk.settle(stream, temporary, file)
+    except OSError as error:
+        found = disk.store_error(error, file)
+        raise MirrorError(found.message, hint="choose another place for the bundle") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _member(name: str, size: int) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.size = size
+    member.mode = 0o444
+    return member
+
+
+# -- reading -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Member:
+    """One file in an archive.
+
+    Attributes:
+        name: Its name, which is one of a mirror's.
+        size: Its bytes.
+        stream: Where they are read.
+    """
+
+    name: str
+    size: int
+    stream: BinaryIO
+
+
+class _Bounded:
+    """Reads an archive's file, and never much of it at once: its headers say how much, and they may lie."""
+
+    def __init__(self, stream: BinaryIO, where: str) -> None:
+        self._stream = stream
+        self._where = where
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= BLOCK:
+            raise MirrorError(f"{self._where} has a header of {size} bytes: it is no bundle", hint="get it again")
+        return self._stream.read(size)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._stream.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._stream.tell()
+
+
+@contextmanager
+def _members(file: Path) -> Iterator[Iterator[_Member]]:
+    """Read a bundle, member by member.
+
+    Raises:
+        MirrorError: If it cannot be read, is damaged, or holds anything that a mirror does not.
+    """
+
+    def refuse(name: str, why: str) -> MirrorError:
+        return MirrorError(f"{file}: {name[:200]!a} {why}", hint="this is not a bundle of hubtool; do not trust it")
+
+    def walk(stream: BinaryIO) -> Iterator[_Member]:
+        seen: set[str] = set()
+        end = stream.seek(0, os.SEEK_END)
+        stream.seek(0)
+        with tarfile.open(fileobj=cast("BinaryIO", _Bounded(stream, str(file))), mode="r:") as archive:
+            for member in archive:
+                # The list of members is not kept: an archive of many empty ones would fill memory with it.
+                vars(archive)["members"] = []
+                name = member.name
+                if index.NAME in seen:
+                    raise refuse(name, "comes after the index")
+                if not member.isreg() or member.issparse():
+                    raise refuse(name, "is not a plain file")
+                known = name == index.NAME or parse_blob(name) or parse_card(name) or index.parse_shard(name)
+                if not known:
+                    raise refuse(name, "is no file of a mirror")
+                if name in seen:
+                    raise refuse(name, "is there twice")
+                if len(seen) >= MAX_MEMBERS:
+                    raise refuse(name, "is one file too many")
+                if not 0 <= member.size <= end - member.offset_data:
+                    raise MirrorError(f"{file} is cut off within {name[:200]!a}", hint="copy it again")
+                content = archive.extractfile(member)
+                if content is None:
+                    raise refuse(name, "is not a plain file")
+                seen.add(name)
+                yield _Member(name=name, size=member.size, stream=cast("BinaryIO", content))
+        if index.NAME not in seen:
+            raise MirrorError(f"{file} has no index: it is cut off, or no bundle", hint="copy it again")
+
+    try:
+        with file.open("rb") as stream:
+            yield walk(stream)
+    except (tarfile.TarError, RecursionError, ValueError, EOFError) as error:
+        raise MirrorError(f"{file} is not a bundle, or is damaged: {error}", hint="copy it again") from None
+    except OSError as error:
+        raise MirrorError(f"{file} cannot be read: {error.strerror or error}", hint="copy it again") from error
+
+
+def into_store(hub: Hub, file: Path) -> Bundled:
+    """Put a bundle's assets into the store.
+
+    Raises:
+        MirrorError: If the bundle cannot be read, is damaged, or holds anything that a mirror does not.
+        DigestError: If an asset is not what its name says.
+        StoreError: If the store cannot be written.
+    """
+    listing, sizes = _read(file, hub.store, None)
+    known = {str(uid) for uid in hub.registries.uids()}
+    unknown = tuple(uid for uid in sorted(listing.uids) if uid not in known)
+    return Bundled(cards=len(listing.uids), blobs=len(sizes), bytes=sum(sizes.values()), unknown=unknown)
+
+
+def into_mirror(hub: Hub, file: Path, place: Destination) -> Bundled:
+    """Put a bundle's cards and assets into a mirror.
+
+    Raises:
+        MirrorError: If the bundle cannot be read, is damaged, or holds anything that a mirror does not; or if the
+            mirror cannot be written.
+        DigestError: If an asset is not what its name says.
+    """
+    listing, sizes = _read(file, place.staging(hub.store.root), place)
+    with place.publishing(), _members(file) as members:
+        for member in members:
+            uid = parse_card(member.name)
+            if uid is not None:
+                data = member.stream.read(document.MAX_BYTES)
+                if digest_of(data) != listing.uids[uid].digest:
+                    raise MirrorError(f"{file} was changed while it was read", hint="run the same again")
+                place.write(card_name(uid), data)
+        write_index(place, listing.uids, ())
+    return Bundled(cards=len(listing.uids), blobs=len(sizes), bytes=sum(sizes.values()))
+
+
+def _read(file: Path, store: Store, place: Destination | None) -> tuple[Listing, dict[str, int]]:
+    """Read a bundle to its end, and put its assets where they go; return its index and its assets' bytes."""
+    sizes: dict[str, int] = {}
+    digests: dict[str, str] = {}
+    shards: dict[str, bytes] = {}
+    listing = Listing()
+    there = {} if place is None else place.blobs()
+    with _members(file) as members:
+        for member in members:
+            digest, uid = parse_blob(member.name), parse_card(member.name)
+            if digest is not None:
+                sizes[digest] = member.size
+                if digest not in there:
+                    stored = _store(store, digest, member, file)
+                    if place is not None:
+                        _add(place, stored)
+                        store.remove(digest)
+            elif uid is not None:
+                if member.size > document.MAX_BYTES:
+                    raise MirrorError(f"{file}: {member.name} is too large for a card", hint="copy it again")
+                digests[uid] = digest_of(member.stream.read(document.MAX_BYTES))
+            else:
+                if member.size > index.MAX_BYTES:
+                    raise MirrorError(f"{file}: the index is too large", hint="copy it again")
+                data = b"".join(iter(partial(member.stream.read, BLOCK), b""))
+                if member.name != index.NAME:
+                    shards[member.name] = data
+                else:
+                    listing = _listing(data, shards, file)
+    named = listing.digests
+    if digests != {uid: one.digest for uid, one in listing.uids.items()} or sizes != named:
+        raise MirrorError(f"{file}: its index names other cards or assets than it holds", hint="copy it again")
+    return listing, sizes
+
+
+def _listing(data: bytes, shards: dict[str, bytes], file: Path) -> Listing:
+    head = index.parse(data, f"{file}: {index.NAME}")
+    uids: dict[str, Listed] = {}
+    for shard in head.shards:
+        cards, fault = index.parse_cards(shards.pop(shard.path, b""), shard)
+        if fault is not None:
+            raise MirrorError(f"{file}: {shard.path}: {fault}", hint="copy it again")
+        uids.update((one.uid, one) for one in cards)
+    if shards:
+        raise MirrorError(f"{file}: {next(iter(shards))} belongs to no index", hint="copy it again")
+    return Listing(uids=uids)
+
+
+def _store(store: Store, digest: str, member: _Member, file: Path) -> Stored:
+    found = store.find(Digest(digest))
+    if found is not None:
+        return found
+    source = f"{file}: {member.name}"
+    with store.writer(Digest(digest), source=source, size=member.size, limit=MAX_BYTES) as writer:
+        while block := member.stream.read(BLOCK):
+            writer.write(block)
+        return writer.commit()
+
+
+def _add(place: Destination, stored: Stored) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        with place.claim(stored.digest[:2]) as claim:
+            if claim is not None:
+                claim.add(stored, move=True)
+                claim.settle()
+                return
+        if time.monotonic() > deadline:
+            raise MirrorError(f"{place.name} is being written by others all the time", hint="try again later")
+        time.sleep(0.2)

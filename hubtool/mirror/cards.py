@@ -1,0 +1,84 @@
+"""What the registries want of a mirror: their cards, and the assets that these name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hubtool.card import document, model
+from hubtool.digest import Digest
+from hubtool.errors import CardError, CardNotFoundError, HubError
+from hubtool.mirror.plan import Wanted, WantedAsset
+from hubtool.registry import FolderRegistry
+from hubtool.registry.entry import Entry, digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hubtool.mirror.index import Listed, Listing
+    from hubtool.registry import Registries
+    from hubtool.uid import Uid
+
+
+def wanted(registries: Registries, listing: Listing, asked: Callable[[str], bool]) -> tuple[Wanted, ...]:
+    """Return the cards that are asked for, in order of UIDs.
+
+    A card whose bytes are those that the mirror lists, with every asset there, is not read as a card again: that is
+    what makes a second sync quick.
+
+    Args:
+        registries: The registries.
+        listing: The mirror's index.
+        asked: Whether a UID is asked for.
+    """
+    return tuple(
+        _wanted(registries, uid, listing.uids.get(str(uid)))
+        for uid in sorted(registries.uids(), key=str)
+        if asked(str(uid))
+    )
+
+
+def _wanted(registries: Registries, uid: Uid, listed: Listed | None) -> Wanted:
+    if listed is not None and not listed.lacks and _digest(registries, uid) == listed.digest:
+        known = tuple(
+            WantedAsset(link=asset.link, digest=Digest(asset.digest), size=asset.size) for asset in listed.assets
+        )
+        return Wanted(uid=str(uid), entry=listed.entry, assets=known)
+    try:
+        data = read_bytes(registries, uid)
+        # As it is written, links included: that is what the mirror's clients read.
+        card = model.read(data, uid=uid)
+    except HubError as error:
+        return Wanted(uid=str(uid), entry=None, problem=str(error).replace("\nhint: ", "; "))
+    if card.faults and not card.assets:
+        return Wanted(uid=str(uid), entry=None, problem=card.blame("the card names no assets"))
+    assets = tuple(WantedAsset(link=asset.link, digest=asset.digest, size=asset.size) for asset in card.assets)
+    return Wanted(uid=str(uid), entry=Entry.of_card(card, uid, digest_of(data)), assets=assets)
+
+
+def _digest(registries: Registries, uid: Uid) -> str | None:
+    return next((digest for member in registries.members if (digest := member.digest(uid)) is not None), None)
+
+
+def read_bytes(registries: Registries, uid: Uid) -> bytes:
+    """Return the bytes of a card.
+
+    Raises:
+        CardNotFoundError: If no registry has it.
+        CardError: If it cannot be read.
+        FetchError: If it has to come from elsewhere, and cannot.
+    """
+    for member in registries.members:
+        if isinstance(member, FolderRegistry):  # no need to read it as a card
+            path = member.path(uid)
+        else:
+            card = member.read(uid)
+            path = None if card is None else card.path
+        if path is not None:
+            try:
+                data = path.read_bytes()
+            except OSError as error:
+                raise CardError(f"{path} cannot be read: {error.strerror or error}") from error
+            if len(data) > document.MAX_BYTES:
+                raise CardError(f"{path} is too large for a card")
+            return data
+    raise CardNotFoundError(f"no registry has the card {uid} any more", hint="run the same again")

@@ -1,0 +1,413 @@
+"""A mirror in a folder.
+
+Beside the mirror's own files, ``.hubtool`` holds what is on its way and what workers lock; a web server need not show
+it, and ``hubtool serve`` does not. A worker that dies frees its locks, and the next one on its unit removes what it
+left behind.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import sys
+import time
+from contextlib import contextmanager, suppress
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hubtool.assets import disk
+from hubtool.assets.store import Store
+from hubtool.errors import DigestError, HubError, MirrorError, StoreError
+from hubtool.mirror import index
+from hubtool.mirror.destination import blob_name, parse_blob, parse_card
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from hubtool.assets.store import Stored
+    from hubtool.mirror.destination import Claim
+
+BLOCK = 1 << 20
+_PENDING_FILES = 512
+_PENDING_BYTES = 64 << 20
+_MANY = 8
+
+
+class FolderDestination:
+    """A folder that holds a mirror; made by the first write.
+
+    Attributes:
+        name: The folder, as messages name it.
+        root: The folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root.absolute()
+        self.name = str(root)
+        # The store's locks and its listing; its writer is not used: one lock and one record for each of many thousand
+        # blobs would be three files for each.
+        self._store = Store(self.root, state=self.root / ".hubtool")
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def blobs(self, unit: str | None = None) -> dict[str, int]:
+        """See :class:`~hubtool.mirror.destination.Destination`."""
+        try:
+            if unit is None:
+                return {digest: found.st_size for digest, found in self._store.blobs()}
+            folder = self.root / "blobs" / "sha256" / unit[:2]
+            found = {}
+            with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as listed:
+                for entry in listed:
+                    if parse_blob(blob_name(entry.name)) and entry.name.startswith(unit):
+                        with suppress(FileNotFoundError):
+                            found[entry.name] = entry.stat(follow_symlinks=False).st_size
+        except StoreError as error:
+            raise MirrorError(error.message, hint=error.hint) from error
+        except OSError as error:
+            raise _error(error, folder) from error
+        return found
+
+    def cards(self) -> set[str]:
+        """See :class:`~hubtool.mirror.destination.Destination`."""
+        found: set[str] = set()
+        top = self.root / "cards"
+
+        def refuse(error: OSError) -> None:
+            if not isinstance(error, FileNotFoundError):
+                raise _error(error, top) from error
+
+        for folder, _, names in os.walk(top, onerror=refuse):
+            relative = Path(folder).relative_to(self.root).as_posix()
+            found.update(uid for name in names if (uid := parse_card(f"{relative}/{name}")))
+        return found
+
+    def shards(self) -> set[str]:
+        """See :class:`~hubtool.mirror.destination.Destination`."""
+        try:
+            with os.scandir(self.root / index.FOLDER) as listed:
+                names = [f"{index.FOLDER}/{entry.name}" for entry in listed]
+        except (FileNotFoundError, NotADirectoryError):
+            return set()
+        except OSError as error:
+            raise _error(error, self.root / index.FOLDER) from error
+        return {name for name in names if index.parse_shard(name)}
+
+    def read(self, name: str, limit: int) -> tuple[bytes, str] | None:
+        """See :class:`~hubtool.mirror.destination.Destination`."""
+        path = self.root / name
+        try:
+            with path.open("rb") as stream:
+                # Not up to the limit at once: memory is asked for before anything is read.
+                data = stream.read(min(limit, os.fstat(stream.fileno()).st_size) + 1)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise _error(error, path) from error
+        if len(data) > limit:
+            raise MirrorError(f"{path} has more than {limit} bytes", hint="look whether this is the right place")
+        return data, hashlib.sha256(data).hexdigest()
+
+    @contextmanager
+    def blob(self, digest: str) -> Iterator[Iterator[bytes | memoryview]]:
+        """See :class:`~hubtool.mirror.destination.Destination`."""
+        path = self.root / blob_name(digest)
+        try:
+            with path.open("rb", buffering=0) as stream:
+
+                def blocks() -> Iterator[memoryview]:
+                    buffer = bytearray(BLOCK)
+                    while count := stream.readinto(buffer):
+                        yield memoryview(buffer)[:count]
+
+                yield blocks()
+        except OSError as error:
+            raise _error(error, path) from error
+
+    def ages(self, names: Sequence[str]) -> dict[str, float]:
+        """See :class:`~hubtool.mirror.destination.Destination`."""
+        now, ages = time.time(), {}
+        for name in names:
+            with suppress(OSError):
+                # A blob that was moved in keeps the time at which it was fetched; its inode changed when it came here.
+                found = (self.root / name).stat()
+                ages[name] = now - (found.st_mtime if os.name == "nt" else max(found.st_mtime, found.st_ctime))
+        return ages
+
+    def claims(self) -> list[str]:
+        """See :class:`~hubtool.mirror.destination.Destination`; the system does not say who holds a lock."""
+        return []
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def replace(self, name: str, data: bytes, mark: str | None) -> bool:
+        """See :class:`~hubtool.mirror.destination.Destination`."""
+        with self._lock("replace"):
+            now = self.read(name, 1 << 40)
+            if (None if now is None else now[1]) != mark:
+                return False
+            self.write(name, data)
+        return True
+
+    def write(self, name: str, data: bytes) -> None:
+        """See :class:`~hubtool.mirror.destination.Destination`."""
+        path = self.root / name
+        temporary = self._temporary("document")
+        try:
+            for folder in (path.parent, temporary.parent):
+                folder.mkdir(parents=True, exist_ok=True)
+            with disk.create(temporary) as stream:
+                disk.write_all(stream, data)
+                disk.settle(stream, temporary, path)
+        except OSError as error:
+            raise _error(error, path, needed=len(data)) from error
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def remove(self, names: Sequence[str]) -> None:
+        """See :class:`~hubtool.mirror.destination.Destination`."""
+        for name in names:
+            path = self.root / name
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise _error(error, path) from error
+
+    @contextmanager
+    def claim(self, unit: str) -> Iterator[Claim | None]:
+        """See :class:`~hubtool.mirror.destination.Destination`."""
+        try:
+            lock = self._store.lock(f"unit-{unit}", patience=0)
+            lock.__enter__()
+        except StoreError as error:
+            if isinstance(error.__cause__, OSError):
+                raise MirrorError(error.message, hint="give yourself the right to write there") from error
+            yield None
+            return
+        try:
+            self._clean(f"unit-{unit}")
+            try:
+                (self.root / ".hubtool" / "temporary").mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise _error(error, self.root) from error
+            claim = FolderClaim(self.root, unit)
+            try:
+                yield claim
+            finally:
+                claim.discard()
+        finally:
+            lock.__exit__(None, None, None)
+
+    @contextmanager
+    def publishing(self) -> Iterator[None]:
+        """See :class:`~hubtool.mirror.destination.Destination`."""
+        with self._lock("publish"):
+            self._clean("document")
+            yield
+
+    def staging(self, home: Path) -> Store:  # noqa: ARG002 (what is fetched is moved into place, so it stays here)
+        """See :class:`~hubtool.mirror.destination.Destination`."""
+        return Store(self.root / ".hubtool" / "staging")
+
+    def close(self) -> None:
+        """See :class:`~hubtool.mirror.destination.Destination`."""
+
+    # -- within ----------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _lock(self, key: str) -> Iterator[None]:
+        try:
+            lock = self._store.lock(key)
+            lock.__enter__()
+        except StoreError as error:
+            raise MirrorError(error.message, hint=error.hint) from error
+        try:
+            yield
+        finally:
+            lock.__exit__(None, None, None)
+
+    def _temporary(self, kind: str) -> Path:
+        return self.root / ".hubtool" / "temporary" / f"{kind}.{os.urandom(6).hex()}.part"
+
+    def _clean(self, kind: str) -> None:
+        """Remove what workers left behind; the caller holds the lock under which files of this kind are written."""
+        for path in (self.root / ".hubtool" / "temporary").glob(f"{kind}.*.part"):
+            with suppress(OSError):
+                path.unlink()
+
+
+class FolderClaim:
+    """A lock on a unit, and the blobs on their way."""
+
+    def __init__(self, root: Path, unit: str) -> None:
+        self._blobs = str(root / "blobs" / "sha256")
+        self._temporary = str(root / ".hubtool" / "temporary" / f"unit-{unit}")
+        self._pending: list[tuple[str, str]] = []
+        self._bytes = 0
+        self._failure: MirrorError | None = None
+
+    def add(self, file: Stored, *, move: bool = False) -> bool:
+        """See :class:`~hubtool.mirror.destination.Claim`."""
+        self._raise()
+        # Texts and not paths: for thousands of small files, making paths takes longer than copying.
+        path = f"{self._blobs}/{file.digest[:2]}/{file.digest}"
+        if os.path.exists(path):  # noqa: PTH110 (see above)
+            return False
+        temporary = f"{self._temporary}.{os.urandom(6).hex()}.part"
+        if move and self._moved(file, temporary):
+            self._pending.append((temporary, path))
+            self.settle()
+            return True
+        try:
+            self._copy(file, temporary)
+        except OSError as error:
+            _unlink(temporary)
+            raise _error(error, Path(path), needed=file.size) from error
+        except HubError:
+            _unlink(temporary)
+            raise
+        # Only what is whole and right waits to be made visible.
+        self._pending.append((temporary, path))
+        self._bytes += file.size
+        # Many small files are flushed together, which the file system does in hardly more time than one.
+        if len(self._pending) >= _PENDING_FILES or self._bytes >= _PENDING_BYTES:
+            self.settle()
+        return True
+
+    def _raise(self) -> None:
+        """Say again that something that was added did not become visible: who added it must not think so."""
+        if self._failure is not None:
+            raise self._failure
+
+    def _moved(self, file: Stored, temporary: str) -> bool:
+        """Take a file of the staging store; it was hashed and flushed when it was fetched."""
+        try:
+            file.path.replace(temporary)
+        except OSError as error:
+            if error.errno == errno.EXDEV:
+                return False
+            raise _error(error, file.path) from error
+        return True
+
+    def _copy(self, file: Stored, temporary: str) -> None:
+        hasher = hashlib.sha256()
+        with disk.create(Path(temporary)) as target:
+            try:
+                source = os.open(file.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            except OSError as error:
+                raise disk.store_error(error, file.path) from error
+            try:
+                while block := os.read(source, BLOCK):
+                    hasher.update(block)
+                    disk.write_all(target, block)
+                    if len(block) < BLOCK and len(block) == file.size:
+                        break  # a small file, read at once
+            finally:
+                os.close(source)
+        if hasher.hexdigest() != file.digest:
+            raise DigestError(
+                f"{file.path} changed after it was verified: its SHA-256 is {hasher.hexdigest()}",
+                expected=file.digest,
+                actual=hasher.hexdigest(),
+                hint="run `hubtool cache verify`",
+            )
+
+    def settle(self) -> None:
+        """See :class:`~hubtool.mirror.destination.Claim`."""
+        self._raise()
+        if not self._pending:
+            return
+        folder = Path(self._pending[0][1]).parent
+        try:
+            if not folder.is_dir():
+                folder.mkdir(parents=True, exist_ok=True)
+                disk.sync_folder(folder.parent)
+            _flush([temporary for temporary, _ in self._pending])
+            for temporary, path in self._pending:
+                os.replace(temporary, path)  # noqa: PTH105 (texts, as above)
+            disk.sync_folder(folder)
+        except OSError as error:
+            self._failure = _error(error, folder)
+            raise self._failure from error
+        finally:
+            self.discard()
+
+    def discard(self) -> None:
+        """Remove what was not made visible."""
+        for temporary, _ in self._pending:
+            _unlink(temporary)
+        self._pending = []
+        self._bytes = 0
+
+
+def _unlink(path: str) -> None:
+    with suppress(OSError):
+        os.unlink(path)  # noqa: PTH108 (texts, as above)
+
+
+def _flush(paths: list[str]) -> None:
+    """Flush files to the disk, and take the right to write them away from everybody."""
+    if os.name != "nt":
+        for path in paths:
+            os.chmod(path, 0o444)  # noqa: PTH101 (texts, as above)
+    if len(paths) >= _MANY and _flush_all(Path(paths[0]).parent):
+        return
+    for path in paths:
+        # What comes from the staging store may no longer be opened for writing; Windows flushes nothing else.
+        descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _flush_all(folder: Path) -> bool:
+    """Flush the file system of a folder, which for many small files takes a small part of the time; False if it cannot.
+
+    Linux says of errors since 5.8 here what it says for a single file.
+
+    Raises:
+        OSError: If the disk fails.
+    """
+    flush = _syncfs()
+    if flush is None:
+        return False
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        number = flush(descriptor)
+    finally:
+        os.close(descriptor)
+    if number == 0:
+        return True
+    if number in (errno.ENOSYS, errno.EINVAL):
+        return False
+    raise OSError(number, os.strerror(number), str(folder))
+
+
+@cache
+def _syncfs() -> Callable[[int], int] | None:
+    """Return a function that flushes the file system of a descriptor and returns the error's number, or None."""
+    if sys.platform != "linux" or tuple(map(int, re.findall(r"[0-9]+", os.uname().release)[:2])) < (5, 8):
+        return None
+    import ctypes  # noqa: PLC0415 (only for mirrors of many files)
+
+    try:
+        call = ctypes.CDLL(None, use_errno=True).syncfs
+    except (OSError, AttributeError):
+        return None
+
+    def flush(descriptor: int) -> int:
+        # ctypes lets other threads run meanwhile.
+        return 0 if call(descriptor) == 0 else ctypes.get_errno() or errno.EIO
+
+    return flush
+
+
+def _error(error: OSError, path: Path, *, needed: int | None = None) -> MirrorError:
+    found = disk.store_error(error, path, needed=needed)
+    hint = "give yourself the right to it" if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) else None
+    full = "free some space there, or choose a folder on a larger disk" if "disk is full" in found.message else None
+    return MirrorError(found.message, hint=full or hint or "check the disk that the mirror is on")

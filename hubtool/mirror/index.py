@@ -1,0 +1,214 @@
+"""The mirror's index: a published registry's, and in it what each card's assets are: whole digests and sizes."""
+
+from __future__ import annotations
+
+import json
+import re
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from hubtool.digest import FULL_LENGTH
+from hubtool.errors import MirrorError
+from hubtool.registry import published
+from hubtool.registry.entry import Entry, digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from hubtool.mirror.destination import Destination
+    from hubtool.registry.published import Index, Shard
+
+NAME = published.INDEX
+FOLDER = "index"
+MAX_BYTES = 64 << 20
+_JOBS = 8
+_HEX = frozenset("0123456789abcdef")
+_SHARD = re.compile(r"index/(?:all|[0-9a-f]{1,6})-[0-9a-f]{16}\.json\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedAsset:
+    """One asset of a card in a mirror.
+
+    Attributes:
+        link: Its link, as the card writes it.
+        digest: Its whole digest; empty where the mirror does not have it.
+        size: Its bytes, or None where the mirror does not have it.
+    """
+
+    link: str
+    digest: str
+    size: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One card in a mirror.
+
+    Attributes:
+        entry: What any published registry says of it.
+        assets: Its assets.
+    """
+
+    entry: Entry
+    assets: tuple[ListedAsset, ...] = ()
+
+    @property
+    def uid(self) -> str:
+        """The card's UID."""
+        return str(self.entry.uid)
+
+    @property
+    def digest(self) -> str:
+        """The SHA-256 of the card's bytes."""
+        return self.entry.digest
+
+    @property
+    def lacks(self) -> bool:
+        """Whether the mirror lacks one of its assets."""
+        return any(not asset.digest for asset in self.assets)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """What an index lists.
+
+    Attributes:
+        uids: The cards by UID.
+        mark: The mark of the index itself, or None if there is none.
+        shards: The names of its shards.
+        faults: The names of shards that are missing or wrong, and why; their cards are not listed.
+    """
+
+    uids: Mapping[str, Listed] = field(default_factory=dict)
+    mark: str | None = None
+    shards: frozenset[str] = frozenset()
+    faults: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def digests(self) -> dict[str, int]:
+        """The bytes of every asset that the mirror has, by digest."""
+        return {asset.digest: asset.size or 0 for one in self.uids.values() for asset in one.assets if asset.digest}
+
+
+def parse_shard(name: str) -> bool:
+    """Whether a name in a mirror is that of a shard."""
+    return _SHARD.match(name) is not None
+
+
+def load(place: Destination) -> Listing:
+    """Read a mirror's index; an empty one where there is none.
+
+    Raises:
+        MirrorError: If it cannot be read, or is not an index that this hubtool reads.
+    """
+    found = place.read(NAME, MAX_BYTES)
+    if found is None:
+        return Listing()
+    index = parse(found[0], f"{place.name}/{NAME}")
+
+    def read(shard: Shard) -> tuple[list[Listed], str | None]:
+        data = place.read(shard.path, MAX_BYTES)
+        if data is None:
+            return [], "it is missing"
+        return parse_cards(data[0], shard)
+
+    uids: dict[str, Listed] = {}
+    faults = {}
+    with ThreadPoolExecutor(_JOBS) as pool:
+        for shard, (cards, fault) in zip(index.shards, pool.map(read, index.shards), strict=True):
+            uids.update((one.uid, one) for one in cards)
+            if fault is not None:
+                faults[shard.path] = fault
+    shards = frozenset(shard.path for shard in index.shards)
+    return Listing(uids=uids, mark=found[1], shards=shards, faults=faults)
+
+
+def parse(data: bytes, where: str) -> Index:
+    """Read the head of an index.
+
+    Raises:
+        MirrorError: If it is not one, or one of another version.
+    """
+    index = published.read_index(data)
+    if index is None:
+        raise MirrorError(
+            f"{where} is not the index of a mirror, or one of another version",
+            hint="look whether this is the right place, or install a newer hubtool",
+        )
+    return index
+
+
+def parse_cards(data: bytes, shard: Shard) -> tuple[list[Listed], str | None]:
+    """Read the cards of a shard; return them, and what is wrong with it, or None."""
+    if digest_of(data) != shard.digest:
+        return [], "it has not the digest that the index states"
+    try:
+        cards = json.loads(data)["cards"]
+    except (ValueError, RecursionError, KeyError, TypeError):
+        cards = None
+    if not isinstance(cards, list):
+        return [], "it is not a shard"
+    return [one for one in map(_card, cards) if one is not None], None
+
+
+def render(cards: Mapping[str, Listed]) -> tuple[bytes, list[tuple[Shard, bytes]]]:
+    """Return the bytes of an index and its shards with theirs; the same cards give the same bytes."""
+    width = published.width_for(len(cards))
+    groups: dict[str, list[dict[str, object]]] = {}
+    for uid in sorted(cards):
+        one = cards[uid]
+        assets = [
+            {"link": asset.link, **({"digest": asset.digest, "size": asset.size} if asset.digest else {})}
+            for asset in one.assets
+        ]
+        groups.setdefault(published.shard_name(uid, width), []).append({**one.entry.as_json(), "assets": assets})
+    shards = [published.shard_bytes(name, groups[name]) for name in sorted(groups)]
+    return published.index_bytes([shard for shard, _ in shards], width), shards
+
+
+def write(place: Destination, cards: Mapping[str, Listed], before: Listing) -> bool | None:
+    """Write an index: shards first, then the index itself in one step.
+
+    Args:
+        place: Where the mirror is.
+        cards: The cards by UID.
+        before: The index as it was read.
+
+    Returns:
+        Whether it was written; False if nothing changed, and None if another worker changed it since it was read.
+
+    Raises:
+        MirrorError: If it cannot be written.
+    """
+    whole = before.mark is not None and not before.faults
+    if whole and cards == before.uids:
+        return False
+    data, shards = render(cards)
+    if whole and {shard.path for shard, _ in shards} == before.shards:
+        return False
+    missing = [(shard, own) for shard, own in shards if shard.path not in before.shards or shard.path in before.faults]
+    with ThreadPoolExecutor(_JOBS) as pool:
+        list(pool.map(lambda pair: place.write(pair[0].path, pair[1]), missing))
+    return True if place.replace(NAME, data, before.mark) else None
+
+
+def _card(card: object) -> Listed | None:
+    entry = Entry.of_json(card)
+    if entry is None or not isinstance(card, dict) or not _is_digest(entry.digest):
+        return None
+    assets = card.get("assets", [])
+    return Listed(entry=entry, assets=tuple(_assets(assets if isinstance(assets, list) else [])))
+
+
+def _assets(assets: Iterable[object]) -> Iterator[ListedAsset]:
+    for asset in assets:
+        if isinstance(asset, dict) and isinstance(asset.get("link"), str):
+            digest, size = asset.get("digest"), asset.get("size")
+            there = _is_digest(digest) and isinstance(size, int)
+            yield ListedAsset(link=asset["link"], digest=str(digest) if there else "", size=size if there else None)
+
+
+def _is_digest(text: object) -> bool:
+    return isinstance(text, str) and len(text) == FULL_LENGTH and _HEX.issuperset(text)

@@ -1,0 +1,531 @@
+"""Copying registries with their assets to a mirror: plan, then act.
+
+The blobs go first, then the cards, then the index: whoever reads a card finds its assets, whenever that is.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Protocol
+
+from hubtool.assets.fetch import CONNECTIONS, Wanted
+from hubtool.errors import (
+    AssetError,
+    CardError,
+    CardNotFoundError,
+    DigestError,
+    HubError,
+    MirrorError,
+    StoreError,
+)
+from hubtool.mirror import cards as cards_of
+from hubtool.mirror import index, plan
+from hubtool.mirror.destination import ClaimLostError, blob_name, card_name
+from hubtool.mirror.index import Listed, ListedAsset, Listing
+from hubtool.mirror.plan import Digests, Failure, Need, Plan
+from hubtool.registry.entry import digest_of
+from hubtool.uid import Uid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from hubtool.assets.fetch import Fetcher
+    from hubtool.assets.store import Store, Stored
+    from hubtool.digest import Digest
+    from hubtool.hub import Hub
+    from hubtool.mirror.destination import Claim, Destination
+
+JOBS = 8
+GRACE = 3600.0
+"""Seconds for which a blob that no card names stays, because another worker may be about to name it."""
+
+_ENOUGH = 20
+
+
+class Events(Protocol):
+    """What is told of a sync as it goes on. Called by several threads."""
+
+    def planned(self, plan: Plan) -> None:
+        """Take the plan, before anything is done."""
+        ...
+
+    def moved(self, digest: str, size: int, *, written: bool) -> None:
+        """Take an asset that is there now; ``written`` says whether we wrote it, or another worker did."""
+        ...
+
+    def failed(self, failure: Failure) -> None:
+        """Take a failure."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What a sync did.
+
+    Attributes:
+        plan: What it set out to do.
+        written: Bytes of each blob that this worker put in, by digest.
+        others: Bytes of each missing blob that another worker put in meanwhile.
+        cards: The UIDs of the cards that were written.
+        kept: The UIDs of the cards whose earlier version stays, because an asset of the new one is not there.
+        indexed: Whether the index was rewritten.
+        pruned: Bytes of each blob that was removed.
+        failures: What could not be done, and why.
+        seconds: How long it took.
+    """
+
+    plan: Plan
+    written: Mapping[str, int]
+    others: Mapping[str, int]
+    cards: tuple[str, ...]
+    kept: tuple[str, ...]
+    indexed: bool
+    pruned: Mapping[str, int]
+    failures: tuple[Failure, ...]
+    seconds: float
+
+    @property
+    def complete(self) -> bool:
+        """Whether the mirror has every card and every asset that was asked for."""
+        return not self.failures
+
+    def as_json(self) -> dict[str, object]:
+        """Return the report as JSON members."""
+        return {
+            "complete": self.complete,
+            "plan": self.plan.as_json(),
+            "written": dict(sorted(self.written.items())),
+            "bytes_written": sum(self.written.values()),
+            "written_by_others": sorted(self.others),
+            "cards_written": list(self.cards),
+            "cards_kept": list(self.kept),
+            "index_written": self.indexed,
+            "pruned": sorted(self.pruned),
+            "failures": [plan.failure_json(failure) for failure in self.failures],
+            "seconds": round(self.seconds, 3),
+        }
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What came of the needs so far, shared by the threads of one sync."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    written: dict[str, int] = field(default_factory=dict)
+    others: dict[str, int] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+    whole: dict[str, str] = field(default_factory=dict)
+    in_a_row: int = 0
+
+
+def look(hub: Hub, place: Destination, patterns: Sequence[str] = ()) -> tuple[Plan, Listing]:
+    """Say what a sync would do; nothing is written.
+
+    Args:
+        hub: The registries.
+        place: Where the mirror is, or is going to be.
+        patterns: Only cards whose UIDs match one of these (``*``, ``?`` and ``[...]`` as in file names).
+
+    Returns:
+        The plan, and the mirror's index as it is.
+
+    Raises:
+        MirrorError: If the mirror cannot be read.
+    """
+    # The two long lists come at once, and while the cards are read.
+    with ThreadPoolExecutor(2) as pool:
+        blobs, files = pool.submit(place.blobs), pool.submit(place.cards)
+        listing = index.load(place)
+        wanted = cards_of.wanted(hub.registries, listing, lambda uid: matches(uid, patterns))
+        return (
+            plan.make(wanted, blobs.result(), listing, cards=files.result(), partial=bool(patterns)),
+            listing,
+        )
+
+
+def matches(uid: str, patterns: Sequence[str]) -> bool:
+    """Whether a UID is asked for: all are where there are no patterns."""
+    return not patterns or any(fnmatchcase(uid, pattern) for pattern in patterns)
+
+
+def sync(
+    hub: Hub,
+    place: Destination,
+    *,
+    patterns: Sequence[str] = (),
+    jobs: int = JOBS,
+    prune: bool = False,
+    grace: float = GRACE,
+    events: Events | None = None,
+) -> Report:
+    """Bring a mirror up to date.
+
+    Any number of processes may do this on one mirror at the same time; they share the work, and each ends when all of
+    it is done. What cannot be fetched does not stop the rest.
+
+    Args:
+        hub: The registries, the store that is looked in first, and the rules for links.
+        place: Where the mirror is, or is going to be.
+        patterns: Only cards whose UIDs match one of these.
+        jobs: How many assets move at once.
+        prune: Whether cards that the registries no longer have, and blobs that no card names, are removed at the end.
+        grace: Seconds for which a blob that no card names stays after it was written.
+        events: Told of what happens.
+
+    Raises:
+        MirrorError: If the mirror cannot be read or written.
+        StoreError: If the store cannot be read or written.
+    """
+    start = time.monotonic()
+    todo, listing = look(hub, place, patterns)
+    if prune and not todo.wanted:
+        raise MirrorError(
+            "the registries have no card that can be read, and to prune would empty the mirror",
+            hint="check HUBTOOL_REGISTRY; see `hubtool settings`",
+        )
+    if events is not None:
+        events.planned(todo)
+    progress = _Progress()
+    staging = place.staging(hub.store.root)
+    if todo.needs:
+        with replace(hub, store=staging).fetcher(connections=max(jobs, CONNECTIONS)) as fetcher:
+            worker = _Worker(hub=hub, fetcher=fetcher, place=place, staging=staging, progress=progress, events=events)
+            _move(worker, todo, jobs)
+    failures = [*todo.failures, *_failures(todo, progress)]
+    written, kept, indexed = _publish(hub, place, todo, listing, progress, jobs=jobs, prune=prune)
+    pruned: dict[str, int] = {}
+    if prune:
+        pruned = unnamed(place, grace=grace)
+        remove(place, pruned, grace=grace)
+    return Report(
+        plan=todo,
+        written=progress.written,
+        others=progress.others,
+        cards=written,
+        kept=kept,
+        indexed=indexed,
+        pruned=pruned,
+        failures=tuple(failures),
+        seconds=time.monotonic() - start,
+    )
+
+
+class _StoppedError(Exception):
+    """Work was stopped while an asset was on its way."""
+
+
+# -- blobs ---------------------------------------------------------------------------------------------------------
+
+
+class _Worker:
+    """Moves the assets of one unit at a time."""
+
+    def __init__(
+        self,
+        *,
+        hub: Hub,
+        fetcher: Fetcher,
+        place: Destination,
+        staging: Store,
+        progress: _Progress,
+        events: Events | None,
+    ) -> None:
+        self._hub = hub
+        self._fetcher = fetcher
+        self._place = place
+        self._staging = staging
+        self._progress = progress
+        self._events = events
+        self.stop = threading.Event()
+
+    def unit(self, unit: str, needs: Sequence[Need]) -> bool:
+        """Work on a unit; return whether it is done, by us or by others."""
+        with self._place.claim(unit) as claim:
+            # Since the plan was made, and while we waited for the claim, another worker may have done it.
+            there = self._place.blobs(unit)
+            rest = [need for need in needs if not self._found(need, there)]
+            if claim is None or not rest:
+                return not rest
+            done: list[tuple[Need, str, int, bool]] = []
+            lost = False
+            try:
+                for need in rest:
+                    if self.stop.is_set():
+                        break
+                    self._bring(need, claim, done)
+                claim.settle()
+            except ClaimLostError:
+                lost = True
+            except MirrorError as error:
+                for need, _, _, _ in done:  # what was on its way may not be there
+                    self._fail(need, error)
+                return True
+        for _, digest, size, written in done:
+            self._moved(digest, size, written=written)
+        return not lost
+
+    def _found(self, need: Need, there: Mapping[str, int]) -> bool:
+        found = Digests(there).matching(need.digest) if need.digest.is_short else (need.digest.hex,)
+        if len(found) != 1 or found[0] not in there:
+            return False
+        with self._progress.lock:
+            self._progress.whole[need.digest.hex] = found[0]
+        self._moved(found[0], there[found[0]], written=False)
+        return True
+
+    def _bring(self, need: Need, claim: Claim, done: list[tuple[Need, str, int, bool]]) -> None:
+        try:
+            # Whoever adds a file hashes it, so what is stored need not be verified before.
+            near = None if need.digest.is_short else self._hub.store.peek(need.digest.hex)
+            if near is not None:
+                try:
+                    stored, staged, written = near, False, claim.add(near)
+                except (DigestError, StoreError):
+                    self._hub.store.check(need.digest.hex)
+                    near = None
+            if near is None:
+                stored, staged = self._obtain(need)
+                written = claim.add(stored, move=staged)
+        except HubError as error:
+            self._fail(need, error)
+            return
+        if staged:
+            with suppress(HubError):  # what stays there is found again, or removed, by the next run
+                self._staging.remove(stored.digest)
+        with self._progress.lock:
+            self._progress.in_a_row = 0
+            self._progress.whole[need.digest.hex] = stored.digest
+        done.append((need, stored.digest, stored.size, written))
+
+    def _obtain(self, need: Need) -> tuple[Stored, bool]:
+        """Return a verified file, and whether it is in the staging store."""
+        found = self._hub.store.find(need.digest)
+        if found is not None:
+            return found, False
+        errors: list[HubError] = []
+        for uid, _ in need.sources:
+            try:
+                card = self._hub.find(uid)
+                # Not by its link, which a registry elsewhere made absolute.
+                asset = next((one for one in card.card.assets if same(one.digest, need.digest)), None)
+                if asset is None:
+                    continue  # the card was changed meanwhile; the next run sees it
+                if asset.is_local:  # it is read where it is
+                    return self._hub.local(card, asset), False
+                # A registry that is a mirror knows the whole digest, by which mirrors can be asked.
+                digest = asset.digest if asset.digest and not asset.digest.is_short else need.digest
+                stored = self._fetcher.fetch(Wanted(link=asset.link, digest=digest, size=asset.size))
+                return stored, stored.path.is_relative_to(self._staging.root)
+            except HubError as error:
+                if self.stop.is_set():
+                    raise _StoppedError from error
+                errors.append(error)
+        if not errors:
+            raise CardError("the card no longer names it: it was changed meanwhile", hint="run the same again")
+        if len(errors) > 1:
+            raise AssetError("; ".join(dict.fromkeys(error.message for error in errors)), hint=errors[0].hint)
+        raise errors[0]
+
+    def end(self) -> None:
+        """Stop at once; what was on its way is left to a later run."""
+        self.stop.set()
+        self._fetcher.end()
+
+    def _moved(self, digest: str, size: int, *, written: bool) -> None:
+        with self._progress.lock:
+            if digest in self._progress.written:
+                return
+            (self._progress.written if written else self._progress.others)[digest] = size
+        if self._events is not None:
+            self._events.moved(digest, size, written=written)
+
+    def _fail(self, need: Need, error: HubError) -> None:
+        reason = str(error).replace("\nhint: ", "; ")
+        with self._progress.lock:
+            self._progress.failures[need.digest.hex] = reason
+            self._progress.in_a_row += isinstance(error, MirrorError)
+            if self._progress.in_a_row >= _ENOUGH:
+                self.stop.set()
+        if self._events is not None:
+            uid, link = need.sources[0]
+            self._events.failed(Failure(uid=uid, link=link, digest=need.digest.hex, reason=reason))
+
+
+def _move(worker: _Worker, todo: Plan, jobs: int) -> None:
+    """Move every missing asset, or see others do it."""
+    units: dict[str, list[Need]] = {}
+    for need in todo.needs:
+        units.setdefault(need.unit, []).append(need)
+    order = list(units)
+    # Workers that start together should not all ask for the same unit.
+    random.SystemRandom().shuffle(order)
+    waiting = deque(order)
+    lock = threading.Lock()
+
+    def run() -> None:
+        pause = 0.05
+        while not worker.stop.is_set():
+            with lock:
+                unit = waiting.popleft() if waiting else None
+            if unit is None:
+                return
+            try:
+                done = worker.unit(unit, units[unit])
+            except _StoppedError:
+                return
+            except BaseException:
+                worker.stop.set()
+                raise
+            if done:
+                pause = 0.05
+                continue
+            with lock:
+                waiting.append(unit)
+                busy = len(waiting)
+            # Every other unit was asked for before this one comes up again.
+            if busy <= jobs or pause > 0.05:
+                worker.stop.wait(pause)
+            pause = min(pause * 2, 1.0)
+
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            for future in [pool.submit(run) for _ in range(min(jobs, len(units)))]:
+                future.result()
+        except BaseException:  # Ctrl-C
+            worker.end()
+            raise
+
+
+def _failures(todo: Plan, progress: _Progress) -> Iterable[Failure]:
+    for need in todo.needs:
+        reason = progress.failures.get(need.digest.hex)
+        if reason is None and need.digest.hex not in progress.whole:
+            reason = "not tried: too many others failed before it"
+        if reason is not None:
+            for uid, link in need.sources:
+                yield Failure(uid=uid, link=link, digest=need.digest.hex, reason=reason)
+
+
+# -- cards and index -----------------------------------------------------------------------------------------------
+
+
+def _publish(
+    hub: Hub, place: Destination, todo: Plan, listing: Listing, progress: _Progress, *, jobs: int, prune: bool
+) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
+    """Write the cards that changed, then the index; return what was written and what was kept."""
+    there = {**todo.there, **progress.written, **progress.others}
+    whole = Digests(there)
+    mine: dict[str, Listed] = {}
+    kept: list[str] = []
+    for one in todo.wanted:
+        assets = []
+        for asset in one.assets:
+            digest = asset.digest and plan.complete(asset.digest, listing.uids.get(one.uid), asset.link, whole)
+            found = digest.hex if digest and digest.hex in there else ""
+            assets.append(ListedAsset(link=asset.link, digest=found, size=there.get(found)))
+        if one.entry is None:
+            continue
+        listed = Listed(entry=one.entry, assets=tuple(assets))
+        before = listing.uids.get(one.uid)
+        if before is not None and before.digest != listed.digest and listed.lacks and not before.lacks:
+            kept.append(one.uid)
+        else:
+            mine[one.uid] = listed
+    changed = [uid for uid in todo.cards if uid in mine]
+    gone = todo.gone if prune else ()
+    with place.publishing():
+
+        def write(uid: str) -> str | None:
+            # A card that was edited or removed since it was planned waits for the next run, as its assets do.
+            try:
+                data = cards_of.read_bytes(hub.registries, Uid.parse(uid))
+            except (CardError, CardNotFoundError):
+                return None
+            if digest_of(data) != mine[uid].digest:
+                return None
+            place.write(card_name(uid), data)
+            return uid
+
+        with ThreadPoolExecutor(max(jobs, 1)) as pool:
+            done = tuple(uid for uid in pool.map(write, changed) if uid is not None)
+        missed = {*changed} - {*done}
+        mine = {uid: one for uid, one in mine.items() if uid not in missed}
+        indexed = write_index(place, mine, gone)
+        if gone:
+            place.remove([card_name(uid) for uid in gone])
+    return done, tuple(kept), indexed
+
+
+def write_index(place: Destination, mine: Mapping[str, Listed], gone: Iterable[str]) -> bool:
+    """Put our cards into the index, beside those that other workers put in meanwhile; return whether it changed."""
+    away = set(gone)
+    for _ in range(50):
+        current = index.load(place)
+        merged = {uid: one for uid, one in current.uids.items() if uid not in away}
+        merged.update({uid: _fuller(one, current.uids.get(uid)) for uid, one in mine.items()})
+        written = index.write(place, merged, current)
+        if written is not None:
+            return written
+        time.sleep(random.SystemRandom().uniform(0.01, 0.2))
+    raise MirrorError(
+        f"{place.name}/{index.NAME} was changed by others each time that we tried to write it",
+        hint="let the other workers end, and run the same again",
+    )
+
+
+def _fuller(ours: Listed, theirs: Listed | None) -> Listed:
+    """Return what we know of a card, and of its assets what another worker has brought and we have not."""
+    if theirs is None or theirs.digest != ours.digest or len(theirs.assets) != len(ours.assets):
+        return ours
+    assets = tuple(one if one.digest else other for one, other in zip(ours.assets, theirs.assets, strict=True))
+    return replace(ours, assets=assets)
+
+
+# -- pruning -------------------------------------------------------------------------------------------------------
+
+
+def unnamed(place: Destination, *, grace: float = GRACE) -> dict[str, int]:
+    """Return the bytes of each blob that no card in the mirror's index names, and that was there for longer than that.
+
+    Raises:
+        MirrorError: If the mirror cannot be read, has no index, or one that is damaged.
+    """
+    listing = index.load(place)
+    if listing.faults:
+        raise MirrorError(
+            f"the index of {place.name} is damaged, so that not all that it names is known",
+            hint="run `hubtool mirror sync` first",
+        )
+    if listing.mark is None:
+        raise MirrorError(
+            f"{place.name} has no index, so no card names any blob", hint="run `hubtool mirror sync` first"
+        )
+    named = listing.digests
+    loose = {digest: size for digest, size in place.blobs().items() if digest not in named}
+    ages = place.ages([blob_name(digest) for digest in loose])
+    return {digest: size for digest, size in loose.items() if ages.get(blob_name(digest), 0.0) >= grace}
+
+
+def remove(place: Destination, digests: Iterable[str], *, grace: float = GRACE) -> None:
+    """Remove blobs, and the shards of earlier indexes that are older than ``grace`` seconds.
+
+    Raises:
+        MirrorError: If the mirror cannot be read or written.
+    """
+    place.remove([blob_name(digest) for digest in sorted(digests)])
+    # A client may have read the index before this one, and another worker may be about to write the next.
+    old = sorted(place.shards() - index.load(place).shards)
+    ages = place.ages(old)
+    place.remove([name for name in old if ages.get(name, 0.0) >= grace])
+
+
+def same(one: Digest | None, other: Digest) -> bool:
+    """Whether two digests can be of one file: one is the other, or its beginning."""
+    return one is not None and (one.matches(other.hex) or other.matches(one.hex))

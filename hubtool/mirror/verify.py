@@ -1,0 +1,149 @@
+"""Checking that a mirror is whole and right."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hubtool.card import document, model
+from hubtool.errors import CardError, MirrorError
+from hubtool.mirror import index
+from hubtool.mirror.destination import blob_name, card_name
+
+if TYPE_CHECKING:
+    from hubtool.mirror.destination import Destination
+    from hubtool.mirror.index import Listed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One thing that is missing or wrong.
+
+    Attributes:
+        name: The file, relative to the mirror.
+        reason: What is wrong with it.
+    """
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """What became of checking a mirror.
+
+    Attributes:
+        cards: How many cards the index names.
+        blobs: How many blobs it names.
+        bytes: Their bytes.
+        deep: Whether the blobs were read and hashed.
+        faults: What is missing or wrong.
+        unnamed: How many blobs no card names.
+        seconds: How long it took.
+    """
+
+    cards: int
+    blobs: int
+    bytes: int
+    deep: bool
+    faults: tuple[Fault, ...]
+    unnamed: int
+    seconds: float
+
+    @property
+    def right(self) -> bool:
+        """Whether nothing is missing or wrong."""
+        return not self.faults
+
+    def as_json(self) -> dict[str, object]:
+        """Return the result as JSON members."""
+        return {
+            "right": self.right,
+            "deep": self.deep,
+            "cards": self.cards,
+            "blobs": self.blobs,
+            "bytes": self.bytes,
+            "unnamed": self.unnamed,
+            "faults": [{"name": fault.name, "reason": fault.reason} for fault in self.faults],
+            "seconds": round(self.seconds, 3),
+        }
+
+
+def verify(place: Destination, *, deep: bool = False, jobs: int = 8) -> Verified:
+    """Check every card, and every asset that the index names.
+
+    Args:
+        place: Where the mirror is.
+        deep: Whether blobs are read and hashed; else their sizes are compared.
+        jobs: How many files are read at once.
+
+    Raises:
+        MirrorError: If the mirror cannot be read at all, or has no index.
+    """
+    start = time.monotonic()
+    listing = index.load(place)
+    if listing.mark is None:
+        raise MirrorError(f"{place.name} has no {index.NAME}: it is no mirror", hint="run `hubtool mirror sync` first")
+    blobs = place.blobs()
+    faults = [Fault(name=name, reason=reason) for name, reason in sorted(listing.faults.items())]
+    named: dict[str, int] = {}
+    for one in listing.uids.values():
+        for asset in one.assets:
+            if not asset.digest:
+                faults.append(Fault(name=card_name(one.uid), reason=f"the mirror lacks its asset {asset.link}"))
+            else:
+                named[asset.digest] = asset.size or 0
+    with ThreadPoolExecutor(jobs) as pool:
+        faults += [fault for fault in pool.map(lambda one: _card(place, one), listing.uids.values()) if fault]
+        for digest, size in sorted(named.items()):
+            if digest not in blobs:
+                faults.append(Fault(name=blob_name(digest), reason="it is missing"))
+            elif blobs[digest] != size:
+                faults.append(Fault(name=blob_name(digest), reason=f"it has {blobs[digest]} bytes instead of {size}"))
+        if deep:
+            # Blobs that no card names are hashed too: a later card may.
+            faults += [fault for fault in pool.map(lambda digest: _blob(place, digest), sorted(blobs)) if fault]
+    return Verified(
+        cards=len(listing.uids),
+        blobs=len(named),
+        bytes=sum(named.values()),
+        deep=deep,
+        faults=tuple(faults),
+        unnamed=len(blobs.keys() - named.keys()),
+        seconds=time.monotonic() - start,
+    )
+
+
+def _card(place: Destination, listed: Listed) -> Fault | None:
+    name = card_name(listed.uid)
+    try:
+        found = place.read(name, document.MAX_BYTES)
+        if found is None:
+            return Fault(name=name, reason="it is missing")
+        data = found[0]
+        if hashlib.sha256(data).hexdigest() != listed.digest:
+            return Fault(name=name, reason="it is not the card that the index names")
+        stated = {asset.link: asset.digest for asset in model.read(data).assets}
+    except (MirrorError, CardError) as error:
+        return Fault(name=name, reason=error.message)
+    for asset in listed.assets:
+        digest = stated.get(asset.link)
+        if asset.digest and (digest is None or not digest.matches(asset.digest)):
+            return Fault(name=name, reason=f"the index gives its asset {asset.link} another digest than the card does")
+    return None
+
+
+def _blob(place: Destination, digest: str) -> Fault | None:
+    hasher = hashlib.sha256()
+    try:
+        with place.blob(digest) as blocks:
+            for block in blocks:
+                hasher.update(block)
+    except MirrorError as error:
+        return Fault(name=blob_name(digest), reason=error.message)
+    if hasher.hexdigest() != digest:
+        return Fault(name=blob_name(digest), reason=f"its bytes have the SHA-256 {hasher.hexdigest()}")
+    return None

@@ -1,0 +1,112 @@
+"""Entries: what a list, a search or a published index says of one card."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hubtool.errors import InvalidNameError
+from hubtool.uid import Uid
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hubtool.card.model import Card
+
+_TEXTS = ("title", "summary", "task", "datasets", "model", "backbone", "author", "mindspore", "licence")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """The facts of one card that lists show and searches look in. Facts that the card does not state are empty.
+
+    Attributes:
+        uid: The card's UID.
+        digest: The SHA-256 of the card's bytes, 64 hexadecimal digits.
+        title: Its title.
+        summary: The model in one sentence.
+        task: Its task (``module-type``).
+        datasets: The data sets it was trained on, as the card writes them.
+        model: The model's name.
+        backbone: The architecture it is built on.
+        author: Who made it.
+        mindspore: The version of MindSpore that it was made with.
+        licence: Its licence.
+        formats: The formats of its assets, each once.
+        loadable: Whether the card has what loading needs: a recipe, and a checkpoint with a digest.
+    """
+
+    uid: Uid
+    digest: str
+    title: str = ""
+    summary: str = ""
+    task: str = ""
+    datasets: str = ""
+    model: str = ""
+    backbone: str = ""
+    author: str = ""
+    mindspore: str = ""
+    licence: str = ""
+    formats: tuple[str, ...] = ()
+    loadable: bool = False
+
+    @classmethod
+    def of_card(cls, card: Card, uid: Uid, digest: str) -> Entry:
+        """Return the entry of a card."""
+        return cls(
+            uid=uid,
+            digest=digest,
+            title=card.title or "",
+            summary=card.text("summary") or "",
+            task=card.text("module-type") or "",
+            datasets=card.text("train-dataset") or "",
+            model=card.text("model-name") or "",
+            backbone=card.text("backbone-name") or "",
+            author=card.text("author") or "",
+            mindspore=card.mindspore_version or "",
+            licence=card.text("license") or "",
+            formats=tuple(dict.fromkeys(asset.format for asset in card.assets)),
+            loadable=card.recipe is not None and any(asset.is_weights and asset.digest for asset in card.assets),
+        )
+
+    def as_json(self) -> dict[str, object]:
+        """Return the entry as the members that JSON outputs and published indexes have."""
+        return {
+            "uid": str(self.uid),
+            "digest": self.digest,
+            **{key: getattr(self, key) for key in _TEXTS},
+            "formats": list(self.formats),
+            "loadable": self.loadable,
+        }
+
+    @classmethod
+    def of_json(cls, value: object) -> Entry | None:
+        """Read an entry from what :meth:`as_json` gives; None if it is not one.
+
+        It may come from another machine: members that are unknown are passed over, those of the wrong type are empty.
+        """
+        if not isinstance(value, dict):
+            return None
+        item: Mapping[str, object] = value
+        uid, digest = item.get("uid"), item.get("digest")
+        if not isinstance(uid, str) or not isinstance(digest, str) or len(digest) != 64:
+            return None
+        try:
+            parsed = Uid.parse(uid)
+        except InvalidNameError:
+            return None
+        formats = item.get("formats")
+        texts = {key: text for key in _TEXTS if isinstance(text := item.get(key), str)}
+        return cls(
+            uid=parsed,
+            digest=digest,
+            formats=tuple(form for form in formats if isinstance(form, str)) if isinstance(formats, list) else (),
+            loadable=item.get("loadable") is True,
+            **texts,
+        )
+
+
+def digest_of(data: bytes) -> str:
+    """Return the digest of a card's bytes."""
+    return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,302 @@
+"""Cards from a git repository, which may be hostile.
+
+Nothing is ever checked out: one commit is fetched into a bare repository, its tree is listed, and the cards' bytes are
+read as objects and written by us, to paths that are UIDs. So there are no links, hooks, filters, attributes, submodules
+or odd file names to fall for. git itself may use https and files only, asks nobody, reads no configuration but ours,
+and is ended when it takes too long or too much room.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from hubtool.assets import disk, git
+from hubtool.assets.links import shown
+from hubtool.card import document as documents
+from hubtool.errors import FetchError, InvalidNameError, OfflineError
+from hubtool.registry.folder import FolderRegistry
+from hubtool.uid import Uid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hubtool.assets.links import LinkPolicy
+    from hubtool.registry.sources import Source
+
+_STATE = "state.json"
+_OBJECT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a repository may cost.
+
+    Attributes:
+        seconds: How long git may take in all.
+        bytes: How much of the disk what is fetched may take.
+        file_bytes: How large a file beside a card may be; a card has the limit of all cards.
+        files: How many files the tree may list.
+    """
+
+    seconds: float = 600.0
+    bytes: int = 4 << 30
+    file_bytes: int = 16 << 20
+    files: int = 4_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Synced:
+    """What a sync brought.
+
+    Attributes:
+        revision: The commit.
+        cards: How many cards there are.
+        passed_over: How many files were left out: links, submodules, names that are no UIDs, files that are too large.
+    """
+
+    revision: str
+    cards: int
+    passed_over: int
+
+
+def open_registry(source: Source, folder: Path) -> FolderRegistry:
+    """Return the cards that the last sync brought; before the first, there are none."""
+    state = _state(folder)
+    root = folder / state["tree"] if state else folder / "none"
+    return FolderRegistry(root, source.name, f"git {folder}")
+
+
+def synced(folder: Path) -> Synced | None:
+    """Return what the last sync brought, or None before the first."""
+    state = _state(folder)
+    if state is None:
+        return None
+    return Synced(revision=state["revision"], cards=int(state["cards"]), passed_over=int(state["passed_over"]))
+
+
+def _state(folder: Path) -> dict[str, str] | None:
+    try:
+        state = json.loads((folder / _STATE).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    keys = ("tree", "revision", "cards", "passed_over")
+    if not isinstance(state, dict) or not all(isinstance(state.get(key), str) for key in keys):
+        return None
+    return state if re.fullmatch(r"tree-[0-9a-f]+", state["tree"]) else None
+
+
+def sync(
+    source: Source, folder: Path, *, policy: LinkPolicy, offline: bool = False, limits: Limits | None = None
+) -> Synced:
+    """Fetch the cards of a repository.
+
+    Args:
+        source: The repository, revision and subfolder.
+        folder: Where its cards are kept; what was there before stays until everything has come.
+        policy: Which hosts may be asked.
+        offline: Whether the network may not be used.
+        limits: What it may cost.
+
+    Raises:
+        OfflineError: If the repository is not on this machine, and ``offline`` is set.
+        ForbiddenLinkError: If its link may not be followed.
+        FetchError: If git fails, or is missing, or exceeds a limit.
+        StoreError: If the cards cannot be written.
+    """
+    limits = limits or Limits()
+    link = source.location
+    if urlsplit(link).scheme != "file":
+        if offline:
+            raise OfflineError(f"{shown(link)} cannot be fetched: the network may not be used", hint="unset HUBTOOL_OFFLINE")
+        link = policy.check(link)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove_left(folder)
+        # In the same file system as the cards, so that the limit is of the disk that they are on.
+        with tempfile.TemporaryDirectory(prefix="fetch-", dir=folder) as place:
+            return _Repository(Path(place), link, limits).bring(source, folder)
+    except OSError as error:
+        raise disk.store_error(error, folder) from error
+
+
+def _remove_left(folder: Path) -> None:
+    """Remove what a killed sync left behind; one that is at work is younger."""
+    for path in (*folder.glob("fetch-*"), *folder.glob("new-*")):
+        if time.time() - path.stat().st_mtime > 3600:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    oid: str
+    size: int
+    path: PurePosixPath
+
+
+class _Repository:
+    """A bare repository in a temporary folder."""
+
+    def __init__(self, place: Path, link: str, limits: Limits) -> None:
+        self._place = place
+        self._link = link
+        self._limits = limits
+        self._deadline = time.monotonic() + limits.seconds
+
+    def bring(self, source: Source, folder: Path) -> Synced:
+        """Fetch one commit, and write its cards into a new folder beside the old one."""
+        self._git("init", "--quiet", "--bare", "--template=", str(self._place / "bare"), inside=False)
+        fetch = ("fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", "--no-auto-maintenance")
+        self._git(*fetch, "--", self._link, source.revision or "HEAD")
+        commit = self._git("rev-parse", "--verify", "--quiet", "--end-of-options", "FETCH_HEAD^{commit}").strip()
+        if not _OBJECT.match(commit):
+            raise self._failed("the revision is not a commit")
+        cards, beside, passed_over = self._choose(f"{commit}:{source.subfolder}")
+        old = _state(folder)
+        new = folder / f"new-{secrets.token_hex(8)}"
+        try:
+            self._write((*cards, *beside), new, folder / old["tree"] if old else None)
+            tree = f"tree-{secrets.token_hex(8)}"
+            new.rename(folder / tree)
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
+        state = {"tree": tree, "revision": commit, "cards": str(len(cards)), "passed_over": str(passed_over)}
+        temporary = folder / f"{_STATE}.{secrets.token_hex(4)}.part"
+        temporary.write_text(json.dumps(state), encoding="utf-8")
+        temporary.replace(folder / _STATE)
+        # A process that has just read the old state may still be reading the old tree: the one before it goes.
+        trees = sorted(folder.glob("tree-*"), key=lambda path: path.stat().st_mtime)
+        for path in trees:
+            if path.name not in (tree, old["tree"] if old else ""):
+                shutil.rmtree(path, ignore_errors=True)
+        return Synced(revision=commit, cards=len(cards), passed_over=passed_over)
+
+    def _choose(self, tree: str) -> tuple[list[_File], list[_File], int]:
+        """Return the cards, the files beside them, and how many files were passed over."""
+        cards: dict[str, _File] = {}
+        others: list[_File] = []
+        passed_over = 0
+        for found in self._files(tree):
+            if found is None:
+                passed_over += 1
+                continue
+            try:
+                uid = Uid.of_path(found.path)
+            except InvalidNameError:
+                others.append(found)
+                continue
+            # Two names that differ in case only would be one file on some systems.
+            if found.size > documents.MAX_BYTES or str(uid).casefold() in cards:
+                passed_over += 1
+            else:
+                cards[str(uid).casefold()] = found
+        folders = {card.path.with_suffix("") for card in cards.values()}
+        beside = []
+        for file in others:
+            inside = any(parent in folders for parent in file.path.parents)
+            if inside and file.size <= self._limits.file_bytes and all(map(_is_plain, file.path.parts)):
+                beside.append(file)
+            else:
+                passed_over += 1
+        return list(cards.values()), beside, passed_over
+
+    def _files(self, tree: str) -> Iterator[_File | None]:
+        """Yield the files of a tree; None for what is not a regular file, or not text."""
+        with (self._place / "list").open("wb+") as output:
+            self._git("ls-tree", "-r", "-z", "-l", "--full-tree", "--end-of-options", tree, output=output)
+            output.seek(0)
+            data = output.read()
+        for count, line in enumerate(data.split(b"\0")):
+            if count >= self._limits.files:
+                raise self._failed(f"it has more than {self._limits.files:,} files")
+            if not line:
+                continue
+            head, _, name = line.partition(b"\t")
+            mode, kind, oid, size = head.split()
+            try:
+                path = PurePosixPath(name.decode("utf-8"))
+            except UnicodeDecodeError:
+                yield None
+                continue
+            regular = mode in (b"100644", b"100755", b"100664") and kind == b"blob" and size.isdigit()
+            yield _File(oid.decode("ascii"), int(size), path) if regular else None
+
+    def _write(self, files: tuple[_File, ...], new: Path, old: Path | None) -> None:
+        if sum(file.size for file in files) > self._limits.bytes:
+            raise self._failed(f"its cards have more than {self._limits.bytes:,} bytes")
+        new.mkdir()
+        with (self._place / "wanted").open("w+b") as wanted:
+            wanted.write(b"".join(f"{file.oid}\n".encode("ascii") for file in files))
+            wanted.seek(0)
+            with (self._place / "objects").open("w+b") as objects:
+                self._git("cat-file", "--batch", stdin=wanted, output=objects)
+                objects.seek(0)
+                for file in files:
+                    self._write_one(file, objects, new / file.path, None if old is None else old / file.path)
+
+    def _write_one(self, file: _File, objects: IO[bytes], path: Path, before: Path | None) -> None:
+        head = objects.readline().split()
+        data = objects.read(file.size + 1)[:-1]
+        if head != [file.oid.encode("ascii"), b"blob", str(file.size).encode("ascii")] or len(data) != file.size:
+            raise self._failed("git gave another object than the one asked for")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # An unchanged card stays the same file, so that the index sees at once that it is.
+        if before is not None and before.is_file() and before.read_bytes() == data:
+            try:
+                os.link(before, path)
+            except OSError:
+                pass
+            else:
+                return
+        with disk.create(path) as stream:
+            disk.write_all(stream, data)
+
+    def _git(
+        self, *arguments: str, inside: bool = True, stdin: IO[bytes] | None = None, output: IO[bytes] | None = None
+    ) -> str:
+        """Run git; return what it prints, unless that goes to a file.
+
+        Raises:
+            FetchError: If it fails, takes too long, or fills the disk beyond the limit.
+        """
+        place = ["--git-dir", str(self._place / "bare")] if inside else []
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise self._failed(f"it took longer than {self._limits.seconds:g} seconds")
+        try:
+            printed = git.run(
+                (*place, *arguments),
+                folder=self._place,
+                url=self._link,
+                seconds=left,
+                max_bytes=self._limits.bytes,
+                stdin=stdin,
+                output=output,
+            )
+        except FetchError as error:
+            raise self._failed(error.message) from error
+        return printed[: 1 << 16].decode("utf-8", "replace")
+
+    def _failed(self, why: str) -> FetchError:
+        hint = "check the address, the revision and the subfolder; a repository that asks for a login cannot be used"
+        if "redirect" in why or "301" in why or "302" in why:
+            hint = "the server sends us elsewhere: give the address that it sends us to"
+        return FetchError(f"{shown(self._link)}: {why}", hint=hint)
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a part of a path is a name on every system."""
+    try:
+        Uid.of_path(PurePosixPath(f"a/1/{name}.md"))
+    except InvalidNameError:
+        return False
+    return True

@@ -1,0 +1,9 @@
+"""Import: the cards of a public hub in, cards of ours out.
+
+Facts are carried over and normalised; sentences are not: the text of a card is written anew, from its facts
+(:mod:`.text`). What the source does not say, or says in a form that cannot be read, is reported and left out.
+"""
+
+from hubtool.registry.importing.run import Imported, Report, import_cards
+
+__all__ = ["Imported", "Report", "import_cards"]

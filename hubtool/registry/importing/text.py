@@ -1,0 +1,294 @@
+"""The text of a card, written from its facts, in English or Chinese. Pure, and the same bytes for the same facts."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import yaml
+
+from hubtool.card import document as documents
+from hubtool.card import front_matter as front_matters
+from hubtool.card import vocabulary
+from hubtool.card.model import WEIGHT_FORMATS
+from hubtool.registry.importing.facts import spelled
+from hubtool.registry.phrases import task_words
+
+if TYPE_CHECKING:
+    from hubtool.registry.importing.facts import Facts
+
+# The order of the entries is that of the public hub's cards.
+_ORDER = (
+    *("model-name", "backbone-name", "module-type", "fine-tunable", "input-shape", "model-version", "train-dataset"),
+    *("accuracy", "mAP", "evaluation", "author", "update-time", "repo-link"),
+)
+_ORDER_AFTER = ("user-id", "used-for", "train-backend", "infer-backend", "mindspore-version", "mindspore-lite")
+_WRITTEN = frozenset({*_ORDER, *_ORDER_AFTER, "asset", "license", "summary"})
+_MARK = re.compile(r"\n<!-- hubtool: imported (?P<digest>[0-9a-f]{16}); [^\n]*-->\n")
+_MARK_TEXT = "\n<!-- hubtool: imported {digest}; once edited, an import keeps this card as it is -->\n"
+_SIZE = re.compile(r"^[ ]+asset-size:[^\n]*\n", re.MULTILINE)
+_NUMBER = re.compile(r"[-+.0-9_]+([eE][-+]?[0-9]+)?\Z")
+_HUB = "https://gitee.com/mindspore/hub/blob/master/mshub_res/assets"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Existing:
+    """A card that stands where an import would write.
+
+    Attributes:
+        imported: Whether an import wrote it, and nobody has changed since what an import writes.
+        marked: Whether an import wrote it once.
+        added: The entries of the front matter that an import does not write, such as ``network``, as text.
+        sizes: For each link of an asset, the line that states its size.
+    """
+
+    imported: bool
+    marked: bool
+    added: str
+    sizes: dict[str, str]
+
+
+def write(facts: Facts, existing: Existing | None = None) -> bytes:
+    """Return the card for some facts, with the entries that others added to an existing one."""
+    text = _chinese(facts) if facts.translation else _english(facts)
+    mark = _MARK_TEXT.format(digest=_digest(text))
+    if existing is not None:
+        text = _with_added(text, existing)
+    return (text + mark).encode("utf-8")
+
+
+def look(data: bytes) -> Existing:
+    """Look at a card: whether an import wrote it, and what others have added to it."""
+    document = documents.parse(data)
+    marks = list(_MARK.finditer(document.text))
+    if document.front_matter is None or len(marks) != 1:
+        return Existing(imported=False, marked=False, added="", sizes={})
+    front_matter = front_matters.read(document.front_matter, document.front_matter_offset)
+    starts = [entry.offset + entry.key_node.start_mark.index for entry in front_matter.entries]
+    ends = [*starts[1:], document.front_matter_offset + len(document.front_matter.rstrip("\n")) + 1]
+    added, own = "", document.text[: starts[0]] if starts else document.text
+    for entry, start, end in zip(front_matter.entries, starts, ends, strict=True):
+        if entry.key in _WRITTEN or entry.key.endswith("repo-link"):
+            own += document.text[start:end]
+        else:
+            added += document.text[start:end]
+    own += document.text[ends[-1] :] if starts else ""
+    own = own.replace(marks[0][0], "")
+    sizes = {}
+    for match in re.finditer(
+        r"asset-link: (?P<link>\S+)\n(?:[ ]+asset-sha256:[^\n]*\n)?(?P<size>[ ]+asset-size:[^\n]*\n)", own
+    ):
+        sizes[match["link"]] = match["size"]
+    return Existing(
+        imported=not document.bom and not front_matter.faults and _digest(_SIZE.sub("", own)) == marks[0]["digest"],
+        marked=True,
+        added=added,
+        sizes=sizes,
+    )
+
+
+def _with_added(text: str, existing: Existing) -> str:
+    for link, line in existing.sizes.items():
+        at = re.search(rf"asset-link: {re.escape(link)}\n[ ]+asset-sha256:[^\n]*\n", text)
+        if at:
+            text = text[: at.end()] + line + text[at.end() :]
+    return text.replace("\nlicense: ", f"\n{existing.added}license: ", 1) if existing.added else text
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
+
+
+@lru_cache(maxsize=10_000)
+def scalar(text: str) -> str:
+    """Return a text as a YAML scalar that every reader takes for this text: plain if that can be, else in quotes."""
+    plain = text.isprintable() and not _NUMBER.match(text) and not text.startswith(("<", "?", "-"))
+    if plain:
+        try:
+            plain = yaml.load(f"key: {text}", Loader=yaml.CSafeLoader) == {"key": text}
+        except yaml.YAMLError:
+            plain = False
+    return text if plain else "'" + text.replace("'", "''") + "'"
+
+
+def _value(key: str, value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return value if key == "update-time" else scalar(value)
+    return str(value)  # a list of numbers, which YAML and Python write alike
+
+
+def _link_text(link: str) -> str:
+    """Return what a link to a repository is called: the folder in it, or its name."""
+    path = re.sub(r"^https?://", "", link).rstrip("/")
+    folder = re.search(r"/(?:tree|blob)/[^/]+/(?P<folder>.+)$", path)
+    return folder["folder"] if folder else path.split("/", 1)[-1]
+
+
+def _escape(text: str) -> str:
+    return re.sub(r"([\[\]<>*_`\\])", r"\\\1", text)
+
+
+def _assemble(facts: Facts, summary: str, sections: list[tuple[str, list[str]]]) -> str:
+    """Return the whole card, without the mark."""
+    values = facts.values
+    lines = [f"# {facts.uid.name}", "", "---", ""]
+    further = sorted(key for key in values if key.endswith("-repo-link"))
+    lines += [f"{key}: {_value(key, values[key])}" for key in (*_ORDER, *further, *_ORDER_AFTER) if key in values]
+    if facts.assets:
+        lines.append("asset:")
+    for asset in facts.assets:
+        lines.append(f"  - file-format: {asset.format}")
+        lines.append(f"    asset-link: {asset.link}")
+        lines.append(f"    asset-sha256: {scalar(asset.digest)}")
+    lines += [f"license: {scalar(facts.licence)}", f"summary: {scalar(summary)}", "", "---", ""]
+    for heading, paragraphs in sections:
+        lines += [f"## {heading}", ""]
+        for paragraph in paragraphs:
+            lines += [paragraph, ""]
+    return "\n".join(lines)
+
+
+def _english(facts: Facts) -> str:
+    values = facts.values
+    name, version = str(values["model-name"]), str(values.get("mindspore-version", ""))
+    task = task_words(str(values.get("module-type", "")))[0] or "a task that is not stated"
+    kinds = f" ({', '.join(facts.kinds)})" if facts.kinds else ""
+    trained = _datasets(facts)
+    summary = f"{name} for {task}{kinds}"
+    if trained:
+        summary += f", trained on {', '.join(trained)}"
+    if facts.metrics:
+        summary += f" ({', '.join(map(spelled, facts.metrics[:2]))})"
+    first = f"{_escape(name)} is a network for {task}{kinds}"
+    if _backbone(facts):
+        first += f", built on {_escape(_backbone(facts))}"
+    if facts.assets or facts.unverified:
+        second = f"Its weights were trained with MindSpore {version}"
+        if trained:
+            second += f" on {_escape(' and '.join(trained))}"
+        if "train-backend" in values:
+            second += f" ({values['train-backend']})"
+    else:
+        second = f"The card is for MindSpore {version} and names no checkpoint"
+        if trained:
+            second += f"; the data set is {_escape(' and '.join(trained))}"
+    told = [f"{first}.", f"{second}."]
+    if "input-shape" in values:
+        told.append(f"One input has the shape {_shape(values['input-shape'])}.")
+    told.append(
+        "It can be trained further." if values.get("fine-tunable") else "It is not meant to be trained further."
+    )
+    introduction = [" ".join(told)]
+    if rows := _results(facts):
+        introduction += ["The publisher states:", _table("metric", "value", rows)]
+    if links := _repositories(facts):
+        introduction.append(f"The code stands at {', '.join(links)}.")
+    if facts.unverified:
+        introduction += ["Of these files no digest is known, so hubtool does not load them:", _list(facts.unverified)]
+    source = (
+        f"The facts on this card are those of [{facts.uid}]({_HUB}/{facts.uid.path}) on the public MindSpore Hub, "
+        f"published by {_escape(str(values.get('author', 'an unknown author')))}"
+    )
+    source += f", last changed on {values['update-time']}." if "update-time" in values else "."
+    licence = f"The licence is {_escape(facts.licence)}." if facts.licence else "The licence is not known."
+    sections = [("Introduction", introduction), ("Usage", [_code(facts, 'or "Ascend"')])]
+    if facts.references:
+        sections.append(("References", [_references(facts)]))
+    return _assemble(facts, f"{summary}.", [*sections, ("Source and licence", [f"{source} {licence}"])])
+
+
+def _chinese(facts: Facts) -> str:
+    values = facts.values
+    name, version = str(values["model-name"]), str(values.get("mindspore-version", ""))
+    task = task_words(str(values.get("module-type", "")))[1] or str(values.get("module-type", "")) or "未注明任务"
+    trained = "、".join(_datasets(facts))
+    summary = f"{name}，用于{task}" + (f"，训练数据集为{trained}" if trained else "")
+    first = f"{_escape(name)}是用于{task}的网络"
+    if _backbone(facts):
+        first += f"，骨干网络为{_escape(_backbone(facts))}"
+    second = f"权重由MindSpore {version}" if facts.assets else f"适用于MindSpore {version}，没有权重文件"
+    if facts.assets:
+        second += f"在{_escape(trained)}上训练得到" if trained else "训练得到"
+    told = [f"{first}。", f"{second}。"]
+    if "input-shape" in values:
+        told.append(f"单个输入的形状为{_shape(values['input-shape'])}。")
+    told.append("参数可以继续训练。" if values.get("fine-tunable") else "参数不用于继续训练。")
+    introduction = ["".join(told)]
+    if rows := _results(facts):
+        introduction += ["发布者给出的指标：", _table("指标", "数值", rows)]
+    if links := _repositories(facts):
+        introduction.append(f"代码见{'、'.join(links)}。")
+    if facts.unverified:
+        introduction += ["以下文件没有摘要，hubtool不会加载：", _list(facts.unverified)]
+    source = (
+        f"本卡片的事实来自公共MindSpore Hub的[{facts.uid}]({_HUB}/{facts.uid.path})，"
+        f"发布者为{_escape(str(values.get('author', '未知')))}"
+    )
+    source += f"，更新于{values['update-time']}。" if "update-time" in values else "。"
+    licence = f"许可证为{_escape(facts.licence)}。" if facts.licence else "许可证未知。"
+    sections = [("简介", introduction), ("用法", [_code(facts, '或"Ascend"')])]
+    if facts.references:
+        sections.append(("参考论文", [_references(facts)]))
+    return _assemble(facts, f"{summary}。", [*sections, ("来源与许可证", [f"{source}{licence}"])])
+
+
+def _backbone(facts: Facts) -> str:
+    """Return the backbone, or nothing if it is called like the model."""
+    backbone = str(facts.values.get("backbone-name", ""))
+    same = vocabulary.fold(backbone) == vocabulary.fold(str(facts.values["model-name"]))
+    return "" if same else backbone
+
+
+def _datasets(facts: Facts) -> list[str]:
+    text = facts.values.get("train-dataset")
+    return [known or written for written, known in vocabulary.datasets(str(text))] if text else []
+
+
+def _shape(value: object) -> str:
+    if isinstance(value, list) and value and all(isinstance(item, list) for item in value):
+        return ", ".join(map(_shape, value))
+    return " × ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _results(facts: Facts) -> list[tuple[str, str]]:
+    rows = [(metric.name, f"{metric.value}{metric.unit}") for metric in facts.metrics]
+    return rows + [(key, str(facts.values[key])) for key in ("accuracy", "mAP") if key in facts.values]
+
+
+def _table(name: str, value: str, rows: list[tuple[str, str]]) -> str:
+    body = [f"| {_escape(one).replace('|', '/')} | {_escape(other).replace('|', '/')} |" for one, other in rows]
+    return "\n".join([f"| {name} | {value} |", "| --- | --- |", *body])
+
+
+def _repositories(facts: Facts) -> list[str]:
+    keys = [key for key in facts.values if key == "repo-link" or key.endswith("-repo-link")]
+    links = [str(facts.values[key]) for key in sorted(keys, key=lambda key: (key != "repo-link", key))]
+    return [f"[{_escape(_link_text(link))}]({link})" for link in links]
+
+
+def _list(links: tuple[str, ...]) -> str:
+    return "\n".join(f"- <{link}>" for link in links)
+
+
+def _references(facts: Facts) -> str:
+    lines = []
+    for reference in facts.references:
+        title = _escape(reference.title)
+        lines.append(f"- [{title}]({reference.link})" if reference.link else f"- {title}")
+    return "\n".join(lines)
+
+
+def _code(facts: Facts, comment: str) -> str:
+    weights = any(asset.format in WEIGHT_FORMATS for asset in facts.assets)
+    more = "" if weights else ", pretrained=False"
+    lines = [
+        *("```python", "import mindspore as ms", "import mindspore_hub as mshub", ""),
+        *(f'ms.set_device("CPU")  # {comment}', ""),
+        *(f'network = mshub.load("{facts.uid}"{more})', "network.set_train(False)", "```"),
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,236 @@
+"""Adding, listing, syncing and removing registries."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hubtool.errors import ArgumentError, FetchError
+from hubtool.registry import Registries, open_source, sources
+from hubtool.registry.folder import FolderRegistry
+from hubtool.registry.index import Index
+from hubtool.registry.published import PublishedRegistry
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hubtool.registry.index import Conflict
+    from hubtool.registry.sources import Source
+    from hubtool.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listed:
+    """One registry as ``hubtool registry list`` shows it.
+
+    Attributes:
+        name: Its name; of one from the settings, its folder.
+        kind: ``folder``, ``git`` or ``published``.
+        location: Where it is.
+        origin: Where it is written down.
+        cards: How many cards are known here.
+        revision: The commit of the last sync of a repository, or None.
+        synced: Whether its cards, or its index, have been fetched; a folder needs not be.
+        source: What was added, or None for a registry of the settings.
+    """
+
+    name: str
+    kind: str
+    location: str
+    origin: str
+    cards: int
+    revision: str | None
+    synced: bool
+    source: Source | None
+
+    def as_json(self) -> dict[str, object]:
+        """Return the members that ``hubtool registry list --json`` prints."""
+        added = {} if self.source is None else self.source.as_json()
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "source": self.location,
+            "origin": self.origin,
+            "revision": added.get("revision"),
+            "subfolder": added.get("subfolder"),
+            "commit": self.revision,
+            "synced": self.synced,
+            "cards": self.cards,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Brought:
+    """What a sync of one registry brought.
+
+    Attributes:
+        name: The registry.
+        cards: How many cards it has.
+        revision: The commit, of a repository.
+        passed_over: How many files of a repository are no cards of ours.
+        error: Why it could not be synced, or None.
+    """
+
+    name: str
+    cards: int = 0
+    revision: str | None = None
+    passed_over: int = 0
+    error: str | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """Return the members that ``hubtool registry sync --json`` prints."""
+        return {
+            "name": self.name,
+            "cards": self.cards,
+            "commit": self.revision,
+            "passed_over": self.passed_over,
+            "error": self.error,
+        }
+
+
+def add(source: Source, current: Settings) -> Brought:
+    """Add a registry, after those that are there, and fetch what it needs to be of use; all or nothing.
+
+    Of a repository that is its cards, of a published registry its index only: the cards come one by one.
+
+    Raises:
+        ArgumentError: If the name is taken.
+        SettingsError: If it cannot be written down.
+        FetchError: If it cannot be fetched.
+        StoreError: If what came cannot be kept.
+    """
+    path = sources.file()
+    known = sources.load(path)
+    taken = [one for one in known if one.name == source.name]
+    if taken:
+        raise ArgumentError(
+            f"there is a registry {source.name} already, from {taken[0].location}",
+            hint=f"choose another name, or remove it: hubtool registry remove {source.name}",
+        )
+    brought = bring(source, current, whole=source.kind == "git")
+    sources.save(path, (*sources.load(path), source))
+    return brought
+
+
+def bring(source: Source, current: Settings, *, whole: bool = True) -> Brought:
+    """Fetch a registry anew.
+
+    Args:
+        source: The registry.
+        current: The settings.
+        whole: Whether to fetch all that lists and searches need, and not only the head of an index.
+
+    Raises:
+        FetchError: If it cannot be fetched.
+        StoreError: If what came cannot be kept.
+    """
+    opened = open_source(source, current)
+    if isinstance(opened, PublishedRegistry):
+        cards = opened.sync().cards if whole else opened.check()[0].cards
+        return Brought(name=source.name, cards=cards)
+    if source.kind == "git":
+        from hubtool.assets.links import LinkPolicy  # noqa: PLC0415 - folders do without
+        from hubtool.registry import git  # noqa: PLC0415 - as above
+
+        policy = LinkPolicy.of(current.allowed_hosts)
+        synced = git.sync(source, source.folder(current.home), policy=policy, offline=current.offline)
+        return Brought(
+            name=source.name, cards=synced.cards, revision=synced.revision, passed_over=synced.passed_over
+        )
+    return Brought(name=source.name, cards=sum(1 for _ in opened.uids()))
+
+
+def sync(names: Sequence[str], current: Settings) -> tuple[list[Brought], list[Conflict]]:
+    """Fetch added registries anew; those of which that fails say why, and keep what they had.
+
+    Args:
+        names: Which; all if empty.
+        current: The settings.
+
+    Returns:
+        What came, and the UIDs that registries have with different cards.
+
+    Raises:
+        ArgumentError: If there is no registry of a name.
+    """
+    brought = []
+    for source in [_named(name) for name in names] if names else sources.load(sources.file()):
+        try:
+            brought.append(bring(source, current))
+        except FetchError as error:
+            brought.append(Brought(name=source.name, error=error.message))
+    with Index.open(current.home, Registries.open(current).members) as index:
+        return brought, index.conflicts()
+
+
+def remove(name: str, current: Settings) -> None:
+    """Remove an added registry, and what was fetched of it. A folder that was added stays as it is.
+
+    Raises:
+        ArgumentError: If there is no registry of this name.
+        SettingsError: If that cannot be written down.
+    """
+    source = _named(name)
+    path = sources.file()
+    sources.save(path, [one for one in sources.load(path) if one.name != name])
+    if source.kind != "folder":
+        shutil.rmtree(source.folder(current.home), ignore_errors=True)
+
+
+def listing(current: Settings) -> tuple[list[Listed], list[Conflict]]:
+    """Return all registries in the order in which they are asked, and the UIDs that they have with different cards."""
+    registries = Registries.open(current)
+    added = {source.name: source for source in sources.load(sources.file())}
+    found = []
+    with Index.open(current.home, registries.members) as index:
+        for at, registry in enumerate(registries.members):
+            source = added.get(registry.name) if at >= len(current.registry) else None
+            found.append(
+                Listed(
+                    name=registry.name,
+                    kind="folder" if source is None else source.kind,
+                    location=str(registry.root) if source is None else source.location,
+                    origin=current.origins["registry"] if source is None else str(sources.file()),
+                    cards=_cards(registry, index),
+                    revision=_revision(source, current),
+                    synced=_synced(registry),
+                    source=source,
+                )
+            )
+        return found, index.conflicts()
+
+
+def _cards(registry: object, index: Index) -> int:
+    if isinstance(registry, PublishedRegistry):
+        return registry.synced() or 0
+    return index.count(registry) if isinstance(registry, FolderRegistry) else 0
+
+
+def _synced(registry: object) -> bool:
+    if isinstance(registry, PublishedRegistry):
+        return registry.synced() is not None
+    return isinstance(registry, FolderRegistry) and registry.root.is_dir()
+
+
+def _revision(source: Source | None, current: Settings) -> str | None:
+    if source is None or source.kind != "git":
+        return None
+    from hubtool.registry import git  # noqa: PLC0415 - most users have none
+
+    synced = git.synced(source.folder(current.home))
+    return synced.revision if synced else None
+
+
+def _named(name: str) -> Source:
+    known = sources.load(sources.file())
+    for source in known:
+        if source.name == name:
+            return source
+    if not known:
+        raise ArgumentError(f"there is no registry {name[:64]!a}: none was added", hint="see 'hubtool registry list'")
+    raise ArgumentError(
+        f"there is no registry {name[:64]!a}", hint=f"the added ones are {', '.join(one.name for one in known)}"
+    )
+
+

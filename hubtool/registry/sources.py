@@ -1,0 +1,199 @@
+"""The registries that a user added: read from and written to ``registries.toml`` beside the user's settings."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+import sys
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from hubtool import settings
+from hubtool.errors import ArgumentError, SettingsError
+from hubtool.registry import ADDED_FILE_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+KINDS = ("folder", "git", "published")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
+_REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}\Z")
+_SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):")
+# On these hosts, a link of two parts is a repository.
+_FORGES = frozenset({"github.com", "gitee.com", "gitlab.com", "bitbucket.org", "codeberg.org"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where one registry comes from.
+
+    Attributes:
+        name: What the user calls it.
+        kind: One of :data:`KINDS`.
+        location: The folder, the repository, or the address below which a published registry is.
+        revision: The branch, tag or commit of a repository; None is its default branch.
+        subfolder: The folder of the cards in a repository, or empty.
+    """
+
+    name: str
+    kind: str
+    location: str
+    revision: str | None = None
+    subfolder: str = ""
+
+    def folder(self, home: Path) -> Path:
+        """Return the folder that holds what was fetched from it; another source of the same name has another."""
+        identity = hashlib.sha256(f"{self.kind}\0{self.location}\0{self.subfolder}".encode()).hexdigest()[:12]
+        return home / "registries" / f"{self.name}-{identity}"
+
+    def as_json(self) -> dict[str, object]:
+        """Return the members that ``hubtool registry list --json`` prints of a source."""
+        return {
+            "name": self.name,
+            "kind": self.kind,
+            "source": self.location,
+            "revision": self.revision,
+            "subfolder": self.subfolder or None,
+        }
+
+
+def parse(
+    name: str, text: str, *, revision: str | None = None, subfolder: str = "", present: bool = True
+) -> Source:
+    """Read what a user gives as the source of a registry.
+
+    A path is a folder, or with a revision a repository on this machine. ``https://`` is a repository if it ends in
+    ``.git``, or names a revision or a folder in it, or is that of a known forge; else it is a published registry.
+    ``file://`` is a repository, and ``git+`` before any of these says so.
+
+    Args:
+        name: What the user calls it.
+        text: The source.
+        revision: The branch, tag or commit of a repository.
+        subfolder: The folder of the cards in it.
+        present: Whether what is on this machine must be there.
+
+    Raises:
+        ArgumentError: If it is none of these, or the name, revision or subfolder is not one.
+    """
+    if not _NAME.match(name):
+        raise ArgumentError(f"{name[:100]!a} is not a name", hint="use letters, digits, '.', '_' and '-'")
+    if revision is not None and (not _REVISION.match(revision) or ".." in revision):
+        raise ArgumentError(f"{revision[:100]!a} is not a revision", hint="give a branch, a tag or a commit")
+    inner = _subfolder(subfolder)
+    forced = text.startswith("git+")
+    plain = text.removeprefix("git+")
+    match = _SCHEME.match(plain)
+    scheme = match["scheme"].lower() if match and len(match["scheme"]) > 1 else ""
+    if scheme in ("https", "http"):
+        parts = urlsplit(plain)
+        forge = parts.hostname in _FORGES and len([part for part in parts.path.split("/") if part]) == 2
+        if forced or revision is not None or inner or parts.path.endswith(".git") or forge:
+            return Source(name=name, kind="git", location=plain, revision=revision, subfolder=inner)
+        return Source(name=name, kind="published", location=plain.rstrip("/") + "/")
+    if scheme == "file":
+        path = Path(unquote(urlsplit(plain).path))
+        if urlsplit(plain).netloc not in ("", "localhost") or (present and not path.is_dir()):
+            raise ArgumentError(f"{plain[:200]!a} is not a repository on this machine", hint="write file:///path")
+        return Source(name=name, kind="git", location=plain, revision=revision, subfolder=inner)
+    if scheme or plain.startswith("-") or "\0" in plain:
+        raise ArgumentError(
+            f"{text[:200]!a} is not a source of cards",
+            hint="give a folder, an https:// or file:// address of a git repository, or https:// of a published registry",
+        )
+    path = Path(plain).expanduser().absolute()
+    if present and not path.is_dir():
+        raise ArgumentError(f"{path} is not a folder", hint="give the folder that holds the publishers' folders")
+    if forced or revision is not None:
+        return Source(name=name, kind="git", location=path.as_uri(), revision=revision, subfolder=inner)
+    return Source(name=name, kind="folder", location=str(path / inner))
+
+
+def _subfolder(text: str) -> str:
+    path = PurePosixPath(text)
+    if text and (path.is_absolute() or ".." in path.parts or not text.isprintable() or "\\" in text or text[0] in "-:"):
+        raise ArgumentError(f"{text[:200]!a} is not a folder in a repository", hint="write it as docs/cards")
+    return "" if str(path) == "." else str(path)
+
+
+def file(environ: Mapping[str, str] | None = None) -> Path:
+    """Return where the added registries are written down."""
+    return settings.user_file(environ).with_name(ADDED_FILE_NAME)
+
+
+def load(path: Path) -> tuple[Source, ...]:
+    """Read the added registries, in the order in which they were added; none if there is no file.
+
+    Raises:
+        SettingsError: If the file cannot be read, or does not say what it should.
+    """
+    if not path.is_file():
+        return ()
+    if sys.version_info >= (3, 11):
+        import tomllib  # noqa: PLC0415 - most users have no file
+    else:
+        import tomli as tomllib  # noqa: PLC0415 - the same module under its older name
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror}", hint="check its permissions") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} is not TOML: {error}", hint="mend it, or delete it") from error
+    items = values.get("registry", [])
+    if not isinstance(items, list):
+        raise SettingsError(f"{path}: 'registry' is not a list of tables", hint="write [[registry]] above each")
+    return tuple(_read(item, path) for item in items)
+
+
+def _read(item: object, path: Path) -> Source:
+    wrong = SettingsError(
+        f"{path}: an entry is not a registry: {str(item)[:200]}", hint="remove it, and use 'hubtool registry add'"
+    )
+    if not isinstance(item, dict):
+        raise wrong
+    name, kind, location, revision, subfolder = (
+        item.get(key) for key in ("name", "kind", "source", "revision", "subfolder")
+    )
+    if not isinstance(name, str) or not isinstance(location, str) or kind not in KINDS:
+        raise wrong
+    if not isinstance(revision, (str, type(None))) or not isinstance(subfolder, (str, type(None))):
+        raise wrong
+    try:
+        # What a person wrote there by hand is checked like what is typed.
+        if kind != "folder":
+            address = location if kind == "published" else f"git+{location}"
+            parse(name, address, revision=revision, subfolder=subfolder or "", present=False)
+        elif not _NAME.match(name):
+            raise wrong
+    except ArgumentError as error:
+        raise SettingsError(f"{path}: registry {name[:64]!a}: {error.message}", hint=error.hint) from error
+    return Source(name=name, kind=kind, location=location, revision=revision, subfolder=subfolder or "")
+
+
+def save(path: Path, sources: Sequence[Source]) -> None:
+    """Write the added registries, atomically.
+
+    Raises:
+        SettingsError: If the file cannot be written.
+    """
+    lines = ["# Written by 'hubtool registry add' and 'hubtool registry remove'."]
+    for source in sources:
+        lines += ["", "[[registry]]"]
+        # JSON's texts are TOML's basic strings, if only what must be is escaped.
+        for key, value in source.as_json().items():
+            if value is not None:
+                lines.append(f"{key} = {json.dumps(value, ensure_ascii=False)}")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        temporary.replace(path)
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be written: {error.strerror}", hint="check its permissions") from error
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,294 @@
+"""Every fault against every path of the client, and what must hold after each."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import socket
+import threading
+import time
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from unittest import mock
+
+from hubtool.assets import segments
+from hubtool.assets.fetch import Event, Fetcher, LinkPolicy, Retries, Timeouts, Wanted
+from hubtool.assets.locks import Lock
+from hubtool.assets.store import Store
+from hubtool.digest import Digest, digest_file
+from hubtool.errors import HubError
+from tests.acceptance.faults.server import always, refusing, serving
+from tests.acceptance.servers import make_certificate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.acceptance.faults.server import Request, Server
+
+CONTENT = random.Random(7).randbytes(1_500_000)  # noqa: S311 (no secret)
+DIGEST = Digest(hashlib.sha256(CONTENT).hexdigest())
+TIMEOUTS = Timeouts(connect=3.0, read=0.5, stall=0.6, floor=1 << 15)
+RETRIES = Retries(attempts=3, mirror_attempts=1, first=0.01, patience=1.5)
+POLICY = LinkPolicy(hosts=frozenset({"intranet.example", "other.example"}))
+ROOT = Path(__file__).parents[3]
+DOCUMENT = ROOT / "docs" / "faults.md"
+NOT_APPLICABLE = "n/a"
+
+FAULTS = {
+    "refuse": "nobody listens",
+    "reset": "reset after half of the bytes",
+    "stall": "silence after half of the bytes",
+    "trickle": "16 bytes every 50 ms",
+    "truncate": "the connection ends after half of the bytes",
+    "append": "four bytes too many, and a length that says so",
+    "flip": "one bit is another one",
+    "wrong-length": "Content-Length is 1,000 too large",
+    "no-length": "no Content-Length",
+    "gzip": "gzip on top",
+    "wrong-range": "206 with another range",
+    "no-ranges": "200 to a range",
+    "etag-changed": "the ETag changes between ranges",
+    "redirect:/a?token=SECRET": "301 in a circle",
+    "redirect:file:///etc/passwd": "redirect to file://",
+    "redirect:ftp://other.example/a": "redirect to ftp://",
+    "redirect:https://intranet.example/a": "redirect to a name with a private address",
+    "redirect:https://me:SECRET@other.example/a": "redirect to another host, with a login",
+    "401": "401",
+    "403": "403",
+    "404": "404",
+    "408": "408",
+    "416": "416",
+    "429": "429",
+    "429 1": "429, Retry-After: 1",
+    "429 9999": "429, Retry-After: 9999",
+    "500": "500",
+    "503": "503",
+    "503 1": "503, Retry-After: 1",
+    "tls-name": "TLS for another name",
+    "html": "a web page instead of the file",
+}
+
+PATHS = {
+    "fresh": "a first run; every answer is faulty",
+    "once": "a first run; the first answer is faulty, and the others are right",
+    "resumed": "a second run, after one that was broken off in the middle; every answer is faulty",
+    "parallel": "several connections for one file; the answer to the first is right, those to the others are faulty",
+    "mirror": "the mirror is faulty, the card's link is right",
+    "continued": "the mirror breaks off in the middle, and the card's link, which is to go on, is faulty",
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How it ended.
+
+    Attributes:
+        error: What was raised, or None where the right file came.
+        kept: Whether a part is kept.
+        requests: How many requests it took of the server that is faulty.
+    """
+
+    error: HubError | None
+    kept: bool
+    requests: int
+
+    def __str__(self) -> str:
+        if self.error is None:
+            return "arrives"
+        return f"{type(self.error).__name__}, {'part kept' if self.kept else 'nothing kept'}"
+
+
+def applicable(fault: str, path: str) -> bool:
+    """Whether this fault can be met on this path."""
+    if fault in ("refuse", "tls-name"):
+        return path in ("fresh", "mirror")  # on the others, the same server has answered already
+    return True
+
+
+def run(fault: str, path: str, folder: Path) -> Outcome:
+    """Meet a fault on a path, check what must hold, and return how it ended."""
+    store = Store(folder / "home", patience=10.0)
+    with ExitStack() as stack:
+        stack.enter_context(_names())
+        certificate = None
+        if fault == "tls-name":
+            certificate = make_certificate(folder)
+            stack.enter_context(mock.patch.dict(os.environ, {"REQUESTS_CA_BUNDLE": str(certificate)}))
+        bad = stack.enter_context(serving(CONTENT, certificate))
+        good = stack.enter_context(serving(CONTENT))
+        base = bad.url
+        if fault == "tls-name":
+            base = base.replace("127.0.0.1", "localhost")  # the certificate is for the address
+        if fault == "refuse":
+            base = refusing()
+        mirrors: tuple[str, ...] = ()
+        link = f"{base}/a?token=SECRET"
+        if path == "mirror":
+            mirrors, link = (base,), f"{good.url}/a?token=SECRET"
+        _fetch(store, Wanted(link=f"{good.url}/warm", digest=DIGEST), folder)
+        before = _descriptors()
+        if path in ("resumed", "continued"):
+            _break_off(store, bad if path == "resumed" else good, link, path)
+        bad.fault, asked = fault, len(bad.requests)
+        bad.applies = _applies(path, asked)
+        with _parallel(bad) if path == "parallel" else ExitStack():
+            outcome = _meet(store, Wanted(link=link, digest=DIGEST), mirrors, bad, asked)
+        _check(store, outcome, before, link)
+        # Whatever happened, once the server is right, the file comes; and with it what was kept.
+        bad.fault, asked = "", len(bad.requests)
+        if applicable(fault, "once") and path != "mirror":
+            _get(store, Wanted(link=link, digest=DIGEST), ())
+            assert outcome.error is None or (bad.requests[asked].start > 0) == outcome.kept
+            assert _parts(store) == []
+        return outcome
+
+
+def _meet(store: Store, wanted: Wanted, mirrors: tuple[str, ...], bad: Server, asked: int) -> Outcome:
+    events: list[Event] = []
+    error: HubError | None = None
+    started = time.monotonic()
+    try:
+        _get(store, wanted, mirrors, events)
+    except HubError as failed:
+        error = failed
+    assert time.monotonic() - started < 20
+    kept = any(event.kind == "kept" for event in events)
+    return Outcome(error, kept, len(bad.requests) - asked)
+
+
+def _get(store: Store, wanted: Wanted, mirrors: tuple[str, ...], events: list[Event] | None = None) -> None:
+    watch = None if events is None else events.append
+    with Fetcher(
+        store, policy=POLICY, mirrors=mirrors, timeouts=TIMEOUTS, retries=RETRIES, watch=watch, connections=4
+    ) as one:
+        stored = one.fetch(wanted)
+    assert stored.path.read_bytes() == CONTENT
+
+
+def _fetch(store: Store, wanted: Wanted, folder: Path) -> None:
+    """Import everything and open everything once, so that descriptors can be counted."""
+    del store
+    with Fetcher(Store(folder / "warm"), timeouts=TIMEOUTS) as one:
+        one.fetch(wanted)
+
+
+def _break_off(store: Store, server: Server, link: str, path: str) -> None:
+    """Leave a part, of the link or of a mirror."""
+    server.fault, server.applies = "reset", always
+    retries = Retries(attempts=1, mirror_attempts=1)
+    mirrors = (server.url,) if path == "continued" else ()
+    target = f"{refusing()}/a" if path == "continued" else link
+    with Fetcher(store, mirrors=mirrors, timeouts=TIMEOUTS, retries=retries) as one, suppress(HubError):
+        one.fetch(Wanted(link=target, digest=DIGEST))
+    assert len(_parts(store)) == 2, "a part and the note beside it"
+    server.fault = ""
+
+
+def _applies(path: str, asked: int) -> Any:
+    def first(request: Request) -> bool:
+        return request.number == asked
+
+    def later(request: Request) -> bool:
+        return request.number > asked
+
+    return {"once": first, "parallel": later}.get(path, always)
+
+
+@contextmanager
+def _parallel(server: Server) -> Iterator[None]:
+    """Make even this small file worth several connections."""
+    server.pause, server.block = 0.004, 1 << 14
+    with mock.patch.multiple(segments, WINDOW=0.06, LONG=0.0, SMALLEST=1 << 17, _LARGEST=1 << 17, _STEP=1 << 16):
+        yield
+    server.pause, server.block = 0.0, 1 << 15
+
+
+@contextmanager
+def _names() -> Iterator[None]:
+    """Let a public name stand for a private address; nothing here can make a real name server say so."""
+    real = socket.getaddrinfo
+
+    def lookup(host: Any, *rest: Any, **more: Any) -> Any:
+        if host == "intranet.example":
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.1.2.3", 443))]
+        return real(host, *rest, **more)
+
+    with mock.patch.object(socket, "getaddrinfo", lookup):
+        yield
+
+
+def _descriptors() -> int:
+    folder = Path("/proc/self/fd")
+    return len(list(folder.iterdir())) if folder.is_dir() else 0
+
+
+def _parts(store: Store) -> list[Path]:
+    return sorted((store.root / "temporary").glob("*"))
+
+
+def _check(store: Store, outcome: Outcome, before: int, link: str) -> None:
+    """Check that nothing wrong is visible, and that nothing is left behind."""
+    for path in store.root.glob("blobs/sha256/*/*"):
+        assert digest_file(path) == path.name
+    assert (store.path(DIGEST) is not None) == (outcome.error is None)
+    # Of the client; the server's threads may take a moment to see that it is gone.
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("hubtool-")]
+    deadline = time.monotonic() + 3
+    while _descriptors() > before + 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert _descriptors() <= before + 2, "a descriptor is left open (two may be the server's)"
+    for path in store.root.glob("locks/*.lock"):
+        lock = Lock(path)
+        assert lock.acquire(0), "a lock is left"
+        lock.release()
+    parts = [path for path in _parts(store) if path.suffix == ".part"]
+    assert len(parts) == int(outcome.kept)
+    assert len(_parts(store)) == 2 * int(outcome.kept)
+    if outcome.error is not None:
+        text = str(outcome.error)
+        assert "SECRET" not in text
+        assert outcome.error.hint
+        assert link.partition("?")[0] in text or "private address" in text
+
+
+def table(outcomes: dict[tuple[str, str], str]) -> str:
+    """Return docs/faults.md."""
+    lines = [
+        "# Faults, and how each one ends",
+        "",
+        "Made by `python -m tests.acceptance.faults`, which runs every fault against every path of the client;",
+        "the tests hold that this page is current. A real server on this machine misbehaves, and after each case it",
+        "is checked: no wrong byte is visible, what is kept of the file is resumable and the rest is gone, the error",
+        "names the link and a remedy and no secret, and no thread, file descriptor or lock is left. Then the fault is",
+        "taken away, and the file comes; what was kept is gone on with.",
+        "",
+        "*arrives*: the right file came all the same. Otherwise: the error, and whether a part is kept for a later",
+        "run.",
+        "",
+        *(f"- **{name}**: {text}." for name, text in PATHS.items()),
+        "",
+        "An attempt is made three times here (five by default), and a server may ask to wait for 1.5 seconds",
+        "(two minutes by default).",
+        "",
+        "| fault | " + " | ".join(PATHS) + " |",
+        "|---|" + "---|" * len(PATHS),
+    ]
+    for fault, text in FAULTS.items():
+        cells = [outcomes.get((fault, path), NOT_APPLICABLE) for path in PATHS]
+        lines.append(f"| {text} | " + " | ".join(cells) + " |")
+    return "\n".join([*lines, ""])
+
+
+def documented() -> dict[tuple[str, str], str]:
+    """Return what docs/faults.md says."""
+    rows = [line.strip("|").split("|") for line in DOCUMENT.read_text(encoding="utf-8").splitlines() if line[:1] == "|"]
+    cells = {row[0].strip(): [cell.strip() for cell in row[1:]] for row in rows[2:]}
+    names = {text: fault for fault, text in FAULTS.items()}
+    return {
+        (names.get(text, text), path): cell
+        for text, row in cells.items()
+        for path, cell in zip(PATHS, row, strict=True)
+    }

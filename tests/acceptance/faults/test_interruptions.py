@@ -1,0 +1,236 @@
+"""Kills, interrupts and disks: what they leave, and that the next run goes on with it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hubtool.assets import segments
+from hubtool.assets.fetch import Fetcher, Wanted, fetch
+from hubtool.assets.store import KEEP, Store
+from hubtool.digest import digest_file
+from hubtool.errors import FetchError, StoreError
+from tests.acceptance.faults.bench import CONTENT, DIGEST, RETRIES, TIMEOUTS
+from tests.acceptance.faults.server import serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.acceptance.faults.server import Server
+
+ROOT = Path(__file__).parents[3]
+KILLS = int(os.environ.get("HUBTOOL_KILLS", "10"))
+
+FETCH = """
+import sys
+from pathlib import Path
+from hubtool.assets import segments
+from hubtool.assets.fetch import fetch
+from hubtool.assets.store import Store
+from hubtool.digest import Digest
+root, link, digest, pieces = sys.argv[1:]
+if pieces == "1":
+    segments.WINDOW, segments.LONG, segments.SMALLEST, segments._LARGEST = 0.05, 0.0, 1 << 17, 1 << 17
+fetch(link, digest=Digest(digest), store=Store(Path(root)))
+"""
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving(CONTENT) as one:
+        yield one
+
+
+def start(store: Store, server: Server, *, pieces: bool = False) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", FETCH, str(store.root), f"{server.url}/a", DIGEST.hex, str(int(pieces))]
+    return subprocess.Popen(command, cwd=ROOT)
+
+
+def parts(store: Store) -> list[Path]:
+    return sorted((store.root / "temporary").glob("*.part"))
+
+
+@pytest.mark.parametrize("pieces", [False, True])
+def test_a_kill_at_a_random_instant(tmp_path: Path, server: Server, pieces: bool) -> None:
+    store = Store(tmp_path / "home")
+    # A second, by one connection.
+    server.pause, server.block = (0.04 if pieces else 0.01), 1 << 14
+    chance = random.Random(11)  # noqa: S311 (instants, not secrets)
+    went_on = 0
+    for _ in range(KILLS // 2):
+        process = start(store, server, pieces=pieces)
+        asked = len(server.requests)
+        while len(server.requests) == asked and process.poll() is None:
+            time.sleep(0.005)
+        time.sleep(chance.random() * 0.6)
+        process.kill()
+        process.wait()
+        for path in store.root.glob("blobs/sha256/*/*"):
+            assert digest_file(path) == path.name
+        went_on += server.requests[asked].start > 0 if len(server.requests) > asked else 0
+        if store.path(DIGEST) is not None:
+            store.path(DIGEST).unlink()  # type: ignore[union-attr]  # it is there, as the line above says
+    server.pause = 0.0
+    stored = fetch(f"{server.url}/a", digest=DIGEST, store=store)
+    assert stored.path.read_bytes() == CONTENT
+    assert list((store.root / "temporary").iterdir()) == []
+    assert went_on, "no run went on with what the one before it left"
+
+
+def test_a_part_of_a_killed_run_is_hashed_and_not_trusted(tmp_path: Path, server: Server) -> None:
+    store = Store(tmp_path / "home")
+    server.fault = "reset"
+    with pytest.raises(FetchError):
+        fetch(f"{server.url}/a", digest=DIGEST, store=store, retries=RETRIES)
+    server.fault = ""
+    (part,) = parts(store)
+    with part.open("rb+") as stream:
+        stream.write(b"damaged")
+    asked = len(server.requests)
+    assert fetch(f"{server.url}/a", digest=DIGEST, store=store).path.read_bytes() == CONTENT
+    assert [request.start > 0 for request in server.requests[asked:]] == [True, False]
+
+
+def broken_off(store: Store, server: Server) -> Path:
+    server.fault = "reset"
+    with pytest.raises(FetchError):
+        fetch(f"{server.url}/a", digest=DIGEST, store=store, retries=RETRIES)
+    server.fault = ""
+    (part,) = parts(store)
+    return part
+
+
+def test_stale_parts_are_removed_and_young_ones_stay(tmp_path: Path, server: Server) -> None:
+    store = Store(tmp_path / "home")
+    part = broken_off(store, server)
+    store.clean()
+    assert part.exists()
+    old = time.time() - KEEP - 60
+    os.utime(part, (old, old))
+    store.clean()
+    assert list((store.root / "temporary").iterdir()) == []
+
+
+@pytest.mark.parametrize("link", ["symbolic", "hard"])
+def test_a_part_that_was_replaced_by_a_link_is_not_written_through(tmp_path: Path, server: Server, link: str) -> None:
+    store = Store(tmp_path / "home")
+    part = broken_off(store, server)
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    part.unlink()
+    if link == "symbolic":
+        part.symlink_to(victim)
+    else:
+        os.link(victim, part)
+    assert fetch(f"{server.url}/a", digest=DIGEST, store=store).path.read_bytes() == CONTENT
+    assert victim.read_bytes() == b"precious"
+
+
+def test_a_part_that_is_replaced_while_it_is_written(tmp_path: Path, server: Server) -> None:
+    store = Store(tmp_path / "home")
+
+    def replace(received: int, size: int | None) -> None:
+        del size
+        if received == len(CONTENT):
+            (part,) = parts(store)
+            part.unlink()
+            part.write_bytes(b"wrong")
+
+    with pytest.raises(StoreError, match="another file in its place"):
+        fetch(f"{server.url}/a", digest=DIGEST, store=store, progress=replace)
+    assert store.path(DIGEST) is None
+    assert fetch(f"{server.url}/a", digest=DIGEST, store=store).path.read_bytes() == CONTENT
+
+
+def test_a_folder_that_cannot_take_the_file(tmp_path: Path, server: Server) -> None:
+    store = Store(tmp_path / "home")
+    (store.root / "blobs").mkdir(parents=True)
+    blocked = store.root / "blobs" / "sha256"
+    blocked.write_bytes(b"a file where a folder belongs")
+    with pytest.raises(StoreError):
+        fetch(f"{server.url}/a", digest=DIGEST, store=store)
+    blocked.unlink()
+    asked = len(server.requests)
+    assert fetch(f"{server.url}/a", digest=DIGEST, store=store).path.read_bytes() == CONTENT
+    assert len(server.requests) == asked, "all bytes were there already"
+
+
+@pytest.mark.parametrize(("call", "number"), [("fsync", errno.EIO), ("fsync", errno.ENOSPC), ("pwrite", errno.EACCES)])
+def test_a_disk_that_fails(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, call: str, number: int
+) -> None:
+    store = Store(tmp_path / "home")
+
+    def fail(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(StoreError) as caught:
+        fetch(f"{server.url}/a", digest=DIGEST, store=store)
+    assert caught.value.hint
+    assert store.path(DIGEST) is None
+    monkeypatch.undo()
+    assert fetch(f"{server.url}/a", digest=DIGEST, store=store).path.read_bytes() == CONTENT
+    assert list((store.root / "temporary").iterdir()) == []
+
+
+def test_several_connections_bring_one_file(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"WINDOW": 0.05, "LONG": 0.0, "SMALLEST": 1 << 17, "_LARGEST": 1 << 17}.items():
+        monkeypatch.setattr(segments, name, value)
+    server.pause, server.block = 0.01, 1 << 14
+    started = time.monotonic()
+    with Fetcher(Store(tmp_path), timeouts=TIMEOUTS, connections=6) as one:
+        assert one.fetch(Wanted(link=f"{server.url}/a", digest=DIGEST)).path.read_bytes() == CONTENT
+    assert len(server.requests) > 2
+    assert all(request.headers["if-range"] == '"one"' for request in server.requests[1:])
+    assert time.monotonic() - started < 0.01 * len(CONTENT) / (1 << 14), "one connection is as fast"
+
+
+def test_without_proof_there_are_no_several_connections_and_nothing_is_kept(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"WINDOW": 0.05, "LONG": 0.0, "SMALLEST": 1 << 17}.items():
+        monkeypatch.setattr(segments, name, value)
+    server.pause, server.block, server.etag = 0.002, 1 << 14, 'W/"weak"'
+    assert fetch(f"{server.url}/a", digest=DIGEST, store=Store(tmp_path / "one")).path.read_bytes() == CONTENT
+    assert len(server.requests) == 1
+    server.fault = "reset"
+    store = Store(tmp_path / "two")
+    with pytest.raises(FetchError):
+        fetch(f"{server.url}/a", digest=DIGEST, store=store, retries=RETRIES)
+    assert list((store.root / "temporary").iterdir()) == []
+
+
+def test_an_interrupt_of_the_command_leaves_a_part_and_says_so(tmp_path: Path, server: Server) -> None:
+    from tests.cards import write_card
+
+    write_card(tmp_path / "registry", "hubtool/1.9/a", link=f"{server.url}/a.ckpt", content=CONTENT)
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "HUBTOOL_REGISTRY": str(tmp_path / "registry")}
+    environ.update(HUBTOOL_HOME=str(tmp_path / "home"), XDG_CONFIG_HOME=str(tmp_path))
+    command = [sys.executable, "-m", "hubtool", "fetch", "hubtool/1.9/a"]
+    server.pause, server.block = 0.05, 1 << 14
+    process = subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    store = Store(tmp_path / "home")
+    while not any(part.stat().st_size for part in parts(store)):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "kept: " in said
+    assert "the same command goes on from there" in said
+    assert "Traceback" not in said
+    server.pause = 0.0
+    again = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+    assert "goes on from" in again.stderr
+    assert server.requests[-1].start > 0

@@ -1,0 +1,106 @@
+"""`hubtool cache` in real processes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from typing import TYPE_CHECKING
+
+from hubtool.assets.store import Store
+from hubtool.digest import Digest
+from tests.cards import write_card
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.acceptance.conftest import Cli
+
+UID = "tests/1.9/one"
+CONTENT = b"weights of one"
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
+
+
+def filled(cli: Cli) -> Store:
+    """Fill the store with an asset that a card names, used a day ago, and one that none names."""
+    store = Store(cli.home)
+    write_card(cli.registry, UID, link="https://example.org/one.ckpt", content=CONTENT)
+    for content in (CONTENT, b"of nobody"):
+        digest = hashlib.sha256(content).hexdigest()
+        with store.writer(Digest(digest)) as writer:
+            writer.write(content)
+            old = writer.commit().path
+        os.utime(old, (1e9, 1e9))
+        assert store.find(Digest(digest)) is not None
+        os.utime(cli.home / "records" / "blobs" / digest[:2] / f"{digest}.json", (1e9, 1e9))
+    return store
+
+
+def test_listing(cli: Cli) -> None:
+    assert cli("cache", "ls").out.startswith("0 assets")
+    filled(cli)
+    done = cli("cache", "ls", "--json")
+    assert done.code == 0
+    assert {one["digest"]: one["uids"] for one in done.json["assets"]} == {
+        DIGEST: [UID],
+        hashlib.sha256(b"of nobody").hexdigest(): [],
+    }
+    assert done.json["assets"][0]["used"] == "2001-09-09T01:46:40Z"
+    text = cli("cache", "ls").out
+    assert UID in text
+    assert "2 assets, 23 bytes" in text
+    assert cli("cache", "dir", HUBTOOL_STORES="/shared").out.split() == [str(cli.home), "/shared"]
+
+
+def test_verifying(cli: Cli) -> None:
+    store = filled(cli)
+    assert cli("cache", "verify").code == 0
+    path = store.path(Digest(DIGEST))
+    assert path is not None
+    path.chmod(0o644)
+    path.write_bytes(b"weights of two")
+    dry = cli("cache", "verify", "--dry-run")
+    assert (dry.code, path.exists()) == (1, True)
+    done = cli("cache", "verify", "--json")
+    assert done.code == 1
+    assert [one["digest"] for one in done.json["wrong"]] == [DIGEST]
+    assert not path.exists()
+    assert cli("cache", "verify").code == 0
+    assert "1 wrong files in quarantine" in cli("cache", "ls").out
+    assert cli("cache", "prune", "--quarantine").code == 0
+    assert store.quarantined() == ()
+
+
+def test_pruning(cli: Cli) -> None:
+    store = filled(cli)
+    assert cli("cache", "prune").code == 2
+    assert cli("cache", "prune", "--max-size", "lots").code == 2
+    dry = cli("cache", "prune", "--unreferenced", "--dry-run")
+    assert "would remove 1 files" in dry.out
+    assert len(list(store.blobs())) == 2
+    done = cli("cache", "prune", "--unreferenced", "--json")
+    assert [one["reason"] for one in done.json["removed"]] == ["no card names it"]
+    assert [digest for digest, _ in store.blobs()] == [DIGEST]
+    assert "removed 0 files" in cli("cache", "prune", "--max-size", "1k").out
+    assert "not used for" in cli("cache", "prune", "--older-than", "30d").out
+    assert list(store.blobs()) == []
+
+
+def test_removing(cli: Cli) -> None:
+    store = filled(cli)
+    assert cli("cache", "rm", "tests/1.9/two").code == 2
+    assert cli("cache", "rm", UID, "--dry-run").code == 0
+    assert store.path(Digest(DIGEST)) is not None
+    # Used just now; but whoever names a card means it.
+    assert f"removed {DIGEST}" in cli("cache", "rm", UID).out
+    assert store.path(Digest(DIGEST)) is None
+    assert cli("cache", "rm", UID).code == 2
+
+
+def test_a_shared_store(cli: Cli, tmp_path: Path) -> None:
+    filled(cli)
+    done = cli("fetch", UID, "--json", HUBTOOL_HOME=str(tmp_path / "own"), HUBTOOL_STORES=str(cli.home))
+    assert done.json["assets"][0]["stored"] == str(cli.home / "blobs" / "sha256" / DIGEST[:2] / DIGEST)
+    # A store that moved or was copied has other inodes than its records say; then the file is hashed.
+    moved = cli.home.rename(tmp_path / "moved")
+    done = cli("fetch", UID, "--json", HUBTOOL_HOME=str(tmp_path / "own"), HUBTOOL_STORES=str(moved))
+    assert done.json["assets"][0]["stored"].startswith(str(moved))

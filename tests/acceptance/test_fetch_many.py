@@ -1,0 +1,141 @@
+"""`hubtool fetch` with many files: what it prints, where it stops, and what it is bound by."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hubtool.assets.fetch import Event, Fetcher, Wanted
+from hubtool.assets.store import Store
+from hubtool.digest import Digest
+from tests.acceptance.servers import serving
+from tests.cards import write_card
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.acceptance.conftest import Cli
+    from tests.acceptance.servers import Server
+
+CONTENTS = {f"hubtool/1.9/m{number}": b"%d" % number * 40_000 for number in range(6)}
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving() as one:
+        yield one
+
+
+def cards(cli: Cli, server: Server) -> list[str]:
+    for uid, content in CONTENTS.items():
+        link = server.put(f"/{uid.rpartition('/')[2]}.ckpt", content)
+        write_card(cli.registry, uid, link=link, content=content)
+    return list(CONTENTS)
+
+
+def test_many_uids_in_one_run(cli: Cli, server: Server) -> None:
+    uids = cards(cli, server)
+    done = cli("fetch", *uids, uids[0], "--json")
+    assert done.code == 0, done.err
+    assert [card["uid"] for card in done.json] == uids
+    for card in done.json:
+        assert card["assets"][0]["digest"] == hashlib.sha256(CONTENTS[card["uid"]]).hexdigest()
+    assert "m3.ckpt: 39.1 KiB, verified" in done.err
+    assert cli("fetch", *uids, "-q", HUBTOOL_OFFLINE="1").err == ""
+
+
+def test_one_that_fails_does_not_stop_the_others(cli: Cli, server: Server) -> None:
+    uids = cards(cli, server)
+    server.put("/m1.ckpt", b"", "404")
+    done = cli("fetch", *uids, "hubtool/1.9/nowhere", "--json", "--progress", "none")
+    assert done.code == 1
+    failed = {card["uid"]: card["failed"][0]["error"] for card in done.json if "failed" in card}
+    assert set(failed) == {"hubtool/1.9/m1", "hubtool/1.9/nowhere"}
+    assert "answered 404" in failed["hubtool/1.9/m1"]
+    assert done.err.count("error: ") == 2
+    assert sum(bool(card["assets"]) for card in done.json) == 5
+
+
+def test_progress_for_programs(cli: Cli, server: Server) -> None:
+    uids = cards(cli, server)
+    server.put("/m1.ckpt", b"", "404")
+    done = cli("fetch", *uids, "--progress", "json")
+    assert done.code == 1
+    events = [json.loads(line) for line in done.err.splitlines()]
+    kinds = [event["event"] for event in events]
+    assert kinds.count("done") == 5
+    assert kinds.count("failed") == 1
+    assert kinds[-1] == "error"
+    assert {event["name"] for event in events if event["event"] == "started"} == {
+        f"m{number}.ckpt" for number in (0, 2, 3, 4, 5)
+    }
+
+
+def test_mirrors_by_variable(cli: Cli, server: Server) -> None:
+    uids = cards(cli, server)
+    for content in CONTENTS.values():
+        digest = hashlib.sha256(content).hexdigest()
+        server.put(f"/mirror/blobs/sha256/{digest[:2]}/{digest}", content)
+    wrong = hashlib.sha256(CONTENTS[uids[0]]).hexdigest()
+    server.put(f"/wrong/blobs/sha256/{wrong[:2]}/{wrong}", b"wrong")
+    done = cli("fetch", uids[0], "-q", HUBTOOL_MIRRORS=f"{server.url}/wrong,{server.url}/mirror")
+    assert done.code == 0
+    assert f"warning: the mirror {server.url}/wrong is asked no more" in done.err
+    assert not [path for _, path in server.requests if path.endswith(".ckpt")]
+
+
+@pytest.mark.parametrize("rate", ["0", "fast", "-1", "10X"])
+def test_what_is_no_rate(cli: Cli, rate: str) -> None:
+    done = cli("fetch", "a/1/b", f"--limit-rate={rate}")
+    assert done.code == 2
+    assert "is not a rate" in done.err
+
+
+def wanted(server: Server, count: int, size: int, pause: float) -> list[Wanted]:
+    files = []
+    for number in range(count):
+        content = b"%d" % number * size
+        link = server.put(f"/{number}", content, block=1 << 14, pause=pause)
+        files.append(Wanted(link=link, digest=Digest(hashlib.sha256(content).hexdigest())))
+    return files
+
+
+def test_the_rate_bounds_all_files_together(tmp_path: Path, server: Server) -> None:
+    files = wanted(server, 4, 100_000, 0.0)
+    started = time.monotonic()
+    with Fetcher(Store(tmp_path), rate=400_000) as run:
+        assert all(outcome.stored for outcome in run.fetch_all(files))
+    assert 0.8 < time.monotonic() - started < 10
+
+
+def test_connections_are_bounded(tmp_path: Path, server: Server) -> None:
+    files = wanted(server, 6, 60_000, 0.01)
+    events: list[Event] = []
+    with Fetcher(Store(tmp_path), connections=2, watch=events.append) as run:
+        assert all(outcome.stored for outcome in run.fetch_all(files))
+    under_way: set[str] = set()
+    most = 0
+    for event in events:
+        if event.kind == "started":
+            under_way.add(event.name)
+        elif event.kind == "done":
+            under_way.discard(event.name)
+        most = max(most, len(under_way))
+    assert most == 2
+
+
+def test_a_run_can_be_ended_from_another_thread(tmp_path: Path, server: Server) -> None:
+    files = wanted(server, 3, 300_000, 0.2)
+    with Fetcher(Store(tmp_path)) as run:
+        threading.Timer(0.5, run.end).start()
+        started = time.monotonic()
+        outcomes = run.fetch_all(files)
+        assert time.monotonic() - started < 5
+    assert not any(outcome.stored for outcome in outcomes)
+    assert not [one for one in threading.enumerate() if one.name in ("hubtool-guard", "hubtool-hash")]

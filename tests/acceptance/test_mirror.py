@@ -1,0 +1,527 @@
+"""Mirrors in a folder: in real processes, killed at any instant, and with sources that fail."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tarfile
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hubtool.assets.store import Store
+from hubtool.digest import Digest
+from hubtool.mirror.destination import blob_name, open_destination
+from tests.acceptance.servers import serving
+from tests.cards import write_card, write_local
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.acceptance.conftest import Cli
+    from tests.acceptance.servers import Server
+
+KILLS = 12
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving() as one:
+        yield one
+
+
+def bytes_of(size: int, seed: int) -> bytes:
+    """Return bytes that look like chance, and are the same each time."""
+    return random.Random(seed).randbytes(size)  # noqa: S311 (nothing is kept secret by them)
+
+
+def digest_of(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def fill(cli: Cli, count: int, size: int = 3000) -> dict[str, bytes]:
+    """Write cards with assets beside them; return the assets by digest."""
+    assets = {}
+    for at in range(count):
+        content = bytes_of(size + at, at)
+        assets[digest_of(content)] = content
+        write_local(cli.registry, f"tests/1.9/m{at}", content)
+    return assets
+
+
+def listed(root: Path) -> list[Any]:
+    """Return the cards that a mirror's index names, read as any client does."""
+    cards = []
+    for shard in json.loads((root / "index.json").read_bytes())["shards"]:
+        data = (root / shard["path"]).read_bytes()
+        assert digest_of(data) == shard["digest"]
+        cards += json.loads(data)["cards"]
+    return cards
+
+
+def check(root: Path, assets: dict[str, bytes] | None = None) -> set[str]:
+    """Assert that nothing wrong is visible in a mirror; return the digests that are there."""
+    found = set()
+    for path in (root / "blobs").rglob("*"):
+        if path.is_file():
+            assert digest_of(path.read_bytes()) == path.name
+            assert path.parent.name == path.name[:2]
+            found.add(path.name)
+    if (root / "index.json").exists():
+        # What the index names is there.
+        for card in listed(root):
+            data = (root / "cards" / f"{card['uid']}.md").read_bytes()
+            assert digest_of(data) == card["digest"]
+            for asset in card["assets"]:
+                if "digest" in asset:
+                    assert asset["digest"] in found
+    if assets is not None:
+        assert found == set(assets)
+    return found
+
+
+def test_a_mirror_of_a_registry(cli: Cli, tmp_path: Path) -> None:
+    assets = fill(cli, 10)
+    write_local(cli.registry, "tests/1.9/twin", next(iter(assets.values())))
+    root = tmp_path / "mirror"
+    dry = cli("mirror", "sync", root, "--dry-run", "--json")
+    assert (dry.code, dry.json["assets"]["missing"], len(dry.json["missing"])) == (0, 10, 10)
+    assert not root.exists()
+    done = cli("mirror", "sync", root, "--json")
+    assert done.code == 0
+    assert set(done.json["written"]) == set(assets)
+    assert done.json["bytes_written"] == sum(map(len, assets.values()))
+    assert len(done.json["cards_written"]) == 11
+    check(root, assets)
+    before = {
+        path: path.stat().st_mtime_ns for path in root.rglob("*") if path.is_file() and ".hubtool" not in path.parts
+    }
+    again = cli("mirror", "sync", root, "--json")
+    assert (again.code, again.json["written"], again.json["index_written"]) == (0, {}, False)
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert cli("mirror", "verify", root, "--deep").code == 0
+    assert list((root / ".hubtool" / "temporary").iterdir()) == []
+
+
+def test_from_the_network_and_the_store(cli: Cli, tmp_path: Path, server: Server) -> None:
+    near, far = bytes_of(5000, 1), bytes_of(3_000_000, 2)
+    write_card(cli.registry, "tests/1.9/near", link=server.put("/near.ckpt", near), content=near)
+    write_card(cli.registry, "tests/1.9/far", link=server.put("/far.ckpt", far), content=far)
+    write_card(cli.registry, "tests/1.9/again", link=server.put("/again.ckpt", far), content=far)
+    assert cli("fetch", "tests/1.9/near").code == 0
+    root = tmp_path / "mirror"
+    done = cli("mirror", "sync", root, "--json")
+    assert done.code == 0
+    check(root, {digest_of(near): near, digest_of(far): far})
+    # What was stored is not fetched again, two cards with one file bring it once, and the store does not grow.
+    assert (server.gets("/near.ckpt"), server.gets("/far.ckpt") + server.gets("/again.ckpt")) == (1, 1)
+    assert [digest for digest, _ in Store(cli.home).blobs()] == [digest_of(near)]
+    assert list(Store(root / ".hubtool" / "staging").blobs()) == []
+
+
+def test_a_failing_asset_does_not_stop_the_rest(cli: Cli, tmp_path: Path, server: Server) -> None:
+    good, gone, wrong, page = (bytes_of(4000, seed) for seed in range(4))
+    write_card(cli.registry, "tests/1.9/good", link=server.put("/good", good), content=good)
+    write_card(cli.registry, "tests/1.9/gone", link=server.put("/gone", gone, "404"), content=gone)
+    write_card(cli.registry, "tests/1.9/wrong", link=server.put("/wrong", wrong, "flipped-bit"), content=wrong)
+    write_card(cli.registry, "tests/1.9/page", link=server.put("/page", page, "html"), content=page)
+    write_card(cli.registry, "tests/1.9/bare", link="https://example.org/x", content=b"", digest="none")
+    write_card(cli.registry, "tests/1.9/evil", link="https://evil.example/x", content=b"evil")
+    (cli.registry / "tests/1.9/empty.md").write_bytes(b"")
+    # Another card has the same file at a link that works.
+    write_card(cli.registry, "tests/1.9/gone2", link=server.put("/gone2", b"second"), content=b"second")
+    write_card(cli.registry, "tests/1.9/gone1", link=server.put("/gone1", b"second", "404"), content=b"second")
+    root = tmp_path / "mirror"
+    done = cli("mirror", "sync", root, "--json")
+    assert done.code == 1
+    reasons = {failure["uid"].rpartition("/")[2]: failure["reason"] for failure in done.json["failures"]}
+    assert set(reasons) == {"gone", "wrong", "page", "bare", "evil", "empty"}
+    assert "404" in reasons["gone"]
+    assert "not the bytes that the card promises" in reasons["wrong"]
+    assert "web page" in reasons["page"]
+    assert "no SHA-256" in reasons["bare"]
+    assert "not an allowed host" in reasons["evil"]
+    check(root, {digest_of(good): good, digest_of(b"second"): b"second"})
+    verified = cli("mirror", "verify", root, "--json")
+    assert verified.code == 1
+    assert len(verified.json["faults"]) == 5
+    # Mended at the source, the next run does only what is left.
+    server.put("/gone", gone)
+    server.put("/wrong", wrong)
+    count = len(server.requests)
+    done = cli("mirror", "sync", root, "--json")
+    assert set(done.json["written"]) == {digest_of(gone), digest_of(wrong)}
+    asked = {path for _, path in server.requests[count:]}
+    assert asked == {"/gone", "/wrong", "/page"}
+
+
+def test_a_short_digest_becomes_whole(cli: Cli, tmp_path: Path, server: Server) -> None:
+    content = bytes_of(4000, 5)
+    link = server.put("/short.ckpt", content)
+    write_card(cli.registry, "tests/1.9/short", link=link, content=content, digest=digest_of(content)[:9])
+    root = tmp_path / "mirror"
+    assert cli("mirror", "sync", root).code == 0
+    (card,) = listed(root)
+    assert card["assets"] == [{"link": link, "digest": digest_of(content), "size": 4000}]
+    assert cli("mirror", "sync", root, "--json").json["written"] == {}
+    assert server.gets("/short.ckpt") == 1
+    assert cli("mirror", "verify", root, "--deep").code == 0
+
+
+def test_a_card_whose_new_asset_is_missing_keeps_its_old_one(cli: Cli, tmp_path: Path, server: Server) -> None:
+    old, new = bytes_of(3000, 1), bytes_of(3000, 2)
+    write_card(cli.registry, "tests/1.9/one", link=server.put("/old", old), content=old)
+    root = tmp_path / "mirror"
+    assert cli("mirror", "sync", root).code == 0
+    before = (root / "cards/tests/1.9/one.md").read_bytes()
+    write_card(cli.registry, "tests/1.9/one", link=server.put("/new", new, "500"), content=new)
+    done = cli("mirror", "sync", root, "--prune", "--grace", "0s", "--json")
+    assert (done.code, done.json["cards_kept"]) == (1, ["tests/1.9/one"])
+    assert (root / "cards/tests/1.9/one.md").read_bytes() == before
+    check(root, {digest_of(old): old})
+    server.put("/new", new)
+    assert cli("mirror", "sync", root, "--prune", "--grace", "0s").code == 0
+    check(root, {digest_of(new): new})
+
+
+def test_only_some_cards(cli: Cli, tmp_path: Path) -> None:
+    fill(cli, 6)
+    root = tmp_path / "mirror"
+    done = cli("mirror", "sync", root, "--uid", "tests/1.9/m[0-2]", "--uid", "*/m5", "--json")
+    assert len(done.json["written"]) == 4
+    assert cli("mirror", "status", root, "--json").json["assets"]["missing"] == 2
+    # A second part goes beside the first.
+    assert len(cli("mirror", "sync", root, "--uid", "*/m3", "--prune", "--grace", "0s", "--json").json["written"]) == 1
+    assert len(check(root)) == 5
+    assert cli("mirror", "verify", root, "--json").json["cards"] == 5
+
+
+def test_pruning(cli: Cli, tmp_path: Path) -> None:
+    fill(cli, 4)
+    root = tmp_path / "mirror"
+    assert cli("mirror", "sync", root).code == 0
+    shutil.rmtree(cli.registry / "tests/1.9/m1")
+    (cli.registry / "tests/1.9/m1.md").unlink()
+    # Without --prune, nothing is taken away.
+    assert cli("mirror", "sync", root).code == 0
+    assert len(check(root)) == 4
+    gone = digest_of(bytes_of(3001, 1))
+    assert cli("mirror", "sync", root, "--prune", "--json").json["pruned"] == []
+    assert not (root / "cards/tests/1.9/m1.md").exists()
+    assert f"would remove {gone}" in cli("mirror", "prune", root, "--grace", "0s", "--dry-run").out
+    assert len(check(root)) == 4
+    assert cli("mirror", "prune", root, "--grace", "0s", "--json").json["removed"] == [gone]
+    assert gone not in check(root)
+    assert cli("mirror", "verify", root, "--deep").code == 0
+    # An empty registry is more likely a mistake than a wish.
+    shutil.rmtree(cli.registry / "tests")
+    assert cli("mirror", "sync", root, "--prune", "--grace", "0s").code == 1
+    assert len(check(root)) == 3
+
+
+def test_three_processes_on_one_folder(cli: Cli, tmp_path: Path) -> None:
+    assets = fill(cli, 300, 20_000)
+    root = tmp_path / "mirror"
+    command = [sys.executable, "-m", "hubtool", "mirror", "sync", str(root), "--json", "-q", "--jobs", "2"]
+    workers = [
+        subprocess.Popen(
+            command,
+            cwd=cli.folder,
+            env={**cli.environ, "HUBTOOL_HOME": str(tmp_path / f"home{number}")},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(3)
+    ]
+    reports = [json.loads(worker.communicate(timeout=120)[0]) for worker in workers]
+    assert [worker.returncode for worker in workers] == [0, 0, 0]
+    written = [digest for report in reports for digest in report["written"]]
+    assert sorted(written) == sorted(assets)  # each once
+    check(root, assets)
+
+
+def test_killed_at_any_instant(cli: Cli, tmp_path: Path) -> None:
+    assets = fill(cli, 120, 30_000)
+    root = tmp_path / "mirror"
+    command = [sys.executable, "-m", "hubtool", "mirror", "sync", str(root), "-q", "--jobs", "3"]
+    chance = random.Random(7)  # noqa: S311 (it decides when, and that is no secret)
+    start = time.monotonic()
+    whole = tmp_path / "whole"
+    assert cli("mirror", "sync", whole).code == 0
+    seconds = time.monotonic() - start
+    seen = []
+    for _ in range(KILLS):
+        worker = subprocess.Popen(command, cwd=cli.folder, env=cli.environ, stdout=subprocess.DEVNULL)
+        time.sleep(chance.uniform(0.3, 1.0) * seconds)
+        worker.kill()
+        worker.wait()
+        seen.append(len(check(root)) if root.exists() else 0)
+        if seen[-1] == len(assets):
+            # As if this one had never come so far.
+            for path in random.Random(len(seen)).sample(sorted((root / "blobs").rglob("?" * 64)), 60):  # noqa: S311 (the same)
+                path.unlink()
+            (root / "index.json").unlink(missing_ok=True)
+    assert cli("mirror", "sync", root).code == 0
+    check(root, assets)
+    assert list((root / ".hubtool" / "temporary").iterdir()) == []
+    assert cli("mirror", "verify", root, "--deep").code == 0
+
+
+def test_readers_see_the_old_or_the_new(cli: Cli, tmp_path: Path) -> None:
+    """While cards change again and again, whoever reads a card finds its asset, and the index is whole."""
+    root = tmp_path / "mirror"
+    write_local(cli.registry, "tests/1.9/one", b"first")
+    assert cli("mirror", "sync", root).code == 0
+    write_local(cli.registry, "tests/1.9/one", b"second")
+    for at in range(100):
+        write_local(cli.registry, f"tests/1.9/more{at}", bytes_of(1000, at))
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "hubtool", "mirror", "sync", str(root), "-q"],
+        cwd=cli.folder,
+        env=cli.environ,
+        stdout=subprocess.DEVNULL,
+    )
+    states = set()
+    while worker.poll() is None:
+        cards = listed(root)
+        text = (root / "cards/tests/1.9/one.md").read_text(encoding="utf-8")
+        digest = next(word for word in text.split() if len(word) == 64)
+        assert (root / "blobs" / "sha256" / digest[:2] / digest).is_file()
+        for card in cards[:5]:
+            for asset in card["assets"]:
+                assert (root / "blobs" / "sha256" / asset["digest"][:2] / asset["digest"]).is_file()
+        states.add(len(cards))
+    assert states <= {1, 101}
+    assert worker.wait() == 0
+    check(root)
+
+
+def test_a_place_that_cannot_be_written(cli: Cli, tmp_path: Path) -> None:
+    fill(cli, 2)
+    file = tmp_path / "file"
+    file.write_bytes(b"")
+    done = cli("mirror", "sync", file)
+    assert done.code == 1
+    assert "hint" in done.err
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "index.json").write_text('{"hello": 1}')
+    done = cli("mirror", "sync", tmp_path / "foreign")
+    assert (done.code, "not the index of a mirror" in done.err) == (1, True)
+    assert cli("mirror", "verify", tmp_path / "nowhere").code == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="small file systems are mounted on Linux only")
+def test_a_full_disk(cli: Cli, tmp_path: Path) -> None:
+    root = tmp_path / "small"
+    root.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(root)], capture_output=True, check=False
+    )
+    if made.returncode != 0:
+        pytest.skip("a small file system may not be mounted here")
+    try:
+        assets = fill(cli, 30, 60_000)
+        done = cli("mirror", "sync", root, "--json")
+        assert done.code == 1
+        report = done.json if done.out else None
+        assert "disk is full" in done.out + done.err
+        assert 0 < len(check(root)) < len(assets)
+        assert list((root / ".hubtool" / "temporary").iterdir()) == []
+        assert report is None or not report["complete"]
+    finally:
+        subprocess.run(["umount", "-l", str(root)], check=True)
+
+
+def test_interrupted(cli: Cli, tmp_path: Path, server: Server) -> None:
+    content = bytes_of(2_000_000, 1)
+    link = server.put("/slow", content, block=10_000, pause=0.05)
+    write_card(cli.registry, "tests/1.9/slow", link=link, content=content)
+    import signal
+
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "hubtool", "mirror", "sync", str(tmp_path / "mirror"), "-q"],
+        cwd=cli.folder,
+        env=cli.environ,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not server.gets("/slow"):
+        time.sleep(0.02)
+    time.sleep(0.3)
+    worker.send_signal(signal.SIGINT)
+    _, err = worker.communicate(timeout=5)
+    assert worker.returncode == 130
+    assert "Traceback" not in err
+    assert check(tmp_path / "mirror") == set()
+
+
+# -- bundles -------------------------------------------------------------------------------------------------------
+
+
+def test_a_bundle_crosses_a_gap(cli: Cli, tmp_path: Path) -> None:
+    fill(cli, 5)
+    file = tmp_path / "gap.tar"
+    done = cli("mirror", "bundle", file, "--uid", "*/m[0-3]", "--json")
+    assert (done.code, done.json["cards"], done.json["assets"]) == (0, 4, 4)
+    first = file.read_bytes()
+    assert cli("mirror", "bundle", file, "--uid", "*/m[0-3]").code == 0
+    assert file.read_bytes() == first  # the same cards give the same archive
+    with tarfile.open(file) as archive:
+        assert len(archive.getnames()) == 10
+    there: Any = {"HUBTOOL_HOME": str(tmp_path / "there"), "HUBTOOL_REGISTRY": str(tmp_path)}
+    done = cli("mirror", "unbundle", file, "--json", **there)
+    assert (done.code, len(done.json["unknown"])) == (0, 4)
+    store = Store(tmp_path / "there")
+    assert sorted(digest for digest, _ in store.blobs()) == sorted(
+        digest_of(bytes_of(3000 + at, at)) for at in range(4)
+    )
+    root = tmp_path / "mirror"
+    assert cli("mirror", "unbundle", file, "--to", root, **there).code == 0
+    assert cli("mirror", "verify", root, "--deep", "--json").json["cards"] == 4
+    check(root)
+    # Into a mirror that has other cards, it goes beside them.
+    assert cli("mirror", "sync", root, "--uid", "*/m4").code == 0
+    assert cli("mirror", "unbundle", file, "--to", root).code == 0
+    assert cli("mirror", "verify", root, "--deep", "--json").json["cards"] == 5
+
+
+def test_no_bundle_without_everything(cli: Cli, tmp_path: Path, server: Server) -> None:
+    fill(cli, 1)
+    write_card(cli.registry, "tests/1.9/gone", link=server.put("/gone", b"x", "404"), content=b"x")
+    done = cli("mirror", "bundle", tmp_path / "gap.tar")
+    assert done.code == 1
+    assert "404" in done.out
+    assert list(tmp_path.glob("*.tar")) == []
+    assert cli("mirror", "bundle", tmp_path / "gap.tar", "--uid", "no/*").code == 1
+
+
+@pytest.mark.parametrize("part", [0, 0.1, 0.5, 0.9, 0.999])
+def test_a_bundle_that_was_cut_off(cli: Cli, tmp_path: Path, part: float) -> None:
+    fill(cli, 5)
+    file = tmp_path / "gap.tar"
+    assert cli("mirror", "bundle", file).code == 0
+    whole = file.read_bytes().rstrip(b"\0")
+    file.write_bytes(whole[: int(len(whole) * part)])
+    root = tmp_path / "mirror"
+    done = cli("mirror", "unbundle", file, "--to", root, HUBTOOL_HOME=str(tmp_path / "there"))
+    assert done.code == 1
+    assert "hint" in done.err
+    assert not (root / "index.json").exists()
+    check(root)
+
+
+def test_a_bundle_with_a_flipped_bit(cli: Cli, tmp_path: Path) -> None:
+    fill(cli, 3)
+    file = tmp_path / "gap.tar"
+    assert cli("mirror", "bundle", file).code == 0
+    data = bytearray(file.read_bytes())
+    data[1000] ^= 1
+    file.write_bytes(data)
+    done = cli("mirror", "unbundle", file, HUBTOOL_HOME=str(tmp_path / "there"))
+    assert done.code == 1
+    assert "SHA-256" in done.err
+    assert len(list(Store(tmp_path / "there").blobs())) == 0
+
+
+def hostile(name: str) -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    if name == "link":
+        member.name, member.type, member.linkname = "cards/p/1/x.md", tarfile.SYMTYPE, "/etc/passwd"
+    elif name == "hard":
+        member.name, member.type, member.linkname = "cards/p/1/x.md", tarfile.LNKTYPE, "index.json"
+    elif name == "device":
+        member.name, member.type = "cards/p/1/x.md", tarfile.CHRTYPE
+    elif name == "folder":
+        member.name, member.type = "blobs", tarfile.DIRTYPE
+    return member
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../x", "/etc/x", "cards/../../x.md", f"blobs/sha256/aa/{'b' * 64}", "x", "link", "hard", "device", "folder"],
+)
+def test_hostile_archives(cli: Cli, tmp_path: Path, name: str) -> None:
+    file = tmp_path / "hostile.tar"
+    with tarfile.open(file, "w") as archive:
+        archive.addfile(hostile(name))
+    before = {path for path in tmp_path.rglob("*") if "home" not in path.parts}
+    done = cli("mirror", "unbundle", file)
+    assert done.code == 1
+    assert "do not trust it" in done.err
+    assert {path for path in tmp_path.rglob("*") if "home" not in path.parts} == before
+
+
+@pytest.mark.parametrize("kind", ["pax", "longname", "sparse", "chain", "gzip", "twice", "not-tar"])
+def test_archives_that_lie(cli: Cli, tmp_path: Path, kind: str) -> None:
+    file = tmp_path / "hostile.tar"
+    content = b"x" * 100
+    name = f"blobs/sha256/{digest_of(content)[:2]}/{digest_of(content)}"
+    if kind == "not-tar":
+        file.write_bytes(b"hello" * 1000)
+    elif kind == "gzip":
+        with tarfile.open(file, "w:gz") as archive:
+            archive.addfile(tarfile.TarInfo("index.json"))
+    elif kind == "twice":
+        import io
+
+        with tarfile.open(file, "w") as archive:
+            for _ in range(2):
+                member = tarfile.TarInfo(name)
+                member.size = 100
+                archive.addfile(member, io.BytesIO(content))
+    else:
+        member = tarfile.TarInfo(name)
+        member.size = 8 << 30
+        member.type = {"pax": b"x", "longname": b"L", "sparse": b"S", "chain": b"L"}[kind]
+        block = member.tobuf(tarfile.GNU_FORMAT)[:512]
+        if kind == "chain":
+            member.size = 1
+            block = (member.tobuf(tarfile.GNU_FORMAT)[:512] + b"a" + bytes(511)) * 3000
+        with file.open("wb") as stream:
+            stream.write(block)
+            if kind != "chain":
+                stream.truncate(9 << 30)  # a hole: it takes no room
+    done = cli("mirror", "unbundle", file, timeout=60)
+    file.unlink()
+    assert done.code == 1
+    assert "hint" in done.err
+
+
+# -- a mirror as a second store ------------------------------------------------------------------------------------
+
+
+def test_a_mirror_is_a_store_to_look_in(cli: Cli, tmp_path: Path) -> None:
+    assets = fill(cli, 1)
+    root = tmp_path / "mirror"
+    assert cli("mirror", "sync", root).code == 0
+    (digest,) = assets
+    write_card(cli.registry, "tests/1.9/far", link="https://example.org/far.ckpt", content=assets[digest])
+    done = cli("fetch", "tests/1.9/far", "--json", HUBTOOL_OFFLINE="1", HUBTOOL_STORES=str(root))
+    assert done.json["assets"][0]["stored"] == str(root / "blobs" / "sha256" / digest[:2] / digest)
+
+
+def test_stale_leftovers_are_removed(cli: Cli, tmp_path: Path) -> None:
+    assets = fill(cli, 3)
+    root = tmp_path / "mirror"
+    unit = min(assets)[:2]
+    temporary = root / ".hubtool" / "temporary"
+    temporary.mkdir(parents=True)
+    (temporary / f"unit-{unit}.dead.part").write_bytes(b"half")
+    (temporary / "document.dead.part").write_bytes(b"half")
+    assert cli("mirror", "sync", root).code == 0
+    assert list(temporary.iterdir()) == []
+    with closing(open_destination(str(root))) as place:
+        assert set(place.blobs()) == set(assets)
+        names = [blob_name(digest) for digest in assets]
+        assert place.ages([*names, "blobs/none"]).keys() == set(names)
+        assert all(0 <= age < 600 for age in place.ages(names).values())
+    assert Store(root).path(Digest(min(assets))) is not None
+    assert os.access(root / "index.json", os.R_OK)

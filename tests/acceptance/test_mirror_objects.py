@@ -1,0 +1,284 @@
+"""Mirrors in a real object store: the work shared by processes, killed ones included."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import subprocess
+import sys
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hubtool.assets.store import Stored
+from hubtool.errors import MirrorError
+from hubtool.mirror.destination import ClaimLostError, Destination, open_destination
+from tests.acceptance.seaweed import seaweed, watching
+from tests.cards import write_local
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.acceptance.conftest import Cli
+    from tests.acceptance.seaweed import Bucket
+
+LARGE = 11 << 20
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
+    with seaweed(tmp_path_factory.mktemp("seaweed")) as one:
+        yield one
+
+
+@pytest.fixture
+def s3(environment: Cli, bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Return a command line, and set up this process, so that both reach the object store."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in bucket.environ.items():
+        monkeypatch.setenv(name, value)
+        environment.environ[name] = value
+    return environment
+
+
+@pytest.fixture
+def place(request: pytest.FixtureRequest) -> str:
+    return f"s3://mirrors/{hashlib.sha256(request.node.name.encode()).hexdigest()[:12]}"
+
+
+def bytes_of(size: int, seed: int) -> bytes:
+    """Return bytes that look like chance, and are the same each time."""
+    return random.Random(seed).randbytes(size)  # noqa: S311 (nothing is kept secret by them)
+
+
+def fill(registry: Path, count: int, *, size: int = 3000) -> dict[str, bytes]:
+    """Write cards with assets of their own, and one more card for the first asset; return the assets by digest."""
+    assets = {}
+    for at in range(count):
+        content = bytes_of(size + at, at)
+        assets[hashlib.sha256(content).hexdigest()] = content
+        write_local(registry, f"tests/1.9/m{at}", content)
+    write_local(registry, "tests/1.9/twin", next(iter(assets.values())))
+    return assets
+
+
+def start(cli: Cli, *arguments: str, **environ: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "hubtool", *arguments],
+        cwd=cli.folder,
+        env={**cli.environ, **environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def opened(text: str, takeover: float = 60.0) -> Destination:
+    return open_destination(text, takeover=takeover)
+
+
+def test_a_mirror_in_a_bucket(s3: Cli, place: str) -> None:
+    assets = fill(s3.registry, 12)
+    large = bytes_of(LARGE, 2)
+    write_local(s3.registry, "tests/1.9/large", large)
+    dry = s3("mirror", "sync", place, "--dry-run", "--json")
+    assert (dry.code, dry.json["assets"]["missing"]) == (0, 13)
+    done = s3("mirror", "sync", place, "--json")
+    assert done.code == 0, done.err
+    assert len(done.json["written"]) == 13
+    assert done.json["bytes_written"] == sum(map(len, assets.values())) + LARGE
+    again = s3("mirror", "sync", place, "--json")
+    assert (again.code, again.json["written"], again.json["cards_written"], again.json["index_written"]) == (
+        0,
+        {},
+        [],
+        False,
+    )
+    deep = s3("mirror", "verify", place, "--deep", "--json")
+    assert (deep.code, deep.json["cards"], deep.json["blobs"]) == (0, 14, 13)
+    with closing(opened(place)) as bucket:
+        assert bucket.claims() == []
+        with bucket.blob(hashlib.sha256(large).hexdigest()) as blocks:
+            assert b"".join(blocks) == large
+
+
+def test_what_is_missing_or_wrong_is_named(s3: Cli, place: str) -> None:
+    digests = sorted(fill(s3.registry, 4))
+    assert s3("mirror", "sync", place, "-q").code == 0
+    with closing(opened(place)) as bucket:
+        bucket.remove([f"blobs/sha256/{digests[0][:2]}/{digests[0]}"])
+        bucket.write(f"blobs/sha256/{digests[1][:2]}/{digests[1]}", b"short")
+        size = bucket.blobs()[digests[2]]
+        bucket.write(f"blobs/sha256/{digests[2][:2]}/{digests[2]}", bytes(size))
+        bucket.write("cards/tests/1.9/m1.md", b"another")
+    shallow = s3("mirror", "verify", place, "--json")
+    assert shallow.code == 1
+    assert {fault["name"].rpartition("/")[2] for fault in shallow.json["faults"]} == {*digests[:2], "m1.md"}
+    deep = s3("mirror", "verify", place, "--deep", "--json")
+    assert {fault["name"].rpartition("/")[2] for fault in deep.json["faults"]} == {*digests[:3], "m1.md"}
+
+
+def test_pruning_a_bucket(s3: Cli, place: str) -> None:
+    fill(s3.registry, 3)
+    assert s3("mirror", "sync", place, "-q").code == 0
+    card = s3.registry / "tests/1.9/m2.md"
+    card.unlink()
+    assert s3("mirror", "sync", place, "--prune", "--json").json["pruned"] == []  # too new to be nobody's
+    done = s3("mirror", "sync", place, "--prune", "--grace", "0s", "--json")
+    assert len(done.json["pruned"]) == 1
+    status = s3("mirror", "status", place, "--json").json
+    assert (status["cards_listed"], status["assets"]["unnamed"], status["workers"]) == (3, 0, [])
+    assert s3("mirror", "verify", place, "--deep").code == 0
+
+
+def test_three_processes_share_the_work_and_one_is_killed(s3: Cli, bucket: Bucket, place: str) -> None:
+    assets = fill(s3.registry, 150, size=20_000)
+    write_local(s3.registry, "tests/1.9/large", bytes_of(LARGE, 2))
+    with watching(bucket.endpoint) as watched:
+        command = ("mirror", "sync", place, "--json", "--quiet", "--jobs", "2", "--takeover", "3s")
+        homes = [str(s3.home.parent / f"home{number}") for number in range(3)]
+        workers = [start(s3, *command, HUBTOOL_HOME=home, AWS_ENDPOINT_URL=watched.url) for home in homes]
+        try:
+            deadline = time.monotonic() + 120
+            while len(watched.blobs()) < 50:
+                assert time.monotonic() < deadline
+                assert workers[1].poll() is None
+                time.sleep(0.005)
+            workers[1].kill()
+            results = [worker.communicate(timeout=120) for worker in workers]
+        finally:
+            for worker in workers:
+                worker.kill()
+                worker.wait()
+    assert [worker.returncode for worker in workers] == [0, -9, 0], results
+    import json
+
+    reports = [json.loads(results[number][0]) for number in (0, 2)]
+    # Each blob was written once, whoever did it; and what the dead one began, the others finished.
+    assert watched.blobs() == dict.fromkeys((*assets, *(set(watched.blobs()) - set(assets))), 1)
+    assert len(watched.blobs()) == 151
+    shares = [len(report["written"]) for report in reports]
+    assert all(share > 5 for share in shares)
+    assert sum(shares) < 151
+    assert all(report["complete"] for report in reports)
+    done = s3("mirror", "verify", place, "--deep", "--json")
+    assert (done.code, done.json["cards"], done.json["blobs"]) == (0, 152, 151)
+    status = s3("mirror", "status", place, "--json").json
+    assert (status["assets"]["missing"], status["workers"]) == (0, [])
+
+
+@pytest.mark.usefixtures("s3")
+def test_a_claim_is_taken_over_and_its_holder_notices(place: str, tmp_path: Path) -> None:
+    content = b"x" * 100
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    file = Stored(path=path, digest=hashlib.sha256(content).hexdigest(), size=100)
+    # The first never beats in time: its heart is set to beat once an hour.
+    with closing(opened(place, 3600.0)) as slow, closing(opened(place, 0.5)) as quick:
+        with slow.claim("ab") as mine:
+            assert mine is not None
+            deadline = time.monotonic() + 20
+            while True:
+                with quick.claim("ab") as theirs:
+                    if theirs is not None:
+                        assert theirs.add(file)
+                        # A heart that beats keeps it.
+                        time.sleep(1.0)
+                        theirs.check()  # type: ignore[attr-defined] # claims on object stores have it
+                        mine.beat()  # type: ignore[attr-defined] # the same
+                        with pytest.raises(ClaimLostError):
+                            mine.add(file)
+                        break
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        with slow.claim("ab") as again:
+            assert again is not None
+            assert not again.add(file)
+
+
+@pytest.mark.usefixtures("s3")
+@pytest.mark.parametrize("size", [100, LARGE])
+def test_a_file_that_changed_is_not_put(place: str, tmp_path: Path, size: int) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(bytes(size))
+    file = Stored(path=path, digest="0" * 64, size=size)
+    from hubtool.errors import DigestError
+
+    with closing(opened(place)) as bucket, bucket.claim("00") as claim:
+        assert claim is not None
+        with pytest.raises(DigestError, match="changed after it was verified"):
+            claim.add(file)
+        assert bucket.blobs() == {}
+
+
+@pytest.mark.parametrize("status", [403, 500, 503])
+def test_an_object_store_that_fails(s3: Cli, bucket: Bucket, place: str, status: int) -> None:
+    fill(s3.registry, 6)
+    with watching(bucket.endpoint) as watched:
+        seen: dict[str, int] = {}
+
+        def fault(method: str, path: str) -> int:
+            if method != "PUT" or "/blobs/" not in path:
+                return 0
+            with watched.lock:
+                seen[path] = seen.get(path, 0) + 1
+            # What fails once or twice is tried again; what may not be is not.
+            return status if (status == 403 and path == min(seen)) or (status >= 500 and seen[path] <= 2) else 0
+
+        watched.fault = fault
+        done = s3("mirror", "sync", place, "--json", "-q", AWS_ENDPOINT_URL=watched.url)
+    if status == 403:
+        assert done.code == 1
+        assert done.json["failures"]
+        assert "AWS_ACCESS_KEY_ID" in done.json["failures"][0]["reason"]
+        assert s3("mirror", "verify", place).code == 1
+        assert s3("mirror", "sync", place, "-q").code == 0
+    assert s3("mirror", "sync", place, "--json").json["written"] == {}
+    assert s3("mirror", "verify", place, "--deep").code == 0
+
+
+@pytest.mark.parametrize(
+    ("environ", "message"),
+    [
+        ({"AWS_SECRET_ACCESS_KEY": "wrong-secret"}, "refuses the credentials"),
+        ({"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "object store failed"),
+        ({"AWS_ACCESS_KEY_ID": "", "AWS_PROFILE": "nobody"}, "no profile 'nobody'"),
+        ({"AWS_ENDPOINT_URL": "not a link"}, "AWS_ENDPOINT_URL is not a link"),
+    ],
+)
+def test_what_cannot_be_reached(s3: Cli, place: str, environ: dict[str, Any], message: str) -> None:
+    fill(s3.registry, 1)
+    done = s3("mirror", "sync", place, **environ)
+    assert done.code == 1
+    assert message in done.err
+    assert "hint" in done.err
+    assert "wrong-secret" not in done.err + done.out
+
+
+def test_credentials_from_files(s3: Cli, place: str, bucket: Bucket, tmp_path: Path) -> None:
+    fill(s3.registry, 1)
+    keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_REGION")
+    none: Any = dict.fromkeys(keys, "")
+    credentials, config = tmp_path / "credentials", tmp_path / "config"
+    own = bucket.environ
+    credentials.write_text(
+        f"[lab]\naws_access_key_id = {own[keys[0]]}\naws_secret_access_key = {own[keys[1]]}\n", encoding="utf-8"
+    )
+    config.write_text(f"[profile lab]\nregion = us-east-1\nendpoint_url = {bucket.endpoint}\n", encoding="utf-8")
+    files: Any = {"AWS_SHARED_CREDENTIALS_FILE": str(credentials), "AWS_CONFIG_FILE": str(config), "AWS_PROFILE": "lab"}
+    done = s3("mirror", "sync", place, **none, **files)
+    assert done.code == 0, done.err
+
+
+def test_places_that_are_none(s3: Cli) -> None:
+    for text in ("ftp://x/y", "s3://", "s3://B/x", "s3://bucket/../x", "s3://bucket/a//b", "https://example.org/"):
+        assert s3("mirror", "status", text).code == 2
+    with closing(opened("s3://mirrors/empty")) as empty:
+        assert empty.read("index.json", 100) is None
+        with pytest.raises(MirrorError, match="no longer there"), empty.blob("0" * 64) as blocks:
+            list(blocks)

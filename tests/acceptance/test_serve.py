@@ -1,0 +1,353 @@
+"""`hubtool serve`: what it answers, and what it never shows; and a client that has nothing but a mirror."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hubtool.assets.store import Store
+from hubtool.errors import MirrorError
+from hubtool.mirror.serve import Server, serving
+from tests.acceptance.servers import serving as origin
+from tests.cards import write_card, write_local
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.acceptance.conftest import Cli
+
+CONTENT = bytes(range(256)) * 4000
+DIGEST = hashlib.sha256(CONTENT).hexdigest()
+BLOB = f"/blobs/sha256/{DIGEST[:2]}/{DIGEST}"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "mirror"
+    blob = folder / BLOB[1:]
+    blob.parent.mkdir(parents=True)
+    blob.write_bytes(CONTENT)
+    (folder / "index.json").write_text('{"version": 1}')
+    (folder / "cards/p/1.9").mkdir(parents=True)
+    (folder / "cards/p/1.9/模型+x.md").write_text("# card", encoding="utf-8")
+    (folder / "empty").write_bytes(b"")
+    (folder / "cards/empty.md").write_bytes(b"")
+    (folder / ".hubtool").mkdir()
+    (folder / ".hubtool/secret").write_text("secret")
+    (folder / "other.txt").write_text("secret")
+    (tmp_path / "outside.md").write_text("secret")
+    (folder / "cards/link.md").symlink_to(tmp_path / "outside.md")
+    (folder / "cards/loop.md").symlink_to(folder / "cards/loop.md")
+    os.mkfifo(folder / "cards/pipe.md")
+    return folder
+
+
+@pytest.fixture
+def server(root: Path) -> Iterator[Server]:
+    with serving(root, idle=2.0) as one:
+        yield one
+
+
+def ask(server: Server, path: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], bytes]:
+    connection = http.client.HTTPConnection(*server.address, timeout=10)
+    try:
+        connection.putrequest(method, path, skip_accept_encoding=True)
+        for name, value in headers.items():
+            connection.putheader(name.replace("_", "-"), value)
+        connection.endheaders()
+        answer = connection.getresponse()
+        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
+    finally:
+        connection.close()
+
+
+def test_files(server: Server) -> None:
+    status, headers, body = ask(server, BLOB)
+    assert (status, body) == (200, CONTENT)
+    assert headers["etag"] == f'"{DIGEST}"'
+    assert headers["content-length"] == str(len(CONTENT))
+    assert headers["accept-ranges"] == "bytes"
+    assert "immutable" in headers["cache-control"]
+    assert headers["content-type"] == "application/octet-stream"
+    status, headers, body = ask(server, "/cards/p/1.9/%E6%A8%A1%E5%9E%8B+x.md?x=y")
+    assert (status, body, headers["content-type"]) == (200, b"# card", "text/markdown; charset=utf-8")
+    status, headers, body = ask(server, "/index.json", "HEAD")
+    assert (status, headers["content-length"], headers["cache-control"], body) == (200, "14", "no-cache", b"")
+    assert ask(server, "/cards/empty.md")[::2] == (200, b"")
+
+
+@pytest.mark.parametrize(
+    ("asked", "start", "end"),
+    [
+        ("bytes=0-0", 0, 1),
+        ("bytes=10-19", 10, 20),
+        ("bytes=1000-", 1000, len(CONTENT)),
+        ("bytes=-7", len(CONTENT) - 7, len(CONTENT)),
+        ("bytes=-99999999", 0, len(CONTENT)),
+        ("bytes=5-99999999", 5, len(CONTENT)),
+    ],
+)
+def test_ranges(server: Server, asked: str, start: int, end: int) -> None:
+    status, headers, body = ask(server, BLOB, Range=asked)
+    assert (status, body) == (206, CONTENT[start:end])
+    assert headers["content-range"] == f"bytes {start}-{end - 1}/{len(CONTENT)}"
+    status, headers, body = ask(server, BLOB, "HEAD", Range=asked)
+    assert (status, headers["content-length"], body) == (206, str(end - start), b"")
+
+
+@pytest.mark.parametrize(
+    "asked", ["bytes=x", "bytes=1-0", "bytes=0-1,5-6", "items=0-1", "bytes=--1", "bytes=" + "9" * 30]
+)
+def test_ranges_that_are_none(server: Server, asked: str) -> None:
+    status, _, body = ask(server, BLOB, Range=asked)
+    assert (status, body) == (200, CONTENT)
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"), [(BLOB, f"bytes={len(CONTENT)}-"), (BLOB, "bytes=-0"), ("/cards/empty.md", "bytes=0-")]
+)
+def test_ranges_that_cannot_be_had(server: Server, path: str, asked: str) -> None:
+    status, headers, body = ask(server, path, Range=asked)
+    assert (status, body) == (416, b"")
+    assert headers["content-range"].startswith("bytes */")
+
+
+def test_conditions(server: Server, root: Path) -> None:
+    _, headers, _ = ask(server, "/index.json")
+    tag, date = headers["etag"], headers["last-modified"]
+    for asked in (tag, f'"x", {tag}', f"W/{tag}", "*"):
+        assert ask(server, "/index.json", If_None_Match=asked)[::2] == (304, b"")
+    assert ask(server, "/index.json", If_None_Match='"x"')[0] == 200
+    assert ask(server, "/index.json", If_Modified_Since=date)[0] == 304
+    assert ask(server, "/index.json", If_Modified_Since="Mon, 01 Jan 2001 00:00:00 GMT")[0] == 200
+    assert ask(server, "/index.json", If_Modified_Since="yesterday")[0] == 200
+    assert ask(server, "/index.json", If_None_Match='"x"', If_Modified_Since=date)[0] == 200
+    assert ask(server, BLOB, Range="bytes=0-3", If_Range=f'"{DIGEST}"')[::2] == (206, CONTENT[:4])
+    assert ask(server, BLOB, Range="bytes=0-3", If_Range='"other"')[::2] == (200, CONTENT)
+    # A file that was replaced has another tag, also within one second and with one size.
+    new = root / "new"
+    new.write_text('{"version": 2}')
+    new.replace(root / "index.json")
+    assert ask(server, "/index.json", If_None_Match=tag)[0] == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/other.txt",
+        "/empty",
+        "/.hubtool/secret",
+        "/cards",
+        "/cards/",
+        "/cards/link.md",
+        "/cards/loop.md",
+        "/cards/pipe.md",
+        "/cards/../other.txt",
+        "/cards/%2e%2e/other.txt",
+        "/cards/..%2fother.txt",
+        "/cards/..%5cother.txt",
+        "/cards//p/1.9/x.md",
+        "/cards/%00",
+        "/cards/%ff",
+        "/../outside.md",
+        "//etc/passwd",
+        "/blobs/../../outside.md",
+        "/cards/" + "a" * 5000,
+        "http://127.0.0.1/index.json",
+        "index.json",
+    ],
+)
+def test_nothing_else_is_shown(server: Server, path: str) -> None:
+    for method in ("GET", "HEAD"):
+        status, _, body = ask(server, path, method)
+        assert status == 404
+        assert b"secret" not in body
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND"])
+def test_it_is_read_only(server: Server, root: Path, method: str) -> None:
+    before = sorted(root.rglob("*"))
+    status, headers, _ = ask(server, BLOB, method)
+    assert (status, headers["allow"], headers["connection"]) == (501, "GET, HEAD", "close")
+    assert sorted(root.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "sent", [b"\x00" * 100, b"GET\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"GET /" + b"a" * 100_000, b"A: b\r\n" * 10_000]
+)
+def test_what_is_not_http(server: Server, sent: bytes) -> None:
+    with socket.create_connection(server.address, timeout=10) as connection:
+        try:
+            connection.sendall(sent)
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(65536):
+                pass
+        except ConnectionError:
+            pass
+    assert ask(server, "/index.json")[0] == 200
+
+
+def test_a_body_is_no_next_request(server: Server) -> None:
+    hidden = b"GET /index.json HTTP/1.1\r\nHost: x\r\n\r\n"
+    sent = b"GET /cards/empty.md HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(hidden) + hidden
+    with socket.create_connection(server.address, timeout=10) as connection:
+        connection.sendall(sent)
+        received = b""
+        while block := connection.recv(65536):
+            received += block
+    assert received.count(b"HTTP/1.1 ") == 1
+
+
+def test_connections_are_kept_and_bounded(root: Path) -> None:
+    with serving(root, connections=4, idle=1.0) as server:
+        connection = http.client.HTTPConnection(*server.address, timeout=10)
+        for _ in range(3):
+            connection.request("GET", "/index.json")
+            assert connection.getresponse().read() == b'{"version": 1}'
+        first = connection.sock
+        assert first is not None
+        connection.close()
+        # Clients that say nothing hold all places, but not for ever.
+        silent = [socket.create_connection(server.address) for _ in range(8)]
+        start = time.monotonic()
+        assert ask(server, "/index.json")[0] == 200
+        assert time.monotonic() - start < 8
+        assert sum(thread.name == "hubtool-serve" for thread in threading.enumerate()) <= 5
+        for one in silent:
+            one.close()
+    assert not any(thread.name == "hubtool-serve" for thread in threading.enumerate())
+
+
+def test_many_clients_at_once(root: Path) -> None:
+    with serving(root, connections=8) as server:
+        wrong: list[object] = []
+
+        def work() -> None:
+            for _ in range(5):
+                found = ask(server, BLOB)
+                if found[::2] != (200, CONTENT):
+                    wrong.append(found[0])
+
+        threads = [threading.Thread(target=work) for _ in range(24)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert wrong == []
+
+
+def test_a_client_that_goes_away(server: Server) -> None:
+    for _ in range(5):
+        with socket.create_connection(server.address) as connection:
+            connection.sendall(f"GET {BLOB} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            connection.recv(100)
+    assert ask(server, BLOB)[2] == CONTENT
+
+
+def test_places_that_cannot_be_served(tmp_path: Path, root: Path, server: Server) -> None:
+    with pytest.raises(MirrorError, match="is not a folder"):
+        Server(tmp_path / "nowhere")
+    with pytest.raises(MirrorError, match="cannot be listened at"):
+        Server(root, port=server.address[1])
+    with pytest.raises(MirrorError, match="cannot be listened at"):
+        Server(root, host="192.0.2.1")
+
+
+# -- a client that has nothing but a mirror ------------------------------------------------------------------------
+
+
+def started(cli: Cli, root: Path) -> tuple[subprocess.Popen[str], str]:
+    """Run `hubtool serve` as a process; return it and its link."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hubtool", "serve", str(root), "--port", "0", "--quiet"],
+        cwd=cli.folder,
+        env=cli.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    return process, process.stdout.readline().split(" ", maxsplit=1)[0]
+
+
+def ended(process: subprocess.Popen[str]) -> None:
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+
+
+def client(tmp_path: Path, name: str) -> dict[str, str]:
+    """Return the variables of a machine of its own: no cards, nothing stored, and every proxy leads nowhere."""
+    empty = tmp_path / f"{name}-registry"
+    empty.mkdir()
+    nowhere = dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"), "http://127.0.0.1:9")
+    return {
+        **nowhere,
+        "HUBTOOL_HOME": str(tmp_path / f"{name}-home"),
+        "HUBTOOL_REGISTRY": str(empty),
+        "XDG_CONFIG_HOME": str(tmp_path / f"{name}-config"),
+    }
+
+
+def test_a_client_with_only_a_mirror(cli: Cli, tmp_path: Path) -> None:
+    whole, short, beside = (os.urandom(300_000) for _ in range(3))
+    with origin() as far:
+        write_card(cli.registry, "tests/1.9/whole", link=far.put("/whole.ckpt", whole), content=whole)
+        cut = hashlib.sha256(short).hexdigest()[:8]
+        write_card(cli.registry, "tests/1.9/short", link=far.put("/short.ckpt", short), content=short, digest=cut)
+        write_local(cli.registry, "tests/1.9/beside", beside)
+        assert cli("mirror", "sync", tmp_path / "mirror").code == 0
+    # The origin is gone.
+    process, link = started(cli, tmp_path / "mirror")
+    try:
+        there = client(tmp_path, "lab")
+        added = cli("registry", "add", "lab", link, **there)  # type: ignore[arg-type] # the variables are text
+        assert added.code == 0, added.err
+        assert cli("registry", "sync", **there).code == 0  # type: ignore[arg-type] # the same
+        for name, content in (("whole", whole), ("short", short), ("beside", beside)):
+            done = cli("fetch", f"tests/1.9/{name}", "--json", **there)  # type: ignore[arg-type] # the same
+            assert done.code == 0, done.err
+            assert hashlib.sha256(content).hexdigest() in done.out
+        # The cards from elsewhere, the assets from the mirror.
+        other = client(tmp_path, "other")
+        other |= {"HUBTOOL_REGISTRY": str(cli.registry), "HUBTOOL_MIRRORS": link}
+        assert cli("fetch", "tests/1.9/whole", **other).code == 0  # type: ignore[arg-type] # the same
+    finally:
+        ended(process)
+    # What came is there without the mirror as well.
+    assert cli("fetch", "tests/1.9/short", HUBTOOL_OFFLINE="1", **there).code == 0  # type: ignore[arg-type] # the same
+    assert len(list(Store(tmp_path / "lab-home").blobs())) == 3
+
+
+@pytest.mark.mindspore
+def test_a_network_is_loaded_from_a_mirror(cli: Cli, tmp_path: Path) -> None:
+    """The embedded model, by way of a mirror that hubtool serves, on a machine that has nothing else."""
+    from hubtool import packaged
+
+    uid = "hubtool/2.10/tinybert_bilstmcrf_toyner"
+    if not (packaged.registry_folder() / f"{uid}.md").is_file():
+        pytest.skip("the embedded model is not there yet")
+    synced = cli("mirror", "sync", tmp_path / "mirror", "--uid", uid, HUBTOOL_REGISTRY=str(packaged.registry_folder()))
+    assert synced.code == 0, synced.err
+    process, link = started(cli, tmp_path / "mirror")
+    try:
+        there = client(tmp_path, "lab")
+        assert cli("registry", "add", "lab", link, **there).code == 0  # type: ignore[arg-type] # the variables are text
+        done = cli("load", uid, "--smoke", "--json", **there)  # type: ignore[arg-type] # the same
+        assert done.code == 0, done.err
+        assert done.json["uid"] == uid
+    finally:
+        ended(process)

@@ -1,0 +1,177 @@
+"""Registries under arbitrary input: searches, sources, entries, references, YAML scalars, published indexes."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import string
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hubtool.errors import ArgumentError
+from hubtool.registry import published, sources, words
+from hubtool.registry.entry import Entry
+from hubtool.registry.importing import facts, references, source, text
+from hubtool.registry.importing.source import Refused
+from hubtool.uid import Uid
+
+if TYPE_CHECKING:
+    from pathlib import PurePosixPath
+
+_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+)
+
+
+@pytest.fixture(scope="module")
+def words_table() -> sqlite3.Connection:
+    """Return a table of words with one card in it."""
+    connection = sqlite3.connect(":memory:")
+    connection.execute("CREATE VIRTUAL TABLE word USING fts5 (names, facts, summary, grams, tokenize = 'unicode61')")
+    return connection
+
+
+@given(searched=st.text(max_size=60))
+def test_any_text_is_a_query(words_table: sqlite3.Connection, searched: str) -> None:
+    query = words.query(searched)
+    if query is not None:
+        words_table.execute("SELECT * FROM word WHERE word MATCH ?", [query]).fetchall()
+    near = words.near(searched)
+    if near is not None:
+        words_table.execute("SELECT * FROM word WHERE word MATCH ?", [near]).fetchall()
+
+
+@given(summary=st.text(min_size=1, max_size=60), start=st.integers(0, 59), length=st.integers(1, 10))
+def test_what_is_in_a_summary_is_found(words_table: sqlite3.Connection, summary: str, start: int, length: int) -> None:
+    # Every beginning of a run of words, and every run of ideographs, of what is there.
+    found = words.tokens(summary)
+    entry = Entry(uid=Uid.parse("a/1/b"), digest="0" * 64, summary=summary)
+    part = found[start % len(found) :][:length] if found else []
+    query = words.query("".join(part) if all(len(one) == 1 and one > "⺀" for one in part) else " ".join(part))
+    words_table.execute("DELETE FROM word")
+    words_table.execute("INSERT INTO word VALUES (?, ?, ?, ?)", words.columns(entry))
+    if query is not None:
+        assert words_table.execute("SELECT count(*) FROM word WHERE word MATCH ?", [query]).fetchone() == (1,)
+
+
+@given(value=st.text(max_size=80) | st.from_regex(r"[0-9][0-9a-f._:e+-]{0,8}", fullmatch=True))
+def test_a_scalar_is_the_same_text_to_other_yaml_readers(value: str) -> None:
+    if value.isprintable() and value:
+        read = yaml.safe_load(f"key: {text.scalar(value)}\nother: 1\n")
+        assert read == {"key": value, "other": 1}
+
+
+@given(
+    items=st.lists(
+        st.builds(
+            sources.Source,
+            name=st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True),
+            kind=st.just("folder"),
+            location=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40),
+        ),
+        max_size=4,
+    )
+)
+@settings(max_examples=50)
+def test_added_registries_survive_their_file(
+    tmp_path_factory: pytest.TempPathFactory, items: list[sources.Source]
+) -> None:
+    path = tmp_path_factory.mktemp("sources") / "registries.toml"
+    sources.save(path, items)
+    assert sources.load(path) == tuple(items)
+
+
+@given(
+    name=st.text(max_size=20),
+    location=st.text(max_size=60),
+    revision=st.none() | st.text(max_size=20),
+    sub=st.text(max_size=20),
+)
+def test_a_source_is_read_or_refused(name: str, location: str, revision: str | None, sub: str) -> None:
+    try:
+        read = sources.parse(name, location, revision=revision, subfolder=sub, present=False)
+    except (ArgumentError, ValueError):
+        return
+    assert read.kind in sources.KINDS
+    assert not read.location.startswith("-")
+    assert ".." not in Path(read.subfolder).parts
+    assert read.folder(Path("/home")).parent == Path("/home/registries")
+
+
+@given(value=_json)
+def test_any_json_is_an_entry_or_none(value: object) -> None:
+    entry = Entry.of_json(value)
+    assert entry is None or Entry.of_json(json.loads(json.dumps(entry.as_json()))) == entry
+
+
+@given(data=st.binary(max_size=200) | _json.map(lambda value: json.dumps(value).encode()))
+def test_any_bytes_are_an_index_or_none(data: bytes) -> None:
+    index = published.read_index(data)
+    assert index is None or index.cards >= 0 or index.shards is not None
+
+
+@given(uid=st.text(string.ascii_letters, min_size=1), width=st.integers(0, 6))
+def test_the_shard_of_a_card_is_one_that_an_index_may_name(uid: str, width: int) -> None:
+    name = published.shard_name(uid, width)
+    assert published._SHARD.match(f"{name}-{'0' * 16}.json")
+    assert name == "all" or len(name) == width
+
+
+_MARKDOWN = st.lists(
+    st.sampled_from(["## Citation", "- ", "1. ", "[1] ", "[a](https://arxiv.org/abs/1512.03385)", '"A Title Of It"'])
+    | st.text(max_size=20),
+    max_size=12,
+).map("\n".join)
+
+
+@given(body=_MARKDOWN)
+def test_references_of_any_text(body: str) -> None:
+    items = references.items(body, "name")
+    found, unread = references.resolve(items, references.known(items))
+    assert len(found) + len(unread) <= len(items) + sum(body.count(one.title) for one in found)
+    for reference in found:
+        assert reference.title == " ".join(reference.title.split())
+
+
+_ENTRY = st.tuples(
+    st.sampled_from(
+        [
+            "model-name",
+            "mindspore-version",
+            "evaluation",
+            "asset",
+            "train-dataset",
+            "repo-link",
+            "license",
+            "模型名称",
+            "x",
+        ]
+    ),
+    st.sampled_from([": ", "：", ":"]),
+    st.text(max_size=20) | st.sampled_from(["1.10", "-", "a: b", "[1]", "<https://gitee.com/a/b>", "{", "\n- a: b"]),
+)
+
+
+@given(entries=st.lists(_ENTRY, max_size=6))
+def test_any_card_of_a_source_is_imported_or_refused(entries: list[tuple[str, str, str]]) -> None:
+    lines = "".join(f"{key}{colon}{value}\n" for key, colon, value in entries)
+    path: PurePosixPath = Uid.parse("a/1.0/b").path
+    card = source.read(path, f"# t\n\n---\n\n{lines}\n---\n".encode("utf-8", "replace"))
+    if isinstance(card, Refused):
+        assert card.reason
+        return
+    known = facts.of_source(card, (), ())
+    if "model-name" not in known.values:
+        return
+    written = text.write(known)
+    seen = text.look(written)
+    assert seen.marked
+    assert seen.imported
+    # Written again over itself, it is the same.
+    assert text.write(known, seen) == written

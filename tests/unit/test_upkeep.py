@@ -1,0 +1,247 @@
+"""Upkeep of the store: what may go is planned first, and wrong files are found whatever their records say."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from hubtool.assets import upkeep
+from hubtool.assets.store import USE_STEP, Store
+from hubtool.assets.upkeep import Item
+from hubtool.cli import units
+from hubtool.digest import Digest
+from hubtool.errors import ArgumentError, StoreError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DAY = 86400.0
+NOW = 1000 * DAY
+
+
+def item(letter: str, size: int = 10, days: float = 1.0, uids: tuple[str, ...] = ("a/1.0/b",)) -> Item:
+    used = NOW - days * DAY
+    return Item(digest=letter * 64, size=size, derived=0, stored=used, used=used, uids=uids)
+
+
+def put(store: Store, content: bytes) -> str:
+    digest = hashlib.sha256(content).hexdigest()
+    with store.writer(Digest(digest)) as writer:
+        writer.write(content)
+        writer.commit()
+    return digest
+
+
+def upper(path: Path) -> None:
+    path.write_bytes(b"made")
+
+
+def spoil(path: Path) -> None:
+    """Change a file as a failing disk does: size, time and inode stay."""
+    before = path.stat()
+    path.chmod(0o644)
+    content = bytearray(path.read_bytes())
+    content[0] ^= 1
+    with path.open("r+b") as stream:
+        stream.write(content)
+    path.chmod(before.st_mode)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+@pytest.mark.parametrize(
+    ("wishes", "gone"),
+    [
+        ({"older_than": 5 * DAY}, "c"),
+        ({"older_than": 2 * DAY}, "bc"),
+        ({"max_bytes": 30}, "c"),
+        ({"max_bytes": 29}, "bc"),
+        ({"max_bytes": 0}, "abc"),
+        ({"max_bytes": 60}, ""),
+        ({"unreferenced": True}, "a"),
+        ({"unreferenced": True, "older_than": 5 * DAY}, "ac"),
+        ({"unreferenced": True, "max_bytes": 20}, "ac"),
+    ],
+)
+def test_what_a_prune_removes(wishes: dict[str, float], gone: str) -> None:
+    there = [item("a", 10, 1, ()), item("b", 20, 3), item("c", 30, 9)]
+    plan = upkeep.plan(there, now=NOW, **wishes)  # type: ignore[arg-type] # a table's arguments are checked by running it
+    assert sorted(one.digest[0] for one, _ in plan.remove) == sorted(gone)
+    assert plan.freed == sum(one.size for one, _ in plan.remove)
+    assert plan.keep == ()
+
+
+def test_what_is_in_use_stays() -> None:
+    there = [item("a", 10, 0.5 / 24), item("b", 10, 1.9 / 24), item("c", 10, 2.1 / 24)]
+    plan = upkeep.plan(there, now=NOW, max_bytes=0)
+    assert [one.digest[0] for one, _ in plan.remove] == ["c"]
+    assert {one.digest[0] for one, _ in plan.keep} == {"a", "b"}
+    assert all("used less than 2 hours ago" in reason for _, reason in plan.keep)
+    assert len(upkeep.plan(there, now=NOW, max_bytes=0, recent=0).remove) == 3
+
+
+def test_use_is_recorded_to_the_hour(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    digest = put(store, b"weights")
+    record = tmp_path / "records" / "blobs" / digest[:2] / f"{digest}.json"
+    for age, moves in ((USE_STEP / 2, False), (USE_STEP + 60, True), (-1000.0, True)):
+        then = time.time() - age
+        os.utime(record, (then, then))
+        assert store.find(Digest(digest)) is not None
+        used = store.used(digest)
+        assert used is not None
+        assert (abs(used - then) > 1) == moves
+
+
+def test_a_file_used_after_the_plan_stays(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    digest = put(store, b"weights")
+    record = tmp_path / "records" / "blobs" / digest[:2] / f"{digest}.json"
+    os.utime(record, (1, 1))
+    os.utime(store.path(Digest(digest)) or tmp_path, (1, 1))
+    os.utime(record, (1, 1))
+    plan = upkeep.plan(upkeep.items(store), now=time.time(), max_bytes=0)
+    assert len(plan.remove) == 1
+    assert store.path(Digest(digest)) is not None  # a load begins
+    done = upkeep.carry_out(store, plan)
+    assert done.remove == ()
+    assert [reason for _, reason in done.keep] == ["it is in use"]
+    assert store.path(Digest(digest)) is not None
+
+
+def test_what_another_process_writes_stays(tmp_path: Path) -> None:
+    import threading
+
+    store = Store(tmp_path)
+    digest = put(store, b"weights")
+    held, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with Store(tmp_path).lock(digest):
+            held.set()
+            release.wait(10)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait(10)
+    try:
+        with pytest.raises(StoreError, match="another process"):
+            store.remove(digest)
+    finally:
+        release.set()
+        thread.join()
+    assert store.remove(digest)
+    assert not store.remove(digest)
+
+
+def test_removing_takes_everything(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    digest, other = put(store, b"weights"), put(store, b"others")
+    store.derive(digest, "upper", upper)
+    (one, two) = sorted(upkeep.items(store), key=lambda each: -each.derived)
+    assert (one.digest, one.size, one.derived, one.total) == (digest, 7, 4, 11)
+    assert two.digest == other
+    with (store.path(Digest(digest)) or tmp_path).open("rb") as stream:  # a load that is reading goes on
+        assert store.remove(digest)
+        assert stream.read() == b"weights"
+    left = [path for path in tmp_path.rglob("*") if path.is_file() and digest in path.name]
+    assert left == []
+    assert store.path(Digest(other)) is not None
+
+
+@pytest.mark.parametrize("quarantine", [True, False])
+def test_rotten_files_are_found(tmp_path: Path, quarantine: bool) -> None:
+    store = Store(tmp_path)
+    good, bad = put(store, b"good weights"), put(store, b"bad weights")
+    twin = store.derive(good, "upper", upper)
+    path = store.path(Digest(bad))
+    assert path is not None
+    spoil(path)
+    spoil(twin)
+    assert store.path(Digest(bad)) == path  # its record says that nothing changed
+    seen = []
+    results = upkeep.verify(Store(tmp_path), quarantine=quarantine, report=lambda one, size: seen.append((one, size)))
+    assert {(one.digest, one.kind): one.right for one in results} == {
+        (good, None): True,
+        (bad, None): False,
+        (good, "upper"): False,
+    }
+    assert len(seen) == 3
+    assert len(store.quarantined()) == (2 if quarantine else 0)
+    fresh = Store(tmp_path)
+    assert (fresh.path(Digest(bad)) is None) == quarantine
+    assert (fresh.derived(good, "upper") is None) == quarantine
+    assert fresh.path(Digest(good)) is not None
+
+
+def test_verifying_does_not_count_as_use(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    digest = put(store, b"weights")
+    record = tmp_path / "records" / "blobs" / digest[:2] / f"{digest}.json"
+    os.utime(record, (5, 5))
+    assert all(one.right for one in upkeep.verify(store))
+    assert store.used(digest) == 5
+
+
+def test_names_of_short_digests(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    digest = put(store, b"weights")
+    names = {Digest(digest[:9]): ("a/1.0/b",), Digest(digest): ("a/1.0/c", "a/1.0/b"), Digest("0" * 64): ("x/1/y",)}
+    (one,) = upkeep.items(store, names)
+    assert one.uids == ("a/1.0/b", "a/1.0/c")
+    assert [chosen.digest for chosen, _ in upkeep.choose([one], ["a/1.0/c", digest[:8]]).remove] == [digest]
+    with pytest.raises(ArgumentError, match="nothing of x/1/y is stored"):
+        upkeep.choose([one], ["x/1/y"])
+
+
+def test_a_shared_store_is_read_and_never_written(tmp_path: Path) -> None:
+    theirs = Store(tmp_path / "shared")
+    digest = put(theirs, b"weights")
+    theirs.derive(digest, "upper", upper)
+    before = sorted((path, path.stat().st_mtime_ns) for path in theirs.root.rglob("*"))
+    ours = Store(tmp_path / "home", shared=(tmp_path / "gone", theirs.root))
+    for asked in (digest, digest[:8]):
+        found = ours.find(Digest(asked))
+        assert found is not None
+        assert found.path == theirs.root / "blobs" / "sha256" / digest[:2] / digest
+    assert ours.derived(digest, "upper") == theirs.derived(digest, "upper")
+    assert sorted((path, path.stat().st_mtime_ns) for path in theirs.root.rglob("*")) == before
+    assert upkeep.items(ours) == ()
+    # Without a record of theirs it is hashed, and believed only if it is right.
+    path = theirs.path(Digest(digest))
+    assert path is not None
+    path.chmod(0o644)
+    path.write_bytes(b"weightz")
+    assert ours.find(Digest(digest)) is None
+    assert path.exists()
+
+
+def test_state_beside_the_blobs(tmp_path: Path) -> None:
+    store = Store(tmp_path / "mirror", state=tmp_path / "mirror" / ".hubtool")
+    digest = put(store, b"weights")
+    assert sorted(path.name for path in (tmp_path / "mirror").iterdir()) == [".hubtool", "blobs"]
+    assert store.path(Digest(digest)) is not None
+    assert [found for found, _ in store.blobs()] == [digest]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"), [("500", 500), ("10GiB", 10 << 30), ("1.5GB", 1_500_000_000), ("2 k", 2048), ("0", 0)]
+)
+def test_sizes(text: str, value: int) -> None:
+    assert units.size(None, None, text) == value  # type: ignore[arg-type] # neither is looked at
+
+
+@pytest.mark.parametrize(("text", "value"), [("30", 30 * DAY), ("12h", DAY / 2), ("45s", 45), ("2w", 14 * DAY)])
+def test_ages(text: str, value: float) -> None:
+    assert units.age(None, None, text) == value  # type: ignore[arg-type] # neither is looked at
+
+
+@pytest.mark.parametrize("text", ["", "x", "-1", "1x", "1e3", "10 GiBs"])
+def test_what_is_neither(text: str) -> None:
+    for read in (units.size, units.age):
+        with pytest.raises(click.BadParameter, match="is not a"):
+            read(None, None, text)  # type: ignore[arg-type] # neither is looked at
