@@ -15,6 +15,19 @@ if TYPE_CHECKING:
     from hubtool.networks.discovery.run import Target
 
 _TOP: Final = re.compile(r"[^\s#-][^:]*:")
+_ORDER: Final = (
+    "provider",
+    "entry",
+    "arguments",
+    "argv",
+    "capture",
+    "skip",
+    "requires",
+    "initialise",
+    "ignore",
+    "inputs",
+)
+_INPUT: Final = ("name", "shape", "dtype")
 _KEYS: Final = ("network", "repo-revision")
 
 
@@ -63,7 +76,10 @@ def mindspore_version() -> str:
 
 def entry_of(outcome: Mapping[str, Any], *, version: str) -> dict[str, Any]:
     """Return the ``network:`` entry of a card for an outcome that has a recipe."""
-    entry: dict[str, Any] = dict(outcome["recipe"])
+    recipe = outcome["recipe"]
+    entry: dict[str, Any] = {name: recipe[name] for name in _ORDER if name in recipe}
+    if "inputs" in entry:
+        entry["inputs"] = [{name: item[name] for name in _INPUT} for item in entry["inputs"]]
     entry["parameters"] = outcome["parameters"]
     entry["elements"] = outcome["elements"]
     entry["parameters-sha256"] = outcome["digest"]
