@@ -12,7 +12,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from hubtool import trust as trusts
 from hubtool.assets.checkpoint import Header, TensorInfo, read_header, to_safetensors
+from hubtool.assets.code import CodeStore
+from hubtool.card.repository import parse_repo_link
 from hubtool.errors import (
     AssetError,
     CheckpointError,
@@ -23,7 +26,7 @@ from hubtool.errors import (
     RequirementError,
     StoreError,
 )
-from hubtool.networks.coverage import Coverage, cover
+from hubtool.networks.coverage import Coverage, Renaming, cover, rename
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -98,6 +101,8 @@ def load(
     device: str | None = None,
     overrides: Mapping[str, object] | None = None,
     progress: Progress | None = None,
+    checkout: Path | None = None,
+    trust: bool = False,
 ) -> Loaded:
     """Load the network of a card.
 
@@ -111,6 +116,8 @@ def load(
         device: The device target to check for; by default the one that MindSpore's context names.
         overrides: Arguments of the network beyond the card's recipe.
         progress: Called with the bytes that have come and the bytes in all, or None where that is not known.
+        checkout: A folder with the tree of the card's repository, in place of the code that its repo-link names.
+        trust: Whether the user agrees, for this once, that the code of a trusted repository runs.
 
     Raises:
         HubError: The subclasses say which stage failed, and why.
@@ -126,7 +133,7 @@ def load(
                 ),
                 hint=f"'hubtool resolve {name}' says what is known",
             )
-        builder = _provider(recipe)
+        builder = _provider(hub, found, recipe, checkout=checkout, trust=trust)
     header, path = None, None
     with watch.stage("fetch"):
         if pretrained:
@@ -144,7 +151,8 @@ def load(
     if header is not None and path is not None:
         with watch.stage("convert"):
             header, path = _mappable(hub, header, path, digest)
-    with watch.stage("build"), _no_initialisation() if header is not None else nullcontext():
+    quick = _no_initialisation() if header is not None and not recipe.initialise else nullcontext()
+    with watch.stage("build"), quick:
         built = builder.build(
             recipe, shapes=header.shapes() if header else {}, overrides=overrides or {}, compute_type=compute_type
         )
@@ -180,15 +188,39 @@ def load_weights(hub: Hub, name: str, *, source: str = "gitee", force_reload: bo
     return {name: Parameter(tensor, name=name) for name, tensor in _tensors(header, path).items()}
 
 
-def _provider(recipe: Recipe) -> Provider:
+def _provider(hub: Hub, found: FoundCard, recipe: Recipe, *, checkout: Path | None, trust: bool) -> Provider:
     if recipe.provider == "builtin":
         from hubtool.networks.builtin.provider import BuiltinProvider  # noqa: PLC0415
 
         return BuiltinProvider()
-    raise NetworkError(
-        f"the network comes from the provider {recipe.provider!r}, which this version of hubtool cannot use yet",
-        hint="the provider 'builtin' can be used",
-    )
+    if recipe.provider == "package":
+        from hubtool.networks.package import PackageProvider  # noqa: PLC0415
+
+        return PackageProvider()
+    if recipe.provider != "repository":
+        raise RecipeError(
+            f"there is no network provider {recipe.provider!r}", hint="there are builtin, package and repository"
+        )
+    from hubtool.networks.repository import Place, RepositoryProvider  # noqa: PLC0415
+
+    link = found.card.repo_link
+    if link is None:
+        raise RecipeError(
+            found.card.blame("the recipe builds with code of the card's repo-link, and the card has none")
+        )
+    place = parse_repo_link(link)
+    revision = found.card.text("repo-revision")
+    if revision is not None:
+        place = place.at(revision)
+    decision = trusts.decide(place.url, trusts.read(), agreed_now=trust or trusts.agreed_by())
+    if not decision.allowed:
+        raise NetworkError(decision.why, hint=decision.hint)
+    if checkout is not None:
+        return RepositoryProvider(
+            place=Place(root=checkout / place.folder, folder="", identity=str(checkout.resolve()))
+        )
+    code = CodeStore(hub.store, hub.policy, offline=hub.settings.offline).fetch(place)
+    return RepositoryProvider(place=Place(root=code.path, folder="", identity=code.tree))
 
 
 def _weights(found: FoundCard) -> Asset:
@@ -281,12 +313,12 @@ def _place(
 ) -> tuple[Coverage, tuple[str, ...]]:
     """Put the tensors into the parameters; return the coverage, and notes on what was converted."""
     parameters = built.network.parameters_dict()
-    coverage = cover(
-        header.shapes(),
-        {key: tuple(parameter.shape) for key, parameter in parameters.items()},
-        prefix=built.prefix,
-        ignore=recipe.ignore,
+    shapes = {key: tuple(parameter.shape) for key, parameter in parameters.items()}
+    renaming = rename(header.shapes(), shapes) if recipe.provider != "builtin" else Renaming()
+    header = replace(
+        header, tensors=tuple(replace(tensor, name=renaming.apply(tensor.name)) for tensor in header.tensors)
     )
+    coverage = cover(header.shapes(), shapes, prefix=built.prefix, ignore=recipe.ignore)
     if strict and not coverage.is_total:
         raise CoverageError(
             f"the checkpoint of {name} and its network do not match:\n{coverage.describe()}",
@@ -308,4 +340,5 @@ def _place(
     for key in (*coverage.missing, *(item.name for item in coverage.mismatched)):
         if parameters[key].has_init:
             parameters[key].init_data()
-    return coverage, tuple(f"{count} tensors were converted from {change}" for change, count in converted.items())
+    conversions = tuple(f"{count} tensors were converted from {change}" for change, count in converted.items())
+    return coverage, (*renaming.notes, *conversions)

@@ -171,12 +171,19 @@ def resolve(
         card=card,
         assets=assets,
         recipe=card.recipe,
-        requires=BUILTIN_REQUIRES if card.recipe else {},
+        requires=_requires(card.recipe),
         device=chosen,
         reasons=tuple(reasons),
         registry=registry,
         others=others,
     )
+
+
+def _requires(recipe: Recipe | None) -> Mapping[str, str]:
+    if recipe is None:
+        return {}
+    more = (re.match(r"([\w.-]+)(.*)", text) for text in recipe.requires)
+    return {**BUILTIN_REQUIRES, **{match[1]: match[2].strip() for match in more if match}}
 
 
 def parse_device(device: str) -> str:
@@ -208,10 +215,14 @@ def _recipe_reasons(card: Card) -> list[str]:
     recipe = card.recipe
     if recipe is None:
         return [card.blame("the card has no recipe (a 'network:' entry), so how its network is built is not known")]
+    if recipe.provider == "repository":
+        return (
+            [] if card.repo_link else ["its network is built with code of a repository, and the card has no repo-link"]
+        )
+    if recipe.provider == "package":
+        return []
     if recipe.provider != "builtin":
-        return [
-            f"its network comes from the provider {recipe.provider!r}, which this version of hubtool cannot use yet"
-        ]
+        return [f"there is no network provider {recipe.provider!r}: there are builtin, package and repository"]
     if recipe.entry not in BUILTIN_ENTRIES:
         near = difflib.get_close_matches(recipe.entry, BUILTIN_ENTRIES, n=1)
         known = f"did you mean {near[0]}?" if near else f"there are {', '.join(BUILTIN_ENTRIES)}"

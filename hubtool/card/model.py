@@ -66,12 +66,24 @@ class Recipe:
         entry: The architecture's name, or module and callable.
         arguments: What the entry is called with, beyond what the checkpoint's shapes determine.
         ignore: Patterns of checkpoint tensors that are knowingly not used.
+        argv: The arguments that a script is run with; ``{checkpoint}`` stands for a checkpoint's path.
+        capture: Which of a script's networks is meant: the how-many-th that weights go into, from 1.
+        skip: Statements of the code that are left out, as ``path:line``: they need data, and the network does not.
+        requires: Distributions that the code needs, beyond MindSpore and NumPy, as requirement specifiers.
+        initialise: Whether the code needs the values that parameters are initialised with.
+        inputs: Name, shape and element type of each input of the network.
     """
 
     provider: str
     entry: str
     arguments: Mapping[str, object] = field(default_factory=dict)
     ignore: tuple[str, ...] = ()
+    argv: tuple[str, ...] = ()
+    capture: int = 1
+    skip: tuple[str, ...] = ()
+    requires: tuple[str, ...] = ()
+    initialise: bool = False
+    inputs: tuple[tuple[str, tuple[int, ...], str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -200,5 +212,25 @@ def _recipe(item: object) -> Recipe | None:
         provider=provider,
         entry=entry,
         arguments=cast("dict[str, object]", arguments) if isinstance(arguments, dict) else {},
-        ignore=tuple(pattern for pattern in ignore if isinstance(pattern, str)) if isinstance(ignore, list) else (),
+        ignore=_texts(ignore),
+        argv=_texts(item.get("argv")),
+        capture=capture if isinstance(capture := item.get("capture"), int) and capture > 0 else 1,
+        skip=_texts(item.get("skip")),
+        requires=_texts(item.get("requires")),
+        initialise=item.get("initialise") is True,
+        inputs=_inputs(item.get("inputs")),
     )
+
+
+def _texts(items: object) -> tuple[str, ...]:
+    return tuple(item for item in items if isinstance(item, str)) if isinstance(items, list) else ()
+
+
+def _inputs(items: object) -> tuple[tuple[str, tuple[int, ...], str], ...]:
+    inputs = []
+    for item in items if isinstance(items, list) else []:
+        if not isinstance(item, dict) or not isinstance(shape := item.get("shape"), list):
+            return ()
+        sides = tuple(side for side in shape if isinstance(side, int))
+        inputs.append((str(item.get("name", "")), sides, str(item.get("dtype", "float32"))))
+    return tuple(inputs)

@@ -23,6 +23,7 @@ COMMANDS = {
     "inspect": ("hubtool.cli.inspect", "List the tensors of a checkpoint."),
     "fetch": ("hubtool.cli.fetch", "Bring the assets of a card into the store."),
     "load": ("hubtool.cli.load", "Load a card's network, and say how that went."),
+    "network": ("hubtool.cli.network", "Find out how networks are built (for maintainers)."),
     "cache": ("hubtool.cli.cache", "Look after the store: list, verify, prune, remove."),
     "mirror": ("hubtool.cli.mirror", "Copy registries with all their assets, and check such copies."),
     "serve": ("hubtool.cli.serve", "Serve a mirror over HTTP."),

@@ -147,6 +147,88 @@ def cover(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renaming:
+    """How the names of tensors become those of parameters, by rules that hold for all of them.
+
+    Attributes:
+        off: What is taken off the tensors' names where it stands, such as ``network.``.
+        on: What is put before the tensors' names, where the network is within a wrapper and was not when it was saved.
+        averages: Whether the moving averages' names are exchanged: ``moving_mean`` for ``running_mean``, and back.
+    """
+
+    off: str = ""
+    on: str = ""
+    averages: bool = False
+
+    def apply(self, name: str) -> str:
+        """Return the parameter's name for a tensor's."""
+        if self.off:
+            name = name.removeprefix(self.off)
+        if self.averages:
+            head, dot, tail = name.rpartition(".")
+            name = head + dot + _AVERAGES.get(tail, tail)
+        return self.on + name
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was done, one sentence each."""
+        notes = []
+        if self.off:
+            notes.append(f"the prefix {self.off!r} was taken off the tensors' names")
+        if self.on:
+            notes.append(f"the prefix {self.on!r} was put before the tensors' names")
+        if self.averages:
+            notes.append("the names of moving averages were exchanged: moving_mean for running_mean, and their like")
+        return tuple(notes)
+
+
+_AVERAGES = {
+    "moving_mean": "running_mean",
+    "moving_variance": "running_var",
+    "running_mean": "moving_mean",
+    "running_var": "moving_variance",
+}
+
+
+def rename(tensors: Mapping[str, Shape], parameters: Mapping[str, Shape]) -> Renaming:
+    """Return the rules by which most tensors find a parameter of their shape; none where names agree as they are.
+
+    Args:
+        tensors: Name and shape of every tensor in the checkpoint.
+        parameters: Name and shape of every parameter of the network.
+    """
+
+    def fit(rules: Renaming) -> int:
+        named = {rules.apply(name): shape for name, shape in tensors.items()}
+        return sum(name in named and _same(named[name], shape) for name, shape in parameters.items())
+
+    plain = Renaming()
+    if fit(plain) == len(parameters):
+        return plain
+    candidates = [plain]
+    averages = any(name.rpartition(".")[2] in _AVERAGES for name in parameters)
+    for exchanged in (False, True) if averages else (False,):
+        # A wrapper puts the same text before every name: that of a few parameters is enough to find it.
+        candidates.append(Renaming(averages=exchanged))
+        swapped = Renaming(averages=exchanged)
+        tails = {swapped.apply(name): name for name in tensors}
+        for parameter in list(parameters)[:4]:
+            candidates += [
+                Renaming(off=name[: -len(parameter)], averages=exchanged)
+                for name in tails
+                if name.endswith("." + parameter)
+            ]
+        for tensor in list(tails)[:4]:
+            candidates += [
+                Renaming(on=name[: -len(tensor)], averages=exchanged)
+                for name in parameters
+                if name.endswith("." + tensor)
+            ]
+    # The first of the best: the plainer rule wins where both do as well.
+    return max(dict.fromkeys(candidates), key=fit)
+
+
 def is_optimizer_state(name: str, names: Collection[str]) -> bool:
     """Whether a tensor is an optimizer's state: a known counter, or a moment of a tensor that is there as well.
 

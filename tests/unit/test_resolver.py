@@ -82,7 +82,7 @@ def test_the_python_lines_are_python() -> None:
         (card(weights()), {"forbidden": "the link leads to elsewhere"}, "the link leads to elsewhere"),
         (card(weights(link="x.ckpt")), {}, "is not beside the card"),
         (card(weights(), recipe=None), {}, "no recipe"),
-        (card(weights(), recipe=Recipe(provider="repository", entry="src.resnet:resnet50")), {}, "'repository'"),
+        (card(weights(), recipe=Recipe(provider="repository", entry="src.resnet:resnet50")), {}, "no repo-link"),
         (card(weights(), recipe=Recipe(provider="builtin", entry="bert-nre")), {}, "did you mean bert-ner"),
         (card(weights()), {"device": "Ascend"}, "there is no Ascend on this machine; there is CPU"),
         (card(weights()), {"machine": Machine(devices=("CPU",), mindspore=None)}, "MindSpore is not installed"),

@@ -1,0 +1,105 @@
+"""Cells and operators of MindSpore 1.x that 2.x no longer has, by means of those it has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mindspore import Tensor, nn, ops
+from mindspore.common.initializer import Normal, initializer
+from mindspore.dataset import vision
+
+
+class ResizeBilinearOp(nn.Cell):
+    """Bilinear resizing to a fixed size, as ``ops.ResizeBilinear(size, align_corners, half_pixel_centers)``.
+
+    Input and output are (N, C, H, W) of floats.
+    """
+
+    def __init__(self, size: Any, align_corners: bool = False, half_pixel_centers: bool = False) -> None:  # noqa: ANN401, FBT001, FBT002 - the old signature
+        super().__init__()
+        self.size = tuple(int(side) for side in size)
+        self.resize = ops.ResizeBilinearV2(align_corners, half_pixel_centers)
+
+    def construct(self, x: Any) -> Any:  # noqa: ANN401 - a tensor
+        """Resize."""
+        return self.resize(x, self.size)
+
+
+class ResizeBilinear(nn.Cell):
+    """Bilinear resizing to a size or by a factor, as ``nn.ResizeBilinear(half_pixel_centers)``.
+
+    Input and output are (N, C, H, W) of floats.
+    """
+
+    def __init__(self, half_pixel_centers: bool = False) -> None:  # noqa: FBT001, FBT002 - the old signature
+        super().__init__()
+        self.plain = ops.ResizeBilinearV2(False, half_pixel_centers)  # noqa: FBT003 - MindSpore's signature
+        self.half_pixel_centers = half_pixel_centers
+        # Both at once are refused by the operator: with aligned corners there are no half pixels.
+        self.aligned = ops.ResizeBilinearV2(True, False)  # noqa: FBT003 - MindSpore's signature
+
+    def construct(self, x: Any, size: Any = None, scale_factor: Any = None, align_corners: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - the old signature
+        """Resize to ``size`` (height, width) or by ``scale_factor``, a whole number."""
+        shape = x.shape
+        target = (shape[2] * scale_factor, shape[3] * scale_factor) if size is None else (size[0], size[1])
+        if align_corners:
+            return self.aligned(x, target)
+        return self.plain(x, target)
+
+
+class UpsamplingBilinear2d(nn.Cell):
+    """Bilinear resizing with aligned corners, to a size or by a factor."""
+
+    def __init__(self, size: Any = None, scale_factor: Any = None) -> None:  # noqa: ANN401 - numbers or pairs
+        super().__init__()
+        self.size, self.scale_factor = size, scale_factor
+        self.resize = ops.ResizeBilinearV2(True, False)  # noqa: FBT003 - MindSpore's signature
+
+    def construct(self, x: Any) -> Any:  # noqa: ANN401 - a tensor
+        """Resize."""
+        size = self.size
+        if size is None:
+            size = (x.shape[2] * self.scale_factor, x.shape[3] * self.scale_factor)
+        return self.resize(x, size)
+
+
+class Dropout(nn.Dropout):
+    """Dropout whose probability may be any number."""
+
+    def __init__(self, keep_prob: Any = 0.5, p: Any = None, dtype: Any = None) -> None:  # noqa: ANN401 - numbers of any type
+        more = {} if dtype is None else {"dtype": dtype}
+        if p is None:
+            super().__init__(keep_prob=float(keep_prob), **more)
+        else:
+            super().__init__(p=float(p), **more)
+
+
+class ScalarCast:
+    """Conversion of a number to another type, of any width."""
+
+    def __call__(self, number: Any, dtype: Any) -> Any:  # noqa: ANN401 - numbers and types of MindSpore
+        """Convert."""
+        name = str(dtype).lower()
+        if "int" in name:
+            return int(number)
+        return bool(number) if "bool" in name else float(number)
+
+
+def random_normal(shape: Any) -> Tensor:  # noqa: ANN401 - a shape
+    """Return a tensor of random numbers, normally distributed."""
+    return initializer(Normal(1.0), shape)
+
+
+def shape(x: Any) -> tuple[int, ...]:  # noqa: ANN401 - a tensor
+    """Return a tensor's shape."""
+    return tuple(x.shape)
+
+
+def normalize_chw(mean: Any, std: Any) -> Any:  # noqa: ANN401 - sequences of numbers, a transformation
+    """Return the normalisation of images with channels first."""
+    return vision.Normalize(mean, std, is_hwc=False)
+
+
+def decode_pil() -> Any:  # noqa: ANN401 - a transformation
+    """Return the decoding of an image to PIL's form."""
+    return vision.Decode(to_pil=True)

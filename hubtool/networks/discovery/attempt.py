@@ -1,0 +1,676 @@
+"""One attempt: find, build and verify the network of one card, inside a process made for it."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import importlib.metadata
+import inspect
+import signal
+import sys
+import time
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from hubtool.card.model import Recipe
+from hubtool.errors import HubError, NetworkError
+from hubtool.networks import repository
+from hubtool.networks.capture import StopCapture, Watch, shapes_of
+from hubtool.networks.discovery import guess, known
+from hubtool.networks.isolation import ArgumentsRefusedError, Namespace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from types import FrameType
+
+    from hubtool.networks.discovery.guess import Facts
+    from hubtool.networks.provider import Provider
+    from hubtool.networks.repository import Place
+
+_MOST_SKIPS: Final = 10
+_MOST_VALUES: Final = 64
+_PATIENCE: Final = 20  # seconds that a script may go on after its network is there
+_ENDED: Final = "it ended before any weights went into a network"
+
+
+@dataclass(kw_only=True, slots=True)
+class Outcome:
+    """What came of one card.
+
+    Attributes:
+        recipe: The recipe that builds it, or None.
+        network: The class of the network.
+        parameters: How many parameters it has.
+        elements: How many elements these have.
+        digest: The digest of the parameter list.
+        forward: ``ran``, or why it did not run; empty if that was not tried.
+        outputs: Shapes of the forward pass's results.
+        reason: Why nothing could be built; empty if something was.
+        notes: What was noticed on the way.
+        seconds: How long it took.
+    """
+
+    recipe: Recipe | None = None
+    network: str = ""
+    parameters: int = 0
+    elements: int = 0
+    digest: str = ""
+    forward: str = ""
+    outputs: list[list[int]] = field(default_factory=list)
+    reason: str = ""
+    notes: list[str] = field(default_factory=list)
+    seconds: float = 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        values = asdict(self)
+        values["recipe"] = recipe_as_json(self.recipe) if self.recipe else None
+        return values
+
+
+def recipe_as_json(recipe: Recipe) -> dict[str, Any]:
+    """Return a recipe as the plain values that a card's ``network:`` holds; defaults are left out."""
+    values: dict[str, Any] = {"provider": recipe.provider, "entry": recipe.entry}
+    if recipe.arguments:
+        values["arguments"] = dict(recipe.arguments)
+    for name in ("argv", "skip", "requires", "ignore"):
+        if getattr(recipe, name):
+            values[name] = list(getattr(recipe, name))
+    if recipe.capture != 1:
+        values["capture"] = recipe.capture
+    if recipe.initialise:
+        values["initialise"] = True
+    if recipe.inputs:
+        values["inputs"] = [
+            {"name": name, "shape": list(shape), "dtype": dtype} for name, shape, dtype in recipe.inputs
+        ]
+    return values
+
+
+def recipe_of(values: Mapping[str, Any]) -> Recipe:
+    """Return the recipe of plain values; the inverse of :func:`recipe_as_json`."""
+    return Recipe(
+        provider=values["provider"],
+        entry=values["entry"],
+        arguments=values.get("arguments", {}),
+        argv=tuple(values.get("argv", ())),
+        skip=tuple(values.get("skip", ())),
+        requires=tuple(values.get("requires", ())),
+        ignore=tuple(values.get("ignore", ())),
+        capture=values.get("capture", 1),
+        initialise=values.get("initialise", False),
+        inputs=tuple((item["name"], tuple(item["shape"]), item["dtype"]) for item in values.get("inputs", ())),
+    )
+
+
+def attempt(
+    place: Place,
+    facts: Facts,
+    *,
+    of: str = "",
+    seconds: float = 100.0,
+    hints: Sequence[tuple[Recipe, str]] = (),
+) -> Outcome:
+    """Find the recipe of a card in the code of a place, and build its network.
+
+    Args:
+        place: Where the code is.
+        facts: What the card says.
+        of: The folder of the card's repo-link.
+        seconds: How long to go on looking.
+        hints: Recipes of other versions of the card, with the digests of their parameter lists.
+    """
+    start = time.monotonic()
+    folder = place.root / place.folder
+    if not folder.is_dir():
+        return Outcome(reason=f"the revision has no folder {place.folder}")
+    failures: list[str] = []
+    outcome = None
+    for recipe in known.recipes(of, facts):
+        shapes, _ = _rebuild(place, recipe)
+        if shapes is not None:
+            return _described(place, recipe)
+    for hint, digest in hints:
+        again, _ = _rebuild(place, hint)
+        if again == digest:  # the same network as of another version of the card: its recipe holds here too
+            return Outcome(recipe=hint, digest=digest, seconds=round(time.monotonic() - start, 2))
+    compared, files = guess.compared(folder), guess.configurations(folder)
+    for number, script in enumerate(guess.scripts(folder, facts)):
+        if time.monotonic() - start > seconds / 2:
+            failures.append("the time was up")
+            break
+        found = None
+        for depth in (0, 1) if number < 2 else (0,):
+            found = _try_script(place, facts, script, compared, files, failures, depth)
+            if found is not None or not failures[-1].endswith(_ENDED):
+                break
+        if found is not None:
+            outcome = found
+            break
+        same = [failure for failure in failures if _place_of(failure) and _place_of(failure) == _place_of(failures[-1])]
+        if len(same) >= 2:
+            break  # the network itself fails, whichever script builds it
+    if outcome is None:
+        outcome = _try_hub(place, facts, failures)
+    if outcome is None:
+        outcome = Outcome(reason=failures[0] if failures else "the folder has no script that builds a network")
+    outcome.notes += failures
+    outcome.seconds = round(time.monotonic() - start, 2)
+    return outcome
+
+
+def _place_of(failure: str) -> str:
+    return failure[failure.rfind(" (") :] if failure.endswith(")") and ".py:" in failure else ""
+
+
+def _try_script(  # noqa: PLR0917 - what one attempt is made with
+    place: Place,
+    facts: Facts,
+    script: str,
+    known: Mapping[str, tuple[str, ...]],
+    files: list[str],
+    failures: list[str],
+    depth: int,
+) -> Outcome | None:
+    recipe = Recipe(provider="repository", entry=script)
+    first = ""
+    refused: set[str] = set()
+    for _ in range(_MOST_SKIPS):
+        run = _Run(place, facts, recipe, known, files, refused, depth)
+        run.go()
+        if run.network is not None:
+            recipe = replace(recipe, argv=tuple(run.argv), requires=_requires(run.namespace))
+            return _settle(place, recipe, run, failures)
+        if run.needs_values:
+            recipe = replace(recipe, initialise=True)
+            continue
+        if run.refused - refused:  # another parser of the same script does not know what this one was given
+            refused |= run.refused
+            recipe = replace(recipe, argv=())
+            continue
+        recipe = replace(recipe, argv=tuple(run.argv))
+        first = first or run.problem
+        line = run.culprit
+        if line is None or line in recipe.skip:
+            break
+        recipe = replace(recipe, skip=(*recipe.skip, line))
+    # What it failed with first says more than that it ended, once the statements that failed are left out.
+    ended = run.problem.endswith(_ENDED)
+    failures.append(
+        f"{script}: {first}" + (f", and without that {_ENDED}" if ended and not first.endswith(_ENDED) else "")
+        if ended
+        else f"{script}: {run.problem}"
+    )
+    return None
+
+
+class _Run:
+    """One run of a script, with its arguments filled in and its constructors watched."""
+
+    def __init__(  # noqa: PLR0917 - what one run is made with
+        self,
+        place: Place,
+        facts: Facts,
+        recipe: Recipe,
+        known: Mapping[str, tuple[str, ...]],
+        files: list[str],
+        refused: Collection[str] = (),
+        depth: int = 0,
+    ) -> None:
+        self.depth = depth
+        self.place, self.facts, self.recipe, self.known, self.files = place, facts, recipe, known, files
+        self.argv: list[str] = list(recipe.argv)
+        self.network: Any = None
+        self.capture = 1
+        self.inputs: tuple[tuple[str, tuple[int, ...], str], ...] = ()
+        self.problem = ""
+        self.culprit: str | None = None
+        self.needs_values = False
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        self.made: dict[int, list[tuple[str, dict[str, Any]]]] = {}
+        self._kept: list[Any] = []
+        self._seen: set[str] = set(refused)
+        self.refused: set[str] = set()
+        self.namespace: Namespace | None = None
+
+    def go(self) -> None:
+        """Run the script; keep its network, or say what went wrong and which statement it was."""
+        is_export = "export" in Path(self.recipe.entry).stem
+        watch = Watch(stop_at=None if is_export else 1)
+        recipe = replace(self.recipe, capture=1)
+        namespaces: list[Namespace] = []
+
+        def opened(namespace: Namespace) -> None:
+            namespaces.append(namespace)
+            namespace.on_parse = self._fill
+            self.namespace = namespace
+
+        def enough(*_: object) -> None:
+            if watch.networks:
+                raise StopCapture  # a script that goes on to compute with a network need not be waited for
+            signal.alarm(_PATIENCE)
+
+        error: BaseException | None = None
+        old = signal.signal(signal.SIGALRM, enough)
+        signal.alarm(_PATIENCE)
+        with _quick(initialise=self.recipe.initialise), self._profiled():
+            try:
+                repository.build(self.place, recipe, watch=watch, opened=opened)
+            except HubError as problem:
+                error = problem
+            finally:
+                signal.alarm(0)
+                signal.signal(signal.SIGALRM, old)
+        networks = [network for network in watch.networks if _is_network(network)]
+        if not networks and watch.models:
+            networks = [network for network in watch.models if _is_network(network)]
+        if networks:
+            self._choose(watch, networks)
+        else:
+            self._blame(error)
+        for namespace in namespaces:
+            namespace.close()
+
+    def _choose(self, watch: Watch, networks: list[Any]) -> None:
+        inside = networks
+        if watch.exported is not None and _is_network(watch.exported):
+            cells = {id(cell) for _, cell in watch.exported.cells_and_names()}
+            inside = [network for network in networks if id(network) in cells] or networks
+            self.inputs = _inputs(watch.exported, watch.inputs)
+        self.network = max(inside, key=lambda network: len(network.parameters_dict()))
+        ordered = watch.networks or watch.models
+        self.capture = next(index for index, network in enumerate(ordered, 1) if network is self.network)
+        self.shapes = watch.shapes[self.capture - 1] if watch.networks else shapes_of(self.network)
+
+    def _blame(self, error: BaseException | None) -> None:
+        cause: BaseException | None = error
+        while cause is not None and isinstance(cause, HubError) and cause.__cause__ is not None:
+            cause = cause.__cause__
+        self.problem = str(error.message if isinstance(error, HubError) else error or _ENDED)
+        if cause is None or self.namespace is None:
+            return
+        if isinstance(cause, ArgumentsRefusedError):
+            _, _, rest = cause.message.partition("unrecognized arguments: ")
+            given = {item for item in self.argv if item.startswith("--")}
+            self.refused = {item for item in rest.split() if item in given}
+            return
+        self.culprit = _culprit(
+            cause, self.place.root, self.place.root / self.place.folder, self.recipe.entry, self.depth
+        )
+        text = f"{type(cause).__name__} {cause}"
+        self.needs_values = not self.recipe.initialise and (
+            "init_data" in text
+            or "NoneType" in text
+            or "init_param" in text
+            or "uninitialized" in text
+            or "not initialized" in text
+        )
+
+    def _fill(self, parser: argparse.ArgumentParser, argv: list[str]) -> None:
+        """Add the arguments that the card and the folder suggest to a script's argument vector."""
+        given = {item.partition("=")[0] for item in argv[1:]}
+        options = []
+        for action in parser._actions:  # noqa: SLF001 - there is no other way to see what a parser takes
+            flag = next(
+                (text for text in action.option_strings if text.startswith("--")), (action.option_strings or [""])[0]
+            )
+            if action.nargs == 0 or flag in given or flag in self._seen or isinstance(action, argparse._HelpAction):  # noqa: SLF001 - as above
+                continue
+            self._seen.add(flag or action.dest)
+            kind = getattr(action.type, "__name__", "str" if action.type is None else "other")
+            if kind == "literal_eval":
+                kind = type(action.default).__name__
+            required = bool(action.required) and (flag != "" or len(argv) == 1 or action.nargs is None)
+            options.append(
+                guess.Option(
+                    flag=flag,
+                    name=action.dest,
+                    required=required,
+                    default=None if action.default is None else str(action.default),
+                    choices=tuple(str(item) for item in action.choices) if action.choices else (),
+                    kind="bool" if kind == "bool_" else kind,
+                )
+            )
+        folder = self.place.root / self.place.folder
+        exists = {
+            option.default: Path(option.default).is_file() or (folder / option.default).is_file()
+            for option in options
+            if option.default and len(option.default) < 200 and "\0" not in option.default
+        }
+        more = guess.fill(options, self.facts, configurations=self.files, known=self.known, exists=exists)
+        self.argv += more
+        assert self.namespace is not None  # noqa: S101 - the parser is the namespace's
+        argv += [self.namespace.fill(item) for item in more]
+
+    @contextmanager
+    def _profiled(self) -> Iterator[None]:
+        """Note with which arguments each function and class of the code made a network."""
+        from mindspore import nn  # noqa: PLC0415
+
+        calls: dict[int, tuple[str, dict[str, Any]]] = {}
+
+        def look(frame: FrameType, event: str, result: Any) -> None:  # noqa: ANN401 - as sys.setprofile
+            if event not in {"call", "return"} or self.namespace is None:
+                return
+            module = frame.f_globals.get("__name__")
+            if not isinstance(module, str) or not module.startswith(self.namespace.name + "."):
+                return
+            short = module[len(self.namespace.name) + 1 :]
+            code = frame.f_code
+            if event == "call":
+                if code.co_name == "__init__":
+                    self_ = frame.f_locals.get("self")
+                    if isinstance(self_, nn.Cell) and type(self_).__init__.__code__ is code:
+                        arguments = _arguments(frame, skip_first=True)
+                        if arguments is not None and "." not in type(self_).__qualname__:
+                            self.made.setdefault(id(self_), []).append((f"{short}:{type(self_).__name__}", arguments))
+                            self._kept.append(self_)
+                elif short != "__main__" and _qualified(code) == code.co_name and code.co_name != "<module>":
+                    arguments = _arguments(frame, skip_first=False)
+                    if arguments is not None:
+                        calls[id(frame)] = (f"{short}:{code.co_name}", arguments)
+            else:
+                call = calls.pop(id(frame), None)
+                if call is not None and isinstance(result, nn.Cell):
+                    self.made.setdefault(id(result), []).append(call)
+                    self._kept.append(result)
+
+        sys.setprofile(look)
+        try:
+            yield
+        finally:
+            sys.setprofile(None)
+
+
+def _qualified(code: Any) -> str:  # noqa: ANN401 - a code object
+    return str(getattr(code, "co_qualname", code.co_name))  # Python 3.10 does not know qualified names
+
+
+def _arguments(frame: FrameType, *, skip_first: bool) -> dict[str, Any] | None:
+    """Return the plain arguments of a call, or None if some are not plain."""
+    code = frame.f_code
+    names = list(code.co_varnames[: code.co_argcount + code.co_kwonlyargcount])[1 if skip_first else 0 :]
+    rest = code.co_argcount + code.co_kwonlyargcount
+    values = {name: frame.f_locals.get(name) for name in names}
+    if code.co_flags & inspect.CO_VARARGS:
+        if frame.f_locals.get(code.co_varnames[rest]):
+            return None
+        rest += 1
+    if code.co_flags & inspect.CO_VARKEYWORDS:
+        values.update(frame.f_locals.get(code.co_varnames[rest]) or {})
+    return values if all(_plain(value) for value in values.values()) else None
+
+
+def _plain(value: object, depth: int = 0) -> bool:
+    if value is None or type(value) in (bool, int, float, str):
+        return True
+    if depth > 3:
+        return False
+    if type(value) in (list, tuple):
+        return len(value) <= _MOST_VALUES and all(_plain(item, depth + 1) for item in value)  # type: ignore[arg-type,attr-defined] # a list or a tuple
+    if type(value) is dict:
+        return len(value) <= _MOST_VALUES and all(
+            isinstance(key, str) and _plain(item, depth + 1) for key, item in value.items()
+        )
+    return False
+
+
+def _settle(place: Place, recipe: Recipe, run: _Run, failures: list[str]) -> Outcome | None:
+    """Replay what was found as a recipe; prefer a callable that builds the same network."""
+    shapes = run.shapes
+    digest = repository.digest_parameters(shapes)
+    elements = sum(parameter.size for parameter in run.network.parameters_dict().values())
+    name = type(run.network).__name__
+    outcome = Outcome(network=name, parameters=len(shapes), elements=elements, digest=digest)
+    made = run.made.get(id(run.network), [])
+    recipe = replace(recipe, capture=run.capture, inputs=run.inputs)
+    run.network = None
+    for entry, arguments in reversed(made):
+        candidate = Recipe(
+            provider="repository",
+            entry=entry,
+            arguments=arguments,
+            inputs=recipe.inputs,
+            initialise=recipe.initialise,
+            requires=recipe.requires,
+        )
+        if _is_same(place, candidate, digest):
+            outcome.recipe = candidate
+            return outcome
+    again, problem = _rebuild(place, recipe)
+    if again != digest and not recipe.initialise:
+        again, problem = _rebuild(place, replace(recipe, initialise=True))
+        recipe = replace(recipe, initialise=True)
+    if again != digest:
+        failures.append(f"{recipe.entry}: {problem or 'it builds another network when it is run again'}")
+        return None
+    outcome.recipe = recipe
+    return outcome
+
+
+def _is_same(place: Place, recipe: Recipe, digest: str) -> bool:
+    parsers: list[int] = []
+    again, _ = _rebuild(place, recipe, parsers)
+    # A module that reads the command line may build by what stands there: the script then is the surer recipe.
+    return again == digest and not sum(parsers)
+
+
+def _rebuild(place: Place, recipe: Recipe, parsers: list[int] | None = None) -> tuple[str | None, str]:
+    namespaces: list[Namespace] = []
+    try:
+        with _quick(initialise=recipe.initialise):
+            built = repository.build(place, recipe, opened=namespaces.append)
+        shapes = shapes_of(built.network)
+    except HubError as error:
+        return None, error.message
+    finally:
+        for namespace in namespaces:
+            if parsers is not None:
+                parsers.append(len(namespace.parsers))
+            namespace.close()
+    return repository.digest_parameters(shapes), ""
+
+
+# What MindSpore and hubtool bring with them; the rest is the code's own need.
+_BROUGHT: Final = frozenset(
+    {
+        *("PIL", "asttokens", "astunparse", "click", "dill", "google", "hubtool", "mindspore", "numpy", "packaging"),
+        *("pkg_resources", "psutil", "requests", "rich", "safetensors", "scipy", "setuptools", "six", "yaml"),
+    }
+)
+
+
+def _requires(namespace: Namespace | None) -> tuple[str, ...]:
+    """Return the distributions of the installed packages that code used, beyond those that are always there."""
+    if namespace is None:
+        return ()
+    owners = importlib.metadata.packages_distributions()
+    return tuple(sorted({owners[head][0] for head in namespace.used if head not in _BROUGHT and head in owners}))
+
+
+def _described(place: Place, recipe: Recipe) -> Outcome:
+    """Build a network and describe it.
+
+    Raises:
+        NetworkError: If it cannot be built, or has no parameters.
+    """
+    with _quick(initialise=recipe.initialise):
+        network = repository.build(place, recipe).network
+    if not _is_network(network):
+        raise NetworkError("the network has no parameters")
+    shapes = shapes_of(network)
+    return Outcome(
+        recipe=recipe,
+        network=type(network).__name__,
+        parameters=len(shapes),
+        elements=sum(parameter.size for parameter in network.parameters_dict().values()),
+        digest=repository.digest_parameters(shapes),
+    )
+
+
+def _try_hub(place: Place, facts: Facts, failures: list[str]) -> Outcome | None:
+    """Try the folder's hub configuration with the card's model name."""
+    if not (place.root / place.folder / "mindspore_hub_conf.py").is_file():
+        return None
+    for name in dict.fromkeys((facts.model_name, facts.backbone, facts.name, Path(place.folder or place.root).name)):
+        recipe = Recipe(provider="repository", entry="mindspore_hub_conf:create_network", arguments={"name": name})
+        for initialise in (False, True):
+            try:
+                return _described(place, replace(recipe, initialise=initialise))
+            except HubError as error:  # noqa: PERF203 - the second try is for when the first fails
+                problem = error.message
+        failures.append(f"mindspore_hub_conf.py, {name}: {problem}")
+    return None
+
+
+def _provider(place: Place, recipe: Recipe) -> Provider:
+    if recipe.provider == "package":
+        from hubtool.networks.package import PackageProvider  # noqa: PLC0415
+
+        return PackageProvider()
+    return repository.RepositoryProvider(place=place)
+
+
+def forward(place: Place, outcome: Outcome) -> None:
+    """Run one forward pass on the recorded input shapes."""
+    import mindspore  # noqa: PLC0415
+
+    recipe = outcome.recipe
+    if recipe is None or not recipe.inputs:
+        outcome.forward = "no input shapes are known"
+        return
+    mindspore.set_context(mode=mindspore.PYNATIVE_MODE)
+    batches = {shape[0] for _, shape, _ in recipe.inputs if shape}
+    if len(batches) == 1 and batches != {1} and all(shape for _, shape, _ in recipe.inputs):
+        # One is enough to see that it runs, and many networks are written for any number.
+        single = tuple((name, (1, *shape[1:]), dtype) for name, shape, dtype in recipe.inputs)
+        _run_forward(place, outcome, replace(recipe, inputs=single))
+        if outcome.forward == "ran":
+            return
+    _run_forward(place, outcome, recipe)
+
+
+def _run_forward(place: Place, outcome: Outcome, recipe: Recipe) -> None:
+    try:
+        built = _provider(place, recipe).build(recipe, shapes={}, overrides={}, compute_type="float32")
+        built.network.set_train(False)
+        result = built.network(*built.example())
+        outcome.outputs = [list(tensor.asnumpy().shape) for tensor in _tensors(result)]
+        outcome.forward = "ran"
+        outcome.recipe = recipe
+    except Exception as error:  # noqa: BLE001 - a forward pass may raise anything, and the report says what
+        lines = [line.strip() for line in str(error).splitlines() if line.strip() and not set(line.strip()) <= {"-"}]
+        outcome.forward = f"{type(error).__name__}: {(lines or [''])[0][:300]}"
+
+
+def _tensors(result: Any) -> list[Any]:  # noqa: ANN401 - what a network returns
+    if hasattr(result, "asnumpy"):
+        return [result]
+    if isinstance(result, dict):
+        result = list(result.values())
+    return [tensor for item in result for tensor in _tensors(item)] if isinstance(result, (list, tuple)) else []
+
+
+def _inputs(network: Any, inputs: tuple[Any, ...]) -> tuple[tuple[str, tuple[int, ...], str], ...]:  # noqa: ANN401 - a Cell
+    """Return the names, shapes and types of the tensors that a network was exported with."""
+    names = [name for name in inspect.signature(type(network).construct).parameters if name != "self"]
+    found = []
+    for index, tensor in enumerate(inputs):
+        if not hasattr(tensor, "shape") or not hasattr(tensor, "dtype"):
+            return ()
+        name = names[index] if index < len(names) else f"input_{index}"
+        found.append((name, tuple(int(side) for side in tensor.shape), str(tensor.dtype).lower()))
+    return tuple(found)
+
+
+def _is_network(network: object) -> bool:
+    from mindspore import nn  # noqa: PLC0415
+
+    return isinstance(network, nn.Cell) and len(network.parameters_dict()) > 0
+
+
+def _quick(*, initialise: bool) -> AbstractContextManager[object]:
+    if initialise:
+        return nullcontext()
+    from mindspore.nn.utils import no_init_parameters  # noqa: PLC0415
+
+    context: AbstractContextManager[object] = no_init_parameters()
+    return context
+
+
+def _culprit(error: BaseException, root: Path, folder: Path, entry: str, depth: int) -> str | None:
+    """Return the statement that can be left out so that a script gets further, as ``path:line``, or None."""
+    from mindspore import nn  # noqa: PLC0415
+
+    frames = []
+    script = folder / entry
+    trace = error.__traceback__
+    while trace is not None:
+        frame = trace.tb_frame
+        if frame.f_code.co_name == "__init__" and isinstance(frame.f_locals.get("self"), nn.Cell):
+            return None  # the network itself cannot be built
+        if frame.f_code.co_filename.startswith(str(root)):
+            frames.append((Path(frame.f_code.co_filename), trace.tb_lineno, frame.f_code.co_name))
+        trace = trace.tb_next
+    ours = [(path, line) for path, line, _ in frames if path == script]
+    if depth:  # what the script calls, instead of the call: it may be that which makes the network, beside its data
+        last = max((index for index, frame in enumerate(frames) if frame[0] == script), default=-1)
+        ours = [(path, line) for path, line, name in frames[last + 1 : last + 1 + depth] if name != "<module>"] or ours
+    tops = [(path, line) for path, line, name in frames if name == "<module>" and path != script]
+    for path, line in (*reversed(ours), *reversed(tops)):
+        statement = _statement(path, line)
+        if isinstance(statement, ast.Raise):  # a check that fails without data: the whole of it goes
+            statement = _statement(path, line, of=ast.If)
+            if statement is not None and line not in range(statement.lineno, statement.lineno + 6):
+                continue
+        elif isinstance(statement, (ast.Return, ast.FunctionDef, ast.Import, ast.ImportFrom, ast.If)):
+            continue
+        if statement is None or (isinstance(statement, ast.ClassDef) and line != statement.lineno):
+            continue
+        if path.is_relative_to(folder):
+            return f"{path.relative_to(folder).as_posix()}:{statement.lineno}"
+    return None
+
+
+def _statement(path: Path, line: int, of: type[ast.stmt] = ast.stmt) -> ast.stmt | None:
+    """Return the innermost statement of a kind that has a line."""
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return None
+    found: ast.stmt | None = None
+    for node in ast.walk(tree):
+        if not isinstance(node, of):
+            continue
+        is_there = node.lineno <= line <= (node.end_lineno or node.lineno)
+        if is_there and (found is None or node.lineno >= found.lineno):
+            found = node
+    return found
+
+
+def main(job: Mapping[str, Any], say: Callable[[dict[str, Any]], object]) -> None:
+    """Do one job of :mod:`hubtool.networks.discovery.worker`; say what was built, and again how it ran."""
+    place = repository.Place(root=Path(job["root"]).resolve(), folder="", identity=job["identity"])
+    facts = guess.Facts(**job["facts"])
+    if job["provider"] == "package":
+        from hubtool.networks.discovery import packages  # noqa: PLC0415
+
+        checkout = Path(job["root"])
+        outcome = packages.attempt(job["distribution"], job["folder"], facts, checkout if checkout.is_dir() else None)
+    else:
+        hints = [(recipe_of(hint["recipe"]), hint["digest"]) for hint in job.get("hints", ())]
+        outcome = attempt(place, facts, of=job["folder"], seconds=job["timeout"] * 0.8, hints=hints)
+        for hint in job.get("hints", ()):
+            if outcome.recipe is not None and not outcome.network and hint["digest"] == outcome.digest:
+                outcome.network, outcome.parameters, outcome.elements = (
+                    hint["network"],
+                    hint["parameters"],
+                    hint["elements"],
+                )
+    say(outcome.as_json())
+    if job["smoke"] and outcome.recipe is not None:
+        forward(place, outcome)
+        say(outcome.as_json())

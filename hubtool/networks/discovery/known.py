@@ -1,0 +1,95 @@
+"""Recipes that maintainers wrote by hand, where a number of the data set decides and no script says it.
+
+Each is built and verified like any other; the numbers are the published ones of the data sets.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from hubtool.card.model import Recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from hubtool.networks.discovery.guess import Facts
+
+_TPRR: Final = {
+    "readeralbert": "src.albert:Albert",
+    "rerankalbert": "src.albert:Albert",
+    "readerdownstream": "src.reader_downstream:Reader_Downstream",
+    "rerankdownstream": "src.rerank_downstream:Rerank_Downstream",
+}
+
+# Sizes of vocabularies come from the checkpoint; what stands here is for building without one.
+_VOCABULARY: Final = 20000
+
+# How many persons the training sets of these data sets have.
+_PERSONS: Final = {"market1501": 751, "dukemtmcreid": 702, "msmt17": 1041}
+
+
+def recipes(folder: str, facts: Facts) -> Iterator[Recipe]:
+    """Yield the recipes that are known for a card.
+
+    Args:
+        folder: The folder of its repo-link.
+        facts: What it says.
+    """
+    name = folder.rpartition("/")[2]
+    arguments: dict[str, object]
+    if name == "osnet":
+        for dataset, persons in _PERSONS.items():
+            if dataset in facts.name.lower():
+                yield Recipe(
+                    provider="repository",
+                    entry="src.osnet:create_osnet",
+                    arguments={"num_classes": persons},
+                    inputs=(("x", (1, 3, 256, 128), "float32"),),
+                )
+    elif name == "tprr":  # one card for each part of a model whose scripts need all of its data
+        for part, entry in _TPRR.items():
+            if part in facts.name:
+                arguments = {"batch_size": 1} if entry.endswith(":Albert") else {}
+                yield Recipe(provider="repository", entry=entry, arguments=arguments)
+    elif name == "snn_mlp":  # its script reads a name that it never sets
+        kind = next((kind for kind in ("snnmlp_t", "snnmlp_s", "snnmlp_b") if kind in facts.name), "snnmlp_t")
+        yield _recipe(f"src.snn_mlp:{kind}", {}, ("x", (1, 3, 224, 224), "float32"))
+    elif name == "textcnn":
+        arguments = {
+            "vocab_len": _rows("embedding.embedding_table"),
+            "word_len": 51,
+            "num_classes": 2,
+            "vec_length": 40,
+        }
+        yield _recipe("src.textcnn:TextCNN", arguments, ("x", (1, 51), "int32"))
+    elif name == "textrcnn":
+        cell = next((cell for cell in ("lstm", "gru") if cell in facts.name.lower()), "vanilla")
+        arguments = {**_table("embedding.embedding_table", 300), "cell": cell, "batch_size": 64}
+        yield _recipe("src.textrcnn:textrcnn", arguments, ("x", (64, 50), "int32"))
+    elif name == "lstm":
+        arguments = {
+            **_table("embedding.embedding_table", 300),
+            "embed_size": 300,
+            "num_hiddens": 100,
+            "num_layers": 2,
+            "bidirectional": True,
+            "num_classes": 2,
+            "batch_size": 64,
+        }
+        yield _recipe("src.lstm:SentimentNet", arguments, ("inputs", (64, 500), "int32"))
+    elif name == "skipgram":
+        size = {"shape-of": "c_emb.embedding_table", "axis": 1, "otherwise": 288}
+        arguments = {"vocab_size": _rows("c_emb.embedding_table"), "emb_dimension": size}
+        yield Recipe(provider="repository", entry="src.skipgram:SkipGram", arguments=arguments)
+
+
+def _rows(parameter: str) -> dict[str, object]:
+    return {"shape-of": parameter, "axis": 0, "otherwise": _VOCABULARY}
+
+
+def _table(parameter: str, width: int) -> dict[str, object]:
+    return {"weight": {"zeros": [_rows(parameter), width]}, "vocab_size": _rows(parameter)}
+
+
+def _recipe(entry: str, arguments: dict[str, object], one: tuple[str, tuple[int, ...], str]) -> Recipe:
+    return Recipe(provider="repository", entry=entry, arguments=arguments, inputs=(one,))

@@ -1,0 +1,794 @@
+"""Isolation: the code of one model lives under a private name, and leaves nothing behind outside it.
+
+A :class:`Namespace` is one model's folder under one private package name, ``_hubtool_code.<name>``. Each of its modules
+has builtins of its own, whose ``__import__`` looks in the folder first: ``import src.resnet`` finds that folder's
+``src`` wherever and whenever it runs, in a function or in another thread, long after the network was built. No finder
+is installed, no path is added and no module of the interpreter is replaced: what such code sees of ``sys``, ``os``,
+``importlib``, ``argparse`` and of MindSpore are modules made for it alone.
+
+The private modules stay in ``sys.modules`` under their private names, because pickling, dataclasses and MindSpore's
+parser of source code look there. The name follows from the code's identity, so a pickle made in one process can be
+read in another once the same network was loaded there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import builtins
+import hashlib
+import importlib
+import importlib.machinery
+import importlib.util
+import io
+import logging
+import os
+import random
+import signal
+import sys
+import threading
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from hubtool.errors import NetworkError
+from hubtool.networks.anything import Anything
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+    from typing_extensions import Self
+
+#: The package that all private modules are in.
+PACKAGE: Final = "_hubtool_code"
+
+#: Names that a folder never supplies itself: the interpreter's own, and the packages that the network is built on.
+PROTECTED: Final = frozenset(
+    {
+        *sys.builtin_module_names,
+        *("__future__", "_frozen_importlib", "abc", "argparse", "codecs", "encodings", "genericpath", "hubtool"),
+        *("importlib", "io", "mindspore", "mindspore_hub", "numpy", "ntpath", "os", "posixpath", "site"),
+        *("sitecustomize", "stat", "usercustomize", "zipimport"),
+    }
+)
+
+#: What may stand in an argument vector: a checkpoint's path, a folder to write in, and the model's folder.
+CHECKPOINT: Final = "{checkpoint}"
+SCRATCH: Final = "{scratch}"
+FOLDER: Final = "{folder}"
+
+# What the platforms that these scripts were written for set.
+_ENVIRONMENT: Final = {"DEVICE_ID": "0", "DEVICE_NUM": "1", "RANK_ID": "0", "RANK_SIZE": "1", "RANK_TABLE_FILE": ""}
+_MAX_SOURCE: Final = 8 * 2**20
+_log = logging.getLogger("hubtool.code")
+# One model is built at a time: the interpreter has one working directory, one argument vector, one environment.
+_BUILDING = threading.RLock()
+
+
+class CodeExitError(NetworkError):
+    """Code that ended the program instead of building a network."""
+
+
+class ArgumentsRefusedError(SystemExit):
+    """What the private argument parsers raise instead of printing a usage message.
+
+    Attributes:
+        message: What is wrong with the arguments.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(2)
+        self.message = message
+
+
+class View(ModuleType):
+    """A module made for one namespace: another module's members, some of them replaced.
+
+    What is set on it stays on it, and the module behind it never changes.
+    """
+
+    def __init__(
+        self,
+        behind: ModuleType,
+        members: Mapping[str, object],
+        more: Callable[[str], object] | None = None,
+        *,
+        hidden: Collection[str] = (),
+    ) -> None:
+        super().__init__(behind.__name__, behind.__doc__)
+        # Copied, not only looked up: MindSpore's parser and `import *` read a module's dictionary.
+        kept = {
+            name: value for name, value in vars(behind).items() if name not in _MODULE_ATTRIBUTES and name not in hidden
+        }
+        self.__dict__.update(kept)
+        self.__dict__.update(members)
+        # Name mangling keeps these out of the way of the members' names.
+        self.__behind = behind
+        self.__more = more
+
+    def __getattr__(self, name: str) -> object:
+        if name.startswith("_View__"):  # while a copy or a pickle is being made
+            raise AttributeError(name)
+        if self.__more is not None:
+            try:
+                value = self.__more(name)
+            except LookupError:
+                value = getattr(self.__behind, name)
+        else:
+            value = getattr(self.__behind, name)
+        return value
+
+    def __dir__(self) -> list[str]:
+        return sorted({*dir(self.__behind), *self.__dict__})
+
+
+_MODULE_ATTRIBUTES = frozenset({"__name__", "__loader__", "__spec__", "__builtins__", "__getattr__", "__dir__"})
+
+
+class Supply:
+    """What a namespace shows its code in place of real modules. This one supplies nothing; the bridge does."""
+
+    def module(self, namespace: Namespace, name: str) -> ModuleType | None:  # noqa: ARG002 - an interface
+        """Return the module that stands for a dotted name, or None for the real one."""
+        return None
+
+    def missing(self, namespace: Namespace, name: str) -> ModuleType | None:  # noqa: ARG002 - an interface
+        """Return what stands in for a package that is not installed, or None if nothing does."""
+        return None
+
+
+@dataclass(eq=False, kw_only=True, slots=True)
+class Namespace:
+    """One model's code under its private name.
+
+    Attributes:
+        root: The folder that all code comes from; nothing outside it is ever imported from.
+        folder: The model's folder, within ``root``.
+        name: The private package, ``_hubtool_code.<digest>``.
+        supply: Gives the modules that stand for real ones.
+        argv: What the code sees as ``sys.argv``.
+        path: What the code sees as ``sys.path``; only entries within ``root`` count.
+        meanings: What placeholders in an argument vector mean.
+        skip: Statements that are left out, as ``path:line``: they need data, and the network does not.
+        only: The top-level names that the folder supplies; empty for all that it has.
+        stood_in: The packages that are not installed and that something stands in for.
+        used: The top-level names of the installed packages that the code imported.
+        parsers: The argument parsers that the code made.
+        on_parse: Called before a parser reads the arguments, with the arguments; discovery fills them in.
+    """
+
+    root: Path
+    folder: Path
+    name: str
+    supply: Supply = field(default_factory=Supply)
+    argv: list[str] = field(default_factory=list)
+    path: list[str] = field(default_factory=list)
+    meanings: dict[str, str] = field(default_factory=dict)
+    stood_in: dict[str, None] = field(default_factory=dict)
+    used: dict[str, None] = field(default_factory=dict)
+    views: dict[str, ModuleType] = field(default_factory=dict)
+    skip: frozenset[str] = frozenset()
+    only: frozenset[str] = frozenset()
+    parsers: list[argparse.ArgumentParser] = field(default_factory=list)
+    on_parse: Callable[[argparse.ArgumentParser, list[str]], None] | None = None
+    _building: bool = False
+    _builtins: dict[str, Any] = field(default_factory=dict)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+    _owners: dict[str, str | None] = field(default_factory=dict)
+
+    @classmethod
+    def open(cls, root: Path, folder: Path, *, identity: str, supply: Supply | None = None) -> Self:
+        """Return a new namespace.
+
+        Args:
+            root: The folder that all code comes from.
+            folder: The model's folder, the same or one within it.
+            identity: What the private name is derived from: the commit or tree, the folder, the recipe.
+            supply: Gives the modules that stand for real ones.
+
+        Raises:
+            NetworkError: If there is no such folder.
+        """
+        root, folder = root.resolve(), folder.resolve()
+        if not folder.is_dir():
+            raise NetworkError(f"there is no folder {folder}", hint="check the card's repo-link and its revision")
+        if not folder.is_relative_to(root):
+            raise NetworkError(f"{folder} is not within {root}")
+        base = f"{PACKAGE}.m{hashlib.sha256(identity.encode()).hexdigest()[:16]}"
+        with _BUILDING:
+            name, count = base, 1
+            while name in sys.modules:  # the same code again, with modules of its own
+                count += 1
+                name = f"{base}_{count}"
+            self = cls(root=root, folder=folder, name=name, supply=supply or Supply())
+            self.path = [str(folder)]
+            if PACKAGE not in sys.modules:
+                sys.modules[PACKAGE] = _package(PACKAGE)
+            sys.modules[name] = _package(name)
+        self._builtins = {
+            **vars(builtins),
+            "__import__": self._import,
+            "exit": _exit,
+            "quit": _exit,
+            "input": _no_input,
+            "print": self._print,
+            "open": self._open,
+        }
+        return self
+
+    def close(self) -> None:
+        """Forget the namespace's modules; what was built from them keeps working, but for later imports by name."""
+        with _BUILDING:
+            for name in [name for name in sys.modules if name == self.name or name.startswith(self.name + ".")]:
+                del sys.modules[name]
+
+    def fill(self, argument: str) -> str:
+        """Return an argument with its placeholders replaced."""
+        for name, value in self.meanings.items():
+            argument = argument.replace(name, value)
+        return argument
+
+    # -- importing ---------------------------------------------------------------------------------------------------
+
+    def load(self, name: str) -> ModuleType:
+        """Import a module of the folder by the dotted name that its own code uses, such as ``src.resnet``.
+
+        Raises:
+            ModuleNotFoundError: If the folder has no such module.
+        """
+        private = f"{self.name}.{name}"
+        with self._lock:
+            known = sys.modules.get(private)
+            if known is not None:
+                return known
+            parent, _, tail = name.rpartition(".")
+            if parent:
+                package = self.load(parent)
+                places = list(getattr(package, "__path__", ()))
+                known = sys.modules.get(private)  # its parent may have imported it
+                if known is not None:
+                    return known
+            else:
+                package, places = sys.modules[self.name], self._places()
+            found = _find(places, tail)
+            if found is None:
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+            module = self._execute(private, *found)
+            setattr(package, tail, module)
+            return module
+
+    def run(self, script: str) -> ModuleType:
+        """Run a script of the folder as the main program.
+
+        Raises:
+            NetworkError: If the folder has no such script.
+        """
+        path = (self.folder / script).resolve()
+        if not path.is_relative_to(self.root) or not path.is_file():
+            raise NetworkError(f"there is no script {script!r} in {self.folder}")
+        self.path.insert(0, str(path.parent))
+        return self._execute(f"{self.name}.__main__", path, None, main=True)
+
+    def owns(self, head: str) -> bool:
+        """Whether a top-level name is one of the folder's own modules."""
+        return self._may_own(head) and _find(self._places(), head) is not None
+
+    def _may_own(self, head: str) -> bool:
+        return head in self.only if self.only else head not in PROTECTED
+
+    def is_inside(self, file: str) -> bool:
+        """Whether a file is part of the namespace's code."""
+        places = [self.root / head for head in self.only] or [self.root]
+        return any(Path(file).is_relative_to(place) for place in places)
+
+    def _places(self) -> list[str]:
+        places = []
+        for entry in self.path:
+            place = Path(os.path.join(self.folder, os.path.expanduser(str(entry)))).resolve()  # noqa: PTH111, PTH118 - odd entries must not raise
+            if place.is_relative_to(self.root):
+                places.append(str(place))
+        return list(dict.fromkeys(places))
+
+    def _execute(self, private: str, path: Path, package: list[str] | None, *, main: bool = False) -> ModuleType:
+        """Make a module from a source file (or a folder without one) and run it."""
+        module = ModuleType(private)
+        is_source = path.is_file()
+        if package is not None:
+            module.__path__ = package
+        module.__package__ = private if package is not None else private.rpartition(".")[0]
+        if is_source:
+            module.__file__ = str(path)
+        module.__spec__ = importlib.machinery.ModuleSpec(
+            private, None, origin=str(path) if is_source else None, is_package=package is not None
+        )
+        vars(module)["__builtins__"] = self._builtins
+        sys.modules[private] = module
+        if not is_source:
+            return module
+        try:
+            relative = os.path.relpath(path, self.folder).replace(os.sep, "/")
+            lines = {int(line) for file, _, line in (item.rpartition(":") for item in self.skip) if file == relative}
+            if lines:
+                vars(module)["__anything__"] = Anything()
+            exec(_compile(path, main=main, skip=lines), vars(module))  # noqa: S102 - running the code that was agreed to is the point
+        except BaseException:
+            if not main:
+                sys.modules.pop(private, None)
+            raise
+        return sys.modules.get(private, module)
+
+    def _import(
+        self,
+        name: str,
+        globals: Mapping[str, Any] | None = None,  # noqa: A002 - the signature of builtins.__import__
+        locals: Mapping[str, Any] | None = None,  # noqa: A002 - likewise
+        fromlist: Sequence[str] | None = (),
+        level: int = 0,
+    ) -> ModuleType:
+        """Import as ``builtins.__import__`` does, from the folder first."""
+        if level:
+            package = (globals or {}).get("__package__") or self.name
+            full = importlib.util.resolve_name("." * level + name, package)
+            if full != self.name and not full.startswith(self.name + "."):
+                raise ImportError(f"attempted relative import beyond the folder {self.folder.name}")
+            module = sys.modules[self.name] if full == self.name else self.load(full[len(self.name) + 1 :])
+            return self._from(module, fromlist)
+        head = name.partition(".")[0]
+        if not head:
+            raise ValueError("Empty module name")
+        if head == PACKAGE:
+            return builtins.__import__(name, globals, locals, fromlist or (), 0)
+        if self._is_ours(head, globals):
+            module = self.load(name)
+            return self._from(module, fromlist) if fromlist else self.load(head)
+        module = self._outside(name)
+        return self._from(module, fromlist) if fromlist else self._outside(head)
+
+    def import_module(self, name: str, package: str | None = None) -> ModuleType:
+        """Import as ``importlib.import_module`` does, from the folder first."""
+        level = len(name) - len(name.lstrip("."))
+        if level:
+            package = package or self.name
+            if (
+                package != self.name
+                and not package.startswith(self.name + ".")
+                and self._may_own(package.partition(".")[0])
+            ):
+                package = f"{self.name}.{package}"
+            return self._import(name[level:], {"__package__": package}, None, ("__name__",), level)
+        return self._import(name, None, None, ("__name__",), 0)
+
+    def _is_ours(self, head: str, importer: Mapping[str, Any] | None) -> bool:
+        if not self._may_own(head):
+            return False
+        if f"{self.name}.{head}" in sys.modules or self._solid(head):
+            return True
+        if self.supply.module(self, head) is not None or _installed(head):
+            return False
+        if _find(self._places(), head) is not None:  # a folder without __init__.py: any installed package comes first
+            return True
+        # Shell scripts of these models set PYTHONPATH; what they would have added is found next to the importer.
+        place = self._nearby(head, importer)
+        if place is None:
+            return False
+        self.path.append(place)
+        return True
+
+    def _solid(self, head: str) -> bool:
+        found = _find(self._places(), head)
+        return found is not None and found[0].is_file()
+
+    def _nearby(self, head: str, importer: Mapping[str, Any] | None) -> str | None:
+        origin = str((importer or {}).get("__file__") or "")
+        start = Path(origin).parent if origin else self.folder
+        for place in (start, *start.parents):
+            if not place.is_relative_to(self.folder):
+                break
+            if _find([str(place)], head):
+                return str(place)
+        matches = sorted(
+            (path.parent for path in (*self.folder.rglob(f"{head}.py"), *self.folder.rglob(f"{head}/__init__.py"))),
+            key=lambda path: (len(path.parts), str(path)),
+        )
+        for match in matches:
+            place = match.parent if match.name == head else match
+            if place.resolve().is_relative_to(self.root):
+                return str(place)
+        return None
+
+    def _outside(self, name: str) -> ModuleType:
+        """Return a module that is not the folder's: a private view, the real module, or a stand-in."""
+        if name in self.views:
+            return self.views[name]
+        view = self._own_view(name) or self.supply.module(self, name)
+        if view is not None:
+            self.views[name] = view
+            return view
+        head = name.partition(".")[0]
+        if head in self.stood_in:
+            stand_in = self.supply.missing(self, name)
+            if stand_in is not None:
+                return stand_in
+        try:
+            module = importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name is None or (error.name != name and not name.startswith(error.name + ".")):
+                raise
+            stand_in = self.supply.missing(self, name)
+            if stand_in is None:
+                raise
+            self.stood_in[head] = None
+            return stand_in
+        if head not in sys.stdlib_module_names:
+            self.used[head] = None
+        return module
+
+    def _from(self, module: ModuleType, fromlist: Sequence[str] | None) -> ModuleType:
+        """Import the submodules that a ``from module import ...`` names."""
+        for entry in fromlist or ():
+            names = list(getattr(module, "__all__", ())) if entry == "*" else [entry]
+            for item in names:
+                if hasattr(module, item) or not isinstance(item, str):
+                    continue
+                full = f"{module.__name__}.{item}"
+                try:
+                    if module.__name__ == self.name:
+                        self.load(item)
+                    elif module.__name__.startswith(self.name + "."):
+                        self.load(full[len(self.name) + 1 :])
+                    elif hasattr(module, "__path__"):
+                        setattr(module, item, self._outside(full))
+                except ModuleNotFoundError as error:
+                    # A view may stand under another name than its parent: then the parent's is what is missing.
+                    if error.name is None or not (
+                        full == error.name
+                        or full.endswith("." + error.name)
+                        or full.startswith(error.name + ".")
+                        or error.name.endswith("." + item)
+                    ):
+                        raise
+        return module
+
+    def _own_view(self, name: str) -> ModuleType | None:
+        if name == "sys":
+            return View(sys, {"path": self.path, "argv": self.argv, "exit": _exit}, None)
+        if name == "importlib":
+            return View(importlib, {"import_module": self.import_module, "__import__": self._import}, None)
+        if name == "argparse":
+            parser = type("ArgumentParser", (_Parser,), {"namespace": self})
+            return View(argparse, {"ArgumentParser": parser}, None)
+        if name == "os":
+            made = {"makedirs": self._make(os.makedirs), "mkdir": self._make(os.mkdir)}
+            return View(os, {"path": self._outside("os.path"), **made}, None)
+        if name == "os.path":
+            members = {"exists": _exists(os.path.exists), "isfile": _exists(os.path.isfile)}
+            return View(os.path, members, None)
+        if name == "builtins":
+            return View(builtins, {"__import__": self._import}, None)
+        return None
+
+    def _open(self, file: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the builtin
+        """Open as the builtin does; a relative path that leads nowhere is looked for in the model's folder.
+
+        Shell scripts of these models run the Python scripts from folders of their own, two levels down.
+        """
+        if (
+            self._building
+            and isinstance(file, (str, os.PathLike))
+            and not Path(file).is_absolute()
+            and not Path(file).exists()
+        ):
+            parts = [part for part in Path(file).parts if part != os.pardir]
+            if parts and (self.folder / Path(*parts)).is_file():
+                file = self.folder / Path(*parts)
+        return open(file, *args, **kwargs)  # noqa: PTH123 - the caller closes it
+
+    def _make(self, real: Callable[..., None]) -> Callable[..., None]:
+        """Return a function that makes folders, and while a network is built only those that are the script's own."""
+
+        def make(path: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the original
+            own = self.meanings.get(SCRATCH)
+            if not self._building or (
+                own is not None and Path(os.fsdecode(path)).resolve().is_relative_to(Path(own).resolve())
+            ):
+                real(path, *args, **kwargs)
+
+        return make
+
+    def _print(self, *values: object, **options: Any) -> None:  # noqa: ANN401 - as the builtin
+        if self._building and options.get("file") is None:
+            _log.debug("%s: %s", self.folder.name, " ".join(map(str, values)))
+        else:
+            print(*values, **options)  # noqa: T201 - the network's own code prints, when its user runs it
+
+    @contextmanager
+    def building(self, *, directory: Path | None = None) -> Iterator[None]:
+        """Run code of the folder within this; whatever it changes outside its namespace is put back.
+
+        Args:
+            directory: The working directory; by default the model's folder.
+
+        Raises:
+            CodeExitError: If the code ends the program.
+            NetworkError: If the code leaves threads running.
+        """
+        with _BUILDING, _undisturbed(self), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what old code does in an old way is not its user's concern
+            self._building = True
+            sys.argv = self.argv
+            os.environ.update({name: os.environ.get(name, value) for name, value in _ENVIRONMENT.items()})
+            sys.stdout = sys.stderr = cast("Any", _LogWriter(self.folder.name))
+            os.chdir(directory or self.folder)
+            before = set(threading.enumerate())
+            try:
+                yield
+            except ArgumentsRefusedError as error:
+                raise CodeExitError(f"the script refused its arguments: {error.message}") from error
+            except SystemExit as error:
+                raise CodeExitError(f"the code ended the program with {error.code!r}") from error
+            finally:
+                self._building = False
+            started = [thread for thread in threading.enumerate() if thread not in before]
+            for thread in started:
+                thread.join(0.5)
+            running = [thread.name for thread in started if thread.is_alive()]
+            if running:
+                raise NetworkError(
+                    f"the code left {len(running)} threads running: {', '.join(running[:3])}",
+                    hint="a network is built without threads; the recipe should name the constructor alone",
+                )
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser that reads the namespace's arguments and never prints or ends the program."""
+
+    namespace: Namespace
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the original
+        super().__init__(*args, **kwargs)
+        self.namespace.parsers.append(self)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # noqa: ANN401 - as the original
+        if args is None:
+            if self.namespace.on_parse is not None:
+                self.namespace.on_parse(self, self.namespace.argv)
+            args = self.namespace.argv[1:]
+        return super().parse_known_args(args, namespace)
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:  # noqa: ANN401 - as the original
+        parsed, rest = self.parse_known_args(args, namespace)
+        if rest:
+            self.error(f"unrecognized arguments: {' '.join(rest)}")
+        return parsed
+
+    def error(self, message: str) -> Any:  # noqa: ANN401 - as the original
+        raise ArgumentsRefusedError(message)
+
+    def print_help(self, file: Any = None) -> None:  # noqa: ANN401 - as the original
+        """Print nothing: the library is silent."""
+
+    def exit(self, status: int = 0, message: str | None = None) -> Any:  # noqa: ANN401 - as the original
+        raise ArgumentsRefusedError(message or f"the parser ended the program with {status}")
+
+
+class _LogWriter(io.TextIOBase):
+    """Where the output of code goes while a network is built: the log, for who asks."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self._name = name
+
+    def writable(self) -> bool:
+        """Say yes."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Log a piece of output."""
+        if text.strip():
+            _log.debug("%s: %s", self._name, text.rstrip())
+        return len(text)
+
+
+def _package(name: str) -> ModuleType:
+    package = ModuleType(name, "Code of models, under private names.")
+    package.__path__ = []
+    return package
+
+
+def _installed(head: str) -> bool:
+    if head in sys.modules:
+        return True
+    try:
+        return importlib.util.find_spec(head) is not None
+    except (ValueError, ImportError):
+        return False
+
+
+def _find(places: Sequence[str], tail: str) -> tuple[Path, list[str] | None] | None:
+    """Return the source of a module, and its package's folders if it is a package."""
+    loose: list[str] = []
+    for entry in places:
+        place = Path(entry)
+        folder = place / tail
+        if (source := folder / "__init__.py").is_file():
+            return source, [str(folder)]
+        if (source := place / f"{tail}.py").is_file():
+            return source, None
+        if folder.is_dir() and next(folder.rglob("*.py"), None) is not None:
+            loose.append(str(folder))
+    return (Path(loose[0]), loose) if loose else None
+
+
+class _MainName(ast.NodeTransformer):
+    """Makes ``if __name__ == "__main__"`` of the main program true while its module keeps its private name."""
+
+    def visit_Compare(self, node: ast.Compare) -> ast.AST:
+        """Replace the name in a comparison with ``__main__``."""
+        sides = [node.left, *node.comparators]
+        if any(isinstance(side, ast.Constant) and side.value == "__main__" for side in sides):
+            sides = [
+                ast.copy_location(ast.Constant("__main__"), side)
+                if isinstance(side, ast.Name) and side.id == "__name__"
+                else side
+                for side in sides
+            ]
+            node.left, node.comparators = sides[0], sides[1:]
+        return node
+
+
+class _Skip(ast.NodeTransformer):
+    """Replaces statements by line: what they would have assigned becomes a stand-in."""
+
+    def __init__(self, lines: Collection[int]) -> None:
+        self._lines = lines
+
+    def visit(self, node: ast.AST) -> Any:  # noqa: ANN401 - one node or several
+        """Replace a statement that starts in one of the lines."""
+        if not isinstance(node, ast.stmt) or node.lineno not in self._lines:
+            return self.generic_visit(node)
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Return)):
+            return self.generic_visit(node)
+        # Everything that the statement, or the statements in it, would have assigned.
+        targets = [
+            target
+            for target in ast.walk(node)
+            if isinstance(target, (ast.Name, ast.Attribute, ast.Subscript)) and isinstance(target.ctx, ast.Store)
+        ]
+        if isinstance(node, ast.ClassDef):
+            targets = [ast.Name(node.name, ast.Store())]
+        new: ast.stmt = ast.Assign(list(targets), ast.Name("__anything__", ast.Load())) if targets else ast.Pass()
+        return ast.fix_missing_locations(ast.copy_location(new, node))
+
+
+def _compile(path: Path, *, main: bool, skip: Collection[int] = ()) -> Any:  # noqa: ANN401 - a code object
+    if path.stat().st_size > _MAX_SOURCE:
+        raise ImportError(f"{path.name} is too large for source code", path=str(path))
+    source = path.read_bytes()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # odd escapes and comparisons of old code are not the reader's concern
+        tree = ast.parse(source, str(path))
+        if main:
+            tree = _MainName().visit(tree)
+        if skip:
+            tree = _Skip(skip).visit(tree)
+        return compile(tree, str(path), "exec", dont_inherit=True)
+
+
+def _exit(code: object = None) -> None:
+    raise SystemExit(code)
+
+
+def _no_input(prompt: object = "") -> str:
+    raise EOFError(f"code of a model asked for input: {prompt}")
+
+
+def _exists(real: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    # The script is stopped before a checkpoint is read, so the file need not be there; many check that it is.
+    def exists(path: Any) -> bool:  # noqa: ANN401 - as the original
+        return real(path) or (isinstance(path, (str, os.PathLike)) and str(path).endswith(".ckpt"))
+
+    return exists
+
+
+@contextmanager
+def _undisturbed(namespace: Namespace) -> Iterator[None]:
+    """Put the interpreter back as it was."""
+    root = logging.getLogger()
+    argv, path, meta, hooks = sys.argv, list(sys.path), list(sys.meta_path), list(sys.path_hooks)
+    modules, environ, directory = dict(sys.modules), dict(os.environ), Path.cwd()
+    streams = sys.stdin, sys.stdout, sys.stderr, sys.excepthook, sys.displayhook
+    state, limit = random.getstate(), sys.getrecursionlimit()
+    handlers, level, disabled = list(root.handlers), root.level, logging.root.manager.disable
+    own_builtins = dict(vars(builtins))
+    numpy = sys.modules.get("numpy")
+    numbers = numpy.random.get_state() if numpy is not None else None
+    printing = numpy.get_printoptions() if numpy is not None else None
+    errors = numpy.geterr() if numpy is not None else None
+    signals = {}
+    if threading.current_thread() is threading.main_thread():
+        signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)}
+    patched = _Members.of_mindspore()
+    try:
+        yield
+    finally:
+        patched.restore()
+        sys.argv = argv
+        sys.path[:], sys.meta_path[:], sys.path_hooks[:] = path, meta, hooks
+        _restore_modules(modules, namespace)
+        if dict(os.environ) != environ:
+            os.environ.clear()
+            os.environ.update(environ)
+        os.chdir(directory)
+        sys.stdin, sys.stdout, sys.stderr, sys.excepthook, sys.displayhook = streams
+        random.setstate(state)
+        sys.setrecursionlimit(limit)
+        root.handlers[:], root.level = handlers, level
+        logging.disable(disabled)
+        for name in [name for name in vars(builtins) if name not in own_builtins]:
+            delattr(builtins, name)
+        vars(builtins).update(own_builtins)
+        if numpy is not None and numbers is not None and printing is not None and errors is not None:
+            numpy.random.set_state(numbers)
+            numpy.set_printoptions(**printing)
+            numpy.seterr(**errors)
+        for number, handler in signals.items():
+            if handler is not None and signal.getsignal(number) is not handler:
+                signal.signal(number, handler)
+
+
+def _restore_modules(before: Mapping[str, ModuleType], namespace: Namespace) -> None:
+    for name, module in list(sys.modules.items()):
+        if name in before or name == PACKAGE or name.startswith(PACKAGE + "."):
+            continue
+        file = getattr(module, "__file__", None)
+        if not isinstance(module, ModuleType) or (isinstance(file, str) and namespace.is_inside(file)):
+            del sys.modules[name]
+    for name, module in before.items():
+        if sys.modules.get(name) is not module:
+            sys.modules[name] = module
+
+
+@dataclass(frozen=True, slots=True)
+class _Members:
+    """The members of the modules and classes that code of models is known to patch."""
+
+    taken: tuple[tuple[Any, dict[str, Any]], ...]
+
+    @classmethod
+    def of_mindspore(cls) -> _Members:
+        module = sys.modules.get("mindspore")
+        if module is None:
+            return cls(())
+        owners: list[Any] = [item for name, item in list(sys.modules.items()) if _is_shared(name) and item is not None]
+        nn = cast("Any", sys.modules.get("mindspore.nn"))
+        owners += [value for value in vars(nn).values() if isinstance(value, type)] if nn is not None else []
+        owners += [
+            getattr(module, name)
+            for name in ("Tensor", "Parameter", "Model", "ParameterTuple")
+            if hasattr(module, name)
+        ]
+        return cls(tuple((owner, dict(vars(owner))) for owner in owners))
+
+    def restore(self) -> None:
+        for owner, members in self.taken:
+            now = vars(owner)
+            if len(now) == len(members) and all(now.get(name, _ABSENT) is value for name, value in members.items()):
+                continue
+            for name in [name for name in now if name not in members]:
+                if isinstance(owner, type):
+                    delattr(owner, name)  # a module, in contrast, may have loaded more of itself
+            for name, value in members.items():
+                if now.get(name, _ABSENT) is not value:
+                    setattr(owner, name, value)
+
+
+_ABSENT = object()
+_SHARED = ("mindspore", "mindspore.nn", "mindspore.ops", "mindspore.ops.operations", "mindspore.ops.functional",
+           "numpy", "mindspore.train.serialization", "mindspore.context", "os", "sys", "argparse")  # fmt: skip
+
+
+def _is_shared(name: str) -> bool:
+    return name in _SHARED

@@ -1,0 +1,107 @@
+"""The network provider ``package``: recipes whose networks are built by an installed distribution.
+
+The package runs in a namespace of its own, as a repository's code does: what it was written for is an older MindSpore,
+and the bridge is for it alone. The same package imported by the user stays as it is.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+
+from hubtool.errors import RecipeError, RequirementError
+from hubtool.networks import repository
+from hubtool.networks.isolation import Namespace
+from hubtool.networks.provider import Built
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from hubtool.card.model import Recipe
+    from hubtool.networks.coverage import Shape
+
+#: Packages that recipes may take networks from; any other code comes from a repository, with its commit.
+PACKAGES = ("mindaudio", "mindcv", "mindocr", "mindyolo")
+
+
+class PackageProvider:
+    """Builds networks with installed packages."""
+
+    def build(
+        self,
+        recipe: Recipe,
+        *,
+        shapes: Mapping[str, Shape],  # noqa: ARG002 - the interface: the code knows its own shapes
+        overrides: Mapping[str, object],
+        compute_type: str,  # noqa: ARG002 - the interface: the code decides
+    ) -> Built:
+        """Build a network; see :meth:`hubtool.networks.provider.Provider.build`."""
+        match = repository.CALLABLE.match(recipe.entry)
+        head = match["module"].partition(".")[0] if match else ""
+        if match is None or "__" in recipe.entry or head not in PACKAGES:
+            raise RecipeError(
+                f"{recipe.entry!r} is no entry point of a package",
+                hint=f"it is 'module:callable' of {', '.join(PACKAGES)}",
+            )
+        check(recipe.requires or (head,))
+        namespace = open_package(head)
+        arguments = {**recipe.arguments, **overrides}
+        network = repository.call(namespace, recipe, match["module"], match["name"], arguments)
+        inputs = recipe.inputs
+        return Built(network=network, prefix="", notes=(), example=lambda: repository.example(inputs))
+
+
+def check(requires: Iterable[str]) -> None:
+    """See that distributions are installed, in the versions that are asked for.
+
+    Raises:
+        RequirementError: If one is missing or of another version.
+        RecipeError: If one is no requirement.
+    """
+    for text in requires:
+        try:
+            asked = Requirement(text)
+        except InvalidRequirement as error:
+            raise RecipeError(f"{text!r} in the recipe is no requirement: {error}") from error
+        try:
+            version = importlib.metadata.version(asked.name)
+        except importlib.metadata.PackageNotFoundError as error:
+            raise RequirementError(
+                f"the network needs {text}, which is not installed", hint=f"pip install '{text}'"
+            ) from error
+        if not asked.specifier.contains(version, prereleases=True):
+            raise RequirementError(
+                f"the network needs {text}, and {asked.name} {version} is installed", hint=f"pip install '{text}'"
+            )
+
+
+def open_package(head: str) -> Namespace:
+    """Return a namespace for the code of an installed package.
+
+    Raises:
+        RequirementError: If it is not installed.
+    """
+    from hubtool.networks.bridge import Bridge  # noqa: PLC0415
+    from hubtool.networks.capture import Watch  # noqa: PLC0415
+
+    spec = importlib.util.find_spec(head)
+    if spec is None or not spec.submodule_search_locations:
+        raise RequirementError(
+            f"the network needs the package {head}, which is not installed", hint=f"pip install {head}"
+        )
+    root = Path(next(iter(spec.submodule_search_locations))).parent
+    identity = f"{head} {importlib.metadata.version(head)}"
+    namespace = Namespace.open(root, root, identity=identity, supply=Bridge(Watch().hooks()))
+    namespace.only = frozenset({head})
+    return namespace
+
+
+def members(head: str, module: str) -> Any:  # noqa: ANN401 - a module
+    """Import a module of a package in a namespace of its own; for discovery."""
+    namespace = open_package(head)
+    with namespace.building(directory=Path.cwd()):
+        return namespace.load(module)

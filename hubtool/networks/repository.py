@@ -1,0 +1,324 @@
+"""The network provider ``repository``: recipes whose networks are built by the code behind a card's repo-link.
+
+The code is given as a place, a folder with the tree; fetching it and deciding whether it may run come before.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from hubtool.errors import HubError, NetworkError, RecipeError, RequirementError
+from hubtool.networks.isolation import CHECKPOINT, FOLDER, SCRATCH, ArgumentsRefusedError, CodeExitError, Namespace
+from hubtool.networks.provider import Built
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
+
+    from hubtool.card.model import Recipe
+    from hubtool.networks.capture import Watch
+    from hubtool.networks.coverage import Shape
+
+#: An entry point that is a callable.
+CALLABLE: Final = re.compile(r"(?P<module>[A-Za-z]\w*(?:\.[A-Za-z]\w*)*):(?P<name>[A-Za-z]\w*)\Z")
+_SCRIPT: Final = re.compile(r"(?!.*\.\.)[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)*\.py\Z")
+_TEXT_LIMIT: Final = 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where the code of a model is.
+
+    Attributes:
+        root: The folder that holds the repository's tree, or the part of it that was fetched.
+        folder: The model's folder within it, with ``/``; empty for the root itself.
+        identity: What tells this code from any other: the commit or the tree's digest.
+    """
+
+    root: Path
+    folder: str
+    identity: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepositoryProvider:
+    """Builds networks with code from a repository.
+
+    Attributes:
+        place: Where that code is.
+    """
+
+    place: Place
+
+    def build(
+        self,
+        recipe: Recipe,
+        *,
+        shapes: Mapping[str, Shape],
+        overrides: Mapping[str, object],
+        compute_type: str,  # noqa: ARG002 - the interface: the code decides
+    ) -> Built:
+        """Build a network; see :meth:`hubtool.networks.provider.Provider.build`."""
+        return build(self.place, recipe, shapes=shapes, overrides=overrides)
+
+
+def build(
+    place: Place,
+    recipe: Recipe,
+    *,
+    shapes: Mapping[str, Shape] | None = None,
+    overrides: Mapping[str, object] | None = None,
+    watch: Watch | None = None,
+    opened: Callable[[Namespace], None] | None = None,
+) -> Built:
+    """Build the network of a recipe with the code of a place.
+
+    Args:
+        place: Where the code is.
+        recipe: The card's recipe.
+        shapes: The shape of every tensor of the checkpoint, where there is one.
+        overrides: What the caller asked for beyond the recipe.
+        watch: Stands for the functions that weights go through; discovery brings its own.
+        opened: Called with the namespace before any code runs.
+
+    Raises:
+        RecipeError: If the entry point is not one, or is not the folder's own.
+        RequirementError: If a package that the network needs is not installed.
+        NetworkError: If the code builds no network.
+    """
+    from hubtool.networks import package  # noqa: PLC0415 - it builds on this module
+    from hubtool.networks.bridge import Bridge  # noqa: PLC0415
+    from hubtool.networks.capture import Watch  # noqa: PLC0415
+
+    if recipe.entry.endswith(".py"):
+        match = _SCRIPT.match(recipe.entry)
+        recipe = replace(recipe, argv=(*recipe.argv, *_as_arguments(overrides or {})))
+    else:
+        match = CALLABLE.match(recipe.entry)
+        recipe = replace(recipe, arguments={**recipe.arguments, **(overrides or {})})
+    if match is None or "__" in recipe.entry:
+        raise RecipeError(
+            f"{recipe.entry!r} is no entry point",
+            hint="it is 'module:callable' or the path of a script, within the folder",
+        )
+    is_script = "module" not in match.groupdict()
+    watch = watch or Watch(stop_at=recipe.capture if is_script else None)
+    folder = place.root / place.folder
+    identity = json.dumps([place.identity, place.folder, recipe.entry, sorted(recipe.arguments), list(recipe.argv)])
+    package.check(recipe.requires)
+    namespace = Namespace.open(place.root, folder, identity=identity, supply=Bridge(watch.hooks()))
+    namespace.skip = frozenset(recipe.skip)
+    if opened is not None:
+        opened(namespace)
+    if is_script:
+        network = _run(namespace, recipe, watch)
+    else:
+        network = call(namespace, recipe, match["module"], match["name"], settle(recipe.arguments, shapes or {}))
+    notes = []
+    if namespace.stood_in:
+        notes.append(f"not installed, and not needed to build the network: {', '.join(namespace.stood_in)}")
+    inputs = recipe.inputs
+    return Built(network=network, prefix="", notes=tuple(notes), example=lambda: example(inputs))
+
+
+def settle(value: Any, shapes: Mapping[str, Shape]) -> Any:  # noqa: ANN401 - any plain value
+    """Replace what the checkpoint decides in a recipe's arguments.
+
+    ``{shape-of: NAME, axis: N, otherwise: M}`` becomes the size of a tensor, or M without a checkpoint; and
+    ``{zeros: [...]}`` a float32 tensor of that shape, for a constructor that wants a table which the checkpoint has.
+
+    Args:
+        value: The arguments, or a part of them.
+        shapes: The shape of every tensor of the checkpoint; empty if there is none.
+
+    Raises:
+        RecipeError: If the checkpoint has no such tensor.
+    """
+    if isinstance(value, list):
+        return [settle(item, shapes) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if set(value) == {"shape-of", "axis", "otherwise"}:
+        name, axis = str(value["shape-of"]), value["axis"]
+        if not shapes:
+            return value["otherwise"]
+        shape = next((shape for tensor, shape in shapes.items() if tensor == name or tensor.endswith(f".{name}")), None)
+        if shape is None or not isinstance(axis, int) or not -len(shape) <= axis < len(shape):
+            raise RecipeError(f"the recipe takes a size from the tensor {name}, axis {axis}; the checkpoint has none")
+        return shape[axis]
+    if set(value) == {"zeros"}:
+        import mindspore  # noqa: PLC0415
+        import numpy as np  # noqa: PLC0415
+
+        return mindspore.Tensor(np.zeros(settle(value["zeros"], shapes), np.float32))
+    return {key: settle(item, shapes) for key, item in value.items()}
+
+
+def example(inputs: tuple[tuple[str, tuple[int, ...], str], ...]) -> tuple[Any, ...]:
+    """Return tensors of the recorded shapes, always the same: ones and zeros for integers, small numbers else.
+
+    Raises:
+        RecipeError: If no shapes are recorded.
+    """
+    if not inputs:
+        raise RecipeError(
+            "the recipe does not say what its network's inputs look like", hint="add 'inputs' to the recipe"
+        )
+    import mindspore  # noqa: PLC0415
+    import numpy as np  # noqa: PLC0415
+
+    numbers = np.random.default_rng(0)
+    tensors = []
+    for _, shape, dtype in inputs:
+        if dtype.startswith("float"):
+            array = numbers.random(shape, dtype=np.float32).astype(dtype)
+        elif dtype == "bool":
+            array = np.ones(shape, np.bool_)
+        else:
+            array = numbers.integers(0, 2, shape).astype(dtype)
+        tensors.append(mindspore.Tensor(array))
+    return tuple(tensors)
+
+
+def _as_arguments(overrides: Mapping[str, object]) -> Iterator[str]:
+    for name, value in overrides.items():
+        yield f"--{name}"
+        yield str(value)
+
+
+def call(namespace: Namespace, recipe: Recipe, module: str, name: str, arguments: Mapping[str, object]) -> Any:  # noqa: ANN401 - a Cell
+    """Call an entry point of a namespace's code.
+
+    Raises:
+        RecipeError: If it is not the code's own.
+        NetworkError: If it builds no network.
+    """
+    from hubtool.networks.bridge.standins import nest  # noqa: PLC0415
+
+    namespace.argv[:] = [str(namespace.folder / "hubtool")]
+    if not namespace.owns(module.partition(".")[0]):
+        raise RecipeError(
+            f"{recipe.entry!r} is not code of the folder {namespace.folder.name}",
+            hint="an entry point is a module of the model's own folder",
+        )
+    with _reported(namespace, recipe), namespace.building():
+        found = namespace.load(module)
+        entry = getattr(found, name, None)
+        owner = getattr(entry, "__module__", None) or ""
+        if not callable(entry) or not owner.startswith(namespace.name + "."):
+            raise RecipeError(
+                f"{module} of {namespace.folder.name} has no callable of its own named {name!r}",
+                hint="correct 'entry' in the recipe",
+            )
+        # Configurations are dictionaries in a recipe; the code mostly reads them by attribute.
+        network = entry(**{key: nest(value) for key, value in arguments.items()})
+    return _checked(network, recipe)
+
+
+def _run(namespace: Namespace, recipe: Recipe, watch: Watch) -> Any:  # noqa: ANN401 - a Cell
+    from hubtool.networks.capture import StopCapture  # noqa: PLC0415
+
+    with _working_copy(namespace) as (directory, checkpoint):
+        namespace.meanings = {CHECKPOINT: str(checkpoint), SCRATCH: str(directory), FOLDER: str(namespace.folder)}
+        namespace.argv[:] = [str(namespace.folder / recipe.entry), *map(namespace.fill, recipe.argv)]
+        with _reported(namespace, recipe), namespace.building(directory=directory / namespace.folder.name):
+            try:
+                namespace.run(recipe.entry)
+            except StopCapture:
+                pass
+            except (Exception, SystemExit):
+                if len(watch.networks) < (recipe.capture or 1):
+                    raise
+    index = (recipe.capture or 1) - 1
+    networks = watch.networks or ([watch.exported] if watch.exported is not None else watch.models[:1])
+    if index >= len(networks):
+        raise NetworkError(f"{recipe.entry} was run, and it ended before any weights went into a network")
+    return _checked(networks[index], recipe)
+
+
+@contextmanager
+def _working_copy(namespace: Namespace) -> Iterator[tuple[Path, Path]]:
+    """Give a script a folder of its own to read relative paths in and to write into, and a file for a checkpoint."""
+    with tempfile.TemporaryDirectory(prefix="hubtool-") as name:
+        directory = Path(name)
+        shutil.copytree(namespace.folder, directory / namespace.folder.name, symlinks=True, ignore=_large)
+        checkpoint = directory / "checkpoint.ckpt"
+        checkpoint.touch()
+        yield directory, checkpoint
+
+
+def _large(folder: str, names: list[str]) -> list[str]:
+    """Leave out what no script reads while it builds a network."""
+    left = []
+    for name in names:
+        path = Path(folder, name)
+        if path.is_symlink() or (path.is_file() and path.stat().st_size > 4 * _TEXT_LIMIT):
+            left.append(name)
+    return left
+
+
+@contextmanager
+def _reported(namespace: Namespace, recipe: Recipe) -> Iterator[None]:
+    """Turn whatever the code raises into an error of hubtool that says where it was raised."""
+    try:
+        yield
+    except HubError:
+        raise
+    except ArgumentsRefusedError as error:
+        raise CodeExitError(f"{recipe.entry} refused its arguments: {error.message}") from error
+    except ModuleNotFoundError as error:
+        raise RequirementError(
+            f"{recipe.entry} of {namespace.folder.name} needs the module {error.name}, which is not installed",
+            hint=f"pip install {error.name}",
+        ) from error
+    except Exception as error:
+        raise NetworkError(
+            f"{recipe.entry} of {namespace.folder.name} failed: {type(error).__name__}: {_first_line(error)}"
+            f"{where(error, namespace)}"
+        ) from error
+
+
+def where(error: BaseException, namespace: Namespace) -> str:
+    """Say at which line of the folder's code an error was raised."""
+    trace, last = error.__traceback__, ""
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if file.startswith(str(namespace.root)):
+            last = f" ({Path(file).relative_to(namespace.root)}:{trace.tb_lineno})"
+        trace = trace.tb_next
+    return last
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip() and not set(line.strip()) <= {"-"}]
+    return lines[0][:300] if lines else ""
+
+
+def _checked(network: object, recipe: Recipe) -> Any:  # noqa: ANN401 - a Cell
+    from mindspore import nn  # noqa: PLC0415
+
+    if not isinstance(network, nn.Cell):
+        raise NetworkError(
+            f"{recipe.entry} gave a {type(network).__name__}, not a mindspore.nn.Cell",
+            hint="correct 'entry' in the recipe",
+        )
+    return network
+
+
+def digest_parameters(parameters: Mapping[str, Shape]) -> str:
+    """Return the digest of a parameter list: names and shapes, sorted by name."""
+    listed = sorted((name, list(shape)) for name, shape in parameters.items())
+    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
+
+
+def initialisation(recipe: Recipe, quick: AbstractContextManager[object]) -> AbstractContextManager[object]:
+    """Return the context to build in: without initialisation, unless the recipe says that its code needs the values."""
+    return nullcontext() if recipe.initialise else quick
