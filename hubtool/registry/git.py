@@ -117,7 +117,9 @@ def sync(
     link = source.location
     if urlsplit(link).scheme != "file":
         if offline:
-            raise OfflineError(f"{shown(link)} cannot be fetched: the network may not be used", hint="unset HUBTOOL_OFFLINE")
+            raise OfflineError(
+                f"{shown(link)} cannot be fetched: the network may not be used", hint="unset HUBTOOL_OFFLINE"
+            )
         link = policy.check(link)
     try:
         folder.mkdir(parents=True, exist_ok=True)

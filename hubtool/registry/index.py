@@ -24,12 +24,12 @@ from hubtool.card import vocabulary
 from hubtool.errors import StoreError
 from hubtool.registry import words
 from hubtool.registry.entry import Entry
-from hubtool.uid import Uid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from hubtool.registry import Registry
+    from hubtool.uid import Uid
 
 # Raised whenever the tables or the tokens change: each schema has a file of its own, so that two versions of hubtool
 # with one home folder do not rebuild each other's.
@@ -131,7 +131,7 @@ class Index:
         """Close the file."""
         self._connection.close()
 
-    def __enter__(self) -> Index:
+    def __enter__(self) -> Index:  # noqa: PYI034 - nobody derives from it, and Self is not in Python 3.10
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -205,9 +205,9 @@ class Index:
     def conflicts(self) -> list[Conflict]:
         """Return every UID that a later registry has with other bytes than the earlier one whose card is used."""
         marks = ",".join("?" * len(self._order))
+        several = f"SELECT uid FROM card WHERE registry IN ({marks}) GROUP BY uid HAVING count(DISTINCT digest) > 1"  # noqa: S608 - marks only
         rows = self._run(
-            "SELECT uid, registry, digest FROM card WHERE uid IN (SELECT uid FROM card WHERE "
-            f"registry IN ({marks}) GROUP BY uid HAVING count(DISTINCT digest) > 1) AND registry IN ({marks})",  # noqa: S608 - marks only
+            f"SELECT uid, registry, digest FROM card WHERE uid IN ({several}) AND registry IN ({marks})",  # noqa: S608 - as above
             [*self._order, *self._order],
         )
         by_uid: dict[str, list[tuple[int, str]]] = {}
@@ -218,9 +218,7 @@ class Index:
         for uid, places in sorted(by_uid.items()):
             (used, used_digest), *others = sorted(places)
             found.extend(
-                Conflict(
-                    uid=uid, used=names[used], used_digest=used_digest, other=names[other], other_digest=digest
-                )
+                Conflict(uid=uid, used=names[used], used_digest=used_digest, other=names[other], other_digest=digest)
                 for other, digest in others
                 if digest != used_digest
             )
@@ -506,8 +504,8 @@ def _update_registry(connection: sqlite3.Connection, registry: Registry) -> bool
 def _insert(connection: sqlite3.Connection, registry: int, part: str, entry: Entry) -> None:
     sets = [vocabulary.fold(one) for pair in vocabulary.datasets(entry.datasets) for one in pair if one]
     row = connection.execute(
-        "INSERT OR REPLACE INTO card (registry, part, uid, publisher, version, task, datasets, formats, loadable, digest, "
-        "entry) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO card (registry, part, uid, publisher, version, task, datasets, formats, loadable, "
+        "digest, entry) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             *(registry, part, str(entry.uid), entry.uid.publisher, entry.uid.version),
             vocabulary.task(entry.task) or entry.task,

@@ -135,9 +135,7 @@ def bring(source: Source, current: Settings, *, whole: bool = True) -> Brought:
 
         policy = LinkPolicy.of(current.allowed_hosts)
         synced = git.sync(source, source.folder(current.home), policy=policy, offline=current.offline)
-        return Brought(
-            name=source.name, cards=synced.cards, revision=synced.revision, passed_over=synced.passed_over
-        )
+        return Brought(name=source.name, cards=synced.cards, revision=synced.revision, passed_over=synced.passed_over)
     return Brought(name=source.name, cards=sum(1 for _ in opened.uids()))
 
 
@@ -158,7 +156,7 @@ def sync(names: Sequence[str], current: Settings) -> tuple[list[Brought], list[C
     for source in [_named(name) for name in names] if names else sources.load(sources.file()):
         try:
             brought.append(bring(source, current))
-        except FetchError as error:
+        except FetchError as error:  # noqa: PERF203 - one that fails must not keep the others from coming
             brought.append(Brought(name=source.name, error=error.message))
     with Index.open(current.home, Registries.open(current).members) as index:
         return brought, index.conflicts()
@@ -232,5 +230,3 @@ def _named(name: str) -> Source:
     raise ArgumentError(
         f"there is no registry {name[:64]!a}", hint=f"the added ones are {', '.join(one.name for one in known)}"
     )
-
-

@@ -139,7 +139,10 @@ class _Publication:
         self._put(INDEX, index_bytes(shards, width))
         # A client that has just read the old index still finds the old shards; those before them go.
         return Published(
-            cards=sum(shard.cards for shard in shards), written=self.written, removed=self._remove(old), passed_over=tuple(self.passed_over)
+            cards=sum(shard.cards for shard in shards),
+            written=self.written,
+            removed=self._remove(old),
+            passed_over=tuple(self.passed_over),
         )
 
     def _shard(self, name: str, uids: list[str]) -> Shard | None:

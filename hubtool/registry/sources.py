@@ -62,9 +62,7 @@ class Source:
         }
 
 
-def parse(
-    name: str, text: str, *, revision: str | None = None, subfolder: str = "", present: bool = True
-) -> Source:
+def parse(name: str, text: str, *, revision: str | None = None, subfolder: str = "", present: bool = True) -> Source:
     """Read what a user gives as the source of a registry.
 
     A path is a folder, or with a revision a repository on this machine. ``https://`` is a repository if it ends in
@@ -104,7 +102,7 @@ def parse(
     if scheme or plain.startswith("-") or "\0" in plain:
         raise ArgumentError(
             f"{text[:200]!a} is not a source of cards",
-            hint="give a folder, an https:// or file:// address of a git repository, or https:// of a published registry",
+            hint="give a folder, an https:// or file:// git repository, or the https:// base of a published registry",
         )
     path = Path(plain).expanduser().absolute()
     if present and not path.is_dir():

@@ -40,14 +40,15 @@ def grams(words: list[str]) -> list[str]:
 def columns(entry: Entry) -> tuple[str, str, str, str]:
     """Return what of an entry is searched: names, facts, summary, and the letters within names."""
     english, chinese = task_words(entry.task)
-    sets = " ".join(known or written for written, known in vocabulary.datasets(entry.datasets)) if entry.datasets else ""
+    sets = " ".join(known or written for written, known in vocabulary.datasets(entry.datasets))
     names = tokens(f"{entry.uid} {entry.title} {entry.model} {entry.backbone}")
     facts = tokens(
         f"{entry.task} {english} {chinese} {entry.datasets} {sets} {entry.author} {entry.mindspore} {entry.licence} "
         f"{' '.join(entry.formats)}"
     )
     within = grams(list(dict.fromkeys([*names, *facts])))
-    return " ".join(names), " ".join(facts), " ".join(tokens(f"{entry.summary} {translations(entry.summary)}")), " ".join(within)
+    summary = tokens(f"{entry.summary} {translations(entry.summary)}")
+    return " ".join(names), " ".join(facts), " ".join(summary), " ".join(within)
 
 
 def query(text: str) -> str | None:

@@ -116,9 +116,10 @@ def _user_ids(read: list[SourceCard | Refused]) -> dict[str, str]:
     spellings: dict[str, Counter[str]] = {}
     for card in read:
         stated = card.values.get("user-id") if isinstance(card, SourceCard) else None
-        if isinstance(card, SourceCard) and isinstance(stated, str):
-            if vocabulary.fold(stated) == vocabulary.fold(card.uid.publisher):
-                spellings.setdefault(card.uid.publisher, Counter())[stated] += 1
+        if not isinstance(card, SourceCard) or not isinstance(stated, str):
+            continue
+        if vocabulary.fold(stated) == vocabulary.fold(card.uid.publisher):
+            spellings.setdefault(card.uid.publisher, Counter())[stated] += 1
     return {publisher: min(counts, key=lambda text: (-counts[text], text)) for publisher, counts in spellings.items()}
 
 
