@@ -17,7 +17,7 @@ from hubtool.assets.store import Stored
 from hubtool.errors import MirrorError
 from hubtool.mirror.destination import ClaimLostError, Destination, open_destination
 from tests.acceptance.seaweed import seaweed, watching
-from tests.cards import write_local
+from tests.cards import write_card, write_local
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -282,3 +282,23 @@ def test_places_that_are_none(s3: Cli) -> None:
         assert empty.read("index.json", 100) is None
         with pytest.raises(MirrorError, match="no longer there"), empty.blob("0" * 64) as blocks:
             list(blocks)
+
+
+def test_a_client_whose_mirror_is_a_bucket(s3: Cli, place: str, tmp_path: Path) -> None:
+    large, small = bytes_of(LARGE, 3), bytes_of(1000, 4)
+    write_local(s3.registry, "tests/1.9/large", large)
+    write_local(s3.registry, "tests/1.9/small", small)
+    assert s3("mirror", "sync", place, "-q").code == 0
+    # The same assets by links that lead nowhere.
+    for name, content in (("large", large), ("small", small), ("other", b"other")):
+        write_card(s3.registry, f"tests/1.9/{name}", link="https://127.0.0.1:9/x", content=content)
+    own: Any = {"HUBTOOL_HOME": str(tmp_path / "own"), "HUBTOOL_MIRRORS": place}
+    for name, content in (("large", large), ("small", small)):
+        done = s3("fetch", f"tests/1.9/{name}", "--json", **own)
+        assert done.code == 0, done.err
+        assert hashlib.sha256(content).hexdigest() in done.out
+    assert s3("fetch", "tests/1.9/other", **own).code == 1
+    wrong: Any = {**own, "HUBTOOL_HOME": str(tmp_path / "third"), "AWS_SECRET_ACCESS_KEY": "wrong"}
+    done = s3("fetch", "tests/1.9/small", **wrong)
+    assert done.code == 1
+    assert "Traceback" not in done.err
