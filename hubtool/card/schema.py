@@ -249,12 +249,26 @@ def _when(keyword: str, schema: Schema, expected: object, broken: Callable[[Any]
     return check
 
 
+_SHORT_TEXT, _MOST_TEXTS = 200, 2000
+
+
 def _reference(_: Schema, expected: str) -> _Check:
     target = _key(_target(expected))
     # A definition may refer to itself, so that it is compiled when it is first needed.
 
+    # Most texts stand in many cards, and a text that is good once is always good.
+    good: set[str] = set()
+
     def check(value: Any, pointer: str, found: list[Violation]) -> None:  # noqa: ANN401 - any value may be checked
-        _checker(target)(value, pointer, found)
+        if isinstance(value, str):
+            if value in good:
+                return
+            before = len(found)
+            _checker(target)(value, pointer, found)
+            if len(found) == before and len(value) < _SHORT_TEXT and len(good) < _MOST_TEXTS:
+                good.add(value)
+        else:
+            _checker(target)(value, pointer, found)
 
     return check
 

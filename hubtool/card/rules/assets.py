@@ -125,15 +125,6 @@ def digest_in_upper_case(context: Context) -> Iterator[Finding]:
             )
 
 
-def _urls(context: Context) -> Iterator[tuple[str, str, str]]:
-    """Yield the pointer, the link and the host of each asset that is at a URL."""
-    for pointer, asset in context.assets:
-        link = asset.get("asset-link")
-        if isinstance(link, str) and (match := _URL.match(strip_brackets(link))):
-            yield f"{pointer}/asset-link", link, match["host"].lower()
-
-
-_URL = re.compile(r"(?P<scheme>https?)://(?:[^/@\s]*@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^/:\s]+)(?P<port>:[0-9]+)?")
 _LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|\[::1\]")
 
 
@@ -144,11 +135,11 @@ def host_not_allowed(context: Context) -> Iterator[Finding]:
     hubtool fetches from no other (`hubtool settings` lists them). If the host can be trusted, add it there
     (`allowed-hosts` in `hubtool.toml`, or `HUBTOOL_ALLOWED_HOSTS`); else move the file.
     """
-    for pointer, link, host in _urls(context):
-        port = (_URL.match(strip_brackets(link)) or {"port": None})["port"] or ""
-        if not {host, f"{host}{port}"} & context.hosts and not _LOOPBACK.fullmatch(host):
+    for url in context.urls:
+        host = url.host
+        if host not in context.hosts and host + url.port not in context.hosts and not _LOOPBACK.fullmatch(host):
             yield context.at(
-                pointer,
+                url.pointer,
                 f"the link leads to {shown(host)}, which is not an allowed host",
                 hint=f"if you trust it, add it: HUBTOOL_ALLOWED_HOSTS={host[:80]}",
             )
@@ -161,14 +152,14 @@ def plain_http(context: Context) -> Iterator[Finding]:
     What comes over plain http can be changed on its way, and hubtool does not fetch it. `--fix` writes https for the
     public hub's own hosts, which are known to serve it. Plain http is for servers on this machine only.
     """
-    for pointer, link, host in _urls(context):
-        if strip_brackets(link).startswith("http://") and not _LOOPBACK.fullmatch(host):
-            better = link.replace("http://", "https://", 1)
+    for url in context.urls:
+        if url.scheme == "http" and not _LOOPBACK.fullmatch(url.host):
+            better = url.link.replace("http://", "https://", 1)
             yield context.at(
-                pointer,
+                url.pointer,
                 "the link is plain http",
                 hint="use https",
-                fix=context.rewrite(pointer, better) if host in DEFAULT_HOSTS else None,
+                fix=context.rewrite(url.pointer, better) if url.host in DEFAULT_HOSTS else None,
             )
 
 
@@ -239,14 +230,14 @@ def asset_of_other_version(context: Context) -> Iterator[Finding]:
     if version is None:
         return
     short = ".".join(version.split(".")[:2])
-    for pointer, link, _ in _urls(context):
-        for match in _VERSION_IN_LINK.finditer(link):
+    for url in context.urls:
+        for match in _VERSION_IN_LINK.finditer(url.link):
             digits = match["digits"]
             # v190 is 1.9.0 and v1100 is 1.10.0: the first digit is the major version, the last the patch.
             named = f"{digits[0]}.{digits[1:-1]}" if digits else ".".join(match["folder"].split(".")[:2])
             if named != short:
                 yield context.at(
-                    pointer,
+                    url.pointer,
                     f"the link names version {named}, but the card is for version {version}",
                     hint="correct the link, or the card's version",
                 )

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hubtool.card import markdown, schema
 from hubtool.card.document import Edit, Fix
+from hubtool.card.model import strip_brackets
 from hubtool.card.rules.base import Finding
 from hubtool.settings import DEFAULT_HOSTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
     from hubtool.card.document import Document, Fault
     from hubtool.card.front_matter import FrontMatter, Scalar
     from hubtool.card.schema import Violation
     from hubtool.uid import Uid
+
+
+_URL = re.compile(r"(?P<scheme>https?)://(?:[^/@\s]*@)?(?P<host>\[[0-9A-Fa-f:.]+\]|[^/:\s]+)(?P<port>:[0-9]+)?")
+
+
+class Url(NamedTuple):
+    """The link of an asset that is at a URL: its JSON pointer, as it is written, and its parts."""
+
+    pointer: str
+    link: str
+    scheme: str
+    host: str
+    port: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,13 +76,26 @@ class Context:
         """What was met while the card was taken apart."""
         return (*self.document.faults, *(self.front_matter.faults if self.front_matter else ()))
 
-    @property
-    def assets(self) -> Iterator[tuple[str, dict[str, object]]]:
+    @cached_property
+    def assets(self) -> tuple[tuple[str, dict[str, object]], ...]:
         """The assets, each with its JSON pointer."""
         assets = self.values.get("asset")
-        for index, asset in enumerate(assets if isinstance(assets, list) else ()):
-            if isinstance(asset, dict):
-                yield f"/asset/{index}", asset
+        return tuple(
+            (f"/asset/{index}", asset)
+            for index, asset in enumerate(assets if isinstance(assets, list) else ())
+            if isinstance(asset, dict)
+        )
+
+    @cached_property
+    def urls(self) -> tuple[Url, ...]:
+        """The links of the assets that are at URLs."""
+        found: list[Url] = []
+        for pointer, asset in self.assets:
+            link = asset.get("asset-link")
+            if isinstance(link, str) and (match := _URL.match(strip_brackets(link))):
+                port = match["port"] or ""
+                found.append(Url(f"{pointer}/asset-link", link, match["scheme"], match["host"].lower(), port))
+        return tuple(found)
 
     def text(self, key: str) -> str | None:
         """Return the text of a front-matter key that the schema has no objection to, or None."""
@@ -137,15 +165,17 @@ def _is_plain(text: str) -> bool:
     )
 
 
-def faults(context: Context, code: str) -> Iterator[Finding]:
-    """Yield what was met while the card was taken apart, of one code."""
-    for fault in context.faults:
-        if fault.code == code:
-            yield Finding(
-                offset=fault.offset,
-                end=fault.end,
-                message=fault.message,
-                hint=fault.hint,
-                pointer=fault.pointer,
-                fix=fault.fix,
-            )
+def faults(context: Context, code: str) -> Sequence[Finding]:
+    """Return what was met while the card was taken apart, of one code."""
+    return [
+        Finding(
+            offset=fault.offset,
+            end=fault.end,
+            message=fault.message,
+            hint=fault.hint,
+            pointer=fault.pointer,
+            fix=fault.fix,
+        )
+        for fault in context.faults
+        if fault.code == code
+    ]

@@ -12,57 +12,57 @@ from hubtool.card.rules.context import faults
 from hubtool.diagnostics import Severity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from hubtool.card.rules.context import Context
 
 
 @rule("HT101", Severity.ERROR)
-def unreadable_file(context: Context) -> Iterator[Finding]:
+def unreadable_file(context: Context) -> Sequence[Finding]:
     """A card is a readable file of at most 1 MiB.
 
     The longest of the public hub's 2,915 cards has 78 KB. Larger files are not cards, and are not read any further:
     put large files beside the card, or on a server, and name them as assets. A file without read permission, a folder
     named like a card, or a link that leads nowhere is reported here too.
     """
-    yield from faults(context, "HT101")
+    return faults(context, "HT101")
 
 
 @rule("HT102", Severity.ERROR)
-def not_utf8(context: Context) -> Iterator[Finding]:
+def not_utf8(context: Context) -> Sequence[Finding]:
     """A card is UTF-8 text.
 
     Any other encoding is read wrongly by somebody. Save the file as UTF-8; a byte order mark is allowed.
     """
-    yield from faults(context, "HT102")
+    return faults(context, "HT102")
 
 
 @rule("HT103", Severity.ERROR)
-def empty(context: Context) -> Iterator[Finding]:
+def empty(context: Context) -> Sequence[Finding]:
     """A card is not empty.
 
     An empty file is most often what is left of a download or a merge that failed. Start from the card of a similar
     model, or delete the file.
     """
-    yield from faults(context, "HT103")
+    return faults(context, "HT103")
 
 
 @rule("HT104", Severity.ERROR)
-def no_front_matter(context: Context) -> Iterator[Finding]:
+def no_front_matter(context: Context) -> Sequence[Finding]:
     """A card has front matter.
 
     It stands between two lines `---`, after the title or at the very start, and holds the facts that tools read.
     """
-    yield from faults(context, "HT104")
+    return faults(context, "HT104")
 
 
 @rule("HT105", Severity.ERROR)
-def unclosed_front_matter(context: Context) -> Iterator[Finding]:
+def unclosed_front_matter(context: Context) -> Sequence[Finding]:
     """The front matter is closed by a second line `---`.
 
     Without it nobody can say where the facts end and the text starts. Add the line after the last entry.
     """
-    yield from faults(context, "HT105")
+    return faults(context, "HT105")
 
 
 @rule("HT106", Severity.ERROR)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @rule("HT201", Severity.ERROR, fixes=True)
-def not_yaml(context: Context) -> Iterator[Finding]:
+def not_yaml(context: Context) -> Sequence[Finding]:
     """The front matter is YAML.
 
     An entry that a YAML parser cannot read is lost to every tool, and most tools then lose the whole card. The usual
@@ -32,35 +32,35 @@ def not_yaml(context: Context) -> Iterator[Finding]:
     in quotes: it says that there is nothing to say, as its absence does, and `'-'` would be a metric of that name.
     Keys that are known in Chinese become the keys that they translate.
     """
-    yield from faults(context, "HT201")
+    return faults(context, "HT201")
 
 
 @rule("HT202", Severity.ERROR)
-def duplicate_key(context: Context) -> Iterator[Finding]:
+def duplicate_key(context: Context) -> Sequence[Finding]:
     """A key stands once.
 
     YAML parsers disagree on which of two values counts. Keep one.
     """
-    yield from faults(context, "HT202")
+    return faults(context, "HT202")
 
 
 @rule("HT203", Severity.ERROR)
-def too_deep(context: Context) -> Iterator[Finding]:
+def too_deep(context: Context) -> Sequence[Finding]:
     """Front matter is nested at most 32 deep.
 
     Deeper text is a mistake or an attack on the parser; the same goes for an alias that contains itself.
     """
-    yield from faults(context, "HT203")
+    return faults(context, "HT203")
 
 
 @rule("HT204", Severity.ERROR)
-def too_large(context: Context) -> Iterator[Finding]:
+def too_large(context: Context) -> Sequence[Finding]:
     """Front matter has at most 256 KiB, and at most 20,000 values with its aliases followed.
 
     More is a mistake or an attack ("YAML bomb"). Write values out instead of using aliases, and move long text to the
     body.
     """
-    yield from faults(context, "HT204")
+    return faults(context, "HT204")
 
 
 @rule("HT205", Severity.ERROR)
