@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import queue
+import re
 import subprocess
 import sys
 import threading
@@ -176,6 +177,7 @@ def discover(
     waiting: queue.SimpleQueue[_Job] = queue.SimpleQueue()
 
     def done(job: _Job, outcome: dict[str, Any]) -> None:
+        outcome = {**outcome, "reason": without_folders(outcome.get("reason") or "")}
         with lock:
             for uid in job.uids:
                 outcomes[uid] = outcome
@@ -345,6 +347,11 @@ class _Worker:
         self._process.wait()
         self._answers.close()
         self._process = None
+
+
+def without_folders(text: str) -> str:
+    """Return a text with the folders of absolute paths taken out: where a checkout stood concerns nobody else."""
+    return re.sub(r"(?<![\w:/.])/(?:[^\s/'\"()<>]+/)+", "", text)
 
 
 def reason_class(reason: str) -> str:
