@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -24,8 +25,16 @@ if TYPE_CHECKING:
 )
 @click.option("--no-pretrained", is_flag=True, help="Build the network without its weights.")
 @click.option("--smoke", is_flag=True, help="Run one forward pass, on random input.")
+@click.option("--trust", is_flag=True, help="Agree, for this once, that the code of a trusted repository runs.")
+@click.option(
+    "--checkout",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A folder with the tree of the card's repository, in place of its repo-link.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(uid: str, device: str, no_pretrained: bool, smoke: bool, as_json: bool) -> None:
+def command(  # noqa: PLR0917 - one for each option
+    uid: str, device: str, no_pretrained: bool, smoke: bool, trust: bool, checkout: Path | None, as_json: bool
+) -> None:
     """Load a card's network, and say how that went.
 
     The checkpoint is fetched if it is not stored. UID is publisher/version/name, the URL of a card on the public hub,
@@ -40,7 +49,9 @@ def command(uid: str, device: str, no_pretrained: bool, smoke: bool, as_json: bo
     hub = Hub.open()
     chosen = hub.resolve(uid, device=device).device
     with transfer(uid) as progress:
-        loaded = loader.load(hub, uid, pretrained=not no_pretrained, device=chosen, progress=progress)
+        loaded = loader.load(
+            hub, uid, pretrained=not no_pretrained, device=chosen, progress=progress, trust=trust, checkout=checkout
+        )
     seconds = {name: round(value, 4) for name, value in loaded.seconds.items()}
     outputs: list[tuple[list[int], str]] = []
     if smoke:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mindspore import Tensor, nn, ops
-from mindspore.common.initializer import Normal, initializer
+from mindspore.common import initializer as initializers
 from mindspore.dataset import vision
 
 
@@ -74,6 +74,25 @@ class Dropout(nn.Dropout):
             super().__init__(p=float(p), **more)
 
 
+class EmbeddingLookup(nn.EmbeddingLookup):
+    """A lookup that may be told how large its cache is; without a parameter server there is none."""
+
+    def __init__(self, *args: Any, vocab_cache_size: int = 0, **kwargs: Any) -> None:  # noqa: ANN401, ARG002 - the old signature
+        super().__init__(*args, **kwargs)
+
+
+def initializer(init: Any, shape: Any = None, dtype: Any = None) -> Any:  # noqa: ANN401 - the old signature
+    """Return the tensor of an initialiser, which may be asked to become one."""
+    more = {} if dtype is None else {"dtype": dtype}
+    tensor = initializers.initializer(init, shape, **more)
+
+    def to_tensor() -> Any:  # noqa: ANN401 - a tensor
+        return tensor.init_data() if tensor.has_init else tensor
+
+    tensor.to_tensor = to_tensor
+    return tensor
+
+
 class ScalarCast:
     """Conversion of a number to another type, of any width."""
 
@@ -87,7 +106,7 @@ class ScalarCast:
 
 def random_normal(shape: Any) -> Tensor:  # noqa: ANN401 - a shape
     """Return a tensor of random numbers, normally distributed."""
-    return initializer(Normal(1.0), shape)
+    return initializers.initializer(initializers.Normal(1.0), shape)
 
 
 def shape(x: Any) -> tuple[int, ...]:  # noqa: ANN401 - a tensor

@@ -55,6 +55,8 @@ MINDSPORE: Final = (
     Row("mindspore.nn.Dropout", "2.0", f"{_CELLS}:Dropout", True, "keep_prob was any number; 1 and 0.9 as float32 are refused now", changed=True),
     Row("mindspore.nn.UpsamplingBilinear2d", "1.3", f"{_CELLS}:UpsamplingBilinear2d", True, "never in MindSpore; named in unused branches and forks"),
     Row("mindspore.ops.operations.Sum", "1.0", "mindspore.ops.operations:ReduceSum", True, "renamed"),
+    Row("mindspore.nn.EmbeddingLookup", "2.0", f"{_CELLS}:EmbeddingLookup", True, "vocab_cache_size, for a cache of the parameter server, is gone", changed=True),
+    Row("mindspore.common.initializer.initializer", "1.6", f"{_CELLS}:initializer", True, "what it gives had a method to_tensor()", changed=True),
     Row("mindspore.ops.ScalarCast", "2.0", f"{_CELLS}:ScalarCast", True, "only the widest type of each kind is taken now", changed=True),
     Row("mindspore.ops.set_seed", "1.0", f"{_QUIET}:set_seed", False, "moved to mindspore.set_seed"),
     Row("mindspore.ops.functional.control_depend", "1.3", f"{_QUIET}:control_depend", False, "removed; order follows from the program"),

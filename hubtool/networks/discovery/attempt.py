@@ -279,8 +279,9 @@ class _Run:
         if watch.exported is not None and _is_network(watch.exported):
             cells = {id(cell) for _, cell in watch.exported.cells_and_names()}
             inside = [network for network in networks if id(network) in cells] or networks
-            self.inputs = _inputs(watch.exported, watch.inputs)
         self.network = max(inside, key=lambda network: len(network.parameters_dict()))
+        if watch.exported is self.network or _takes(self.network, len(watch.inputs)):
+            self.inputs = _inputs(self.network, watch.inputs)  # a wrapper's inputs are often passed on as they are
         ordered = watch.networks or watch.models
         self.capture = next(index for index, network in enumerate(ordered, 1) if network is self.network)
         self.shapes = watch.shapes[self.capture - 1] if watch.networks else shapes_of(self.network)
@@ -543,14 +544,20 @@ def forward(place: Place, outcome: Outcome) -> None:
         outcome.forward = "no input shapes are known"
         return
     mindspore.set_context(mode=mindspore.PYNATIVE_MODE)
-    batches = {shape[0] for _, shape, _ in recipe.inputs if shape}
-    if len(batches) == 1 and batches != {1} and all(shape for _, shape, _ in recipe.inputs):
-        # One is enough to see that it runs, and many networks are written for any number.
-        single = tuple((name, (1, *shape[1:]), dtype) for name, shape, dtype in recipe.inputs)
-        _run_forward(place, outcome, replace(recipe, inputs=single))
+    # One is enough to see that it runs, and many networks are written for any number; and Ascend took numbers of
+    # double width where CPU kernels insist on one width.
+    tries = [recipe.inputs]
+    if len({shape[0] if shape else 0 for _, shape, _ in recipe.inputs} - {1}) == 1:
+        tries.insert(
+            0, tuple((name, (1, *shape[1:]) if shape else shape, dtype) for name, shape, dtype in recipe.inputs)
+        )
+    if any(dtype == "float64" for _, _, dtype in recipe.inputs):
+        narrow = [tuple((name, shape, dtype.replace("64", "32")) for name, shape, dtype in inputs) for inputs in tries]
+        tries = [*narrow, *tries]
+    for inputs in tries:
+        _run_forward(place, outcome, replace(recipe, inputs=inputs))
         if outcome.forward == "ran":
             return
-    _run_forward(place, outcome, recipe)
 
 
 def _run_forward(place: Place, outcome: Outcome, recipe: Recipe) -> None:
@@ -584,6 +591,19 @@ def _inputs(network: Any, inputs: tuple[Any, ...]) -> tuple[tuple[str, tuple[int
         name = names[index] if index < len(names) else f"input_{index}"
         found.append((name, tuple(int(side) for side in tensor.shape), str(tensor.dtype).lower()))
     return tuple(found)
+
+
+def _takes(network: Any, count: int) -> bool:  # noqa: ANN401 - a Cell
+    """Whether a network can be called with so many tensors."""
+    kinds = [
+        parameter for name, parameter in inspect.signature(type(network).construct).parameters.items() if name != "self"
+    ]
+    needed = [
+        parameter
+        for parameter in kinds
+        if parameter.default is parameter.empty and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+    ]
+    return 0 < len(needed) <= count <= len(kinds)
 
 
 def _is_network(network: object) -> bool:

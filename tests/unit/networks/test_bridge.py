@@ -141,6 +141,23 @@ def _scalar(found: Any) -> None:
     assert found()(3, ms.bool_) is True
 
 
+def _lookup(found: Any) -> None:
+    import mindspore
+
+    cell = found(5, 3, target="DEVICE", sparse=False, vocab_cache_size=100)
+    rows = cell(mindspore.Tensor([[1, 4]], mindspore.int32)).asnumpy()
+    np.testing.assert_array_equal(rows[0], cell.embedding_table.asnumpy()[[1, 4]])
+
+
+def _initializer(found: Any) -> None:
+    import mindspore
+
+    tensor = found("ones", [2, 3], mindspore.float32)
+    assert np.array_equal(tensor.to_tensor().asnumpy(), np.ones((2, 3), np.float32))
+    parameter = mindspore.Parameter(found("zeros", [2]), name="p")
+    assert np.array_equal(parameter.asnumpy(), np.zeros(2, np.float32))
+
+
 def _shape(found: Any) -> None:
     from mindspore import Tensor
 
@@ -212,6 +229,8 @@ PROOFS: dict[str, Callable[[Any], None]] = {
     "UpsamplingBilinear2d": _upsample,
     "Dropout": _dropout,
     "ScalarCast": _scalar,
+    "EmbeddingLookup": _lookup,
+    "initializer.initializer": _initializer,
     "numpy.shape": _shape,
     "Sum": _sum,
     "ms_function": _jit,

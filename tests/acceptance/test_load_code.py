@@ -1,0 +1,101 @@
+"""`hubtool load` of cards whose networks are built with code of a repository: trust, code, weights, coverage."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests import models
+from tests.acceptance.test_code import git
+from tests.cards import write_local
+from tests.checkpoints import ckpt, filled
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.acceptance.conftest import Cli
+
+pytestmark = [
+    pytest.mark.mindspore,
+    pytest.mark.skipif(shutil.which("git") is None, reason="the git program is not installed"),
+]
+
+SHAPES = {"dense.weight": (4, 3), "dense.bias": (4,), "head.weight": (5, 4), "head.bias": (5,)}
+
+
+def repository(folder: Path) -> Path:
+    models.script_only(folder / "research" / "net")
+    git(folder, "init", "--quiet", "--initial-branch=main", ".")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "-m", "first")
+    git(folder, "config", "uploadpack.allowFilter", "true")
+    git(folder, "config", "uploadpack.allowAnySHA1InWant", "true")
+    return folder
+
+
+def card(cli: Cli, root: Path, recipe: str, *, prefix: str = "") -> str:
+    content = ckpt([filled(prefix + name, shape) for name, shape in SHAPES.items()])
+    path = write_local(cli.registry, "tests/1.9/net", content)
+    text = path.read_text(encoding="utf-8")
+    head, _, rest = text.partition("network:\n")
+    tail = rest[rest.index("license:") :]
+    link = f"repo-link: {root.as_uri()}/tree/main/research/net\n"
+    path.write_text(
+        f"{head}{link}repo-revision: {git(root, 'rev-parse', 'HEAD')}\nnetwork:\n{recipe}{tail}", encoding="utf-8"
+    )
+    return "tests/1.9/net"
+
+
+SCRIPT = """  provider: repository
+  entry: export.py
+  argv: [--ckpt_file, "{checkpoint}"]
+  inputs:
+    - name: x
+      shape: [2, 3]
+      dtype: float32
+"""
+CALLABLE = """  provider: repository
+  entry: src.network:make
+  arguments:
+    num_classes: 5
+"""
+
+
+def test_code_runs_only_when_it_is_trusted(cli: Cli, tmp_path: Path) -> None:
+    root = repository(tmp_path / "models")
+    uid = card(cli, root, SCRIPT)
+    refused = cli("load", uid, "--json")
+    assert refused.code == 1
+    assert "trust" in refused.err
+    assert not (cli.home / "code").exists()
+    assert cli("trust", "add", str(root)).code == 0
+    done = cli("load", uid, "--smoke", "--json")
+    assert done.code == 0, done.err
+    assert done.json["network"] == "Net"
+    assert done.json["coverage"]["loaded"] == 4
+    # From now on it works without the repository, and without the network.
+    shutil.rmtree(root)
+    again = cli("load", uid, "--json", HUBTOOL_OFFLINE="1")
+    assert again.code == 0, again.err
+
+
+@pytest.mark.parametrize("prefix", ["", "network."])
+def test_a_checkout_a_callable_and_a_wrapper_s_prefix(cli: Cli, tmp_path: Path, prefix: str) -> None:
+    root = repository(tmp_path / "models")
+    uid = card(cli, root, CALLABLE, prefix=prefix)
+    assert cli("trust", "add", str(root)).code == 0
+    done = cli("load", uid, "--checkout", root)
+    assert done.code == 0, done.err
+    assert "total" in done.out
+    assert ("'network.'" in done.out) is bool(prefix)
+
+
+def test_a_checkpoint_of_another_network(cli: Cli, tmp_path: Path) -> None:
+    root = repository(tmp_path / "models")
+    uid = card(cli, root, CALLABLE.replace("5", "6"))
+    assert cli("trust", "add", str(root)).code == 0
+    done = cli("load", uid)
+    assert done.code == 1
+    assert "head.weight: checkpoint [5, 4], network [6, 4]" in done.err
