@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from hubtool.assets.locks import Lock
 from hubtool.card import vocabulary
 from hubtool.errors import StoreError
 from hubtool.registry import words
@@ -337,13 +338,9 @@ def _locked(path: Path) -> Iterator[None]:
     Raises:
         OSError: If the folder cannot be written.
     """
-    from filelock import FileLock, Timeout  # noqa: PLC0415 - takes 50 ms, and reading needs no lock
-
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(f"{path}.lock")
-    try:
-        lock.acquire(timeout=_PATIENCE)
-    except (Timeout, NotImplementedError):
+    lock = Lock(path.with_name(f"{path.name}.lock"))
+    if not lock.acquire(_PATIENCE):
         yield
         return
     try:

@@ -212,7 +212,7 @@ def test_a_setting_that_cannot_be_used_is_named(cli: Cli) -> None:
         (["search", "model"], {"rich", "jsonschema", "markdown_it", "mindspore", "numpy", "requests", "jinja2"}),
         (["show", UID], {"rich", "jsonschema", "markdown_it", "mindspore", "numpy", "requests", "jinja2", "sqlite3"}),
         (["registry", "list"], {"rich", "jsonschema", "markdown_it", "mindspore", "numpy", "requests", "jinja2"}),
-        (["resolve", UID], {"rich", "jsonschema", "mindspore", "numpy", "requests", "jinja2", "filelock"}),
+        (["resolve", UID], {"rich", "jsonschema", "mindspore", "numpy", "requests", "jinja2"}),
         (["validate"], {"rich", "mindspore", "numpy", "requests", "jinja2"}),
         (["inspect", UID], {"rich", "jsonschema", "mindspore", "numpy", "requests", "jinja2"}),
     ],
