@@ -1,4 +1,4 @@
-"""Checking one card: bytes in, diagnostics and facts out. Pure, but for :func:`read_card_file`."""
+"""Checking one card: bytes in, diagnostics and facts out. Pure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from hubtool.settings import DEFAULT_HOSTS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
-    from pathlib import Path
 
     from hubtool.card.document import Document, Fix
     from hubtool.card.rules import Rule
@@ -194,13 +193,3 @@ def _facts(
 def _is_relative(link: str) -> bool:
     head = link.partition("/")[0]
     return not link.startswith(("#", "//", "?")) and ":" not in head
-
-
-def read_card_file(path: Path) -> bytes:
-    """Read the bytes of a card, or of a file that is too large to be one only so many that this is seen.
-
-    Raises:
-        OSError: If it cannot be read.
-    """
-    with path.open("rb") as stream:
-        return stream.read(documents.MAX_BYTES + 1)

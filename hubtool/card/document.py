@@ -24,14 +24,12 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hubtool.card import markdown
+from hubtool.card import markdown, reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-# The longest real card has 78 KB. A file beyond this is not a card, and is not read into the parser.
-MAX_BYTES = 1 << 20
-
+MAX_BYTES = reading.MAX_BYTES
 _FENCE = re.compile(r"---[ \t]*\r?\Z")
 _SHORT = 16 << 10
 _LINE_FEED = re.compile("\n")

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hubtool.card import check as checks
+from hubtool.card import reading
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -125,10 +126,7 @@ def fix_file(
         show: Whether to return what changes as a diff.
     """
     try:
-        if not path.is_file():
-            return None
-        status = path.stat()
-        data = checks.read_card_file(path)
+        status, data = reading.read_card_file(str(path))
     except OSError:
         return None  # the check reports it
     after, mended = fix_bytes(data, uid=uid, hosts=hosts, wanted=wanted)

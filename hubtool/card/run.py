@@ -6,7 +6,6 @@ import contextlib
 import gc
 import json
 import os
-import stat
 import sys
 from collections import deque
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from hubtool.card import cache as caches
-from hubtool.card import together
+from hubtool.card import reading, together
 from hubtool.card.cache import Row, Stamp
 from hubtool.card.rules import Facts, Place
 from hubtool.card.select import Selection
@@ -267,18 +266,18 @@ def _look_up(batch: list[Found], cache: Cache | None) -> tuple[dict[int, bytes],
 
 def _stamp(path: str) -> Stamp | None:
     try:
-        status = os.stat(path)
+        return _stamp_of(os.stat(path))
     except OSError:
         return None
-    return Stamp(status.st_size, status.st_mtime_ns, status.st_ino) if stat.S_ISREG(status.st_mode) else None
+
+
+def _stamp_of(status: os.stat_result) -> Stamp:
+    return Stamp(status.st_size, status.st_mtime_ns, status.st_ino)
 
 
 def _read(path: str) -> bytes | None:
-    from hubtool.card.document import MAX_BYTES  # noqa: PLC0415 - runs over unchanged cards do without
-
     try:
-        with open(path, "rb") as stream:
-            return stream.read(MAX_BYTES + 1)
+        return reading.read_card_file(path)[1]
     except OSError:
         return None
 
@@ -299,23 +298,16 @@ class _Chunk:
     def _one(self, path: str, name: bytes | None) -> _Answer:
         from hubtool.card import check as checks  # noqa: PLC0415 - runs over unchanged cards do without
 
-        # The status is taken before the bytes: if the card is written in between, the next run sees that.
-        stamp, moment = (_stamp(path), caches.now()) if name is not None else (None, 0)
+        moment = caches.now()
         try:
-            if os.path.isdir(path):
-                os.scandir(path).close()
-            if not os.path.isfile(path) and os.path.exists(path):
-                # To open a pipe or a device may wait for ever.
-                problem = together.unreadable("", "it is not a regular file", "a card is a text file")
-                return name, None, _encode([problem], None)
-            data = checks.read_card_file(Path(path))
+            status, data = reading.read_card_file(path)
         except OSError as error:
             problem = together.unreadable("", error.strerror or str(error), "check where it leads, and its permissions")
             return name, None, _encode([problem], None)
         uid = uid_of_path(path)
         checked = checks.check(data, path="", uid=uid, hosts=self.hosts)
         result = _encode(checked.diagnostics, checked.facts)
-        row = Row(stamp, caches.digest(data), moment, result) if stamp is not None else None
+        row = Row(_stamp_of(status), caches.digest(data), moment, result) if name is not None else None
         return name, row, result
 
 

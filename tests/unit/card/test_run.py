@@ -6,6 +6,7 @@ import os
 import sqlite3
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +15,9 @@ from hubtool.card import run
 from hubtool.card.run import Options, check_paths, find_cards
 from hubtool.card.select import Selection, check_codes, for_folders
 from hubtool.errors import ArgumentError, SettingsError
+
+if TYPE_CHECKING:
+    from hubtool.uid import Uid
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CARD = (EXAMPLES / "valid" / "HT205-missing-key.md").read_bytes()
@@ -128,13 +132,13 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     from hubtool.card import check
 
     names: list[str] = []
-    original = check.read_card_file
+    original = check.check
 
-    def spy(path: Path) -> bytes:
-        names.append(path.name)
-        return original(path)
+    def spy(data: bytes, *, path: str, uid: Uid | None, hosts: frozenset[str]) -> check.Checked:
+        names.append(f"{uid.name if uid else '?'}.md")
+        return original(data, path=path, uid=uid, hosts=hosts)
 
-    monkeypatch.setattr(check, "read_card_file", spy)
+    monkeypatch.setattr(check, "check", spy)
     return names
 
 
