@@ -223,9 +223,9 @@ def test_the_front_matter_keeps_comments_and_the_order_of_keys(data: bytes, draw
         return
     old, new = before.front_matter.split("\n"), (after.front_matter or "").split("\n")
     comments = [line.strip() for line in old if line.startswith("#")]
-    assert [line.strip() for line in new if line.startswith("#")][
-        : len(comments)
-    ] == comments or "|" in before.front_matter
+    # A comment behind an entry that is taken out is one more.
+    kept_comments = iter([line.strip() for line in new if line.startswith("#")])
+    assert all(comment in kept_comments for comment in comments) or "|" in before.front_matter
     blank = [line for line in old if not line.strip()]
     assert len([line for line in new if not line.strip()]) >= len(blank)
     keys = [entry.key for entry in front_matter.read(before.front_matter, 0).entries]
