@@ -314,7 +314,7 @@ def test_the_hubs_other_functions(environment: Cli) -> None:
         assert mshub.get_hub_dir() == str(other)
         hubtool.load(UID)
         assert (other / "derived").is_dir()
-        assert not environment.home.exists()
+        assert not (environment.home / "derived").exists()
     finally:
         mshub.set_hub_dir(None)
     assert mshub.get_hub_dir() == str(environment.home)
