@@ -140,7 +140,7 @@ def test_three_processes_share_the_work_and_one_is_killed(s3: Cli, bucket: Bucke
     assets = fill(s3.registry, 150, size=20_000)
     write_local(s3.registry, "tests/1.9/large", bytes_of(LARGE, 2))
     with watching(bucket.endpoint) as watched:
-        command = ("mirror", "sync", place, "--json", "--quiet", "--jobs", "2", "--takeover", "3s")
+        command = ("mirror", "sync", place, "--json", "--quiet", "--jobs", "2", "--takeover", "10s")
         homes = [str(s3.home.parent / f"home{number}") for number in range(3)]
         workers = [start(s3, *command, HUBTOOL_HOME=home, AWS_ENDPOINT_URL=watched.url) for home in homes]
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import time
 from typing import Any
 
@@ -14,6 +15,12 @@ from tests.unit.networks.modes import MODES, running
 
 pytestmark = pytest.mark.mindspore
 NEVER = -10000.0
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _recursion() -> None:
+    """Raise the recursion limit as MindSpore does when it first compiles: Hypothesis warns of changes within a test."""
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), 10_000))
 
 
 def decode(emissions: Any, transitions: Any) -> Any:
