@@ -129,6 +129,14 @@ def build(
     return Built(network=network, prefix="", notes=tuple(notes), example=lambda: example(inputs))
 
 
+def _filled(value: Any, namespace: Namespace) -> Any:  # noqa: ANN401 - any plain value
+    if isinstance(value, str):
+        return namespace.fill(value)
+    if isinstance(value, list):
+        return [_filled(item, namespace) for item in value]
+    return {key: _filled(item, namespace) for key, item in value.items()} if isinstance(value, dict) else value
+
+
 def settle(value: Any, shapes: Mapping[str, Shape]) -> Any:  # noqa: ANN401 - any plain value
     """Replace what the checkpoint decides in a recipe's arguments.
 
@@ -204,6 +212,8 @@ def call(namespace: Namespace, recipe: Recipe, module: str, name: str, arguments
     from hubtool.networks.bridge.standins import nest  # noqa: PLC0415
 
     namespace.argv[:] = [str(namespace.folder / "hubtool")]
+    # A constructor may be given a checkpoint's path; what it would read there comes later.
+    namespace.meanings = {CHECKPOINT: "checkpoint.ckpt", FOLDER: str(namespace.folder)}
     if not namespace.owns(module.partition(".")[0]):
         raise RecipeError(
             f"{recipe.entry!r} is not code of the folder {namespace.folder.name}",
@@ -219,7 +229,7 @@ def call(namespace: Namespace, recipe: Recipe, module: str, name: str, arguments
                 hint="correct 'entry' in the recipe",
             )
         # Configurations are dictionaries in a recipe; the code mostly reads them by attribute.
-        network = entry(**{key: nest(value) for key, value in arguments.items()})
+        network = entry(**{key: nest(_filled(value, namespace)) for key, value in arguments.items()})
     return _checked(network, recipe)
 
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 _MOST_SKIPS: Final = 10
 _MOST_VALUES: Final = 64
+# What MindSpore, or code that computes with a parameter's values, says while parameters are not initialised.
+_UNINITIALISED: Final = ("device_address", "init_data", "init_param", "uninitialized", "not initialized", "NoneType")
 _PATIENCE: Final = 20  # seconds that a script may go on after its network is there
 _ENDED: Final = "it ended before any weights went into a network"
 
@@ -302,13 +304,7 @@ class _Run:
             cause, self.place.root, self.place.root / self.place.folder, self.recipe.entry, self.depth
         )
         text = f"{type(cause).__name__} {cause}"
-        self.needs_values = not self.recipe.initialise and (
-            "init_data" in text
-            or "NoneType" in text
-            or "init_param" in text
-            or "uninitialized" in text
-            or "not initialized" in text
-        )
+        self.needs_values = not self.recipe.initialise and any(sign in text for sign in _UNINITIALISED)
 
     def _fill(self, parser: argparse.ArgumentParser, argv: list[str]) -> None:
         """Add the arguments that the card and the folder suggest to a script's argument vector."""
@@ -429,7 +425,9 @@ def _settle(place: Place, recipe: Recipe, run: _Run, failures: list[str]) -> Out
     made = run.made.get(id(run.network), [])
     recipe = replace(recipe, capture=run.capture, inputs=run.inputs)
     run.network = None
-    for entry, arguments in reversed(made):
+    meanings = run.namespace.meanings if run.namespace else {}
+    for entry, given in reversed(made):
+        arguments = {name: _emptied(value, meanings) for name, value in given.items()}
         candidate = Recipe(
             provider="repository",
             entry=entry,
@@ -450,6 +448,17 @@ def _settle(place: Place, recipe: Recipe, run: _Run, failures: list[str]) -> Out
         return None
     outcome.recipe = recipe
     return outcome
+
+
+def _emptied(value: Any, meanings: Mapping[str, str]) -> Any:  # noqa: ANN401 - any plain value
+    """Return a value with the places of this machine as placeholders again."""
+    if isinstance(value, str):
+        for name, meaning in meanings.items():
+            value = value.replace(meaning, name)
+        return value
+    if isinstance(value, (list, tuple)):
+        return [_emptied(item, meanings) for item in value]
+    return {key: _emptied(item, meanings) for key, item in value.items()} if isinstance(value, dict) else value
 
 
 def _is_same(place: Place, recipe: Recipe, digest: str) -> bool:

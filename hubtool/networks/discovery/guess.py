@@ -21,7 +21,21 @@ _CHECKPOINT: Final = re.compile(
 )
 _FOLDER: Final = re.compile(r".*(?:dir|root|folder|output|data_path|dataset_path|data_url|train_url|save).*")
 _CONFIGURATION: Final = re.compile(r".*(?:config|cfg|yaml|yml|conf).*")
-_PATHS: Final = frozenset({"config", "config_path", "config_file", "cfg", "cfg_path", "yaml", "yaml_path", "yml", "c"})
+_PATHS: Final = frozenset(
+    {
+        "config",
+        "config_path",
+        "config_file",
+        "cfg",
+        "cfg_path",
+        "yaml",
+        "yaml_path",
+        "yml",
+        "c",
+        "cfg_file",
+        "yaml_file",
+    }
+)
 _DEVICES: Final = frozenset({"device", "device_target", "platform", "run_platform", "target", "device_type"})
 # What most scripts are given when they ask for it and nothing on the card says more.
 _USUAL: Final[Mapping[str, str]] = {

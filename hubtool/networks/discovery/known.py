@@ -54,6 +54,15 @@ def recipes(folder: str, facts: Facts) -> Iterator[Recipe]:
     elif name == "snn_mlp":  # its script reads a name that it never sets
         kind = next((kind for kind in ("snnmlp_t", "snnmlp_s", "snnmlp_b") if kind in facts.name), "snnmlp_t")
         yield _recipe(f"src.snn_mlp:{kind}", {}, ("x", (1, 3, 224, 224), "float32"))
+    elif name == "FCANet":  # its constructor's default is 512; its configuration says 384
+        yield Recipe(provider="repository", entry="src.model.fcanet:FCANet", arguments={"size": 384})
+    elif name == "tgcn":  # its graph is a parameter: the checkpoint brings it
+        nodes, hidden, pre = (207, 64, 3) if "losloop" in facts.name else (156, 100, 1)
+        side = {"shape-of": "adj", "axis": 0, "otherwise": nodes}
+        arguments = {"adj": {"zeros": [side, side]}, "hidden_dim": hidden, "pre_len": pre}
+        yield _recipe(
+            "src.task:SupervisedForecastTask", arguments, ("inputs", (1, 12 if nodes == 207 else 4, nodes), "float32")
+        )
     elif name == "textcnn":
         arguments = {
             "vocab_len": _rows("embedding.embedding_table"),

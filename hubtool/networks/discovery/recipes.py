@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     from hubtool.networks.discovery.run import Target
 
+# Where code was on the machine that ran it is nobody's concern.
+_PATH: Final = re.compile(r"(?<![\w.{])/(?:[\w.+-]+/){2,}")
 _TOP: Final = re.compile(r"[^\s#-][^:]*:")
 _ORDER: Final = (
     "provider",
@@ -55,7 +57,7 @@ def collect(
         if outcome is None:
             continue
         if outcome["recipe"] is None:
-            cards[target.uid] = outcome["reason"]
+            cards[target.uid] = _PATH.sub("", outcome["reason"])
             continue
         entry = entry_of(outcome, version=version)
         key = json.dumps(entry, sort_keys=True)
@@ -108,7 +110,8 @@ def write(text: str, entry: Mapping[str, Any], revision: str | None) -> str:
             dropping = line.partition(":")[0].strip() in _KEYS
         if not dropping:
             kept.append(line)
-    values: dict[str, Any] = {"network": _quoted(entry)}
+    order = (*_ORDER, "parameters", "elements", "parameters-sha256", "verdict")
+    values: dict[str, Any] = {"network": _quoted({name: entry[name] for name in order if name in entry})}
     if revision is not None:
         values = {"repo-revision": revision, **values}
     block = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)

@@ -243,3 +243,20 @@ def test_packages_that_are_not_installed_or_not_allowed() -> None:
             overrides={},
             compute_type="float32",
         )
+
+
+def test_places_in_a_callable_s_arguments(tmp_path: Path) -> None:
+    code = """
+    import os
+    from mindspore import load_checkpoint, load_param_into_net, nn
+
+    def make(weights, table):
+        assert os.path.exists(weights)
+        with open(table) as stream:
+            net = nn.Dense(int(stream.read()), 2)
+        load_param_into_net(net, load_checkpoint(weights))
+        return net
+    """
+    models.write(tmp_path, {"model.py": code, "size.txt": "3"})
+    built = build(tmp_path, "model:make", arguments={"weights": "{checkpoint}", "table": "{folder}/size.txt"})
+    assert built.network.weight.shape == (2, 3)
