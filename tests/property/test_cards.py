@@ -228,7 +228,10 @@ def test_the_front_matter_keeps_comments_and_the_order_of_keys(data: bytes, draw
     assert all(comment in kept_comments for comment in comments) or "|" in before.front_matter
     blank = [line for line in old if not line.strip()]
     assert len([line for line in new if not line.strip()]) >= len(blank)
-    keys = [entry.key for entry in front_matter.read(before.front_matter, 0).entries]
+    read = front_matter.read(before.front_matter, 0)
+    if read.faults:
+        return  # an entry that becomes readable may be the first of its key, and so change which place counts
+    keys = [entry.key for entry in read.entries]
     kept = [entry.key for entry in front_matter.read(after.front_matter or "", 0).entries]
     names = [vocabulary.key(key) or key for key in kept]
     order = [name for name in (vocabulary.key(key) or key for key in keys) if name in names]

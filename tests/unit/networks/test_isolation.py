@@ -97,6 +97,7 @@ def test_the_private_name_follows_from_the_identity(tmp_path: Path) -> None:
     assert opened(tmp_path, {}, identity="other").name != first_name
 
 
+@pytest.mark.mindspore  # they are NumPy and MindSpore
 def test_the_real_modules_are_not_shadowed(tmp_path: Path) -> None:
     wrong = "raise RuntimeError('the wrong module')\n"
     names = ("mindspore", "sitecustomize", "usercustomize", "os", "sys", "builtins", "numpy", "hubtool")
@@ -217,6 +218,7 @@ print("noise")
 """
 
 
+@pytest.mark.mindspore  # the code that disturbs uses NumPy, which comes with it
 @pytest.mark.parametrize(
     "end",
     ["", "1 / 0", "sys.exit(3)", "exit()", "raise KeyboardInterrupt", "argparse.ArgumentParser().parse_args(['--x'])"],
