@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, cast
 import yaml
 from yaml._yaml import CParser
 
-from hubtool.card import mending, vocabulary
 from hubtool.card.document import Fault
 
 if TYPE_CHECKING:
@@ -163,6 +162,8 @@ def read(text: str, offset: int) -> FrontMatter:
     unread: set[str] = set()
     entries, faults = _read_entries(text, offset, unread)
     if any(fault.code == "HT201" for fault in faults) and len(_ENTRY.findall(text)) <= _MOST_ENTRIES:
+        from hubtool.card import mending, vocabulary  # noqa: PLC0415 - most cards need neither, and both take 6 ms
+
         # One bad entry hides all others from a YAML parser. Entries start in the first column, so they can be read
         # one by one: the good ones are kept, and each bad one is reported at its own place.
         entries, faults = [], []
