@@ -168,17 +168,7 @@ def parse(data: bytes) -> Document:
             message=f"the file is not UTF-8 text: byte {start + error.start} is 0x{data[start + error.start]:02x}",
             hint=f"it may be {guess} or not text at all; save it as UTF-8",
         )
-        return Document(
-            bom=bom,
-            text=good,
-            head="",
-            front_matter=None,
-            fence="",
-            body=good,
-            title=None,
-            title_offset=0,
-            faults=(fault,),
-        )
+        return _all_body(good, fault, bom=bom)
     nul = text.find("\0")
     if nul >= 0:
         fault = Fault(
@@ -187,26 +177,28 @@ def parse(data: bytes) -> Document:
             message="the file has a NUL character: it is not text",
             hint="a card is UTF-8 text",
         )
-        return Document(
-            bom=bom,
-            text=text,
-            head="",
-            front_matter=None,
-            fence="",
-            body=text,
-            title=None,
-            title_offset=0,
-            faults=(fault,),
-        )
+        return _all_body(text, fault, bom=bom)
     if not text.strip():
         return _broken("HT103", "the file is empty", "start from the card of a similar model", bom=bom, body=text)
     return _split(text, bom=bom)
 
 
 def _broken(code: str, message: str, hint: str, *, bom: bool = False, body: str = "") -> Document:
-    fault = Fault(code=code, offset=0, message=message, hint=hint)
+    return _all_body(body, Fault(code=code, offset=0, message=message, hint=hint), bom=bom)
+
+
+def _all_body(text: str, fault: Fault, *, bom: bool, title: str | None = None, title_offset: int = 0) -> Document:
+    """Return a document without front matter, and why it has none."""
     return Document(
-        bom=bom, text=body, head="", front_matter=None, fence="", body=body, title=None, title_offset=0, faults=(fault,)
+        bom=bom,
+        text=text,
+        head="",
+        front_matter=None,
+        fence="",
+        body=text,
+        title=title,
+        title_offset=title_offset,
+        faults=(fault,),
     )
 
 
@@ -243,17 +235,7 @@ def _split(text: str, *, bom: bool) -> Document:
             message="the card has no front matter",
             hint="put it between two lines '---' below the title",
         )
-        return Document(
-            bom=bom,
-            text=text,
-            head="",
-            front_matter=None,
-            fence="",
-            body=text,
-            title=title,
-            title_offset=title_offset,
-            faults=(fault,),
-        )
+        return _all_body(text, fault, bom=bom, title=title, title_offset=title_offset)
     if closing := _CLOSING.search(text, opened):
         end = min(closing.end() + 1, len(text))
         body = text[end:]
@@ -275,17 +257,7 @@ def _split(text: str, *, bom: bool) -> Document:
         message="the front matter is not closed: there is no second line '---'",
         hint="add a line '---' after its last entry",
     )
-    return Document(
-        bom=bom,
-        text=text,
-        head="",
-        front_matter=None,
-        fence="",
-        body=text,
-        title=title,
-        title_offset=title_offset,
-        faults=(fault,),
-    )
+    return _all_body(text, fault, bom=bom, title=title, title_offset=title_offset)
 
 
 def _title_of_body(body: str, offset: int) -> tuple[str | None, int]:
