@@ -333,8 +333,8 @@ class FolderClaim:
             except OSError as error:
                 raise disk.store_error(error, file.path) from error
             try:
-                # As many bytes as there are to be, and one more: room for a whole block takes longer to make than a small
-                # file to read.
+                # As many bytes as there are to be, and one more: room for a whole block takes longer to make than a
+                # small file to read.
                 most = min(BLOCK, file.size + 1)
                 while block := os.read(source, most):
                     hasher.update(block)
