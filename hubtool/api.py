@@ -12,7 +12,7 @@ from hubtool.errors import ArgumentError, ArgumentTypeError, InvalidNameError
 from hubtool.hub import SOURCES, Hub
 
 if TYPE_CHECKING:
-    from hubtool.networks.coverage import Coverage
+    from hubtool.coverage import Coverage
     from hubtool.resolver import Resolution
 
 # Set by set_hub_dir for this process only; it goes before HUBTOOL_HOME.
@@ -65,7 +65,7 @@ def load(
         pretrained: Whether the weights are placed. Without them the network is initialised as for training.
         force_reload: Whether the checkpoint is fetched even if it is stored.
         strict: Whether coverage that is not total is an error. With False the network is returned as it is, in a pair
-            with the :class:`~hubtool.networks.coverage.Coverage`.
+            with the :class:`~hubtool.coverage.Coverage`.
         **kwargs: Arguments of the network, such as ``num_attention_heads=12``, beyond the card's recipe.
 
     Returns:

@@ -26,7 +26,7 @@ from hubtool.errors import (
     RequirementError,
     StoreError,
 )
-from hubtool.networks.coverage import Coverage, Renaming, cover, rename
+from hubtool.coverage import Coverage, Renaming, cover, rename
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -72,6 +72,8 @@ class Recipe:
         requires: Distributions that the code needs, beyond MindSpore and NumPy, as requirement specifiers.
         initialise: Whether the code needs the values that parameters are initialised with.
         inputs: Name, shape and element type of each input of the network.
+        parameters: How many parameters the network had when it was last built; None where nobody wrote it down.
+        parameters_digest: The digest of their names and shapes then, or None.
     """
 
     provider: str
@@ -84,6 +86,8 @@ class Recipe:
     requires: tuple[str, ...] = ()
     initialise: bool = False
     inputs: tuple[tuple[str, tuple[int, ...], str], ...] = ()
+    parameters: int | None = None
+    parameters_digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +223,8 @@ def _recipe(item: object) -> Recipe | None:
         requires=_texts(item.get("requires")),
         initialise=item.get("initialise") is True,
         inputs=_inputs(item.get("inputs")),
+        parameters=number if isinstance(number := item.get("parameters"), int) else None,
+        parameters_digest=digest if isinstance(digest := item.get("parameters-sha256"), str) else None,
     )
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from hubtool.card.model import Recipe
-    from hubtool.networks.coverage import Shape
+    from hubtool.coverage import Shape
 
 #: Packages that recipes may take networks from; any other code comes from a repository, with its commit.
 PACKAGES = ("mindaudio", "mindcv", "mindocr", "mindyolo")

@@ -5,7 +5,6 @@ The code is given as a place, a folder with the tree; fetching it and deciding w
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
     from hubtool.card.model import Recipe
     from hubtool.networks.capture import Watch
-    from hubtool.networks.coverage import Shape
+    from hubtool.coverage import Shape
 
 #: An entry point that is a callable.
 CALLABLE: Final = re.compile(r"(?P<module>[A-Za-z]\w*(?:\.[A-Za-z]\w*)*):(?P<name>[A-Za-z]\w*)\Z")
@@ -321,12 +320,6 @@ def _checked(network: object, recipe: Recipe) -> Any:  # noqa: ANN401 - a Cell
             hint="correct 'entry' in the recipe",
         )
     return network
-
-
-def digest_parameters(parameters: Mapping[str, Shape]) -> str:
-    """Return the digest of a parameter list: names and shapes, sorted by name."""
-    listed = sorted((name, list(shape)) for name, shape in parameters.items())
-    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
 
 
 def initialisation(recipe: Recipe, quick: AbstractContextManager[object]) -> AbstractContextManager[object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubtool.networks.coverage import Shape, cover, is_optimizer_state
+from hubtool.coverage import Shape, cover, is_optimizer_state
 
 NETWORK: dict[str, Shape] = {"bert.dense.weight": (4, 3), "bert.dense.bias": (4,), "scale": ()}
 

@@ -17,7 +17,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, cast
 
 from hubtool.errors import RecipeError
-from hubtool.networks.coverage import STATES
+from hubtool.coverage import STATES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

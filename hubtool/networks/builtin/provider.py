@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from hubtool.card.model import Recipe
     from hubtool.networks.builtin import BertConfig
-    from hubtool.networks.coverage import Shape
+    from hubtool.coverage import Shape
 
 _EXAMPLE_LENGTH = 128
 _EXAMPLE_MASKED = 20
