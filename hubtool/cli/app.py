@@ -22,6 +22,8 @@ COMMANDS = {
     "resolve": ("hubtool.cli.resolve", "Say what it takes to load a card, without loading it."),
     "inspect": ("hubtool.cli.inspect", "List the tensors of a checkpoint."),
     "fetch": ("hubtool.cli.fetch", "Bring the assets of a card into the store."),
+    "lock": ("hubtool.cli.lock", "Pin cards to the byte, in a file for review."),
+    "sync": ("hubtool.cli.sync", "Bring exactly what a lock pins."),
     "load": ("hubtool.cli.load", "Load a card's network, and say how that went."),
     "network": ("hubtool.cli.network", "Find out how networks are built (for maintainers)."),
     "cache": ("hubtool.cli.cache", "Look after the store: list, verify, prune, remove."),
