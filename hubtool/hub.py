@@ -233,9 +233,20 @@ class Hub:
     def references(self) -> dict[Digest, tuple[str, ...]]:
         """Return the digests that the cards of the registries state, whole or short, with the cards' UIDs.
 
-        Cards that cannot be read name nothing; ``hubtool validate`` reports them.
+        What the lock of the settings pins counts too, although registries may have moved on. Cards that cannot be read
+        name nothing; ``hubtool validate`` reports them.
+
+        Raises:
+            LockError: If there is a lock that cannot be read: then what it needs is not known.
         """
         found: dict[Digest, list[str]] = {}
+        if self.settings.lock is not None:
+            from hubtool.digest import Digest  # noqa: PLC0415 - most runs have no lock
+            from hubtool.lock import read  # noqa: PLC0415 - as above
+
+            for card in read(self.settings.lock).cards:
+                for locked in card.assets:
+                    found.setdefault(Digest(locked.sha256), []).append(card.uid)
         # What a registry elsewhere has, and no one here has asked for, has no asset here.
         registries = Registries.open(replace(self.settings, offline=True))
         for uid in registries.uids():
@@ -243,7 +254,7 @@ class Hub:
                 for asset in registries.read(uid)[0].assets:
                     if asset.digest is not None:
                         found.setdefault(asset.digest, []).append(str(uid))
-        return {digest: tuple(uids) for digest, uids in found.items()}
+        return {digest: tuple(dict.fromkeys(uids)) for digest, uids in found.items()}
 
     def fetcher(
         self, *, connections: int | None = None, rate: float | None = None, watch: Watcher | None = None

@@ -65,7 +65,7 @@ def test_parse_and_format_are_inverses(items: list[LockedCard]) -> None:
         ("size = 5", 'size = "5"', "card/0/asset/0/size"),
         ("c" * 40, "main", "card/0/code/commit"),
         ("[[card]]", "[[card", "is not TOML"),
-        ("a/1.9/b", "a/1.9/../../b", "'..' is not a name"),
+        ("a/1.9/b", "../1.9/b", "'..' is not a name"),
         ("official/nlp/bert", "official/../../bert", "leads out"),
         ("official/nlp/bert", "/etc", "leads out"),
         ("[[card]]", f'[[card]]\nuid = "a/1.9/b"\nsha256 = "{A}"\nregistry = ""\n[[card]]', "stands twice"),
