@@ -7,6 +7,7 @@ The tree, so that a caller can catch as much or as little as it means to::
     +-- ArgumentTypeError (TypeError)    an argument of the wrong type
     +-- ArgumentError (ValueError)       an argument of the right type and a wrong value
     +-- SettingsError                    a setting that cannot be used
+    +-- LockError                        a lock that cannot be used, or that something differs from
     +-- CardError                        a card that cannot be read
     +-- CardNotFoundError (LookupError)  no card has this UID
     +-- AssetError                       an asset that cannot be used
@@ -60,6 +61,10 @@ class ArgumentError(HubError, ValueError):
 
 class SettingsError(HubError):
     """A setting that cannot be used."""
+
+
+class LockError(HubError):
+    """A lock that cannot be used, or that a card, an asset or code differs from."""
 
 
 class CardError(HubError):

@@ -12,10 +12,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from hubtool import machine
 from hubtool import trust as trusts
 from hubtool.assets.checkpoint import Header, TensorInfo, read_header, to_safetensors
 from hubtool.assets.code import CodeStore
-from hubtool.card.repository import parse_repo_link
+from hubtool.card.repository import place_of
 from hubtool.errors import (
     AssetError,
     CheckpointError,
@@ -133,6 +134,8 @@ def load(
                 ),
                 hint=f"'hubtool resolve {name}' says what is known",
             )
+        if found.pin is not None and (why := found.pin.check_machine(machine.probe().mindspore)):
+            raise found.pin.error(why)
         builder = _provider(hub, found, recipe, checkout=checkout, trust=trust)
     header, path = None, None
     with watch.stage("fetch"):
@@ -203,23 +206,25 @@ def _provider(hub: Hub, found: FoundCard, recipe: Recipe, *, checkout: Path | No
         )
     from hubtool.networks.repository import Place, RepositoryProvider  # noqa: PLC0415
 
-    link = found.card.repo_link
-    if link is None:
+    place = place_of(found.card)
+    if place is None:
         raise RecipeError(
             found.card.blame("the recipe builds with code of the card's repo-link, and the card has none")
         )
-    place = parse_repo_link(link)
-    revision = found.card.text("repo-revision")
-    if revision is not None:
-        place = place.at(revision)
+    if found.pin is not None:
+        place = found.pin.place(place)
     decision = trusts.decide(place.url, trusts.read(), agreed_now=trust or trusts.agreed_by())
     if not decision.allowed:
         raise NetworkError(decision.why, hint=decision.hint)
     if checkout is not None:
+        if found.pin is not None:
+            raise found.pin.error("a checkout in place of its code is not what is pinned", hint="leave --checkout out")
         return RepositoryProvider(
             place=Place(root=checkout / place.folder, folder="", identity=str(checkout.resolve()))
         )
     code = CodeStore(hub.store, hub.policy, offline=hub.settings.offline).fetch(place)
+    if found.pin is not None:
+        found.pin.check_tree(code.tree)
     return RepositoryProvider(place=Place(root=code.path, folder="", identity=code.tree))
 
 
@@ -237,8 +242,6 @@ def _weights(found: FoundCard) -> Asset:
 
 def _compute_type(device: str | None) -> str:
     """Import MindSpore and return the type that the device computes with."""
-    from hubtool import machine  # noqa: PLC0415
-
     here = machine.probe()
     if here.mindspore is None:
         raise RequirementError("MindSpore is not installed", hint="pip install 'hubtool[mindspore]'")

@@ -64,6 +64,7 @@ class Resolution:
         reasons: Why it cannot be loaded; empty if it can.
         registry: The registry that the card is of, or None.
         others: Later registries that have the UID too, with other bytes: they are not used.
+        pinned: Whether the card is held to a lock.
     """
 
     uid: str
@@ -75,6 +76,7 @@ class Resolution:
     reasons: tuple[str, ...]
     registry: str | None = None
     others: tuple[Other, ...] = ()
+    pinned: bool = False
 
     @property
     def loadable(self) -> bool:
@@ -118,6 +120,7 @@ class Resolution:
                 "faults": list(self.card.faults),
                 "registry": self.registry,
                 "others": [other.as_json() for other in self.others],
+                "pinned": self.pinned,
             },
             "assets": [asset.as_json() for asset in self.assets],
             "network": network,
@@ -138,6 +141,8 @@ def resolve(
     device: str = "auto",
     registry: str | None = None,
     others: tuple[Other, ...] = (),
+    pinned: bool = False,
+    more_reasons: tuple[str, ...] = (),
 ) -> Resolution:
     """Say what it takes to load a card, and whether that is possible here.
 
@@ -150,6 +155,8 @@ def resolve(
         device: One of :data:`DEVICES`; ``auto`` is Ascend where there is one, else CPU.
         registry: The registry that the card is of.
         others: Later registries that have its UID too, with other bytes.
+        pinned: Whether the card is held to a lock.
+        more_reasons: Reasons why it cannot be loaded that are found elsewhere, such as in a lock.
 
     Raises:
         ArgumentError: If the device is not one of these.
@@ -163,6 +170,7 @@ def resolve(
         *_recipe_reasons(card),
         *(reason for asset in assets if asset.weights for reason in _asset_reasons(asset, forbidden, offline=offline)),
         *_machine_reasons(machine, chosen),
+        *more_reasons,
     ]
     if weights is None:
         reasons.insert(0, _no_weights(card))
@@ -171,15 +179,17 @@ def resolve(
         card=card,
         assets=assets,
         recipe=card.recipe,
-        requires=_requires(card.recipe),
+        requires=requires(card.recipe),
         device=chosen,
         reasons=tuple(reasons),
         registry=registry,
         others=others,
+        pinned=pinned,
     )
 
 
-def _requires(recipe: Recipe | None) -> Mapping[str, str]:
+def requires(recipe: Recipe | None) -> Mapping[str, str]:
+    """Return what a recipe's network needs, as distribution names and version ranges; nothing if there is no recipe."""
     if recipe is None:
         return {}
     more = (re.match(r"([\w.-]+)(.*)", text) for text in recipe.requires)

@@ -31,9 +31,18 @@ if TYPE_CHECKING:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A folder with the tree of the card's repository, in place of its repo-link.",
 )
+@click.option("--lock", type=click.Path(dir_okay=False, path_type=Path), help="Load only what this lock pins.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(  # noqa: PLR0917 - one for each option
-    uid: str, device: str, no_pretrained: bool, smoke: bool, trust: bool, checkout: Path | None, as_json: bool
+def command(
+    *,
+    uid: str,
+    device: str,
+    no_pretrained: bool,
+    smoke: bool,
+    trust: bool,
+    checkout: Path | None,
+    lock: Path | None,
+    as_json: bool,
 ) -> None:
     """Load a card's network, and say how that went.
 
@@ -46,7 +55,7 @@ def command(  # noqa: PLR0917 - one for each option
     from hubtool.cli.progress import transfer
     from hubtool.hub import Hub
 
-    hub = Hub.open()
+    hub = Hub.open() if lock is None else Hub.open().with_lock(lock.absolute())
     chosen = hub.resolve(uid, device=device).device
     with transfer(uid) as progress:
         loaded = loader.load(

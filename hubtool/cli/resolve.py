@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -20,16 +21,24 @@ if TYPE_CHECKING:
     default="auto",
     help="The device to load on; auto is Ascend where there is one, else CPU.",
 )
+@click.option("--frozen", is_flag=True, help="Accept nothing but what the lock pins: --lock, HUBTOOL_LOCK or hub.lock.")
+@click.option(
+    "--lock", type=click.Path(dir_okay=False, path_type=Path), help="The lock to hold to; --frozen goes without saying."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(uid: str, device: str, as_json: bool) -> None:
+def command(*, uid: str, device: str, frozen: bool, lock: Path | None, as_json: bool) -> None:
     """Say what it takes to load a card, without loading it.
 
     Nothing is fetched and nothing is run. UID is publisher/version/name, the URL of a card on the public hub, or the
-    path of a card. The exit code is 1 if there is no such card.
+    path of a card. The exit code is 1 if there is no such card, or if there is a lock and it is not what that pins.
     """
     from hubtool.hub import Hub
+    from hubtool.lock import FILE_NAME
 
-    resolution = Hub.open().resolve(uid, device=device)
+    hub = Hub.open()
+    if lock is not None or (frozen and hub.settings.lock is None):
+        hub = hub.with_lock((lock or Path(FILE_NAME)).absolute())
+    resolution = hub.resolve(uid, device=device)
     if as_json:
         render.echo_json(resolution.as_json())
     else:
@@ -52,6 +61,8 @@ def _print(resolution: Resolution) -> None:
     for asset in resolution.assets:
         rows.append(("weights" if asset.weights else "asset", asset.asset.link))
         rows.append(("", _state(asset)))
+    if resolution.pinned:
+        rows.append(("pinned", "yes: this is what the lock says, to the byte"))
     if recipe:
         rows.append(("network", f"{recipe.provider} {recipe.entry}"))
         rows.extend(("", f"{name} = {value!r}") for name, value in recipe.arguments.items())

@@ -1,0 +1,1 @@
+"""The whole registry against the world."""
