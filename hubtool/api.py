@@ -74,7 +74,9 @@ def load(
         **kwargs: Arguments of the network, such as ``num_attention_heads=12``, beyond the card's recipe.
 
     Returns:
-        The ``mindspore.nn.Cell``; with ``strict=False`` a pair of it and its coverage.
+        The ``mindspore.nn.Cell``; with ``strict=False`` a pair of it and its coverage. Of a card whose only asset is a
+        graph, a ``mindspore.nn.GraphCell`` if it is a MindIR, and otherwise (``onnx``, ``air``, ``mslite``), since
+        MindSpore does not run it, the ``pathlib.Path`` of the verified file.
 
     Raises:
         ArgumentTypeError: (a TypeError) If an argument has the wrong type.
@@ -103,6 +105,8 @@ def load(
         strict=strict,
         overrides=kwargs,
     )
+    if loaded.path is not None:
+        return loaded.path
     return loaded.network if strict else (loaded.network, loaded.coverage)
 
 

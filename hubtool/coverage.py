@@ -276,7 +276,9 @@ class Fit:
 
 # How many classes networks are built for where nobody says it: those of the data sets that the cards name.
 _USUAL = (1000, 1001, 10, 100, 2, 1, 21, 80, 81, 90, 91, 19, 20, 5, 6, 7, 11, 12, 15, 37, 50, 101, 102, 196, 365, 1024)
-_CLASSES = re.compile(r"(?:.*[._])?(?:n|num|number|nb)?_?(?:class|classes|label|labels|category|categories)(?:_?num)?\Z")
+_CLASSES = re.compile(
+    r"(?:.*[._])?(?:n|num|number|nb)?_?(?:class|classes|label|labels|category|categories)(?:_?num)?\Z"
+)
 
 
 def compare(
@@ -340,9 +342,7 @@ def _stated(value: Mapping[str, object], above: str = "") -> Iterator[tuple[str,
             yield f"{above}{name}", item
 
 
-def _other_classes(
-    tensors: Mapping[str, Shape], counts: Iterable[int]
-) -> Iterator[tuple[int, int, dict[str, Shape]]]:
+def _other_classes(tensors: Mapping[str, Shape], counts: Iterable[int]) -> Iterator[tuple[int, int, dict[str, Shape]]]:
     """Yield what the parameters would be if the last layer, or each one of its size, were of another size."""
     sizes: dict[int, set[str]] = {}
     for name, shape in list(tensors.items())[-4:]:

@@ -23,6 +23,15 @@ if TYPE_CHECKING:
 # say.
 BUILTIN_ENTRIES = ("bert", "bert-pretraining", "bert-ner", "bert-classifier", "bert-squad")
 WEIGHT_FORMATS = ("ckpt", "safetensors")
+# Files that hold a whole network, and what runs them. MindSpore itself runs the first.
+GRAPH_FORMATS = {
+    "mindir": "MindSpore (mindspore.nn.GraphCell), and MindSpore Lite",
+    "onnx": "ONNX Runtime, and whatever else reads ONNX",
+    "air": "the ATC compiler of CANN, which makes an offline model for Ascend of it",
+    "om": "CANN's AscendCL, on Ascend",
+    "mslite": "MindSpore Lite",
+    "ms": "MindSpore Lite",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +59,11 @@ class Asset:
     def is_weights(self) -> bool:
         """Whether the file is a checkpoint."""
         return self.format in WEIGHT_FORMATS
+
+    @property
+    def runner(self) -> str | None:
+        """What runs the file, where it holds a whole network and not only weights; else None."""
+        return GRAPH_FORMATS.get(self.format.lower())
 
     @property
     def file_name(self) -> str:

@@ -26,6 +26,7 @@ COMMANDS = {
     "sync": ("hubtool.cli.sync", "Bring exactly what a lock pins."),
     "diff": ("hubtool.cli.diff", "Say what differs between cards, locks, checkpoints and code."),
     "load": ("hubtool.cli.load", "Load a card's network, and say how that went."),
+    "export": ("hubtool.cli.export", "Write a network with its weights as a MindIR."),
     "network": ("hubtool.cli.network", "Find out how networks are built (for maintainers)."),
     "cache": ("hubtool.cli.cache", "Look after the store: list, verify, prune, remove."),
     "mirror": ("hubtool.cli.mirror", "Copy registries with all their assets, and check such copies."),

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from hubtool.card.model import Recipe
-    from hubtool.networks.capture import Watch
     from hubtool.coverage import Shape
+    from hubtool.networks.capture import Watch
 
 #: An entry point that is a callable.
 CALLABLE: Final = re.compile(r"(?P<module>[A-Za-z]\w*(?:\.[A-Za-z]\w*)*):(?P<name>[A-Za-z]\w*)\Z")
@@ -290,7 +290,7 @@ def _reported(namespace: Namespace, recipe: Recipe) -> Iterator[None]:
         ) from error
     except Exception as error:
         raise NetworkError(
-            f"{recipe.entry} of {namespace.folder.name} failed: {type(error).__name__}: {_first_line(error)}"
+            f"{recipe.entry} of {namespace.folder.name} failed: {type(error).__name__}: {first_line(error)}"
             f"{where(error, namespace)}"
         ) from error
 
@@ -306,7 +306,8 @@ def where(error: BaseException, namespace: Namespace) -> str:
     return last
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text that says something; MindSpore frames its texts."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip() and not set(line.strip()) <= {"-"}]
     return lines[0][:300] if lines else ""
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hubtool import coverage
 from hubtool.card.model import Recipe
 from hubtool.errors import HubError
-from hubtool.networks import package, repository
+from hubtool.networks import package
 from hubtool.networks.capture import shapes_of
 from hubtool.networks.discovery.attempt import Outcome
 
