@@ -5,14 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
-
-import yaml
 
 from hubtool.card import document as documents
 from hubtool.card import front_matter as front_matters
 from hubtool.card import vocabulary
+from hubtool.card.layout import ORDER, ORDER_AFTER, ORDER_END, scalar
 from hubtool.card.model import WEIGHT_FORMATS
 from hubtool.registry.importing.facts import spelled
 from hubtool.registry.phrases import task_words
@@ -20,17 +18,10 @@ from hubtool.registry.phrases import task_words
 if TYPE_CHECKING:
     from hubtool.registry.importing.facts import Facts
 
-# The order of the entries is that of the public hub's cards.
-_ORDER = (
-    *("model-name", "backbone-name", "module-type", "fine-tunable", "input-shape", "model-version", "train-dataset"),
-    *("accuracy", "mAP", "evaluation", "author", "update-time", "repo-link"),
-)
-_ORDER_AFTER = ("user-id", "used-for", "train-backend", "infer-backend", "mindspore-version", "mindspore-lite")
-_WRITTEN = frozenset({*_ORDER, *_ORDER_AFTER, "asset", "license", "summary"})
+_WRITTEN = frozenset({*ORDER, *ORDER_AFTER, "asset", *ORDER_END})
 _MARK = re.compile(r"\n<!-- hubtool: imported (?P<digest>[0-9a-f]{16}); [^\n]*-->\n")
 _MARK_TEXT = "\n<!-- hubtool: imported {digest}; once edited, an import keeps this card as it is -->\n"
 _SIZE = re.compile(r"^[ ]+asset-size:[^\n]*\n", re.MULTILINE)
-_NUMBER = re.compile(r"[-+.0-9_]+([eE][-+]?[0-9]+)?\Z")
 _HUB = "https://gitee.com/mindspore/hub/blob/master/mshub_res/assets"
 
 
@@ -102,18 +93,6 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
 
 
-@lru_cache(maxsize=10_000)
-def scalar(text: str) -> str:
-    """Return a text as a YAML scalar that every reader takes for this text: plain if that can be, else in quotes."""
-    plain = text.isprintable() and not _NUMBER.match(text) and not text.startswith(("<", "?", "-"))
-    if plain:
-        try:
-            plain = yaml.load(f"key: {text}", Loader=yaml.CSafeLoader) == {"key": text}
-        except yaml.YAMLError:
-            plain = False
-    return text if plain else "'" + text.replace("'", "''") + "'"
-
-
 def _value(key: str, value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -138,7 +117,7 @@ def _assemble(facts: Facts, summary: str, sections: list[tuple[str, list[str]]])
     values = facts.values
     lines = [f"# {facts.uid.name}", "", "---", ""]
     further = sorted(key for key in values if key.endswith("-repo-link"))
-    lines += [f"{key}: {_value(key, values[key])}" for key in (*_ORDER, *further, *_ORDER_AFTER) if key in values]
+    lines += [f"{key}: {_value(key, values[key])}" for key in (*ORDER, *further, *ORDER_AFTER) if key in values]
     if facts.assets:
         lines.append("asset:")
     for asset in facts.assets:
