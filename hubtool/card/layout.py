@@ -86,14 +86,14 @@ def _head(document: Document) -> str:
     above = document.head[: document.head.rstrip().rfind("---")].strip("\n")
     if not above.strip():
         return "---\n"
-    lines = above.split("\n")
+    lines = [line.rstrip() for line in above.split("\n")]
     if document.title is not None and document.title_offset < len(document.head):
         at = document.head[: document.title_offset].count("\n") - _leading_blanks(document.head)
-        lines[at] = f"# {document.title}".rstrip()
-    text = "\n".join(line.rstrip() for line in lines)
+        lines[at] = f"# {document.title}"  # of a title that is empty, too, the space is a part
+    text = "\n".join(lines)
     if "<!--" not in text:
         text = re.sub(r"\n{3,}", "\n\n", text)
-    return f"{text.rstrip()}\n\n---\n"
+    return f"{text}\n\n---\n"
 
 
 def _leading_blanks(text: str) -> int:
