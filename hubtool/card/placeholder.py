@@ -1,4 +1,4 @@
-"""What stands in a card that is being written: marks for what only its writer can say, and links that lead nowhere yet."""
+"""What stands in a card that is being written: marks for what its writer has yet to say, and for links."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ UNPUBLISHED_HOST = "unpublished.invalid"
 PLACEHOLDER_RULE = "HT114"
 UNPUBLISHED_RULE = "HT315"
 
-PATTERN = re.compile(r"\bFILL IN\b")
+PATTERN = re.compile(rf"\b{MARK}\b(?: \([^()\n]{{0,200}}\))?")
 
 
 def mark(what: str) -> str:
-    """Return the mark for something that is still to be written, such as ``FILL IN: who made the model``."""
-    return f"{MARK}: {what}"
+    """Return the mark for something that is still to be written, such as ``FILL IN (who made the model)``."""
+    return f"{MARK} ({what})"
 
 
 def unpublished(file_name: str) -> str:

@@ -89,9 +89,8 @@ def for_device(usage: Usage, device: str) -> Usage:
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             if name == "set_device" and node.args and _is_text(node.args[0]):
                 found.append(node.args[0])
-        elif isinstance(node, ast.Assign) and _is_text(node.value):
-            if any(isinstance(target, ast.Name) and target.id == "device_target" for target in node.targets):
-                found.append(node.value)
+        elif isinstance(node, ast.Assign) and _is_text(node.value) and "device_target" in _names(node):
+            found.append(node.value)
     others = [node for node in found if node.value != device]
     if not others:
         return usage
@@ -120,6 +119,10 @@ def _walk(code: str) -> Iterator[ast.AST]:
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return  # whoever runs it is told
     yield from ast.walk(tree)
+
+
+def _names(node: ast.Assign) -> list[str]:
+    return [target.id for target in node.targets if isinstance(target, ast.Name)]
 
 
 def _is_text(node: ast.expr) -> TypeGuard[ast.Constant]:

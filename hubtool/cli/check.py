@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="The file that will be published as the card's asset; its link need not answer yet.",
 )
-@click.option("--timeout", type=click.FloatRange(min=1), default=300.0, show_default=True, help="Seconds for each program.")
+@click.option(
+    "--timeout", type=click.FloatRange(min=1), default=300.0, show_default=True, help="Seconds for each program."
+)
 @click.option("--memory", type=click.FloatRange(min=0.1), default=8.0, show_default=True, help="GiB for each program.")
 @click.option("--trust", is_flag=True, help="Agree, for this once, that the code of a trusted repository runs.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

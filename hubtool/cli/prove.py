@@ -23,7 +23,11 @@ def main() -> None:
 
     try:
         loaded = loader.load(
-            Hub.open(), name, source="local" if name.endswith(".md") else "gitee", device=device, trust=trust.agreed_by()
+            Hub.open(),
+            name,
+            source="local" if name.endswith(".md") else "gitee",
+            device=device,
+            trust=trust.agreed_by(),
         )
     except CoverageError as error:
         _answer("coverage", failed=error.message)

@@ -139,7 +139,7 @@ def open_bench(hub: Hub, found: FoundCard, document: Document, *, trust: bool = 
             "HUBTOOL_OFFLINE": "1",
             "XDG_CONFIG_HOME": str(config),
             "PYTHONPATH": _python_path(),
-            "GLOG_v": os.environ.get("GLOG_v", "3"),
+            "GLOG_v": os.environ.get("GLOG_v", "3"),  # noqa: SIM112 - MindSpore's own spelling
         }
         if trust:
             more["HUBTOOL_TRUST"] = "1"
@@ -198,6 +198,5 @@ def _copy_local(found: FoundCard, card: Path) -> None:
 
 def _python_path() -> str:
     """Return the folders in which the programs find hubtool, and what else this process was told to look in."""
-    given = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
-    own = Path(__file__).parents[2]
-    return os.pathsep.join(str(Path(path).absolute()) for path in (*given, own))
+    given = [Path(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    return os.pathsep.join(str(path.absolute()) for path in (*given, Path(__file__).parents[2]))

@@ -37,7 +37,7 @@ from hubtool.errors import (
     StoreError,
 )
 from hubtool.publish import bench as benches
-from hubtool.publish.confine import Limits
+from hubtool.publish.confine import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -200,7 +200,7 @@ def check_card(
     name: str | Path,
     *,
     asset: Path | None = None,
-    limits: Limits = Limits(),
+    limits: Limits = DEFAULT_LIMITS,
     trust: bool = False,
     tell: Callable[[Row], None] | None = None,
 ) -> CheckReport:
@@ -366,7 +366,7 @@ def _look(hub: Hub, card: Card, *, planned: Asset | None) -> list[LookedAt]:
 
 
 def _bytes(hub: Hub, found: FoundCard, bench: Bench, file: Path | None, chosen: Asset | None) -> list[Bytes]:
-    """Bring the bytes of every asset: the file that is given, what stands beside the card, what is stored, else fetch."""
+    """Bring the bytes of every asset: the file that is given, what stands beside the card, the store, or fetched."""
     result: list[Bytes] = []
     for asset in found.card.assets:
         try:
@@ -378,9 +378,7 @@ def _bytes(hub: Hub, found: FoundCard, bench: Bench, file: Path | None, chosen: 
             stored_before = asset.digest is not None and not asset.is_local and hub.store.path(asset.digest) is not None
             stored = hub.bring(found, asset)
             origin = "beside the card" if asset.is_local else "stored" if stored_before else "fetched"
-            result.append(
-                Bytes(asset=asset, path=stored.path, digest=stored.digest, size=stored.size, origin=origin)
-            )
+            result.append(Bytes(asset=asset, path=stored.path, digest=stored.digest, size=stored.size, origin=origin))
         except (HubError, OSError) as error:
             told = error if isinstance(error, HubError) else StoreError(f"{file} cannot be read: {error}")
             result.append(Bytes(asset=asset, error=told))
@@ -495,7 +493,9 @@ def assets_row(had: Sequence[Bytes], file: Path | None) -> Row:
     for one in had:
         name = one.asset.file_name
         if one.error is not None:
-            (absent if isinstance(one.error, OfflineError) else wrong).append(f"{name}: {one.error}".replace("\n", "; "))
+            (absent if isinstance(one.error, OfflineError) else wrong).append(
+                f"{name}: {one.error}".replace("\n", "; ")
+            )
         elif one.asset.size is not None and one.asset.size != one.size:
             wrong.append(f"{name}: it has {one.size:,} bytes, and the card says {one.asset.size:,}")
         else:
@@ -573,9 +573,7 @@ def ending(ended: Ended) -> str:
     """Return in one sentence how a program ended that did not end well."""
     if ended.reason:
         return ended.reason
-    lines = [line for line in ended.output.splitlines() if line.strip()]
-    last = next((line for line in reversed(lines) if re.match(r"[A-Za-z_][\w.]*(?::|\Z)", line)), "")
-    last = last or (lines[-1] if lines else "")
+    last = _error(ended)
     if last.startswith("EOFError"):
         return "it asks for input"
     if _READ_ONLY.search(last):
@@ -583,6 +581,15 @@ def ending(ended: Ended) -> str:
     if last.startswith("MemoryError"):
         return "it asks for more memory than there may be"
     return f"it ended with {ended.code}" + (f": {last[:300]}" if last else "")
+
+
+def _error(ended: Ended) -> str:
+    """Return the error that ended a program: what it answered, or else what it printed last."""
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        return str(json.loads(ended.answer)["error"])
+    lines = [line for line in ended.output.splitlines() if line.strip()]
+    named = (line for line in reversed(lines) if re.match(r"[A-Za-z_][\w.]*(?::|\Z)", line))
+    return next(named, lines[-1] if lines else "")
 
 
 def _last_lines(ended: Ended) -> list[str]:

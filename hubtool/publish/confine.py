@@ -20,7 +20,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -52,6 +52,9 @@ class Limits:
     seconds: float = 300.0
     memory: int = 8 << 30
     disk: int = 2 << 30
+
+
+DEFAULT_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +183,7 @@ def run(
         os.close(answer_reader)
     said = [json.loads(line) for line in told.split(b"\n") if line]
     ended = next((one["code"] for one in said if "code" in one), process.returncode)
-    entered = next((one for one in said if "held" in one), {"held": [], "why": "it did not start"})
+    entered: dict[str, Any] = next((one for one in said if "held" in one), {"held": [], "why": "it did not start"})
     held = frozenset(entered["held"]) | ({"memory"} if watch.sees else set())
     return Ended(
         code=ended,
@@ -376,7 +379,7 @@ def _used(folder: Path) -> int:
     for path, _, names in os.walk(folder):
         for name in names:
             with suppress(OSError):
-                total += os.lstat(os.path.join(path, name)).st_blocks * 512  # noqa: PTH116, PTH118 - there may be very many
+                total += os.lstat(os.path.join(path, name)).st_blocks * 512  # noqa: PTH118 - there may be very many
     return total
 
 

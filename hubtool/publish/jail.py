@@ -111,8 +111,8 @@ def _limit(spec: dict[str, object]) -> None:
         limits[resource.RLIMIT_AS] = int(str(spec["address_space"]))
     for kind, most in limits.items():
         hard = resource.getrlimit(kind)[1]
-        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
-        resource.setrlimit(kind, (most, most))
+        allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(kind, (allowed, allowed))
 
 
 def _enter(spec: dict[str, object]) -> tuple[list[str], str]:
@@ -157,7 +157,7 @@ def _mount(library: ctypes.CDLL, writable: list[str]) -> str:
     for folder in writable:
         if not _set_read_only(library, folder, on=False):
             return f"{folder} cannot be made writable again: {os.strerror(ctypes.get_errno())}"
-    library.mount(b"tmpfs", b"/dev/shm", b"tmpfs", _MS_NOSUID | _MS_NODEV, b"size=1g")  # noqa: S108 - the program's own
+    library.mount(b"tmpfs", b"/dev/shm", b"tmpfs", _MS_NOSUID | _MS_NODEV, b"size=1g")
     needed = [os.path.realpath(path) for path in (sys.prefix, sys.executable, *writable)]
     for folder in _SOCKETS:
         if os.path.isdir(folder) and not any(path.startswith(folder + "/") for path in needed):  # noqa: PTH112 - starts in milliseconds

@@ -13,13 +13,13 @@ from hubtool.card.repository import parse_repo_link
 from hubtool.errors import CardError, NetworkError, RequirementError
 from hubtool.publish import bench as benches
 from hubtool.publish.check import card_file, ending
-from hubtool.publish.confine import Limits
+from hubtool.publish.confine import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from hubtool.hub import Hub
-    from hubtool.publish.confine import Ended
+    from hubtool.publish.confine import Ended, Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ def try_usage(
     hub: Hub,
     name: str,
     *,
-    limits: Limits = Limits(),
+    limits: Limits = DEFAULT_LIMITS,
     trust: bool = False,
     show: Callable[[str], None] | None = None,
     shut_in: bool = True,
@@ -101,7 +101,5 @@ def try_usage(
             size = stored.size if asset is weights else size
     adapted = usage.for_device(code, "Ascend" if "Ascend" in here.devices else "CPU")
     with benches.open_bench(hub, found, document, trust=trust) as bench:
-        ended = bench.run_usage(
-            adapted, str(path), benches.with_room(limits, weights=size), show=show, shut_in=shut_in
-        )
+        ended = bench.run_usage(adapted, str(path), benches.with_room(limits, weights=size), show=show, shut_in=shut_in)
     return Trial(ended=ended, adapted=adapted.adapted)
