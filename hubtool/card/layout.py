@@ -303,13 +303,15 @@ def dump_recipe(recipe: Mapping[str, object]) -> str:
     """Return the entry ``network:`` of a card, without a line feed at its end."""
     keys = [key for key in ORDER_OF_RECIPE if key in recipe]
     ordered = {key: recipe[key] for key in (*keys, *(key for key in recipe if key not in keys))}
+    # The dumper writes a mapping without lists and mappings in it on one line; the recipe itself always has lines.
+    flow = None if any(isinstance(value, (dict, list)) for value in ordered.values()) else False
     dumped = yaml.dump(
         {"network": ordered},
         Dumper=_dumper(),
         sort_keys=False,
         allow_unicode=True,
         width=_WIDTH,
-        default_flow_style=None,
+        default_flow_style=flow,
     )
     return str(dumped).rstrip("\n")
 
