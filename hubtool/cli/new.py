@@ -78,6 +78,8 @@ def _fields(function: Callable[..., int]) -> Callable[..., int]:
 )
 @click.option("--from", "base", metavar="UID", shell_complete=complete.uids, help="The card of the previous version.")
 @_fields
+@click.option("--introduction", metavar="MARKDOWN", help="What it does, how it was trained; with --from, what is new.")
+@click.option("--measured", metavar="MARKDOWN", help="On which data the metrics were measured, and how.")
 @click.option(
     "--provider", type=click.Choice(["builtin", "package", "repository"]), help="Where the network's code is."
 )
@@ -95,6 +97,8 @@ def command(  # noqa: PLR0917 - one for each option
     checkpoint: Path | None,
     files: tuple[Path, ...],
     base: str | None,
+    introduction: str | None,
+    measured: str | None,
     provider: str | None,
     entry: str | None,
     arguments: tuple[str, ...],
@@ -136,6 +140,7 @@ def command(  # noqa: PLR0917 - one for each option
         files=files,
         base=_base(hub, base),
         given=given,
+        texts={key: text for key, text in (("introduction", introduction), ("measured", measured)) if text is not None},
         arguments=dict(draft.argument(text) for text in arguments),
         provider=provider,
         entry=entry,
@@ -186,7 +191,10 @@ def _ask(question: Question) -> object:
     restore = _completing(question.choices)
     try:
         while True:
-            text = str(click.prompt(question.text, default=question.default or "", show_default=bool(question.default)))
+            # What is asked for stands above: a terminal scrolls a long line away while one types in it.
+            click.echo(render.plain(question.text), err=True)
+            label = question.key.removeprefix("argument:")
+            text = str(click.prompt(label, default=question.default or "", show_default=bool(question.default)))
             if not text.strip():
                 return None
             try:

@@ -6,6 +6,7 @@ import ast
 import re
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timezone
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -34,7 +35,9 @@ FIELDS = tuple(key for key in schema.known_keys() if key not in ("asset", "netwo
 """The keys of the front matter that hold one value each."""
 
 # What a new version of a model has anew.
-_NOT_INHERITED = frozenset({"update-time", "evaluation", "accuracy", "mAP", "repo-revision", "model-version"})
+_NOT_INHERITED = frozenset(
+    {"update-time", "evaluation", "accuracy", "mAP", "repo-revision", "model-version", "mindspore-version"}
+)
 # What is computed for one network, and what was found out about it.
 _OF_ONE_NETWORK = frozenset({"parameters", "elements", "parameters-sha256", "verdict"})
 _FLAGS = frozenset({"fine-tunable", "mindspore-lite"})
@@ -61,6 +64,11 @@ _ASKED = {
     "license": "the licence, such as Apache-2.0",
     "summary": "one sentence that says what the model does",
 }
+TEXTS = {
+    "introduction": "what it does, and for whom; how it was trained; what it should not be used for",
+    "measured": "on which data it was measured, and how",
+}
+"""What the body says that only its writer knows; Markdown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +101,7 @@ class Known:
         fit: The architecture that the checkpoint is, or None.
         header: What the checkpoint holds, or None without one.
         base: The card of the previous version, or None.
+        texts: What the body shall say, of :data:`TEXTS`.
         notes: What was filled in from where, one sentence each.
     """
 
@@ -104,12 +113,24 @@ class Known:
     fit: Fit | None = None
     header: Header | None = None
     base: Card | None = None
+    texts: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def text(self, key: str, what: str | None = None) -> str:
+        """Return what the body shall say of something, or a mark where that is not known."""
+        return self.texts.get(key) or placeholder.mark(what or TEXTS[key])
 
     def answered(self, answers: Mapping[str, object]) -> Known:
         """Return what is known with some answers; None is an answer that leaves a key out."""
-        values = {**self.values, **answers}
-        return replace(self, values={key: value for key, value in values.items() if value is not None})
+        values = {**self.values, **{key: value for key, value in answers.items() if key not in TEXTS}}
+        texts = {**self.texts, **{key: str(answers[key]) for key in TEXTS if answers.get(key)}}
+        guesses = {key: value for key, value in self.guesses.items() if key not in answers}
+        return replace(
+            self,
+            values={key: value for key, value in values.items() if value is not None},
+            guesses=guesses,
+            texts=texts,
+        )
 
     def with_arguments(self, arguments: Mapping[str, object]) -> Known:
         """Return what is known with further arguments of the recipe."""
@@ -151,6 +172,7 @@ def gather(
     files: Sequence[Path] = (),
     base: Card | None = None,
     given: Mapping[str, object],
+    texts: Mapping[str, str] = MappingProxyType({}),
     arguments: Mapping[str, object],
     provider: str | None = None,
     entry: str | None = None,
@@ -165,6 +187,7 @@ def gather(
         files: Further files that will be assets.
         base: The card of the previous version.
         given: Values of the front matter, of :func:`checked`.
+        texts: What the body shall say, of :data:`TEXTS`.
         arguments: Arguments of the recipe.
         provider: The recipe's network provider.
         entry: The recipe's entry point.
@@ -218,6 +241,7 @@ def gather(
         fit=fitted,
         header=header,
         base=base,
+        texts={key: checked_text(key, text) for key, text in texts.items()},
         notes=tuple(notes),
     )
 
@@ -333,6 +357,18 @@ def checked(key: str, text: str) -> object:
     return text
 
 
+def checked_text(key: str, text: str) -> str:
+    """Return Markdown that somebody typed, as it can stand in a body.
+
+    Raises:
+        ArgumentError: If nothing is left of it.
+    """
+    kept = "".join(sign for sign in text.replace("\r\n", "\n") if sign.isprintable() or sign in "\n\t").strip()
+    if not kept:
+        raise ArgumentError(f"{key} is empty", hint=f"write {TEXTS[key]}")
+    return kept
+
+
 def _of_vocabulary(key: str, text: str, known: str | None, name: str) -> str:
     if known is not None:
         return known
@@ -389,6 +425,9 @@ def questions(known: Known) -> list[Question]:
         asked.append(
             Question(key=key, text=text, default=default, choices=choices, required=key in schema.required_keys())
         )
+    if "introduction" not in known.texts:
+        what = f"what is new since {known.base.uid or known.base.path}" if known.base else TEXTS["introduction"]
+        asked.append(Question(key="introduction", text=what))
     for name, allowed in known.fit.unknown.items() if known.fit else ():
         text = f"{name}, which the tensors do not tell: one of {', '.join(map(str, allowed))}"
         asked.append(Question(key=f"argument:{name}", text=text, choices=tuple(map(str, allowed))))
@@ -401,6 +440,8 @@ def answer(question: Question, text: str) -> object:
     Raises:
         ArgumentError: If it cannot be one.
     """
+    if question.key in TEXTS:
+        return checked_text(question.key, text)
     if not question.key.startswith("argument:"):
         return checked(question.key, text)
     if text.strip() not in question.choices:
@@ -487,9 +528,8 @@ def _inherited(known: Known, base: Card) -> str:
     if base.uid is not None:
         body = body.replace(str(base.uid), str(known.uid))
     body = re.sub(r"\n<!-- hubtool: imported [^\n]*-->", "", body)
-    mark = placeholder.mark(
-        f"what is new since {base.uid or base.path}; correct what the text below says of the old one"
-    )
+    what = f"what is new since {base.uid or base.path}; correct what the text below says of the old one"
+    mark = known.text("introduction", what)
     # Below the first heading, where the text starts.
     return re.sub(r"\A(\s*(?:#[^\n]*\n)?)", lambda match: f"{match[1]}\n{mark}\n\n", body, count=1)
 
@@ -520,14 +560,12 @@ def _introduction(known: Known, values: Mapping[str, object]) -> list[str]:
     if "train-dataset" in values:
         told.append(f"It was trained on {escape(str(values['train-dataset']))}.")
     paragraphs = [" ".join(told)]
-    paragraphs.append(
-        placeholder.mark("what it does, and for whom; how it was trained; what it should not be used for")
-    )
+    paragraphs.append(known.text("introduction"))
     rows = [
         (one.name, f"{one.value}{one.unit}") for one in metrics.parse(str(values.get("evaluation", ""))).metrics
     ] + [(key, str(values[key])) for key in ("accuracy", "mAP") if key in values]
     if rows:
-        paragraphs += [placeholder.mark("on which data it was measured, and how:"), table("metric", "value", rows)]
+        paragraphs += [known.text("measured"), table("metric", "value", rows)]
     return paragraphs
 
 
