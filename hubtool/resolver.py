@@ -186,7 +186,7 @@ def resolve(
     # `auto` does not choose a GPU: MindSpore 2.10 has no build for one, so that a device node alone says nothing.
     chosen = ("Ascend" if "Ascend" in machine.devices else "CPU") if device == "auto" else device
     reasons = [
-        *(_recipe_reasons(card) if weights is None or weights.is_weights else ()),
+        *(recipe_reasons(card) if weights is None or weights.is_weights else ()),
         *(reason for asset in assets if asset.weights for reason in _asset_reasons(asset, forbidden, offline=offline)),
         *(_machine_reasons(machine, chosen) if weights is None or _is_for_mindspore(weights) else ()),
         *more_reasons,
@@ -259,7 +259,8 @@ def _no_weights(card: Card) -> str:
     return card.blame(f"the card names no checkpoint: its assets are {formats}")
 
 
-def _recipe_reasons(card: Card) -> list[str]:
+def recipe_reasons(card: Card) -> list[str]:
+    """Return why the recipe of a card cannot be one that builds its network; nothing if it may be."""
     recipe = card.recipe
     if recipe is None:
         return [card.blame("the card has no recipe (a 'network:' entry), so how its network is built is not known")]

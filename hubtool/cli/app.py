@@ -14,6 +14,10 @@ from hubtool.version import __version__
 # Name -> (module, help). The help stands here so that `hubtool --help` imports no command.
 COMMANDS = {
     "validate": ("hubtool.cli.validate", "Check cards against the schema and the rules."),
+    "new": ("hubtool.cli.new", "Write a new card."),
+    "fmt": ("hubtool.cli.fmt", "Lay cards out in the one canonical form."),
+    "check": ("hubtool.cli.check", "Check all that publishing a card requires."),
+    "try": ("hubtool.cli.try_", "Run the usage block of a card."),
     "rule": ("hubtool.cli.rule", "Say what a rule asks for, why, and how to mend what breaks it."),
     "list": ("hubtool.cli.list", "List the cards of the registries."),
     "search": ("hubtool.cli.search", "Find cards by words."),
