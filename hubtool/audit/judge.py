@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from hubtool.audit.plan import Target
     from hubtool.audit.state import Record
 
-_FACTS = ("size", "etag", "modified", "sha256")
+_FACTS = ("size", "etag", "modified", "sha256", "place")
 
 
 def base(
@@ -45,7 +45,8 @@ def base(
         if isinstance(old, dict) and isinstance(new, dict):
             return {"licences": {**new, **old}}
         return facts
-    return {**facts, **before.base}
+    # What another server says of its file cannot stand in for what this one did not say.
+    return {**facts, **before.base} if facts.get("place") == before.base.get("place") else dict(before.base)
 
 
 def _is_right(target: LinkTarget, seen: Mapping[str, object]) -> bool:
@@ -134,6 +135,8 @@ def _size(place: str, uids: tuple[str, ...], expected: int, actual: int, who: st
 
 
 def _versions(target: LinkTarget, record: Record, place: str) -> Iterator[Finding]:
+    if record.base.get("place") != record.seen.get("place"):
+        return  # each server has tags and times of its own
     for name, what in (("etag", "entity tag"), ("modified", "time of change")):
         before, now = record.base.get(name), record.seen.get(name)
         if isinstance(before, str) and isinstance(now, str):

@@ -5,6 +5,7 @@ What was seen is a mapping that can be kept as JSON::
     fault    the kind of finding, if the link could not be followed to its end; with
     message  what happened
     moved    where the link leads for good, if it does
+    place    where the bytes are, if the link redirects (without query, which may be signed anew each time)
     size     the bytes of the file
     etag     the server's name for this version of the file
     modified when it was changed last, as the server says
@@ -49,6 +50,8 @@ def look(transport: HttpTransport, link: str, *, deep: bool, pace: Callable[[], 
     try:
         place, head, moved = _follow(transport, link)
         seen: Seen = {"moved": moved} if moved else {}
+        if place != link:
+            seen["place"] = shown(place)
         if head.status in _GONE:
             return {**seen, "fault": "link-gone", "message": f"the server answered {head.status}{_by(link, place)}"}
         if head.status not in (200, 206):

@@ -39,8 +39,8 @@ class Files:
     Attributes:
         url: Its address.
         bodies: The bytes at each path.
-        faults: What goes wrong at a path: a status, ``STATUS LOCATION``, ``wait`` (503 once, with Retry-After), or
-            ``reset``.
+        faults: What goes wrong at a path: a status, ``STATUS LOCATION``, ``wait`` (503 once, with Retry-After),
+            ``reset``, or ``HEAD:`` and one of these, which then is of HEAD only.
         etags: Entity tags other than the usual ones.
         heads: Every HEAD, ``gets`` every GET, by path; ``most`` the most that were answered at once.
     """
@@ -98,6 +98,8 @@ def serving_files() -> Iterator[Files]:
 
         def serve(self) -> None:
             fault = files.faults.get(self.path, "")
+            if fault.startswith("HEAD:"):
+                fault = fault.removeprefix("HEAD:") if self.command == "HEAD" else ""
             body = files.bodies.get(self.path)
             if fault == "reset":
                 self.close_connection = True
@@ -222,8 +224,14 @@ def _rewrite(world: World) -> None:
             return world.files[match["host"]].url + match["path"]
 
         head, mark, rest = text.partition("\nlicense:")
-        for found, digest in zip(_LINK.finditer(head), _DIGEST.finditer(head), strict=False):
-            world.files[found["host"]].bodies[found["path"]] = digest[2].encode()
+        for entry in head.split("  - file-format:")[1:]:
+            found, digest = _LINK.search(entry), _DIGEST.search(entry)
+            if found is not None:
+                bodies = world.files[found["host"]].bodies
+                if digest is not None:
+                    bodies[found["path"]] = digest[2].encode()
+                else:
+                    bodies.setdefault(found["path"], b"of this file, no card states a digest")
         head = _DIGEST.sub(
             lambda match: match[1] + hashlib.sha256(match[2].encode()).hexdigest()[: len(match[2])], head
         )
