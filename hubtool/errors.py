@@ -14,6 +14,7 @@ The tree, so that a caller can catch as much or as little as it means to::
     |   +-- FetchError                   it did not arrive
     |   |   +-- OfflineError             it is not stored, and the network may not be used
     |   |   +-- ForbiddenLinkError       its link, or a redirect, leads where none may go
+    |   |   +-- UnknownHostError         nobody knows the host of its link
     |   +-- DigestError                  its bytes are not the ones the card promises
     |   +-- StoreError                   the store cannot be read or written
     +-- MirrorError                      a mirror that cannot be read or written
@@ -117,6 +118,10 @@ class OfflineError(FetchError):
 
 class ForbiddenLinkError(FetchError):
     """A link or a redirect that leads to a host or by a scheme that is not allowed."""
+
+
+class UnknownHostError(FetchError):
+    """A link to a host whose name stands for no address."""
 
 
 class DigestError(AssetError):

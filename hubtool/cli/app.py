@@ -34,6 +34,7 @@ COMMANDS = {
     "network": ("hubtool.cli.network", "Find out how networks are built (for maintainers)."),
     "cache": ("hubtool.cli.cache", "Look after the store: list, verify, prune, remove."),
     "mirror": ("hubtool.cli.mirror", "Copy registries with all their assets, and check such copies."),
+    "audit": ("hubtool.cli.audit", "Compare whole registries with the world."),
     "serve": ("hubtool.cli.serve", "Serve a mirror over HTTP."),
     "doctor": ("hubtool.cli.doctor", "Say what this machine has, and what a card still needs."),
     "trust": ("hubtool.cli.trust", "Show and change whose code may run here."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,7 +71,10 @@ def _print(found: tuple[Change, ...], output: Path, *, check: bool) -> None:
             click.echo(f"{one.kind} {one.uid}")
             for difference in one.differences:
                 click.echo(f"    {difference}")
-    same = sum(one.kind == "unchanged" for one in found)
     here = sum(one.kind != "removed" for one in found)
+    counts = Counter(one.kind for one in found)
+    told = ", ".join(
+        f"{counts[kind]:,} {kind}" for kind in ("added", "changed", "unchanged", "removed") if counts[kind]
+    )
     verb = "would pin" if check else "pins"
-    click.echo(f"{output} {verb} {here:,} card{'' if here == 1 else 's'}, {same:,} of them unchanged")
+    click.echo(f"{output} {verb} {here:,} card{'' if here == 1 else 's'}" + (f": {told}" if told else ""))

@@ -135,7 +135,7 @@ def test_making_a_lock_anew_says_what_changed(cli: Cli, server: Server) -> None:
     old = {card.uid: card for card in locks.parse(before.decode()).cards}[UID]
     assert f"the card has the SHA-256 {digest_of(path.read_bytes())}, not {old.sha256}" in done.out
     assert f"{link} has the SHA-256 {digest_of(OTHER)}, not {digest_of(CONTENT)}" in done.out
-    assert "2 cards, 1 of them unchanged" in done.out
+    assert "hub.lock pins 2 cards: 1 changed, 1 unchanged" in done.out
     removed = cli("lock", "--remove", UID, "--json")
     assert [one["change"] for one in removed.json["cards"]] == ["removed", "unchanged"]
     assert [card.uid for card in locked(cli).cards] == ["tests/1.9/same"]
