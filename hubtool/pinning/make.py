@@ -247,4 +247,7 @@ def _registry(hub: Hub, name: str | None) -> str:
     member = next((one for one in hub.registries.members if one.name == name), None)
     if isinstance(member, PublishedRegistry):
         return shown(member.source.location)
-    return "packaged" if name == str(packaged.registry_folder()) else name or ""
+    if name == str(packaged.registry_folder()):
+        return "packaged"
+    # A folder of the settings has its path for a name, which means something on one machine only.
+    return name.replace("\\", "/").rstrip("/").rpartition("/")[2] if name else ""
