@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import sys
 from dataclasses import replace
@@ -13,6 +14,7 @@ import pytest
 
 from hubtool import lock as locks
 from tests import models
+from tests.acceptance.conftest import ROOT
 from tests.acceptance.servers import serving
 from tests.acceptance.test_code import git
 from tests.acceptance.web import serving_folder
@@ -414,3 +416,11 @@ def test_what_is_pinned_is_not_pruned(cli: Cli, server: Server) -> None:
     assert cli("resolve", UID, "--frozen", "--json", HUBTOOL_OFFLINE="1").json["assets"][0]["stored"]
     assert cli(*prune).code == 0
     assert cli("resolve", UID, "--frozen", "--json", HUBTOOL_OFFLINE="1").json["assets"][0]["stored"] is None
+
+
+@pytest.mark.usefixtures("environment")
+def test_the_example_in_the_documentation(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs/pinning.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    monkeypatch.delenv("HUBTOOL_REGISTRY")
+    exec(compile(code, "docs/pinning.md", "exec"), {})  # noqa: S102 - our own page
