@@ -13,7 +13,7 @@ from hubtool.errors import ArgumentError, ArgumentTypeError, InvalidNameError
 from hubtool.hub import SOURCES, Hub
 
 if TYPE_CHECKING:
-    from hubtool.networks.coverage import Coverage
+    from hubtool.coverage import Coverage
     from hubtool.resolver import Resolution
 
 # Set by set_hub_dir for this process only; it goes before HUBTOOL_HOME.
@@ -69,12 +69,14 @@ def load(
         pretrained: Whether the weights are placed. Without them the network is initialised as for training.
         force_reload: Whether the checkpoint is fetched even if it is stored.
         strict: Whether coverage that is not total is an error. With False the network is returned as it is, in a pair
-            with the :class:`~hubtool.networks.coverage.Coverage`.
+            with the :class:`~hubtool.coverage.Coverage`.
         lock: A lock that the card, its assets and its code must agree with, instead of the one of the settings.
         **kwargs: Arguments of the network, such as ``num_attention_heads=12``, beyond the card's recipe.
 
     Returns:
-        The ``mindspore.nn.Cell``; with ``strict=False`` a pair of it and its coverage.
+        The ``mindspore.nn.Cell``; with ``strict=False`` a pair of it and its coverage. Of a card whose only asset is a
+        graph, a ``mindspore.nn.GraphCell`` if it is a MindIR, and otherwise (``onnx``, ``air``, ``mslite``), since
+        MindSpore does not run it, the ``pathlib.Path`` of the verified file.
 
     Raises:
         ArgumentTypeError: (a TypeError) If an argument has the wrong type.
@@ -103,6 +105,8 @@ def load(
         strict=strict,
         overrides=kwargs,
     )
+    if loaded.path is not None:
+        return loaded.path
     return loaded.network if strict else (loaded.network, loaded.coverage)
 
 

@@ -12,17 +12,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from hubtool import machine, resolver, settings
+from hubtool import machine, requirements, resolver, settings
+from hubtool import trust as trusts
 from hubtool.assets.store import Store
+from hubtool.card.repository import place_of
 from hubtool.errors import (
+    ArgumentError,
     AssetError,
     CardError,
     CardNotFoundError,
+    CheckpointError,
     DigestError,
     ForbiddenLinkError,
     InvalidNameError,
     LockError,
     OfflineError,
+    RecipeError,
 )
 from hubtool.registry import Registries
 from hubtool.registry.folder import read_card
@@ -32,12 +37,14 @@ if TYPE_CHECKING:
     from hubtool.assets.fetch import Fetcher, Progress, Watcher
     from hubtool.assets.links import LinkPolicy
     from hubtool.assets.store import Stored
-    from hubtool.card.model import Asset, Card
+    from hubtool.card.model import Asset, Card, Recipe
+    from hubtool.coverage import Fit
     from hubtool.digest import Digest
     from hubtool.pins import Pin
     from hubtool.registry import Other
     from hubtool.resolver import Resolution
     from hubtool.settings import Settings
+    from hubtool.trust import Decision
 
 SOURCES = ("gitee", "github", "local")
 _URL = re.compile(r"https?://", re.IGNORECASE)
@@ -168,8 +175,42 @@ class Hub:
             registry=found.registry,
             others=found.others,
             pinned=found.pin is not None,
-            more_reasons=self._pin_reasons(found),
+            more_reasons=(*self._pin_reasons(found), *_missing(found.card.recipe), *self._untrusted(found)),
+            consent=self.consent(found),
+            compare=_compare,
         )
+
+    def decide(self, found: FoundCard) -> Decision | None:
+        """Return whether the code of a card's repository may run; None if it has a network without such code.
+
+        Raises:
+            ArgumentError: If its repo-link does not name a repository.
+            SettingsError: If the user's trust list cannot be read.
+        """
+        recipe = found.card.recipe
+        if recipe is None or recipe.provider != "repository":
+            return None
+        place = place_of(found.card)
+        return None if place is None else trusts.decide(place.url, trusts.read(), agreed_now=trusts.agreed_by())
+
+    def consent(self, found: FoundCard) -> str | None:
+        """Say what the user still has to agree to before a card is loaded; None if there is nothing."""
+        try:
+            decision = self.decide(found)
+        except ArgumentError:
+            return None
+        if decision is None or decision.allowed or decision.entry is None:
+            return None
+        return f"{decision.why}; {decision.hint}"
+
+    def _untrusted(self, found: FoundCard) -> tuple[str, ...]:
+        try:
+            decision = self.decide(found)
+        except ArgumentError as error:
+            return (f"its network is built with code of a repository, and {error.message}",)
+        if decision is None or decision.entry is not None:
+            return ()
+        return (f"{decision.why}; {decision.hint}",)
 
     def _pin_reasons(self, found: FoundCard) -> tuple[str, ...]:
         """Say why what is pinned does not load here, beyond what holds for every card.
@@ -396,4 +437,33 @@ def parse_name(name: str) -> Uid:
     raise InvalidNameError(
         f"{name[:200]!a} is not the URL of a card",
         hint="such a URL ends in publisher/version/name.md; or give the UID, publisher/version/name",
+    )
+
+
+def _missing(recipe: Recipe | None) -> tuple[str, ...]:
+    """Say which of the distributions that a recipe needs are not installed, or not in a version that it takes."""
+    try:
+        wanting = requirements.unmet(() if recipe is None else recipe.requires)
+    except RecipeError as error:
+        return (error.message,)
+    return tuple(f"{why}: pip install '{text}'" for text, why in wanting)
+
+
+def _compare(path: Path, recipe: Recipe) -> Fit | None:
+    """Compare a stored checkpoint with the parameters that a recipe recorded; None where nothing can be compared."""
+    if recipe.parameters_digest is None:
+        return None
+    from hubtool import coverage  # noqa: PLC0415 - only for what is stored
+    from hubtool.assets.checkpoint import read_header  # noqa: PLC0415 - as above
+
+    try:
+        shapes = read_header(path).shapes()
+    except CheckpointError:
+        return None  # loading it says what is wrong with the file
+    return coverage.compare(
+        shapes,
+        digest=recipe.parameters_digest,
+        count=recipe.parameters,
+        ignore=recipe.ignore,
+        arguments=recipe.arguments,
     )

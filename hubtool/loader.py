@@ -17,6 +17,7 @@ from hubtool import trust as trusts
 from hubtool.assets.checkpoint import Header, TensorInfo, read_header, to_safetensors
 from hubtool.assets.code import CodeStore
 from hubtool.card.repository import place_of
+from hubtool.coverage import Coverage, Renaming, compare, cover, rename
 from hubtool.errors import (
     AssetError,
     CheckpointError,
@@ -27,7 +28,7 @@ from hubtool.errors import (
     RequirementError,
     StoreError,
 )
-from hubtool.networks.coverage import Coverage, Renaming, cover, rename
+from hubtool.resolver import choose_graph, choose_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,7 +56,9 @@ class Loaded:
         coverage: How checkpoint and network matched, or None if no weights were asked for.
         notes: What was noticed, one sentence each.
         seconds: How long each stage took, in order.
-        example: Gives tensors that the network can be called with.
+        built: The network as its provider built it; it gives tensors that the network can be called with.
+        is_graph: Whether the network is a ``mindspore.nn.GraphCell``: a graph from a file, with its weights.
+        path: Where the file is, for a graph that MindSpore does not run: then there is no network.
     """
 
     uid: str
@@ -64,6 +67,8 @@ class Loaded:
     notes: tuple[str, ...]
     seconds: Mapping[str, float]
     built: Built
+    is_graph: bool = False
+    path: Path | None = None
 
     @property
     def parameters(self) -> int:
@@ -126,6 +131,12 @@ def load(
     watch = _Stopwatch()
     with watch.stage("resolve"):
         found = hub.find(name, source=source)
+        graph = choose_graph(found.card) if choose_weights(found.card) is None else None
+        if graph is not None and found.pin is not None and (why := found.pin.check_machine(machine.probe().mindspore)):
+            raise found.pin.error(why)
+    if graph is not None:
+        return _load_graph(hub, found, graph, watch, force_reload=force_reload, device=device, progress=progress)
+    with watch.stage("resolve"):
         recipe = found.card.recipe
         if recipe is None:
             raise RecipeError(
@@ -172,6 +183,53 @@ def load(
         notes=notes,
         seconds=watch.seconds,
         built=built,
+    )
+
+
+def _load_graph(
+    hub: Hub,
+    found: FoundCard,
+    asset: Asset,
+    watch: _Stopwatch,
+    *,
+    force_reload: bool,
+    device: str | None,
+    progress: Progress | None,
+) -> Loaded:
+    """Load a card that has no checkpoint but a whole network in a file; what MindSpore does not run, is handed over."""
+    from hubtool.networks import graphs  # noqa: PLC0415
+    from hubtool.networks.provider import Built  # noqa: PLC0415
+
+    with watch.stage("fetch"):
+        stored = hub.bring(found, asset, again=force_reload, progress=progress)
+        suffix = asset.file_name.rpartition(".")[2].lower()
+        kind = "mindir" if asset.format.lower() == "mindir" else suffix if suffix.isidentifier() else asset.format
+        path = graphs.with_suffix(hub.store, stored.path, stored.digest, kind)
+    uid = str(found.card.uid or found.card.path)
+    if asset.format.lower() != "mindir":
+        nothing = Built(network=None, prefix="", notes=(), example=tuple)
+        return Loaded(
+            uid=uid,
+            network=None,
+            coverage=None,
+            notes=(f"this is a graph in the format {asset.format}; it is run by {asset.runner}",),
+            seconds=watch.seconds,
+            built=nothing,
+            path=path,
+        )
+    with watch.stage("import mindspore"):
+        _compute_type(device)
+    with watch.stage("build"):
+        built = graphs.load(path)
+    built.network.set_train(mode=False)
+    return Loaded(
+        uid=uid,
+        network=built.network,
+        coverage=None,
+        notes=built.notes,
+        seconds=watch.seconds,
+        built=built,
+        is_graph=True,
     )
 
 
@@ -229,8 +287,6 @@ def _provider(hub: Hub, found: FoundCard, recipe: Recipe, *, checkout: Path | No
 
 
 def _weights(found: FoundCard) -> Asset:
-    from hubtool.resolver import choose_weights  # noqa: PLC0415
-
     asset = choose_weights(found.card)
     if asset is None:
         raise AssetError(
@@ -326,7 +382,8 @@ def _place(
         raise CoverageError(
             f"the checkpoint of {name} and its network do not match:\n{coverage.describe()}",
             coverage=coverage,
-            hint="correct the recipe on the card, or load with strict=False to get the network as it is, with a report",
+            hint=_other_arguments(header, recipe)
+            or "correct the recipe on the card, or load with strict=False to get the network as it is, with a report",
         )
     used = set(coverage.loaded.values())
     tensors = _tensors(replace(header, tensors=tuple(info for info in header.tensors if info.name in used)), path)
@@ -345,3 +402,14 @@ def _place(
             parameters[key].init_data()
     conversions = tuple(f"{count} tensors were converted from {change}" for change, count in converted.items())
     return coverage, (*renaming.notes, *conversions)
+
+
+def _other_arguments(header: Header, recipe: Recipe) -> str | None:
+    """Say which arguments would make the network fit, where that is certain."""
+    if recipe.parameters_digest is None:
+        return None
+    found = compare(
+        header.shapes(), digest=recipe.parameters_digest, ignore=recipe.ignore, arguments=recipe.arguments
+    ).arguments
+    stated = ", ".join(f"{name}={value}" for name, value in found.items())
+    return f"the checkpoint is of another number of classes: load with {stated}" if stated else None

@@ -35,6 +35,8 @@ _CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)\Z")
 _STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]{1,500}"\Z')
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+# What servers answer to HEAD that would give the file: the method is not known, or a signed link is for GET alone.
+_NO_HEAD = frozenset({400, 403, 404, 405, 501})
 _ADVICE = {
     401: "the server asks for a login: put it into ~/.netrc",
     403: "the server does not give this file to you: ask the publisher, or put a login into ~/.netrc",
@@ -61,6 +63,21 @@ class Timeouts:
     read: float = 30.0
     stall: float = 60.0
     floor: int = 64 << 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What a link answered that was only looked at.
+
+    Attributes:
+        link: Where it led in the end.
+        size: The bytes of the file, or None where the server does not say.
+        proof: What names this very version of the file (a strong ETag, or else a Last-Modified), or None.
+    """
+
+    link: str
+    size: int | None
+    proof: str | None
 
 
 class Body(Protocol):
@@ -271,6 +288,28 @@ class HttpTransport:
         finally:
             guard.close()
 
+    def look(self, link: str) -> Seen:
+        """Ask a link whether it answers, with what size, and where it leads, without its bytes.
+
+        The method is HEAD; a server that does not know it, or refuses it, is asked by GET, which is then cut off.
+
+        Raises:
+            ForbiddenLinkError: If the link, or where it redirects to, may not be followed.
+            FetchError: If the server cannot be reached, does not answer, or answers with an error.
+        """
+        for method in ("HEAD", "GET"):
+            guard = self._watchdog.guard()
+            try:
+                last, response = self._request(self.policy.check(link), {}, guard, method)
+                response.close()
+                return Seen(link=last, size=_content_length(response.headers), proof=_proof(response.headers))
+            except FetchError as error:
+                if method == "GET" or error.status not in _NO_HEAD:
+                    raise
+            finally:
+                guard.close()
+        raise AssertionError(link)  # the loop returned or raised
+
     def head(self, link: str, *, method: str = "HEAD") -> Head:
         """Ask what a server says of a link; no redirect is followed, and no bytes are taken.
 
@@ -311,11 +350,13 @@ class HttpTransport:
         finally:
             guard.close()
 
-    def _request(self, link: str, headers: dict[str, str], guard: _Guard) -> tuple[str, BaseHTTPResponse]:
+    def _request(
+        self, link: str, headers: dict[str, str], guard: _Guard, method: str = "GET"
+    ) -> tuple[str, BaseHTTPResponse]:
         """Ask, and follow redirects by hand, so that each one is checked before it is followed."""
         first = link
         for _ in range(MAX_REDIRECTS + 1):
-            response = self._ask(link, headers, guard)
+            response = self._ask(link, headers, guard, method=method)
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or location is None:
                 break

@@ -138,13 +138,19 @@ def fix_file(
         if root is not None and not target.is_relative_to(root.resolve()):
             problem = "it is a link that leads out of the folder; mend the file itself"
         else:
-            problem = _replace(target, after, status)
+            problem = replace_file(target, after, status)
     shown = diff(data, after, path.as_posix()) if show else b""
     return Outcome(path=str(path), mended=mended, problem=problem, diff=shown)
 
 
-def _replace(target: Path, data: bytes, status: os.stat_result) -> str | None:
-    """Replace a file's bytes; return what went wrong, or None."""
+def replace_file(target: Path, data: bytes, status: os.stat_result) -> str | None:
+    """Replace a file's bytes, all or nothing, and keep its mode; return what went wrong, or None.
+
+    Args:
+        target: The file itself, not a link to it.
+        data: The new bytes.
+        status: The status that it had when its bytes were read: one that was changed since is left alone.
+    """
     temporary: str | None = None
     try:
         if not os.access(target, os.W_OK):

@@ -14,6 +14,10 @@ from hubtool.version import __version__
 # Name -> (module, help). The help stands here so that `hubtool --help` imports no command.
 COMMANDS = {
     "validate": ("hubtool.cli.validate", "Check cards against the schema and the rules."),
+    "new": ("hubtool.cli.new", "Write a new card."),
+    "fmt": ("hubtool.cli.fmt", "Lay cards out in the one canonical form."),
+    "check": ("hubtool.cli.check", "Check all that publishing a card requires."),
+    "try": ("hubtool.cli.try_", "Run the usage block of a card."),
     "rule": ("hubtool.cli.rule", "Say what a rule asks for, why, and how to mend what breaks it."),
     "list": ("hubtool.cli.list", "List the cards of the registries."),
     "search": ("hubtool.cli.search", "Find cards by words."),
@@ -26,6 +30,7 @@ COMMANDS = {
     "sync": ("hubtool.cli.sync", "Bring exactly what a lock pins."),
     "diff": ("hubtool.cli.diff", "Say what differs between cards, locks, checkpoints and code."),
     "load": ("hubtool.cli.load", "Load a card's network, and say how that went."),
+    "export": ("hubtool.cli.export", "Write a network with its weights as a MindIR."),
     "network": ("hubtool.cli.network", "Find out how networks are built (for maintainers)."),
     "cache": ("hubtool.cli.cache", "Look after the store: list, verify, prune, remove."),
     "mirror": ("hubtool.cli.mirror", "Copy registries with all their assets, and check such copies."),

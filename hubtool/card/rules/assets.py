@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from hubtool.card import schema
+from hubtool.card import placeholder, schema
 from hubtool.card.model import strip_brackets
 from hubtool.card.rules.base import Finding, rule, shown
 from hubtool.diagnostics import Severity
@@ -137,6 +137,8 @@ def host_not_allowed(context: Context) -> Iterator[Finding]:
     """
     for url in context.urls:
         host = url.host
+        if host == placeholder.UNPUBLISHED_HOST:
+            continue  # HT315 says it better
         if host not in context.hosts and host + url.port not in context.hosts and not _LOOPBACK.fullmatch(host):
             yield context.at(
                 url.pointer,
@@ -265,4 +267,21 @@ def digest_unlike_name(context: Context) -> Iterator[Finding]:
                 f"{pointer}/asset-sha256",
                 f"the digest begins with {digest[:8]}, but the file is named for {match['digest']}",
                 hint="compute the digest anew with 'sha256sum FILE'",
+            )
+
+
+@rule("HT315", Severity.ERROR)
+def unpublished_link(context: Context) -> Iterator[Finding]:
+    """The file of every asset is published.
+
+    `hubtool new` writes a link to `unpublished.invalid`, a host that never exists, for a file that is on the writer's
+    disk only. `hubtool publish` writes the final link in its place; or put the file where all can fetch it, and write
+    that link.
+    """
+    for url in context.urls:
+        if url.host == placeholder.UNPUBLISHED_HOST:
+            yield context.at(
+                url.pointer,
+                "the file is not published yet: its link leads nowhere",
+                hint="publish it with 'hubtool publish', or write the link under which it can be fetched",
             )

@@ -8,7 +8,7 @@ import textwrap
 import warnings
 from typing import TYPE_CHECKING
 
-from hubtool.card import vocabulary
+from hubtool.card import usage, vocabulary
 from hubtool.card.rules.base import Finding, rule, shown
 from hubtool.diagnostics import Severity
 
@@ -19,28 +19,14 @@ if TYPE_CHECKING:
     from hubtool.card.rules.context import Context
 
 _INTRODUCTION = frozenset(map(vocabulary.fold, ("Introduction", "简介", "介绍", "模型简介", "概述")))
-_USAGE = frozenset(map(vocabulary.fold, ("Usage", "用法", "使用", "使用方法", "使用说明")))
-_PYTHON = frozenset({"python", "py", "python3", "pycon"})
 # Longer code is not how a model is loaded; Python's parser takes memory some thousand times the text's length.
 _LONGEST = 16 << 10
-# More sections on usage than this are not looked at.
-_MOST_SECTIONS = 20
 _QUOTED = re.compile(r"(?P<quote>[\"'])(?P<text>[^\"'\s/\\]{1,128}(?:/[^\"'\s/\\]{1,128}){2,3})(?P=quote)")
 _VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)+\Z")
 
 
 def _usage(context: Context) -> Iterator[Code]:
-    """Yield the Python blocks in the section on usage."""
-    sections: list[tuple[int, int]] = []
-    headings = context.outline.headings
-    for index, heading in enumerate(headings):
-        if len(sections) < _MOST_SECTIONS and vocabulary.fold(heading.text[:80]) in _USAGE:
-            # A section ends where the next heading of its level or a higher one starts.
-            later = (other.offset for other in headings[index + 1 :] if other.level <= heading.level)
-            sections.append((heading.offset, next(later, len(context.document.text))))
-    for block in context.outline.code:
-        if block.language in _PYTHON and any(start <= block.offset < end for start, end in sections):
-            yield block
+    return usage.blocks(context.document.text, context.outline)
 
 
 @rule("HT401", Severity.WARNING)
@@ -52,7 +38,7 @@ def no_usage_block(context: Context) -> Iterator[Finding]:
     """
     if context.front_matter is None:
         return
-    headings = [heading for heading in context.outline.headings if vocabulary.fold(heading.text[:80]) in _USAGE]
+    headings = [heading for heading in context.outline.headings if vocabulary.fold(heading.text[:80]) in usage.HEADINGS]
     if headings and next(_usage(context), None) is None:
         yield Finding(
             offset=headings[0].offset,
@@ -158,7 +144,7 @@ def missing_section(context: Context) -> Iterator[Finding]:
     if context.front_matter is None:
         return
     found = {vocabulary.fold(heading.text[:80]) for heading in context.outline.headings}
-    for name, names in (("Introduction", _INTRODUCTION), ("Usage", _USAGE)):
+    for name, names in (("Introduction", _INTRODUCTION), ("Usage", usage.HEADINGS)):
         if not found & names:
             yield Finding(
                 offset=context.document.body_offset,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from hubtool.card import suppress, vocabulary
+from hubtool.card import placeholder, suppress, vocabulary
 from hubtool.card.document import Edit, Fix
 from hubtool.card.rules.base import RULES, Finding, rule, shown
 from hubtool.card.rules.context import faults
@@ -274,3 +274,22 @@ def unknown_suppression(context: Context) -> Iterator[Finding]:
                 message="the comment names no codes to ignore",
                 hint="write '<!-- hubtool: ignore HT404 -->'",
             )
+
+
+@rule("HT114", Severity.ERROR)
+def placeholder_left(context: Context) -> Iterator[Finding]:
+    """Nothing is left to be filled in.
+
+    `hubtool new` writes `FILL IN` and what is asked for wherever only the card's writer knows what to say. Write it in
+    place of the mark, or take the line out if it does not apply.
+    """
+    text = context.document.text
+    if placeholder.MARK not in text:
+        return
+    for match in placeholder.PATTERN.finditer(text):
+        yield Finding(
+            offset=match.start(),
+            end=match.end(),
+            message=f"this is still to be written: {shown(match[0])}",
+            hint="write it in place of the mark, or take the line out if it does not apply",
+        )

@@ -7,7 +7,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-import yaml
+from hubtool.card import layout
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -17,18 +17,6 @@ if TYPE_CHECKING:
 # Where code was on the machine that ran it is nobody's concern.
 _PATH: Final = re.compile(r"(?<![\w.{])/(?:[\w.+-]+/){2,}")
 _TOP: Final = re.compile(r"[^\s#-][^:]*:")
-_ORDER: Final = (
-    "provider",
-    "entry",
-    "arguments",
-    "argv",
-    "capture",
-    "skip",
-    "requires",
-    "initialise",
-    "ignore",
-    "inputs",
-)
 _INPUT: Final = ("name", "shape", "dtype")
 _KEYS: Final = ("network", "repo-revision")
 
@@ -79,7 +67,7 @@ def mindspore_version() -> str:
 def entry_of(outcome: Mapping[str, Any], *, version: str) -> dict[str, Any]:
     """Return the ``network:`` entry of a card for an outcome that has a recipe."""
     recipe = outcome["recipe"]
-    entry: dict[str, Any] = {name: recipe[name] for name in _ORDER if name in recipe}
+    entry: dict[str, Any] = {name: recipe[name] for name in layout.ORDER_OF_RECIPE if name in recipe}
     if "inputs" in entry:
         entry["inputs"] = [{name: item[name] for name in _INPUT} for item in entry["inputs"]]
     entry["parameters"] = outcome["parameters"]
@@ -110,11 +98,9 @@ def write(text: str, entry: Mapping[str, Any], revision: str | None) -> str:
             dropping = line.partition(":")[0].strip() in _KEYS
         if not dropping:
             kept.append(line)
-    order = (*_ORDER, "parameters", "elements", "parameters-sha256", "verdict")
-    values: dict[str, Any] = {"network": _quoted({name: entry[name] for name in order if name in entry})}
+    block = layout.dump_recipe(_quoted(entry))
     if revision is not None:
-        values = {"repo-revision": revision, **values}
-    block = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=110, default_flow_style=None)
+        block = f"repo-revision: {layout.scalar(revision)}\n{block}"
     new = [line + newline for line in block.splitlines()]
     where = next((index for index, line in enumerate(kept) if line.startswith("license:")), len(kept))
     while where == len(kept) and where and not kept[where - 1].strip():

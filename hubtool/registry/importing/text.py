@@ -5,14 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
-
-import yaml
 
 from hubtool.card import document as documents
 from hubtool.card import front_matter as front_matters
 from hubtool.card import vocabulary
+from hubtool.card.layout import ORDER, ORDER_AFTER, ORDER_END, scalar
 from hubtool.card.model import WEIGHT_FORMATS
 from hubtool.registry.importing.facts import spelled
 from hubtool.registry.phrases import task_words
@@ -20,17 +18,10 @@ from hubtool.registry.phrases import task_words
 if TYPE_CHECKING:
     from hubtool.registry.importing.facts import Facts
 
-# The order of the entries is that of the public hub's cards.
-_ORDER = (
-    *("model-name", "backbone-name", "module-type", "fine-tunable", "input-shape", "model-version", "train-dataset"),
-    *("accuracy", "mAP", "evaluation", "author", "update-time", "repo-link"),
-)
-_ORDER_AFTER = ("user-id", "used-for", "train-backend", "infer-backend", "mindspore-version", "mindspore-lite")
-_WRITTEN = frozenset({*_ORDER, *_ORDER_AFTER, "asset", "license", "summary"})
+_WRITTEN = frozenset({*ORDER, *ORDER_AFTER, "asset", *ORDER_END})
 _MARK = re.compile(r"\n<!-- hubtool: imported (?P<digest>[0-9a-f]{16}); [^\n]*-->\n")
 _MARK_TEXT = "\n<!-- hubtool: imported {digest}; once edited, an import keeps this card as it is -->\n"
 _SIZE = re.compile(r"^[ ]+asset-size:[^\n]*\n", re.MULTILINE)
-_NUMBER = re.compile(r"[-+.0-9_]+([eE][-+]?[0-9]+)?\Z")
 _HUB = "https://gitee.com/mindspore/hub/blob/master/mshub_res/assets"
 
 
@@ -102,18 +93,6 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
 
 
-@lru_cache(maxsize=10_000)
-def scalar(text: str) -> str:
-    """Return a text as a YAML scalar that every reader takes for this text: plain if that can be, else in quotes."""
-    plain = text.isprintable() and not _NUMBER.match(text) and not text.startswith(("<", "?", "-"))
-    if plain:
-        try:
-            plain = yaml.load(f"key: {text}", Loader=yaml.CSafeLoader) == {"key": text}
-        except yaml.YAMLError:
-            plain = False
-    return text if plain else "'" + text.replace("'", "''") + "'"
-
-
 def _value(key: str, value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -129,7 +108,8 @@ def _link_text(link: str) -> str:
     return folder["folder"] if folder else path.split("/", 1)[-1]
 
 
-def _escape(text: str) -> str:
+def escape(text: str) -> str:
+    """Return a text with what Markdown would take for its own signs escaped."""
     return re.sub(r"([\[\]<>*_`\\])", r"\\\1", text)
 
 
@@ -138,7 +118,7 @@ def _assemble(facts: Facts, summary: str, sections: list[tuple[str, list[str]]])
     values = facts.values
     lines = [f"# {facts.uid.name}", "", "---", ""]
     further = sorted(key for key in values if key.endswith("-repo-link"))
-    lines += [f"{key}: {_value(key, values[key])}" for key in (*_ORDER, *further, *_ORDER_AFTER) if key in values]
+    lines += [f"{key}: {_value(key, values[key])}" for key in (*ORDER, *further, *ORDER_AFTER) if key in values]
     if facts.assets:
         lines.append("asset:")
     for asset in facts.assets:
@@ -164,19 +144,19 @@ def _english(facts: Facts) -> str:
         summary += f", trained on {', '.join(trained)}"
     if facts.metrics:
         summary += f" ({', '.join(map(spelled, facts.metrics[:2]))})"
-    first = f"{_escape(name)} is a network for {task}{kinds}"
+    first = f"{escape(name)} is a network for {task}{kinds}"
     if _backbone(facts):
-        first += f", built on {_escape(_backbone(facts))}"
+        first += f", built on {escape(_backbone(facts))}"
     if facts.assets or facts.unverified:
         second = f"Its weights were trained with MindSpore {version}"
         if trained:
-            second += f" on {_escape(' and '.join(trained))}"
+            second += f" on {escape(' and '.join(trained))}"
         if "train-backend" in values:
             second += f" ({values['train-backend']})"
     else:
         second = f"The card is for MindSpore {version} and names no checkpoint"
         if trained:
-            second += f"; the data set is {_escape(' and '.join(trained))}"
+            second += f"; the data set is {escape(' and '.join(trained))}"
     told = [f"{first}.", f"{second}."]
     if "input-shape" in values:
         told.append(f"One input has the shape {_shape(values['input-shape'])}.")
@@ -185,17 +165,17 @@ def _english(facts: Facts) -> str:
     )
     introduction = [" ".join(told)]
     if rows := _results(facts):
-        introduction += ["The publisher states:", _table("metric", "value", rows)]
+        introduction += ["The publisher states:", table("metric", "value", rows)]
     if links := _repositories(facts):
         introduction.append(f"The code stands at {', '.join(links)}.")
     if facts.unverified:
         introduction += ["Of these files no digest is known, so hubtool does not load them:", _list(facts.unverified)]
     source = (
         f"The facts on this card are those of [{facts.uid}]({_HUB}/{facts.uid.path}) on the public MindSpore Hub, "
-        f"published by {_escape(str(values.get('author', 'an unknown author')))}"
+        f"published by {escape(str(values.get('author', 'an unknown author')))}"
     )
     source += f", last changed on {values['update-time']}." if "update-time" in values else "."
-    licence = f"The licence is {_escape(facts.licence)}." if facts.licence else "The licence is not known."
+    licence = f"The licence is {escape(facts.licence)}." if facts.licence else "The licence is not known."
     sections = [("Introduction", introduction), ("Usage", [_code(facts, 'or "Ascend"')])]
     if facts.references:
         sections.append(("References", [_references(facts)]))
@@ -208,29 +188,29 @@ def _chinese(facts: Facts) -> str:
     task = task_words(str(values.get("module-type", "")))[1] or str(values.get("module-type", "")) or "未注明任务"
     trained = "、".join(_datasets(facts))
     summary = f"{name}，用于{task}" + (f"，训练数据集为{trained}" if trained else "")
-    first = f"{_escape(name)}是用于{task}的网络"
+    first = f"{escape(name)}是用于{task}的网络"
     if _backbone(facts):
-        first += f"，骨干网络为{_escape(_backbone(facts))}"
+        first += f"，骨干网络为{escape(_backbone(facts))}"
     second = f"权重由MindSpore {version}" if facts.assets else f"适用于MindSpore {version}，没有权重文件"
     if facts.assets:
-        second += f"在{_escape(trained)}上训练得到" if trained else "训练得到"
+        second += f"在{escape(trained)}上训练得到" if trained else "训练得到"
     told = [f"{first}。", f"{second}。"]
     if "input-shape" in values:
         told.append(f"单个输入的形状为{_shape(values['input-shape'])}。")
     told.append("参数可以继续训练。" if values.get("fine-tunable") else "参数不用于继续训练。")
     introduction = ["".join(told)]
     if rows := _results(facts):
-        introduction += ["发布者给出的指标：", _table("指标", "数值", rows)]
+        introduction += ["发布者给出的指标：", table("指标", "数值", rows)]
     if links := _repositories(facts):
         introduction.append(f"代码见{'、'.join(links)}。")
     if facts.unverified:
         introduction += ["以下文件没有摘要，hubtool不会加载：", _list(facts.unverified)]
     source = (
         f"本卡片的事实来自公共MindSpore Hub的[{facts.uid}]({_HUB}/{facts.uid.path})，"
-        f"发布者为{_escape(str(values.get('author', '未知')))}"
+        f"发布者为{escape(str(values.get('author', '未知')))}"
     )
     source += f"，更新于{values['update-time']}。" if "update-time" in values else "。"
-    licence = f"许可证为{_escape(facts.licence)}。" if facts.licence else "许可证未知。"
+    licence = f"许可证为{escape(facts.licence)}。" if facts.licence else "许可证未知。"
     sections = [("简介", introduction), ("用法", [_code(facts, '或"Ascend"')])]
     if facts.references:
         sections.append(("参考论文", [_references(facts)]))
@@ -260,15 +240,16 @@ def _results(facts: Facts) -> list[tuple[str, str]]:
     return rows + [(key, str(facts.values[key])) for key in ("accuracy", "mAP") if key in facts.values]
 
 
-def _table(name: str, value: str, rows: list[tuple[str, str]]) -> str:
-    body = [f"| {_escape(one).replace('|', '/')} | {_escape(other).replace('|', '/')} |" for one, other in rows]
+def table(name: str, value: str, rows: list[tuple[str, str]]) -> str:
+    """Return a Markdown table of two columns, with their headings."""
+    body = [f"| {escape(one).replace('|', '/')} | {escape(other).replace('|', '/')} |" for one, other in rows]
     return "\n".join([f"| {name} | {value} |", "| --- | --- |", *body])
 
 
 def _repositories(facts: Facts) -> list[str]:
     keys = [key for key in facts.values if key == "repo-link" or key.endswith("-repo-link")]
     links = [str(facts.values[key]) for key in sorted(keys, key=lambda key: (key != "repo-link", key))]
-    return [f"[{_escape(_link_text(link))}]({link})" for link in links]
+    return [f"[{escape(_link_text(link))}]({link})" for link in links]
 
 
 def _list(links: tuple[str, ...]) -> str:
@@ -278,7 +259,7 @@ def _list(links: tuple[str, ...]) -> str:
 def _references(facts: Facts) -> str:
     lines = []
     for reference in facts.references:
-        title = _escape(reference.title)
+        title = escape(reference.title)
         lines.append(f"- [{title}]({reference.link})" if reference.link else f"- {title}")
     return "\n".join(lines)
 

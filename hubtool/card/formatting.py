@@ -1,0 +1,63 @@
+"""Laying out cards in files: each is replaced as a whole, or left as it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hubtool.card import fixing, layout, reading, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one card.
+
+    Attributes:
+        path: The card.
+        changed: Whether it was not laid out; if it was written, it is now.
+        problem: Why it cannot be laid out or written, or None.
+        diff: What changes, as a unified diff in the card's own bytes; empty unless it was asked for.
+    """
+
+    path: str
+    changed: bool = False
+    problem: str | None = None
+    diff: bytes = b""
+
+
+def format_paths(paths: Iterable[Path], *, write: bool, show: bool = False) -> Iterator[Outcome]:
+    """Lay out the cards that paths name, and yield what became of each.
+
+    Args:
+        paths: Cards, and folders of cards.
+        write: Whether to write the files.
+        show: Whether to return what changes as a diff.
+
+    Raises:
+        ArgumentError: If a path does not exist.
+    """
+    for found in run.find_cards(paths):
+        yield _format(Path(found.path), Path(found.root) if found.root else None, write=write, show=show)
+
+
+def _format(path: Path, root: Path | None, *, write: bool, show: bool) -> Outcome:
+    try:
+        status, data = reading.read_card_file(str(path))
+    except OSError as error:
+        return Outcome(path=str(path), problem=f"it cannot be read: {error.strerror or error}")
+    done = layout.format_card(data)
+    if done.problem is not None or done.data == data:
+        return Outcome(path=str(path), problem=done.problem)
+    problem = None
+    if write:
+        target = path.resolve()
+        if root is not None and not target.is_relative_to(root.resolve()):
+            problem = "it is a link that leads out of the folder; lay out the file itself"
+        else:
+            problem = fixing.replace_file(target, done.data, status)
+    shown = fixing.diff(data, done.data, path.as_posix()) if show else b""
+    return Outcome(path=str(path), changed=True, problem=problem, diff=shown)

@@ -1,0 +1,37 @@
+"""What stands in a card that is being written: marks for what its writer has yet to say, and for links."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+MARK = "FILL IN"
+"""What a text begins with that is still to be written; ``hubtool new`` puts it there."""
+
+UNPUBLISHED_HOST = "unpublished.invalid"
+"""The host of links to files that are not published yet; '.invalid' is a domain that never exists (RFC 2606)."""
+
+PLACEHOLDER_RULE = "HT114"
+UNPUBLISHED_RULE = "HT315"
+
+PATTERN = re.compile(rf"\b{MARK}\b(?: \([^()\n]{{0,200}}\))?")
+
+
+def mark(what: str) -> str:
+    """Return the mark for something that is still to be written, such as ``FILL IN (who made the model)``."""
+    return f"{MARK} ({what})"
+
+
+def unpublished(file_name: str) -> str:
+    """Return the link of a file that is not published yet."""
+    return f"https://{UNPUBLISHED_HOST}/{file_name}"
+
+
+def is_unpublished(link: str) -> bool:
+    """Whether a link is that of a file that is not published yet."""
+    if UNPUBLISHED_HOST not in link:
+        return False
+    try:
+        return urlsplit(link.strip().strip("<>")).hostname == UNPUBLISHED_HOST
+    except ValueError:
+        return False

@@ -1,0 +1,73 @@
+"""`hubtool check`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hubtool.cli import complete, render
+
+if TYPE_CHECKING:
+    from hubtool.publish.check import Row
+
+
+@click.command()
+@click.argument("name", metavar="CARD", shell_complete=complete.uids)
+@click.option(
+    "--asset",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The file that will be published as the card's asset; its link need not answer yet.",
+)
+@click.option(
+    "--timeout", type=click.FloatRange(min=1), default=300.0, show_default=True, help="Seconds for each program."
+)
+@click.option("--memory", type=click.FloatRange(min=0.1), default=8.0, show_default=True, help="GiB for each program.")
+@click.option("--trust", is_flag=True, help="Agree, for this once, that the code of a trusted repository runs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(name: str, asset: Path | None, timeout: float, memory: float, trust: bool, as_json: bool) -> int:  # noqa: PLR0917 - one for each option
+    """Check all that publishing a card requires, in order, as a table.
+
+    CARD is the path of a card, in a registry or not, or a UID. The rows: schema and rules; the links answer; the
+    assets' bytes have the digest and size that the card states; the checkpoint can be read; the recipe resolves;
+    coverage is total; one forward pass; the usage block runs, shut in and offline; the metrics can be read. Each
+    passed, failed, or was not possible here. The exit code is 1 if one failed.
+    """
+    from hubtool.hub import Hub
+    from hubtool.publish.check import check_card
+    from hubtool.publish.confine import Limits
+
+    report = check_card(
+        Hub.open(),
+        name,
+        asset=asset,
+        limits=Limits(seconds=timeout, memory=int(memory * (1 << 30))),
+        trust=trust,
+        tell=None if as_json else _print,
+    )
+    if as_json:
+        render.echo_json(report.as_json())
+    elif report.complete:
+        click.echo("all passed")
+    else:
+        failed = sum(row.state.value == "failed" for row in report.rows)
+        others = sum(row.state.value == "not possible here" for row in report.rows)
+        click.echo(f"{len(report.rows) - failed - others} passed, {failed} failed, {others} not possible here")
+    return 0 if report.passed else 1
+
+
+_COLOURS = {"passed": "green", "failed": "red", "not possible here": "yellow"}
+
+
+def _print(row: Row) -> None:
+    state = click.style(row.state.value.ljust(17), fg=_COLOURS[row.state.value])
+    # Of what could not be passed the reason comes first; of all, what was found stands below.
+    lines = [*_lines(row.reason), *(line for detail in row.details for line in _lines(detail))]
+    click.echo(f"{row.name.ljust(16)}  {state}  {lines[0] if lines else ''}".rstrip())
+    for line in lines[1:]:
+        click.echo(f"{'':16}  {'':17}  {line}")
+
+
+def _lines(text: str) -> list[str]:
+    return [render.plain(line) for line in text.splitlines()]

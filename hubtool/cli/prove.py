@@ -1,0 +1,70 @@
+"""The program that proves a card for ``hubtool check``: ``python -m hubtool.cli.prove NAME DEVICE``.
+
+It loads the card's network and runs one forward pass. What came of each is one line of JSON on the file descriptor that
+the variable HUBTOOL_ANSWER names: what MindSpore prints cannot get between.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from typing import Any
+
+from hubtool.errors import CoverageError, DeviceError, HubError, NetworkError, RecipeError, RequirementError
+
+
+def main() -> None:
+    """Prove one card."""
+    name, device = sys.argv[1:]
+    from hubtool import loader, trust
+    from hubtool.hub import Hub
+
+    try:
+        loaded = loader.load(
+            Hub.open(),
+            name,
+            source="local" if name.endswith(".md") else "gitee",
+            device=device,
+            trust=trust.agreed_by(),
+        )
+    except CoverageError as error:
+        _answer("coverage", failed=error.message)
+        return
+    except (RequirementError, DeviceError) as error:
+        _answer("recipe", impossible=str(error))
+        return
+    except (RecipeError, NetworkError) as error:
+        _answer("recipe", failed=str(error))
+        return
+    except HubError as error:
+        _answer("coverage", failed=str(error))
+        return
+    coverage = loaded.coverage
+    placed = len(coverage.loaded) if coverage else 0
+    told = [f"{placed:,} of {loaded.parameters:,} parameters from the checkpoint, {loaded.elements:,} elements"]
+    if coverage and coverage.ignored:
+        told.append(f"{len(coverage.ignored):,} tensors are not used, as the recipe says")
+    _answer("coverage", details=[*told, *loaded.notes])
+    start = time.perf_counter()
+    result: Any = loaded.network(*loaded.built.example())
+    # Reading the values waits for the computation, and shows that it did not fail on the device.
+    found = [(str(one.dtype), list(one.asnumpy().shape)) for one in _flat(result)]
+    seconds = time.perf_counter() - start
+    _answer("forward", details=[*(f"{dtype} {shape}" for dtype, shape in found), f"{seconds:.2f} s on {device}"])
+
+
+def _flat(result: Any) -> list[Any]:  # noqa: ANN401 - what a network returns
+    if isinstance(result, (tuple, list)):
+        return [one for item in result for one in _flat(item)]
+    return [result] if hasattr(result, "asnumpy") else []
+
+
+def _answer(stage: str, *, failed: str = "", impossible: str = "", details: list[str] | None = None) -> None:
+    line = {"stage": stage, "failed": failed, "impossible": impossible, "details": details or []}
+    os.write(int(os.environ["HUBTOOL_ANSWER"]), json.dumps(line).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,39 @@
+"""`hubtool try`."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from hubtool.cli import complete, render
+
+
+@click.command()
+@click.argument("name", metavar="UID|CARD", shell_complete=complete.uids)
+@click.option("--timeout", type=click.FloatRange(min=1), default=300.0, show_default=True, help="Seconds it may take.")
+@click.option("--memory", type=click.FloatRange(min=0.1), default=8.0, show_default=True, help="GiB it may take.")
+@click.option("--trust", is_flag=True, help="Agree, for this once, that the code of a trusted repository runs.")
+def command(name: str, timeout: float, memory: float, trust: bool) -> int:
+    """Run the usage block of a card, and show what it prints.
+
+    The assets are fetched if they are not stored. The block then runs as a program of its own: offline, in a folder of
+    its own, with nobody to ask, on the device that is here, and shut in as far as this system allows; what held it and
+    what did not is said at the end. The exit code is the block's own.
+    """
+    from hubtool.hub import Hub
+    from hubtool.publish.confine import Limits
+    from hubtool.publish.trial import try_usage
+
+    def show(text: str) -> None:
+        sys.stdout.write(render.plain(text.replace("\r\n", "\n").replace("\r", "\n"), lines=True))
+        sys.stdout.flush()
+
+    limits = Limits(seconds=timeout, memory=int(memory * (1 << 30)))
+    trial = try_usage(Hub.open(), name, limits=limits, trust=trust, show=show)
+    for note in trial.adapted:
+        click.echo(f"note: {note}", err=True)
+    click.echo(f"note: {trial.ended.seconds:.1f} s; {trial.ended.described}", err=True)
+    if trial.problem:
+        click.echo(f"{click.style('error', fg='red', bold=True)}: the usage block failed: {trial.problem}", err=True)
+    return trial.code

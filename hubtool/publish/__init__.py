@@ -1,0 +1,1 @@
+"""Publishing: writing a card, laying it out, and proving what it says, before others rely on it."""

@@ -1,0 +1,202 @@
+"""A bench for one card: a registry with nothing but the card, a store with its assets, and programs that prove it.
+
+What is made stands in a temporary folder. The user's registries and store are read, and never changed by it; what has
+to be fetched goes into the user's store, as with any other command.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import sys
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+from hubtool import settings
+from hubtool.assets.code import CodeStore
+from hubtool.assets.store import Store
+from hubtool.card import usage
+from hubtool.card.repository import parse_repo_link
+from hubtool.digest import Digest
+from hubtool.errors import AssetError, InvalidNameError
+from hubtool.publish import confine
+from hubtool.uid import Uid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from hubtool.card.document import Document
+    from hubtool.card.usage import Usage
+    from hubtool.hub import FoundCard, Hub
+    from hubtool.publish.confine import Ended, Limits
+
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """Where a card is proved.
+
+    Attributes:
+        root: The temporary folder.
+        uid: The UID that the card has here.
+        card: The card here.
+        environ: The environment of the programs that prove it.
+    """
+
+    root: Path
+    uid: Uid | None
+    card: Path
+    environ: Mapping[str, str]
+
+    @property
+    def scratch(self) -> Path:
+        """The only folder that the programs may write."""
+        return self.root / "scratch"
+
+    @property
+    def store(self) -> Store:
+        """The store of the bench, which the programs read."""
+        return Store(self.root / "store")
+
+    def put(self, path: Path, digest: str) -> None:
+        """Copy a file into the bench's store under the digest that it must have; it is hashed while it is copied.
+
+        Raises:
+            AssetError: If it cannot be read, or has another digest.
+        """
+        try:
+            size = path.stat().st_size
+            with self.store.writer(Digest(digest), source=str(path), size=size, limit=size) as writer:
+                with path.open("rb", buffering=0) as stream:
+                    while block := stream.read(_BLOCK):
+                        writer.write(block)
+                writer.commit()
+        except OSError as error:
+            raise AssetError(f"{path} cannot be read: {error.strerror or error}") from error
+
+    def run_usage(
+        self, code: Usage, name: str, limits: Limits, *, show: Callable[[str], None] | None = None, shut_in: bool = True
+    ) -> Ended:
+        """Run a usage block.
+
+        Args:
+            code: The code.
+            name: What tracebacks call its file: the card's path.
+            limits: What it may take.
+            show: Called with what it prints, as it comes.
+            shut_in: Whether to use namespaces at all.
+        """
+        spec = self.root / "usage.json"
+        writable = [str(self.scratch)]
+        spec.write_text(json.dumps({"code": code.code, "name": name, "writable": writable}), encoding="utf-8")
+        command = [sys.executable, "-m", "hubtool.publish.runner", str(spec)]
+        return confine.run(
+            command, scratch=self.scratch, environ=self.environ, limits=limits, show=show, shut_in=shut_in
+        )
+
+    def run_proof(self, device: str, limits: Limits) -> Ended:
+        """Load the card and run one forward pass, in a program that answers in JSON lines."""
+        name = str(self.uid or self.card)
+        command = [sys.executable, "-m", "hubtool.cli.prove", name, device]
+        return confine.run(command, scratch=self.scratch, environ=self.environ, limits=limits)
+
+
+@contextlib.contextmanager
+def open_bench(hub: Hub, found: FoundCard, document: Document, *, trust: bool = False) -> Iterator[Bench]:
+    """Make a bench for a card; it is gone afterwards.
+
+    Args:
+        hub: Settings, registries and store.
+        found: The card.
+        document: The card taken apart.
+        trust: Whether the user agrees, for this once, that the code of a trusted repository runs.
+    """
+    with tempfile.TemporaryDirectory(prefix="hubtool-bench-", ignore_cleanup_errors=True) as folder:
+        root = Path(folder).resolve()
+        uid = found.card.uid or _uid(document)
+        card = root / "registry" / (uid.path if uid else "card.md")
+        card.parent.mkdir(parents=True)
+        card.write_bytes(document.to_bytes())
+        _copy_local(found, card)
+        scratch = root / "scratch"
+        (scratch / "hub").mkdir(parents=True)
+        current = hub.settings
+        stores = (root / "store", current.home, *current.stores)
+        config = settings.user_file().parent.parent
+        more = {
+            "HUBTOOL_HOME": str(scratch / "hub"),
+            "HUBTOOL_STORES": os.pathsep.join(str(path.absolute()) for path in stores),
+            "HUBTOOL_REGISTRY": os.pathsep.join(
+                str(path.absolute()) for path in (root / "registry", *current.registry)
+            ),
+            "HUBTOOL_ALLOWED_HOSTS": ",".join(current.allowed_hosts),
+            "HUBTOOL_OFFLINE": "1",
+            "XDG_CONFIG_HOME": str(config),
+            "PYTHONPATH": _python_path(),
+            "GLOG_v": os.environ.get("GLOG_v", "3"),  # noqa: SIM112 - MindSpore's own spelling
+        }
+        if trust:
+            more["HUBTOOL_TRUST"] = "1"
+        # Code that was fetched is read from where it is.
+        if (current.home / "code").is_dir():
+            (scratch / "hub" / "code").symlink_to((current.home / "code").absolute(), target_is_directory=True)
+        yield Bench(root=root, uid=uid, card=card, environ=confine.environment(scratch, more))
+
+
+def bring_code(hub: Hub, found: FoundCard) -> str:
+    """Fetch the code that a card's network is built with, if it is a repository's; return its commit, or nothing.
+
+    Nothing of it is run.
+
+    Raises:
+        AssetError: If it cannot be had.
+        ArgumentError: If the repo-link names no repository.
+    """
+    card = found.card
+    if card.recipe is None or card.recipe.provider != "repository" or card.repo_link is None:
+        return ""
+    place = parse_repo_link(card.repo_link)
+    revision = card.text("repo-revision")
+    place = place.at(revision) if revision is not None else place
+    return CodeStore(hub.store, hub.policy, offline=hub.settings.offline).fetch(place).commit
+
+
+def with_room(limits: Limits, *, weights: int) -> Limits:
+    """Return limits with room for a checkpoint: it is rewritten once, and read."""
+    return replace(limits, memory=limits.memory + 2 * weights, disk=limits.disk + 2 * weights)
+
+
+def _uid(document: Document) -> Uid | None:
+    """Return the UID that a card without a place in a registry names in its usage block, if it is one."""
+    code = usage.of_document(document)
+    found = usage.uids(code) if code else ()
+    if len(found) == 1:
+        with contextlib.suppress(InvalidNameError):
+            return Uid.parse(found[0])
+    return None
+
+
+def _copy_local(found: FoundCard, card: Path) -> None:
+    """Copy the files that stand beside a card, and that it names."""
+    base = found.card.path.parent if found.card.path else found.root
+    if base is None or found.root is None:
+        return
+    for asset in found.card.assets:
+        source = base / unquote(asset.link)
+        if asset.is_local and source.is_file() and source.resolve().is_relative_to(found.root.resolve()):
+            to = card.parent / unquote(asset.link)
+            if to.resolve().is_relative_to(card.parent.resolve()):
+                to.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(source, to)
+
+
+def _python_path() -> str:
+    """Return the folders in which the programs find hubtool, and what else this process was told to look in."""
+    given = [Path(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
+    return os.pathsep.join(str(path.absolute()) for path in (*given, Path(__file__).parents[2]))

@@ -1,0 +1,621 @@
+"""All that publishing a card requires, in order: each requirement is a row of a table.
+
+:func:`check_card` looks, fetches and runs; what it learns becomes rows by the functions below it, which are pure.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hubtool import machine, resolver
+from hubtool import trust as trusts
+from hubtool.assets.checkpoint import read_header
+from hubtool.card import document as documents
+from hubtool.card import metrics as metric_texts
+from hubtool.card import placeholder, reading, run, usage, vocabulary
+from hubtool.card.repository import parse_repo_link
+from hubtool.card.select import Selection
+from hubtool.diagnostics import Severity
+from hubtool.digest import Digest, digest_file
+from hubtool.errors import (
+    ArgumentError,
+    AssetError,
+    CardError,
+    CheckpointError,
+    DigestError,
+    FetchError,
+    ForbiddenLinkError,
+    HubError,
+    OfflineError,
+    RecipeError,
+    StoreError,
+)
+from hubtool.publish import bench as benches
+from hubtool.publish.confine import DEFAULT_LIMITS, Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from hubtool.assets.checkpoint import Header
+    from hubtool.assets.transport import Seen
+    from hubtool.card.document import Document
+    from hubtool.card.model import Asset, Card
+    from hubtool.diagnostics import Diagnostic
+    from hubtool.hub import FoundCard, Hub
+    from hubtool.publish.bench import Bench
+    from hubtool.publish.confine import Ended
+
+# What the server says where there is nothing yet, or no longer.
+_ABSENT = frozenset({404, 410})
+_MOST_DETAILS = 20
+_METRIC_KEYS = ("accuracy", "mAP")
+_VALUE = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?[ \t]*%?\Z")
+_READ_ONLY = re.compile(r"Read-only file system|a usage block (?:writes|changes)")
+
+
+class State(Enum):
+    """What came of one requirement."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    IMPOSSIBLE = "not possible here"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One requirement.
+
+    Attributes:
+        name: What was required.
+        state: What came of it.
+        reason: Why it failed, or was not possible here; of what passed, empty.
+        details: What was found, one sentence each.
+    """
+
+    name: str
+    state: State
+    reason: str = ""
+    details: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, object]:
+        """Return the members that ``hubtool check --json`` prints."""
+        return {"name": self.name, "state": self.state.value, "reason": self.reason, "details": list(self.details)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckReport:
+    """What came of all requirements.
+
+    Attributes:
+        uid: The card's UID, or None where neither its path nor its text gives one.
+        path: The card.
+        rows: The requirements, in order.
+    """
+
+    uid: str | None
+    path: str
+    rows: tuple[Row, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing failed; some of it may not have been possible here."""
+        return all(row.state is not State.FAILED for row in self.rows)
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything passed."""
+        return all(row.state is State.PASSED for row in self.rows)
+
+    def row(self, name: str) -> Row:
+        """Return the row of a name.
+
+        Raises:
+            KeyError: If there is none.
+        """
+        for row in self.rows:
+            if row.name == name:
+                return row
+        raise KeyError(name)
+
+    def as_json(self) -> dict[str, object]:
+        """Return what ``hubtool check --json`` prints."""
+        return {
+            "uid": self.uid,
+            "path": self.path,
+            "passed": self.passed,
+            "complete": self.complete,
+            "rows": [row.as_json() for row in self.rows],
+        }
+
+
+RULES, LINKS, ASSETS, CHECKPOINT = "schema and rules", "links", "assets", "checkpoint"
+RECIPE, COVERAGE, FORWARD, USAGE, METRICS = "recipe", "coverage", "forward pass", "usage block", "metrics"
+NAMES = (RULES, LINKS, ASSETS, CHECKPOINT, RECIPE, COVERAGE, FORWARD, USAGE, METRICS)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookedAt:
+    """What became of looking at one link.
+
+    Attributes:
+        link: The link.
+        what: What it is: ``repo-link``, or the file's name.
+        size: The size that the card states, or None.
+        seen: What it answered, or None.
+        error: Why it did not, or None.
+        planned: Whether it is allowed not to answer yet: the asset is given as a file.
+    """
+
+    link: str
+    what: str
+    size: int | None = None
+    seen: Seen | None = None
+    error: FetchError | None = None
+    planned: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bytes:
+    """What became of the bytes of one asset.
+
+    Attributes:
+        asset: The asset.
+        path: The file with its bytes, or None.
+        digest: The digest of the file, whole.
+        size: The size of the file.
+        origin: Where the bytes came from: ``the file``, ``the store``, ``fetched``, ``beside the card``.
+        error: Why they could not be had, or are not the right ones; or None.
+    """
+
+    asset: Asset
+    path: Path | None = None
+    digest: str = ""
+    size: int = 0
+    origin: str = ""
+    error: HubError | None = None
+
+
+@dataclass(kw_only=True, slots=True)
+class _Rows:
+    """The rows so far; each is told as soon as it is there."""
+
+    tell: Callable[[Row], None] | None
+    rows: list[Row] = field(default_factory=list)
+
+    def add(self, row: Row) -> Row:
+        self.rows.append(row)
+        if self.tell is not None:
+            self.tell(row)
+        return row
+
+
+def check_card(
+    hub: Hub,
+    name: str | Path,
+    *,
+    asset: Path | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    trust: bool = False,
+    tell: Callable[[Row], None] | None = None,
+) -> CheckReport:
+    """Check all that publishing a card requires.
+
+    Code of the card, and of its repository if that is trusted, runs in programs that are shut in; see
+    :mod:`hubtool.publish.confine`.
+
+    Args:
+        hub: Settings, registries and store.
+        name: The path of a card, in a registry or not, or a UID.
+        asset: The file that will be published as the card's asset. Its link need not answer yet, and nothing of it
+            goes into the user's store.
+        limits: What a program may take; for a large checkpoint, more is added.
+        trust: Whether the user agrees, for this once, that the code of a trusted repository runs.
+        tell: Called with each row as soon as it is there.
+
+    Raises:
+        InvalidNameError: If the name is malformed.
+        CardNotFoundError: If there is no such card.
+        ArgumentError: If ``asset`` is not a file.
+    """
+    if asset is not None and not asset.is_file():
+        raise ArgumentError(f"there is no file {asset}", hint="give the file that will be the card's asset")
+    rows = _Rows(tell=tell)
+    path, source = card_file(hub, str(name))
+    options = run.Options(
+        selection=Selection(ignore=(placeholder.UNPUBLISHED_RULE,) if asset is not None else ()),
+        hosts=frozenset(hub.settings.allowed_hosts),
+    )
+    rows.add(rules_row(run.check_paths([path], options).diagnostics))
+    try:
+        found = hub.find(str(name), source=source)
+        document = documents.parse(reading.read_card_file(str(path))[1])
+    except (CardError, OSError):
+        for other in NAMES[1:]:
+            rows.add(Row(name=other, state=State.IMPOSSIBLE, reason="the card cannot be read"))
+        return CheckReport(uid=None, path=str(path), rows=tuple(rows.rows))
+    with benches.open_bench(hub, found, document, trust=trust) as bench:
+        _check(hub, found, document, bench, rows, asset=asset, limits=limits, trust=trust)
+    return CheckReport(uid=str(bench.uid) if bench.uid else None, path=str(path), rows=tuple(rows.rows))
+
+
+def card_file(hub: Hub, name: str) -> tuple[Path, str]:
+    """Return the file of a card, and what its name is: ``local`` for a path, ``gitee`` for a UID.
+
+    Raises:
+        CardNotFoundError: If there is no such card.
+        CardError: If there is no such file, or the card stands in none.
+        InvalidNameError: If the name is malformed.
+    """
+    path = Path(name).expanduser() if "\0" not in name else None
+    if path is not None and (path.is_file() or name.endswith(".md")):
+        if not path.is_file():
+            raise CardError(f"there is no card at {ascii(name)[1:-1]}", hint="give the path of a card's .md file")
+        return path.absolute(), "local"
+    card = hub.find(name).card
+    if card.path is None:
+        raise CardError(f"the card {name} stands in no file", hint="give the path of a card's .md file")
+    return card.path, "gitee"
+
+
+def _check(
+    hub: Hub,
+    found: FoundCard,
+    document: Document,
+    bench: Bench,
+    rows: _Rows,
+    *,
+    asset: Path | None,
+    limits: Limits,
+    trust: bool,
+) -> None:
+    card = found.card
+    chosen = _match(card, asset) if asset is not None else None
+    rows.add(links_row(_look(hub, card, planned=chosen), offline=hub.settings.offline))
+    had = _bytes(hub, found, bench, asset, chosen)
+    assets = rows.add(assets_row(had, asset))
+    weights = resolver.choose_weights(card)
+    file = next((one for one in had if one.asset is weights and one.error is None), None)
+    header = None
+    if file is not None and file.path is not None:
+        try:
+            header = read_header(file.path)
+        except CheckpointError as error:
+            rows.add(Row(name=CHECKPOINT, state=State.FAILED, reason=str(error)))
+        else:
+            rows.add(checkpoint_row(header, file.asset))
+    else:
+        rows.add(_without(CHECKPOINT, card, weights, assets))
+    limits = benches.with_room(limits, weights=file.size if file else 0)
+    here = machine.probe()
+    device = "Ascend" if "Ascend" in here.devices else "CPU"
+    recipe = _recipe(hub, found, header, trust=trust)
+    if recipe.state is State.PASSED and header is not None and here.mindspore is not None:
+        for row in proof_rows(recipe, bench.run_proof(device, limits)):
+            rows.add(row)
+    else:
+        rows.add(recipe)
+        reason = f"see {CHECKPOINT!r}" if header is None else "MindSpore is not installed"
+        reason = f"see {RECIPE!r}" if recipe.state is not State.PASSED else reason
+        for name in (COVERAGE, FORWARD):
+            rows.add(Row(name=name, state=State.IMPOSSIBLE, reason=reason))
+    code = usage.of_document(document)
+    if code is None:
+        rows.add(Row(name=USAGE, state=State.FAILED, reason="the card has no block of Python code in a section Usage"))
+    elif here.mindspore is None:
+        rows.add(Row(name=USAGE, state=State.IMPOSSIBLE, reason="MindSpore is not installed"))
+    elif assets.state is not State.PASSED:
+        rows.add(Row(name=USAGE, state=State.IMPOSSIBLE, reason=f"see {ASSETS!r}"))
+    elif recipe.state is State.IMPOSSIBLE:
+        rows.add(Row(name=USAGE, state=State.IMPOSSIBLE, reason=f"see {RECIPE!r}"))
+    else:
+        adapted = usage.for_device(code, device)
+        ended = bench.run_usage(adapted, str(card.path or bench.card), limits)
+        rows.add(usage_row(ended, adapted.adapted))
+    rows.add(metrics_row(card))
+
+
+# -- looking -----------------------------------------------------------------------------------------------------------
+
+
+def _match(card: Card, file: Path) -> Asset | None:
+    """Return the asset that a file is meant to be: the one with its digest, or its name, else the checkpoint."""
+    try:
+        digest = digest_file(file)
+    except OSError as error:
+        raise StoreError(f"{file} cannot be read: {error.strerror or error}") from error
+    for asset in card.assets:
+        if asset.digest is not None and asset.digest.matches(digest):
+            return asset
+    named = next((asset for asset in card.assets if asset.file_name == file.name), None)
+    return named or resolver.choose_weights(card) or next(iter(card.assets), None)
+
+
+def _look(hub: Hub, card: Card, *, planned: Asset | None) -> list[LookedAt]:
+    wanted = [
+        LookedAt(link=asset.link, what=asset.file_name, size=asset.size, planned=asset is planned)
+        for asset in card.assets
+        if not asset.is_local
+    ]
+    for key in card.values:
+        text = card.text(key)
+        if text is not None and (key == "repo-link" or key.endswith("-repo-link")):
+            wanted.append(LookedAt(link=text.strip().strip("<>"), what=key))
+    if hub.settings.offline:
+        return wanted
+    from hubtool.assets.transport import HttpTransport  # noqa: PLC0415 - it brings requests, which few commands need
+
+    looked: list[LookedAt] = []
+    with contextlib.closing(HttpTransport(hub.policy)) as transport:
+        for one in wanted:
+            seen, error = None, None
+            if not placeholder.is_unpublished(one.link):
+                try:
+                    seen = transport.look(one.link)
+                except FetchError as problem:
+                    error = problem
+            looked.append(
+                LookedAt(link=one.link, what=one.what, size=one.size, seen=seen, error=error, planned=one.planned)
+            )
+    return looked
+
+
+def _bytes(hub: Hub, found: FoundCard, bench: Bench, file: Path | None, chosen: Asset | None) -> list[Bytes]:
+    """Bring the bytes of every asset: the file that is given, what stands beside the card, the store, or fetched."""
+    result: list[Bytes] = []
+    for asset in found.card.assets:
+        try:
+            if file is not None and asset is chosen:
+                result.append(_given(bench, asset, file))
+                continue
+            if placeholder.is_unpublished(asset.link):
+                raise AssetError("it is not published yet", hint="give the file with --asset")
+            stored_before = asset.digest is not None and not asset.is_local and hub.store.path(asset.digest) is not None
+            stored = hub.bring(found, asset)
+            origin = "beside the card" if asset.is_local else "stored" if stored_before else "fetched"
+            result.append(Bytes(asset=asset, path=stored.path, digest=stored.digest, size=stored.size, origin=origin))
+        except (HubError, OSError) as error:
+            told = error if isinstance(error, HubError) else StoreError(f"{file} cannot be read: {error}")
+            result.append(Bytes(asset=asset, error=told))
+    return result
+
+
+def _given(bench: Bench, asset: Asset, file: Path) -> Bytes:
+    """Copy the file that is given into the bench's store, where it cannot change any more."""
+    if asset.digest is None:
+        raise AssetError(f"the card states no digest; the file's is {digest_file(file)}")
+    try:
+        bench.put(file, asset.digest.hex)
+    except DigestError as error:
+        size = file.stat().st_size
+        raise AssetError(
+            f"{file.name} is not the file that the card means: it has the SHA-256 {error.actual} and {size:,} bytes, "
+            f"and the card says {asset.digest}" + (f" and {asset.size:,} bytes" if asset.size else ""),
+            hint="correct the card, or give the right file",
+        ) from error
+    stored = bench.store.find(asset.digest)
+    if stored is None:
+        raise AssetError(f"{file.name} is gone")
+    return Bytes(asset=asset, path=stored.path, digest=stored.digest, size=stored.size, origin=f"the file {file.name}")
+
+
+def _recipe(hub: Hub, found: FoundCard, header: Header | None, *, trust: bool) -> Row:
+    """Resolve the recipe as far as no code runs: arguments against shapes, packages, code of the repository."""
+    card = found.card
+    problems = resolver.recipe_reasons(card)
+    if problems or card.recipe is None:
+        return Row(name=RECIPE, state=State.FAILED, reason="; ".join(problems))
+    recipe = card.recipe
+    details = [f"{recipe.provider} {recipe.entry}"]
+    if recipe.provider == "repository":
+        link = str(card.repo_link)
+        try:
+            decision = trusts.decide(parse_repo_link(link).url, trusts.read(), agreed_now=trust or trusts.agreed_by())
+            if not decision.allowed:
+                why = f"{decision.why} ({decision.hint})"
+                return Row(name=RECIPE, state=State.IMPOSSIBLE, reason=why, details=tuple(details))
+            details.append(f"code of commit {benches.bring_code(hub, found)}")
+        except (OfflineError, ForbiddenLinkError) as error:
+            return Row(name=RECIPE, state=State.IMPOSSIBLE, reason=error.message, details=tuple(details))
+        except HubError as error:
+            return Row(name=RECIPE, state=State.FAILED, reason=error.message, details=tuple(details))
+    if recipe.provider == "builtin" and header is not None:
+        from hubtool.networks.builtin.config import infer  # noqa: PLC0415 - for this one kind of network
+
+        try:
+            details.extend(infer(recipe.entry, recipe.arguments, header.shapes()).notes)
+        except RecipeError as error:
+            return Row(name=RECIPE, state=State.FAILED, reason=error.message, details=tuple(details))
+    return Row(name=RECIPE, state=State.PASSED, details=tuple(details))
+
+
+# -- rows: pure --------------------------------------------------------------------------------------------------------
+
+
+def rules_row(diagnostics: Sequence[Diagnostic]) -> Row:
+    """Return the row of the schema and the rules: errors fail it, warnings are told."""
+    errors = sum(one.severity is Severity.ERROR for one in diagnostics)
+    warnings = len(diagnostics) - errors
+    details = [
+        f"{one.line}:{one.column}: {one.severity.value} {one.code}: {one.message}"
+        + (f" ({one.hint})" if one.hint else "")
+        for one in sorted(diagnostics, key=lambda one: (one.severity is not Severity.ERROR, one.line, one.column))
+    ]
+    if not errors:
+        return Row(name=RULES, state=State.PASSED, details=_few(details))
+    reason = f"{errors} error{'' if errors == 1 else 's'}"
+    reason += f", {warnings} warning{'' if warnings == 1 else 's'}" if warnings else ""
+    return Row(name=RULES, state=State.FAILED, reason=reason, details=_few(details))
+
+
+def links_row(looked: Sequence[LookedAt], *, offline: bool) -> Row:
+    """Return the row of the links: each answers, and with the size that the card states."""
+    if not looked:
+        return Row(name=LINKS, state=State.PASSED, details=("the card names no link that could be asked",))
+    if offline:
+        return Row(name=LINKS, state=State.IMPOSSIBLE, reason=f"{len(looked)} not asked: the network may not be used")
+    wrong: list[str] = []
+    waiting: list[str] = []
+    details: list[str] = []
+    for one in looked:
+        size = one.seen.size if one.seen else None
+        if placeholder.is_unpublished(one.link) or (
+            one.planned and one.error is not None and one.error.status in _ABSENT
+        ):
+            (waiting if one.planned else wrong).append(f"{one.what} is not published yet")
+        elif one.error is not None:
+            wrong.append(f"{one.what}: {one.error.message}")
+        elif one.size is not None and size is not None and size != one.size:
+            wrong.append(f"{one.what}: the server has {size:,} bytes, and the card says {one.size:,}")
+        else:
+            moved = f", from {one.seen.link}" if one.seen and one.seen.link != one.link else ""
+            details.append(f"{one.what} answers" + (f" with {size:,} bytes" if size and one.size else "") + moved)
+    if wrong:
+        return Row(name=LINKS, state=State.FAILED, reason="; ".join(wrong), details=_few([*waiting, *details]))
+    if waiting:
+        return Row(name=LINKS, state=State.IMPOSSIBLE, reason="; ".join(waiting), details=_few(details))
+    return Row(name=LINKS, state=State.PASSED, details=_few(details))
+
+
+def assets_row(had: Sequence[Bytes], file: Path | None) -> Row:
+    """Return the row of the assets: the bytes of each have the digest and the size that the card states."""
+    if not had:
+        reason = "the card names no asset" + (f", so that {file.name} is none of it" if file else "")
+        return Row(name=ASSETS, state=State.FAILED, reason=reason)
+    wrong: list[str] = []
+    absent: list[str] = []
+    details: list[str] = []
+    for one in had:
+        name = one.asset.file_name
+        if one.error is not None:
+            (absent if isinstance(one.error, OfflineError) else wrong).append(
+                f"{name}: {one.error}".replace("\n", "; ")
+            )
+        elif one.asset.size is not None and one.asset.size != one.size:
+            wrong.append(f"{name}: it has {one.size:,} bytes, and the card says {one.asset.size:,}")
+        else:
+            short = ""
+            if one.asset.digest is not None and one.asset.digest.is_short:
+                short = f"; the card states only the beginning of its digest, {Digest(one.digest)}"
+            details.append(f"{name}: {one.size:,} bytes, {one.origin}{short}")
+    if wrong:
+        return Row(name=ASSETS, state=State.FAILED, reason="; ".join([*wrong, *absent]), details=_few(details))
+    if absent:
+        return Row(name=ASSETS, state=State.IMPOSSIBLE, reason="; ".join(absent), details=_few(details))
+    return Row(name=ASSETS, state=State.PASSED, details=_few(details))
+
+
+def checkpoint_row(header: Header, asset: Asset) -> Row:
+    """Return the row of a checkpoint that could be read: it is of the format that the card states."""
+    types = ", ".join(sorted({tensor.dtype for tensor in header.tensors}))
+    details = (f"{len(header.tensors):,} tensors, {header.elements:,} elements ({types or 'none'}), {header.format}",)
+    if header.format != asset.format:
+        reason = f"it is a {header.format} file, and the card says {asset.format}"
+        return Row(name=CHECKPOINT, state=State.FAILED, reason=reason, details=details)
+    if not header.tensors:
+        return Row(name=CHECKPOINT, state=State.FAILED, reason="it holds no tensor", details=details)
+    return Row(name=CHECKPOINT, state=State.PASSED, details=details)
+
+
+def _without(name: str, card: Card, weights: Asset | None, assets: Row) -> Row:
+    if weights is None and card.values.get("mindspore-lite") is True and card.assets:
+        return Row(name=name, state=State.PASSED, details=("there is none: the card is for MindSpore Lite",))
+    if weights is None:
+        return Row(name=name, state=State.FAILED, reason="the card names no checkpoint")
+    return Row(name=name, state=State.IMPOSSIBLE, reason=f"see {assets.name!r}")
+
+
+def proof_rows(recipe: Row, ended: Ended) -> list[Row]:
+    """Return the rows of recipe, coverage and forward pass from what the proving program answered."""
+    answers: dict[str, dict[str, Any]] = {}
+    for line in ended.answer.split(b"\n"):
+        with contextlib.suppress(ValueError):
+            answer = json.loads(line)
+            answers[answer["stage"]] = answer
+    rows = [recipe]
+    if "recipe" in answers:
+        rows = [_answered(RECIPE, answers["recipe"], recipe.details)]
+    stopped = "" if "recipe" not in answers else f"see {RECIPE!r}"
+    for name, stage in ((COVERAGE, "coverage"), (FORWARD, "forward")):
+        if stage in answers:
+            rows.append(_answered(name, answers[stage]))
+            stopped = stopped or (f"see {name!r}" if rows[-1].state is not State.PASSED else "")
+        elif stopped:
+            rows.append(Row(name=name, state=State.IMPOSSIBLE, reason=stopped))
+        else:
+            rows.append(Row(name=name, state=State.FAILED, reason=ending(ended)))
+            stopped = f"see {name!r}"
+    return rows
+
+
+def _answered(name: str, answer: dict[str, Any], more: tuple[str, ...] = ()) -> Row:
+    details = _few([*more, *answer["details"]])
+    if answer["failed"] or answer["impossible"]:
+        state = State.FAILED if answer["failed"] else State.IMPOSSIBLE
+        return Row(name=name, state=state, reason=answer["failed"] or answer["impossible"], details=details)
+    return Row(name=name, state=State.PASSED, details=details)
+
+
+def usage_row(ended: Ended, adapted: Iterable[str]) -> Row:
+    """Return the row of the usage block: it ran to its end."""
+    details = [*adapted, f"{ended.seconds:.1f} s; {ended.described}"]
+    if ended.code == 0 and not ended.reason:
+        return Row(name=USAGE, state=State.PASSED, details=tuple(details))
+    return Row(name=USAGE, state=State.FAILED, reason=ending(ended), details=_few([*details, *_last_lines(ended)]))
+
+
+def ending(ended: Ended) -> str:
+    """Return in one sentence how a program ended that did not end well."""
+    if ended.reason:
+        return ended.reason
+    last = _error(ended)
+    if last.startswith("EOFError"):
+        return "it asks for input"
+    if _READ_ONLY.search(last):
+        return f"it writes outside its folder: {last[:300]}"
+    if last.startswith("MemoryError"):
+        return "it asks for more memory than there may be"
+    return f"it ended with {ended.code}" + (f": {last[:300]}" if last else "")
+
+
+def _error(ended: Ended) -> str:
+    """Return the error that ended a program: what it answered, or else what it printed last."""
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        return str(json.loads(ended.answer)["error"])
+    lines = [line for line in ended.output.splitlines() if line.strip()]
+    named = (line for line in reversed(lines) if re.match(r"[A-Za-z_][\w.]*(?::|\Z)", line))
+    return next(named, lines[-1] if lines else "")
+
+
+def _last_lines(ended: Ended) -> list[str]:
+    return [line for line in ended.output.splitlines() if line.strip()][-12:]
+
+
+def metrics_row(card: Card) -> Row:
+    """Return the row of the metrics: each is a name and a number."""
+    details: list[str] = []
+    wrong: list[str] = []
+    text = card.text("evaluation")
+    if text is not None and not vocabulary.says_nothing(text):
+        read = metric_texts.parse(text)
+        details += [f"{one.name} {one.value}{one.unit}" for one in read.metrics]
+        wrong += [f"{part!r} in 'evaluation' is not a name and a number" for part in read.unread]
+    for key in _METRIC_KEYS:
+        value = card.text(key)
+        if value is not None:
+            (details if _VALUE.match(value) else wrong).append(
+                f"{key} {value}" if _VALUE.match(value) else f"{key!r} is {value!r}, and not a number"
+            )
+    if wrong:
+        return Row(name=METRICS, state=State.FAILED, reason="; ".join(wrong), details=_few(details))
+    return Row(name=METRICS, state=State.PASSED, details=_few(details) or ("the card states none",))
+
+
+def _few(details: Sequence[str]) -> tuple[str, ...]:
+    more = len(details) - _MOST_DETAILS
+    return tuple(details) if more <= 0 else (*details[:_MOST_DETAILS], f"and {more} more")

@@ -1,0 +1,74 @@
+"""Which of hubtool's own architectures a checkpoint's tensors are, told by their names and shapes. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hubtool.coverage import cover
+from hubtool.errors import RecipeError
+from hubtool.networks.builtin.config import entry_names, infer, parameters
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hubtool.coverage import Shape
+    from hubtool.networks.builtin.config import BertConfig
+
+_HEADS = "num_attention_heads"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """An architecture that takes every tensor of a checkpoint, and has no parameter without one.
+
+    Attributes:
+        entry: Its name, such as ``bert-ner``.
+        config: Its configuration.
+        arguments: What the recipe has to say beyond the shapes.
+        unknown: The arguments that neither the shapes nor the recipe tell, each with what it can be.
+        notes: What was assumed, one sentence each.
+    """
+
+    entry: str
+    config: BertConfig
+    arguments: Mapping[str, object]
+    unknown: Mapping[str, tuple[int, ...]]
+    notes: tuple[str, ...]
+
+
+def fit(shapes: Mapping[str, Shape], arguments: Mapping[str, object]) -> Fit | None:
+    """Find the architecture of a checkpoint, or None if it is none of hubtool's.
+
+    Args:
+        shapes: Names and shapes of its tensors; an optimizer's state may be among them.
+        arguments: What is known of the network beyond the shapes, such as ``num_attention_heads``.
+    """
+    for entry in entry_names():
+        found = _try(entry, shapes, arguments)
+        if found is not None:
+            return found
+        # One head always divides the width: with it the shapes can be compared, and the true number is asked for.
+        if _HEADS not in arguments and (found := _try(entry, shapes, {**arguments, _HEADS: 1})) is not None:
+            width = found.config.hidden_size
+            return Fit(
+                entry=entry,
+                config=found.config,
+                arguments=arguments,
+                unknown={_HEADS: tuple(count for count in range(1, width + 1) if width % count == 0)},
+                notes=found.notes,
+            )
+    return None
+
+
+def _try(entry: str, shapes: Mapping[str, Shape], arguments: Mapping[str, object]) -> Fit | None:
+    try:
+        inferred = infer(entry, arguments, shapes)
+    except RecipeError:
+        return None
+    if not cover(shapes, parameters(entry, inferred.config), prefix=inferred.prefix).is_total:
+        return None
+    notes = list(inferred.notes)
+    if _HEADS not in arguments:
+        notes.append(f"{_HEADS} is taken to be {inferred.config.num_attention_heads}: heads of 64, as in every BERT")
+    return Fit(entry=entry, config=inferred.config, arguments=arguments, unknown={}, notes=tuple(notes))

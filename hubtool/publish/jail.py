@@ -1,0 +1,182 @@
+"""The process that shuts in what runs code of a card: namespaces and limits first, then the program.
+
+``python -I -S jail.py SPEC`` is a program of its own, of the standard library only: it starts in milliseconds, and has
+no threads, which Linux asks for before a process may enter a user namespace. What it could hold and what not it writes,
+as one line of JSON, to the file descriptor of the specification; when the program has ended, how, as another.
+
+On Linux, where user namespaces are allowed, the program has no network, sees all files and can write only some folders,
+and no process of it is left when it ends. It has no capabilities, so that it cannot undo any of this.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+
+_NEWNS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = 0x20000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
+_MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_BIND, _MS_REC, _MS_PRIVATE = 2, 4, 8, 4096, 16384, 1 << 18
+_MOUNT_SETATTR = 442  # the same number on all architectures, since Linux 5.12
+_AT_RECURSIVE, _AT_FDCWD, _RDONLY = 0x8000, -100, 1
+_PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 24, 38
+_LAST_CAPABILITY = 63
+# Where sockets of services of this machine are; the program has no business with them.
+_SOCKETS = ("/run", "/var/run")
+
+
+class _MountAttributes(ctypes.Structure):
+    _fields_ = (
+        ("attr_set", ctypes.c_uint64),
+        ("attr_clr", ctypes.c_uint64),
+        ("propagation", ctypes.c_uint64),
+        ("userns_fd", ctypes.c_uint64),
+    )
+
+
+def main() -> None:
+    """Shut this process in as far as the platform allows, run the program, and end as it ended."""
+    spec = json.loads(sys.argv[1])
+    _limit(spec)
+    held, why = _enter(spec)
+    os.chdir(spec["cwd"])  # the working folder of before is that of the files as they were mounted before
+    _say(spec, {"held": held, "why": why})
+    child = os.fork()
+    if child == 0:
+        if "processes" in held:
+            _be_init(spec)
+        _become(spec, capable=bool(held))
+    _end(_wait(spec, child, told="processes" in held))
+
+
+def _say(spec: dict[str, object], told: dict[str, object]) -> None:
+    os.write(int(str(spec["status"])), json.dumps(told).encode() + b"\n")
+
+
+def _wait(spec: dict[str, object], child: int, *, told: bool) -> int:
+    """Wait for a child, and bury what it leaves behind; say how it ended."""
+    while True:
+        pid, status = os.wait()
+        if pid == child:
+            code = os.waitstatus_to_exitcode(status)
+            if not told:
+                _say(spec, {"code": code})
+            return code
+
+
+def _end(code: int) -> None:
+    os._exit(code if code >= 0 else 128 - code)
+
+
+def _be_init(spec: dict[str, object]) -> None:
+    """Be the first process of the namespace: when it ends, all others in it are killed."""
+    library = ctypes.CDLL(None, use_errno=True)
+    library.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    # A /proc of the namespace's own, so that the numbers in it are those that the program knows; not all containers
+    # allow it.
+    library.mount(b"proc", b"/proc", b"proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, None)
+    child = os.fork()
+    if child:
+        _end(_wait(spec, child, told=False))
+
+
+def _become(spec: dict[str, object], *, capable: bool) -> None:
+    """Become the program."""
+    command = [str(word) for word in spec["command"]]  # type: ignore[attr-defined]  # JSON that our own side wrote
+    try:
+        if capable:
+            library = ctypes.CDLL(None, use_errno=True)
+            for capability in range(_LAST_CAPABILITY + 1):
+                library.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+            library.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        os.close(int(str(spec["status"])))
+        os.execv(command[0], command)  # noqa: S606 - what this program is for
+    except OSError as error:
+        os.write(2, f"{command[0]} cannot be run: {error.strerror}\n".encode())
+        os._exit(127)
+
+
+def _limit(spec: dict[str, object]) -> None:
+    try:
+        import resource  # noqa: PLC0415 - not on all platforms
+    except ImportError:
+        return
+    limits = {
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_FSIZE: int(str(spec["file_size"])),
+        resource.RLIMIT_CPU: int(str(spec["cpu"])),
+    }
+    if sys.platform == "linux":
+        limits[resource.RLIMIT_AS] = int(str(spec["address_space"]))
+    for kind, most in limits.items():
+        hard = resource.getrlimit(kind)[1]
+        allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(kind, (allowed, allowed))
+
+
+def _enter(spec: dict[str, object]) -> tuple[list[str], str]:
+    """Enter namespaces of this process's own; return what they hold, and why not all."""
+    if sys.platform != "linux":
+        return [], f"{sys.platform} has no namespaces"
+    library = ctypes.CDLL(None, use_errno=True)
+    uid, gid = os.getuid(), os.getgid()
+    if spec.get("open") or library.unshare(_NEWUSER | _NEWNS | _NEWNET | _NEWPID | _NEWIPC) != 0:
+        return [], "this system allows no user namespaces"
+    try:
+        # Not as root, not even within: the first program that root starts would have all capabilities again.
+        _write("/proc/self/setgroups", "deny")
+        _write("/proc/self/uid_map", f"{uid or 1000} {uid} 1")
+        _write("/proc/self/gid_map", f"{gid or 1000} {gid} 1")
+    except OSError as error:
+        return ["network", "processes"], f"user namespaces cannot be used fully here: {error.strerror}"
+    held = ["network", "processes"]
+    why = _mount(library, [str(folder) for folder in spec["writable"]])  # type: ignore[attr-defined]  # as above
+    if not why:
+        held.append("files")
+    return held, why
+
+
+def _write(path: str, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY)
+    try:
+        os.write(descriptor, text.encode())
+    finally:
+        os.close(descriptor)
+
+
+def _mount(library: ctypes.CDLL, writable: list[str]) -> str:
+    """Make all files read-only but those of some folders; return why that cannot be, or nothing."""
+    if library.mount(None, b"/", None, _MS_REC | _MS_PRIVATE, None) != 0:
+        return f"mounts cannot be changed here: {os.strerror(ctypes.get_errno())}"
+    for folder in writable:
+        if library.mount(os.fsencode(folder), os.fsencode(folder), None, _MS_BIND | _MS_REC, None) != 0:
+            return f"{folder} cannot be mounted: {os.strerror(ctypes.get_errno())}"
+    if not _set_read_only(library, "/", on=True):
+        return f"files cannot be made read-only here: {os.strerror(ctypes.get_errno())}"
+    for folder in writable:
+        if not _set_read_only(library, folder, on=False):
+            return f"{folder} cannot be made writable again: {os.strerror(ctypes.get_errno())}"
+    library.mount(b"tmpfs", b"/dev/shm", b"tmpfs", _MS_NOSUID | _MS_NODEV, b"size=1g")
+    needed = [os.path.realpath(path) for path in (sys.prefix, sys.executable, *writable)]
+    for folder in _SOCKETS:
+        if os.path.isdir(folder) and not any(path.startswith(folder + "/") for path in needed):  # noqa: PTH112 - starts in milliseconds
+            library.mount(b"tmpfs", os.fsencode(folder), b"tmpfs", _MS_NOSUID | _MS_NODEV, b"size=64k,mode=555")
+    return ""
+
+
+def _set_read_only(library: ctypes.CDLL, path: str, *, on: bool) -> bool:
+    attributes = _MountAttributes(attr_set=_RDONLY if on else 0, attr_clr=0 if on else _RDONLY)
+    done: int = library.syscall(
+        _MOUNT_SETATTR,
+        _AT_FDCWD,
+        os.fsencode(path),
+        _AT_RECURSIVE if on else 0,
+        ctypes.byref(attributes),
+        ctypes.c_size_t(ctypes.sizeof(attributes)),
+    )
+    return done == 0
+
+
+if __name__ == "__main__":
+    main()

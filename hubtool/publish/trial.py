@@ -1,0 +1,105 @@
+"""Running the usage block of a card, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hubtool import machine, resolver
+from hubtool import trust as trusts
+from hubtool.card import document as documents
+from hubtool.card import placeholder, reading, usage
+from hubtool.card.repository import parse_repo_link
+from hubtool.errors import CardError, NetworkError, RequirementError
+from hubtool.publish import bench as benches
+from hubtool.publish.check import card_file, ending
+from hubtool.publish.confine import DEFAULT_LIMITS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hubtool.hub import Hub
+    from hubtool.publish.confine import Ended, Limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """How a usage block ended.
+
+    Attributes:
+        ended: How its program ended.
+        adapted: What was changed so that it runs here, one sentence each.
+    """
+
+    ended: Ended
+    adapted: tuple[str, ...]
+
+    @property
+    def code(self) -> int:
+        """The exit code: the block's own, and as shells have it, 128 and the signal for one that was killed."""
+        return self.ended.code if self.ended.code >= 0 else 128 - self.ended.code
+
+    @property
+    def problem(self) -> str:
+        """Why it failed, or empty."""
+        return ending(self.ended) if self.code else ""
+
+
+def try_usage(
+    hub: Hub,
+    name: str,
+    *,
+    limits: Limits = DEFAULT_LIMITS,
+    trust: bool = False,
+    show: Callable[[str], None] | None = None,
+    shut_in: bool = True,
+) -> Trial:
+    """Run the usage block of a card, shut in; its assets are fetched first if they are not stored.
+
+    Args:
+        hub: Settings, registries and store.
+        name: The path of a card, or a UID.
+        limits: What it may take; for a large checkpoint, more is added.
+        trust: Whether the user agrees, for this once, that the code of a trusted repository runs.
+        show: Called with what it prints, as it comes.
+        shut_in: Whether to use namespaces at all.
+
+    Raises:
+        InvalidNameError: If the name is malformed.
+        CardNotFoundError: If there is no such card.
+        CardError: If the card cannot be read, or has no usage block.
+        AssetError: If an asset cannot be had.
+        NetworkError: If the code of its repository may not run.
+        RequirementError: If MindSpore is not installed.
+    """
+    path, source = card_file(hub, name)
+    found = hub.find(name, source=source)
+    try:
+        document = documents.parse(reading.read_card_file(str(path))[1])
+    except OSError as error:
+        raise CardError(f"{path} cannot be read: {error.strerror or error}") from error
+    code = usage.of_document(document)
+    if code is None:
+        raise CardError(
+            f"the card {name} has no usage block", hint="write a block of Python code in a section '## Usage'"
+        )
+    here = machine.probe()
+    if here.mindspore is None:
+        raise RequirementError("MindSpore is not installed", hint="pip install 'hubtool[mindspore]'")
+    card = found.card
+    if card.recipe is not None and card.recipe.provider == "repository" and card.repo_link is not None:
+        url = parse_repo_link(card.repo_link).url
+        decision = trusts.decide(url, trusts.read(), agreed_now=trust or trusts.agreed_by())
+        if not decision.allowed:
+            raise NetworkError(decision.why, hint=decision.hint)
+        benches.bring_code(hub, found)
+    weights = resolver.choose_weights(card)
+    size = 0
+    for asset in card.assets:
+        if asset.digest is not None and not placeholder.is_unpublished(asset.link):
+            stored = hub.bring(found, asset)
+            size = stored.size if asset is weights else size
+    adapted = usage.for_device(code, "Ascend" if "Ascend" in here.devices else "CPU")
+    with benches.open_bench(hub, found, document, trust=trust) as bench:
+        ended = bench.run_usage(adapted, str(path), benches.with_room(limits, weights=size), show=show, shut_in=shut_in)
+    return Trial(ended=ended, adapted=adapted.adapted)

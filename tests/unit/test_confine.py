@@ -1,0 +1,105 @@
+"""What holds a program without namespaces, and what is said of it."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hubtool.publish import confine
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MIB = 1 << 20
+
+
+def ran(folder: Path, code: str, **more: float) -> confine.Ended:
+    limits = confine.Limits(
+        seconds=more.get("seconds", 30), memory=int(more.get("memory", 512 * MIB)), disk=int(more.get("disk", 64 * MIB))
+    )
+    return confine.run(
+        [sys.executable, "-c", code],
+        scratch=folder,
+        environ=confine.environment(folder, {}),
+        limits=limits,
+        shut_in=False,
+    )
+
+
+def test_output_answer_and_code_come_back(tmp_path: Path) -> None:
+    shown: list[str] = []
+    code = "import os, sys; print('模型'); os.write(int(os.environ['HUBTOOL_ANSWER']), b'yes'); sys.exit(3)"
+    ended = confine.run(
+        [sys.executable, "-X", "utf8", "-c", code],
+        scratch=tmp_path,
+        environ=confine.environment(tmp_path, {}),
+        limits=confine.Limits(seconds=30),
+        show=shown.append,
+        shut_in=False,
+    )
+    assert (ended.code, ended.reason, ended.output, ended.answer) == (3, "", "模型\n", b"yes")
+    assert "".join(shown) == "模型\n"
+
+
+def test_what_is_not_held_is_said(tmp_path: Path) -> None:
+    ended = ran(tmp_path, "pass")
+    assert not ended.held & {"network", "files", "processes"}
+    assert "not held: no network, no files written but in its folder, no process left behind (" in ended.described
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [
+        ("while True: pass", "it did not end within 2 seconds"),
+        ("import os\nfor i in range(999): open(str(i), 'wb').write(b'x' * (1 << 20))\nwhile True: pass", "of files"),
+        ("import os; os.abort()", "SIGABRT"),
+    ],
+)
+def test_the_limits_hold_without_namespaces(tmp_path: Path, code: str, reason: str) -> None:
+    ended = ran(tmp_path, code, seconds=2 if "within" in reason else 20)
+    assert reason in ended.reason
+    assert ended.code < 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory and processes are seen on Linux only")
+def test_a_process_that_leaves_the_session_does_not_stay(tmp_path: Path) -> None:
+    code = (
+        "import subprocess, time\n"
+        "child = subprocess.Popen(['sleep', '300'], start_new_session=True)\n"
+        "print(child.pid, flush=True)\ntime.sleep(1)\n"
+    )
+    pid = int(ran(tmp_path, code).output)
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        try:
+            with open(f"/proc/{pid}/stat", encoding="utf-8") as stream:  # noqa: PTH123 - no path of a file
+                if stream.read().rpartition(")")[2].split()[0] == "Z":
+                    return
+        except OSError:
+            return
+        time.sleep(0.05)
+    os.kill(pid, 9)
+    pytest.fail("the process was left behind")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory and processes are seen on Linux only")
+def test_memory_of_all_processes_counts(tmp_path: Path) -> None:
+    code = "import os, time\nfor _ in range(3):\n    if os.fork() == 0: break\nx = b'x' * (200 << 20)\ntime.sleep(20)\n"
+    ended = ran(tmp_path, code)
+    assert ended.reason == "it took more than 512 MiB of memory"
+    assert ended.memory > 512 * MIB
+
+
+def test_the_environment_has_no_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+    monkeypatch.setenv("SSH_AUTH_SOCK", "x")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    environ = confine.environment(tmp_path, {"MORE": "1"})
+    assert not environ.keys() & {"AWS_SECRET_ACCESS_KEY", "SSH_AUTH_SOCK"}
+    assert environ["LC_ALL"] == "C.UTF-8"
+    assert environ["MORE"] == "1"
+    assert environ["HOME"] == str(tmp_path / "home")
