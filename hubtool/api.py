@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from hubtool.errors import ArgumentError, ArgumentTypeError, InvalidNameError
 from hubtool.hub import SOURCES, Hub
 
 if TYPE_CHECKING:
-    from hubtool.networks.coverage import Coverage
+    from hubtool.coverage import Coverage
     from hubtool.resolver import Resolution
 
 # Set by set_hub_dir for this process only; it goes before HUBTOOL_HOME.
@@ -27,6 +28,7 @@ def load(
     pretrained: bool = True,
     force_reload: bool = False,
     strict: Literal[True] = True,
+    lock: str | os.PathLike[str] | None = None,
     **kwargs: object,
 ) -> Any: ...  # noqa: ANN401 - MindSpore ships no types
 
@@ -39,6 +41,7 @@ def load(
     pretrained: bool = True,
     force_reload: bool = False,
     strict: Literal[False],
+    lock: str | os.PathLike[str] | None = None,
     **kwargs: object,
 ) -> tuple[Any, Coverage | None]: ...
 
@@ -50,6 +53,7 @@ def load(
     pretrained: bool = True,
     force_reload: bool = False,
     strict: bool = True,
+    lock: str | os.PathLike[str] | None = None,
     **kwargs: object,
 ) -> Any:
     """Load the network of a card, with its trained weights.
@@ -65,17 +69,21 @@ def load(
         pretrained: Whether the weights are placed. Without them the network is initialised as for training.
         force_reload: Whether the checkpoint is fetched even if it is stored.
         strict: Whether coverage that is not total is an error. With False the network is returned as it is, in a pair
-            with the :class:`~hubtool.networks.coverage.Coverage`.
+            with the :class:`~hubtool.coverage.Coverage`.
+        lock: A lock that the card, its assets and its code must agree with, instead of the one of the settings.
         **kwargs: Arguments of the network, such as ``num_attention_heads=12``, beyond the card's recipe.
 
     Returns:
-        The ``mindspore.nn.Cell``; with ``strict=False`` a pair of it and its coverage.
+        The ``mindspore.nn.Cell``; with ``strict=False`` a pair of it and its coverage. Of a card whose only asset is a
+        graph, a ``mindspore.nn.GraphCell`` if it is a MindIR, and otherwise (``onnx``, ``air``, ``mslite``), since
+        MindSpore does not run it, the ``pathlib.Path`` of the verified file.
 
     Raises:
         ArgumentTypeError: (a TypeError) If an argument has the wrong type.
         InvalidNameError: (a ValueError) If the name is malformed.
         ArgumentError: (a ValueError) If ``source`` is not one of the three.
         CardNotFoundError: If there is no such card; close matches are named.
+        LockError: If there is a lock, and it does not have the card, or something is not what it pins.
         AssetError: If the checkpoint cannot be had, or its bytes are not the ones the card promises.
         NetworkError: If the network cannot be built.
         CoverageError: If not every tensor and every parameter was placed; all of them are listed.
@@ -89,8 +97,16 @@ def load(
             hint="give them by name, such as num_labels=9",
         )
     loaded = loader.load(
-        _hub(), name, source=source, pretrained=pretrained, force_reload=force_reload, strict=strict, overrides=kwargs
+        _held(lock),
+        name,
+        source=source,
+        pretrained=pretrained,
+        force_reload=force_reload,
+        strict=strict,
+        overrides=kwargs,
     )
+    if loaded.path is not None:
+        return loaded.path
     return loaded.network if strict else (loaded.network, loaded.coverage)
 
 
@@ -106,14 +122,22 @@ def load_weights(name: str, source: str = "gitee", force_reload: bool = False) -
     return loader.load_weights(_hub(), name, source=source, force_reload=force_reload)
 
 
-def resolve(name: str, *, device: str = "auto", source: str = "gitee") -> Resolution:
+def resolve(
+    name: str, *, device: str = "auto", source: str = "gitee", lock: str | os.PathLike[str] | None = None
+) -> Resolution:
     """Say what it takes to load a card; nothing is fetched and nothing is run.
+
+    Args:
+        name: As :func:`load` takes it.
+        device: ``auto``, ``CPU``, ``GPU`` or ``Ascend``.
+        source: ``gitee``, ``github`` or ``local``.
+        lock: A lock that it must agree with, instead of the one of the settings.
 
     Raises:
         HubError: If the name is malformed, or there is no such card, or it cannot be read.
     """
     _check_arguments(name, source)
-    return _hub().resolve(name, device=device, source=source)
+    return _held(lock).resolve(name, device=device, source=source)
 
 
 def fetch(name: str, *, source: str = "gitee", force_reload: bool = False) -> dict[str, Path]:
@@ -178,6 +202,14 @@ def _settings() -> settings.Settings:
 
 def _hub() -> Hub:
     return Hub.open(_settings())
+
+
+def _held(lock: object) -> Hub:
+    if lock is None:
+        return _hub()
+    if not isinstance(lock, (str, os.PathLike)):
+        raise ArgumentTypeError(f"lock is {lock!r}, but must be the path of a lock")
+    return _hub().with_lock(Path(os.fsdecode(lock)).expanduser().absolute())
 
 
 def _check_arguments(name: object, source: object, **flags: object) -> None:

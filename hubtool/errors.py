@@ -7,12 +7,14 @@ The tree, so that a caller can catch as much or as little as it means to::
     +-- ArgumentTypeError (TypeError)    an argument of the wrong type
     +-- ArgumentError (ValueError)       an argument of the right type and a wrong value
     +-- SettingsError                    a setting that cannot be used
+    +-- LockError                        a lock that cannot be used, or that something differs from
     +-- CardError                        a card that cannot be read
     +-- CardNotFoundError (LookupError)  no card has this UID
     +-- AssetError                       an asset that cannot be used
     |   +-- FetchError                   it did not arrive
     |   |   +-- OfflineError             it is not stored, and the network may not be used
     |   |   +-- ForbiddenLinkError       its link, or a redirect, leads where none may go
+    |   |   +-- UnknownHostError         nobody knows the host of its link
     |   +-- DigestError                  its bytes are not the ones the card promises
     |   +-- StoreError                   the store cannot be read or written
     +-- MirrorError                      a mirror that cannot be read or written
@@ -60,6 +62,10 @@ class ArgumentError(HubError, ValueError):
 
 class SettingsError(HubError):
     """A setting that cannot be used."""
+
+
+class LockError(HubError):
+    """A lock that cannot be used, or that a card, an asset or code differs from."""
 
 
 class CardError(HubError):
@@ -114,6 +120,10 @@ class ForbiddenLinkError(FetchError):
     """A link or a redirect that leads to a host or by a scheme that is not allowed."""
 
 
+class UnknownHostError(FetchError):
+    """A link to a host whose name stands for no address."""
+
+
 class DigestError(AssetError):
     """Bytes that are not the ones the card promises.
 
@@ -160,7 +170,7 @@ class CoverageError(HubError):
     """Checkpoint and network do not match, tensor for tensor.
 
     Attributes:
-        coverage: The :class:`hubtool.networks.coverage.Coverage` that lists every tensor.
+        coverage: The :class:`hubtool.coverage.Coverage` that lists every tensor.
     """
 
     def __init__(self, message: str, *, coverage: object, hint: str | None = None) -> None:

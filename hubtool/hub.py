@@ -1,4 +1,7 @@
-"""What one command works with: the settings, the registries, the store, and the rules for links, put together."""
+"""What one command works with: the settings, the registries, the store, and the rules for links, put together.
+
+Where the settings name a lock, nothing is found but what it pins: see :mod:`hubtool.pins`.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from hubtool import machine, resolver, settings
+from hubtool import machine, requirements, resolver, settings
+from hubtool import trust as trusts
 from hubtool.assets.store import Store
-from hubtool.errors import AssetError, CardError, CardNotFoundError, ForbiddenLinkError, InvalidNameError, OfflineError
+from hubtool.card.repository import place_of
+from hubtool.errors import (
+    ArgumentError,
+    AssetError,
+    CardError,
+    CardNotFoundError,
+    CheckpointError,
+    DigestError,
+    ForbiddenLinkError,
+    InvalidNameError,
+    LockError,
+    OfflineError,
+    RecipeError,
+)
 from hubtool.registry import Registries
 from hubtool.registry.folder import read_card
 from hubtool.uid import Uid
@@ -20,11 +37,14 @@ if TYPE_CHECKING:
     from hubtool.assets.fetch import Fetcher, Progress, Watcher
     from hubtool.assets.links import LinkPolicy
     from hubtool.assets.store import Stored
-    from hubtool.card.model import Asset, Card
+    from hubtool.card.model import Asset, Card, Recipe
+    from hubtool.coverage import Fit
     from hubtool.digest import Digest
+    from hubtool.pins import Pin
     from hubtool.registry import Other
     from hubtool.resolver import Resolution
     from hubtool.settings import Settings
+    from hubtool.trust import Decision
 
 SOURCES = ("gitee", "github", "local")
 _URL = re.compile(r"https?://", re.IGNORECASE)
@@ -38,13 +58,15 @@ class FoundCard:
         card: The card.
         root: The folder that its local assets must be in; None if it has none.
         registry: The registry that it is of, or None for a card outside a registry.
-        others: Later registries that have its UID too, with other bytes.
+        others: Later registries that have its UID too, with other bytes; of a pinned card, every registry.
+        pin: What the lock says of it that it is held to; None where there is no lock.
     """
 
     card: Card
     root: Path | None
     registry: str | None = None
     others: tuple[Other, ...] = ()
+    pin: Pin | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +103,8 @@ class Hub:
     def find(self, name: str, *, source: str = "gitee") -> FoundCard:
         """Find a card by its UID, by its URL on the public hub, or by its path.
 
+        Where the settings name a lock, the card is the one that it pins, with its whole digests.
+
         Args:
             name: The name; what it is a name of, ``source`` says: a path if ``local``, else a UID or a URL. A path
             that ends
@@ -91,6 +115,7 @@ class Hub:
             InvalidNameError: If the name is malformed.
             CardNotFoundError: If there is no such card.
             CardError: If it cannot be read.
+            LockError: If there is a lock, and it does not have the card, or what is there is not what it pins.
         """
         path = Path(name).expanduser() if "\0" not in name else None
         is_path = source == "local" or (
@@ -99,11 +124,36 @@ class Hub:
         if is_path:
             if path is None or not path.is_file():
                 raise CardError(f"there is no card at {ascii(name)[1:-1]}", hint="give the path of a card's .md file")
+            if self.settings.lock is not None:
+                raise LockError(
+                    f"{path} is a card outside a registry, which no lock pins",
+                    hint=f"{self.settings.lock} is in force; unset HUBTOOL_LOCK (or 'lock' in hubtool.toml) to use it",
+                )
             return FoundCard(card=read_card(path.absolute(), None), root=path.absolute().parent)
         uid = parse_name(name)
+        if self.settings.lock is not None:
+            return self.find_pinned(uid, self.settings.lock)
         card, registry = self.registries.read(uid)
         others = self.registries.others(uid, registry)
         return FoundCard(card=card, root=registry.root, registry=registry.name, others=others)
+
+    def with_lock(self, path: Path | None) -> Hub:
+        """Return the same, held to a lock; None frees it from any."""
+        return replace(self, settings=replace(self.settings, lock=path))
+
+    def find_pinned(self, uid: Uid, path: Path) -> FoundCard:
+        """Find the card that a lock pins: in the registries, or as ``hubtool sync`` stored it.
+
+        Its assets have the whole digests and the sizes of the lock.
+
+        Raises:
+            LockError: If the lock does not have it, contradicts it, or nothing here is what it pins.
+        """
+        from hubtool import pins  # noqa: PLC0415 - most runs have no lock
+
+        pin = pins.pin(uid, path)
+        found = pins.find(uid, pin, self.registries, self.store)
+        return FoundCard(card=found.card, root=found.root, registry=found.registry, others=found.others, pin=pin)
 
     def resolve(self, name: str, *, device: str = "auto", source: str = "gitee") -> Resolution:
         """Resolve a card; nothing is fetched and nothing is run.
@@ -124,7 +174,64 @@ class Hub:
             device=device,
             registry=found.registry,
             others=found.others,
+            pinned=found.pin is not None,
+            more_reasons=(*self._pin_reasons(found), *_missing(found.card.recipe), *self._untrusted(found)),
+            consent=self.consent(found),
+            compare=_compare,
         )
+
+    def decide(self, found: FoundCard) -> Decision | None:
+        """Return whether the code of a card's repository may run; None if it has a network without such code.
+
+        Raises:
+            ArgumentError: If its repo-link does not name a repository.
+            SettingsError: If the user's trust list cannot be read.
+        """
+        recipe = found.card.recipe
+        if recipe is None or recipe.provider != "repository":
+            return None
+        place = place_of(found.card)
+        return None if place is None else trusts.decide(place.url, trusts.read(), agreed_now=trusts.agreed_by())
+
+    def consent(self, found: FoundCard) -> str | None:
+        """Say what the user still has to agree to before a card is loaded; None if there is nothing."""
+        try:
+            decision = self.decide(found)
+        except ArgumentError:
+            return None
+        if decision is None or decision.allowed or decision.entry is None:
+            return None
+        return f"{decision.why}; {decision.hint}"
+
+    def _untrusted(self, found: FoundCard) -> tuple[str, ...]:
+        try:
+            decision = self.decide(found)
+        except ArgumentError as error:
+            return (f"its network is built with code of a repository, and {error.message}",)
+        if decision is None or decision.entry is not None:
+            return ()
+        return (f"{decision.why}; {decision.hint}",)
+
+    def _pin_reasons(self, found: FoundCard) -> tuple[str, ...]:
+        """Say why what is pinned does not load here, beyond what holds for every card.
+
+        Raises:
+            LockError: If the code that is stored for the locked commit is not the locked code.
+        """
+        if found.pin is None:
+            return ()
+        version = machine.probe().mindspore
+        why = found.pin.check_machine(version)
+        from hubtool.lock import code_place  # noqa: PLC0415 - most runs have no lock
+
+        place = code_place(found.card)
+        if place is not None:
+            from hubtool.assets.code import CodeStore  # noqa: PLC0415 - most runs have no lock
+
+            code = CodeStore(self.store, self.policy, offline=True).find(found.pin.place(place))
+            if code is not None:
+                found.pin.check_tree(code.tree)
+        return () if why is None else (why,)
 
     def bring(self, found: FoundCard, asset: Asset, *, again: bool = False, progress: Progress | None = None) -> Stored:
         """Return the verified file of an asset, fetching it if it is not stored.
@@ -144,27 +251,43 @@ class Hub:
                 hint="add 'asset-sha256' to the card",
             )
         if asset.is_local:
-            return self.store.adopt(_local_path(asset, found), asset.digest)
+            return self.local(found, asset)
         from hubtool.assets.fetch import fetch  # noqa: PLC0415
 
-        return fetch(
-            asset.link,
-            digest=asset.digest,
-            size=asset.size,
-            store=self.store,
-            policy=self.policy,
-            mirrors=self.mirrors,
-            offline=self.settings.offline,
-            again=again,
-            progress=progress,
-        )
+        try:
+            return fetch(
+                asset.link,
+                digest=asset.digest,
+                size=asset.size,
+                store=self.store,
+                policy=self.policy,
+                mirrors=self.mirrors,
+                offline=self.settings.offline,
+                again=again,
+                progress=progress,
+            )
+        except DigestError as error:
+            if found.pin is None:
+                raise
+            raise found.pin.error(error.message, hint=error.hint) from error
 
     def references(self) -> dict[Digest, tuple[str, ...]]:
         """Return the digests that the cards of the registries state, whole or short, with the cards' UIDs.
 
-        Cards that cannot be read name nothing; ``hubtool validate`` reports them.
+        What the lock of the settings pins counts too, although registries may have moved on. Cards that cannot be read
+        name nothing; ``hubtool validate`` reports them.
+
+        Raises:
+            LockError: If there is a lock that cannot be read: then what it needs is not known.
         """
         found: dict[Digest, list[str]] = {}
+        if self.settings.lock is not None:
+            from hubtool.digest import Digest  # noqa: PLC0415 - most runs have no lock
+            from hubtool.lock import read  # noqa: PLC0415 - as above
+
+            for card in read(self.settings.lock).cards:
+                for locked in card.assets:
+                    found.setdefault(Digest(locked.sha256), []).append(card.uid)
         # What a registry elsewhere has, and no one here has asked for, has no asset here.
         registries = Registries.open(replace(self.settings, offline=True))
         for uid in registries.uids():
@@ -172,7 +295,7 @@ class Hub:
                 for asset in registries.read(uid)[0].assets:
                     if asset.digest is not None:
                         found.setdefault(asset.digest, []).append(str(uid))
-        return {digest: tuple(uids) for digest, uids in found.items()}
+        return {digest: tuple(dict.fromkeys(uids)) for digest, uids in found.items()}
 
     def fetcher(
         self, *, connections: int | None = None, rate: float | None = None, watch: Watcher | None = None
@@ -200,7 +323,7 @@ class Hub:
         )
 
     def local(self, found: FoundCard, asset: Asset) -> Stored:
-        """Verify an asset that stands beside its card.
+        """Verify an asset that stands beside its card; one that a lock pins may also be in the store, or in a mirror.
 
         Raises:
             AssetError: If it is not there, or is another file.
@@ -210,7 +333,36 @@ class Hub:
                 f"{asset.file_name} has no SHA-256 digest on its card, so its bytes cannot be verified",
                 hint="add 'asset-sha256' to the card",
             )
-        return self.store.adopt(_local_path(asset, found), asset.digest)
+        if found.pin is None:
+            return self.store.adopt(_local_path(asset, found), asset.digest)
+        stored = self.beside(found, asset) or self.store.find(asset.digest)
+        if stored is not None:
+            return stored
+        from hubtool.assets.fetch import Wanted  # noqa: PLC0415 - as in `bring`
+
+        with (
+            suppress(ForbiddenLinkError, OfflineError),
+            self.fetcher() as run,
+        ):  # its own link is not one that can be fetched
+            return run.fetch(Wanted(link=asset.link, digest=asset.digest, size=asset.size, name=asset.file_name))
+        raise found.pin.error(
+            f"the asset {asset.link}, with the SHA-256 {asset.digest}, stands beside its card, and neither a registry, "
+            "the store nor a mirror has it",
+            hint="name a mirror that has it (HUBTOOL_MIRRORS), or the registry as it was",
+        )
+
+    def beside(self, found: FoundCard, asset: Asset) -> Stored | None:
+        """Return an asset that stands beside the card of a pinned UID in any registry, if it is the right one."""
+        if asset.digest is None or found.card.uid is None:
+            return None
+        for member in self.registries.members:
+            if member.root is not None:
+                near = replace(
+                    found, root=member.root, card=replace(found.card, path=member.root / found.card.uid.path)
+                )
+                with suppress(AssetError):
+                    return self.store.adopt(_local_path(asset, near), asset.digest)
+        return None
 
     def stored_weights(self, name: str) -> Path:
         """Return the stored checkpoint of a card.
@@ -234,6 +386,9 @@ class Hub:
             return None
         if not asset.is_local:
             return self.store.path(asset.digest)
+        if found.pin is not None:
+            stored = self.beside(found, asset) or self.store.find(asset.digest)
+            return None if stored is None else stored.path
         try:
             return self.store.adopt(_local_path(asset, found), asset.digest).path
         except AssetError:
@@ -282,4 +437,33 @@ def parse_name(name: str) -> Uid:
     raise InvalidNameError(
         f"{name[:200]!a} is not the URL of a card",
         hint="such a URL ends in publisher/version/name.md; or give the UID, publisher/version/name",
+    )
+
+
+def _missing(recipe: Recipe | None) -> tuple[str, ...]:
+    """Say which of the distributions that a recipe needs are not installed, or not in a version that it takes."""
+    try:
+        wanting = requirements.unmet(() if recipe is None else recipe.requires)
+    except RecipeError as error:
+        return (error.message,)
+    return tuple(f"{why}: pip install '{text}'" for text, why in wanting)
+
+
+def _compare(path: Path, recipe: Recipe) -> Fit | None:
+    """Compare a stored checkpoint with the parameters that a recipe recorded; None where nothing can be compared."""
+    if recipe.parameters_digest is None:
+        return None
+    from hubtool import coverage  # noqa: PLC0415 - only for what is stored
+    from hubtool.assets.checkpoint import read_header  # noqa: PLC0415 - as above
+
+    try:
+        shapes = read_header(path).shapes()
+    except CheckpointError:
+        return None  # loading it says what is wrong with the file
+    return coverage.compare(
+        shapes,
+        digest=recipe.parameters_digest,
+        count=recipe.parameters,
+        ignore=recipe.ignore,
+        arguments=recipe.arguments,
     )

@@ -12,10 +12,12 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from hubtool import machine
 from hubtool import trust as trusts
 from hubtool.assets.checkpoint import Header, TensorInfo, read_header, to_safetensors
 from hubtool.assets.code import CodeStore
-from hubtool.card.repository import parse_repo_link
+from hubtool.card.repository import place_of
+from hubtool.coverage import Coverage, Renaming, compare, cover, rename
 from hubtool.errors import (
     AssetError,
     CheckpointError,
@@ -26,7 +28,7 @@ from hubtool.errors import (
     RequirementError,
     StoreError,
 )
-from hubtool.networks.coverage import Coverage, Renaming, cover, rename
+from hubtool.resolver import choose_graph, choose_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -54,7 +56,9 @@ class Loaded:
         coverage: How checkpoint and network matched, or None if no weights were asked for.
         notes: What was noticed, one sentence each.
         seconds: How long each stage took, in order.
-        example: Gives tensors that the network can be called with.
+        built: The network as its provider built it; it gives tensors that the network can be called with.
+        is_graph: Whether the network is a ``mindspore.nn.GraphCell``: a graph from a file, with its weights.
+        path: Where the file is, for a graph that MindSpore does not run: then there is no network.
     """
 
     uid: str
@@ -63,6 +67,8 @@ class Loaded:
     notes: tuple[str, ...]
     seconds: Mapping[str, float]
     built: Built
+    is_graph: bool = False
+    path: Path | None = None
 
     @property
     def parameters(self) -> int:
@@ -125,6 +131,12 @@ def load(
     watch = _Stopwatch()
     with watch.stage("resolve"):
         found = hub.find(name, source=source)
+        graph = choose_graph(found.card) if choose_weights(found.card) is None else None
+        if graph is not None and found.pin is not None and (why := found.pin.check_machine(machine.probe().mindspore)):
+            raise found.pin.error(why)
+    if graph is not None:
+        return _load_graph(hub, found, graph, watch, force_reload=force_reload, device=device, progress=progress)
+    with watch.stage("resolve"):
         recipe = found.card.recipe
         if recipe is None:
             raise RecipeError(
@@ -133,6 +145,8 @@ def load(
                 ),
                 hint=f"'hubtool resolve {name}' says what is known",
             )
+        if found.pin is not None and (why := found.pin.check_machine(machine.probe().mindspore)):
+            raise found.pin.error(why)
         builder = _provider(hub, found, recipe, checkout=checkout, trust=trust)
     header, path = None, None
     with watch.stage("fetch"):
@@ -172,6 +186,53 @@ def load(
     )
 
 
+def _load_graph(
+    hub: Hub,
+    found: FoundCard,
+    asset: Asset,
+    watch: _Stopwatch,
+    *,
+    force_reload: bool,
+    device: str | None,
+    progress: Progress | None,
+) -> Loaded:
+    """Load a card that has no checkpoint but a whole network in a file; what MindSpore does not run, is handed over."""
+    from hubtool.networks import graphs  # noqa: PLC0415
+    from hubtool.networks.provider import Built  # noqa: PLC0415
+
+    with watch.stage("fetch"):
+        stored = hub.bring(found, asset, again=force_reload, progress=progress)
+        suffix = asset.file_name.rpartition(".")[2].lower()
+        kind = "mindir" if asset.format.lower() == "mindir" else suffix if suffix.isidentifier() else asset.format
+        path = graphs.with_suffix(hub.store, stored.path, stored.digest, kind)
+    uid = str(found.card.uid or found.card.path)
+    if asset.format.lower() != "mindir":
+        nothing = Built(network=None, prefix="", notes=(), example=tuple)
+        return Loaded(
+            uid=uid,
+            network=None,
+            coverage=None,
+            notes=(f"this is a graph in the format {asset.format}; it is run by {asset.runner}",),
+            seconds=watch.seconds,
+            built=nothing,
+            path=path,
+        )
+    with watch.stage("import mindspore"):
+        _compute_type(device)
+    with watch.stage("build"):
+        built = graphs.load(path)
+    built.network.set_train(mode=False)
+    return Loaded(
+        uid=uid,
+        network=built.network,
+        coverage=None,
+        notes=built.notes,
+        seconds=watch.seconds,
+        built=built,
+        is_graph=True,
+    )
+
+
 def load_weights(hub: Hub, name: str, *, source: str = "gitee", force_reload: bool = False) -> dict[str, Any]:
     """Return every tensor of a card's checkpoint as a ``mindspore.Parameter``, by its name in the file.
 
@@ -203,29 +264,29 @@ def _provider(hub: Hub, found: FoundCard, recipe: Recipe, *, checkout: Path | No
         )
     from hubtool.networks.repository import Place, RepositoryProvider  # noqa: PLC0415
 
-    link = found.card.repo_link
-    if link is None:
+    place = place_of(found.card)
+    if place is None:
         raise RecipeError(
             found.card.blame("the recipe builds with code of the card's repo-link, and the card has none")
         )
-    place = parse_repo_link(link)
-    revision = found.card.text("repo-revision")
-    if revision is not None:
-        place = place.at(revision)
+    if found.pin is not None:
+        place = found.pin.place(place)
     decision = trusts.decide(place.url, trusts.read(), agreed_now=trust or trusts.agreed_by())
     if not decision.allowed:
         raise NetworkError(decision.why, hint=decision.hint)
     if checkout is not None:
+        if found.pin is not None:
+            raise found.pin.error("a checkout in place of its code is not what is pinned", hint="leave --checkout out")
         return RepositoryProvider(
             place=Place(root=checkout / place.folder, folder="", identity=str(checkout.resolve()))
         )
     code = CodeStore(hub.store, hub.policy, offline=hub.settings.offline).fetch(place)
+    if found.pin is not None:
+        found.pin.check_tree(code.tree)
     return RepositoryProvider(place=Place(root=code.path, folder="", identity=code.tree))
 
 
 def _weights(found: FoundCard) -> Asset:
-    from hubtool.resolver import choose_weights  # noqa: PLC0415
-
     asset = choose_weights(found.card)
     if asset is None:
         raise AssetError(
@@ -237,8 +298,6 @@ def _weights(found: FoundCard) -> Asset:
 
 def _compute_type(device: str | None) -> str:
     """Import MindSpore and return the type that the device computes with."""
-    from hubtool import machine  # noqa: PLC0415
-
     here = machine.probe()
     if here.mindspore is None:
         raise RequirementError("MindSpore is not installed", hint="pip install 'hubtool[mindspore]'")
@@ -323,7 +382,8 @@ def _place(
         raise CoverageError(
             f"the checkpoint of {name} and its network do not match:\n{coverage.describe()}",
             coverage=coverage,
-            hint="correct the recipe on the card, or load with strict=False to get the network as it is, with a report",
+            hint=_other_arguments(header, recipe)
+            or "correct the recipe on the card, or load with strict=False to get the network as it is, with a report",
         )
     used = set(coverage.loaded.values())
     tensors = _tensors(replace(header, tensors=tuple(info for info in header.tensors if info.name in used)), path)
@@ -342,3 +402,14 @@ def _place(
             parameters[key].init_data()
     conversions = tuple(f"{count} tensors were converted from {change}" for change, count in converted.items())
     return coverage, (*renaming.notes, *conversions)
+
+
+def _other_arguments(header: Header, recipe: Recipe) -> str | None:
+    """Say which arguments would make the network fit, where that is certain."""
+    if recipe.parameters_digest is None:
+        return None
+    found = compare(
+        header.shapes(), digest=recipe.parameters_digest, ignore=recipe.ignore, arguments=recipe.arguments
+    ).arguments
+    stated = ", ".join(f"{name}={value}" for name, value in found.items())
+    return f"the checkpoint is of another number of classes: load with {stated}" if stated else None

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hubtool.card.model import Asset, Card, Recipe
+    from hubtool.coverage import Fit
     from hubtool.machine import Machine
     from hubtool.registry import Other
 
@@ -31,7 +32,7 @@ class ResolvedAsset:
     Attributes:
         asset: What the card says.
         stored: The file with the verified bytes, or None if it has to be fetched.
-        weights: Whether this is the checkpoint that is loaded.
+        weights: Whether this is the file that is loaded: the checkpoint or, on a card without one, the graph.
     """
 
     asset: Asset
@@ -64,6 +65,9 @@ class Resolution:
         reasons: Why it cannot be loaded; empty if it can.
         registry: The registry that the card is of, or None.
         others: Later registries that have the UID too, with other bytes: they are not used.
+        pinned: Whether the card is held to a lock.
+        consent: What the user still has to agree to, in one sentence with the way to do it; None if there is nothing.
+        fit: How the stored checkpoint compares with the parameters that were recorded; None where one is not known.
     """
 
     uid: str
@@ -75,6 +79,9 @@ class Resolution:
     reasons: tuple[str, ...]
     registry: str | None = None
     others: tuple[Other, ...] = ()
+    pinned: bool = False
+    consent: str | None = None
+    fit: Fit | None = None
 
     @property
     def loadable(self) -> bool:
@@ -83,15 +90,23 @@ class Resolution:
 
     @property
     def weights(self) -> ResolvedAsset | None:
-        """The checkpoint that is loaded, or None if the card has none."""
+        """The file that is loaded: the checkpoint, else the graph; None if the card has neither."""
         return next((asset for asset in self.assets if asset.weights), None)
+
+    @property
+    def handed_over(self) -> bool:
+        """Whether the file is a graph that MindSpore does not run: loading it gives its path."""
+        weights = self.weights
+        return weights is not None and weights.asset.runner is not None and weights.asset.format.lower() != "mindir"
 
     @property
     def python(self) -> tuple[str, ...]:
         """The Python lines that load the network."""
+        source = "" if self.card.uid else ', source="local"'
+        if self.handed_over:
+            return ("import hubtool", "", f'path = hubtool.load("{self.uid}"{source})')
         lines = ["import mindspore", "import hubtool", ""]
         lines.append(f'mindspore.set_device("{self.device}")')
-        source = "" if self.card.uid else ', source="local"'
         lines.append(f'network = hubtool.load("{self.uid}"{source})')
         lines.append("network.set_train(False)")
         return tuple(lines)
@@ -118,11 +133,14 @@ class Resolution:
                 "faults": list(self.card.faults),
                 "registry": self.registry,
                 "others": [other.as_json() for other in self.others],
+                "pinned": self.pinned,
             },
             "assets": [asset.as_json() for asset in self.assets],
             "network": network,
             "requires": dict(self.requires),
             "device": self.device,
+            "consent": self.consent,
+            "fit": self.fit.as_json() if self.fit else None,
             "loadable": self.loadable,
             "reasons": list(self.reasons),
         }
@@ -138,6 +156,10 @@ def resolve(
     device: str = "auto",
     registry: str | None = None,
     others: tuple[Other, ...] = (),
+    pinned: bool = False,
+    more_reasons: tuple[str, ...] = (),
+    consent: str | None = None,
+    compare: Callable[[Path, Recipe], Fit | None] = lambda path, recipe: None,  # noqa: ARG005 - a default that knows nothing
 ) -> Resolution:
     """Say what it takes to load a card, and whether that is possible here.
 
@@ -150,19 +172,24 @@ def resolve(
         device: One of :data:`DEVICES`; ``auto`` is Ascend where there is one, else CPU.
         registry: The registry that the card is of.
         others: Later registries that have its UID too, with other bytes.
+        pinned: Whether the card is held to a lock.
+        more_reasons: Reasons why it cannot be loaded that are found elsewhere, such as in a lock.
+        consent: What the user still has to agree to.
+        compare: Compares a stored checkpoint with the parameters that a recipe recorded.
 
     Raises:
         ArgumentError: If the device is not one of these.
     """
     device = parse_device(device)
-    weights = choose_weights(card)
+    weights = choose_weights(card) or choose_graph(card)
     assets = tuple(ResolvedAsset(asset=asset, stored=locate(asset), weights=asset is weights) for asset in card.assets)
     # `auto` does not choose a GPU: MindSpore 2.10 has no build for one, so that a device node alone says nothing.
     chosen = ("Ascend" if "Ascend" in machine.devices else "CPU") if device == "auto" else device
     reasons = [
-        *recipe_reasons(card),
+        *(recipe_reasons(card) if weights is None or weights.is_weights else ()),
         *(reason for asset in assets if asset.weights for reason in _asset_reasons(asset, forbidden, offline=offline)),
-        *_machine_reasons(machine, chosen),
+        *(_machine_reasons(machine, chosen) if weights is None or _is_for_mindspore(weights) else ()),
+        *more_reasons,
     ]
     if weights is None:
         reasons.insert(0, _no_weights(card))
@@ -171,15 +198,26 @@ def resolve(
         card=card,
         assets=assets,
         recipe=card.recipe,
-        requires=_requires(card.recipe),
+        requires=requires(card.recipe),
         device=chosen,
         reasons=tuple(reasons),
         registry=registry,
         others=others,
+        pinned=pinned,
+        consent=consent,
+        fit=next(
+            (
+                compare(asset.stored, card.recipe)
+                for asset in assets
+                if asset.weights and asset.stored and asset.asset.is_weights and card.recipe
+            ),
+            None,
+        ),
     )
 
 
-def _requires(recipe: Recipe | None) -> Mapping[str, str]:
+def requires(recipe: Recipe | None) -> Mapping[str, str]:
+    """Return what a recipe's network needs, as distribution names and version ranges; nothing if there is no recipe."""
     if recipe is None:
         return {}
     more = (re.match(r"([\w.-]+)(.*)", text) for text in recipe.requires)
@@ -202,6 +240,16 @@ def choose_weights(card: Card) -> Asset | None:
     """Return the asset that holds the weights: the first checkpoint with a digest, else the first checkpoint."""
     checkpoints = [asset for asset in card.assets if asset.is_weights]
     return next((asset for asset in checkpoints if asset.digest), checkpoints[0] if checkpoints else None)
+
+
+def choose_graph(card: Card) -> Asset | None:
+    """Return the asset that holds a whole network: a MindIR if there is one, else the first other graph."""
+    graphs = [asset for asset in card.assets if asset.runner is not None]
+    return next((asset for asset in graphs if asset.format.lower() == "mindir"), graphs[0] if graphs else None)
+
+
+def _is_for_mindspore(asset: Asset) -> bool:
+    return asset.is_weights or asset.format.lower() == "mindir"
 
 
 def _no_weights(card: Card) -> str:

@@ -54,6 +54,7 @@ class Settings:
             that is written with its scheme, such as ``http://lab:8080``, is a service of the user's own network.
         mirrors: Where files are looked for by their digest before their links are asked, in this order: addresses or
             folders (``HUBTOOL_MIRRORS``, separated by commas).
+        lock: The lock that everything that is loaded must be in and agree with, or None (``HUBTOOL_LOCK``).
         validate: What ``hubtool validate`` reports.
         origins: For each of these names, where its value came from.
     """
@@ -64,6 +65,7 @@ class Settings:
     offline: bool
     allowed_hosts: tuple[str, ...]
     mirrors: tuple[str, ...] = ()
+    lock: Path | None = None
     validate: ValidateSettings = ValidateSettings()
     origins: Mapping[str, str] = field(default_factory=dict)
 
@@ -105,6 +107,7 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> S
     stores = pick("stores", _stores, tuple)
     offline = pick("offline", _flag, lambda: False)
     mirrors = pick("mirrors", _mirrors, tuple)
+    lock = pick("lock", _path, lambda: None)
     hosts = list(DEFAULT_HOSTS)
     added = [source for source in sources if "allowed-hosts" in source.values]
     for source in added:
@@ -119,6 +122,7 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> S
         allowed_hosts=tuple(hosts),
         validate=validate,
         mirrors=mirrors,
+        lock=lock,
         origins=origins,
     )
 
@@ -130,6 +134,7 @@ _VARIABLES = {
     "offline": "HUBTOOL_OFFLINE",
     "allowed-hosts": "HUBTOOL_ALLOWED_HOSTS",
     "mirrors": "HUBTOOL_MIRRORS",
+    "lock": "HUBTOOL_LOCK",
 }
 
 

@@ -65,7 +65,7 @@ class Code:
     @property
     def files(self) -> tuple[str, ...]:
         """The paths of all files, relative to the folder, sorted."""
-        return tuple(path.relative_to(self.path).as_posix() for path in _files(self.path))
+        return code_files(self.path)
 
 
 class CodeStore:
@@ -229,6 +229,11 @@ def tree_digest(root: Path) -> str:
         name = path.relative_to(root).as_posix()
         digester.update(f"{digest_file(path)} {name}\n".encode("utf-8", "surrogateescape"))
     return digester.hexdigest()
+
+
+def code_files(folder: Path) -> tuple[str, ...]:
+    """Return the paths of all files below a folder, relative to it and with ``/``, sorted."""
+    return tuple(path.relative_to(folder).as_posix() for path in _files(folder))
 
 
 def _files(root: Path) -> list[Path]:

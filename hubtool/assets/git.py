@@ -22,7 +22,7 @@ from hubtool.assets.links import is_loopback
 from hubtool.errors import ArgumentError, FetchError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 SECONDS = 600.0
@@ -85,6 +85,7 @@ def run(
     max_bytes: int = MAX_BYTES,
     stdin: IO[bytes] | None = None,
     output: IO[bytes] | None = None,
+    check: Callable[[], None] | None = None,
 ) -> bytes:
     """Run git, and return what it printed, unless that goes to a file.
 
@@ -97,6 +98,7 @@ def run(
         max_bytes: The most that the folder may grow to.
         stdin: A file that it reads.
         output: A file that takes what it prints.
+        check: Called now and then while it runs; what it raises ends git.
 
     Raises:
         FetchError: If git is missing, fails, takes too long, or fills the folder beyond the limit. The message says why
@@ -122,7 +124,7 @@ def run(
             start_new_session=True,
         )
         try:
-            _wait(process, folder, seconds, max_bytes)
+            _wait(process, folder, seconds, max_bytes, check)
         finally:
             _end(process)
         if process.returncode != 0:
@@ -154,7 +156,13 @@ def _environment(folder: Path) -> dict[str, str]:
     }
 
 
-def _wait(process: subprocess.Popen[bytes], folder: Path, seconds: float, max_bytes: int) -> None:
+def _wait(
+    process: subprocess.Popen[bytes],
+    folder: Path,
+    seconds: float,
+    max_bytes: int,
+    check: Callable[[], None] | None = None,
+) -> None:
     """Wait for git to end, and see to it that it keeps the limits."""
     end = time.monotonic() + seconds
     pause = 0.01
@@ -165,6 +173,8 @@ def _wait(process: subprocess.Popen[bytes], folder: Path, seconds: float, max_by
             pause = min(pause * 2, 0.25)
         else:
             return
+        if check is not None:
+            check()
         if time.monotonic() > end:
             raise FetchError(f"it took longer than {seconds:g} seconds", hint="try again, or use a nearer copy")
         if _used(folder) > max_bytes:

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 
 from hubtool.assets.links import LinkPolicy, shown
 from hubtool.assets.transport import FileTransport, HttpTransport
-from hubtool.errors import ArgumentError, SettingsError
+from hubtool.errors import ArgumentError, FetchError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,10 +108,39 @@ class Mirror:
 
     def source(self, digest: str) -> Source:
         """Return where this mirror has a file."""
+        return self._at(f"blobs/sha256/{digest[:2]}/{digest}")
+
+    def _at(self, name: str) -> Source:
         with self._lock:
             if self._transport is None:
                 self._transport = self._make()
-        return Source(link=f"{self.base}/blobs/sha256/{digest[:2]}/{digest}", transport=self._transport, mirror=self)
+        return Source(link=f"{self.base}/{quote(name, safe='/+')}", transport=self._transport, mirror=self)
+
+    def small(self, name: str, limit: int) -> bytes | None:
+        """Return a small file of the mirror, such as a card or its index; None if it has none of this name.
+
+        Args:
+            name: The name below the mirror's address.
+            limit: The most bytes that it may have.
+
+        Raises:
+            FetchError: If the mirror cannot be asked, or sends more.
+        """
+        source = self._at(name)
+        data = b""
+        try:
+            with source.transport.open(source.link) as body:
+                for block in body:
+                    data += block
+                    if len(data) > limit:
+                        break
+        except FetchError as error:
+            if error.status in (404, 410):
+                return None
+            raise
+        if len(data) > limit:
+            raise FetchError(f"{shown(source.link)}: more than {limit:,} bytes came", hint="this is not such a file")
+        return data
 
     def transport(self) -> Transport | None:
         """Return the transport if it was used."""

@@ -221,7 +221,7 @@ class Store:
         for folder in (self.root, *self.shared):
             path = self._blob_path(digest, folder)
             with suppress(OSError):
-                found = path.stat()
+                found = os.stat(path)  # noqa: PTH116 (many thousand times, and twice as quick)
                 if stat.S_ISREG(found.st_mode):
                     return Stored(path=path, digest=digest, size=found.st_size)
         return None
@@ -426,7 +426,7 @@ class Store:
             StoreError: If the lock cannot be made, or its holder has not got on for that long.
         """
         name = key[:SHORTEST]
-        path = self.state / "locks" / f"{name}.lock"
+        path = self.state.joinpath("locks", f"{name}.lock")
         held: dict[Path, Lock] = _held.__dict__.setdefault("locks", {})
         if path in held:
             yield held[path]
@@ -642,7 +642,7 @@ class Store:
     def _blob_path(self, digest: str, root: Path | None = None) -> Path:
         if not _HEX.issuperset(digest):
             raise ArgumentError(f"{digest!r} is not a SHA-256 digest", hint="parse it with Digest.parse")
-        return (root or self.root) / "blobs" / "sha256" / digest[:2] / digest
+        return (root or self.root).joinpath("blobs", "sha256", digest[:2], digest)
 
     def _derived_path(self, digest: str, kind: str, state: Path | None = None) -> Path:
         if len(digest) != FULL_LENGTH or not _HEX.issuperset(digest) or not kind.isidentifier():
@@ -650,11 +650,11 @@ class Store:
         return (state or self.state) / "derived" / kind / digest[:2] / f"{digest}.{kind}"
 
     def _record_path(self, kind: str, digest: str, state: Path | None = None) -> Path:
-        return (state or self.state) / "records" / kind / digest[:2] / f"{digest}.json"
+        return (state or self.state).joinpath("records", kind, digest[:2], f"{digest}.json")
 
     def _temporary(self, digest: str, kind: str) -> Path:
         """Make up a temporary path; its name begins with the key of the lock under which it is written."""
-        return self.state / "temporary" / f"{digest}.{os.urandom(4).hex()}.{kind}.part"
+        return self.state.joinpath("temporary", f"{digest}.{os.urandom(4).hex()}.{kind}.part")
 
 
 class Writer:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 from urllib.parse import unquote, urlsplit
 
 from hubtool.assets.links import LinkPolicy, is_loopback, shown
-from hubtool.errors import FetchError
+from hubtool.errors import FetchError, UnknownHostError
 from hubtool.version import __version__
 
 if TYPE_CHECKING:
@@ -135,6 +135,27 @@ class Transport(Protocol):
     def close(self) -> None:
         """Close all connections."""
         ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What a server says of a link, without its bytes.
+
+    Attributes:
+        status: The HTTP status.
+        location: Where a redirect leads, absolute and checked, or None.
+        size: The bytes of the file, where the server says so.
+        etag: What names this version of the file, in the server's own words; empty if it says nothing.
+        modified: When it was changed last, in the server's own words; empty if it says nothing.
+        wait: The seconds after which the server asks to be tried again, or None.
+    """
+
+    status: int
+    location: str | None = None
+    size: int | None = None
+    etag: str = ""
+    modified: str = ""
+    wait: float | None = None
 
 
 class FileTransport:
@@ -289,20 +310,58 @@ class HttpTransport:
                 guard.close()
         raise AssertionError(link)  # the loop returned or raised
 
+    def head(self, link: str, *, method: str = "HEAD") -> Head:
+        """Ask what a server says of a link; no redirect is followed, and no bytes are taken.
+
+        Args:
+            link: The link.
+            method: ``HEAD``, or ``GET`` for servers that know nothing else; then one byte is asked for.
+
+        Raises:
+            ForbiddenLinkError: If the link, or where it redirects to, may not be followed.
+            UnknownHostError: If nobody knows its host.
+            FetchError: If the server cannot be reached, or does not answer.
+        """
+        link = self.policy.check(link)
+        guard = self._watchdog.guard()
+        try:
+            response = self._ask(link, {} if method == "HEAD" else {"Range": "bytes=0-0"}, guard, method=method)
+            try:
+                headers = response.headers
+                size = _content_length(headers)
+                if response.status == 206:
+                    match = _CONTENT_RANGE.match(headers.get("Content-Range", ""))
+                    size = int(match[3]) if match is not None and match[3] != "*" else None
+                location = headers.get("Location") if response.status in _REDIRECTS else None
+                return Head(
+                    status=response.status,
+                    location=None if location is None else self.policy.follow(link, _as_text(location)),
+                    size=size if response.status in (200, 206) else None,
+                    etag=headers.get("ETag", "").strip()[:500],
+                    modified=headers.get("Last-Modified", "").strip()[:100],
+                    wait=_retry_after(headers.get("Retry-After")),
+                )
+            finally:
+                # What has no body leaves its connection to be used again.
+                if method == "HEAD":
+                    response.drain_conn()
+                    response.release_conn()
+                response.close()
+        finally:
+            guard.close()
+
     def _request(
         self, link: str, headers: dict[str, str], guard: _Guard, method: str = "GET"
     ) -> tuple[str, BaseHTTPResponse]:
         """Ask, and follow redirects by hand, so that each one is checked before it is followed."""
         first = link
         for _ in range(MAX_REDIRECTS + 1):
-            response = self._ask(link, headers, guard, method)
+            response = self._ask(link, headers, guard, method=method)
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or location is None:
                 break
             response.close()
-            with suppress(UnicodeError):  # header bytes arrive as Latin-1, and mean UTF-8
-                location = location.encode("latin-1").decode("utf-8")
-            link = self.policy.follow(link, location)
+            link = self.policy.follow(link, _as_text(location))
         else:
             raise FetchError(
                 f"{shown(first)}: more than {MAX_REDIRECTS} redirects, the last one to {shown(link)}",
@@ -322,7 +381,7 @@ class HttpTransport:
             )
         return link, response
 
-    def _ask(self, link: str, headers: dict[str, str], guard: _Guard, method: str) -> BaseHTTPResponse:
+    def _ask(self, link: str, headers: dict[str, str], guard: _Guard, *, method: str = "GET") -> BaseHTTPResponse:
         import requests  # noqa: PLC0415 (heavy, and not needed for what is stored)
         import urllib3  # noqa: PLC0415 (the same)
 
@@ -458,6 +517,14 @@ class _HttpBody:
             hint="try again; if it stays so, the server or a proxy cuts the file off",
             passing=True,
         )
+
+
+def _as_text(header: str) -> str:
+    """Read a header: its bytes arrive as Latin-1, and mean UTF-8."""
+    try:
+        return header.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return header
 
 
 def _proof(headers: Mapping[str, str]) -> str | None:
@@ -782,7 +849,8 @@ def _fail(error: Exception, link: str, guard: _Guard) -> NoReturn:
         why = f"TLS with the server failed: {getattr(tls, 'reason', None) or 'no reason given'}"
     elif isinstance(unknown := among(socket.gaierror), OSError):
         why = f"the server cannot be reached: {unknown.strerror}"
-        passing = unknown.errno == socket.EAI_AGAIN
+        if unknown.errno != socket.EAI_AGAIN:
+            raise UnknownHostError(f"{shown(link)}: {why}", hint=hint) from None
     elif among(urllib3.exceptions.NewConnectionError) and system is not None:
         why = f"the server cannot be reached: {system.strerror}"
     elif among(requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError):

@@ -23,6 +23,15 @@ if TYPE_CHECKING:
 # say.
 BUILTIN_ENTRIES = ("bert", "bert-pretraining", "bert-ner", "bert-classifier", "bert-squad")
 WEIGHT_FORMATS = ("ckpt", "safetensors")
+# Files that hold a whole network, and what runs them. MindSpore itself runs the first.
+GRAPH_FORMATS = {
+    "mindir": "MindSpore (mindspore.nn.GraphCell), and MindSpore Lite",
+    "onnx": "ONNX Runtime, and whatever else reads ONNX",
+    "air": "the ATC compiler of CANN, which makes an offline model for Ascend of it",
+    "om": "CANN's AscendCL, on Ascend",
+    "mslite": "MindSpore Lite",
+    "ms": "MindSpore Lite",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +61,11 @@ class Asset:
         return self.format in WEIGHT_FORMATS
 
     @property
+    def runner(self) -> str | None:
+        """What runs the file, where it holds a whole network and not only weights; else None."""
+        return GRAPH_FORMATS.get(self.format.lower())
+
+    @property
     def file_name(self) -> str:
         """The last part of the link, for people to read; never used to make a path."""
         return self.link.partition("?")[0].rstrip("/").rpartition("/")[2]
@@ -72,6 +86,8 @@ class Recipe:
         requires: Distributions that the code needs, beyond MindSpore and NumPy, as requirement specifiers.
         initialise: Whether the code needs the values that parameters are initialised with.
         inputs: Name, shape and element type of each input of the network.
+        parameters: How many parameters the network had when it was last built; None where nobody wrote it down.
+        parameters_digest: The digest of their names and shapes then, or None.
     """
 
     provider: str
@@ -84,6 +100,8 @@ class Recipe:
     requires: tuple[str, ...] = ()
     initialise: bool = False
     inputs: tuple[tuple[str, tuple[int, ...], str], ...] = ()
+    parameters: int | None = None
+    parameters_digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +237,8 @@ def _recipe(item: object) -> Recipe | None:
         requires=_texts(item.get("requires")),
         initialise=item.get("initialise") is True,
         inputs=_inputs(item.get("inputs")),
+        parameters=number if isinstance(number := item.get("parameters"), int) else None,
+        parameters_digest=digest if isinstance(digest := item.get("parameters-sha256"), str) else None,
     )
 
 

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from hubtool.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from hubtool.card.model import Card
 
 _PART = re.compile(r"[\w.+ @-]+\Z")
 _COMMIT = re.compile(r"[0-9a-f]{40}\Z")
@@ -72,3 +76,16 @@ def parse_repo_link(link: str) -> RepositoryPlace:
         if part in (".", "..", ".git") or part.startswith("-") or not _PART.match(part):
             raise ArgumentError(f"{shown}: {part!a} cannot be part of a path in a repository", hint=_HINT)
     return RepositoryPlace(url=repository, revision=parts[1] if parts else None, folder="/".join(parts[2:]))
+
+
+def place_of(card: Card) -> RepositoryPlace | None:
+    """Return the place that a card's repo-link names, at its repo-revision where it states one; None without a link.
+
+    Raises:
+        ArgumentError: If the link does not name a repository.
+    """
+    if card.repo_link is None:
+        return None
+    place = parse_repo_link(card.repo_link)
+    revision = card.text("repo-revision")
+    return place if revision is None else place.at(revision)

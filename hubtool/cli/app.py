@@ -27,10 +27,15 @@ COMMANDS = {
     "resolve": ("hubtool.cli.resolve", "Say what it takes to load a card, without loading it."),
     "inspect": ("hubtool.cli.inspect", "List the tensors of a checkpoint."),
     "fetch": ("hubtool.cli.fetch", "Bring the assets of a card into the store."),
+    "lock": ("hubtool.cli.lock", "Pin cards to the byte, in a file for review."),
+    "sync": ("hubtool.cli.sync", "Bring exactly what a lock pins."),
+    "diff": ("hubtool.cli.diff", "Say what differs between cards, locks, checkpoints and code."),
     "load": ("hubtool.cli.load", "Load a card's network, and say how that went."),
+    "export": ("hubtool.cli.export", "Write a network with its weights as a MindIR."),
     "network": ("hubtool.cli.network", "Find out how networks are built (for maintainers)."),
     "cache": ("hubtool.cli.cache", "Look after the store: list, verify, prune, remove."),
     "mirror": ("hubtool.cli.mirror", "Copy registries with all their assets, and check such copies."),
+    "audit": ("hubtool.cli.audit", "Compare whole registries with the world."),
     "serve": ("hubtool.cli.serve", "Serve a mirror over HTTP."),
     "doctor": ("hubtool.cli.doctor", "Say what this machine has, and what a card still needs."),
     "trust": ("hubtool.cli.trust", "Show and change whose code may run here."),
@@ -89,10 +94,10 @@ def run(arguments: list[str]) -> int:
         click.echo("interrupted", err=True)
         return 130
     except (InvalidNameError, ArgumentError, ArgumentTypeError) as error:
-        _say(error)
+        say(error)
         return 2
     except HubError as error:
-        _say(error)
+        say(error)
         return 1
     except BrokenPipeError:
         # The reader has gone (`hubtool list | head`): no one is left to be told.
@@ -101,7 +106,8 @@ def run(arguments: list[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
-def _say(error: HubError) -> None:
+def say(error: HubError) -> None:
+    """Say an error on standard error."""
     click.echo(f"{click.style('error', fg='red', bold=True)}: {error.message}", err=True)
     if error.hint:
         click.echo(f"{click.style('hint', fg='cyan')}: {error.hint}", err=True)

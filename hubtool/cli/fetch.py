@@ -22,7 +22,7 @@ _RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?(?:/s)?\Z", re.IGNORECAS
 _FACTORS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
-def _rate(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+def rate(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
     """Read bytes per second, such as ``500k`` or ``10M``."""
     if value is None:
         return None
@@ -58,7 +58,7 @@ class _Card:
 @click.argument("uids", metavar="UID...", nargs=-1, required=True, shell_complete=complete.uids)
 @click.option("--force", is_flag=True, help="Fetch the assets even if they are stored.")
 @click.option(
-    "--limit-rate", metavar="RATE", callback=_rate, help="The most bytes per second, in all, such as 500k or 10M."
+    "--limit-rate", metavar="RATE", callback=rate, help="The most bytes per second, in all, such as 500k or 10M."
 )
 @click.option(
     "--connections", type=click.IntRange(1, 64), default=8, show_default=True, help="The most connections at once."

@@ -31,9 +31,18 @@ if TYPE_CHECKING:
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A folder with the tree of the card's repository, in place of its repo-link.",
 )
+@click.option("--lock", type=click.Path(dir_okay=False, path_type=Path), help="Load only what this lock pins.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(  # noqa: PLR0917 - one for each option
-    uid: str, device: str, no_pretrained: bool, smoke: bool, trust: bool, checkout: Path | None, as_json: bool
+def command(
+    *,
+    uid: str,
+    device: str,
+    no_pretrained: bool,
+    smoke: bool,
+    trust: bool,
+    checkout: Path | None,
+    lock: Path | None,
+    as_json: bool,
 ) -> None:
     """Load a card's network, and say how that went.
 
@@ -43,15 +52,20 @@ def command(  # noqa: PLR0917 - one for each option
     # MindSpore's own log is for its developers: level 3 is errors only. It is read once, when MindSpore is imported.
     os.environ.setdefault("GLOG_v", "3")
     from hubtool import loader
+    from hubtool.cli import consent
     from hubtool.cli.progress import transfer
     from hubtool.hub import Hub
 
-    hub = Hub.open()
+    hub = Hub.open() if lock is None else Hub.open().with_lock(lock.absolute())
     chosen = hub.resolve(uid, device=device).device
+    trust = trust or consent.ask(hub, uid, checkout=checkout)
     with transfer(uid) as progress:
         loaded = loader.load(
             hub, uid, pretrained=not no_pretrained, device=chosen, progress=progress, trust=trust, checkout=checkout
         )
+    if loaded.path is not None:
+        _hand_over(loaded, as_json=as_json)
+        return
     seconds = {name: round(value, 4) for name, value in loaded.seconds.items()}
     outputs: list[tuple[list[int], str]] = []
     if smoke:
@@ -62,6 +76,13 @@ def command(  # noqa: PLR0917 - one for each option
         render.echo_json(_as_json(loaded, seconds))
     else:
         _print(loaded, seconds, outputs, chosen)
+
+
+def _hand_over(loaded: Loaded, *, as_json: bool) -> None:
+    if as_json:
+        render.echo_json({"uid": loaded.uid, "path": str(loaded.path), "notes": list(loaded.notes)})
+    else:
+        render.pairs([("uid", loaded.uid), ("path", str(loaded.path)), *(("note", note) for note in loaded.notes)])
 
 
 def _forward(loaded: Loaded) -> list[tuple[list[int], str]]:
@@ -90,7 +111,9 @@ def _print(loaded: Loaded, seconds: dict[str, float], outputs: list[tuple[list[i
         ("parameters", f"{loaded.parameters:,} with {loaded.elements:,} elements"),
     ]
     coverage = loaded.coverage
-    if coverage is None:
+    if coverage is None and loaded.is_graph:
+        rows.append(("coverage", "total: the graph carries its weights"))
+    elif coverage is None:
         rows.append(("coverage", "no weights were asked for: the parameters are initialised at random"))
     else:
         rows.append(

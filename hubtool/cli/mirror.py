@@ -75,7 +75,7 @@ def sync(
     from hubtool.mirror import sync as work
     from hubtool.mirror.destination import open_destination
 
-    hub = Hub.open()
+    hub = Hub.open().with_lock(None)
     with closing(open_destination(destination, takeover=takeover)) as place:
         if dry_run:
             plan, _ = work.look(hub, place, patterns)
@@ -107,7 +107,7 @@ def status(*, destination: str, patterns: tuple[str, ...], as_json: bool) -> Non
     from hubtool.mirror.destination import open_destination
 
     with closing(open_destination(destination)) as place:
-        plan, listing = work.look(Hub.open(), place, patterns)
+        plan, listing = work.look(Hub.open().with_lock(None), place, patterns)
         workers = place.claims()
     if as_json:
         lacking = sorted(one.uid for one in listing.uids.values() if one.lacks)
@@ -189,7 +189,7 @@ def bundle(*, file: Path, patterns: tuple[str, ...], jobs: int, as_json: bool) -
     from hubtool.hub import Hub
     from hubtool.mirror.bundle import bundle as write
 
-    report = write(Hub.open(), file, patterns=patterns, jobs=jobs)
+    report = write(Hub.open().with_lock(None), file, patterns=patterns, jobs=jobs)
     if as_json:
         render.echo_json(report.as_json())
     else:
@@ -213,7 +213,7 @@ def unbundle(*, file: Path, folder: str | None, as_json: bool) -> None:
     from hubtool.mirror.bundle import into_mirror, into_store
     from hubtool.mirror.destination import open_destination
 
-    hub = Hub.open()
+    hub = Hub.open().with_lock(None)
     if folder is None:
         report = into_store(hub, file)
     else:

@@ -65,7 +65,7 @@ def discover(  # noqa: PLR0917 - one for each option
 
     if bool(uids) == every:
         raise ArgumentError("name the cards, or say --all")
-    hub = Hub.open()
+    hub = Hub.open().with_lock(None)
     targets = []
     for uid in hub.registries.uids() if every else ():
         if versions and uid.version not in versions:
@@ -107,7 +107,7 @@ def write(recipes: Path) -> int:
 
     from hubtool.hub import Hub
 
-    return _write(Hub.open(), json.loads(recipes.read_text(encoding="utf-8")))
+    return _write(Hub.open().with_lock(None), json.loads(recipes.read_text(encoding="utf-8")))
 
 
 def _write(hub: Hub, data: dict[str, Any]) -> int:

@@ -12,11 +12,11 @@ def echo_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def pairs(rows: list[tuple[str, str]], *, indent: str = "") -> None:
-    """Print names and values in two columns."""
+def pairs(rows: list[tuple[str, str]], *, indent: str = "", err: bool = False) -> None:
+    """Print names and values in two columns; on standard error if asked to."""
     width = max((len(name) for name, _ in rows), default=0)
     for name, value in rows:
-        click.echo(f"{indent}{click.style(name.ljust(width), fg='cyan')}  {value}")
+        click.echo(f"{indent}{click.style(name.ljust(width), fg='cyan')}  {value}", err=err)
 
 
 def size(count: int | None) -> str:

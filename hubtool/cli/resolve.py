@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -9,6 +10,7 @@ import click
 from hubtool.cli import complete, render
 
 if TYPE_CHECKING:
+    from hubtool.networks.explain import CodeToRun, Explanation
     from hubtool.resolver import Resolution, ResolvedAsset
 
 
@@ -20,20 +22,47 @@ if TYPE_CHECKING:
     default="auto",
     help="The device to load on; auto is Ascend where there is one, else CPU.",
 )
+@click.option("--frozen", is_flag=True, help="Accept nothing but what the lock pins: --lock, HUBTOOL_LOCK or hub.lock.")
+@click.option(
+    "--lock", type=click.Path(dir_okay=False, path_type=Path), help="The lock to hold to; --frozen goes without saying."
+)
+@click.option(
+    "--explain", is_flag=True, help="Say, too, what loading it would fetch, which code would run, and whether it may."
+)
+@click.option(
+    "--checkout",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="With --explain: a folder with the tree of the card's repository, in place of its repo-link.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(uid: str, device: str, as_json: bool) -> None:
+def command(
+    *, uid: str, device: str, frozen: bool, lock: Path | None, explain: bool, checkout: Path | None, as_json: bool
+) -> None:
     """Say what it takes to load a card, without loading it.
 
     Nothing is fetched and nothing is run. UID is publisher/version/name, the URL of a card on the public hub, or the
-    path of a card. The exit code is 1 if there is no such card.
+    path of a card. The exit code is 1 if there is no such card, or if there is a lock and it is not what that pins.
     """
     from hubtool.hub import Hub
+    from hubtool.lock import FILE_NAME
 
-    resolution = Hub.open().resolve(uid, device=device)
+    hub = Hub.open()
+    if lock is not None or (frozen and hub.settings.lock is None):
+        hub = hub.with_lock((lock or Path(FILE_NAME)).absolute())
+    resolution = hub.resolve(uid, device=device)
+    explanation = None
+    if explain:
+        from hubtool.networks import explain as explaining
+
+        explanation = explaining.explain(hub, hub.find(uid), resolution, checkout=checkout)
     if as_json:
-        render.echo_json(resolution.as_json())
-    else:
-        _print(resolution)
+        members = resolution.as_json()
+        render.echo_json(members if explanation is None else {**members, "explanation": explanation.as_json()})
+        return
+    _print(resolution)
+    if explanation is not None:
+        click.echo()
+        render.pairs(explained(explanation))
 
 
 def _print(resolution: Resolution) -> None:
@@ -52,13 +81,27 @@ def _print(resolution: Resolution) -> None:
     for asset in resolution.assets:
         rows.append(("weights" if asset.weights else "asset", asset.asset.link))
         rows.append(("", _state(asset)))
+    if resolution.pinned:
+        rows.append(("pinned", "yes: this is what the lock says, to the byte"))
     if recipe:
         rows.append(("network", f"{recipe.provider} {recipe.entry}"))
         rows.extend(("", f"{name} = {value!r}") for name, value in recipe.arguments.items())
         rows.extend(("", f"ignores {pattern}") for pattern in recipe.ignore)
+    weights = resolution.weights
+    if weights is not None and weights.asset.runner is not None:
+        rows.append(("graph", f"a whole network in one file, run by {weights.asset.runner}"))
     rows.append(("requires", ", ".join(f"{name}{spec}" for name, spec in resolution.requires.items()) or "not known"))
     rows.append(("device", resolution.device))
-    rows.append(("loadable", "yes" if resolution.loadable else "no"))
+    if resolution.fit is not None:
+        rows.append(("checkpoint", resolution.fit.why))
+        rows.extend(
+            ("", f"it would fit with {name} = {value} (an argument of load, or of the recipe)")
+            for name, value in resolution.fit.arguments.items()
+        )
+    agreed = "yes, once you agree that its code runs" if resolution.consent else "yes"
+    rows.append(("loadable", agreed if resolution.loadable else "no"))
+    if resolution.loadable and resolution.consent:
+        rows.append(("", f"- {resolution.consent}"))
     rows.extend(("", f"- {reason}") for reason in resolution.reasons)
     render.pairs(rows)
     if resolution.loadable:
@@ -71,3 +114,49 @@ def _state(asset: ResolvedAsset) -> str:
     digest = asset.asset.digest
     stored = f"stored at {asset.stored}" if asset.stored else "not stored"
     return f"{asset.asset.format}, {render.size(asset.asset.size)}, sha256 {digest or 'not stated'}, {stored}"
+
+
+def explained(explanation: Explanation, most: int = 12) -> list[tuple[str, str]]:
+    """Return an explanation as rows of a name and a text, with at most so many files and lines of code."""
+    rows = []
+    for one in explanation.downloads:
+        rows.append(("downloads", one.asset.link))
+        rows.append(("", f"{render.size(one.asset.size)}, sha256 {one.asset.digest or 'not stated'}"))
+    if not explanation.downloads:
+        rows.append(("downloads", "no asset: what is loaded is here already, or there is nothing to load"))
+    code = explanation.code
+    if explanation.package is not None:
+        rows.append(("code", f"of the installed distribution {explanation.package}"))
+    elif code is None:
+        rows.append(("code", "none from elsewhere: nothing but hubtool and MindSpore runs"))
+    else:
+        rows.append(("code", f"{code.repository}, folder {code.folder or 'of the top'}"))
+        rows.append(("", _commit(code)))
+        rows.append(("", f"begins at {' '.join((code.entry, *code.argv))}"))
+        if code.files is None:
+            rows.append(("", "not stored: loading fetches that folder, and only that; its files can be listed then"))
+        else:
+            rows.append(("", f"{len(code.files):,} Python files at {code.stored}"))
+            rows.extend(("", f"  {name}") for name in code.files[:most])
+            if len(code.files) > most:
+                rows.append(("", f"  and {len(code.files) - most:,} more (--json lists all)"))
+            rows.append(
+                ("touches", f"{len(code.touches):,} places, as far as reading shows" if code.touches else "none")
+            )
+            rows.extend(("", f"  {one.path}:{one.line}: {one.kind}: {one.what}") for one in code.touches[:most])
+            if len(code.touches) > most:
+                rows.append(("", f"  and {len(code.touches) - most:,} more (--json lists all)"))
+    decision = explanation.decision
+    if decision is not None:
+        rows.append(("trust", f"{'it may run' if decision.allowed else 'it may not run yet'}: {decision.why}"))
+        if decision.hint:
+            rows.append(("", decision.hint))
+    return rows
+
+
+def _commit(code: CodeToRun) -> str:
+    if code.commit is None:
+        return f"commit not pinned: {code.revision or 'the default branch'} is looked up once, and then recorded"
+    if code.commit == code.revision:
+        return f"commit {code.commit}, pinned by the card"
+    return f"commit {code.commit}, which {code.revision or 'the default branch'} was when it was first fetched"

@@ -26,6 +26,7 @@ def command(as_json: bool) -> None:
         "offline": current.offline,
         "allowed_hosts": list(current.allowed_hosts),
         "mirrors": list(current.mirrors),
+        "lock": None if current.lock is None else str(current.lock),
         "added_registries": [f"{source.name} ({source.location})" for source in sources.load(sources.file())],
         "validate": {
             "select": list(current.validate.select),
@@ -48,4 +49,6 @@ def _shown(value: object) -> str:
         return "; ".join(f"{name}: {_shown(one)}" for name, one in value.items() if one) or "all rules"
     if isinstance(value, list):
         return ", ".join(value)
+    if value is None:
+        return "none"
     return str(value).lower() if isinstance(value, bool) else str(value)

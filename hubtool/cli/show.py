@@ -24,7 +24,7 @@ def command(uid: str, as_json: bool) -> None:
     """
     from hubtool.hub import Hub
 
-    found = Hub.open().find(uid)
+    found = Hub.open().with_lock(None).find(uid)
     if as_json:
         render.echo_json(_as_json(found))
         return

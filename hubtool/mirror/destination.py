@@ -12,7 +12,7 @@ from hubtool.errors import ArgumentError, InvalidNameError
 from hubtool.uid import Uid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from hubtool.assets.store import Store, Stored
@@ -64,9 +64,11 @@ class Destination(Protocol):
 
     Attributes:
         name: The place as messages name it.
+        is_folder: Whether it is a folder of this machine's file systems.
     """
 
     name: str
+    is_folder: bool
 
     def blobs(self, unit: str | None = None) -> dict[str, int]:
         """Return the bytes of every blob by digest; only those whose digest begins with ``unit`` where it is given."""
@@ -95,6 +97,10 @@ class Destination(Protocol):
 
     def write(self, name: str, data: bytes) -> None:
         """Write a document in one step, whatever was there."""
+        ...
+
+    def write_all(self, documents: Mapping[str, bytes], jobs: int) -> None:
+        """Write documents by name, each in one step, whatever was there; ``jobs`` at once where that helps."""
         ...
 
     def blob(self, digest: str) -> AbstractContextManager[Iterator[bytes | memoryview]]:

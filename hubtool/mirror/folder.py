@@ -25,7 +25,7 @@ from hubtool.mirror import index
 from hubtool.mirror.destination import blob_name, parse_blob, parse_card
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from hubtool.assets.store import Stored
     from hubtool.mirror.destination import Claim
@@ -43,6 +43,8 @@ class FolderDestination:
         name: The folder, as messages name it.
         root: The folder.
     """
+
+    is_folder = True
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
@@ -167,6 +169,33 @@ class FolderDestination:
         finally:
             temporary.unlink(missing_ok=True)
 
+    def write_all(self, documents: Mapping[str, bytes], jobs: int) -> None:  # noqa: ARG002 (the flush is what takes time)
+        """See :class:`~hubtool.mirror.destination.Destination`."""
+        pending: list[tuple[str, str]] = []
+        path = self.root
+        try:
+            self._temporary("document").parent.mkdir(parents=True, exist_ok=True)
+            for name, data in documents.items():
+                path = self.root / name
+                temporary = self._temporary("document")
+                pending.append((str(temporary), str(path)))
+                with disk.create(temporary) as stream:
+                    disk.write_all(stream, data)
+            _flush([temporary for temporary, _ in pending], read_only=False)
+            folders = {Path(path).parent for _, path in pending}
+            for path in folders:
+                path.mkdir(parents=True, exist_ok=True)
+            for text, place in pending:
+                path = Path(place)
+                os.replace(text, place)  # noqa: PTH105 (texts, as in FolderClaim)
+            for path in folders:
+                disk.sync_folder(path)
+        except OSError as error:
+            raise _error(error, path) from error
+        finally:
+            for text, _ in pending:
+                _unlink(text)
+
     def remove(self, names: Sequence[str]) -> None:
         """See :class:`~hubtool.mirror.destination.Destination`."""
         for name in names:
@@ -188,16 +217,20 @@ class FolderDestination:
             yield None
             return
         try:
-            self._clean(f"unit-{unit}")
+            self._clean(f"unit-{unit}/*")
+            # A folder of its own for each unit: a system lets one file at a time be made in a folder.
+            temporary = self.root / ".hubtool" / "temporary" / f"unit-{unit}"
             try:
-                (self.root / ".hubtool" / "temporary").mkdir(parents=True, exist_ok=True)
+                temporary.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise _error(error, self.root) from error
-            claim = FolderClaim(self.root, unit)
+            claim = FolderClaim(self.root, temporary)
             try:
                 yield claim
             finally:
                 claim.discard()
+                with suppress(OSError):
+                    temporary.rmdir()
         finally:
             lock.__exit__(None, None, None)
 
@@ -205,7 +238,7 @@ class FolderDestination:
     def publishing(self) -> Iterator[None]:
         """See :class:`~hubtool.mirror.destination.Destination`."""
         with self._lock("publish"):
-            self._clean("document")
+            self._clean("document.*")
             yield
 
     def staging(self, home: Path) -> Store:  # noqa: ARG002 (what is fetched is moved into place, so it stays here)
@@ -234,7 +267,7 @@ class FolderDestination:
 
     def _clean(self, kind: str) -> None:
         """Remove what workers left behind; the caller holds the lock under which files of this kind are written."""
-        for path in (self.root / ".hubtool" / "temporary").glob(f"{kind}.*.part"):
+        for path in (self.root / ".hubtool" / "temporary").glob(f"{kind}.part"):
             with suppress(OSError):
                 path.unlink()
 
@@ -242,9 +275,9 @@ class FolderDestination:
 class FolderClaim:
     """A lock on a unit, and the blobs on their way."""
 
-    def __init__(self, root: Path, unit: str) -> None:
+    def __init__(self, root: Path, temporary: Path) -> None:
         self._blobs = str(root / "blobs" / "sha256")
-        self._temporary = str(root / ".hubtool" / "temporary" / f"unit-{unit}")
+        self._temporary = str(temporary)
         self._pending: list[tuple[str, str]] = []
         self._bytes = 0
         self._failure: MirrorError | None = None
@@ -256,7 +289,7 @@ class FolderClaim:
         path = f"{self._blobs}/{file.digest[:2]}/{file.digest}"
         if os.path.exists(path):  # noqa: PTH110 (see above)
             return False
-        temporary = f"{self._temporary}.{os.urandom(6).hex()}.part"
+        temporary = f"{self._temporary}/{file.digest}.part"
         if move and self._moved(file, temporary):
             self._pending.append((temporary, path))
             self.settle()
@@ -300,10 +333,13 @@ class FolderClaim:
             except OSError as error:
                 raise disk.store_error(error, file.path) from error
             try:
-                while block := os.read(source, BLOCK):
+                # As many bytes as there are to be, and one more: room for a whole block takes longer to make than a
+                # small file to read.
+                most = min(BLOCK, file.size + 1)
+                while block := os.read(source, most):
                     hasher.update(block)
                     disk.write_all(target, block)
-                    if len(block) < BLOCK and len(block) == file.size:
+                    if len(block) < most and len(block) == file.size:
                         break  # a small file, read at once
             finally:
                 os.close(source)
@@ -328,6 +364,7 @@ class FolderClaim:
             _flush([temporary for temporary, _ in self._pending])
             for temporary, path in self._pending:
                 os.replace(temporary, path)  # noqa: PTH105 (texts, as above)
+            self._pending = []
             disk.sync_folder(folder)
         except OSError as error:
             self._failure = _error(error, folder)
@@ -348,9 +385,9 @@ def _unlink(path: str) -> None:
         os.unlink(path)  # noqa: PTH108 (texts, as above)
 
 
-def _flush(paths: list[str]) -> None:
-    """Flush files to the disk, and take the right to write them away from everybody."""
-    if os.name != "nt":
+def _flush(paths: list[str], *, read_only: bool = True) -> None:
+    """Flush files to the disk; where asked to, take the right to write them away from everybody before."""
+    if read_only and os.name != "nt":
         for path in paths:
             os.chmod(path, 0o444)  # noqa: PTH101 (texts, as above)
     if len(paths) >= _MANY and _flush_all(Path(paths[0]).parent):

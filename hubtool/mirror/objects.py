@@ -16,6 +16,7 @@ import re
 import socket
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -26,7 +27,7 @@ from hubtool.mirror import index
 from hubtool.mirror.destination import ClaimLostError, blob_name, parse_blob, parse_card
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from hubtool.assets.store import Stored
@@ -47,6 +48,8 @@ class ObjectDestination:
         name: The place, as messages name it.
         takeover: Seconds after which a silent worker's claim is taken over.
     """
+
+    is_folder = False
 
     def __init__(self, bucket: str, prefix: str = "", *, takeover: float) -> None:
         """Prepare the connection; nothing is sent yet.
@@ -164,6 +167,12 @@ class ObjectDestination:
     def write(self, name: str, data: bytes) -> None:
         """See :class:`~hubtool.mirror.destination.Destination`."""
         self._put(name, data, "overwrite")
+
+    def write_all(self, documents: Mapping[str, bytes], jobs: int) -> None:
+        """See :class:`~hubtool.mirror.destination.Destination`."""
+        with ThreadPoolExecutor(max(jobs, 1)) as pool:
+            for _ in pool.map(self.write, documents, documents.values()):
+                pass
 
     def _put(self, name: str, data: bytes, mode: str | dict[str, str]) -> str | None:
         """Put a small object; return its mark, or None if the condition does not hold."""

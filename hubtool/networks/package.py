@@ -11,8 +11,7 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from packaging.requirements import InvalidRequirement, Requirement
-
+from hubtool import requirements
 from hubtool.errors import RecipeError, RequirementError
 from hubtool.networks import repository
 from hubtool.networks.isolation import Namespace
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from hubtool.card.model import Recipe
-    from hubtool.networks.coverage import Shape
+    from hubtool.coverage import Shape
 
 #: Packages that recipes may take networks from; any other code comes from a repository, with its commit.
 PACKAGES = ("mindaudio", "mindcv", "mindocr", "mindyolo")
@@ -62,21 +61,8 @@ def check(requires: Iterable[str]) -> None:
         RequirementError: If one is missing or of another version.
         RecipeError: If one is no requirement.
     """
-    for text in requires:
-        try:
-            asked = Requirement(text)
-        except InvalidRequirement as error:
-            raise RecipeError(f"{text!r} in the recipe is no requirement: {error}") from error
-        try:
-            version = importlib.metadata.version(asked.name)
-        except importlib.metadata.PackageNotFoundError as error:
-            raise RequirementError(
-                f"the network needs {text}, which is not installed", hint=f"pip install '{text}'"
-            ) from error
-        if not asked.specifier.contains(version, prereleases=True):
-            raise RequirementError(
-                f"the network needs {text}, and {asked.name} {version} is installed", hint=f"pip install '{text}'"
-            )
+    for text, why in requirements.unmet(requires):
+        raise RequirementError(why, hint=f"pip install '{text}'")
 
 
 def open_package(head: str) -> Namespace:

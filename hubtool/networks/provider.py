@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from hubtool.card.model import Recipe
-    from hubtool.networks.coverage import Shape
+    from hubtool.coverage import Shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

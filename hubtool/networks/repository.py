@@ -5,7 +5,6 @@ The code is given as a place, a folder with the tree; fetching it and deciding w
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
@@ -24,8 +23,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from hubtool.card.model import Recipe
+    from hubtool.coverage import Shape
     from hubtool.networks.capture import Watch
-    from hubtool.networks.coverage import Shape
 
 #: An entry point that is a callable.
 CALLABLE: Final = re.compile(r"(?P<module>[A-Za-z]\w*(?:\.[A-Za-z]\w*)*):(?P<name>[A-Za-z]\w*)\Z")
@@ -291,7 +290,7 @@ def _reported(namespace: Namespace, recipe: Recipe) -> Iterator[None]:
         ) from error
     except Exception as error:
         raise NetworkError(
-            f"{recipe.entry} of {namespace.folder.name} failed: {type(error).__name__}: {_first_line(error)}"
+            f"{recipe.entry} of {namespace.folder.name} failed: {type(error).__name__}: {first_line(error)}"
             f"{where(error, namespace)}"
         ) from error
 
@@ -307,7 +306,8 @@ def where(error: BaseException, namespace: Namespace) -> str:
     return last
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text that says something; MindSpore frames its texts."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip() and not set(line.strip()) <= {"-"}]
     return lines[0][:300] if lines else ""
 
@@ -321,12 +321,6 @@ def _checked(network: object, recipe: Recipe) -> Any:  # noqa: ANN401 - a Cell
             hint="correct 'entry' in the recipe",
         )
     return network
-
-
-def digest_parameters(parameters: Mapping[str, Shape]) -> str:
-    """Return the digest of a parameter list: names and shapes, sorted by name."""
-    listed = sorted((name, list(shape)) for name, shape in parameters.items())
-    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
 
 
 def initialisation(recipe: Recipe, quick: AbstractContextManager[object]) -> AbstractContextManager[object]:

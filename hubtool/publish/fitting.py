@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hubtool.coverage import cover
 from hubtool.errors import RecipeError
 from hubtool.networks.builtin.config import entry_names, infer, parameters
-from hubtool.networks.coverage import cover
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from hubtool.coverage import Shape
     from hubtool.networks.builtin.config import BertConfig
-    from hubtool.networks.coverage import Shape
 
 _HEADS = "num_attention_heads"
 

@@ -24,7 +24,9 @@ def test_resolve_says_everything_and_touches_no_network(cli: Cli) -> None:
     write_local(cli.registry, UID, CONTENT)
     done = cli("resolve", UID, "--json", HUBTOOL_OFFLINE="1")
     assert done.code == 0
-    assert set(done.json) == {"uid", "card", "assets", "network", "requires", "device", "loadable", "reasons"}
+    assert set(done.json) == {
+        "uid", "card", "assets", "network", "requires", "device", "consent", "fit", "loadable", "reasons",
+    }  # fmt: skip
     assert done.json["uid"] == UID
     assert done.json["loadable"] is True
     assert done.json["reasons"] == []

@@ -321,7 +321,7 @@ def test_the_hubs_other_functions(environment: Cli) -> None:
 
 
 def test_a_card_without_checkpoint(environment: Cli) -> None:
-    write_card(environment.registry, UID, link="https://gitee.com/x.onnx", content=b"", form="onnx")
+    write_card(environment.registry, UID, link="https://gitee.com/x.txt", content=b"", form="txt")
     with pytest.raises(AssetError, match="names no checkpoint"):
         hubtool.load(UID)
 

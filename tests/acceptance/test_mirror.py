@@ -513,8 +513,8 @@ def test_stale_leftovers_are_removed(cli: Cli, tmp_path: Path) -> None:
     root = tmp_path / "mirror"
     unit = min(assets)[:2]
     temporary = root / ".hubtool" / "temporary"
-    temporary.mkdir(parents=True)
-    (temporary / f"unit-{unit}.dead.part").write_bytes(b"half")
+    (temporary / f"unit-{unit}").mkdir(parents=True)
+    (temporary / f"unit-{unit}" / "dead.part").write_bytes(b"half")
     (temporary / "document.dead.part").write_bytes(b"half")
     assert cli("mirror", "sync", root).code == 0
     assert list(temporary.iterdir()) == []

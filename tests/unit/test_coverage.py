@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubtool.networks.coverage import Shape, cover, is_optimizer_state
+from hubtool.coverage import Shape, compare, cover, digest_parameters, is_optimizer_state
 
 NETWORK: dict[str, Shape] = {"bert.dense.weight": (4, 3), "bert.dense.bias": (4,), "scale": ()}
 
@@ -89,6 +90,54 @@ def test_names_that_only_look_like_state() -> None:
     assert not is_optimizer_state("encoder.learning_rate_embedding.weight", {"weight"})
     assert not is_optimizer_state("bert.dense.weight", {"dense.weight"})
     assert is_optimizer_state("optimizer.moment1.dense.weight", {"dense.weight"})
+
+
+HEADED: dict[str, Shape] = {
+    "body.conv.weight": (8, 3, 3, 3),
+    "body.bn.moving_mean": (8,),
+    "fc.weight": (1001, 8),
+    "fc.bias": (1001,),
+}
+
+
+@pytest.mark.parametrize(
+    "tensors",
+    [
+        HEADED,
+        {**HEADED, "moments.fc.weight": (1001, 8), "global_step": (1,)},
+        {f"network.{name}": shape for name, shape in HEADED.items()},
+        {name.replace("moving_mean", "running_mean"): shape for name, shape in HEADED.items()},
+    ],
+)
+def test_a_recorded_digest_tells_that_a_checkpoint_fits(tensors: dict[str, Shape]) -> None:
+    fit = compare(tensors, digest=digest_parameters(HEADED), count=4)
+    assert fit.total
+    assert fit.arguments == {}
+    assert "4 tensors" in fit.why
+
+
+@pytest.mark.parametrize(
+    ("arguments", "built", "name"),
+    [
+        ({}, 1000, "num_classes"),
+        ({"num_classes": 37}, 37, "num_classes"),
+        ({"config": {"class_num": 7777}}, 7777, "config.class_num"),
+        ({"depth": 50, "n_labels": 123}, 123, "n_labels"),
+    ],
+)
+def test_another_number_of_classes_is_proposed_and_proven(arguments: dict[str, object], built: int, name: str) -> None:
+    recorded = {**HEADED, "fc.weight": (built, 8), "fc.bias": (built,)}
+    fit = compare(HEADED, digest=digest_parameters(recorded), arguments=arguments)
+    assert not fit.total
+    assert fit.arguments == {name: 1001}
+    assert fit.why == f"it is of 1001 classes, and the recipe builds for {built}"
+
+
+def test_nothing_is_proposed_where_more_than_the_classes_differs() -> None:
+    recorded = {**HEADED, "fc.weight": (1000, 9), "fc.bias": (1000,)}
+    fit = compare(HEADED, digest=digest_parameters(recorded), count=4, arguments={"num_classes": 1000})
+    assert (fit.total, fit.arguments) == (False, {})
+    assert "(4)" in fit.why
 
 
 NAMES = st.sampled_from(["a", "b", "a.b", "adam_m.a", "adam_m.x", "network.a", "network.b", "cls.a", "global_step"])

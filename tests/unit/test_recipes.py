@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hubtool.card import model
-from hubtool.networks.coverage import rename
+from hubtool.coverage import rename
 from hubtool.networks.discovery import guess, recipes, run
 from hubtool.networks.discovery.guess import Facts, Option
 

@@ -64,7 +64,7 @@ def test_loadable() -> None:
     assert resolution.weights.stored is None
     assert 'hubtool.load("a/1.9/b")' in "\n".join(resolution.python)
     assert set(resolution.as_json()) == {
-        "uid", "card", "assets", "network", "requires", "device", "loadable", "reasons",
+        "uid", "card", "assets", "network", "requires", "device", "consent", "fit", "loadable", "reasons",
     }  # fmt: skip
 
 
@@ -76,7 +76,7 @@ def test_the_python_lines_are_python() -> None:
     ("subject", "options", "reason"),
     [
         (card(), {}, "names no assets"),
-        (card(weights("onnx")), {}, "names no checkpoint: its assets are onnx"),
+        (card(weights("txt")), {}, "names no checkpoint: its assets are txt"),
         (card(weights(digest=None)), {}, "has no SHA-256 digest"),
         (card(weights()), {"offline": True}, "is not stored, and the network may not be used"),
         (card(weights()), {"forbidden": "the link leads to elsewhere"}, "the link leads to elsewhere"),

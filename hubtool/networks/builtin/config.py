@@ -16,8 +16,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, cast
 
+from hubtool.coverage import STATES
 from hubtool.errors import RecipeError
-from hubtool.networks.coverage import STATES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

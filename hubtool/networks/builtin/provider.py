@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hubtool.card.model import Recipe
+    from hubtool.coverage import Shape
     from hubtool.networks.builtin import BertConfig
-    from hubtool.networks.coverage import Shape
 
 _EXAMPLE_LENGTH = 128
 _EXAMPLE_MASKED = 20

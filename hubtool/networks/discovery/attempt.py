@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from hubtool import coverage
 from hubtool.card.model import Recipe
 from hubtool.errors import HubError, NetworkError
 from hubtool.networks import repository
@@ -418,7 +419,7 @@ def _plain(value: object, depth: int = 0) -> bool:
 def _settle(place: Place, recipe: Recipe, run: _Run, failures: list[str]) -> Outcome | None:
     """Replay what was found as a recipe; prefer a callable that builds the same network."""
     shapes = run.shapes
-    digest = repository.digest_parameters(shapes)
+    digest = coverage.digest_parameters(shapes)
     elements = sum(parameter.size for parameter in run.network.parameters_dict().values())
     name = type(run.network).__name__
     outcome = Outcome(network=name, parameters=len(shapes), elements=elements, digest=digest)
@@ -481,7 +482,7 @@ def _rebuild(place: Place, recipe: Recipe, parsers: list[int] | None = None) -> 
             if parsers is not None:
                 parsers.append(len(namespace.parsers))
             namespace.close()
-    return repository.digest_parameters(shapes), ""
+    return coverage.digest_parameters(shapes), ""
 
 
 # What MindSpore and hubtool bring with them; the rest is the code's own need.
@@ -517,7 +518,7 @@ def _described(place: Place, recipe: Recipe) -> Outcome:
         network=type(network).__name__,
         parameters=len(shapes),
         elements=sum(parameter.size for parameter in network.parameters_dict().values()),
-        digest=repository.digest_parameters(shapes),
+        digest=coverage.digest_parameters(shapes),
     )
 
 

@@ -8,9 +8,10 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+from hubtool import coverage
 from hubtool.card.model import Recipe
 from hubtool.errors import HubError
-from hubtool.networks import package, repository
+from hubtool.networks import package
 from hubtool.networks.capture import shapes_of
 from hubtool.networks.discovery.attempt import Outcome
 
@@ -60,7 +61,7 @@ def attempt(distribution: str, folder: str, facts: Facts, configurations: Path |
         network=type(network).__name__,
         parameters=len(shapes),
         elements=sum(parameter.size for parameter in network.parameters_dict().values()),
-        digest=repository.digest_parameters(shapes),
+        digest=coverage.digest_parameters(shapes),
         seconds=round(time.monotonic() - start, 2),
     )
 

@@ -5,13 +5,15 @@ Pure: names and shapes in, a plan out.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 Shape = tuple[int, ...]
 
@@ -245,3 +247,119 @@ def is_optimizer_state(name: str, names: Collection[str]) -> bool:
 def _same(tensor: Shape, parameter: Shape) -> bool:
     # A checkpoint stores a scalar with shape (1,) or (): older versions of MindSpore knew no scalars.
     return tensor == parameter or (tensor in ((), (1,)) and parameter in ((), (1,)))
+
+
+def digest_parameters(parameters: Mapping[str, Shape]) -> str:
+    """Return the digest of a parameter list: names and shapes, sorted by name."""
+    listed = sorted((name, list(shape)) for name, shape in parameters.items())
+    return hashlib.sha256(json.dumps(listed).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit:
+    """Whether a checkpoint fits a network of which only the digest of the parameter list is known.
+
+    Attributes:
+        total: Whether its tensors are the network's parameters, by name and shape.
+        why: That in one sentence.
+        arguments: What the recipe's arguments would have to be, where another number of classes is all that differs.
+    """
+
+    total: bool
+    why: str
+    arguments: Mapping[str, int] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, object]:
+        """Return the ``fit`` member of ``hubtool resolve --json``."""
+        return {"total": self.total, "why": self.why, "arguments": dict(self.arguments)}
+
+
+# How many classes networks are built for where nobody says it: those of the data sets that the cards name.
+_USUAL = (1000, 1001, 10, 100, 2, 1, 21, 80, 81, 90, 91, 19, 20, 5, 6, 7, 11, 12, 15, 37, 50, 101, 102, 196, 365, 1024)
+_CLASSES = re.compile(
+    r"(?:.*[._])?(?:n|num|number|nb)?_?(?:class|classes|label|labels|category|categories)(?:_?num)?\Z"
+)
+
+
+def compare(
+    tensors: Mapping[str, Shape],
+    *,
+    digest: str,
+    count: int | None = None,
+    ignore: Iterable[str] = (),
+    arguments: Mapping[str, object] | None = None,
+) -> Fit:
+    """Compare a checkpoint with a recorded parameter list, without building the network.
+
+    Where the digests differ, other numbers of classes are tried: the sizes of the last layer are exchanged until the
+    digest is the recorded one. That is proof, not a guess: nothing else has this digest.
+
+    Args:
+        tensors: Name and shape of every tensor in the checkpoint.
+        digest: The recorded digest of the network's parameter list.
+        count: The recorded number of parameters.
+        ignore: Patterns of tensors that are knowingly not used.
+        arguments: The recipe's arguments.
+    """
+    patterns = tuple(ignore)
+    kept = {
+        name: shape
+        for name, shape in tensors.items()
+        if not any(fnmatchcase(name, pattern) for pattern in patterns) and not is_optimizer_state(name, tensors)
+    }
+    for spelling in _spellings(kept):
+        if digest_parameters(spelling) == digest:
+            return Fit(total=True, why=f"its {len(kept):,} tensors are the network's parameters, by name and shape")
+    stated = dict(_stated(arguments or {}))
+    for spelling in _spellings(kept):
+        for built, there, changed in _other_classes(spelling, (*dict.fromkeys((*stated.values(), *_USUAL)),)):
+            if digest_parameters(changed) == digest:
+                name = next((name for name, number in stated.items() if number == built), "num_classes")
+                return Fit(
+                    total=False,
+                    why=f"it is of {there} classes, and the recipe builds for {built}",
+                    arguments={name: there},
+                )
+    of = "" if count is None else f" ({count:,})"
+    return Fit(total=False, why=f"its {len(kept):,} tensors are not the parameters that were recorded{of}")
+
+
+def _spellings(tensors: Mapping[str, Shape]) -> Iterator[dict[str, Shape]]:
+    """Yield tensors under their names, and under those that :func:`rename` may give them."""
+    heads = {name.partition(".")[0] for name in tensors}
+    wrapped = len(heads) == 1 and all("." in name for name in tensors)
+    for averages in (False, True):
+        for off in ("", f"{next(iter(heads))}.") if wrapped else ("",):
+            rules = Renaming(off=off, averages=averages)
+            yield {rules.apply(name): shape for name, shape in tensors.items()}
+
+
+def _stated(value: Mapping[str, object], above: str = "") -> Iterator[tuple[str, int]]:
+    for name, item in value.items():
+        if isinstance(item, dict):
+            yield from _stated(item, f"{above}{name}.")
+        elif type(item) is int and _CLASSES.match(name):
+            yield f"{above}{name}", item
+
+
+def _other_classes(tensors: Mapping[str, Shape], counts: Iterable[int]) -> Iterator[tuple[int, int, dict[str, Shape]]]:
+    """Yield what the parameters would be if the last layer, or each one of its size, were of another size."""
+    sizes: dict[int, set[str]] = {}
+    for name, shape in list(tensors.items())[-4:]:
+        if shape:
+            sizes.setdefault(shape[0], set()).add(name.rpartition(".")[0])
+    for there, layers in sizes.items():
+        for built in counts:
+            if built == there:
+                continue
+            for every in (False, True):
+                yield (
+                    built,
+                    there,
+                    {
+                        name: (built, *shape[1:])
+                        if shape and shape[0] == there and (every or name.rpartition(".")[0] in layers)
+                        else shape
+                        for name, shape in tensors.items()
+                    },
+                )

@@ -1,0 +1,362 @@
+"""Running an audit: gather what the cards say, look at each target once, judge, report."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from contextlib import closing
+from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Protocol
+
+from hubtool import packaged
+from hubtool.assets import git
+from hubtool.assets.limits import Retries
+from hubtool.assets.links import shown
+from hubtool.assets.transport import HttpTransport
+from hubtool.audit import judge, look, repositories
+from hubtool.audit import plan as plans
+from hubtool.audit.finding import KINDS, NOTES, Finding
+from hubtool.audit.plan import CardFacts, LinkTarget
+from hubtool.audit.report import Report
+from hubtool.audit.schedule import Schedule
+from hubtool.audit.state import Record, State
+from hubtool.card import vocabulary
+from hubtool.card.repository import place_of
+from hubtool.errors import ArgumentError, AssetError, FetchError, HubError, OfflineError
+from hubtool.hub import FoundCard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from hubtool.audit.look import Seen
+    from hubtool.audit.plan import Plan, Target
+    from hubtool.hub import Hub
+    from hubtool.registry import Registry
+    from hubtool.uid import Uid
+
+JOBS = 8
+PER_HOST = 4
+RATE = 20.0
+ATTEMPTS = 3
+
+
+class Watcher(Protocol):
+    """What is told of an audit as it goes on; called by several threads, one at a time."""
+
+    def planned(self, plan: Plan, todo: int, *, resumed: bool) -> None:
+        """Take the plan, how many targets are going to be looked at, and whether an ended run is gone on with."""
+        ...
+
+    def looked(self, target: Target, fault: str | None) -> None:
+        """Take a target that was looked at, and what is wrong with following it, or None."""
+        ...
+
+    def waiting(self, host: str, message: str, wait: float) -> None:
+        """Take that a host is left alone for some seconds."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """How an audit is run.
+
+    Attributes:
+        registry: Only this registry, by its name; all of the settings, unless given.
+        patterns: Only cards whose UIDs match one of these.
+        jobs: The most targets at once.
+        per_host: The most targets of one host at once.
+        rate: The most targets per second that are begun of one host; 0 for no limit.
+        since: Targets that were looked at after this (seconds since 1970) are not looked at again.
+        deep: Whether all bytes are fetched and hashed.
+        restart: Whether a run that was ended is not gone on with.
+        accept: Whether what is there now is what the next audits compare with.
+        retries: How often and when something is tried again; ``patience`` bounds what ``Retry-After`` may ask for.
+    """
+
+    registry: str | None = None
+    patterns: tuple[str, ...] = ()
+    jobs: int = JOBS
+    per_host: int = PER_HOST
+    rate: float = RATE
+    since: float | None = None
+    deep: bool = False
+    restart: bool = False
+    accept: bool = False
+    retries: Retries = Retries(attempts=ATTEMPTS)  # noqa: RUF009 - it is frozen
+
+
+def audit(hub: Hub, options: Options | None = None, *, watch: Watcher | None = None) -> Report:
+    """Compare registries with the world.
+
+    What was seen is kept in the home folder. A run that is ended, however that happens, is gone on with by the next.
+
+    Args:
+        hub: The registries; a lock that its settings name is not looked at.
+        options: How.
+        watch: Told how it goes on.
+
+    Raises:
+        OfflineError: If the network may not be used.
+        ArgumentError: If there is no such registry.
+        StoreError: If the state cannot be kept, or another audit of the same registries is at work.
+    """
+    options = options or Options()
+    if hub.settings.offline:
+        raise OfflineError(
+            "an audit asks the whole world, and the network may not be used",
+            hint="run it where HUBTOOL_OFFLINE is not set",
+        )
+    members = choose(hub, options.registry)
+    begun = time.time()
+    plan = plans.make(
+        gather(hub.with_lock(None), members, options.patterns),
+        check=hub.policy.check,
+        check_repository=lambda url: _check_repository(hub, url),
+    )
+    with State(path=state_path(hub.settings.home, members)) as state:
+        state.begin(anew=options.restart)
+        todo = [target for target in plan.targets if not _is_known(state, target, options)]
+        if watch is not None:
+            watch.planned(plan, len(todo), resumed=state.resumed)
+        with closing(HttpTransport(hub.policy, connections=options.per_host)) as transport:
+            _Run(state, transport, options, watch).work(todo)
+        if options.accept:
+            _accept(state, plan)
+        records = {target.key: state.known[target.key] for target in plan.targets}
+        # With patterns, the other targets are of cards that were not asked for.
+        state.finish(records if not options.patterns else state.known)
+    judged = [note for target in plan.targets for note in judge.judge(target, records[target.key])]
+    return Report(
+        registries=tuple(_name(member) for member in members),
+        begun=begun,
+        seconds=time.time() - begun,
+        deep=options.deep,
+        plan=plan,
+        looked=len(todo),
+        findings=tuple(
+            sorted(
+                (note for note in (*plan.findings, *judged) if isinstance(note, Finding)),
+                key=lambda one: (list(KINDS).index(one.kind), one.target),
+            )
+        ),
+        notes=tuple(
+            sorted(
+                (note for note in (*plan.notes, *judged) if not isinstance(note, Finding)),
+                key=lambda one: (list(NOTES).index(one.kind), one.target),
+            )
+        ),
+    )
+
+
+def choose(hub: Hub, name: str | None) -> tuple[Registry, ...]:
+    """Return the registries to audit.
+
+    Raises:
+        ArgumentError: If there is none of this name.
+    """
+    members = hub.registries.members
+    if name is None:
+        return members
+    found = tuple(member for member in members if name in (member.name, _name(member)))
+    if not found:
+        raise ArgumentError(
+            f"there is no registry {name!r}", hint=f"there are {', '.join(_name(member) for member in members)}"
+        )
+    return found
+
+
+def _name(member: Registry) -> str:
+    return "packaged" if member.name == str(packaged.registry_folder()) else member.name
+
+
+def state_path(home: Path, members: Sequence[Registry]) -> Path:
+    """Return where the state of the audits of these registries is kept."""
+    key = hashlib.sha256("\0".join(member.key for member in members).encode()).hexdigest()[:16]
+    return home / "audit" / f"{key}.jsonl"
+
+
+# -- what the cards say --------------------------------------------------------------------------------------------
+
+
+def gather(hub: Hub, members: Sequence[Registry], patterns: Sequence[str]) -> Iterator[CardFacts]:
+    """Yield what each card says; of a UID in several registries, the first one's card."""
+    seen: set[Uid] = set()
+    for member in members:
+        for uid in member.uids():
+            if uid in seen or (patterns and not any(fnmatchcase(str(uid), pattern) for pattern in patterns)):
+                continue
+            seen.add(uid)
+            yield _facts(hub, member, uid)
+
+
+def _facts(hub: Hub, member: Registry, uid: Uid) -> CardFacts:
+    try:
+        card = member.read(uid)
+    except HubError as error:
+        return CardFacts(uid=str(uid), problems=(("card-unreadable", str(uid), error.message),))
+    if card is None:
+        return CardFacts(uid=str(uid), problems=(("card-unreadable", str(uid), "it was removed meanwhile"),))
+    problems = []
+    found = FoundCard(card=card, root=member.root, registry=member.name)
+    for asset in card.assets:
+        if asset.is_local:
+            try:
+                hub.local(found, asset)
+            except AssetError as error:
+                problems.append(("asset-missing", f"{uid}: {asset.link}", error.message))
+    place = None
+    try:
+        place = place_of(card)
+    except ArgumentError as error:
+        problems.append(("link-forbidden", f"{uid}: repo-link", error.message))
+    stated = card.text("license") or ""
+    return CardFacts(
+        uid=str(uid),
+        assets=card.assets,
+        place=place,
+        licence=vocabulary.load("licences").find(stated) or stated,
+        problems=tuple(problems),
+    )
+
+
+def _check_repository(hub: Hub, url: str) -> None:
+    git.check_url(url)
+    if not url.startswith("file://"):
+        hub.policy.check(url)
+
+
+# -- looking -------------------------------------------------------------------------------------------------------
+
+
+def _is_known(state: State, target: Target, options: Options) -> bool:
+    """Whether a target was looked at lately enough, and closely enough."""
+    record = state.known.get(target.key)
+    if record is None or (options.deep and isinstance(target, LinkTarget) and not record.deep):
+        return False
+    if not isinstance(target, LinkTarget) and not _has_all(record, target.revisions):
+        return False
+    return target.key in state.fresh or (options.since is not None and record.at >= options.since)
+
+
+def _has_all(record: Record, revisions: Sequence[tuple[str, object]]) -> bool:
+    """Whether all revisions of a repository were looked for: cards may have named others then."""
+    commits = record.seen.get("commits")
+    return "fault" in record.seen or (isinstance(commits, dict) and all(name in commits for name, _ in revisions))
+
+
+def _accept(state: State, plan: Plan) -> None:
+    for target in plan.targets:
+        record = state.known[target.key]
+        state.add(replace(record, base=judge.base(target, record.seen, record, accept=True)))
+
+
+class _EndedError(HubError):
+    """The run was ended from outside."""
+
+
+class _Run:
+    """Threads that look at targets, and keep what they see."""
+
+    def __init__(self, state: State, transport: HttpTransport, options: Options, watch: Watcher | None) -> None:
+        self._state = state
+        self._transport = transport
+        self._options = options
+        self._watch = watch
+        self._telling = threading.Lock()
+        self._ended = threading.Event()
+        self._failures: list[BaseException] = []
+
+    def work(self, todo: Sequence[Target]) -> None:
+        """Look at all targets; an interrupt ends the threads, and what was seen is kept.
+
+        Raises:
+            StoreError: If the state cannot be kept.
+        """
+        schedule: Schedule[tuple[Target, int]] = Schedule(
+            ((target.host, (target, 1)) for target in todo), per_host=self._options.per_host, rate=self._options.rate
+        )
+        running = []
+        try:
+            for _ in range(min(self._options.jobs, len(todo))):
+                finished = threading.Event()
+                arguments = (schedule, finished)
+                threading.Thread(target=self._thread, args=arguments, name="hubtool-audit", daemon=True).start()
+                running.append(finished)
+            # Not by Thread.join, which an interrupt makes take a running thread for a finished one.
+            for finished in running:
+                while not finished.wait(1.0):
+                    pass
+        except BaseException:
+            self._ended.set()
+            schedule.end()
+            self._transport.abort()
+            deadline = time.monotonic() + 5.0
+            for finished in running:
+                finished.wait(max(0.0, deadline - time.monotonic()))
+            raise
+        if self._failures:
+            raise self._failures[0]
+
+    def _thread(self, schedule: Schedule[tuple[Target, int]], finished: threading.Event) -> None:
+        try:
+            while (taken := schedule.take()) is not None:
+                host, (target, attempt) = taken
+                wait = self._one(target, attempt)
+                if wait is None:
+                    schedule.done(host)
+                else:
+                    schedule.again(host, (target, attempt + 1), wait)
+        except _EndedError:
+            pass
+        except BaseException as error:  # noqa: BLE001 - raised again, in the caller's thread
+            self._failures.append(error)
+            schedule.end()
+        finally:
+            finished.set()
+
+    def _one(self, target: Target, attempt: int) -> float | None:
+        """Look at a target; return None if that is settled, or after how many seconds to try again."""
+        retries = self._options.retries
+        try:
+            seen = self._look(target)
+        except FetchError as error:
+            self._check()
+            message = error.message
+            wait = max(retries.pause(attempt), error.wait or 0.0)
+            if attempt < retries.attempts and wait <= max(retries.patience, retries.longest):
+                self._tell(lambda watch: watch.waiting(target.host, message, wait))
+                return wait
+            kind = "link-unreachable" if isinstance(target, LinkTarget) else "repository-unreachable"
+            asks = f"; it asks to be left alone for {error.wait:.0f} seconds" if wait > retries.patience else ""
+            seen = {"fault": kind, "message": f"{_without(message, target)} ({attempt} attempts){asks}"}
+        self._check()
+        before = self._state.known.get(target.key)
+        deep = self._options.deep and isinstance(target, LinkTarget)
+        base = judge.base(target, seen, before)
+        self._state.add(Record(key=target.key, at=time.time(), deep=deep, seen=seen, base=base))
+        fault = seen.get("fault")
+        self._tell(lambda watch: watch.looked(target, str(fault) if fault else None))
+        return None
+
+    def _look(self, target: Target) -> Seen:
+        if isinstance(target, LinkTarget):
+            return look.look(self._transport, target.link, deep=self._options.deep, pace=self._check)
+        return repositories.look(self._transport, target.url, [name for name, _ in target.revisions], check=self._check)
+
+    def _check(self) -> None:
+        if self._ended.is_set():
+            raise _EndedError("the audit was ended")
+
+    def _tell(self, what: Callable[[Watcher], None]) -> None:
+        if self._watch is not None:
+            with self._telling:
+                what(self._watch)
+
+
+def _without(message: str, target: Target) -> str:
+    """Return a message without the link at its beginning, which the report has already."""
+    link = target.link if isinstance(target, LinkTarget) else target.url
+    return message.removeprefix(f"{shown(link)}: ")

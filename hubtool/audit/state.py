@@ -1,0 +1,191 @@
+"""What audits saw, kept so that one can go on where it was ended, and the next can compare.
+
+A file of JSON lines: one for each target that was looked at, as soon as it was, and one where each run begins and ends.
+A line that was cut off by a kill is passed over. At the beginning of a run the file is written anew, one line a target.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING
+
+from hubtool.assets import disk
+from hubtool.assets.locks import Lock
+from hubtool.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """What was seen of one target.
+
+    Attributes:
+        key: The target.
+        at: When, in seconds since 1970.
+        deep: Whether its bytes were hashed.
+        seen: What was seen; see :mod:`hubtool.audit.look` and :mod:`hubtool.audit.repositories`.
+        base: What it is compared with: what was seen first, or when its bytes were last found to be right.
+    """
+
+    key: str
+    at: float
+    deep: bool
+    seen: Mapping[str, object]
+    base: Mapping[str, object]
+
+    def line(self) -> str:
+        """Return it as a line of the file."""
+        value = {"key": self.key, "at": self.at, "deep": self.deep, "seen": self.seen, "base": self.base}
+        return json.dumps(value, ensure_ascii=False) + "\n"
+
+
+def _record(value: Mapping[str, object]) -> Record | None:
+    key, at, seen, base = (value.get(name) for name in ("key", "at", "seen", "base"))
+    if not isinstance(key, str) or not isinstance(at, (int, float)):
+        return None
+    if not isinstance(seen, dict) or not isinstance(base, dict):
+        return None
+    return Record(key=key, at=float(at), deep=value.get("deep") is True, seen=seen, base=base)
+
+
+@dataclass(slots=True)
+class State:
+    """The kept state of the audits of one set of registries. A context manager: it is held by one process at a time.
+
+    Attributes:
+        path: The file.
+        known: What was seen last of each target.
+        fresh: The targets that the run at hand has looked at, an earlier part of it that was ended included.
+        resumed: Whether the run before was ended in its midst, so that this one goes on with it.
+    """
+
+    path: Path
+    known: dict[str, Record] = field(default_factory=dict)
+    fresh: set[str] = field(default_factory=set)
+    resumed: bool = False
+    _stream: IO[str] | None = None
+    _lock: Lock | None = None
+    _writing: threading.Lock = field(default_factory=threading.Lock)
+
+    def __enter__(self) -> State:  # noqa: PYI034 - typing has Self from Python 3.11 on; nobody derives from this
+        """Take the file, and read it.
+
+        Raises:
+            StoreError: If another process has it, or it cannot be read.
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            lock = Lock(self.path.with_name(f"{self.path.name}.lock"))
+            if not lock.acquire(0):
+                raise StoreError(
+                    "another audit of these registries is at work", hint="wait for its end, or end that process"
+                )
+            self._lock = lock
+            self._read()
+        except OSError as error:
+            self.__exit__()
+            raise disk.store_error(error, self.path) from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let go of the file."""
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    def _read(self) -> None:
+        try:
+            text = self.path.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return
+        for line in text.splitlines():
+            try:
+                value = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if not isinstance(value, dict):
+                continue
+            if "begin" in value or "end" in value:
+                self.resumed = "begin" in value
+                self.fresh.clear()
+            elif (record := _record(value)) is not None:
+                self.known[record.key] = record
+                if self.resumed:
+                    self.fresh.add(record.key)
+
+    def begin(self, *, anew: bool) -> None:
+        """Begin a run, or go on with the one that was ended.
+
+        Args:
+            anew: Whether a run that was ended is not gone on with.
+
+        Raises:
+            StoreError: If the file cannot be written.
+        """
+        if anew:
+            self.fresh.clear()
+            self.resumed = False
+        old = [record for key, record in self.known.items() if key not in self.fresh]
+        new = [record for key, record in self.known.items() if key in self.fresh]
+        self._write(old, "begin", new)
+        try:
+            self._stream = self.path.open("a", encoding="utf-8")
+        except OSError as error:
+            raise disk.store_error(error, self.path) from error
+
+    def add(self, record: Record) -> None:
+        """Keep what was seen; it is in the file when this returns. Threads may call it.
+
+        Raises:
+            StoreError: If it cannot be written.
+        """
+        with self._writing:
+            self.known[record.key] = record
+            self.fresh.add(record.key)
+            if self._stream is None:
+                return
+            try:
+                self._stream.write(record.line())
+                self._stream.flush()
+            except OSError as error:
+                raise disk.store_error(error, self.path) from error
+
+    def finish(self, keep: Iterable[str]) -> None:
+        """End the run; targets that no card names any more are forgotten.
+
+        Raises:
+            StoreError: If the file cannot be written.
+        """
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+        wanted = set(keep)
+        self.known = {key: record for key, record in self.known.items() if key in wanted}
+        self._write(self.known.values(), "end", ())
+
+    def _write(self, before: Iterable[Record], mark: str, after: Iterable[Record]) -> None:
+        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
+        text = "".join(
+            (*(one.line() for one in before), json.dumps({mark: True}) + "\n", *(one.line() for one in after))
+        )
+        try:
+            try:
+                with disk.create(temporary) as stream:
+                    disk.write_all(stream, text.encode("utf-8"))
+                    disk.settle(stream, temporary, self.path)
+            except BaseException:
+                with suppress(OSError):
+                    temporary.unlink()
+                raise
+        except OSError as error:
+            raise disk.store_error(error, self.path) from error

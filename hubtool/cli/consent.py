@@ -1,0 +1,46 @@
+"""Asking at a terminal whether code of a repository may run."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from hubtool.cli import render, resolve
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hubtool.hub import Hub
+
+
+def ask(hub: Hub, uid: str, *, checkout: Path | None = None) -> bool:
+    """Return whether the user agrees, now and here, that the code of a card's repository runs.
+
+    Nobody is asked where there is no terminal, where nothing is to be agreed to, or where the repository is not on the
+    trust list: a yes is too easily said to code of a stranger. The answer "always" is written to the user's trust list.
+    """
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    found = hub.find(uid)
+    decision = hub.decide(found)
+    if decision is None or decision.allowed or decision.entry is None:
+        return False
+    from hubtool import trust
+    from hubtool.networks import explain
+
+    explanation = explain.explain(hub, found, hub.resolve(uid), checkout=checkout)
+    click.echo("To build this network, code that is not part of hubtool would run here, with your rights:", err=True)
+    render.pairs(resolve.explained(replace(explanation, decision=None), most=5), err=True)
+    answer = click.prompt(
+        f"Run it? [y] this once, [a] always for {decision.entry}, [n] no",
+        type=click.Choice(["y", "a", "n"], case_sensitive=False),
+        default="n",
+        show_choices=False,
+        err=True,
+    ).lower()
+    if answer == "a":
+        trust.write(trust.read().agree(decision.entry))
+    return answer in ("y", "a")

@@ -1,0 +1,80 @@
+"""`hubtool lock`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from hubtool.cli import complete, progress, render
+
+if TYPE_CHECKING:
+    from hubtool.lock import Change
+
+
+@click.command()
+@click.argument("uids", metavar="[UID|GLOB]...", nargs=-1, shell_complete=complete.uids)
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(dir_okay=False, path_type=Path),
+    default=Path("hub.lock"),
+    show_default=True,
+    help="The lock to write.",
+)
+@click.option("--remove", multiple=True, metavar="UID", help="Take a card out of the lock.")
+@click.option("--check", is_flag=True, help="Write nothing; the exit code is 1 if the lock would change.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
+def command(
+    *, uids: tuple[str, ...], output: Path, remove: tuple[str, ...], check: bool, as_json: bool, quiet: bool
+) -> int:
+    """Pin cards to the byte: write down what their UIDs stand for now.
+
+    The lock is a TOML file to be kept and reviewed: of each card its digest, the whole digest, size and link of each
+    asset, and the commit and tree digest of its code. `hubtool sync` brings exactly that, and HUBTOOL_LOCK has nothing
+    else loaded.
+
+    Cards that the lock has already stay in it; those that are named are made anew, and without any name all are. What
+    changed is said. Where a size or a whole digest is not known, the asset is fetched.
+    """
+    from hubtool import lock as locks
+    from hubtool.errors import LockError
+    from hubtool.hub import Hub
+    from hubtool.pinning import make
+
+    before = locks.read(output) if output.exists() else locks.Lock(cards=())
+    removed = {*remove}
+    hub = Hub.open().with_lock(None)
+    names = make.expand(hub.registries, uids) or [card.uid for card in before.cards if card.uid not in removed]
+    if not names and not removed:
+        raise LockError("there is nothing to lock", hint=f"name UIDs; there is no lock yet at {output}")
+    with progress.reporter("none" if quiet else "auto") as report:
+        made = make.lock(hub, names, watch=report, expect=report.expect) if uids or not removed else ()
+    after = make.merged(before, made, remove=remove)
+    found = locks.changes(before, after)
+    changed = any(one.kind != "unchanged" for one in found)
+    if not check:
+        locks.write(output, after)
+    if as_json:
+        render.echo_json({"lock": str(output), "changed": changed, "cards": [one.as_json() for one in found]})
+    else:
+        _print(found, output, check=check)
+    return 1 if check and changed else 0
+
+
+def _print(found: tuple[Change, ...], output: Path, *, check: bool) -> None:
+    for one in found:
+        if one.kind != "unchanged":
+            click.echo(f"{one.kind} {one.uid}")
+            for difference in one.differences:
+                click.echo(f"    {difference}")
+    here = sum(one.kind != "removed" for one in found)
+    counts = Counter(one.kind for one in found)
+    told = ", ".join(
+        f"{counts[kind]:,} {kind}" for kind in ("added", "changed", "unchanged", "removed") if counts[kind]
+    )
+    verb = "would pin" if check else "pins"
+    click.echo(f"{output} {verb} {here:,} card{'' if here == 1 else 's'}" + (f": {told}" if told else ""))

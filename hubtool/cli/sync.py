@@ -1,0 +1,70 @@
+"""`hubtool sync`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hubtool.cli import progress, render
+from hubtool.cli.fetch import rate
+
+
+@click.command()
+@click.argument("lock", type=click.Path(dir_okay=False, path_type=Path), default=Path("hub.lock"))
+@click.option(
+    "--limit-rate", metavar="RATE", callback=rate, help="The most bytes per second, in all, such as 500k or 10M."
+)
+@click.option(
+    "--connections", type=click.IntRange(1, 64), default=8, show_default=True, help="The most connections at once."
+)
+@click.option(
+    "--progress",
+    "kind",
+    type=click.Choice(progress.KINDS),
+    default="auto",
+    help="How to show progress, on standard error: bars, lines, json (one event per line), or none; "
+    "auto is bars at a terminal, and lines elsewhere.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
+def command(*, lock: Path, limit_rate: float | None, connections: int, kind: str, as_json: bool, quiet: bool) -> int:
+    """Bring exactly what a lock pins into the store: cards, assets and code.
+
+    LOCK is hub.lock unless given. A card comes from a registry, or from a mirror (HUBTOOL_MIRRORS), whichever has the
+    locked bytes. What is stored already is not fetched again. The exit code is 1 if something is missing at the end.
+    """
+    from hubtool import lock as locks
+    from hubtool.hub import Hub
+    from hubtool.pinning import sync
+
+    path = lock.absolute()
+    pinned = locks.read(path)
+    with progress.reporter("none" if quiet else kind) as report:
+        try:
+            done = sync.sync(
+                Hub.open(),
+                pinned,
+                path,
+                connections=connections,
+                rate=limit_rate,
+                watch=report,
+                expect=report.expect,
+            )
+        except KeyboardInterrupt:
+            report.interrupted()
+            raise click.exceptions.Exit(130) from None
+    if as_json:
+        render.echo_json({"lock": str(path), "cards": [card.as_json() for card in done]})
+    else:
+        for card in done:
+            for _, stored in card.assets:
+                click.echo(f"{stored.path}  {render.size(stored.size)}  sha256 {stored.digest}")
+            if card.code is not None:
+                click.echo(f"{card.code.path}  commit {card.code.commit}  tree {card.code.tree}")
+        whole = sum(not card.errors for card in done)
+        click.echo(f"{whole:,} of {len(done):,} card{'' if len(done) == 1 else 's'} as {lock} pins them")
+    errors = [(card.uid, error) for card in done for _, error in card.errors]
+    for uid, error in errors:
+        report.error(uid, error)
+    return 1 if errors else 0

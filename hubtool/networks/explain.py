@@ -1,0 +1,159 @@
+"""What loading a card would do: what would be downloaded, which code would run, and whether it may.
+
+Nothing is fetched and nothing is run to say so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hubtool.assets.code import CodeStore, code_files
+from hubtool.card.repository import place_of
+from hubtool.networks import look
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hubtool.hub import FoundCard, Hub
+    from hubtool.networks.look import Touch
+    from hubtool.resolver import Resolution, ResolvedAsset
+    from hubtool.trust import Decision
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CodeToRun:
+    """The code that builds a network.
+
+    Attributes:
+        repository: The repository's URL.
+        revision: What the card names: a commit, a branch or a tag; None for the repository's own default.
+        commit: The commit that this is known to be, or None: then fetching it settles that, once.
+        folder: The folder within the repository.
+        entry: Where it begins: a module and a callable, or a script.
+        argv: What a script is run with.
+        stored: Where the code is, or None if it would be fetched.
+        files: The Python files of the folder; None where it is not here to be listed.
+        touches: What they touch beyond building a network, as far as reading them shows.
+    """
+
+    repository: str
+    revision: str | None
+    commit: str | None
+    folder: str
+    entry: str
+    argv: tuple[str, ...] = ()
+    stored: Path | None = None
+    files: tuple[str, ...] | None = None
+    touches: tuple[Touch, ...] = ()
+
+    def as_json(self) -> dict[str, object]:
+        """Return the ``code`` member of ``hubtool resolve --explain --json``."""
+        return {
+            "repository": self.repository,
+            "revision": self.revision,
+            "commit": self.commit,
+            "folder": self.folder,
+            "entry": self.entry,
+            "argv": list(self.argv),
+            "stored": None if self.stored is None else str(self.stored),
+            "files": None if self.files is None else list(self.files),
+            "touches": [
+                {"kind": one.kind, "what": one.what, "path": one.path, "line": one.line} for one in self.touches
+            ],
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """What loading a card would do.
+
+    Attributes:
+        downloads: The files that would be fetched.
+        code: The code of a repository that would run, or None.
+        package: The installed distribution whose code would run, as a requirement, or None.
+        decision: Whether that repository's code may run, or None where there is none.
+    """
+
+    downloads: tuple[ResolvedAsset, ...]
+    code: CodeToRun | None
+    package: str | None
+    decision: Decision | None
+
+    def as_json(self) -> dict[str, object]:
+        """Return the ``explanation`` member of ``hubtool resolve --explain --json``."""
+        decision = self.decision
+        return {
+            "downloads": [
+                {
+                    "link": one.asset.link,
+                    "size": one.asset.size,
+                    "digest": one.asset.digest.hex if one.asset.digest else None,
+                }
+                for one in self.downloads
+            ],
+            "code": None if self.code is None else self.code.as_json(),
+            "package": self.package,
+            "trust": None
+            if decision is None
+            else {
+                "repository": decision.repository,
+                "entry": decision.entry,
+                "agreed": decision.agreed,
+                "allowed": decision.allowed,
+                "why": decision.why,
+                "hint": decision.hint,
+            },
+        }
+
+
+def explain(hub: Hub, found: FoundCard, resolution: Resolution, *, checkout: Path | None = None) -> Explanation:
+    """Say what loading a card would do.
+
+    Args:
+        hub: Settings and store.
+        found: The card.
+        resolution: What the resolver says of it.
+        checkout: A folder with the tree of the card's repository, in place of the code that its repo-link names.
+
+    Raises:
+        ArgumentError: If the card's repo-link does not name a repository.
+        SettingsError: If the user's trust list cannot be read.
+    """
+    recipe = resolution.recipe
+    weights = resolution.weights
+    downloads = (weights,) if weights is not None and weights.stored is None and not weights.asset.is_local else ()
+    needs_code = recipe is not None and (weights is None or weights.asset.is_weights)
+    package = None
+    if recipe is not None and needs_code and recipe.provider == "package":
+        package = ", ".join(recipe.requires) or recipe.entry.partition(".")[0]
+    code = _code(hub, found, resolution, checkout) if needs_code else None
+    return Explanation(
+        downloads=downloads, code=code, package=package, decision=None if code is None else hub.decide(found)
+    )
+
+
+def _code(hub: Hub, found: FoundCard, resolution: Resolution, checkout: Path | None) -> CodeToRun | None:
+    recipe, place = resolution.recipe, place_of(found.card)
+    if recipe is None or recipe.provider != "repository" or place is None:
+        return None
+    if found.pin is not None:
+        place = found.pin.place(place)
+    store = CodeStore(hub.store, hub.policy, offline=True)
+    if checkout is not None:
+        folder: Path | None = checkout / place.folder
+    else:
+        code = store.find(place)
+        folder = None if code is None else code.path
+    files = None if folder is None else tuple(name for name in code_files(folder) if name.endswith(".py"))
+    return CodeToRun(
+        repository=place.url,
+        revision=place.revision,
+        commit=store.commit(place),
+        folder=place.folder,
+        entry=recipe.entry,
+        argv=recipe.argv,
+        stored=folder,
+        files=files,
+        touches=() if folder is None or files is None else look.look(folder, files),
+    )

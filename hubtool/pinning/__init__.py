@@ -1,0 +1,1 @@
+"""Pinning: making locks, bringing what they pin, and comparing."""

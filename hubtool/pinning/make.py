@@ -1,0 +1,250 @@
+"""Making a lock: short digests become whole, branches become commits, and what changed since the last lock is told.
+
+What is not known is found out in this order: from the store, from the registry or a mirror whose index says it, and
+last by fetching. Nothing is written unless everything is known.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from hubtool import lock as locks
+from hubtool import packaged, resolver
+from hubtool.assets import cards
+from hubtool.assets.code import CodeStore
+from hubtool.assets.fetch import Wanted
+from hubtool.assets.links import shown
+from hubtool.card import model
+from hubtool.errors import ArgumentError, AssetError, CardError, CardNotFoundError, HubError, LockError
+from hubtool.hub import parse_name
+from hubtool.lock import Lock, LockedAsset, LockedCard, LockedCode
+from hubtool.pinning.mirrored import MirrorReader
+from hubtool.registry.entry import digest_of
+from hubtool.registry.published import PublishedRegistry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from hubtool.assets.fetch import Fetcher, Watcher
+    from hubtool.assets.store import Stored
+    from hubtool.card.model import Asset
+    from hubtool.hub import FoundCard, Hub
+    from hubtool.registry import Registries
+
+_GLOB = frozenset("*?[")
+
+
+@dataclass(slots=True, kw_only=True)
+class _Item:
+    """One card on its way into the lock: what is known of each asset, by its place on the card."""
+
+    uid: str
+    found: FoundCard
+    raw: tuple[Asset, ...]
+    digest: str
+    known: list[LockedAsset | None]
+
+
+def expand(registries: Registries, names: Iterable[str]) -> list[str]:
+    """Return the UIDs that names and patterns (``mindspore/1.9/*``) stand for, each once, in their order.
+
+    Raises:
+        InvalidNameError: If a name is neither a UID nor the URL of a card.
+        CardNotFoundError: If no card matches a pattern.
+    """
+    every: list[str] | None = None
+    found: list[str] = []
+    for name in names:
+        if _GLOB.isdisjoint(name) or "://" in name:
+            found.append(str(parse_name(name)))
+            continue
+        if every is None:
+            every = sorted(map(str, registries.uids()))
+        matching = [uid for uid in every if fnmatchcase(uid, name)]
+        if not matching:
+            raise CardNotFoundError(f"no card's UID matches {name}", hint="'hubtool list' shows what there is")
+        found += matching
+    return list(dict.fromkeys(found))
+
+
+def lock(
+    hub: Hub,
+    uids: Sequence[str],
+    *,
+    watch: Watcher | None = None,
+    expect: Callable[[int, int], None] | None = None,
+) -> tuple[LockedCard, ...]:
+    """Say what UIDs stand for, to the byte. The cards themselves are kept in the store.
+
+    Assets are fetched where their size or whole digest is not known otherwise, code always.
+
+    Args:
+        hub: The registries and the store; a lock that its settings name is not looked at.
+        uids: The UIDs.
+        watch: Told what happens while assets are fetched.
+        expect: Told how many files, and how many bytes as far as cards state them, are going to be fetched.
+
+    Raises:
+        LockError: If something of a card cannot be locked; every problem is named.
+        HubError: If the store or a mirror cannot be used.
+    """
+    hub = hub.with_lock(None)
+    problems: list[str] = []
+    items: list[_Item] = []
+    with hub.fetcher(watch=watch) as run:
+        mirrors = MirrorReader(run.mirrors, offline=hub.settings.offline)
+        for uid in uids:
+            with _noted(uid, problems):
+                items.append(_item(hub, uid, mirrors))
+        if not problems:
+            problems += _fetch(run, items, expect)
+    made = []
+    codes = CodeStore(hub.store, hub.policy, offline=hub.settings.offline)
+    for item in items if not problems else ():
+        with _noted(item.uid, problems):
+            made.append(_locked(hub, item, _code(item, codes)))
+    if problems:
+        more = f" (and {len(problems) - 20} more)" if len(problems) > 20 else ""
+        raise LockError(
+            "not everything can be locked: " + "; ".join(problems[:20]) + more,
+            hint="nothing was written; mend these, or leave these UIDs out",
+        )
+    return tuple(made)
+
+
+def merged(before: Lock, made: Iterable[LockedCard], *, remove: Iterable[str] = ()) -> Lock:
+    """Return a lock with some cards renewed or added, some removed, and the others as they were.
+
+    Raises:
+        ArgumentError: If a UID is to be removed that it does not have.
+    """
+    cards_by_uid = {card.uid: card for card in before.cards}
+    for uid in remove:
+        if cards_by_uid.pop(uid, None) is None:
+            raise ArgumentError(f"{uid} is not in the lock, so it cannot be removed", hint="see what is in it")
+    cards_by_uid.update((card.uid, card) for card in made)
+    return Lock(cards=tuple(cards_by_uid[uid] for uid in locks.in_order(cards_by_uid)))
+
+
+@contextmanager
+def _noted(uid: str, problems: list[str]) -> Iterator[None]:
+    """Note what is wrong with a card, and go on to the next."""
+    try:
+        yield
+    except HubError as error:
+        message = error.message if uid in error.message else f"{uid}: {error.message}"
+        problems.append(message if error.hint is None else f"{message} ({error.hint})")
+
+
+def _item(hub: Hub, uid: str, mirrors: MirrorReader) -> _Item:
+    """Read a card, and find out what is known of its assets without fetching them."""
+    found = hub.find(uid)
+    path = found.card.path
+    if found.card.uid is None or path is None:
+        raise LockError(f"{uid} is a card outside a registry, which cannot be locked", hint="give its UID")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CardError(f"{path} cannot be read: {error.strerror or type(error).__name__}") from error
+    raw = model.read(data, uid=found.card.uid, path=path)
+    if raw.values != found.card.values:
+        raise CardError(f"the card {uid} changed while it was read", hint="run the same again")
+    if raw.faults and not raw.assets:
+        raise CardError(raw.blame(f"the card {uid} names no assets"), hint="mend the card")
+    cards.keep(hub.store, data)
+    known = [
+        _known(hub, found, asset, here, mirrors) for asset, here in zip(raw.assets, found.card.assets, strict=True)
+    ]
+    return _Item(uid=str(found.card.uid), found=found, raw=raw.assets, digest=digest_of(data), known=known)
+
+
+def _known(hub: Hub, found: FoundCard, asset: Asset, here: Asset, mirrors: MirrorReader) -> LockedAsset | None:
+    """Return what is to be locked of an asset if that is known without fetching it.
+
+    Args:
+        hub: The store.
+        found: The card.
+        asset: The asset as the card writes it.
+        here: The same as the registry gives it: with a link that works from here, perhaps with a whole digest.
+        mirrors: What mirrors say of it.
+    """
+    if asset.digest is None or here.digest is None:
+        raise AssetError(
+            f"{asset.file_name} has no SHA-256 digest on the card, so nobody can tell which bytes are meant",
+            hint="add 'asset-sha256' to the card",
+        )
+    stored = hub.local(found, here) if here.is_local else hub.store.find(here.digest)
+    if stored is not None:
+        return _fitting(asset, stored.digest, stored.size)
+    if not here.digest.is_short and asset.size is not None:
+        return LockedAsset(link=asset.link, sha256=here.digest.hex, size=asset.size)
+    listed = mirrors.asset(str(found.card.uid), asset)
+    if listed is not None:
+        return _fitting(asset, *listed)
+    return None
+
+
+def _fitting(asset: Asset, digest: str, size: int) -> LockedAsset:
+    if asset.size is not None and asset.size != size:
+        raise AssetError(
+            f"the card says that {asset.file_name} has {asset.size:,} bytes, and the file with its digest has {size:,}",
+            hint="correct 'asset-size' on the card",
+        )
+    return LockedAsset(link=asset.link, sha256=digest, size=size)
+
+
+def _fetch(run: Fetcher, items: list[_Item], expect: Callable[[int, int], None] | None) -> list[str]:
+    """Fetch what is not known; return what went wrong."""
+    missing = [(item, at) for item in items for at, known in enumerate(item.known) if known is None]
+    wanted = [_wanted(item.found.card.assets[at]) for item, at in missing]
+    if expect is not None:
+        expect(len(wanted), sum(one.size or 0 for one in wanted))
+    problems: list[str] = []
+    for (item, at), outcome in zip(missing, run.fetch_all(wanted), strict=True):
+        asset = item.raw[at]
+        with _noted(item.uid, problems):
+            if outcome.error is not None:
+                raise outcome.error
+            stored = _stored(outcome.stored)
+            item.known[at] = _fitting(asset, stored.digest, stored.size)
+    return problems
+
+
+def _stored(stored: Stored | None) -> Stored:
+    if stored is None:
+        raise AssetError("the asset did not come")
+    return stored
+
+
+def _wanted(asset: Asset) -> Wanted:
+    return Wanted(link=asset.link, digest=asset.digest, size=asset.size, name=asset.file_name)
+
+
+def _code(item: _Item, codes: CodeStore) -> LockedCode | None:
+    place = locks.code_place(item.found.card)
+    if place is None:
+        return None
+    code = codes.fetch(place)
+    return LockedCode(repository=place.url, commit=code.commit, folder=place.folder, tree=code.tree)
+
+
+def _locked(hub: Hub, item: _Item, code: LockedCode | None) -> LockedCard:
+    return LockedCard(
+        uid=item.uid,
+        sha256=item.digest,
+        registry=_registry(hub, item.found.registry),
+        mindspore=resolver.requires(item.found.card.recipe).get("mindspore"),
+        assets=tuple(known for known in item.known if known is not None),
+        code=code,
+    )
+
+
+def _registry(hub: Hub, name: str | None) -> str:
+    """Return what a lock calls a registry: what people find it by, wherever they read the lock."""
+    member = next((one for one in hub.registries.members if one.name == name), None)
+    if isinstance(member, PublishedRegistry):
+        return shown(member.source.location)
+    return "packaged" if name == str(packaged.registry_folder()) else name or ""

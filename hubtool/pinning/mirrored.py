@@ -1,0 +1,81 @@
+"""What mirrors say of cards and their assets, read without trusting them: bytes are hashed, whoever sent them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hubtool.card import document as documents
+from hubtool.errors import FetchError
+from hubtool.mirror import index
+from hubtool.mirror.destination import blob_name, card_name
+from hubtool.registry import published
+from hubtool.registry.entry import digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hubtool.assets.mirrors import Mirror
+    from hubtool.card.model import Asset
+    from hubtool.mirror.index import Listed
+    from hubtool.registry.published import Index
+
+
+class MirrorReader:
+    """Reads cards and index of the mirrors of a run; a mirror that cannot be asked is asked no more.
+
+    Attributes:
+        failures: Why each mirror that could not be asked could not be, by its name.
+    """
+
+    def __init__(self, mirrors: Sequence[Mirror], *, offline: bool) -> None:
+        self._mirrors = [one for one in mirrors if one.is_local or not offline]
+        self._indexes: dict[str, Index | None] = {}
+        self._shards: dict[tuple[str, str], dict[str, Listed]] = {}
+        self.failures: dict[str, str] = {}
+
+    def card(self, uid: str, digest: str) -> tuple[bytes | None, list[str]]:
+        """Return the bytes of the card with this digest from the first mirror that has it; and what the others have."""
+        others: list[str] = []
+        for mirror in self._mirrors:
+            for name in (card_name(uid), blob_name(digest)):
+                data = self._read(mirror, name, documents.MAX_BYTES)
+                if data is None:
+                    continue
+                if digest_of(data) == digest:
+                    return data, others
+                others.append(f"{mirror.name} has a card with the SHA-256 {digest_of(data)}")
+        return None, others
+
+    def asset(self, uid: str, asset: Asset) -> tuple[str, int] | None:
+        """Return the whole digest and the bytes of an asset as a mirror's index has them; None if none has them."""
+        for mirror in self._mirrors:
+            listed = self._shard(mirror, uid).get(uid)
+            for one in listed.assets if listed is not None else ():
+                # Of another version of the card, it may be another file.
+                same = one.link == asset.link and asset.digest is not None and asset.digest.matches(one.digest)
+                if same and one.size is not None:
+                    return one.digest, one.size
+        return None
+
+    def _shard(self, mirror: Mirror, uid: str) -> dict[str, Listed]:
+        if mirror.base not in self._indexes:
+            self._indexes[mirror.base] = published.read_index(self._read(mirror, index.NAME, index.MAX_BYTES))
+        head = self._indexes[mirror.base]
+        if head is None:
+            return {}
+        name = published.shard_name(uid, head.width)
+        if (mirror.base, name) not in self._shards:
+            shard = next((one for one in head.shards if one.name == name), None)
+            data = None if shard is None else self._read(mirror, shard.path, index.MAX_BYTES)
+            cards = index.parse_cards(data, shard)[0] if shard is not None and data is not None else []
+            self._shards[mirror.base, name] = {one.uid: one for one in cards}
+        return self._shards[mirror.base, name]
+
+    def _read(self, mirror: Mirror, name: str, limit: int) -> bytes | None:
+        if mirror.name in self.failures:
+            return None
+        try:
+            return mirror.small(name, limit)
+        except FetchError as error:
+            self.failures[mirror.name] = error.message
+            return None

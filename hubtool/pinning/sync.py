@@ -1,0 +1,226 @@
+"""Bringing exactly what a lock pins: the cards by their digests, the assets by theirs, and the code of its commits.
+
+A card comes from the store, a registry, or a mirror; whichever has the locked bytes. All of it is kept in the store, so
+that what is pinned loads later, offline, although registries move on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from hubtool import pins
+from hubtool.assets import cards
+from hubtool.assets.code import CodeStore
+from hubtool.assets.fetch import Wanted
+from hubtool.card import model
+from hubtool.digest import Digest
+from hubtool.errors import DigestError, HubError, LockError, StoreError
+from hubtool.lock import code_place, misfits
+from hubtool.pinning.mirrored import MirrorReader
+from hubtool.pins import Pin
+from hubtool.uid import Uid
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from hubtool.assets.code import Code
+    from hubtool.assets.fetch import Fetcher, Watcher
+    from hubtool.assets.store import Store, Stored
+    from hubtool.card.model import Asset
+    from hubtool.hub import FoundCard, Hub
+    from hubtool.lock import Lock, LockedAsset
+
+
+@dataclass(slots=True, kw_only=True)
+class SyncedCard:
+    """What became of one card of a lock.
+
+    Attributes:
+        uid: Its UID.
+        assets: Each asset that is stored now: its link, and the verified file.
+        code: Its code, where it has any and that is stored now.
+        errors: What could not be had: the link, or the repository, or the UID itself; and why.
+    """
+
+    uid: str
+    assets: list[tuple[str, Stored]] = field(default_factory=list)
+    code: Code | None = None
+    errors: list[tuple[str, HubError]] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, object]:
+        """Return it as JSON members."""
+        value: dict[str, object] = {
+            "uid": self.uid,
+            "assets": [
+                {"link": link, "digest": one.digest, "size": one.size, "stored": str(one.path)}
+                for link, one in self.assets
+            ],
+        }
+        if self.code is not None:
+            value["code"] = {
+                "repository": self.code.url,
+                "commit": self.code.commit,
+                "folder": self.code.folder,
+                "tree": self.code.tree,
+                "stored": str(self.code.path),
+            }
+        if self.errors:
+            value["failed"] = [{"link": link, "error": one.message, "hint": one.hint} for link, one in self.errors]
+        return value
+
+
+def sync(
+    hub: Hub,
+    lock: Lock,
+    path: Path,
+    *,
+    connections: int | None = None,
+    rate: float | None = None,
+    watch: Watcher | None = None,
+    expect: Callable[[int, int], None] | None = None,
+) -> list[SyncedCard]:
+    """Bring everything that a lock pins into the store; what cannot be had does not stop the rest.
+
+    Args:
+        hub: The registries, mirrors and the store; a lock that its settings name is not looked at.
+        lock: The lock.
+        path: Where the lock is, for messages.
+        connections: The most connections at once; the usual number, unless given.
+        rate: The most bytes per second, all connections together.
+        watch: Told what happens.
+        expect: Told how many files and bytes are going to be asked for.
+
+    Returns:
+        What became of each card, in the lock's order.
+
+    Raises:
+        HubError: If the store or a mirror cannot be used at all.
+    """
+    hub = hub.with_lock(path)
+    done: list[SyncedCard] = []
+    wanted: list[tuple[SyncedCard, Pin, LockedAsset, Wanted]] = []
+    with hub.fetcher(connections=connections, rate=rate, watch=watch) as run:
+        mirrors = MirrorReader(run.mirrors, offline=hub.settings.offline)
+        pinned = []
+        for locked in lock.cards:
+            card, pin = SyncedCard(uid=locked.uid), Pin(path=path, card=locked)
+            done.append(card)
+            try:
+                found = _bring_card(hub, pin, mirrors)
+            except HubError as error:
+                card.errors.append((locked.uid, error))
+                continue
+            pinned.append((card, pin, found))
+            for asset, one in zip(found.card.assets, locked.assets, strict=True):
+                try:
+                    stored = _copied(hub, found, asset) if asset.is_local else None
+                except HubError as error:
+                    card.errors.append((one.link, error))
+                    continue
+                if stored is not None:
+                    card.assets.append((one.link, stored))
+                else:
+                    wanted.append((card, pin, one, _wanted(asset, one)))
+        if expect is not None:
+            expect(len(wanted), sum(one.size for _, _, one, _ in wanted))
+        _fetch(run, wanted)
+    codes = CodeStore(hub.store, hub.policy, offline=hub.settings.offline)
+    for card, pin, found in pinned:
+        _bring_code(card, pin, found, codes)
+    return done
+
+
+def _wanted(asset: Asset, locked: LockedAsset) -> Wanted:
+    return Wanted(link=asset.link, digest=Digest(locked.sha256), size=locked.size, name=asset.file_name)
+
+
+def _bring_card(hub: Hub, pin: Pin, mirrors: MirrorReader) -> FoundCard:
+    """Find the card with the locked bytes, in a mirror too, and keep it."""
+    uid, digest = Uid.parse(pin.card.uid), pin.card.sha256
+    try:
+        found = hub.find_pinned(uid, pin.path)
+    except LockError as error:
+        data, others = (None, []) if cards.find(hub.store, digest) else mirrors.card(pin.card.uid, digest)
+        if data is None:
+            error.message += "".join(f"; {other}" for other in dict.fromkeys(others))
+            error.message += "".join(
+                f"; the mirror {name} cannot be asked: {why}" for name, why in mirrors.failures.items()
+            )
+            raise
+        # Looked at before it is kept: a lock that contradicts its card must leave nothing behind.
+        wrong = misfits(pin.card, model.read(data, uid=uid))
+        if wrong:
+            raise pins.contradiction(pin, wrong) from None
+        cards.keep(hub.store, data)
+        return hub.find_pinned(uid, pin.path)
+    if found.card.path is not None and found.registry is not None:
+        try:
+            cards.keep(hub.store, found.card.path.read_bytes())
+        except OSError as error:
+            raise StoreError(f"{found.card.path} cannot be read: {error.strerror or error}") from error
+    return found
+
+
+def _copied(hub: Hub, found: FoundCard, asset: Asset) -> Stored | None:
+    """Put an asset that stands beside its card into the store, where it stays; None if it has to come from a mirror."""
+    if asset.digest is None:
+        return None
+    stored = hub.store.find(asset.digest)
+    if stored is not None:
+        return stored
+    beside = hub.beside(found, asset)
+    return None if beside is None else _copy(hub.store, beside, asset.digest)
+
+
+def _copy(store: Store, beside: Stored, digest: Digest) -> Stored:
+    try:
+        with (
+            beside.path.open("rb") as stream,
+            store.writer(digest, source=str(beside.path), size=beside.size) as writer,
+        ):
+            while block := stream.read(1 << 20):
+                writer.write(block)
+            return writer.commit()
+    except OSError as error:
+        raise StoreError(f"{beside.path} cannot be read: {error.strerror or error}") from error
+
+
+def _fetch(run: Fetcher, wanted: list[tuple[SyncedCard, Pin, LockedAsset, Wanted]]) -> None:
+    # One file that several cards pin comes once.
+    first: dict[str, Wanted] = {}
+    for _, _, one, asked in wanted:
+        first.setdefault(one.sha256, asked)
+    outcomes = dict(zip(first, run.fetch_all(first.values()), strict=True))
+    for card, pin, one, asked in wanted:
+        outcome = outcomes[one.sha256]
+        if outcome.error is not None and asked.link != first[one.sha256].link:
+            outcome = run.fetch_all([asked])[0]  # the same bytes, from where this card has them
+        if outcome.stored is not None:
+            card.assets.append((one.link, outcome.stored))
+        elif outcome.error is not None:
+            card.errors.append((one.link, _told(pin, one, outcome.error)))
+
+
+def _told(pin: Pin, one: LockedAsset, error: HubError) -> HubError:
+    if "://" not in one.link:
+        return pin.error(
+            f"the asset {one.link}, with the SHA-256 {one.sha256}, stands beside its card, and neither a registry here "
+            "nor a mirror has it",
+            hint="name a mirror that has it (HUBTOOL_MIRRORS), or the registry as it was",
+        )
+    return pin.error(error.message, hint=error.hint) if isinstance(error, DigestError) else error
+
+
+def _bring_code(card: SyncedCard, pin: Pin, found: FoundCard, codes: CodeStore) -> None:
+    place = code_place(found.card)
+    if place is None:
+        return
+    try:
+        code = codes.fetch(pin.place(place))
+        pin.check_tree(code.tree)
+    except HubError as error:
+        card.errors.append((place.url, error))
+    else:
+        card.code = code

@@ -1,0 +1,44 @@
+"""What recipes need to have installed: distributions, in versions that they can work with."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+from hubtool.errors import RecipeError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def unmet(requires: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Return the requirements that this environment does not meet, each with the reason in one sentence.
+
+    Args:
+        requires: Requirement specifiers such as ``mindcv>=0.3``.
+
+    Raises:
+        RecipeError: If one is no requirement.
+    """
+    texts = tuple(requires)
+    if not texts:
+        return ()
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - most recipes need nothing more
+
+    found = []
+    for text in texts:
+        try:
+            asked = Requirement(text)
+        except InvalidRequirement as error:
+            raise RecipeError(
+                f"{text!a} in the recipe is no requirement: {str(error).splitlines()[0]}",
+                hint="write it as pip takes it, such as mindcv>=0.3",
+            ) from error
+        try:
+            version = metadata.version(asked.name)
+        except metadata.PackageNotFoundError:
+            found.append((text, f"the network needs {text}, which is not installed"))
+            continue
+        if not asked.specifier.contains(version, prereleases=True):
+            found.append((text, f"the network needs {text}, and {asked.name} {version} is installed"))
+    return tuple(found)

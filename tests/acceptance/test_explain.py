@@ -1,0 +1,155 @@
+"""`hubtool resolve --explain`, what resolve says of trust and of stored checkpoints, and the question at a terminal."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import shutil
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hubtool.coverage import digest_parameters
+from tests.acceptance.test_code import git
+from tests.acceptance.test_load_code import CALLABLE, SCRIPT, SHAPES, card, repository
+from tests.cards import write_card
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.acceptance.conftest import Cli
+
+pytestmark = [
+    pytest.mark.mindspore,
+    pytest.mark.skipif(shutil.which("git") is None, reason="the git program is not installed"),
+]
+
+
+def test_what_would_be_fetched_what_would_run_and_whether_it_may(cli: Cli, tmp_path: Path) -> None:
+    root = repository(tmp_path / "models")
+    (root / "research" / "net" / "src" / "sizes.py").write_text(
+        "import socket, shutil\nWIDTH = 3\nNAME = 'Net'\n\n\ndef clear():\n    shutil.rmtree('x')\n", encoding="utf-8"
+    )
+    git(root, "commit", "--quiet", "--all", "-m", "second")
+    uid = card(cli, root, SCRIPT)
+    before = cli("resolve", uid, "--explain", "--json")
+    assert before.code == 0, before.err
+    found = before.json["explanation"]
+    assert found["downloads"] == []  # the checkpoint stands beside the card
+    code = found["code"]
+    assert code["repository"] == root.as_uri()
+    assert code["commit"] == git(root, "rev-parse", "HEAD")
+    assert (code["folder"], code["entry"], code["files"]) == ("research/net", "export.py", None)
+    assert found["trust"]["allowed"] is False
+    assert f"hubtool trust add {root}" in found["trust"]["hint"]
+    # A repository of a stranger is a reason, not only something to agree to.
+    assert before.json["loadable"] is False
+    assert "not on the trust list" in before.json["reasons"][-1]
+    assert not (cli.home / "code").exists()
+
+    checkout = cli("resolve", uid, "--explain", "--checkout", root)
+    assert "src/sizes.py:1: network: import socket" in checkout.out
+    assert "src/sizes.py:7: deletion: shutil.rmtree(...)" in checkout.out
+
+    assert cli("trust", "add", str(root)).code == 0
+    assert cli("load", uid).code == 0
+    after = cli("resolve", uid, "--explain", "--json").json["explanation"]
+    assert "src/network.py" in after["code"]["files"]
+    assert [one["what"] for one in after["code"]["touches"]] == ["import socket", "shutil.rmtree(...)"]
+    assert after["trust"]["allowed"] is True
+
+
+def test_bytes_links_and_built_in_networks(cli: Cli) -> None:
+    write_card(cli.registry, "tests/1.9/far", link="https://github.com/x/far.ckpt", content=b"far")
+    done = cli("resolve", "tests/1.9/far", "--explain")
+    assert "https://github.com/x/far.ckpt" in done.out.partition("downloads")[2]
+    assert "nothing but hubtool and MindSpore runs" in done.out
+
+
+def test_a_repository_of_the_defaults_is_loadable_once_agreed(cli: Cli, tmp_path: Path) -> None:
+    uid = card(cli, repository(tmp_path / "models"), SCRIPT)
+    path = cli.registry / "tests" / "1.9" / "net.md"
+    text = re.sub("repo-link: .*", "repo-link: https://gitee.com/mindspore/models/tree/r1.9/x", path.read_text("utf-8"))
+    path.write_text(text, encoding="utf-8")
+    done = cli("resolve", uid)
+    assert "yes, once you agree that its code runs" in done.out
+    assert "hubtool trust add gitee.com/mindspore" in done.out
+    agreed = cli("resolve", uid, "--json", HUBTOOL_TRUST="1").json
+    assert (agreed["consent"], agreed["loadable"]) == (None, True)
+
+
+def recorded(cli: Cli, root: Path, classes: int) -> str:
+    shapes = {**SHAPES, "head.weight": (classes, 4), "head.bias": (classes,)}
+    recipe = CALLABLE.replace("num_classes: 5", f"num_classes: {classes}")
+    recipe += f"  parameters: 4\n  parameters-sha256: {digest_parameters(shapes)}\n"
+    return card(cli, root, recipe)
+
+
+def test_a_stored_checkpoint_is_compared_with_what_was_recorded(cli: Cli, tmp_path: Path) -> None:
+    root = repository(tmp_path / "models")
+    assert cli("trust", "add", str(root)).code == 0
+    uid = recorded(cli, root, 5)
+    assert "its 4 tensors are the network's parameters" in cli("resolve", uid).out
+    uid = recorded(cli, root, 6)
+    fit = cli("resolve", uid, "--json").json["fit"]
+    assert fit == {
+        "total": False,
+        "why": "it is of 5 classes, and the recipe builds for 6",
+        "arguments": {"num_classes": 5},
+    }
+    refused = cli("load", uid)
+    assert refused.code == 1
+    assert "load with num_classes=5" in refused.err
+    program = f"import hubtool; print(hubtool.load({uid!r}, num_classes=5).head.weight.shape)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=cli.environ, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.stdout.strip() == "(5, 4)", done.stderr
+
+
+@pytest.mark.parametrize(
+    ("answer", "loads", "remembered"), [("y", True, False), ("a", True, True), ("n", False, False)]
+)
+def test_at_a_terminal_the_user_is_asked(cli: Cli, tmp_path: Path, answer: str, loads: bool, remembered: bool) -> None:
+    pty = pytest.importorskip("pty", reason="pseudo-terminals are POSIX's")
+    root = repository(tmp_path / "models")
+    uid = card(cli, root, CALLABLE)
+    # On the trust list, as the organisations of the public hub are, and not agreed to.
+    lists = tmp_path / "config" / "hubtool" / "trust.json"
+    lists.parent.mkdir(parents=True)
+    lists.write_text(f'{{"added": ["{root}"], "removed": [], "agreed": []}}', encoding="utf-8")
+    parent, child = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "hubtool", "load", uid],
+        cwd=cli.folder,
+        env={**cli.environ, "COLUMNS": "200"},
+        stdin=child,
+        stdout=child,
+        stderr=child,
+    ) as process:
+        os.close(child)
+        text, deadline, answered = "", time.monotonic() + 120, False
+        while time.monotonic() < deadline:
+            if select.select([parent], [], [], 0.5)[0]:
+                try:
+                    chunk = os.read(parent, 4096)
+                except OSError:
+                    break
+                if not chunk:
+                    break
+                text += chunk.decode("utf-8", "replace")
+                if not answered and "[n] no" in text:
+                    answered = True
+                    os.write(parent, answer.encode() + b"\n")
+        code = process.wait(60)
+    os.close(parent)
+    assert answered, text
+    assert "would run here, with your rights" in text
+    assert "src.network:make" in text
+    assert (code == 0) is loads, text
+    assert ("total: 4 of 4" in text) is loads
+    assert (str(root) in lists.read_text("utf-8").partition("agreed")[2]) is remembered

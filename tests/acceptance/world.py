@@ -1,0 +1,266 @@
+"""A stand-in on this machine of the hosts that the packaged registry's cards name: their files, and their repositories.
+
+A file's bytes are made from the digest that the card states, and the cards are rewritten to the digests of these bytes,
+so that files that were the same stay the same.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+import threading
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+from tests.acceptance.conftest import ROOT
+from tests.acceptance.web import Web, git, serving_git
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+HOSTS = ("download.mindspore.cn", "download-mindspore.osinfra.cn")
+APACHE = "Apache License\nVersion 2.0, January 2004\nhttp://www.apache.org/licenses/\n"
+MIT = "Permission is hereby granted, free of charge, to any person. THE SOFTWARE IS PROVIDED AS IS.\n"
+_LINK = re.compile(r"https://(?P<host>download[\w.-]+)(?P<path>/[^\s>]+)")
+_DIGEST = re.compile(r"(asset-sha256:\s*)([0-9a-f]{8,64})")
+_REPOSITORY = re.compile(r"https://(?:gitee|github)\.com/(mindspore(?:-lab)?)/(\w+)(?=/tree/|\s|>)")
+_REVISION = re.compile(r"(repo-revision:\s*)([0-9a-f]{40})")
+
+
+@dataclass
+class Files:
+    """A host of files, and what was asked of it.
+
+    Attributes:
+        url: Its address.
+        bodies: The bytes at each path.
+        faults: What goes wrong at a path: a status, ``STATUS LOCATION``, ``wait`` (503 once, with Retry-After),
+            ``reset``, or ``HEAD:`` and one of these, which then is of HEAD only.
+        etags: Entity tags other than the usual ones.
+        heads: Every HEAD, ``gets`` every GET, by path; ``most`` the most that were answered at once.
+    """
+
+    url: str
+    bodies: dict[str, bytes] = field(default_factory=dict)
+    faults: dict[str, str] = field(default_factory=dict)
+    etags: dict[str, str] = field(default_factory=dict)
+    heads: list[str] = field(default_factory=list)
+    gets: list[str] = field(default_factory=list)
+    running: int = 0
+    most: int = 0
+    connections: int = 0
+    hold: float = 0.0
+
+
+@contextmanager
+def serving_files() -> Iterator[Files]:
+    """Run a host of files."""
+    files = Files("")
+    lock = threading.Lock()
+    stop = threading.Event()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def setup(self) -> None:
+            super().setup()
+            with lock:
+                files.connections += 1
+
+        def log_message(self, *args: object) -> None:
+            """Say nothing: the base class would print."""
+
+        def do_HEAD(self) -> None:
+            files.heads.append(self.path)
+            self.counted()
+
+        def do_GET(self) -> None:
+            files.gets.append(self.path)
+            self.counted()
+
+        def counted(self) -> None:
+            with lock:
+                files.running += 1
+                files.most = max(files.most, files.running)
+            try:
+                if files.hold:
+                    stop.wait(files.hold)
+                self.serve()
+            finally:
+                with lock:
+                    files.running -= 1
+
+        def serve(self) -> None:
+            fault = files.faults.get(self.path, "")
+            if fault.startswith("HEAD:"):
+                fault = fault.removeprefix("HEAD:") if self.command == "HEAD" else ""
+            body = files.bodies.get(self.path)
+            if fault == "reset":
+                self.close_connection = True
+                return
+            status, _, location = fault.partition(" ")
+            headers = {}
+            if fault == "wait":
+                del files.faults[self.path]
+                status, headers["Retry-After"] = "503", "1"
+            if location:
+                headers["Location"] = location
+            if status or body is None:
+                self.answer(int(status or 404), b"an error page", headers)
+                return
+            digest = hashlib.sha256(body).hexdigest()
+            self.answer(200, body, {"ETag": files.etags.get(self.path, f'"{digest[:16]}"')})
+
+        def answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+            # In one piece: a packet for each line makes this slow.
+            lines = [f"HTTP/1.1 {status} -", f"Content-Length: {len(body)}"]
+            lines += [f"{name}: {value}" for name, value in headers.items()]
+            head = "\r\n".join([*lines, "", ""]).encode("latin-1")
+            self.wfile.write(head if self.command == "HEAD" else head + body)
+
+    class Quiet(ThreadingHTTPServer):
+        daemon_threads = True
+        request_queue_size = 64
+
+        def handle_error(self, *_: object) -> None:
+            """Say nothing: clients that go away are what some tests want."""
+
+    server = Quiet(("127.0.0.1", 0), Handler)
+    files.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield files
+    finally:
+        stop.set()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@dataclass
+class World:
+    """The stand-in.
+
+    Attributes:
+        registry: The cards, rewritten.
+        files: The hosts of files, by their real names.
+        web: The host of repositories, and ``repositories`` the folder that it serves.
+    """
+
+    registry: Path
+    files: dict[str, Files]
+    web: Web
+    repositories: Path
+
+    def card(self, uid: str) -> Path:
+        """Return where a card is."""
+        return self.registry / f"{uid}.md"
+
+    def link(self, uid: str) -> str:
+        """Return the link of a card's first asset."""
+        match = re.search(r"asset-link:\s*<?(http\S+?)>?\s*$", self.card(uid).read_text(encoding="utf-8"), re.MULTILINE)
+        assert match is not None, uid
+        return match[1]
+
+    def at(self, uid: str) -> tuple[Files, str]:
+        """Return the host and the path of a card's first asset."""
+        link = self.link(uid)
+        files = next(one for one in self.files.values() if link.startswith(f"{one.url}/"))
+        return files, link.removeprefix(files.url)
+
+    def edit(self, uid: str, old: str, new: str) -> None:
+        """Change a card's text."""
+        path = self.card(uid)
+        text = path.read_text(encoding="utf-8")
+        assert old in text, (uid, old)
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+@contextmanager
+def standing_in(folder: Path) -> Iterator[World]:
+    """Build the stand-in of all hosts that the packaged registry names, and run it."""
+    with ExitStack() as stack:
+        files = {host: stack.enter_context(serving_files()) for host in HOSTS}
+        repositories = folder / "repositories"
+        repositories.mkdir()
+        web = stack.enter_context(serving_git(repositories))
+        world = World(folder / "world", files, web, repositories)
+        _rewrite(world)
+        yield world
+
+
+def _rewrite(world: World) -> None:
+    commits: dict[str, str] = {}
+    places: dict[str, set[str]] = {}
+    cards = []
+    for path in sorted((ROOT / "registry").rglob("*")):
+        target = world.registry / path.relative_to(ROOT / "registry")
+        if path.is_dir():
+            target.mkdir(parents=True, exist_ok=True)
+        elif path.suffix != ".md":
+            target.write_bytes(path.read_bytes())
+        else:
+            text = path.read_text(encoding="utf-8")
+            cards.append((target, text))
+            repository = _REPOSITORY.search(text)
+            if repository is not None:
+                name = f"{repository[1]}/{repository[2]}"
+                revision = re.search(r"repo-revision:\s*(\S+)", text) or re.search(r"/tree/([^/\s>]+)", text)
+                places.setdefault(name, set())
+                if revision is not None:
+                    places[name].add(revision[1])
+    for name, revisions in places.items():
+        commits.update(_repository(world.repositories / name, sorted(revisions)))
+
+    def rewritten(text: str) -> str:
+        def link(match: re.Match[str]) -> str:
+            return world.files[match["host"]].url + match["path"]
+
+        head, mark, rest = text.partition("\nlicense:")
+        for entry in head.split("  - file-format:")[1:]:
+            found, digest = _LINK.search(entry), _DIGEST.search(entry)
+            if found is not None:
+                bodies = world.files[found["host"]].bodies
+                if digest is not None:
+                    bodies[found["path"]] = digest[2].encode()
+                else:
+                    bodies.setdefault(found["path"], b"of this file, no card states a digest")
+        head = _DIGEST.sub(
+            lambda match: match[1] + hashlib.sha256(match[2].encode()).hexdigest()[: len(match[2])], head
+        )
+        whole = _LINK.sub(link, head + mark + rest)
+        whole = _REPOSITORY.sub(lambda match: f"{world.web.url}{match[1]}/{match[2]}", whole)
+        return _REVISION.sub(lambda match: match[1] + commits[match[2]], whole)
+
+    for target, text in cards:
+        target.write_text(text if target.parent.name == "2.10" else rewritten(text), encoding="utf-8")
+
+
+def _repository(path: Path, revisions: list[str]) -> dict[str, str]:
+    """Make a bare repository that has these branches and tags, and a commit for each one named; return the commits."""
+    path.mkdir(parents=True)
+    git(path, "init", "--quiet", "--bare", "--initial-branch=master", ".")
+    for name in ("allowFilter", "allowAnySHA1InWant"):
+        git(path, "config", f"uploadpack.{name}", "true")
+    stream = f"blob\nmark :1\ndata {len(APACHE)}\n{APACHE}\n"
+    for at, name in enumerate(["master", *revisions], start=2):
+        person = f"A Maintainer <maintainer@example.org> {1_700_000_000 + at} +0000"
+        stream += f"commit refs/heads/master\nmark :{at}\ncommitter {person}\ndata {len(name)}\n{name}\n"
+        if at == 2:
+            stream += "M 100644 :1 LICENSE\n"
+        stream += "\n"
+        if len(name) < 40:
+            kind = "tags" if name.startswith("v") else "heads"
+            stream += f"reset refs/{kind}/{name}\nfrom :{at}\n\n" if name != "master" else ""
+    environ = {"PATH": os.environ["PATH"], "HOME": str(path)}
+    command = ["git", "fast-import", "--quiet", f"--export-marks={path / 'marks'}"]
+    subprocess.run(command, cwd=path, env=environ, input=stream.encode(), check=True, capture_output=True)
+    marks = dict(line[1:].split() for line in (path / "marks").read_text().splitlines())
+    return {name: marks[str(at)] for at, name in enumerate(revisions, start=3) if len(name) == 40}
