@@ -50,6 +50,7 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}\Z")
 _BEHIND_VALUE = re.compile(r"[ \t]*(?P<comment>#[^\n]*)?\n?\s*\Z")
 _BETWEEN = re.compile(r"[ \t]*:\s*\Z")
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
+_COMMENT = re.compile(r"(<!--.*?(?:-->|\Z))", re.DOTALL)
 _TEXT = frozenset({"string"})
 
 
@@ -91,8 +92,9 @@ def _head(document: Document) -> str:
         at = document.head[: document.title_offset].count("\n") - _leading_blanks(document.head)
         lines[at] = f"# {document.title}"  # of a title that is empty, too, the space is a part
     text = "\n".join(lines)
-    if "<!--" not in text:
-        text = re.sub(r"\n{3,}", "\n\n", text)
+    # Within comments, blank lines are their writer's.
+    parts = _COMMENT.split(text)
+    text = "".join(part if part.startswith("<!--") else re.sub(r"\n{3,}", "\n\n", part) for part in parts)
     return f"{text}\n\n---\n"
 
 
@@ -428,7 +430,7 @@ def _spaced(body: str, tokens: Sequence[Token]) -> str:
         elif not is_html:
             while block and not block[-1].strip() and token.type not in ("fence", "code_block"):
                 block.pop()
-        out += _gap(gap, out, touching=touching and (html or is_html))
+        out += _gap(gap, out, touching=touching and html)
         out += block
         html = is_html
     rest = [line for line in lines[at:] if line.strip()]
