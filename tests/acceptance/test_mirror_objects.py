@@ -309,7 +309,7 @@ def test_a_client_that_has_only_a_bucket(s3: Cli, place: str, tmp_path: Path) ->
     assert s3("mirror", "sync", place).code == 0
     empty = tmp_path / "empty"
     empty.mkdir()
-    own = {
+    own: Any = {
         "HUBTOOL_REGISTRY": str(empty),
         "HUBTOOL_HOME": str(tmp_path / "client"),
         "XDG_CONFIG_HOME": str(tmp_path / "client-config"),
