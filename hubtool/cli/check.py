@@ -39,7 +39,7 @@ def command(name: str, asset: Path | None, timeout: float, memory: float, trust:
     from hubtool.publish.confine import Limits
 
     report = check_card(
-        Hub.open(),
+        Hub.open().with_lock(None),
         name,
         asset=asset,
         limits=Limits(seconds=timeout, memory=int(memory * (1 << 30))),

@@ -31,7 +31,7 @@ def command(name: str, html: Path | None, open_it: bool) -> None:
     """
     from hubtool.hub import Hub
 
-    found = Hub.open().find(name)
+    found = Hub.open().with_lock(None).find(name)
     if html is None and not open_it:
         _in_terminal(found)
         return
