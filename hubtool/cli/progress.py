@@ -139,7 +139,7 @@ class _Bars(Reporter):
             task = self._tasks.pop(event.name, None)
             if task is not None:
                 self._bars.remove_task(task[0])
-            if event.kind != "kept" and self._total is not None:
+            if event.kind == "done" and self._total is not None:
                 self._done += 1
                 self._bars.update(self._total, description=f"{self._done} of {self._files} files")
         elif event.kind == "retried":
