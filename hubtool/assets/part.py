@@ -318,7 +318,8 @@ class Part:
             disk.same_file(stream, self._path)
             if not path.parent.is_dir():
                 path.parent.mkdir(parents=True, exist_ok=True)
-            _note(self._path).unlink(missing_ok=True)
+            if self._keepable:
+                _note(self._path).unlink(missing_ok=True)
             disk.settle(stream, self._path, path, read_only=True)
         except OSError as error:
             raise disk.store_error(error, path, needed=self.position) from error

@@ -105,15 +105,25 @@ class _Record:
     def write(self, path: Path, temporary: Path) -> None:
         """Write the record; where that fails, the file is hashed again next time, and nothing else is lost."""
         raw = {"digest": self.digest, "size": self.size, "mtime_ns": self.mtime_ns, "inode": self.inode}
+        data = json.dumps(raw).encode()
         try:
-            for folder in (path.parent, temporary.parent):
-                folder.mkdir(parents=True, exist_ok=True)
-            with disk.create(temporary) as stream:
-                disk.write_all(stream, json.dumps(raw).encode())
-            temporary.replace(path)
+            # The folders are there, all but the first time.
+            try:
+                _put(data, temporary, path)
+            except FileNotFoundError:
+                for folder in (path.parent, temporary.parent):
+                    folder.mkdir(parents=True, exist_ok=True)
+                temporary.unlink(missing_ok=True)
+                _put(data, temporary, path)
         except OSError:
             with suppress(OSError):
                 temporary.unlink()
+
+
+def _put(data: bytes, temporary: Path, path: Path) -> None:
+    with disk.create(temporary) as stream:
+        disk.write_all(stream, data)
+    os.replace(temporary, path)  # noqa: PTH105 (for every file that comes, and quicker)
 
 
 def _named(folder: Path, suffix: str) -> Iterator[tuple[str, os.stat_result]]:
