@@ -13,6 +13,7 @@ import json
 import platform
 import queue
 import threading
+import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, BinaryIO
@@ -31,7 +32,8 @@ WORTH = 256 << 10
 
 _BLOCK = 1 << 20
 _NOTED = 32 << 20  # bytes after which a file with gaps is noted anew
-_AHEAD = 32  # blocks that may wait to be hashed, per file
+_AHEAD = 8 << 20  # bytes that may wait to be hashed, per file
+_BREATH = 0.0005  # seconds to wait for the hasher; a bounded queue would take longer for each block
 _OTHER = "the file at the link is another one: correct the card, or ask its publisher"
 
 
@@ -365,14 +367,16 @@ class _Hasher:
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
         self._hashed = 0
-        self._queue: queue.Queue[bytes | tuple[BinaryIO, int] | None] | None = None
+        self._fed = 0
+        self._queue: queue.SimpleQueue[bytes | tuple[BinaryIO, int] | None] | None = None
         self._thread: threading.Thread | None = None
         self._failure: OSError | None = None
 
     def begin(self) -> None:
         """Use a thread from here on."""
         if self._thread is None:
-            self._queue = queue.Queue(_AHEAD)
+            self._fed = self._hashed
+            self._queue = queue.SimpleQueue()
             self._thread = threading.Thread(target=self._run, args=(self._queue,), name="hubtool-hash", daemon=True)
             self._thread.start()
 
@@ -383,12 +387,16 @@ class _Hasher:
             self._hashed += len(block)
         else:
             self._queue.put(block)
+            self._fed += len(block)
+            while self._fed - self._hashed > _AHEAD and self._failure is None:
+                time.sleep(_BREATH)
 
     def follow(self, stream: BinaryIO, position: int) -> None:
         """Hash what stands in the file up to a position."""
         self.begin()
         if self._queue is not None:
             self._queue.put((stream, position))
+            self._fed = max(self._fed, position)
 
     def end(self) -> str:
         """Wait for the thread; return the digest.
@@ -405,7 +413,7 @@ class _Hasher:
             raise self._failure
         return self._hash.hexdigest()
 
-    def _run(self, waiting: queue.Queue[bytes | tuple[BinaryIO, int] | None]) -> None:
+    def _run(self, waiting: queue.SimpleQueue[bytes | tuple[BinaryIO, int] | None]) -> None:
         while (item := waiting.get()) is not None:
             if self._failure is not None:
                 continue
