@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from hubtool import lock as locks
 from hubtool.assets import cards
-from hubtool.card import model
+from hubtool.card import life, model
 from hubtool.digest import Digest
 from hubtool.errors import CardError, FetchError, LockError
 from hubtool.registry import Other
@@ -146,6 +146,10 @@ def find(uid: Uid, pin: Pin, registries: Registries, store: Store) -> PinnedCard
     for member in registries.members:
         if digests[member.name] is None and (found := _of_registry(uid, pin, member, problems)):
             return replace(found, others=others)
+    # The last resort: the locked card was deprecated or withdrawn since, and is still the same in all else.
+    for member in registries.members:
+        if digests[member.name] not in (None, wanted) and (found := _of_registry(uid, pin, member, problems)):
+            return replace(found, others=tuple(one for one in others if one.registry != member.name))
     problems += [f"{one.registry} has a card with the SHA-256 {one.digest}" for one in others]
     raise pin.error(
         f"the lock says that the card has the SHA-256 {wanted}; "
@@ -155,7 +159,7 @@ def find(uid: Uid, pin: Pin, registries: Registries, store: Store) -> PinnedCard
 
 
 def _of_registry(uid: Uid, pin: Pin, member: Registry, problems: list[str]) -> PinnedCard | None:
-    """Read a registry's card if it has the locked bytes; else note why not."""
+    """Read a registry's card if it has the locked bytes, perhaps with a status since; else note why not."""
     try:
         card = member.read(uid)
         data = b"" if card is None or card.path is None else card.path.read_bytes()
@@ -168,11 +172,23 @@ def _of_registry(uid: Uid, pin: Pin, member: Registry, problems: list[str]) -> P
     if card is None:
         return None
     digest = digest_of(data)
-    if digest != pin.card.sha256:
+    if not is_locked(data, pin.card.sha256):
         problems.append(f"{member.name} has a card with the SHA-256 {digest}")
         return None
     raw = model.read(data, uid=uid, path=card.path)
     return PinnedCard(card=_pinned(raw, card, pin), root=member.root, registry=member.name, others=())
+
+
+def is_locked(data: bytes, wanted: str) -> bool:
+    """Whether a card is the one that a lock pins: to the byte, but for a status that it may have been given since.
+
+    To deprecate or withdraw a card must not take it from those who pinned it.
+
+    Args:
+        data: The card.
+        wanted: The locked SHA-256.
+    """
+    return digest_of(data) == wanted or digest_of(life.without_status(data)) == wanted
 
 
 def _pinned(raw: Card, card: Card, pin: Pin) -> Card:

@@ -239,9 +239,18 @@ def check_card(
         for other in NAMES[1:]:
             rows.add(Row(name=other, state=State.IMPOSSIBLE, reason="the card cannot be read"))
         return CheckReport(uid=None, path=str(path), rows=tuple(rows.rows))
+    status = found.card.status
+    if status is not None and status.is_withdrawn:
+        for other in NAMES[1:]:
+            rows.add(Row(name=other, state=State.IMPOSSIBLE, reason="the card is withdrawn: it is not to be used"))
+        return CheckReport(uid=_uid_text(found), path=str(path), rows=tuple(rows.rows))
     with benches.open_bench(hub, found, document, trust=trust) as bench:
         _check(hub, found, document, bench, rows, asset=asset, limits=limits, trust=trust)
     return CheckReport(uid=str(bench.uid) if bench.uid else None, path=str(path), rows=tuple(rows.rows))
+
+
+def _uid_text(found: FoundCard) -> str | None:
+    return str(found.card.uid) if found.card.uid else None
 
 
 def card_file(hub: Hub, name: str) -> tuple[Path, str]:
