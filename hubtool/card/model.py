@@ -68,8 +68,13 @@ class Asset:
 
     @property
     def file_name(self) -> str:
-        """The last part of the link, for people to read; never used to make a path."""
-        return self.link.partition("?")[0].rstrip("/").rpartition("/")[2]
+        """What the file is called, for people to read; never used to make a path.
+
+        It is what stands behind ``#`` in the link, as ``hubtool publish`` writes it, else the link's last part.
+        """
+        address, _, name = self.link.partition("#")
+        path = name if name and not self.is_local else address.partition("?")[0]
+        return path.rstrip("/").rpartition("/")[2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
