@@ -135,9 +135,17 @@ def find(uid: Uid, pin: Pin, registries: Registries, store: Store) -> PinnedCard
     digests = {member.name: member.digest(uid) for member in registries.members}
     others = tuple(Other(registry=name, digest=one) for name, one in digests.items() if one not in (None, wanted))
     problems: list[str] = []
+
+    def differs(member: Registry) -> bool:
+        return digests[member.name] not in (None, wanted)
+
     for member in registries.members:
         if digests[member.name] == wanted and (found := _of_registry(uid, pin, member, problems)):
             return replace(found, others=others)
+    # The same card with a status that it got since says more than the one that was kept, where that is at hand.
+    for member in registries.members:
+        if differs(member) and member.root is not None and (found := _of_registry(uid, pin, member, problems)):
+            return replace(found, others=tuple(one for one in others if one.registry != member.name))
     kept = cards.find(store, wanted)
     if kept is not None:
         path, data = kept
@@ -146,9 +154,8 @@ def find(uid: Uid, pin: Pin, registries: Registries, store: Store) -> PinnedCard
     for member in registries.members:
         if digests[member.name] is None and (found := _of_registry(uid, pin, member, problems)):
             return replace(found, others=others)
-    # The last resort: the locked card was deprecated or withdrawn since, and is still the same in all else.
     for member in registries.members:
-        if digests[member.name] not in (None, wanted) and (found := _of_registry(uid, pin, member, problems)):
+        if differs(member) and member.root is None and (found := _of_registry(uid, pin, member, problems)):
             return replace(found, others=tuple(one for one in others if one.registry != member.name))
     problems += [f"{one.registry} has a card with the SHA-256 {one.digest}" for one in others]
     raise pin.error(
@@ -180,7 +187,7 @@ def _of_registry(uid: Uid, pin: Pin, member: Registry, problems: list[str]) -> P
 
 
 def is_locked(data: bytes, wanted: str) -> bool:
-    """Whether a card is the one that a lock pins: to the byte, but for a status that it may have been given since.
+    """Whether a card is the one that a lock pins: to the byte, but for the entries of its status.
 
     To deprecate or withdraw a card must not take it from those who pinned it.
 
