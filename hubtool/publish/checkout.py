@@ -2,8 +2,8 @@
 
 The user's git runs here with the user's settings, identity, hooks and logins, as if the user had typed the commands.
 What the user has in the checkout is never touched: not the working tree, not the index, not the branch that is checked
-out, not the remote-tracking branches. A commit is made in a working tree of its own within ``.git``, and the branch
-appears, by one change of a ref, when the commit is there and is right.
+out, not what is known of the remote's other branches. A commit is made in a working tree of its own within ``.git``,
+and the branch appears, by one change of a ref, when the commit is there and is right.
 """
 
 from __future__ import annotations
@@ -59,8 +59,9 @@ class Done:
     @property
     def why(self) -> str:
         """Its last words, without secrets and control characters."""
-        said = f"{self.out.decode('utf-8', 'replace')}\n{self.err}" if not self.err.strip() else self.err
-        lines = [line.strip() for line in said.splitlines() if line.strip()]
+        # Of a push, the lines that begin with '!' say what the server refused.
+        refused = [line for line in self.text.splitlines() if line.startswith("!") or not self.err.strip()]
+        lines = [line.strip() for line in (*self.err.splitlines(), *refused) if line.strip()]
         # git's own hints explain commands that we do not run.
         lines = [line for line in lines if not line.startswith("hint:")] or lines
         text = "; ".join(lines[-4:]) or f"it ended with {self.code}"
@@ -338,6 +339,10 @@ class Checkout:
             self._clear(folder)
             yield
         finally:
+            # What was fetched for a change is not needed any more.
+            ours = self.git("for-each-ref", "--format=delete %(refname)", "refs/hubtool").out
+            if ours:
+                self.git("update-ref", "--stdin", stdin=ours)
             self._clear(folder)
             lock.release()
 
@@ -442,11 +447,6 @@ class Checkout:
     def push(self, remote: Remote, commit: str, branch: str) -> Done:
         """Push a commit as a branch; never in place of another commit."""
         return self.git("push", "--porcelain", "--no-follow-tags", remote.name, f"{commit}:refs/heads/{branch}")
-
-    def forget(self, branch: str) -> None:
-        """Drop the refs that were fetched for a change."""
-        for kind in ("base", "theirs"):
-            self.git("update-ref", "-d", _own(branch, kind))
 
     def _must(self, *arguments: str, what: str, folder: Path | None = None, stdin: bytes = b"") -> str:
         done = run(folder or self.top, *arguments, stdin=stdin)

@@ -210,7 +210,6 @@ def make_plan(
     offline = hub.settings.offline
     with checkout.lock():
         state, card_path = checkout.look_for(branch, uid, remote=found, offline=offline)
-        checkout.forget(branch)
     above = card_path.rpartition("/")[0]
     change = plan.Change(
         uid=uid,
@@ -516,7 +515,6 @@ def commit(
             made = _push(checkout, change, state, made, offline=offline)
             pushed = True
             say(f"pushed {change.branch} to {state.remote.shown}")
-        checkout.forget(change.branch)
     step, review = plan.next_steps(change, state, pushed=pushed)
     return Publication(
         uid=change.uid,

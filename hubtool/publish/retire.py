@@ -96,7 +96,6 @@ def retire(
                 hint="a card has to be published before its status can change",
             )
         _check_successor(checkout, state.head.commit, path, uid, status)
-        checkout.forget(branch)
     data = life.with_status(state.head.data, status, name=str(uid))
     details = () if status.successor is None else (f"Superseded by {status.successor}",)
     change = plan.Change(
