@@ -55,7 +55,7 @@ class Desk:
 
     def publish(self, *more: str | Path, **environ: str) -> Done:
         """Publish the card; MindSpore is hidden, so that it takes a second."""
-        return self.cli("publish", *self.arguments, *more, **environ)
+        return self.cli("publish", *self.arguments, *more, timeout=300, **environ)
 
     @property
     def arguments(self) -> tuple[str | Path, ...]:

@@ -109,8 +109,8 @@ def test_what_was_published_loads_elsewhere(desk: Desk, tmp_path: Path) -> None:
     assert desk.publish("--push").code == 0
     desk.merge()
     there = {"HUBTOOL_HOME": str(tmp_path / "elsewhere"), "XDG_CONFIG_HOME": str(tmp_path / "elsewhere/config")}
-    assert desk.cli("registry", "add", "hub", desk.url, "--subfolder", "registry", **there).code == 0
-    fetched = desk.cli("fetch", UID, "--json", **there)
+    assert desk.cli("registry", "add", "hub", desk.url, "--subfolder", "registry", timeout=300, **there).code == 0
+    fetched = desk.cli("fetch", UID, "--json", timeout=300, **there)
     assert fetched.code == 0, fetched.err
     assert Path(fetched.json["assets"][0]["stored"]).read_bytes() == CONTENT
 

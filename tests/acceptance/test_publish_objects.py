@@ -89,7 +89,8 @@ def test_a_bucket_that_fails(desk: Desk, bucket: Bucket, place: str, tmp_path: P
     desk.card.write_text(text.replace("file-format: ckpt", "file-format: mslite").replace("net.ckpt", "net.ms"))
     asset = tmp_path / "net.ms"
     asset.write_bytes(content)
-    arguments = (desk.card, "--asset", asset, "--blobs", place, "--registry", desk.checkout, "--unproven", "--push")
+    arguments: tuple[str | Path, ...] = (desk.card, "--asset", asset, "--blobs", place)
+    arguments += ("--registry", desk.checkout, "--unproven", "--push")
     parts = 0
     with watching(bucket.endpoint) as watched:
 
@@ -111,7 +112,8 @@ def test_a_bucket_that_fails(desk: Desk, bucket: Bucket, place: str, tmp_path: P
             environ["AWS_ENDPOINT_URL"] = "http://127.0.0.1:9"
         elif fault == "wrong-key":
             environ["AWS_SECRET_ACCESS_KEY"] = "wrong-HIDDEN"  # noqa: S105 - no secret, and it must not be shown
-        broken = desk.cli("publish", *arguments, "--link-base", f"{bucket.endpoint}/{place[5:]}", **environ)
+        more = ("--link-base", f"{bucket.endpoint}/{place[5:]}")
+        broken = desk.cli("publish", *arguments, *more, timeout=300, **environ)
     assert broken.code == 1, broken.out
     assert "HIDDEN" not in broken.err
     assert "hint: " in broken.err
