@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
 from hubtool import packaged
 from hubtool.assets import disk
 from hubtool.card.repository import place_of
@@ -128,21 +130,25 @@ def parse(text: str, *, path: str = "the lock") -> Lock:
             Uid.parse(uid)
         except InvalidNameError as error:  # noqa: PERF203 - a lock has few cards
             problems.append(f"card: {error.message}")
-    for card in raw.get("card", ()) if not problems else ():
-        folder = card.get("code", {}).get("folder", "")
-        if (
-            folder.startswith("/")
-            or not _UNSAFE_PARTS.isdisjoint(folder.split("/"))
-            or "\\" in folder
-            or "\0" in folder
-        ):
-            problems.append(f"card {card['uid']}: the folder {folder!a} leads out of the repository")
+    if not problems:
+        problems = [f"card {card['uid']}: {why}" for card in raw.get("card", ()) for why in _wrong(card)]
     if problems:
         raise LockError(
             f"{path} is not a lock: " + "; ".join(problems[:5]),
             hint="make it again with 'hubtool lock', or undo the edit",
         )
     return Lock(cards=tuple(_card(item) for item in raw.get("card", ())))
+
+
+def _wrong(card: dict[str, Any]) -> Iterator[str]:
+    """Say what is wrong with a card of a lock, beyond what the schema says."""
+    folder = card.get("code", {}).get("folder", "")
+    if folder.startswith("/") or not _UNSAFE_PARTS.isdisjoint(folder.split("/")) or "\\" in folder or "\0" in folder:
+        yield f"the folder {folder!a} leads out of the repository"
+    try:
+        SpecifierSet(card.get("mindspore", ""))
+    except InvalidSpecifier:
+        yield f"mindspore is {card['mindspore']!a}, which is not a range of versions"
 
 
 def read(path: Path) -> Lock:

@@ -154,6 +154,24 @@ class CodeStore:
             )
         return found
 
+    def refresh(self, place: RepositoryPlace) -> Code:
+        """Return the code of what a branch or tag is now, and take that for it from here on; a commit stays itself.
+
+        Raises:
+            HubError: As :meth:`fetch`; then the branch stays what it was.
+        """
+        if place.is_pinned:
+            return self.fetch(place)
+        if self.offline:
+            raise OfflineError(
+                f"what {shown(place.url)} is now cannot be asked: the network may not be used",
+                hint="run it where HUBTOOL_OFFLINE is not set",
+            )
+        self._check(place)
+        key = _digest("code", place.url, place.revision or "", place.folder)
+        with self.store.lock(key):
+            return self._bring(place, key)
+
     def _check(self, place: RepositoryPlace) -> None:
         git.check_url(place.url)
         if not place.url.startswith("file://"):

@@ -31,7 +31,7 @@ WORTH = 256 << 10
 
 _BLOCK = 1 << 20
 _NOTED = 32 << 20  # bytes after which a file with gaps is noted anew
-_AHEAD = 8  # blocks that may wait to be hashed, per file
+_AHEAD = 32  # blocks that may wait to be hashed, per file
 _OTHER = "the file at the link is another one: correct the card, or ask its publisher"
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from urllib3.connection import HTTPConnection
     from urllib3.response import BaseHTTPResponse, HTTPResponse
 
-BLOCK = 1 << 20
+BLOCK = 256 << 10
 """The most bytes that come at once."""
 
 MAX_REDIRECTS = 8
@@ -98,7 +98,7 @@ class Body(Protocol):
     ranges: bool
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield the bytes in blocks of at most 1 MiB, as they come.
+        """Yield the bytes in blocks, as they come.
 
         Raises:
             FetchError: If they stop coming before their end.

@@ -50,6 +50,10 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}\Z")
 _BEHIND_VALUE = re.compile(r"[ \t]*(?P<comment>#[^\n]*)?\n?\s*\Z")
 _BETWEEN = re.compile(r"[ \t]*:\s*\Z")
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
+_BLANK_LINES = re.compile(r"(?:[ \t]*\n)*")
+_COMMENT = re.compile(r"(<!--.*?(?:-->|\Z))", re.DOTALL)
+# What Python takes for white space beyond this, such as U+001F, is text to Markdown.
+_WHITE = " \t\n"
 _TEXT = frozenset({"string"})
 
 
@@ -69,8 +73,13 @@ class Formatted:
 def format_card(data: bytes) -> Formatted:
     """Lay out a card; whatever the bytes are, this returns, and what it returns needs no laying out."""
     document = documents.parse(data.replace(b"\r\n", b"\n"))
+    lone = document.text.find("\r")
     if document.front_matter is None:
         fault = document.faults[0]
+    elif lone >= 0:
+        # To YAML and Markdown it ends a line, to all else it does not: there is no one right answer.
+        message = "there is a carriage return that is no part of a line's end; delete it"
+        fault = documents.Fault(code="HT110", offset=lone, message=message)
     else:
         front_matter = front_matters.read(document.front_matter, document.front_matter_offset)
         if front_matter.is_whole:
@@ -86,13 +95,14 @@ def _head(document: Document) -> str:
     above = document.head[: document.head.rstrip().rfind("---")].strip("\n")
     if not above.strip():
         return "---\n"
-    lines = [line.rstrip() for line in above.split("\n")]
+    lines = [line.rstrip(_WHITE) for line in above.split("\n")]
     if document.title is not None and document.title_offset < len(document.head):
         at = document.head[: document.title_offset].count("\n") - _leading_blanks(document.head)
         lines[at] = f"# {document.title}"  # of a title that is empty, too, the space is a part
     text = "\n".join(lines)
-    if "<!--" not in text:
-        text = re.sub(r"\n{3,}", "\n\n", text)
+    # Within comments, blank lines are their writer's.
+    parts = _COMMENT.split(text)
+    text = "".join(part if part.startswith("<!--") else re.sub(r"\n{3,}", "\n\n", part) for part in parts)
     return f"{text}\n\n---\n"
 
 
@@ -376,15 +386,15 @@ def format_body(body: str) -> str:
 
     What a Markdown parser reads is compared before and after. The text within blocks is never touched.
     """
-    text = body.strip("\n")
-    first = re.match(r"(?:[ \t]*\n)*", text)
-    text = text[first.end() if first else 0 :].rstrip() + "\n"
-    if not text.strip():
+    if not body.strip(_WHITE):
         return ""
+    first = _BLANK_LINES.match(body)
+    body = body[first.end() if first else 0 :]
     env: dict[str, Any] = {}
     before = _markdown().parse(body, env)
     spaced = _spaced(body, before)
-    for candidate in (spaced, text):
+    # What is not closed, such as a comment, goes on to the end: then not even that may change.
+    for candidate in (spaced, body.rstrip(_WHITE) + "\n"):
         other: dict[str, Any] = {}
         if candidate == body or (
             _shape(_markdown().parse(candidate, other)) == _shape(before) and _references(other) == _references(env)
@@ -420,21 +430,21 @@ def _spaced(body: str, tokens: Sequence[Token]) -> str:
         start, end = token.map
         is_html = token.type == "html_block"
         gap = lines[at:start]
-        touching = not any(not line.strip() for line in gap) and at > 0
+        touching = not any(not line.strip(_WHITE) for line in gap) and at > 0
         block = lines[start:end]
         at = end
         if token.type == "heading_open" and token.markup.startswith("#"):
-            block = [f"{token.markup} {tokens[index + 1].content}".rstrip()]
+            block = [f"{token.markup} {tokens[index + 1].content}".rstrip(_WHITE)]
         elif not is_html:
-            while block and not block[-1].strip() and token.type not in ("fence", "code_block"):
+            while block and not block[-1].strip(_WHITE) and token.type not in ("fence", "code_block"):
                 block.pop()
-        out += _gap(gap, out, touching=touching and (html or is_html))
+        out += _gap(gap, out, touching=touching and html)
         out += block
         html = is_html
-    rest = [line for line in lines[at:] if line.strip()]
+    rest = [line for line in lines[at:] if line.strip(_WHITE)]
     if rest:
         out += _gap(lines[at:], out, touching=False)
-    while out and not out[-1].strip():
+    while out and not out[-1].strip(_WHITE):
         out.pop()
     return "\n".join(out) + "\n" if out else ""
 
@@ -443,8 +453,8 @@ def _gap(gap: Sequence[str], out: Sequence[str], *, touching: bool) -> list[str]
     """Return what stands between two blocks: a blank line, and definitions of links with blank lines around them."""
     found: list[str] = [] if touching or not out else [""]
     for line in gap:
-        if line.strip():
-            found.append(line.rstrip())
+        if line.strip(_WHITE):
+            found.append(line.rstrip(_WHITE))
         elif found and found[-1]:
             found.append("")
     if any(found) and found[-1] and not touching:

@@ -16,6 +16,7 @@ COMMANDS = {
     "validate": ("hubtool.cli.validate", "Check cards against the schema and the rules."),
     "new": ("hubtool.cli.new", "Write a new card."),
     "fmt": ("hubtool.cli.fmt", "Lay cards out in the one canonical form."),
+    "preview": ("hubtool.cli.preview", "Show a card as a reader will see it."),
     "check": ("hubtool.cli.check", "Check all that publishing a card requires."),
     "try": ("hubtool.cli.try_", "Run the usage block of a card."),
     "publish": ("hubtool.cli.publish", "Publish a card with its files, as one commit for review."),

@@ -41,7 +41,7 @@ def command(name: str, assets: tuple[Path, ...], timeout: float, memory: float, 
     from hubtool.publish.confine import Limits
 
     report = check_card(
-        Hub.open(),
+        Hub.open().with_lock(None),
         name,
         assets=assets,
         limits=Limits(seconds=timeout, memory=int(memory * (1 << 30))),

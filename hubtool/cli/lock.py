@@ -25,11 +25,19 @@ if TYPE_CHECKING:
     help="The lock to write.",
 )
 @click.option("--remove", multiple=True, metavar="UID", help="Take a card out of the lock.")
+@click.option("--update", is_flag=True, help="Ask branches and tags anew for their commits.")
 @click.option("--check", is_flag=True, help="Write nothing; the exit code is 1 if the lock would change.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 def command(
-    *, uids: tuple[str, ...], output: Path, remove: tuple[str, ...], check: bool, as_json: bool, quiet: bool
+    *,
+    uids: tuple[str, ...],
+    output: Path,
+    remove: tuple[str, ...],
+    update: bool,
+    check: bool,
+    as_json: bool,
+    quiet: bool,
 ) -> int:
     """Pin cards to the byte: write down what their UIDs stand for now.
 
@@ -52,7 +60,7 @@ def command(
     if not names and not removed:
         raise LockError("there is nothing to lock", hint=f"name UIDs; there is no lock yet at {output}")
     with progress.reporter("none" if quiet else "auto") as report:
-        made = make.lock(hub, names, watch=report, expect=report.expect) if uids or not removed else ()
+        made = make.lock(hub, names, update=update, watch=report, expect=report.expect) if uids or not removed else ()
     after = make.merged(before, made, remove=remove)
     found = locks.changes(before, after)
     for name in names if uids or not removed else ():

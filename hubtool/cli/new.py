@@ -131,7 +131,7 @@ def command(  # noqa: PLR0917 - one for each option
         for key in _FIELDS
         if (text := fields[f"field_{key.replace('-', '_')}"]) is not None
     }
-    hub = Hub.open()
+    hub = Hub.open().with_lock(None)
     known = draft.gather(
         hub,
         parsed,

@@ -23,7 +23,7 @@ def main() -> None:
 
     try:
         loaded = loader.load(
-            Hub.open(),
+            Hub.open().with_lock(None),
             name,
             source="local" if name.endswith(".md") else "gitee",
             device=device,

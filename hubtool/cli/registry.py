@@ -89,7 +89,7 @@ def add_command(name: str, source: str, revision: str | None, subfolder: str, as
     """Add a registry, which is asked after those that are there already.
 
     SOURCE is a folder; the https:// or file:// address of a git repository (the public hub has its cards in the
-    subfolder mshub_res/assets); or the https:// address of a published registry.
+    subfolder mshub_res/assets); or the https:// or s3:// address of a published registry.
     """
     from hubtool import settings
     from hubtool.registry import manage, sources

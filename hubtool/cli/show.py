@@ -31,7 +31,7 @@ def command(uid: str, as_json: bool) -> None:
     card = found.card
     click.echo(click.style(render.plain(card.title or str(card.uid or card.path)), bold=True))
     click.echo()
-    render.pairs(_facts(found))
+    render.pairs(facts_of(found))
     click.echo()
     body = render.plain(card.body.strip("\r\n"), lines=True)
     if not sys.stdout.isatty():
@@ -57,7 +57,8 @@ def _as_json(found: FoundCard) -> dict[str, object]:
     }
 
 
-def _facts(found: FoundCard) -> list[tuple[str, str]]:
+def facts_of(found: FoundCard) -> list[tuple[str, str]]:
+    """Return the names and values of a card's facts, as a terminal may have them."""
     card = found.card
     rows = [("uid", str(card.uid))] if card.uid else []
     if found.registry:

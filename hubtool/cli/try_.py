@@ -30,7 +30,7 @@ def command(name: str, timeout: float, memory: float, trust: bool) -> int:
         sys.stdout.flush()
 
     limits = Limits(seconds=timeout, memory=int(memory * (1 << 30)))
-    trial = try_usage(Hub.open(), name, limits=limits, trust=trust, show=show)
+    trial = try_usage(Hub.open().with_lock(None), name, limits=limits, trust=trust, show=show)
     for note in trial.adapted:
         click.echo(f"note: {note}", err=True)
     click.echo(f"note: {trial.ended.seconds:.1f} s; {trial.ended.described}", err=True)

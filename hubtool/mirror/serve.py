@@ -5,11 +5,13 @@ Ranges, entity tags, HEAD and conditional requests are answered as RFC 9110 says
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import socket
 import stat
 import threading
+import time
 from contextlib import contextmanager, suppress
 from email.utils import formatdate, parsedate_to_datetime
 from http import HTTPStatus
@@ -25,6 +27,8 @@ from hubtool.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from typing_extensions import Buffer
 
 CONNECTIONS = 64
 """How many connections are served at once; more wait to be accepted."""
@@ -194,6 +198,35 @@ class _Listener(HTTPServer):
         """Say nothing: the base class prints."""
 
 
+class _Patient(io.RawIOBase):
+    """What a client sends, up to a moment: a socket's own time-out begins anew with every byte that comes."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        super().__init__()
+        self._connection = connection
+        self.deadline = time.monotonic()
+
+    def readable(self) -> bool:
+        """Whether it can be read."""
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        """Read what is there.
+
+        Raises:
+            TimeoutError: If nothing comes before the deadline.
+        """
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the request did not come in time")
+        usual = self._connection.gettimeout()
+        self._connection.settimeout(left)
+        try:
+            return self._connection.recv_into(buffer)
+        finally:
+            self._connection.settimeout(usual)
+
+
 class _Handler(BaseHTTPRequestHandler):
     """Answers the requests of one connection."""
 
@@ -208,6 +241,14 @@ class _Handler(BaseHTTPRequestHandler):
         with suppress(OSError):
             self.connection.settimeout(self.server.owner.idle)
             self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._sent = _Patient(self.connection)
+        self.rfile.close()
+        self.rfile = io.BufferedReader(self._sent)
+
+    def handle_one_request(self) -> None:
+        """Answer one request, whose head must come in the time that a connection may be silent."""
+        self._sent.deadline = time.monotonic() + self.server.owner.idle
+        super().handle_one_request()
 
     def log_message(self, *args: object) -> None:
         """Say nothing: the base class prints."""

@@ -67,6 +67,9 @@ _log = logging.getLogger("hubtool.code")
 # One model is built at a time: the interpreter has one working directory, one argument vector, one environment.
 _BUILDING = threading.RLock()
 
+PATIENCE = 600.0
+"""Seconds that code may take to build a network."""
+
 
 class CodeExitError(NetworkError):
     """Code that ended the program instead of building a network."""
@@ -513,9 +516,9 @@ class Namespace:
 
         Raises:
             CodeExitError: If the code ends the program.
-            NetworkError: If the code leaves threads running.
+            NetworkError: If the code leaves threads running, or does not end.
         """
-        with _BUILDING, _undisturbed(self), warnings.catch_warnings():
+        with _BUILDING, _undisturbed(self), _in_time(self.folder.name), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what old code does in an old way is not its user's concern
             self._building = True
             sys.argv = self.argv
@@ -540,6 +543,44 @@ class Namespace:
                     f"the code left {len(running)} threads running: {', '.join(running[:3])}",
                     hint="a network is built without threads; the recipe should name the constructor alone",
                 )
+
+
+class _TooLongError(BaseException):
+    """Code did not end in time; what catches every Exception does not catch this."""
+
+
+@contextmanager
+def _in_time(name: str) -> Iterator[None]:
+    """End code that does not end by itself, where the system has alarms and nobody else uses them.
+
+    Only the main thread can be interrupted; elsewhere, and in code that never comes back to Python, nothing ends it.
+    """
+    free = (
+        hasattr(signal, "setitimer")
+        and threading.current_thread() is threading.main_thread()
+        and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+        and signal.getitimer(signal.ITIMER_REAL)[0] == 0.0
+    )
+    if not free:
+        yield
+        return
+
+    def ring(*_: object) -> None:
+        raise _TooLongError
+
+    signal.signal(signal.SIGALRM, ring)
+    # Again and again: the first may come where an exception goes unheeded, as in a finaliser.
+    signal.setitimer(signal.ITIMER_REAL, PATIENCE, 1.0)
+    try:
+        yield
+    except _TooLongError:
+        raise NetworkError(
+            f"the code of {name} did not end within {PATIENCE:g} seconds",
+            hint="a network is built in much less; correct the recipe's entry, or report it to the card's publisher",
+        ) from None
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
 
 
 class _Parser(argparse.ArgumentParser):

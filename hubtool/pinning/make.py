@@ -74,6 +74,7 @@ def lock(
     hub: Hub,
     uids: Sequence[str],
     *,
+    update: bool = False,
     watch: Watcher | None = None,
     expect: Callable[[int, int], None] | None = None,
 ) -> tuple[LockedCard, ...]:
@@ -84,6 +85,8 @@ def lock(
     Args:
         hub: The registries and the store; a lock that its settings name is not looked at.
         uids: The UIDs.
+        update: Whether branches and tags are asked anew for their commits; else they are what they were when they were
+            first fetched here, which is what loads without a lock.
         watch: Told what happens while assets are fetched.
         expect: Told how many files, and how many bytes as far as cards state them, are going to be fetched.
 
@@ -105,7 +108,7 @@ def lock(
     codes = CodeStore(hub.store, hub.policy, offline=hub.settings.offline)
     for item in items if not problems else ():
         with _noted(item.uid, problems):
-            made.append(_locked(hub, item, _code(item, codes)))
+            made.append(_locked(hub, item, _code(item, codes, update=update)))
     if problems:
         more = f" (and {len(problems) - 20} more)" if len(problems) > 20 else ""
         raise LockError(
@@ -225,11 +228,11 @@ def _wanted(asset: Asset) -> Wanted:
     return Wanted(link=asset.link, digest=asset.digest, size=asset.size, name=asset.file_name)
 
 
-def _code(item: _Item, codes: CodeStore) -> LockedCode | None:
+def _code(item: _Item, codes: CodeStore, *, update: bool) -> LockedCode | None:
     place = locks.code_place(item.found.card)
     if place is None:
         return None
-    code = codes.fetch(place)
+    code = codes.refresh(place) if update else codes.fetch(place)
     return LockedCode(repository=place.url, commit=code.commit, folder=place.folder, tree=code.tree)
 
 
@@ -249,4 +252,7 @@ def _registry(hub: Hub, name: str | None) -> str:
     member = next((one for one in hub.registries.members if one.name == name), None)
     if isinstance(member, PublishedRegistry):
         return shown(member.source.location)
-    return "packaged" if name == str(packaged.registry_folder()) else name or ""
+    if name == str(packaged.registry_folder()):
+        return "packaged"
+    # A folder of the settings has its path for a name, which means something on one machine only.
+    return name.replace("\\", "/").rstrip("/").rpartition("/")[2] if name else ""

@@ -143,9 +143,8 @@ def open_bench(hub: Hub, found: FoundCard, document: Document, *, trust: bool = 
         }
         if trust:
             more["HUBTOOL_TRUST"] = "1"
-        # Code that was fetched is read from where it is.
-        if (current.home / "code").is_dir():
-            (scratch / "hub" / "code").symlink_to((current.home / "code").absolute(), target_is_directory=True)
+        # Code that was fetched, before or while the bench is open, is read from where it is.
+        (scratch / "hub" / "code").symlink_to((current.home / "code").absolute(), target_is_directory=True)
         yield Bench(root=root, uid=uid, card=card, environ=confine.environment(scratch, more))
 
 

@@ -208,8 +208,10 @@ def gather(
     fitted = None
     if header is not None and found.get("provider", "builtin") == "builtin":
         given_arguments = found.get("arguments")
-        fitted = fit(header.shapes(), given_arguments if isinstance(given_arguments, dict) else {})
-    if fitted is not None and entry in (None, fitted.entry):
+        fitted = fit(header.shapes(), given_arguments if isinstance(given_arguments, dict) else {}, only=entry)
+        if fitted is None and entry is not None:
+            notes.append(f"the checkpoint's tensors are not those of a {entry}: look at both")
+    if fitted is not None:
         found = {**found, "provider": "builtin", "entry": fitted.entry}
         notes.append(f"the tensors are those of the built-in network {fitted.entry}")
         notes += fitted.notes

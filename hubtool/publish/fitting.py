@@ -37,14 +37,19 @@ class Fit:
     notes: tuple[str, ...]
 
 
-def fit(shapes: Mapping[str, Shape], arguments: Mapping[str, object]) -> Fit | None:
+def fit(shapes: Mapping[str, Shape], arguments: Mapping[str, object], *, only: str | None = None) -> Fit | None:
     """Find the architecture of a checkpoint, or None if it is none of hubtool's.
+
+    Two architectures can have the same tensors, as a classifier and a tagger without LSTM and CRF do: the first counts.
 
     Args:
         shapes: Names and shapes of its tensors; an optimizer's state may be among them.
         arguments: What is known of the network beyond the shapes, such as ``num_attention_heads``.
+        only: The architecture that it must be; any, unless given.
     """
     for entry in entry_names():
+        if only not in (None, entry):
+            continue
         found = _try(entry, shapes, arguments)
         if found is not None:
             return found

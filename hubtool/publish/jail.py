@@ -121,7 +121,9 @@ def _enter(spec: dict[str, object]) -> tuple[list[str], str]:
         return [], f"{sys.platform} has no namespaces"
     library = ctypes.CDLL(None, use_errno=True)
     uid, gid = os.getuid(), os.getgid()
-    if spec.get("open") or library.unshare(_NEWUSER | _NEWNS | _NEWNET | _NEWPID | _NEWIPC) != 0:
+    if spec.get("open"):
+        return [], "namespaces were not asked for"
+    if library.unshare(_NEWUSER | _NEWNS | _NEWNET | _NEWPID | _NEWIPC) != 0:
         return [], "this system allows no user namespaces"
     try:
         # Not as root, not even within: the first program that root starts would have all capabilities again.

@@ -50,9 +50,9 @@ def main() -> None:
         traceback.print_exception(type(error), error, shown)
         sys.stderr.flush()
         if answer:
-            told = "".join(traceback.format_exception_only(type(error), error)).strip()
-            first = next((line for line in told.splitlines() if not line.startswith(" ")), told)
-            os.write(int(answer), json.dumps({"error": first[:1000]}).encode())
+            first = next(iter(str(error).splitlines()), "")
+            told = f"{type(error).__name__}: {first}" if first else type(error).__name__
+            os.write(int(answer), json.dumps({"error": told[:1000]}).encode())
         sys.exit(1)
 
 

@@ -1,4 +1,4 @@
-"""Small files over HTTP(S): conditional requests, links checked at every redirect, size and time bounded.
+"""Small files over HTTP(S) or out of a bucket: conditional requests, redirects checked, size and time bounded.
 
 Assets, which are large, come by :mod:`hubtool.assets`; this is for cards and indexes.
 """
@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hubtool.assets.links import is_loopback, shown
-from hubtool.errors import FetchError
+from hubtool.errors import FetchError, MirrorError
 from hubtool.version import __version__
 
 if TYPE_CHECKING:
     import requests
 
     from hubtool.assets.links import LinkPolicy
+    from hubtool.assets.s3 import S3Transport
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 5
@@ -46,6 +47,7 @@ class Client:
     def __init__(self, policy: LinkPolicy) -> None:
         self._policy = policy
         self._session: requests.Session | None = None
+        self._bucket: S3Transport | None = None
 
     def close(self) -> None:
         """Close all connections."""
@@ -65,6 +67,8 @@ class Client:
             ForbiddenLinkError: If the link or a redirect may not be followed.
             FetchError: If the server cannot be reached, fails, or sends too much.
         """
+        if link.startswith("s3://"):
+            return self._object(link, limit, etag)
         deadline = time.monotonic() + _SECONDS
         target = self._policy.check(link)
         for _ in range(_MAX_REDIRECTS + 1):
@@ -86,6 +90,35 @@ class Client:
             finally:
                 response.close()
         raise FetchError(f"{shown(link)}: more than {_MAX_REDIRECTS} redirects", hint="check the registry's address")
+
+    def _object(self, link: str, limit: int, etag: str | None) -> Answer:
+        """Get a file out of a bucket that the user named as a registry."""
+        try:
+            from hubtool.assets.s3 import open_transport  # noqa: PLC0415 - an extra
+
+            if self._bucket is None:
+                self._bucket = open_transport(link, None)
+        except ImportError:
+            raise FetchError(
+                f"{shown(link)}: what reads buckets is not installed", hint="pip install 'hubtool[s3]'"
+            ) from None
+        except MirrorError as error:
+            raise FetchError(f"{shown(link)}: {error.message}", hint=error.hint) from error
+        try:
+            with self._bucket.open(link) as body:
+                if etag is not None and body.proof == etag:
+                    return Answer(status=304, data=b"", etag=etag)
+                size, data = body.size or 0, b"".join(body) if (body.size or 0) <= limit else b""
+                proof = body.proof
+        except FetchError as error:
+            if error.status != 404:
+                raise
+            return Answer(status=404, data=b"", etag=None)
+        if size > limit:
+            raise FetchError(
+                f"{shown(link)}: it has more than {limit:,} bytes", hint="this is not the file of a registry"
+            )
+        return Answer(status=200, data=data, etag=proof)
 
     def _ask(self, link: str, etag: str | None) -> requests.Response:
         import requests  # noqa: PLC0415 - heavy, and what is cached does not need it

@@ -381,7 +381,7 @@ class PublishedRegistry:
             for shard in index.shards:
                 if self._shard_path(shard).is_file():
                     continue
-                data = client.get(urljoin(self.source.location, shard.path), limit=_MAX_INDEX).data
+                data = client.get(_join(self.source.location, shard.path), limit=_MAX_INDEX).data
                 if digest_of(data) != shard.digest:
                     raise FetchError(
                         f"{self.source.location}{shard.path} has not the digest that the index states",
@@ -415,7 +415,7 @@ class PublishedRegistry:
         try:
             kept = _bytes(path)
             etag = self._etag(path) if read_index(kept) else None
-            answer = client.get(urljoin(self.source.location, INDEX), limit=_MAX_INDEX, etag=etag)
+            answer = client.get(_join(self.source.location, INDEX), limit=_MAX_INDEX, etag=etag)
         finally:
             client.close()
         data = kept if answer.status == 304 else answer.data
@@ -492,7 +492,7 @@ class PublishedRegistry:
             # What a mirror found a short digest to be.
             if asset.digest is not None and digest and asset.digest.matches(digest):
                 asset = replace(asset, digest=Digest(digest))  # noqa: PLW2901 - the same asset, better known
-            assets.append(replace(asset, link=urljoin(link, asset.link)) if asset.is_local else asset)
+            assets.append(replace(asset, link=_join(link, asset.link)) if asset.is_local else asset)
         return replace(card, assets=tuple(assets))
 
     def _whole(self, uid: Uid) -> dict[str, str]:
@@ -573,7 +573,7 @@ class PublishedRegistry:
         return _cached_index(path, stat.st_mtime_ns, stat.st_size, stat.st_ino)
 
     def _link(self, uid: Uid) -> str:
-        return urljoin(self.source.location, "cards/" + quote(str(uid.path), safe="/+"))
+        return _join(self.source.location, "cards/" + quote(str(uid.path), safe="/+"))
 
     def _card_path(self, uid: Uid) -> Path:
         return self.folder / "cards" / uid.path
@@ -595,3 +595,13 @@ class PublishedRegistry:
                 put(tag, etag.encode("latin-1", "replace"))
         except OSError as error:
             raise disk.store_error(error, path) from error
+
+
+def _join(base: str, name: str) -> str:
+    """Return the link that a name means beside another one; what it was not made for, urljoin gives back as it is."""
+    scheme, mark, rest = base.partition("://")
+    if scheme != "s3":
+        return urljoin(base, name)
+    joined = urljoin(f"https://{rest}", name)
+    # An asset may have a link of its own, with its own scheme.
+    return f"{scheme}{mark}{joined.removeprefix('https://')}" if "://" not in name else name

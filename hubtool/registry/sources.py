@@ -67,7 +67,8 @@ def parse(name: str, text: str, *, revision: str | None = None, subfolder: str =
 
     A path is a folder, or with a revision a repository on this machine. ``https://`` is a repository if it ends in
     ``.git``, or names a revision or a folder in it, or is that of a known forge; else it is a published registry.
-    ``file://`` is a repository, and ``git+`` before any of these says so.
+    ``file://`` is a repository, and ``git+`` before any of these says so. ``s3://bucket/prefix`` is a published
+    registry.
 
     Args:
         name: What the user calls it.
@@ -94,6 +95,8 @@ def parse(name: str, text: str, *, revision: str | None = None, subfolder: str =
         if forced or revision is not None or inner or parts.path.endswith(".git") or forge:
             return Source(name=name, kind="git", location=plain, revision=revision, subfolder=inner)
         return Source(name=name, kind="published", location=plain.rstrip("/") + "/")
+    if scheme == "s3" and urlsplit(plain).netloc and not (forced or revision or inner):
+        return Source(name=name, kind="published", location=plain.rstrip("/") + "/")
     if scheme == "file":
         path = Path(unquote(urlsplit(plain).path))
         if urlsplit(plain).netloc not in ("", "localhost") or (present and not path.is_dir()):
@@ -102,7 +105,8 @@ def parse(name: str, text: str, *, revision: str | None = None, subfolder: str =
     if scheme or plain.startswith("-") or "\0" in plain:
         raise ArgumentError(
             f"{text[:200]!a} is not a source of cards",
-            hint="give a folder, an https:// or file:// git repository, or the https:// base of a published registry",
+            hint="give a folder, an https:// or file:// git repository, or the https:// or s3:// base of a published "
+            "registry",
         )
     path = Path(plain).expanduser().absolute()
     if present and not path.is_dir():

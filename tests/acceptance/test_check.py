@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -14,6 +13,8 @@ import pytest
 from hubtool.publish import confine
 from tests.acceptance.conftest import ROOT
 from tests.acceptance.servers import Server, serving
+from tests.acceptance.test_load_code import SCRIPT, repository
+from tests.acceptance.test_load_code import card as repository_card
 from tests.cards import write_card, write_local
 from tests.checkpoints import SMALL, ckpt
 
@@ -28,7 +29,6 @@ ROWS = (
     *("schema and rules", "links", "assets", "checkpoint", "recipe", "coverage", "forward pass"),
     *("usage block", "metrics"),
 )
-SHUT_IN = sys.platform == "linux" and os.environ.get("HUBTOOL_TEST_NAMESPACES", "1") == "1"
 
 
 @pytest.fixture(scope="session")
@@ -243,6 +243,28 @@ def test_what_a_usage_block_prints_is_shown_with_the_lines_of_the_card(cli: Cli)
     assert "runner.py" not in done.out
     assert "the usage block failed: it ended with 1: ValueError: two" in done.err
     assert cli("try", with_usage(cli, "import sys; sys.exit(7)")).code == 7
+
+
+@pytest.mark.mindspore
+@pytest.mark.skipif(shutil.which("git") is None, reason="the git program is not installed")
+def test_code_of_a_repository_runs_only_when_it_is_trusted(cli: Cli, tmp_path: Path) -> None:
+    root = repository(tmp_path / "models")
+    uid = repository_card(cli, root, SCRIPT)
+    done = cli("check", "--json", uid)
+    found = rows(done)
+    assert found["recipe"]["state"] == "not possible here"
+    assert f"hubtool trust add {root}" in found["recipe"]["reason"]
+    assert [found[name]["reason"] for name in ("coverage", "forward pass", "usage block")] == ["see 'recipe'"] * 3
+    assert not (cli.home / "code").exists()
+    refused = cli("try", uid)
+    assert refused.code == 1
+    assert "is not on the trust list" in refused.err
+    assert cli("trust", "add", str(root)).code == 0
+    found = rows(cli("check", "--json", uid))
+    for name in ("recipe", "coverage", "forward pass", "usage block"):
+        assert found[name]["state"] == "passed", found[name]
+    assert any("code of commit" in detail for detail in found["recipe"]["details"])
+    assert cli("try", uid).code == 0
 
 
 BAD = {

@@ -216,6 +216,9 @@ def test_a_setting_that_cannot_be_used_is_named(cli: Cli) -> None:
         (["registry", "list"], {"rich", "jsonschema", "markdown_it", "mindspore", "numpy", "requests", "jinja2"}),
         (["resolve", UID], {"rich", "jsonschema", "mindspore", "numpy", "requests", "jinja2"}),
         (["validate"], {"rich", "mindspore", "numpy", "requests", "jinja2"}),
+        (["fmt"], {"rich", "jsonschema", "mindspore", "numpy", "requests", "jinja2"}),
+        (["new", "hub/1/new"], {"rich", "jsonschema", "mindspore", "numpy", "requests", "jinja2"}),
+        (["preview", UID], {"jsonschema", "mindspore", "numpy", "requests", "jinja2"}),
         (["inspect", UID], {"rich", "jsonschema", "mindspore", "numpy", "requests", "jinja2"}),
     ],
 )

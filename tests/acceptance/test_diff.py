@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import random
+import re
 import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
+from hubtool.hub import Hub
+from hubtool.pinning import diff
+from tests.acceptance.conftest import ROOT
 from tests.acceptance.servers import serving
 from tests.acceptance.test_code import git
 from tests.acceptance.test_lock import code_card, repository
@@ -17,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from hubtool.pinning.diff import CardDiff
     from tests.acceptance.conftest import Cli
     from tests.acceptance.servers import Server
 
@@ -132,8 +138,11 @@ def test_code_between_two_commits(cli: Cli, tmp_path: Path) -> None:
     (folder / "export.py").unlink()
     git(root, "add", "--all")
     git(root, "commit", "--quiet", "--all", "-m", "second")
-    shutil.rmtree(cli.home / "code" / "revisions")  # as on a machine that asks for the branch now
+    # Without --update, a branch stays what it was when it was first fetched here.
     assert cli("lock", "tests/1.9/net", "-o", "new.lock").code == 0
+    assert cli("diff", "old.lock", "new.lock").code == 0
+    assert cli("lock", "-o", "new.lock", "--update", HUBTOOL_OFFLINE="1").code == 1
+    assert cli("lock", "-o", "new.lock", "--update").code == 0
     done = cli("diff", "old.lock", "new.lock", "--json")
     assert done.code == 1, done.err
     code = done.json["cards"][0]["code"]
@@ -145,3 +154,64 @@ def test_code_between_two_commits(cli: Cli, tmp_path: Path) -> None:
     assert code["old"]["tree"] != code["new"]["tree"]
     text = cli("diff", "old.lock", "new.lock")
     assert "imports requests now: network (src/sizes.py:2)" in text.out
+
+
+CHANGES = {
+    "title": (r"\A# (\S+)", r"# another"),
+    "field": (r"^author: .*$", "author: Somebody Else"),
+    "gone": (r"^license: .*\n", ""),
+    "new": (r"^license:", "inference-time: 1 ms\nlicense:"),
+    "nested": (r"^  verdict: .*$", "  verdict: not tried"),
+    "text": (r"^## Introduction$", "## Introduction\n\nOne line more."),
+    "digest": (r"(asset-sha256: )\w{8}", r"\g<1>00000000"),
+    "moved": (r"(asset-link: https://[^/]+/)", r"\g<1>elsewhere/"),
+    "commit": (r"^repo-revision: \w{40}", "repo-revision: " + "d" * 40),
+}
+
+
+def said(card: CardDiff) -> set[str]:
+    """Return what of these is said to have changed."""
+    keys = {
+        "author": "field",
+        "license": "gone",
+        "inference-time": "new",
+        "network.verdict": "nested",
+        "repo-revision": "commit",
+    }
+    found = {keys.get(one.key, one.key) for one in card.fields}
+    found |= {{"changed": "digest"}.get(one.kind, one.kind) for one in card.assets}
+    found |= {"title"} if card.title else set()
+    return found | ({"text"} if any(card.body) else set())
+
+
+@pytest.mark.usefixtures("environment")
+def test_every_card_of_the_packaged_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Changes planted in a copy of the real cards are all told, and nothing else is."""
+    copy = tmp_path / "copy"
+    shutil.copytree(ROOT / "registry", copy)
+    monkeypatch.setenv("HUBTOOL_REGISTRY", str(ROOT / "registry"))
+    hub = Hub.open()
+    paths = sorted(path for path in copy.rglob("*.md") if len(path.relative_to(copy).parts) in (3, 4))
+    planted = 0
+    numbers = random.Random(2026)  # noqa: S311 (nothing is kept secret by it)
+    for path in paths:
+        expected: set[str] = set()
+        if numbers.random() < 0.1:
+            text = path.read_text(encoding="utf-8")
+            for name in numbers.sample(sorted(CHANGES), 2):
+                pattern, new = CHANGES[name]
+                changed, count = re.subn(pattern, new, text, count=1, flags=re.MULTILINE)
+                # In a card that states no such thing, there is nothing to change.
+                expected |= {name} if count and changed != text else set()
+                text = changed
+            path.write_text(text, encoding="utf-8")
+            planted += len(expected)
+        uid = path.relative_to(copy).as_posix().removesuffix(".md")
+        found = diff.diff(hub, uid, str(path))
+        # Another file at another link is told as one change.
+        if {"digest", "moved"} <= expected:
+            expected.discard("moved")
+        assert said(found.cards[0]) == expected, uid
+        assert found.same is (not expected)
+    assert len(paths) > 2900
+    assert planted > 300

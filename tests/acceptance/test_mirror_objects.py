@@ -302,3 +302,28 @@ def test_a_client_whose_mirror_is_a_bucket(s3: Cli, place: str, tmp_path: Path) 
     done = s3("fetch", "tests/1.9/small", **wrong)
     assert done.code == 1
     assert "Traceback" not in done.err
+
+
+def test_a_client_that_has_only_a_bucket(s3: Cli, place: str, tmp_path: Path) -> None:
+    contents = fill(s3.registry, 3)
+    assert s3("mirror", "sync", place).code == 0
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    own: Any = {
+        "HUBTOOL_REGISTRY": str(empty),
+        "HUBTOOL_HOME": str(tmp_path / "client"),
+        "XDG_CONFIG_HOME": str(tmp_path / "client-config"),
+    }
+    added = s3("registry", "add", "lab", place, **own)
+    assert added.code == 0, added.err
+    assert s3("registry", "sync", "lab", **own).code == 0
+    uids = [one["uid"] for one in s3("list", "--json", **own).json]
+    assert len(uids) == 4
+    done = s3("fetch", *uids, "--json", **own)
+    assert done.code == 0, done.err
+    assert all(digest in done.out for digest in contents)
+    # What is there is known without the bucket, and asked for by its entity tag with it.
+    assert s3("fetch", *uids, HUBTOOL_OFFLINE="1", **own).code == 0
+    assert s3("registry", "sync", "lab", **own).code == 0
+    # Another place in the bucket has no registry.
+    assert s3("registry", "add", "none", f"{place}-none", **own).code == 1

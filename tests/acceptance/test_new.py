@@ -112,25 +112,29 @@ SIZES: dict[str, object] = {
 
 @pytest.mark.mindspore
 @pytest.mark.parametrize(
-    ("entry", "more"),
+    ("entry", "more", "said"),
     [
-        ("bert", {}),
-        ("bert-pretraining", {}),
-        ("bert-ner", {"num_labels": 5}),
-        ("bert-classifier", {"num_labels": 5}),
-        ("bert-squad", {}),
+        ("bert", {}, None),
+        ("bert-pretraining", {}, None),
+        ("bert-ner", {"num_labels": 5}, None),
+        # A tagger without a random field and a classifier have the same tensors; the first one that fits is taken.
+        ("bert-ner", {"num_labels": 5}, "bert-ner"),
+        ("bert-classifier", {"num_labels": 5}, "bert-classifier"),
+        ("bert-squad", {}, None),
     ],
 )
-def test_each_built_in_network_is_told_by_its_tensors(cli: Cli, entry: str, more: dict[str, object]) -> None:
+def test_each_built_in_network_is_told_by_its_tensors(
+    cli: Cli, entry: str, more: dict[str, object], said: str | None
+) -> None:
     shapes = parameters(entry, infer(entry, {**SIZES, **more}, {}).config)
     path = cli.folder / "a.ckpt"
     path.write_bytes(ckpt([(name, shape, dtype, bytes(len(content))) for name, shape, dtype, content in
                            (filled(name, shape) for name, shape in shapes.items())]))  # fmt: skip
-    new(cli, UID, "--checkpoint", path, *EVERYTHING[:-2])
+    new(cli, UID, "--checkpoint", path, *(["--entry", said] if said else []), *EVERYTHING[:-2])
     recipe = read(cli).recipe
     assert recipe is not None
-    # A tagger without a random field and a classifier have the same tensors; the first one that fits is taken.
-    assert recipe.entry == ("bert-ner" if entry == "bert-classifier" else entry)
+    assert (recipe.provider, recipe.entry) == ("builtin", entry)
+    assert ("subject = scores" in read(cli).body) is (entry == "bert-classifier")
     done = cli("check", "--json", "--asset", path, cli.registry / f"{UID}.md")
     rows = {row["name"]: row for row in done.json["rows"]}
     for name in ("coverage", "forward pass", "usage block"):

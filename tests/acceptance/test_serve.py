@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
+import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +20,7 @@ import pytest
 from hubtool.assets.store import Store
 from hubtool.errors import MirrorError
 from hubtool.mirror.serve import Server, serving
+from tests.acceptance.conftest import ROOT
 from tests.acceptance.servers import serving as origin
 from tests.cards import write_card, write_local
 
@@ -228,6 +231,85 @@ def test_connections_are_kept_and_bounded(root: Path) -> None:
         for one in silent:
             one.close()
     assert not any(thread.name == "hubtool-serve" for thread in threading.enumerate())
+
+
+def test_a_request_that_comes_byte_by_byte(root: Path) -> None:
+    def ended(connection: socket.socket) -> bool:
+        try:
+            connection.sendall(b"G")
+            time.sleep(0.1)
+            return bool(select.select([connection], [], [], 0)[0]) and connection.recv(1) == b""
+        except OSError:
+            return True
+
+    with serving(root, idle=1.0) as server, socket.create_connection(server.address) as connection:
+        start = time.monotonic()
+        while not ended(connection):
+            assert time.monotonic() - start < 5
+        assert time.monotonic() - start > 0.8
+        # One that takes its time, but not more than that, is answered.
+        with socket.create_connection(server.address) as slow:
+            slow.settimeout(10)
+            for part in (b"GET /index.json HT", b"TP/1.1\r\nHost: ", b"x\r\n\r\n"):
+                slow.sendall(part)
+                time.sleep(0.2)
+            assert slow.recv(15) == b"HTTP/1.1 200 OK"
+
+
+NGINX = """
+daemon off; pid {root}/../nginx.pid; error_log stderr error; {user}
+events {{ worker_connections 64; }}
+http {{
+    access_log off; types {{ }} default_type application/octet-stream;
+    client_body_temp_path {root}/../t1; proxy_temp_path {root}/../t2; fastcgi_temp_path {root}/../t3;
+    uwsgi_temp_path {root}/../t4; scgi_temp_path {root}/../t5;
+    {server}
+}}
+"""
+
+
+@pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
+def test_a_mirror_behind_nginx(cli: Cli, tmp_path: Path) -> None:
+    """The server block of docs/mirrors.md, as it stands there, but for its port and its folder."""
+    content = os.urandom(2_000_000)
+    write_local(cli.registry, "tests/1.9/beside", content)
+    mirror = tmp_path / "mirror"
+    assert cli("mirror", "sync", mirror).code == 0
+    page = (ROOT / "docs" / "mirrors.md").read_text(encoding="utf-8")
+    block = page.partition("```nginx\n")[2].partition("```")[0]
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    block = block.replace("listen 80", f"listen 127.0.0.1:{port}").replace("/srv/mirror", str(mirror))
+    assert f"127.0.0.1:{port}" in block
+    assert str(mirror) in block
+    user = "user root;" if os.geteuid() == 0 else ""
+    configuration = tmp_path / "nginx.conf"
+    configuration.write_text(NGINX.format(root=mirror, user=user, server=block), encoding="utf-8")
+    process = subprocess.Popen(["nginx", "-c", str(configuration)])
+    try:
+        deadline = time.monotonic() + 10
+        while True:
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            assert time.monotonic() < deadline, "nginx did not start"
+            time.sleep(0.05)
+        there = client(tmp_path, "lab")
+        added = cli("registry", "add", "lab", f"http://127.0.0.1:{port}/", **there)  # type: ignore[arg-type] # text
+        assert added.code == 0, added.err
+        done = cli("fetch", "tests/1.9/beside", "--json", **there)  # type: ignore[arg-type] # the same
+        assert done.code == 0, done.err
+        assert hashlib.sha256(content).hexdigest() in done.out
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        (mirror / ".hubtool").mkdir(exist_ok=True)
+        (mirror / ".hubtool" / "secret").write_text("secret")
+        connection.request("GET", "/.hubtool/secret")
+        assert connection.getresponse().status == 404
+        connection.close()
+    finally:
+        process.terminate()
+        process.wait(10)
 
 
 def test_many_clients_at_once(root: Path) -> None:

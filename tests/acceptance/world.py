@@ -27,7 +27,7 @@ HOSTS = ("download.mindspore.cn", "download-mindspore.osinfra.cn")
 APACHE = "Apache License\nVersion 2.0, January 2004\nhttp://www.apache.org/licenses/\n"
 MIT = "Permission is hereby granted, free of charge, to any person. THE SOFTWARE IS PROVIDED AS IS.\n"
 _LINK = re.compile(r"https://(?P<host>download[\w.-]+)(?P<path>/[^\s>]+)")
-_DIGEST = re.compile(r"(asset-sha256:\s*)([0-9a-f]{8,64})")
+_DIGEST = re.compile(r"(asset-sha256:\s*'?)([0-9a-f]{8,64})")
 _REPOSITORY = re.compile(r"https://(?:gitee|github)\.com/(mindspore(?:-lab)?)/(\w+)(?=/tree/|\s|>)")
 _REVISION = re.compile(r"(repo-revision:\s*)([0-9a-f]{40})")
 
@@ -184,19 +184,24 @@ class World:
 
 
 @contextmanager
-def standing_in(folder: Path) -> Iterator[World]:
-    """Build the stand-in of all hosts that the packaged registry names, and run it."""
+def standing_in(folder: Path, *, size: int = 64) -> Iterator[World]:
+    """Build the stand-in of all hosts that the packaged registry names, and run it; each file has ``size`` bytes."""
     with ExitStack() as stack:
         files = {host: stack.enter_context(serving_files()) for host in HOSTS}
         repositories = folder / "repositories"
         repositories.mkdir()
         web = stack.enter_context(serving_git(repositories))
         world = World(folder / "world", files, web, repositories)
-        _rewrite(world)
+        _rewrite(world, size)
         yield world
 
 
-def _rewrite(world: World) -> None:
+def _content(digest: str, size: int) -> bytes:
+    """Return the bytes that stand for a file: what is the same file there, is the same here."""
+    return (digest.encode() * (size // len(digest) + 1))[:size]
+
+
+def _rewrite(world: World, size: int) -> None:
     commits: dict[str, str] = {}
     places: dict[str, set[str]] = {}
     cards = []
@@ -216,6 +221,11 @@ def _rewrite(world: World) -> None:
                 places.setdefault(name, set())
                 if revision is not None:
                     places[name].add(revision[1])
+    stated = {found[2] for _, text in cards for found in _DIGEST.finditer(text)}
+    # A file whose digest one card states whole and another one short is one file.
+    whole = {
+        one: next((other for other in stated if len(other) == 64 and other.startswith(one)), one) for one in stated
+    }
     for name, revisions in places.items():
         commits.update(_repository(world.repositories / name, sorted(revisions)))
 
@@ -229,15 +239,15 @@ def _rewrite(world: World) -> None:
             if found is not None:
                 bodies = world.files[found["host"]].bodies
                 if digest is not None:
-                    bodies[found["path"]] = digest[2].encode()
+                    bodies[found["path"]] = _content(whole[digest[2]], size)
                 else:
                     bodies.setdefault(found["path"], b"of this file, no card states a digest")
         head = _DIGEST.sub(
-            lambda match: match[1] + hashlib.sha256(match[2].encode()).hexdigest()[: len(match[2])], head
+            lambda match: match[1] + hashlib.sha256(_content(whole[match[2]], size)).hexdigest()[: len(match[2])], head
         )
-        whole = _LINK.sub(link, head + mark + rest)
-        whole = _REPOSITORY.sub(lambda match: f"{world.web.url}{match[1]}/{match[2]}", whole)
-        return _REVISION.sub(lambda match: match[1] + commits[match[2]], whole)
+        text = _LINK.sub(link, head + mark + rest)
+        text = _REPOSITORY.sub(lambda match: f"{world.web.url}{match[1]}/{match[2]}", text)
+        return _REVISION.sub(lambda match: match[1] + commits[match[2]], text)
 
     for target, text in cards:
         target.write_text(text if target.parent.name == "2.10" else rewritten(text), encoding="utf-8")

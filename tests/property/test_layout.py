@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -113,6 +113,10 @@ def assert_nothing_is_lost(data: bytes) -> None:
 
 @RELAXED
 @given(cards() | mutated())
+@example(b"# \n\n---\n---\n")
+@example(b"# tiny\n\n---\n---\n0\r")
+@example(b"# tiny\n---\na: b\n---\n\n\n# t\n<!--")
+@example(b"# tiny\n\n---\n---\n\x1f")
 def test_a_made_up_card_loses_nothing(data: bytes) -> None:
     assert_nothing_is_lost(data)
 

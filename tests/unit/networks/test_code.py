@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,36 @@ def test_entries_that_misbehave(tmp_path: Path, body: str, error: type[Exception
         build(tmp_path, "model:make")
     if "failed: " in str(caught.value):
         assert "(model.py:2)" in str(caught.value)
+
+
+ENDLESS = """
+import signal, sys
+from pathlib import Path
+from hubtool.card.model import Recipe
+from hubtool.errors import NetworkError
+from hubtool.networks import isolation, repository
+isolation.PATIENCE = 0.5
+place = repository.Place(root=Path(sys.argv[1]), folder="", identity="x")
+try:
+    repository.build(place, Recipe(provider="repository", entry="model:make"))
+except NetworkError as error:
+    print(error.message)
+assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+"""
+
+
+@pytest.mark.parametrize("body", ["while True: pass", "import time; time.sleep(60)", "for _ in iter(int, 1): pass"])
+def test_an_entry_that_never_ends(tmp_path: Path, body: str) -> None:
+    """In a process of its own: pytest's own time limit uses the alarm."""
+    models.write(
+        tmp_path, {"model.py": f"def make():\n    try:\n        {body}\n    except Exception:\n        pass\n"}
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", ENDLESS, str(tmp_path)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "did not end within 0.5 seconds" in done.stdout
 
 
 def test_arguments_of_the_wrong_type(tmp_path: Path) -> None:
