@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from hubtool import settings
-from hubtool.errors import ArgumentError, ArgumentTypeError, InvalidNameError
+from hubtool.errors import ArgumentError, ArgumentTypeError, CardStatusWarning, InvalidNameError
 from hubtool.hub import SOURCES, Hub
 
 if TYPE_CHECKING:
+    from hubtool.card.life import Status
     from hubtool.coverage import Coverage
     from hubtool.resolver import Resolution
 
@@ -87,6 +89,10 @@ def load(
         AssetError: If the checkpoint cannot be had, or its bytes are not the ones the card promises.
         NetworkError: If the network cannot be built.
         CoverageError: If not every tensor and every parameter was placed; all of them are listed.
+        WithdrawnError: If the card was withdrawn, and no lock pins it.
+
+    Warns:
+        CardStatusWarning: If the card is deprecated; the warning names its successor.
     """
     _check_arguments(name, source, pretrained=pretrained, force_reload=force_reload, strict=strict)
     from hubtool import loader  # noqa: PLC0415
@@ -105,6 +111,7 @@ def load(
         strict=strict,
         overrides=kwargs,
     )
+    _warn(loaded.status, loaded.uid)
     if loaded.path is not None:
         return loaded.path
     return loaded.network if strict else (loaded.network, loaded.coverage)
@@ -119,7 +126,10 @@ def load_weights(name: str, source: str = "gitee", force_reload: bool = False) -
     _check_arguments(name, source, force_reload=force_reload)
     from hubtool import loader  # noqa: PLC0415
 
-    return loader.load_weights(_hub(), name, source=source, force_reload=force_reload)
+    hub = _hub()
+    weights = loader.load_weights(hub, name, source=source, force_reload=force_reload)
+    _warn(hub.find(name, source=source).card.status, name)
+    return weights
 
 
 def resolve(
@@ -175,7 +185,7 @@ def hub_list(version: str | None = None, force_reload: bool = False) -> list[str
 
     hub = _hub()
     with Index.open(hub.settings.home, hub.registries.members) as index:
-        return index.uids(Filter(version=wanted))
+        return index.uids(Filter(version=wanted, withdrawn=False))
 
 
 def get_hub_dir() -> str:
@@ -210,6 +220,12 @@ def _held(lock: object) -> Hub:
     if not isinstance(lock, (str, os.PathLike)):
         raise ArgumentTypeError(f"lock is {lock!r}, but must be the path of a lock")
     return _hub().with_lock(Path(os.fsdecode(lock)).expanduser().absolute())
+
+
+def _warn(status: Status | None, name: str) -> None:
+    """Warn of what became of a card; the line that the warning names is that of the caller's caller."""
+    if status is not None:
+        warnings.warn(status.told(name), CardStatusWarning, stacklevel=3)
 
 
 def _check_arguments(name: object, source: object, **flags: object) -> None:

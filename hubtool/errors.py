@@ -23,7 +23,11 @@ The tree, so that a caller can catch as much or as little as it means to::
     |   +-- RecipeError                  the recipe is missing, wrong or contradicts the checkpoint
     |   +-- RequirementError             something the network needs is not installed
     |   +-- DeviceError                  the device asked for is not there
+    +-- WithdrawnError                   a card that was withdrawn, and that no lock pins
+    +-- PublishError                     a card that cannot be published, or changed in its registry
     +-- CoverageError                    checkpoint and network do not match, tensor for tensor
+
+Beside them stands one warning, CardStatusWarning (UserWarning): what was loaded is deprecated, or withdrawn and pinned.
 
 A message says what is wrong, where, and what to do; ``hint`` holds the last of these where it can stand apart.
 """
@@ -164,6 +168,18 @@ class RequirementError(NetworkError):
 
 class DeviceError(NetworkError):
     """The device asked for is not there."""
+
+
+class WithdrawnError(HubError):
+    """A card that was withdrawn, and that no lock pins: it does not load."""
+
+
+class PublishError(HubError):
+    """A card that cannot be published, or whose status cannot be changed in its registry."""
+
+
+class CardStatusWarning(UserWarning):
+    """What was loaded is deprecated, or was withdrawn and is loaded because a lock pins it."""
 
 
 class CoverageError(HubError):

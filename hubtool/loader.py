@@ -27,6 +27,7 @@ from hubtool.errors import (
     RecipeError,
     RequirementError,
     StoreError,
+    WithdrawnError,
 )
 from hubtool.resolver import choose_graph, choose_weights
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hubtool.assets.fetch import Progress
+    from hubtool.card.life import Status
     from hubtool.card.model import Asset, Recipe
     from hubtool.hub import FoundCard, Hub
     from hubtool.networks.provider import Built, Provider
@@ -59,6 +61,8 @@ class Loaded:
         built: The network as its provider built it; it gives tensors that the network can be called with.
         is_graph: Whether the network is a ``mindspore.nn.GraphCell``: a graph from a file, with its weights.
         path: Where the file is, for a graph that MindSpore does not run: then there is no network.
+        status: What became of the card since it was published: it is deprecated, or was withdrawn and is pinned; or
+            None.
     """
 
     uid: str
@@ -69,6 +73,7 @@ class Loaded:
     built: Built
     is_graph: bool = False
     path: Path | None = None
+    status: Status | None = None
 
     @property
     def parameters(self) -> int:
@@ -131,6 +136,7 @@ def load(
     watch = _Stopwatch()
     with watch.stage("resolve"):
         found = hub.find(name, source=source)
+        check_status(found)
         graph = choose_graph(found.card) if choose_weights(found.card) is None else None
         if graph is not None and found.pin is not None and (why := found.pin.check_machine(machine.probe().mindspore)):
             raise found.pin.error(why)
@@ -183,7 +189,24 @@ def load(
         notes=notes,
         seconds=watch.seconds,
         built=built,
+        status=found.card.status,
     )
+
+
+def check_status(found: FoundCard) -> None:
+    """Refuse a card that was withdrawn, unless a lock pins it.
+
+    Raises:
+        WithdrawnError: If it was.
+    """
+    status = found.card.status
+    if status is not None and status.is_withdrawn and found.pin is None:
+        raise WithdrawnError(
+            status.told(str(found.card.uid or found.card.path)),
+            hint="what was pinned by a lock before goes on loading with that lock"
+            if status.successor is None
+            else f"load {status.successor}; what was pinned by a lock before goes on loading with that lock",
+        )
 
 
 def _load_graph(
@@ -216,6 +239,7 @@ def _load_graph(
             seconds=watch.seconds,
             built=nothing,
             path=path,
+            status=found.card.status,
         )
     with watch.stage("import mindspore"):
         _compute_type(device)
@@ -230,6 +254,7 @@ def _load_graph(
         seconds=watch.seconds,
         built=built,
         is_graph=True,
+        status=found.card.status,
     )
 
 
@@ -240,6 +265,7 @@ def load_weights(hub: Hub, name: str, *, source: str = "gitee", force_reload: bo
         HubError: The subclasses say which stage failed, and why.
     """
     found = hub.find(name, source=source)
+    check_status(found)
     stored = hub.bring(found, _weights(found), again=force_reload)
     header = read_header(stored.path)
     _compute_type(None)

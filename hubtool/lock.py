@@ -69,7 +69,7 @@ class LockedCard:
 
     Attributes:
         uid: The UID.
-        sha256: The SHA-256 of the card's bytes.
+        sha256: The SHA-256 of the card's bytes, without the entries of a status that it may have.
         registry: Where it came from, for people.
         mindspore: The range of MindSpore versions that the network needs, or None.
         assets: Its assets, in the card's order.

@@ -16,7 +16,7 @@ from packaging.version import InvalidVersion
 
 from hubtool import lock as locks
 from hubtool.assets import cards
-from hubtool.card import model
+from hubtool.card import life, model
 from hubtool.digest import Digest
 from hubtool.errors import CardError, FetchError, LockError
 from hubtool.registry import Other
@@ -135,9 +135,17 @@ def find(uid: Uid, pin: Pin, registries: Registries, store: Store) -> PinnedCard
     digests = {member.name: member.digest(uid) for member in registries.members}
     others = tuple(Other(registry=name, digest=one) for name, one in digests.items() if one not in (None, wanted))
     problems: list[str] = []
+
+    def differs(member: Registry) -> bool:
+        return digests[member.name] not in (None, wanted)
+
     for member in registries.members:
         if digests[member.name] == wanted and (found := _of_registry(uid, pin, member, problems)):
             return replace(found, others=others)
+    # The same card with a status that it got since says more than the one that was kept, where that is at hand.
+    for member in registries.members:
+        if differs(member) and member.root is not None and (found := _of_registry(uid, pin, member, problems)):
+            return replace(found, others=tuple(one for one in others if one.registry != member.name))
     kept = cards.find(store, wanted)
     if kept is not None:
         path, data = kept
@@ -146,6 +154,9 @@ def find(uid: Uid, pin: Pin, registries: Registries, store: Store) -> PinnedCard
     for member in registries.members:
         if digests[member.name] is None and (found := _of_registry(uid, pin, member, problems)):
             return replace(found, others=others)
+    for member in registries.members:
+        if differs(member) and member.root is None and (found := _of_registry(uid, pin, member, problems)):
+            return replace(found, others=tuple(one for one in others if one.registry != member.name))
     problems += [f"{one.registry} has a card with the SHA-256 {one.digest}" for one in others]
     raise pin.error(
         f"the lock says that the card has the SHA-256 {wanted}; "
@@ -155,7 +166,7 @@ def find(uid: Uid, pin: Pin, registries: Registries, store: Store) -> PinnedCard
 
 
 def _of_registry(uid: Uid, pin: Pin, member: Registry, problems: list[str]) -> PinnedCard | None:
-    """Read a registry's card if it has the locked bytes; else note why not."""
+    """Read a registry's card if it has the locked bytes, perhaps with a status since; else note why not."""
     try:
         card = member.read(uid)
         data = b"" if card is None or card.path is None else card.path.read_bytes()
@@ -168,11 +179,23 @@ def _of_registry(uid: Uid, pin: Pin, member: Registry, problems: list[str]) -> P
     if card is None:
         return None
     digest = digest_of(data)
-    if digest != pin.card.sha256:
+    if not is_locked(data, pin.card.sha256):
         problems.append(f"{member.name} has a card with the SHA-256 {digest}")
         return None
     raw = model.read(data, uid=uid, path=card.path)
     return PinnedCard(card=_pinned(raw, card, pin), root=member.root, registry=member.name, others=())
+
+
+def is_locked(data: bytes, wanted: str) -> bool:
+    """Whether a card is the one that a lock pins: to the byte, but for the entries of its status.
+
+    To deprecate or withdraw a card must not take it from those who pinned it.
+
+    Args:
+        data: The card.
+        wanted: The locked SHA-256.
+    """
+    return digest_of(data) == wanted or digest_of(life.without_status(data)) == wanted
 
 
 def _pinned(raw: Card, card: Card, pin: Pin) -> Card:

@@ -134,6 +134,7 @@ class Resolution:
                 "registry": self.registry,
                 "others": [other.as_json() for other in self.others],
                 "pinned": self.pinned,
+                "status": self.card.status.as_json() if self.card.status else None,
             },
             "assets": [asset.as_json() for asset in self.assets],
             "network": network,
@@ -186,6 +187,7 @@ def resolve(
     # `auto` does not choose a GPU: MindSpore 2.10 has no build for one, so that a device node alone says nothing.
     chosen = ("Ascend" if "Ascend" in machine.devices else "CPU") if device == "auto" else device
     reasons = [
+        *(status_reasons(card, pinned=pinned)),
         *(recipe_reasons(card) if weights is None or weights.is_weights else ()),
         *(reason for asset in assets if asset.weights for reason in _asset_reasons(asset, forbidden, offline=offline)),
         *(_machine_reasons(machine, chosen) if weights is None or _is_for_mindspore(weights) else ()),
@@ -257,6 +259,19 @@ def _no_weights(card: Card) -> str:
         return card.blame("the card names no assets: there is no checkpoint to load")
     formats = ", ".join(dict.fromkeys(asset.format or "?" for asset in card.assets))
     return card.blame(f"the card names no checkpoint: its assets are {formats}")
+
+
+def status_reasons(card: Card, *, pinned: bool) -> list[str]:
+    """Return why the status of a card keeps it from being loaded; nothing if it does not.
+
+    Args:
+        card: The card.
+        pinned: Whether a lock pins it: whoever pinned a card decided to depend on it, and is not left without it.
+    """
+    status = card.status
+    if status is None or not status.is_withdrawn or pinned:
+        return []
+    return [status.told(str(card.uid or card.path))]
 
 
 def recipe_reasons(card: Card) -> list[str]:

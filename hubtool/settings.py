@@ -55,6 +55,8 @@ class Settings:
         mirrors: Where files are looked for by their digest before their links are asked, in this order: addresses or
             folders (``HUBTOOL_MIRRORS``, separated by commas).
         lock: The lock that everything that is loaded must be in and agree with, or None (``HUBTOOL_LOCK``).
+        blobs: The folder or bucket that ``hubtool publish`` puts files to, or None (``HUBTOOL_BLOBS``).
+        link_base: What the links of files there begin with, or None (``HUBTOOL_LINK_BASE``).
         validate: What ``hubtool validate`` reports.
         origins: For each of these names, where its value came from.
     """
@@ -66,6 +68,8 @@ class Settings:
     allowed_hosts: tuple[str, ...]
     mirrors: tuple[str, ...] = ()
     lock: Path | None = None
+    blobs: str | None = None
+    link_base: str | None = None
     validate: ValidateSettings = ValidateSettings()
     origins: Mapping[str, str] = field(default_factory=dict)
 
@@ -108,6 +112,8 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> S
     offline = pick("offline", _flag, lambda: False)
     mirrors = pick("mirrors", _mirrors, tuple)
     lock = pick("lock", _path, lambda: None)
+    blobs = pick("blobs", _place, lambda: None)
+    link_base = pick("link-base", _text, lambda: None)
     hosts = list(DEFAULT_HOSTS)
     added = [source for source in sources if "allowed-hosts" in source.values]
     for source in added:
@@ -123,6 +129,8 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> S
         validate=validate,
         mirrors=mirrors,
         lock=lock,
+        blobs=blobs,
+        link_base=link_base,
         origins=origins,
     )
 
@@ -135,6 +143,8 @@ _VARIABLES = {
     "allowed-hosts": "HUBTOOL_ALLOWED_HOSTS",
     "mirrors": "HUBTOOL_MIRRORS",
     "lock": "HUBTOOL_LOCK",
+    "blobs": "HUBTOOL_BLOBS",
+    "link-base": "HUBTOOL_LINK_BASE",
 }
 
 
@@ -244,6 +254,18 @@ def _path(value: object, source: _Source) -> Path:
     if not isinstance(value, str) or "\0" in value:
         raise SettingsError(f"{source.name}: {value!r} is not a path")
     return source.folder / Path(value).expanduser()
+
+
+def _text(value: object, source: _Source) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise SettingsError(f"{source.name}: {value!r} is not text")
+    return value.strip()
+
+
+def _place(value: object, source: _Source) -> str:
+    """Read an address or a folder; a relative folder is relative to the file that names it."""
+    text = _text(value, source)
+    return text if "://" in text else str(_path(text, source))
 
 
 def _flag(value: object, source: _Source) -> bool:

@@ -187,7 +187,19 @@ def _facts(
                     first <= start <= last and is_ignored("HT404", codes) for first, last, codes in by_line
                 ):
                     relative.append((bare, _place(document, start, end)))
-    return Facts(path=path, uid=context.uid, assets=tuple(assets), relative=tuple(relative), ignored=ignored)
+    successor = context.text("superseded-by")
+    finding = context.at("/superseded-by", "")
+    return Facts(
+        path=path,
+        uid=context.uid,
+        assets=tuple(assets),
+        relative=tuple(relative),
+        ignored=ignored,
+        status=context.text("status") or "",
+        successor=None
+        if successor is None
+        else (successor, _place(document, finding.offset, finding.end, "/superseded-by")),
+    )
 
 
 def _is_relative(link: str) -> bool:

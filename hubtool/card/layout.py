@@ -37,7 +37,7 @@ ORDER = (
 )
 ORDER_AFTER = ("user-id", "used-for", "train-backend", "infer-backend", "mindspore-version", "mindspore-lite")
 ORDER_LAST = ("asset", "repo-revision", "network")
-ORDER_END = ("license", "summary")
+ORDER_END = ("license", "summary", "status", "superseded-by", "status-reason")
 ORDER_OF_ASSET = ("file-format", "asset-link", "asset-sha256", "asset-size")
 ORDER_OF_RECIPE = (
     *("provider", "entry", "arguments", "argv", "capture", "skip", "requires", "initialise", "ignore", "inputs"),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from hubtool.card import document as documents
 from hubtool.card import front_matter as front_matters
-from hubtool.card import schema
+from hubtool.card import life, schema
 from hubtool.digest import Digest
 from hubtool.errors import ArgumentError, CardError
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from hubtool.card.document import Document
     from hubtool.card.front_matter import FrontMatter
+    from hubtool.card.life import Status
     from hubtool.uid import Uid
 
 # The architectures that are part of hubtool; hubtool.networks.builtin builds them. They are part of what a card can
@@ -67,8 +68,13 @@ class Asset:
 
     @property
     def file_name(self) -> str:
-        """The last part of the link, for people to read; never used to make a path."""
-        return self.link.partition("?")[0].rstrip("/").rpartition("/")[2]
+        """What the file is called, for people to read; never used to make a path.
+
+        It is what stands behind ``#`` in the link, as ``hubtool publish`` writes it, else the link's last part.
+        """
+        address, _, name = self.link.partition("#")
+        path = name if name and not self.is_local else address.partition("?")[0]
+        return path.rstrip("/").rpartition("/")[2]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +149,14 @@ class Card:
     def mindspore_version(self) -> str | None:
         """The version of MindSpore that the model was made with, such as ``1.10``."""
         return self.text("mindspore-version")
+
+    @property
+    def status(self) -> Status | None:
+        """What became of the card since it was published: deprecated or withdrawn; None while nothing did."""
+        kind = (self.text("status") or "").strip().lower()
+        if kind not in (life.DEPRECATED, life.WITHDRAWN):
+            return None
+        return life.Status(kind=kind, reason=self.text("status-reason") or "", successor=self.text("superseded-by"))
 
     @property
     def repo_link(self) -> str | None:

@@ -421,6 +421,8 @@ def _encode(diagnostics: Iterable[Diagnostic], facts: Facts | None) -> bytes:
             [[link, known, size, *_flat(place)] for link, known, size, place in facts.assets],
             [[target, *_flat(place)] for target, place in facts.relative],
             facts.ignored,
+            facts.status,
+            None if facts.successor is None else [facts.successor[0], *_flat(facts.successor[1])],
         ]
     return json.dumps([found, kept], separators=(",", ":")).encode("ascii")
 
@@ -454,13 +456,15 @@ def _decode(result: bytes, path: str, shown: str) -> tuple[list[Diagnostic], Fac
     ]
     if kept is None:
         return diagnostics, None
-    uid, assets, relative, ignored = kept
+    uid, assets, relative, ignored, status, successor = kept
     facts = Facts(
         path=path,
         uid=None if uid is None else Uid(*uid),
         assets=tuple((link, known, size, _place(*place)) for link, known, size, *place in assets),
         relative=tuple((target, _place(*place)) for target, *place in relative),
         ignored=tuple(ignored),
+        status=status,
+        successor=None if successor is None else (successor[0], _place(*successor[1:])),
     )
     return diagnostics, facts
 

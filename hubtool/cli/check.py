@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 @click.argument("name", metavar="CARD", shell_complete=complete.uids)
 @click.option(
     "--asset",
+    "assets",
+    multiple=True,
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="The file that will be published as the card's asset; its link need not answer yet.",
+    help="A file that will be published as an asset of the card; its link need not answer yet. May be repeated.",
 )
 @click.option(
     "--timeout", type=click.FloatRange(min=1), default=300.0, show_default=True, help="Seconds for each program."
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--memory", type=click.FloatRange(min=0.1), default=8.0, show_default=True, help="GiB for each program.")
 @click.option("--trust", is_flag=True, help="Agree, for this once, that the code of a trusted repository runs.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(name: str, asset: Path | None, timeout: float, memory: float, trust: bool, as_json: bool) -> int:  # noqa: PLR0917 - one for each option
+def command(name: str, assets: tuple[Path, ...], timeout: float, memory: float, trust: bool, as_json: bool) -> int:  # noqa: PLR0917 - one for each option
     """Check all that publishing a card requires, in order, as a table.
 
     CARD is the path of a card, in a registry or not, or a UID. The rows: schema and rules; the links answer; the
@@ -41,10 +43,10 @@ def command(name: str, asset: Path | None, timeout: float, memory: float, trust:
     report = check_card(
         Hub.open().with_lock(None),
         name,
-        asset=asset,
+        assets=assets,
         limits=Limits(seconds=timeout, memory=int(memory * (1 << 30))),
         trust=trust,
-        tell=None if as_json else _print,
+        tell=None if as_json else print_row,
     )
     if as_json:
         render.echo_json(report.as_json())
@@ -60,7 +62,8 @@ def command(name: str, asset: Path | None, timeout: float, memory: float, trust:
 _COLOURS = {"passed": "green", "failed": "red", "not possible here": "yellow"}
 
 
-def _print(row: Row) -> None:
+def print_row(row: Row) -> None:
+    """Print a row of the table."""
     state = click.style(row.state.value.ljust(17), fg=_COLOURS[row.state.value])
     # Of what could not be passed the reason comes first; of all, what was found stands below.
     lines = [*_lines(row.reason), *(line for detail in row.details for line in _lines(detail))]

@@ -35,7 +35,9 @@ def show(found: Sequence[Entry], *, summaries: bool = False) -> None:
     for entry in found:
         line = f"{str(entry.uid).ljust(widths[0])}  {render.plain(entry.task).ljust(widths[1])}  "
         line += render.plain(entry.summary if summaries else entry.datasets)
-        click.echo(line.rstrip())
+        if entry.status:
+            line += f"  ({entry.status}{f'; use {entry.successor}' if entry.successor else ''})"
+        click.echo(render.plain(line.rstrip()))
     if sys.stdout.isatty() or not found:
         click.echo(f"{len(found):,} card{'' if len(found) == 1 else 's'}", err=True)
 

@@ -14,6 +14,7 @@ from hubtool.cli import render
 @click.option("--publisher", help="Only cards of a publisher, such as mindspore.")
 @click.option("--format", "form", help="Only cards with an asset of a format, such as ckpt.")
 @click.option("--loadable", is_flag=True, help="Only cards with a recipe and a checkpoint with a digest.")
+@click.option("--all", "everything", is_flag=True, help="Withdrawn cards too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     *,
@@ -23,16 +24,26 @@ def command(
     publisher: str | None,
     form: str | None,
     loadable: bool,
+    everything: bool,
     as_json: bool,
 ) -> None:
     """List the cards of the registries.
 
-    Of two cards with one UID, that of the earlier registry is listed. Nothing is fetched.
+    Of two cards with one UID, that of the earlier registry is listed. Cards that were withdrawn are listed with --all
+    only. Nothing is fetched.
     """
     from hubtool.cli import entries
     from hubtool.registry.index import Filter
 
-    wanted = Filter(task=task, dataset=dataset, version=version, publisher=publisher, format=form, loadable=loadable)
+    wanted = Filter(
+        task=task,
+        dataset=dataset,
+        version=version,
+        publisher=publisher,
+        format=form,
+        loadable=loadable,
+        withdrawn=everything,
+    )
     with entries.index() as index:
         found = list(index.entries(wanted))
     if as_json:

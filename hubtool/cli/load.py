@@ -80,9 +80,15 @@ def command(
 
 def _hand_over(loaded: Loaded, *, as_json: bool) -> None:
     if as_json:
-        render.echo_json({"uid": loaded.uid, "path": str(loaded.path), "notes": list(loaded.notes)})
+        status = loaded.status.as_json() if loaded.status else None
+        render.echo_json({"uid": loaded.uid, "path": str(loaded.path), "notes": list(loaded.notes), "status": status})
     else:
-        render.pairs([("uid", loaded.uid), ("path", str(loaded.path)), *(("note", note) for note in loaded.notes)])
+        rows = [("uid", loaded.uid), ("path", str(loaded.path)), *_status(loaded)]
+        render.pairs([*rows, *(("note", note) for note in loaded.notes)])
+
+
+def _status(loaded: Loaded) -> list[tuple[str, str]]:
+    return [] if loaded.status is None else [("warning", render.plain(loaded.status.told("the card")))]
 
 
 def _forward(loaded: Loaded) -> list[tuple[list[int], str]]:
@@ -100,6 +106,7 @@ def _as_json(loaded: Loaded, seconds: dict[str, float]) -> dict[str, object]:
         "parameters": loaded.parameters,
         "elements": loaded.elements,
         "coverage": coverage.as_json() if coverage else None,
+        "status": loaded.status.as_json() if loaded.status else None,
         "seconds": seconds,
     }
 
@@ -125,6 +132,7 @@ def _print(loaded: Loaded, seconds: dict[str, float], outputs: list[tuple[list[i
             rows.append(("", f"{len(coverage.ignored):,} tensors are not used, as the recipe says"))
         if coverage.optimizer:
             rows.append(("", f"{len(coverage.optimizer):,} tensors are an optimizer's state, and not placed"))
+    rows.extend(_status(loaded))
     rows.extend(("note", note) for note in loaded.notes)
     rows.extend(("output", f"{dtype} {shape}") for shape, dtype in outputs)
     rows.append(("seconds", ", ".join(f"{name} {value:.3f}" for name, value in seconds.items())))

@@ -63,6 +63,10 @@ def command(
         made = make.lock(hub, names, update=update, watch=report, expect=report.expect) if uids or not removed else ()
     after = make.merged(before, made, remove=remove)
     found = locks.changes(before, after)
+    for name in names if uids or not removed else ():
+        status = hub.find(name).card.status
+        if status is not None:
+            click.echo(f"note: {render.plain(status.told(name))}", err=True)
     changed = any(one.kind != "unchanged" for one in found)
     if not check:
         locks.write(output, after)

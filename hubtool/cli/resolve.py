@@ -70,6 +70,8 @@ def _print(resolution: Resolution) -> None:
     rows = [("uid", resolution.uid), ("card", str(card.path))]
     if summary := card.text("summary"):
         rows.append(("summary", summary))
+    if card.status is not None:
+        rows.append(("status", render.plain(card.status.told("it"))))
     rows.extend(("card fault", fault) for fault in card.faults)
     rows.extend(
         (

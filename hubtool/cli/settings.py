@@ -27,6 +27,8 @@ def command(as_json: bool) -> None:
         "allowed_hosts": list(current.allowed_hosts),
         "mirrors": list(current.mirrors),
         "lock": None if current.lock is None else str(current.lock),
+        "blobs": current.blobs,
+        "link_base": current.link_base,
         "added_registries": [f"{source.name} ({source.location})" for source in sources.load(sources.file())],
         "validate": {
             "select": list(current.validate.select),

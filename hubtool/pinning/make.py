@@ -17,7 +17,7 @@ from hubtool.assets import cards
 from hubtool.assets.code import CodeStore
 from hubtool.assets.fetch import Wanted
 from hubtool.assets.links import shown
-from hubtool.card import model
+from hubtool.card import life, model
 from hubtool.errors import ArgumentError, AssetError, CardError, CardNotFoundError, HubError, LockError
 from hubtool.hub import parse_name
 from hubtool.lock import Lock, LockedAsset, LockedCard, LockedCode
@@ -157,6 +157,8 @@ def _item(hub: Hub, uid: str, mirrors: MirrorReader) -> _Item:
         raise CardError(f"the card {uid} changed while it was read", hint="run the same again")
     if raw.faults and not raw.assets:
         raise CardError(raw.blame(f"the card {uid} names no assets"), hint="mend the card")
+    # A status may come and change; what was published does not: that is what is pinned.
+    data = life.without_status(data)
     cards.keep(hub.store, data)
     known = [
         _known(hub, found, asset, here, mirrors) for asset, here in zip(raw.assets, found.card.assets, strict=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hubtool.card import document as documents
+from hubtool.card import life
 from hubtool.errors import FetchError
 from hubtool.mirror import index
 from hubtool.mirror.destination import blob_name, card_name
@@ -43,6 +44,9 @@ class MirrorReader:
                     continue
                 if digest_of(data) == digest:
                     return data, others
+                # The card was deprecated or withdrawn since it was locked; without that it is the one.
+                if digest_of(bare := life.without_status(data)) == digest:
+                    return bare, others
                 others.append(f"{mirror.name} has a card with the SHA-256 {digest_of(data)}")
         return None, others
 

@@ -13,12 +13,13 @@ from hubtool import pins
 from hubtool.assets import cards
 from hubtool.assets.code import CodeStore
 from hubtool.assets.fetch import Wanted
-from hubtool.card import model
+from hubtool.card import life, model
 from hubtool.digest import Digest
 from hubtool.errors import DigestError, HubError, LockError, StoreError
 from hubtool.lock import code_place, misfits
 from hubtool.pinning.mirrored import MirrorReader
 from hubtool.pins import Pin
+from hubtool.registry.entry import digest_of
 from hubtool.uid import Uid
 
 if TYPE_CHECKING:
@@ -157,7 +158,8 @@ def _bring_card(hub: Hub, pin: Pin, mirrors: MirrorReader) -> FoundCard:
         return hub.find_pinned(uid, pin.path)
     if found.card.path is not None and found.registry is not None:
         try:
-            cards.keep(hub.store, found.card.path.read_bytes())
+            data = found.card.path.read_bytes()
+            cards.keep(hub.store, data if digest_of(data) == digest else life.without_status(data))
         except OSError as error:
             raise StoreError(f"{found.card.path} cannot be read: {error.strerror or error}") from error
     return found

@@ -119,7 +119,7 @@ def open_bench(hub: Hub, found: FoundCard, document: Document, *, trust: bool = 
     """
     with tempfile.TemporaryDirectory(prefix="hubtool-bench-", ignore_cleanup_errors=True) as folder:
         root = Path(folder).resolve()
-        uid = found.card.uid or _uid(document)
+        uid = found.card.uid or named_uid(document)
         card = root / "registry" / (uid.path if uid else "card.md")
         card.parent.mkdir(parents=True)
         card.write_bytes(document.to_bytes())
@@ -171,7 +171,7 @@ def with_room(limits: Limits, *, weights: int) -> Limits:
     return replace(limits, memory=limits.memory + 2 * weights, disk=limits.disk + 2 * weights)
 
 
-def _uid(document: Document) -> Uid | None:
+def named_uid(document: Document) -> Uid | None:
     """Return the UID that a card without a place in a registry names in its usage block, if it is one."""
     code = usage.of_document(document)
     found = usage.uids(code) if code else ()

@@ -37,10 +37,11 @@ from hubtool.errors import (
     StoreError,
 )
 from hubtool.publish import bench as benches
+from hubtool.publish import finishing
 from hubtool.publish.confine import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from hubtool.assets.checkpoint import Header
     from hubtool.assets.transport import Seen
@@ -51,8 +52,8 @@ if TYPE_CHECKING:
     from hubtool.publish.bench import Bench
     from hubtool.publish.confine import Ended
 
-# What the server says where there is nothing yet, or no longer.
-_ABSENT = frozenset({404, 410})
+# What a server says where there is nothing yet, or no longer; buckets say 403 to those who may not list them.
+_ABSENT = frozenset({403, 404, 410})
 _MOST_DETAILS = 20
 _METRIC_KEYS = ("accuracy", "mAP")
 _VALUE = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?[ \t]*%?\Z")
@@ -199,7 +200,7 @@ def check_card(
     hub: Hub,
     name: str | Path,
     *,
-    asset: Path | None = None,
+    assets: Sequence[Path] = (),
     limits: Limits = DEFAULT_LIMITS,
     trust: bool = False,
     tell: Callable[[Row], None] | None = None,
@@ -212,8 +213,8 @@ def check_card(
     Args:
         hub: Settings, registries and store.
         name: The path of a card, in a registry or not, or a UID.
-        asset: The file that will be published as the card's asset. Its link need not answer yet, and nothing of it
-            goes into the user's store.
+        assets: Files that will be published as assets of the card. Their links need not answer yet, and nothing of
+            them goes into the user's store.
         limits: What a program may take; for a large checkpoint, more is added.
         trust: Whether the user agrees, for this once, that the code of a trusted repository runs.
         tell: Called with each row as soon as it is there.
@@ -221,14 +222,15 @@ def check_card(
     Raises:
         InvalidNameError: If the name is malformed.
         CardNotFoundError: If there is no such card.
-        ArgumentError: If ``asset`` is not a file.
+        ArgumentError: If one of ``assets`` is not a file, or none of the card's assets.
     """
-    if asset is not None and not asset.is_file():
-        raise ArgumentError(f"there is no file {asset}", hint="give the file that will be the card's asset")
+    for path in assets:
+        if not path.is_file():
+            raise ArgumentError(f"there is no file {path}", hint="give the file that will be the card's asset")
     rows = _Rows(tell=tell)
     path, source = card_file(hub, str(name))
     options = run.Options(
-        selection=Selection(ignore=(placeholder.UNPUBLISHED_RULE,) if asset is not None else ()),
+        selection=Selection(ignore=(placeholder.UNPUBLISHED_RULE,) if assets else ()),
         hosts=frozenset(hub.settings.allowed_hosts),
     )
     rows.add(rules_row(run.check_paths([path], options).diagnostics))
@@ -239,9 +241,18 @@ def check_card(
         for other in NAMES[1:]:
             rows.add(Row(name=other, state=State.IMPOSSIBLE, reason="the card cannot be read"))
         return CheckReport(uid=None, path=str(path), rows=tuple(rows.rows))
+    status = found.card.status
+    if status is not None and status.is_withdrawn:
+        for other in NAMES[1:]:
+            rows.add(Row(name=other, state=State.IMPOSSIBLE, reason="the card is withdrawn: it is not to be used"))
+        return CheckReport(uid=_uid_text(found), path=str(path), rows=tuple(rows.rows))
     with benches.open_bench(hub, found, document, trust=trust) as bench:
-        _check(hub, found, document, bench, rows, asset=asset, limits=limits, trust=trust)
+        _check(hub, found, document, bench, rows, files=assets, limits=limits, trust=trust)
     return CheckReport(uid=str(bench.uid) if bench.uid else None, path=str(path), rows=tuple(rows.rows))
+
+
+def _uid_text(found: FoundCard) -> str | None:
+    return str(found.card.uid) if found.card.uid else None
 
 
 def card_file(hub: Hub, name: str) -> tuple[Path, str]:
@@ -270,15 +281,15 @@ def _check(
     bench: Bench,
     rows: _Rows,
     *,
-    asset: Path | None,
+    files: Sequence[Path],
     limits: Limits,
     trust: bool,
 ) -> None:
     card = found.card
-    chosen = _match(card, asset) if asset is not None else None
-    rows.add(links_row(_look(hub, card, planned=chosen), offline=hub.settings.offline))
-    had = _bytes(hub, found, bench, asset, chosen)
-    assets = rows.add(assets_row(had, asset))
+    chosen = _match(card, files)
+    rows.add(links_row(_look(hub, card, planned=set(chosen)), offline=hub.settings.offline))
+    had = _bytes(hub, found, bench, chosen)
+    assets = rows.add(assets_row(had, files))
     weights = resolver.choose_weights(card)
     file = next((one for one in had if one.asset is weights and one.error is None), None)
     header = None
@@ -323,23 +334,23 @@ def _check(
 # -- looking -----------------------------------------------------------------------------------------------------------
 
 
-def _match(card: Card, file: Path) -> Asset | None:
-    """Return the asset that a file is meant to be: the one with its digest, or its name, else the checkpoint."""
-    try:
-        digest = digest_file(file)
-    except OSError as error:
-        raise StoreError(f"{file} cannot be read: {error.strerror or error}") from error
-    for asset in card.assets:
-        if asset.digest is not None and asset.digest.matches(digest):
-            return asset
-    named = next((asset for asset in card.assets if asset.file_name == file.name), None)
-    return named or resolver.choose_weights(card) or next(iter(card.assets), None)
+def _match(card: Card, files: Sequence[Path]) -> dict[int, Path]:
+    """Return which asset each file is meant to be, by the asset's place on the card."""
+    measured = []
+    for file in files:
+        try:
+            measured.append(finishing.Measured(path=file, digest=digest_file(file), size=file.stat().st_size))
+        except OSError as error:  # noqa: PERF203 - a card has few files
+            raise StoreError(f"{file} cannot be read: {error.strerror or error}") from error
+    if not card.assets:
+        return {}
+    return {at: file.path for at, file in finishing.match(card, measured).items()}
 
 
-def _look(hub: Hub, card: Card, *, planned: Asset | None) -> list[LookedAt]:
+def _look(hub: Hub, card: Card, *, planned: Collection[int]) -> list[LookedAt]:
     wanted = [
-        LookedAt(link=asset.link, what=asset.file_name, size=asset.size, planned=asset is planned)
-        for asset in card.assets
+        LookedAt(link=asset.link, what=asset.file_name, size=asset.size, planned=at in planned)
+        for at, asset in enumerate(card.assets)
         if not asset.is_local
     ]
     for key in card.values:
@@ -365,12 +376,13 @@ def _look(hub: Hub, card: Card, *, planned: Asset | None) -> list[LookedAt]:
     return looked
 
 
-def _bytes(hub: Hub, found: FoundCard, bench: Bench, file: Path | None, chosen: Asset | None) -> list[Bytes]:
+def _bytes(hub: Hub, found: FoundCard, bench: Bench, chosen: Mapping[int, Path]) -> list[Bytes]:
     """Bring the bytes of every asset: the file that is given, what stands beside the card, the store, or fetched."""
     result: list[Bytes] = []
-    for asset in found.card.assets:
+    for at, asset in enumerate(found.card.assets):
+        file = chosen.get(at)
         try:
-            if file is not None and asset is chosen:
+            if file is not None:
                 result.append(_given(bench, asset, file))
                 continue
             if placeholder.is_unpublished(asset.link):
@@ -482,10 +494,10 @@ def links_row(looked: Sequence[LookedAt], *, offline: bool) -> Row:
     return Row(name=LINKS, state=State.PASSED, details=_few(details))
 
 
-def assets_row(had: Sequence[Bytes], file: Path | None) -> Row:
+def assets_row(had: Sequence[Bytes], files: Sequence[Path] = ()) -> Row:
     """Return the row of the assets: the bytes of each have the digest and the size that the card states."""
     if not had:
-        reason = "the card names no asset" + (f", so that {file.name} is none of it" if file else "")
+        reason = "the card names no asset" + (f", so that {files[0].name} is none of it" if files else "")
         return Row(name=ASSETS, state=State.FAILED, reason=reason)
     wrong: list[str] = []
     absent: list[str] = []

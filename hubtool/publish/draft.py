@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from hubtool import machine
 from hubtool.assets.checkpoint import read_header
-from hubtool.card import layout, metrics, placeholder, schema, vocabulary
+from hubtool.card import layout, life, metrics, placeholder, schema, vocabulary
 from hubtool.card.model import WEIGHT_FORMATS
 from hubtool.digest import digest_file
 from hubtool.errors import ArgumentError, AssetError, CardError
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from hubtool.publish.fitting import Fit
     from hubtool.uid import Uid
 
-FIELDS = tuple(key for key in schema.known_keys() if key not in ("asset", "network"))
-"""The keys of the front matter that hold one value each."""
+FIELDS = tuple(key for key in schema.known_keys() if key not in ("asset", "network", *life.KEYS))
+"""The keys of the front matter that hold one value each, and that a new card can have."""
 
 # What a new version of a model has anew.
 _NOT_INHERITED = frozenset(

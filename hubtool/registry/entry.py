@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hubtool.card.model import Card
 
 _TEXTS = ("title", "summary", "task", "datasets", "model", "backbone", "author", "mindspore", "licence")
+_STATUS = ("status", "successor")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +36,8 @@ class Entry:
         licence: Its licence.
         formats: The formats of its assets, each once.
         loadable: Whether the card has what loading needs: a recipe, and a checkpoint with a digest.
+        status: ``deprecated`` or ``withdrawn``, or empty.
+        successor: The UID of the card to use instead, or empty.
     """
 
     uid: Uid
@@ -50,10 +53,13 @@ class Entry:
     licence: str = ""
     formats: tuple[str, ...] = ()
     loadable: bool = False
+    status: str = ""
+    successor: str = ""
 
     @classmethod
     def of_card(cls, card: Card, uid: Uid, digest: str) -> Entry:
         """Return the entry of a card."""
+        status = card.status
         return cls(
             uid=uid,
             digest=digest,
@@ -67,7 +73,11 @@ class Entry:
             mindspore=card.mindspore_version or "",
             licence=card.text("license") or "",
             formats=tuple(dict.fromkeys(asset.format for asset in card.assets)),
-            loadable=card.recipe is not None and any(asset.is_weights and asset.digest for asset in card.assets),
+            loadable=card.recipe is not None
+            and any(asset.is_weights and asset.digest for asset in card.assets)
+            and (status is None or not status.is_withdrawn),
+            status="" if status is None else status.kind,
+            successor="" if status is None or status.successor is None else status.successor,
         )
 
     def as_json(self) -> dict[str, object]:
@@ -78,6 +88,8 @@ class Entry:
             **{key: getattr(self, key) for key in _TEXTS},
             "formats": list(self.formats),
             "loadable": self.loadable,
+            # Hardly any card has these: the shards of published indexes stay as small, and as they were.
+            **{key: text for key in _STATUS if (text := getattr(self, key))},
         }
 
     @classmethod
@@ -97,7 +109,7 @@ class Entry:
         except InvalidNameError:
             return None
         formats = item.get("formats")
-        texts = {key: text for key in _TEXTS if isinstance(text := item.get(key), str)}
+        texts = {key: text for key in (*_TEXTS, *_STATUS) if isinstance(text := item.get(key), str)}
         return cls(
             uid=parsed,
             digest=digest,

@@ -34,9 +34,10 @@ if TYPE_CHECKING:
 
 # Raised whenever the tables or the tokens change: each schema has a file of its own, so that two versions of hubtool
 # with one home folder do not rebuild each other's.
-SCHEMA = 1
+SCHEMA = 2
 _PATIENCE = 60.0
 _OLD = 3600.0
+_NOT_WITHDRAWN = "card.status != 'withdrawn'"
 _TABLES = """
 PRAGMA page_size = 4096;
 CREATE TABLE registry (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE);
@@ -44,7 +45,7 @@ CREATE TABLE part (registry INTEGER, name TEXT, stamp TEXT NOT NULL, PRIMARY KEY
 CREATE TABLE card (
     id INTEGER PRIMARY KEY, registry INTEGER NOT NULL, part TEXT NOT NULL, uid TEXT NOT NULL, publisher TEXT NOT NULL,
     version TEXT NOT NULL, task TEXT NOT NULL, datasets TEXT NOT NULL, formats TEXT NOT NULL, loadable INTEGER NOT NULL,
-    digest TEXT NOT NULL, entry TEXT NOT NULL
+    status TEXT NOT NULL, digest TEXT NOT NULL, entry TEXT NOT NULL
 );
 CREATE INDEX card_part ON card (registry, part);
 CREATE UNIQUE INDEX card_uid ON card (uid, registry);
@@ -68,6 +69,7 @@ class Filter:
         publisher: The publisher in the UID.
         format: The format of one of the assets.
         loadable: Whether only cards with a recipe and a verifiable checkpoint.
+        withdrawn: Whether cards that were withdrawn are among them.
     """
 
     task: str | None = None
@@ -76,6 +78,7 @@ class Filter:
     publisher: str | None = None
     format: str | None = None
     loadable: bool = False
+    withdrawn: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,10 +153,16 @@ class Index:
         condition, values = _condition(wanted or Filter())
         return sorted(row[0] for row in self._select("SELECT uid FROM card WHERE", condition, values))
 
-    def search(self, text: str, limit: int = 50) -> list[Entry]:
+    def search(self, text: str, limit: int = 50, *, withdrawn: bool = True) -> list[Entry]:
         """Return the cards that all words of a text are found in, best first; of equals, newer versions first.
 
-        Cards of the model that is named in full come first, then those with most of the words in full in their names.
+        Cards of the model that is named in full come first, then those with most of the words in full in their names;
+        those that are deprecated or withdrawn come last.
+
+        Args:
+            text: The words.
+            limit: The most cards.
+            withdrawn: Whether cards that were withdrawn are among them.
         """
         query = words.query(text)
         if query is None:
@@ -161,7 +170,7 @@ class Index:
         rows = self._select(
             "SELECT bm25(word, 10.0, 6.0, 3.0, 1.0), entry FROM word CROSS JOIN card ON card.id = word.rowid "
             "WHERE word MATCH ? AND",
-            "1",
+            "1" if withdrawn else _NOT_WITHDRAWN,
             [query],
             first=True,
             tail="ORDER BY 1 LIMIT 400",
@@ -172,7 +181,7 @@ class Index:
             score, entry = found
             names = set(words.tokens(f"{entry.uid} {entry.model} {entry.backbone}"))
             full = vocabulary.fold(entry.model) == whole
-            return (not full, -len(asked & names), round(score, 1), *_newest(entry.uid))
+            return (bool(entry.status), not full, -len(asked & names), round(score, 1), *_newest(entry.uid))
 
         ranked = sorted(((score, _entry(entry)) for score, entry in rows), key=rank)
         return [entry for _, entry in ranked[:limit]]
@@ -291,6 +300,8 @@ def _condition(wanted: Filter) -> tuple[str, list[object]]:
         values.append(f"|{wanted.format.lower().lstrip('.')}|")
     if wanted.loadable:
         parts.append("card.loadable")
+    if not wanted.withdrawn:
+        parts.append(_NOT_WITHDRAWN)
     return " AND ".join(parts), values
 
 
@@ -502,13 +513,14 @@ def _insert(connection: sqlite3.Connection, registry: int, part: str, entry: Ent
     sets = [vocabulary.fold(one) for pair in vocabulary.datasets(entry.datasets) for one in pair if one]
     row = connection.execute(
         "INSERT OR REPLACE INTO card (registry, part, uid, publisher, version, task, datasets, formats, loadable, "
-        "digest, entry) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "status, digest, entry) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             *(registry, part, str(entry.uid), entry.uid.publisher, entry.uid.version),
             vocabulary.task(entry.task) or entry.task,
             f"|{'|'.join(sets)}|" if sets else "",
             f"|{'|'.join(entry.formats)}|",
             int(entry.loadable),
+            entry.status,
             entry.digest,
             json.dumps(entry.as_json(), ensure_ascii=False, separators=(",", ":")),
         ],

@@ -68,8 +68,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def seaweed(folder: Path) -> Iterator[Bucket]:
-    """Run an object store for as long as the context lasts."""
+def seaweed(folder: Path, *, public: bool = False) -> Iterator[Bucket]:
+    """Run an object store for as long as the context lasts; of a public one, everybody may read what is in it."""
     weed = program()
     data = folder / "data"
     data.mkdir(parents=True)
@@ -78,7 +78,8 @@ def seaweed(folder: Path) -> Iterator[Bucket]:
         "credentials": [{"accessKey": KEY, "secretKey": SECRET}],
         "actions": ["Admin", "Read", "List", "Tagging", "Write"],
     }
-    (folder / "s3.json").write_text(json.dumps({"identities": [identity]}), encoding="utf-8")
+    everybody = [{"name": "anonymous", "actions": ["Read"]}] if public else []
+    (folder / "s3.json").write_text(json.dumps({"identities": [identity, *everybody]}), encoding="utf-8")
     port, master, volume, filer = (free_port() for _ in range(4))
     command = [
         *(weed, "-logtostderr=true", "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={data}"),

@@ -58,6 +58,8 @@ class Facts:
         assets: Link, digest (or empty), size (or None) and place of each asset.
         relative: The links that are paths relative to the card, with their places; those of assets have a pointer.
         ignored: The codes, or beginnings of codes, that the card itself says to ignore.
+        status: What became of the card: ``deprecated`` or ``withdrawn``, or empty.
+        successor: The UID that it names as its successor, with its place; or None.
     """
 
     path: str
@@ -65,6 +67,8 @@ class Facts:
     assets: tuple[tuple[str, str, int | None, Place], ...] = ()
     relative: tuple[tuple[str, Place], ...] = ()
     ignored: tuple[str, ...] = field(default=())
+    status: str = ""
+    successor: tuple[str, Place] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Whether the files are there that cards name by relative paths: used by HT314 and HT404."""
+"""Whether the files are there that cards name by relative paths: used by HT314 and HT404; and other cards, by HT505."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from hubtool.card.rules.base import Facts, Remark, shown
+from hubtool.errors import InvalidNameError
+from hubtool.uid import Uid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-
-    from hubtool.uid import Uid
 
 
 def missing_files(cards: Sequence[Facts], *, assets: bool) -> Iterator[Remark]:
@@ -31,6 +31,16 @@ def missing_files(cards: Sequence[Facts], *, assets: bool) -> Iterator[Remark]:
                     message=f"{what} {shown(target, 200)} {problem}",
                     hint="put the file there, or correct the path" if assets else "write the whole URL",
                 )
+
+
+def is_beside(path: str, uid: Uid, other: str) -> bool:
+    """Whether the registry that a card's path shows has the card of another UID, as far as that can be seen."""
+    try:
+        wanted = Uid.parse(other)
+    except InvalidNameError:
+        return True  # HT218 says what is wrong with it
+    root = Path(path).absolute().parents[str(uid).count("/")]
+    return os.path.lexists(root / wanted.path)
 
 
 def _problem(path: str, uid: Uid | None, target: str) -> str | None:

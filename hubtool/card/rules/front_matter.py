@@ -12,6 +12,8 @@ from hubtool.card.document import Edit, Fix
 from hubtool.card.rules.base import Finding, rule, shown
 from hubtool.card.rules.context import faults
 from hubtool.diagnostics import Severity
+from hubtool.errors import InvalidNameError
+from hubtool.uid import Uid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -277,6 +279,52 @@ def _of_vocabulary(
             hint=f"write '{known}'",
             fix=context.rewrite(pointer, known),
         )
+
+
+@rule("HT217", Severity.ERROR)
+def status_without_reason(context: Context) -> Iterator[Finding]:
+    """A status has a reason, and a successor has a status.
+
+    Whoever depends on a card that is deprecated or withdrawn has to decide what to do, and needs to know why: a licence
+    that was withdrawn is another matter than a better model. `hubtool deprecate` and `hubtool withdraw` write the three
+    entries together. Without `status`, the other two say nothing.
+    """
+    if "status" in context.values:
+        reason = context.text("status-reason")
+        if reason is None or vocabulary.says_nothing(reason):
+            yield context.at(
+                "/status",
+                "the card does not say why: 'status-reason' is missing",
+                hint="add a line 'status-reason: ...'",
+            )
+        return
+    for key in ("superseded-by", "status-reason"):
+        if key in context.values:
+            yield context.at(
+                f"/{key}",
+                f"there is {key!r}, but no 'status'",
+                hint="add a line 'status: deprecated' or 'status: withdrawn', or take this line out",
+                key=True,
+            )
+
+
+@rule("HT218", Severity.ERROR)
+def successor_that_is_no_uid(context: Context) -> Iterator[Finding]:
+    """A successor is the UID of another card.
+
+    Those who are told to use it look it up by that name. Write `publisher/version/name`, and not the card's own.
+    """
+    value = context.values.get("superseded-by")
+    if not isinstance(value, str):
+        return
+    hint = "write the UID of the card to use instead, such as mindspore/1.9/resnet50_imagenet2012"
+    try:
+        uid = Uid.parse(value)
+    except InvalidNameError as error:
+        yield context.at("/superseded-by", error.message, hint=hint)
+        return
+    if uid == context.uid:
+        yield context.at("/superseded-by", "the card names itself as its successor", hint=hint)
 
 
 _DATE = re.compile(r"(?P<year>[0-9]{4})-(?P<month>[0-9]{1,2})-(?P<day>[0-9]{1,2})\Z")

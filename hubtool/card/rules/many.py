@@ -5,8 +5,8 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING
 
-from hubtool.card.rules.base import Facts, Place, Remark, rule_for_all
-from hubtool.card.rules.files import missing_files
+from hubtool.card.rules.base import Facts, Place, Remark, rule_for_all, shown
+from hubtool.card.rules.files import is_beside, missing_files
 from hubtool.diagnostics import Severity
 
 if TYPE_CHECKING:
@@ -119,6 +119,37 @@ def uid_differs_in_case_only(cards: Sequence[Facts]) -> Iterator[Remark]:
                 place=Place(),
                 message=f"the UID {text} differs in case only from {other} ({path})",
                 hint="rename one of the two",
+            )
+
+
+@rule_for_all("HT505", Severity.ERROR)
+def successor_that_is_not_there(cards: Sequence[Facts]) -> Iterator[Remark]:
+    """The successor of a card is there, and is not withdrawn itself.
+
+    Whoever is told to use another card must find it. It is looked for among the cards that are checked together, and in
+    the registry that the card's path shows. Correct the UID, or publish the successor first; instead of a successor
+    that was withdrawn, name the one that replaced it.
+    """
+    status = {str(card.uid): card.status for card in cards if card.uid is not None}
+    for card in cards:
+        if card.successor is None or card.uid is None:
+            continue
+        uid, place = card.successor
+        if uid == str(card.uid):
+            continue  # HT218 says so
+        if status.get(uid) == "withdrawn":
+            yield Remark(
+                path=card.path,
+                place=place,
+                message=f"the successor {shown(uid)} is withdrawn itself",
+                hint="name the card that replaced it, or none",
+            )
+        elif uid not in status and not is_beside(card.path, card.uid, uid):
+            yield Remark(
+                path=card.path,
+                place=place,
+                message=f"the registry has no card {shown(uid)}",
+                hint="correct the UID, or publish that card first",
             )
 
 

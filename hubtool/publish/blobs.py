@@ -1,0 +1,142 @@
+"""Putting the files of a card where they can be fetched: a folder or a bucket, under their own digests, once."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlsplit
+
+from hubtool.assets.aws import configuration
+from hubtool.assets.links import is_loopback, shown
+from hubtool.assets.store import Stored
+from hubtool.errors import ArgumentError, DigestError, MirrorError, PublishError
+from hubtool.mirror.destination import ClaimLostError, blob_name, open_destination
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hubtool.mirror.destination import Destination
+    from hubtool.publish.finishing import Measured
+
+# A publication holds a claim of its own kind, which no sync of a mirror ever asks for: a sync may hold its own for
+# hours. One that died in an object store is taken over after so many seconds.
+_TAKEOVER = 10.0
+_PATIENCE = 900.0
+_PAUSE = 0.25
+
+
+def open_blobs(text: str) -> Destination:
+    """Open the folder or bucket that files are put to.
+
+    Raises:
+        ArgumentError: If the text means neither.
+        MirrorError: If it cannot be opened.
+    """
+    return open_destination(text, takeover=_TAKEOVER)
+
+
+def link_base(place: str, given: str | None, environ: Mapping[str, str] | None = None) -> str | None:
+    """Return what links to files in a place begin with; None where that cannot be told.
+
+    Args:
+        place: The folder or bucket.
+        given: What the user says, or None.
+        environ: The environment's variables, which say where a bucket is.
+
+    Raises:
+        ArgumentError: If what is given cannot be the beginning of a link.
+        MirrorError: If the settings of the object store cannot be read.
+    """
+    if given is not None:
+        return _checked(given)
+    parts = urlsplit(place)
+    if parts.scheme.lower() != "s3":
+        return None
+    found = configuration(os.environ if environ is None else environ)
+    prefix = quote(parts.path.strip("/"))
+    if "endpoint" in found:
+        base = f"{found['endpoint'].rstrip('/')}/{parts.netloc}"
+    else:
+        base = f"https://{parts.netloc}.s3.{found['region']}.amazonaws.com"
+    return _checked(f"{base}/{prefix}")
+
+
+def _checked(base: str) -> str:
+    hint = "write it as https://host/folder, without a login and without a query"
+    try:
+        parts = urlsplit(base)
+        host = parts.hostname or ""
+    except ValueError:
+        raise ArgumentError(f"{shown(base)!a} is not the beginning of a link", hint=hint) from None
+    plain = parts.scheme == "http" and is_loopback(host)
+    if (parts.scheme != "https" and not plain) or not host or parts.username or parts.password:
+        raise ArgumentError(f"{shown(base)!a} is not the beginning of a link", hint=hint)
+    if parts.query or parts.fragment or re.search(r"[\s<>\"'\\]", base):
+        raise ArgumentError(f"{shown(base)!a} is not the beginning of a link", hint=hint)
+    return base.rstrip("/")
+
+
+def put(place: Destination, file: Measured) -> bool:
+    """Put a file in, under its digest; return whether it was not there yet.
+
+    It is hashed while it is read, and visible only when all of it is there. What is there already is read and hashed,
+    and never overwritten.
+
+    Raises:
+        MirrorError: If the place cannot be read or written, or holds something else under this digest.
+        PublishError: If the file changed since it was hashed.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            with place.claim(f"publish-{file.digest[:16]}") as claim:
+                if claim is not None:
+                    if file.digest in place.blobs(file.digest):
+                        verify(place, file)
+                        return False
+                    claim.add(Stored(path=file.path, digest=file.digest, size=file.size))
+                    claim.settle()
+                    size = place.blobs(file.digest).get(file.digest)
+                    if size != file.size:
+                        raise MirrorError(
+                            f"{place.name}/{blob_name(file.digest)} has {size or 0:,} bytes after {file.size:,} were "
+                            "put there",
+                            hint="look at the folder or bucket; run the same again",
+                        )
+                    return True
+        except ClaimLostError:
+            pass  # we were asleep for long; whoever took it over does the same work
+        except DigestError as error:
+            raise PublishError(
+                f"{file.path} was changed while it was published: its SHA-256 is {error.actual} now, and was "
+                f"{file.digest}",
+                hint="nothing was published; wait until the file is written, and try again",
+            ) from error
+        if time.monotonic() > deadline:
+            raise MirrorError(
+                f"{place.name}: somebody else has been putting {file.path.name} there for {_PATIENCE / 60:.0f} minutes",
+                hint="let them end, and run the same again",
+            )
+        time.sleep(_PAUSE)
+
+
+def verify(place: Destination, file: Measured) -> None:
+    """See that what is there under a digest has it.
+
+    Raises:
+        MirrorError: If it has not, or cannot be read.
+    """
+    digester, size = hashlib.sha256(), 0
+    with place.blob(file.digest) as blocks:
+        for block in blocks:
+            digester.update(block)
+            size += len(block)
+    if digester.hexdigest() != file.digest:
+        raise MirrorError(
+            f"{place.name}/{blob_name(file.digest)} is there, and is another file: it has {size:,} bytes and the "
+            f"SHA-256 {digester.hexdigest()}",
+            hint="nothing is ever overwritten there: find out who put it there, and remove it",
+        )

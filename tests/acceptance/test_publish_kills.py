@@ -1,0 +1,153 @@
+"""A publication that is killed, at instants spread over all that it does, and completed by a second run each time."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from contextlib import ExitStack, closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hubtool.publish import blobs
+from tests.acceptance.publishing import Desk, desk_of, draft
+from tests.acceptance.seaweed import seaweed
+from tests.acceptance.web import git
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.acceptance.conftest import Cli
+
+KILLS = int(os.environ.get("HUBTOOL_KILLS", "20"))
+SIZE = 12 << 20
+
+
+def begin(desk: Desk, arguments: tuple[str | Path, ...]) -> subprocess.Popen[str]:
+    """Start a publication, and wait until the check is done: what follows is what changes something."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hubtool", "publish", *map(str, arguments)],
+        cwd=desk.cli.folder,
+        env=desk.cli.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("metrics"):
+            return process
+    pytest.fail("the publication ended before its check did")
+
+
+def kill(process: subprocess.Popen[str], *, all_of_it: bool) -> None:
+    """Kill a publication; with or without the git that it has started."""
+    if all_of_it:
+        os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
+    process.wait()
+    if process.stdout is not None:
+        process.stdout.close()
+
+
+def stored(place: str) -> dict[str, str]:
+    """Return the blobs that are visible, by digest, with the digests that they really have."""
+    with closing(blobs.open_blobs(place)) as opened:
+        found = {}
+        for digest in opened.blobs():
+            with opened.blob(digest) as blocks:
+                digester = hashlib.sha256()
+                for block in blocks:
+                    digester.update(block)
+                found[digest] = digester.hexdigest()
+        return found
+
+
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX'")
+@pytest.mark.parametrize(("kind", "kills"), [("folder", KILLS), ("bucket", max(KILLS // 4, 1))])
+def test_a_killed_publication_is_completed(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, kills: int
+) -> None:
+    with ExitStack() as stack:
+        if kind == "bucket":
+            for name, value in stack.enter_context(seaweed(tmp_path / "seaweed", public=True)).environ.items():
+                monkeypatch.setenv(name, value)
+                cli.environ[name] = value
+        desk = stack.enter_context(desk_of(cli, tmp_path))
+        place = str(desk.blobs) if kind == "folder" else "s3://mirrors/kills"
+        where: tuple[str, ...] = ("--blobs", place, *(("--link-base", desk.links) if kind == "folder" else ()))
+        (desk.checkout / "README.md").write_text("Being edited.\n")
+        before = desk.state()
+
+        def card(name: str) -> tuple[tuple[str | Path, ...], str]:
+            """Write a card and its file; return what publishes them, and the file's digest."""
+            content = random.Random(name).randbytes(SIZE)  # noqa: S311 - no secret
+            asset = tmp_path / f"{name}.ms"
+            asset.write_bytes(content)
+            path = draft(tmp_path / "drafts", f"tests/1.9/{name}", content, f"https://unpublished.invalid/{name}.ms")
+            text = path.read_text().replace("file-format: ckpt", "file-format: mslite")
+            path.write_text(text.replace("used-for: inference\n", "used-for: inference\nmindspore-lite: true\n"))
+            more = ("--registry", desk.checkout, "--unproven", "--push")
+            return (path, "--asset", asset, *where, *more), hashlib.sha256(content).hexdigest()
+
+        arguments, _ = card("whole")
+        process = begin(desk, arguments)
+        started = time.monotonic()
+        process.communicate(timeout=120)
+        assert process.returncode == 0
+        lasts = time.monotonic() - started
+        phases = set()
+        for at in range(kills):
+            arguments, digest = card(f"m{at}")
+            branch = f"publish/tests-1.9-m{at}"
+            process = begin(desk, arguments)
+            time.sleep(lasts * (at + 0.5) / kills)
+            kill(process, all_of_it=at % 2 == 0)
+            phases.add(look(desk, stored(place), branch, digest, lambda: stored(place)))
+            # Within .git, a working tree of the killed run may be left: the next run clears it away.
+            assert desk.state()[:-1] == before[:-1]
+            done = cli_publish(desk, arguments)
+            assert done == 0
+            assert stored(place)[digest] == digest
+            assert digest in desk.show(f"{branch}:registry/tests/1.9/m{at}.md")
+            assert git(desk.origin, "rev-list", "--count", f"main..{branch}") == "1"
+            assert desk.state() == before
+            assert desk.left() == []
+        assert len(desk.branches()) == kills + 2
+        git(desk.origin, "fsck", "--strict")
+        git(desk.checkout, "fsck", "--strict")
+        if kills >= 20:
+            assert {"nothing", "file", "done"} <= phases, f"the instants met {phases} only"
+
+
+def look(desk: Desk, found: dict[str, str], branch: str, digest: str, again: Callable[[], dict[str, str]]) -> str:
+    """See that nothing half published is visible; return how far the killed run had come."""
+    assert all(name == actual for name, actual in found.items())
+    if branch in desk.branches():
+        # Where the card is visible, so is its file.
+        card = desk.show(f"{branch}:registry/{branch.removeprefix('publish/').replace('-', '/')}.md")
+        assert digest in card
+        assert again()[digest] == digest
+        return "done"
+    if branch in desk.branches(desk.checkout):
+        assert digest in desk.show(
+            f"{branch}:registry/{branch.removeprefix('publish/').replace('-', '/')}.md", desk.checkout
+        )
+        assert digest in found
+        return "commit"
+    return "file" if digest in found else "nothing"
+
+
+def cli_publish(desk: Desk, arguments: tuple[str | Path, ...]) -> int:
+    """Publish, as the second run does, at once after the first one died."""
+    done = desk.cli("publish", *arguments)
+    assert done.code == 0, done.err
+    return done.code

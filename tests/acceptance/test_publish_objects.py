@@ -1,0 +1,129 @@
+"""`hubtool publish` to a real bucket, and to one that refuses, fills up or loses the connection."""
+
+from __future__ import annotations
+
+import os
+import urllib.request
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hubtool.publish import blobs
+from hubtool.publish.finishing import Measured
+from tests.acceptance.publishing import BRANCH, CONTENT, DIGEST, UID, Desk, desk_of, draft
+from tests.acceptance.seaweed import seaweed, watching
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.acceptance.conftest import Cli
+    from tests.acceptance.seaweed import Bucket
+
+LARGE = 24 << 20
+
+
+@pytest.fixture(scope="module")
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
+    with seaweed(tmp_path_factory.mktemp("seaweed"), public=True) as one:
+        yield one
+
+
+@pytest.fixture
+def desk(cli: Cli, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in bucket.environ.items():
+        monkeypatch.setenv(name, value)
+        cli.environ[name] = value
+    with desk_of(cli, tmp_path) as one:
+        yield one
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> str:
+    return f"s3://mirrors/{tmp_path.name.lower().replace('_', '-')}"
+
+
+def test_a_bucket_says_what_links_begin_with(desk: Desk, bucket: Bucket, place: str) -> None:
+    arguments = (desk.card, "--asset", desk.asset, "--blobs", place, "--registry", desk.checkout, "--unproven")
+    done = desk.cli("publish", *arguments, "--push", "--json")
+    assert done.code == 0, done.err
+    link = done.json["assets"][0]["link"]
+    folder = place.removeprefix("s3://")
+    assert link == f"{bucket.endpoint}/{folder}/blobs/sha256/{DIGEST[:2]}/{DIGEST}#net.ckpt"
+    with urllib.request.urlopen(link) as answer:  # noqa: S310 - the bucket of this test
+        assert answer.read() == CONTENT
+    again = desk.cli("publish", *arguments, "--push", "--json")
+    assert again.json["assets"] == [{"link": link, "written": False}]
+    # Nothing of the credentials is anywhere in what others see.
+    told = done.out + done.err + desk.show(BRANCH)
+    assert "tests-secret" not in told
+    assert "AWS" not in told
+    with closing(blobs.open_blobs(place)) as opened:
+        assert opened.claims() == []
+
+
+def test_a_private_bucket_keeps_the_card_back(cli: Cli, tmp_path: Path) -> None:
+    with seaweed(tmp_path / "private") as private:
+        cli.environ.update(private.environ)
+        with desk_of(cli, tmp_path) as desk:
+            done = desk.cli(
+                *("publish", desk.card, "--asset", desk.asset, "--blobs", "s3://mirrors/x"),
+                *("--registry", desk.checkout, "--unproven", "--push"),
+            )
+            assert done.code == 1
+            assert "is stored, but its link does not give it" in done.err
+            assert "everybody may read" in done.err
+            assert desk.branches() == ["main"]
+
+
+@pytest.mark.parametrize("fault", ["refused", "full", "lost", "absent", "wrong-key"])
+def test_a_bucket_that_fails(desk: Desk, bucket: Bucket, place: str, tmp_path: Path, fault: str) -> None:
+    """Each failure comes in the middle of a large file; nothing of it is visible, and the next run completes it."""
+    content = os.urandom(LARGE)
+    draft(desk.card.parents[2], UID, content)
+    # No checkpoint is read of a card for MindSpore Lite.
+    text = desk.card.read_text().replace("used-for: inference\n", "used-for: inference\nmindspore-lite: true\n")
+    desk.card.write_text(text.replace("file-format: ckpt", "file-format: mslite").replace("net.ckpt", "net.ms"))
+    asset = tmp_path / "net.ms"
+    asset.write_bytes(content)
+    arguments: tuple[str | Path, ...] = (desk.card, "--asset", asset, "--blobs", place)
+    arguments += ("--registry", desk.checkout, "--unproven", "--push")
+    parts = 0
+    with watching(bucket.endpoint) as watched:
+
+        def fail(method: str, path: str) -> int:
+            nonlocal parts
+            if method not in ("PUT", "POST") or "/blobs/" not in path:
+                return 0
+            parts += 1
+            if parts < 3:
+                return 0
+            if fault == "lost":
+                raise ConnectionResetError
+            return {"refused": 403, "full": 507}.get(fault, 0)
+
+        watched.fault = fail
+        environ = {"AWS_ENDPOINT_URL": watched.url}
+        if fault == "absent":
+            arguments = tuple("s3://no-such-bucket-here/x" if one == place else one for one in arguments)
+            environ["AWS_ENDPOINT_URL"] = "http://127.0.0.1:9"
+        elif fault == "wrong-key":
+            environ["AWS_SECRET_ACCESS_KEY"] = "wrong-HIDDEN"  # noqa: S105 - no secret, and it must not be shown
+        more = ("--link-base", f"{bucket.endpoint}/{place[5:]}")
+        broken = desk.cli("publish", *arguments, *more, timeout=300, **environ)
+    assert broken.code == 1, broken.out
+    assert "HIDDEN" not in broken.err
+    assert "hint: " in broken.err
+    assert "s3://" in broken.err
+    assert (desk.branches(), desk.branches(desk.checkout)) == (["main"], ["main"])
+    with closing(blobs.open_blobs(place)) as opened:
+        assert opened.blobs() == {}
+    arguments = (desk.card, "--asset", asset, "--blobs", place, *arguments[5:])
+    done = desk.cli("publish", *arguments, "--json")
+    assert done.code == 0, done.err
+    with closing(blobs.open_blobs(place)) as opened:
+        (digest,) = opened.blobs()
+        blobs.verify(opened, Measured(path=asset, digest=digest, size=LARGE))
