@@ -81,6 +81,10 @@ PATHS = {
 }
 
 
+# Where the moment decides, both ends stand on the page.
+EITHER = {("gzip", "parallel"): "arrives, or DigestError, nothing kept"}
+
+
 @dataclass(frozen=True)
 class Outcome:
     """How it ended.
@@ -266,7 +270,8 @@ def table(outcomes: dict[tuple[str, str], str]) -> str:
         "taken away, and the file comes; what was kept is gone on with.",
         "",
         "*arrives*: the right file came all the same. Otherwise: the error, and whether a part is kept for a later",
-        "run.",
+        "run. Where two ends are named, chance decides: whether the first connection still brings bytes when the",
+        "answers to the others turn out to be faulty.",
         "",
         *(f"- **{name}**: {text}." for name, text in PATHS.items()),
         "",
@@ -277,7 +282,7 @@ def table(outcomes: dict[tuple[str, str], str]) -> str:
         "|---|" + "---|" * len(PATHS),
     ]
     for fault, text in FAULTS.items():
-        cells = [outcomes.get((fault, path), NOT_APPLICABLE) for path in PATHS]
+        cells = [EITHER.get((fault, path)) or outcomes.get((fault, path), NOT_APPLICABLE) for path in PATHS]
         lines.append(f"| {text} | " + " | ".join(cells) + " |")
     return "\n".join([*lines, ""])
 

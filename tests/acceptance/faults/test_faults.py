@@ -16,7 +16,7 @@ CASES = [(fault, path) for fault in FAULTS for path in PATHS if applicable(fault
 
 @pytest.mark.parametrize(("fault", "path"), CASES, ids=[f"{path}-{FAULTS[fault]}" for fault, path in CASES])
 def test_a_fault_ends_as_the_page_says(fault: str, path: str, tmp_path: Path) -> None:
-    assert str(run(fault, path, tmp_path)) == documented()[fault, path]
+    assert str(run(fault, path, tmp_path)) in documented()[fault, path].split(", or ")
 
 
 def test_the_page_lists_every_case_and_no_other() -> None:
