@@ -57,7 +57,7 @@ def test_any_bytes_are_read(data: bytes) -> None:
 
 
 def test_cards_of_the_registry_can_be_retired() -> None:
-    paths = sorted(REGISTRY.rglob("*.md"))[::20]
+    paths = sorted(REGISTRY.glob("*/*/*.md"))[::20]
     if len(paths) < 50:
         pytest.skip("the registry is not here")
     status = Status(kind=life.DEPRECATED, reason="a test: of # signs", successor="tests/1.9/next")
