@@ -330,7 +330,7 @@ def test_the_command_line(environment: Cli) -> None:
     uid = write_oracle(environment.registry)
     done = environment("load", uid, "--smoke", "--json")
     assert done.code == 0, done.err
-    assert set(done.json) == {"uid", "network", "parameters", "elements", "coverage", "seconds"}
+    assert set(done.json) == {"uid", "network", "parameters", "elements", "coverage", "seconds", "status"}
     assert done.json["uid"] == uid
     assert done.json["parameters"] == done.json["coverage"]["loaded"] == 66
     assert {"loaded", "missing", "unexpected", "mismatched"} <= set(done.json["coverage"])
