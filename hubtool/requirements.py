@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import metadata
 from typing import TYPE_CHECKING
 
 from hubtool.errors import RecipeError
@@ -23,6 +22,8 @@ def unmet(requires: Iterable[str]) -> tuple[tuple[str, str], ...]:
     texts = tuple(requires)
     if not texts:
         return ()
+    from importlib import metadata  # noqa: PLC0415 - as below
+
     from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - most recipes need nothing more
 
     found = []

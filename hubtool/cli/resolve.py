@@ -44,10 +44,11 @@ def command(
     path of a card. The exit code is 1 if there is no such card, or if there is a lock and it is not what that pins.
     """
     from hubtool.hub import Hub
-    from hubtool.lock import FILE_NAME
 
     hub = Hub.open()
     if lock is not None or (frozen and hub.settings.lock is None):
+        from hubtool.lock import FILE_NAME
+
         hub = hub.with_lock((lock or Path(FILE_NAME)).absolute())
     resolution = hub.resolve(uid, device=device)
     explanation = None
