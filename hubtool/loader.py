@@ -19,6 +19,7 @@ from hubtool.assets.code import CodeStore
 from hubtool.card.repository import place_of
 from hubtool.coverage import Coverage, Renaming, compare, cover, rename
 from hubtool.errors import (
+    ArgumentError,
     AssetError,
     CheckpointError,
     CoverageError,
@@ -131,6 +132,7 @@ def load(
         trust: Whether the user agrees, for this once, that the code of a trusted repository runs.
 
     Raises:
+        ArgumentError: If a card that is a graph is to be built without its weights, or with arguments.
         HubError: The subclasses say which stage failed, and why.
     """
     watch = _Stopwatch()
@@ -141,6 +143,11 @@ def load(
         if graph is not None and found.pin is not None and (why := found.pin.check_machine(machine.probe().mindspore)):
             raise found.pin.error(why)
     if graph is not None:
+        if overrides or not pretrained:
+            raise ArgumentError(
+                f"{name} is a graph, {graph.file_name}: it takes no arguments, and has its weights in it",
+                hint="load it without arguments",
+            )
         return _load_graph(hub, found, graph, watch, force_reload=force_reload, device=device, progress=progress)
     with watch.stage("resolve"):
         recipe = found.card.recipe

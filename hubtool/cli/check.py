@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hubtool.cli import complete, render
+from hubtool.cli import complete, options, render
 
 if TYPE_CHECKING:
     from hubtool.publish.check import Row
@@ -22,11 +22,9 @@ if TYPE_CHECKING:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A file that will be published as an asset of the card; its link need not answer yet. May be repeated.",
 )
-@click.option(
-    "--timeout", type=click.FloatRange(min=1), default=300.0, show_default=True, help="Seconds for each program."
-)
-@click.option("--memory", type=click.FloatRange(min=0.1), default=8.0, show_default=True, help="GiB for each program.")
-@click.option("--trust", is_flag=True, help="Agree, for this once, that the code of a trusted repository runs.")
+@options.timeout
+@options.memory
+@options.trust
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(name: str, assets: tuple[Path, ...], timeout: float, memory: float, trust: bool, as_json: bool) -> int:  # noqa: PLR0917 - one for each option
     """Check all that publishing a card requires, in order, as a table.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hubtool.cli import complete, render
+from hubtool.cli import complete, options, render
 from hubtool.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -24,13 +24,9 @@ _INPUT = re.compile(r"(?P<shape>[0-9]+(?:,[0-9]+)*)(?::(?P<dtype>[a-z]+[0-9]*))?
 @click.option(
     "--input", "inputs", multiple=True, metavar="SHAPE[:DTYPE]", help="An input, such as 1,3,224,224:float32."
 )
-@click.option("--trust", is_flag=True, help="Agree, for this once, that the code of a trusted repository runs.")
-@click.option(
-    "--checkout",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A folder with the tree of the card's repository, in place of its repo-link.",
-)
-@click.option("--lock", type=click.Path(dir_okay=False, path_type=Path), help="Load only what this lock pins.")
+@options.trust
+@options.checkout
+@options.lock
 @click.option("--no-pretrained", is_flag=True, help="Export the network without its weights, as it is initialised.")
 @click.option("--force", is_flag=True, help="Replace FILE if it is there.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

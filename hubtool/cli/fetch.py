@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import click
 
-from hubtool.cli import complete, progress, render
+from hubtool.cli import complete, options, progress, render
 from hubtool.errors import CardError, HubError
 
 if TYPE_CHECKING:
@@ -17,22 +16,6 @@ if TYPE_CHECKING:
     from hubtool.assets.fetch import Outcome, Wanted
     from hubtool.assets.store import Stored
     from hubtool.hub import Hub
-
-_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?(?:/s)?\Z", re.IGNORECASE)
-_FACTORS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-
-
-def rate(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
-    """Read bytes per second, such as ``500k`` or ``10M``."""
-    if value is None:
-        return None
-    match = _RATE.match(value.strip())
-    rate = 0.0 if match is None else float(match[1]) * _FACTORS[match[2].lower()]
-    if rate < 1:
-        raise click.BadParameter(
-            f"{value!r} is not a rate; write bytes per second, such as 500k or 10M", ctx=ctx, param=param
-        )
-    return rate
 
 
 @dataclass(slots=True)
@@ -57,20 +40,9 @@ class _Card:
 @click.command()
 @click.argument("uids", metavar="UID...", nargs=-1, required=True, shell_complete=complete.uids)
 @click.option("--force", is_flag=True, help="Fetch the assets even if they are stored.")
-@click.option(
-    "--limit-rate", metavar="RATE", callback=rate, help="The most bytes per second, in all, such as 500k or 10M."
-)
-@click.option(
-    "--connections", type=click.IntRange(1, 64), default=8, show_default=True, help="The most connections at once."
-)
-@click.option(
-    "--progress",
-    "kind",
-    type=click.Choice(progress.KINDS),
-    default="auto",
-    help="How to show progress, on standard error: bars, lines, json (one event per line), or none; "
-    "auto is bars at a terminal, and lines elsewhere.",
-)
+@options.limit_rate
+@options.connections
+@options.progress_kind
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 def command(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from hubtool.cli import complete, render
+from hubtool.cli import complete, options, render
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hubtool.loader import Loaded
 
 
@@ -25,13 +26,9 @@ if TYPE_CHECKING:
 )
 @click.option("--no-pretrained", is_flag=True, help="Build the network without its weights.")
 @click.option("--smoke", is_flag=True, help="Run one forward pass, on random input.")
-@click.option("--trust", is_flag=True, help="Agree, for this once, that the code of a trusted repository runs.")
-@click.option(
-    "--checkout",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="A folder with the tree of the card's repository, in place of its repo-link.",
-)
-@click.option("--lock", type=click.Path(dir_okay=False, path_type=Path), help="Load only what this lock pins.")
+@options.trust
+@options.checkout
+@options.lock
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     *,

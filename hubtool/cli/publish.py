@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hubtool.cli import complete, render
+from hubtool.cli import complete, options, render
 
 if TYPE_CHECKING:
     from hubtool.publish.publish import Plan, Publication
@@ -36,12 +36,10 @@ if TYPE_CHECKING:
 @click.option("--remote", metavar="NAME", help="The git remote; by default origin, or the only one.")
 @click.option("--push", is_flag=True, help="Push the branch.")
 @click.option("--dry-run", is_flag=True, help="Print what would be done; check nothing, and change nothing.")
-@click.option("--trust", is_flag=True, help="Agree, for this once, that the code of a trusted repository runs.")
+@options.trust
 @click.option("--unproven", is_flag=True, help="Publish although the network cannot be tried here; the commit says so.")
-@click.option(
-    "--timeout", type=click.FloatRange(min=1), default=300.0, show_default=True, help="Seconds for each program."
-)
-@click.option("--memory", type=click.FloatRange(min=0.1), default=8.0, show_default=True, help="GiB for each program.")
+@options.timeout
+@options.memory
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(
     *,

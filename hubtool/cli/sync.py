@@ -6,26 +6,14 @@ from pathlib import Path
 
 import click
 
-from hubtool.cli import progress, render
-from hubtool.cli.fetch import rate
+from hubtool.cli import options, progress, render
 
 
 @click.command()
 @click.argument("lock", type=click.Path(dir_okay=False, path_type=Path), default=Path("hub.lock"))
-@click.option(
-    "--limit-rate", metavar="RATE", callback=rate, help="The most bytes per second, in all, such as 500k or 10M."
-)
-@click.option(
-    "--connections", type=click.IntRange(1, 64), default=8, show_default=True, help="The most connections at once."
-)
-@click.option(
-    "--progress",
-    "kind",
-    type=click.Choice(progress.KINDS),
-    default="auto",
-    help="How to show progress, on standard error: bars, lines, json (one event per line), or none; "
-    "auto is bars at a terminal, and lines elsewhere.",
-)
+@options.limit_rate
+@options.connections
+@options.progress_kind
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 def command(*, lock: Path, limit_rate: float | None, connections: int, kind: str, as_json: bool, quiet: bool) -> int:

@@ -6,14 +6,14 @@ import sys
 
 import click
 
-from hubtool.cli import complete, render
+from hubtool.cli import complete, options, render
 
 
 @click.command()
 @click.argument("name", metavar="UID|CARD", shell_complete=complete.uids)
 @click.option("--timeout", type=click.FloatRange(min=1), default=300.0, show_default=True, help="Seconds it may take.")
 @click.option("--memory", type=click.FloatRange(min=0.1), default=8.0, show_default=True, help="GiB it may take.")
-@click.option("--trust", is_flag=True, help="Agree, for this once, that the code of a trusted repository runs.")
+@options.trust
 def command(name: str, timeout: float, memory: float, trust: bool) -> int:
     """Run the usage block of a card, and show what it prints.
 

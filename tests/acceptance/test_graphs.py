@@ -83,6 +83,8 @@ def test_other_graphs_are_handed_over_as_a_path(cli: Cli, form: str, runner: str
     assert path.read_bytes() == content
     assert path.suffix == f".{form}"
     assert runner in done.json["notes"][0]
+    bare = cli("load", "tests/2.10/other", "--no-pretrained")
+    assert (bare.code, "it takes no arguments" in bare.err) == (2, True)
     program = "import hubtool, sys; print(hubtool.load('tests/2.10/other')); assert 'mindspore' not in sys.modules"
     ran = subprocess.run(
         [sys.executable, "-c", program], env=cli.environ, capture_output=True, text=True, check=True, timeout=60

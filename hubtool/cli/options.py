@@ -1,0 +1,55 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+from hubtool.cli import progress
+
+_RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?(?:/s)?\Z", re.IGNORECASE)
+_FACTORS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
+
+
+def rate(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """Read bytes per second, such as ``500k`` or ``10M``."""
+    if value is None:
+        return None
+    match = _RATE.match(value.strip())
+    rate = 0.0 if match is None else float(match[1]) * _FACTORS[match[2].lower()]
+    if rate < 1:
+        raise click.BadParameter(
+            f"{value!r} is not a rate; write bytes per second, such as 500k or 10M", ctx=ctx, param=param
+        )
+    return rate
+
+
+trust = click.option("--trust", is_flag=True, help="Agree, for this once, that the code of a trusted repository runs.")
+checkout = click.option(
+    "--checkout",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A folder with the tree of the card's repository, in place of its repo-link.",
+)
+lock = click.option("--lock", type=click.Path(dir_okay=False, path_type=Path), help="Load only what this lock pins.")
+timeout = click.option(
+    "--timeout", type=click.FloatRange(min=1), default=300.0, show_default=True, help="Seconds for each program."
+)
+memory = click.option(
+    "--memory", type=click.FloatRange(min=0.1), default=8.0, show_default=True, help="GiB for each program."
+)
+limit_rate = click.option(
+    "--limit-rate", metavar="RATE", callback=rate, help="The most bytes per second, in all, such as 500k or 10M."
+)
+connections = click.option(
+    "--connections", type=click.IntRange(1, 64), default=8, show_default=True, help="The most connections at once."
+)
+progress_kind = click.option(
+    "--progress",
+    "kind",
+    type=click.Choice(progress.KINDS),
+    default="auto",
+    help="How to show progress, on standard error: bars, lines, json (one event per line), or none; "
+    "auto is bars at a terminal, and lines elsewhere.",
+)
