@@ -14,9 +14,9 @@ from hubtool import machine
 from hubtool.assets.checkpoint import read_header
 from hubtool.card import layout, life, metrics, placeholder, schema, vocabulary
 from hubtool.card.model import WEIGHT_FORMATS
-from hubtool.digest import digest_file
 from hubtool.errors import ArgumentError, AssetError, CardError
 from hubtool.publish.fitting import fit
+from hubtool.publish.measuring import measure
 from hubtool.registry.importing.facts import spelled
 from hubtool.registry.importing.text import escape, table
 from hubtool.registry.phrases import task_words
@@ -296,16 +296,7 @@ def _file(path: Path, card: Path, form: str | None) -> FileFacts:
             f"{path}: nothing is known of the format {path.suffix or 'of a file without an ending'}",
             hint=f"a card names files that end in {', '.join(sorted(_FORMATS))}",
         )
-    try:
-        before = path.stat()
-        digest = digest_file(path)
-        after = path.stat()
-    except OSError as error:
-        raise AssetError(f"{path} cannot be read: {error.strerror or error}") from error
-    if (before.st_size, before.st_mtime_ns, before.st_ino) != (after.st_size, after.st_mtime_ns, after.st_ino):
-        raise AssetError(f"{path} was changed while it was read", hint="wait until it is written, and try again")
-    if not before.st_size:
-        raise AssetError(f"{path} is empty")
+    measured = measure(path)
     name = quote(path.name)
     beside = card.absolute().parent
     full = path.resolve()
@@ -313,7 +304,7 @@ def _file(path: Path, card: Path, form: str | None) -> FileFacts:
         link = quote(full.relative_to(beside.resolve()).as_posix())
     else:
         link = placeholder.unpublished(name)
-    return FileFacts(format=form, link=link, digest=digest, size=before.st_size)
+    return FileFacts(format=form, link=link, digest=measured.digest, size=measured.size)
 
 
 # -- what is given -----------------------------------------------------------------------------------------------------

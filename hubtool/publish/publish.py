@@ -17,13 +17,13 @@ from urllib.parse import unquote
 from hubtool.card import document as documents
 from hubtool.card import model, reading
 from hubtool.card import run as runs
-from hubtool.digest import digest_file
 from hubtool.errors import ArgumentError, CardError, FetchError, InvalidNameError, PublishError
 from hubtool.mirror.destination import blob_name
 from hubtool.publish import bench, blobs, finishing, plan
 from hubtool.publish.check import COVERAGE, FORWARD, USAGE, State, card_file, check_card
 from hubtool.publish.checkout import Checkout, branch_of
 from hubtool.publish.confine import DEFAULT_LIMITS
+from hubtool.publish.measuring import measure
 from hubtool.version import __version__
 
 if TYPE_CHECKING:
@@ -267,21 +267,11 @@ def _measure(path: Path) -> Measured:
 
     Raises:
         ArgumentError: If it is not a file.
-        PublishError: If it cannot be read, or changes.
+        AssetError: If it cannot be read, or changes.
     """
     if not path.is_file():
         raise ArgumentError(f"there is no file {path}", hint="give the file that is the card's asset")
-    try:
-        before = path.stat()
-        digest = digest_file(path)
-        after = path.stat()
-    except OSError as error:
-        raise PublishError(f"{path} cannot be read: {error.strerror or error}") from error
-    if (before.st_size, before.st_mtime_ns, before.st_ino) != (after.st_size, after.st_mtime_ns, after.st_ino):
-        raise PublishError(f"{path} was changed while it was read", hint="wait until it is written, and try again")
-    if not before.st_size:
-        raise PublishError(f"{path} is empty")
-    return finishing.Measured(path=path, digest=digest, size=before.st_size)
+    return measure(path)
 
 
 def _place(
