@@ -135,6 +135,10 @@ class Destination(Protocol):
         """Return who is at work, for people to read."""
         ...
 
+    def tidy(self) -> None:
+        """Remove the claims of workers that died."""
+        ...
+
     def close(self) -> None:
         """Free what is held."""
         ...

@@ -205,6 +205,9 @@ class FolderDestination:
             except OSError as error:
                 raise _error(error, path) from error
 
+    def tidy(self) -> None:
+        """See :class:`~hubtool.mirror.destination.Destination`; the system frees the locks of the dead."""
+
     @contextmanager
     def claim(self, unit: str) -> Iterator[Claim | None]:
         """See :class:`~hubtool.mirror.destination.Destination`."""

@@ -18,6 +18,8 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from hubtool.assets import disk, s3
@@ -39,6 +41,7 @@ PART = 8 << 20
 _PARTS_AT_ONCE = 3
 _LARGE_AT_ONCE = 2
 _CLAIMS = "claims"
+_CLOCKS = "clocks"
 
 
 class ObjectDestination:
@@ -136,27 +139,41 @@ class ObjectDestination:
         if not names:
             return {}
         wanted = set(names)
-        # The store's own clock is asked for by writing something, so that ours does not matter.
-        probe = f"{_CLAIMS}/clock-{self._worker.rpartition(':')[2]}"
+        now = self._now()
+        folders = sorted({name.partition("/")[0] for name in names})
+        times = {str(item["path"]): item["last_modified"] for folder in folders for item in self._list(folder)}
+        return {name: (now - at).total_seconds() for name, at in times.items() if name in wanted}
+
+    def _now(self) -> datetime:
+        """Ask for the store's own clock, by writing something, so that ours does not matter."""
+        probe = f"{_CLOCKS}/{self._worker.rpartition(':')[2]}"
         self.write(probe, b"{}")
         try:
-            now = self._obs.head(self._store, probe)["last_modified"]
-            folders = sorted({name.partition("/")[0] for name in names})
-            times = {str(item["path"]): item["last_modified"] for folder in folders for item in self._list(folder)}
+            now: datetime = self._obs.head(self._store, probe)["last_modified"]
         except self._errors.BaseError as error:
             self._fail(error, probe)
         finally:
             self.remove([probe])
-        return {name: (now - at).total_seconds() for name, at in times.items() if name in wanted}
+        return now
 
     def claims(self) -> list[str]:
-        """See :class:`~hubtool.mirror.destination.Destination`."""
+        """See :class:`~hubtool.mirror.destination.Destination`; whoever may not write is told by our own clock."""
+        return sorted(f"{claim.unit}: {claim.worker}" for claim in self._claims() if not claim.is_over)
+
+    def _claims(self) -> list[_Left]:
+        items = [(str(item["path"]), item["last_modified"]) for item in self._list(_CLAIMS)]
+        if not items:
+            return []
+        try:
+            now = self._now()
+        except MirrorError:
+            now = datetime.now(timezone.utc)
         found = []
-        for item in self._list(_CLAIMS):
-            claim = self._claim_body(str(item["path"]))
-            if claim:
-                found.append(f"{item['path'].rpartition('/')[2]}: {claim[0]}")
-        return sorted(found)
+        for path, at in items:
+            claim = self._claim(path, (now - at).total_seconds())
+            if claim is not None:
+                found.append(claim)
+        return found
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -193,6 +210,15 @@ class ObjectDestination:
                 self._obs.delete(self._store, list(names[at : at + 1000]))
         except self._errors.BaseError as error:
             self._fail(error, names[0])
+
+    def tidy(self) -> None:
+        """See :class:`~hubtool.mirror.destination.Destination`."""
+        with suppress(MirrorError):  # it is only for tidiness: what is over holds nobody up
+            for claim in self._claims():
+                name = f"{_CLAIMS}/{claim.unit}"
+                # It is taken over first, lest we remove what another worker has taken over meanwhile.
+                if claim.is_over and self._put(name, self._body(0), {"e_tag": claim.mark}) is not None:
+                    self.remove([name])
 
     @contextmanager
     def claim(self, unit: str) -> Iterator[Claim | None]:
@@ -242,15 +268,23 @@ class ObjectDestination:
 
     def _body(self, beat: int) -> bytes:
         # The number makes each version another one, and so gives it another mark.
-        return json.dumps({"worker": self._worker, "beat": beat, "at": os.urandom(8).hex()}).encode()
+        body = {"worker": self._worker, "beat": beat, "at": os.urandom(8).hex(), "takeover": self.takeover}
+        return json.dumps(body).encode()
 
-    def _claim_body(self, name: str) -> tuple[str, int] | None:
+    def _claim(self, name: str, silent: float) -> _Left | None:
+        """Read a claim, whosever it is; None if it is gone or says nothing."""
         found = self.read(name, 1 << 16)
         try:
             raw = json.loads(found[0]) if found else None
         except ValueError:
             return None
-        return (str(raw.get("worker")), int(raw.get("beat", 0))) if isinstance(raw, dict) else None
+        if found is None or not isinstance(raw, dict) or not isinstance(raw.get("worker"), str):
+            return None
+        takeover = raw.get("takeover")
+        lifetime = float(takeover) if isinstance(takeover, (int, float)) else self.takeover
+        return _Left(
+            unit=name.rpartition("/")[2], worker=raw["worker"], mark=found[1], silent=silent, lifetime=lifetime
+        )
 
     @contextmanager
     def publishing(self) -> Iterator[None]:
@@ -357,6 +391,30 @@ def _compare(file: Stored, actual: str) -> None:
             actual=actual,
             hint="run `hubtool cache verify`",
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Left:
+    """A claim as it is found in the store.
+
+    Attributes:
+        unit: What is claimed.
+        worker: Who claims it.
+        mark: The version of the claim.
+        silent: Seconds since the worker last gave a sign of life.
+        lifetime: Seconds of silence after which the worker counts as dead.
+    """
+
+    unit: str
+    worker: str
+    mark: str
+    silent: float
+    lifetime: float
+
+    @property
+    def is_over(self) -> bool:
+        """Whether its holder counts as dead."""
+        return self.silent >= self.lifetime
 
 
 class ObjectClaim:

@@ -207,6 +207,7 @@ def sync(
     if prune:
         pruned = unnamed(place, grace=grace)
         remove(place, pruned, grace=grace)
+    place.tidy()
     return Report(
         plan=todo,
         written=progress.written,
