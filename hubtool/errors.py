@@ -51,6 +51,16 @@ class HubError(Exception):
     def __str__(self) -> str:
         return self.message if self.hint is None else f"{self.message}\nhint: {self.hint}"
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # The default gives `args` to the class, which has arguments of its own; errors come from other processes, too.
+        return _restored, (type(self), self.args, self.__dict__)
+
+
+def _restored(kind: type[HubError], args: tuple[object, ...], state: dict[str, object]) -> HubError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
+
 
 class InvalidNameError(HubError, ValueError):
     """A name that cannot be the name of a card."""

@@ -31,8 +31,16 @@ def create(path: Path) -> BinaryIO:
         OSError: If it cannot be created, or something has this name.
     """
     # The mode leaves it to the umask who may read: a store may be shared by many users.
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _EXTRA, 0o666)
-    return cast("BinaryIO", os.fdopen(descriptor, "wb", buffering=0))
+    return cast("BinaryIO", os.fdopen(open_new(path, 0o666), "wb", buffering=0))
+
+
+def open_new(path: Path | str, mode: int) -> int:
+    """Create a new file for writing, as :func:`create` does; return its descriptor.
+
+    Raises:
+        OSError: If it cannot be created, or something has this name.
+    """
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _EXTRA, mode)
 
 
 def reopen(path: Path) -> BinaryIO:
@@ -89,6 +97,19 @@ def read_at(stream: BinaryIO, offset: int, count: int) -> bytes:
     with _seeking:
         stream.seek(offset)
         return stream.read(count)
+
+
+def read_into(descriptor: int, buffer: memoryview) -> int:
+    """Read what comes next into a buffer; return how many bytes came, 0 at the end.
+
+    Raises:
+        OSError: If the disk fails.
+    """
+    if hasattr(os, "readv"):
+        return os.readv(descriptor, (buffer,))
+    block = os.read(descriptor, len(buffer))
+    buffer[: len(block)] = block
+    return len(block)
 
 
 def copy(source: BinaryIO, target: BinaryIO, length: int) -> None:

@@ -13,6 +13,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from hubtool import processes
 from hubtool.assets import segments
 from hubtool.assets.limits import Rate, Retries, Slots
 from hubtool.assets.links import DEFAULT_HOSTS, LinkPolicy, shown
@@ -54,6 +55,12 @@ PROGRESS = 256 << 10
 
 AT_ONCE = 4
 """The most files at once."""
+
+MANY = 64
+"""So many files are fetched by several processes, if they are small."""
+
+SMALL = 8 << 20
+"""Bytes up to which, on the average, files count as small."""
 
 
 class Progress(Protocol):
@@ -177,6 +184,7 @@ class Fetcher:
         self.offline = offline
         self.retries = retries or Retries()
         self.mirrors = tuple(Mirror.of(base, self.policy, timeouts, connections) for base in mirrors)
+        self._own_transport = transport is None
         self.transport = transport or HttpTransport(self.policy, timeouts, connections=connections)
         self.slots = Slots(max(1, connections))
         self._rate = None if rate is None else Rate(rate)
@@ -217,6 +225,30 @@ class Fetcher:
             How it went with each, in their order.
         """
         todo = list(wanted)
+        if not self._worth_processes(todo):
+            return self._by_threads(todo, again=again)
+        from hubtool.assets import forked  # noqa: PLC0415 (only for many files)
+
+        outcomes = forked.fetch_all(self, todo, again=again)
+        left = [index for index, outcome in enumerate(outcomes) if outcome is None]
+        for index, outcome in zip(left, self._by_threads([todo[index] for index in left], again=again), strict=True):
+            outcomes[index] = outcome
+        return [outcome for outcome in outcomes if outcome is not None]
+
+    def _worth_processes(self, todo: Sequence[Wanted]) -> bool:
+        """Whether several processes are quicker, and can keep to what was asked for."""
+        if len(todo) < MANY or self._rate is not None or self.slots.count < 2 or not self._own_transport:
+            return False
+        sizes = [wanted.size for wanted in todo if wanted.size is not None]
+        small = not sizes or sum(sizes) < len(sizes) * SMALL
+        return small and processes.cores() > 1 and processes.can_fork()
+
+    def divide(self, count: int, watch: Watcher | None) -> None:
+        """Become one of several processes that share this run's connections, and tell another watcher."""
+        self.slots = Slots(max(1, self.slots.count // count))
+        self._watch = watch
+
+    def _by_threads(self, todo: Sequence[Wanted], *, again: bool) -> list[Outcome]:
         outcomes: list[Outcome | None] = [None] * len(todo)
         waiting = iter(range(len(todo)))
         taking = threading.Lock()
@@ -229,7 +261,7 @@ class Fetcher:
                         index = next(waiting, None)
                     if index is None:
                         return
-                    outcomes[index] = self._outcome(todo[index], again=again)
+                    outcomes[index] = self.outcome(todo[index], again=again)
             except BaseException as error:  # noqa: BLE001 (raised again, in the caller's thread)
                 failures.append(error)
                 self.end()
@@ -257,7 +289,8 @@ class Fetcher:
             raise failures[0]
         return [outcome for outcome in outcomes if outcome is not None]
 
-    def _outcome(self, wanted: Wanted, *, again: bool) -> Outcome:
+    def outcome(self, wanted: Wanted, *, again: bool = False) -> Outcome:
+        """Fetch an asset, and say how it went; see :meth:`fetch`."""
         try:
             return Outcome(wanted=wanted, stored=self.fetch(wanted, again=again))
         except HubError as error:
@@ -327,6 +360,11 @@ class Fetcher:
             f"{shown(link)} is not in the store at {self.store.root}, and the network may not be used",
             hint="run `hubtool fetch` where HUBTOOL_OFFLINE is not set, or set HUBTOOL_HOME to a store that has it",
         )
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether the run was ended from outside."""
+        return self._ended.is_set()
 
     @property
     def is_watched(self) -> bool:

@@ -25,6 +25,8 @@ DEFAULT_HOSTS = frozenset({"download.mindspore.cn", "download-mindspore.osinfra.
 
 _NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\Z")
 _LONGEST = 8192
+# Readers of URLs disagree on what these mean, and a disagreement is a way around the list of hosts.
+_STRANGE = re.compile(r"""[\x00-\x20\x7f\\<>"`{}|^]""")
 _PORTS = {"https": 443, "http": 80}
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: an IPv4 address behind a translator of the network's
 
@@ -159,45 +161,59 @@ class LinkPolicy:
 
         if len(link) > _LONGEST:
             raise refuse(f"is longer than {_LONGEST} characters", "correct the card's asset-link")
-        # Readers of URLs disagree on what these mean, and a disagreement is a way around the list of hosts.
-        if any(sign <= " " or sign in '\\<>"`{}|^\x7f' or (sign > "\x7f" and not sign.isprintable()) for sign in link):
+        if _STRANGE.search(link) or not (link.isascii() or all(sign.isascii() or sign.isprintable() for sign in link)):
             raise refuse("has spaces, control characters or signs that no link has", "percent-encode them")
         try:
             parts = urlsplit(link)
+        except ValueError:
+            raise refuse("cannot be read", "correct the card's asset-link") from None
+        netloc, refusal = _place(self, parts.scheme, parts.netloc)
+        if refusal is not None:
+            raise refuse(*refusal)
+        return urlunsplit((parts.scheme, netloc, parts.path or "/", parts.query, ""))
+
+    def _place(self, scheme: str, netloc: str) -> tuple[str, tuple[str, str] | None]:
+        """Return host and port as they are to be requested; or, besides, why they may not be and what to do."""
+        try:
+            parts = SplitResult(scheme, netloc, "", "", "")
             port = parts.port
             raw_host = parts.hostname or ""
         except ValueError:
-            raise refuse("cannot be read", "correct the card's asset-link") from None
-        if parts.scheme not in _PORTS:
-            kind = f"is a {parts.scheme}: link" if parts.scheme else "has no scheme"
-            raise refuse(kind, "use an https link, or a path relative to the card")
-        if "@" in parts.netloc:
-            raise refuse("holds a user name or password", "remove it from the link, and put it into ~/.netrc")
+            return "", ("cannot be read", "correct the card's asset-link")
+        if scheme not in _PORTS:
+            kind = f"is a {scheme}: link" if scheme else "has no scheme"
+            return "", (kind, "use an https link, or a path relative to the card")
+        if "@" in netloc:
+            return "", ("holds a user name or password", "remove it from the link, and put it into ~/.netrc")
         host = normal_host(raw_host)
         if host is None:
-            raise refuse("has no valid host", "correct the card's asset-link")
+            return "", ("has no valid host", "correct the card's asset-link")
         local = is_loopback(host)
-        service = f"{host}:{port or _PORTS[parts.scheme]}"
-        if not local and parts.scheme != "https" and service not in self.plain:
-            raise refuse(
+        service = f"{host}:{port or _PORTS[scheme]}"
+        if not local and scheme != "https" and service not in self.plain:
+            return "", (
                 "is plain http",
                 f"use https; if {service} is in your own network, allow it: HUBTOOL_ALLOWED_HOSTS=http://{service}",
             )
         if not local and not self.hosts & {host, service}:
-            raise refuse(
+            return "", (
                 f"leads to {host}, which is not an allowed host",
                 f"if you trust it, add it: HUBTOOL_ALLOWED_HOSTS={host}",
             )
-        netloc = f"[{host}]" if ":" in host else host
-        if port is not None:
-            netloc += f":{port}"
-        return urlunsplit((parts.scheme, netloc, parts.path or "/", parts.query, ""))
+        place = f"[{host}]" if ":" in host else host
+        return (place if port is None else f"{place}:{port}"), None
 
 
 @lru_cache(maxsize=256)
 def _checked(policy: LinkPolicy, link: str) -> str:
     """Check a link; remembered, because a link is checked by each who is about to use it."""
     return policy._check(bare(link), "the link")  # noqa: SLF001 (the policy's own)
+
+
+@lru_cache(maxsize=256)
+def _place(policy: LinkPolicy, scheme: str, netloc: str) -> tuple[str, tuple[str, str] | None]:
+    """Check a host and port; remembered, because many links are on one host."""
+    return policy._place(scheme, netloc)  # noqa: SLF001 (the policy's own)
 
 
 def bare(link: str) -> str:

@@ -52,12 +52,13 @@ class Mirror:
 
     Attributes:
         base: Its address without a slash at the end: http(s), ``file:``, or another scheme that a transport exists for.
-        fault: Why it is asked no more in this run, or None.
     """
 
     def __init__(self, base: str, make: Callable[[], Transport]) -> None:
         self.base = base
-        self.fault: str | None = None
+        self._fault: str | None = None
+        # One byte that the processes of a run have in common.
+        self._given_up: memoryview | None = None
         self._make = make
         self._failures = 0
         self._lock = threading.Lock()
@@ -105,6 +106,17 @@ class Mirror:
     def is_local(self) -> bool:
         """Whether it needs no network."""
         return self.base.startswith("file:")
+
+    @property
+    def fault(self) -> str | None:
+        """Why it is asked no more in this run, or None."""
+        if self._fault is None and self._given_up is not None and self._given_up[0]:
+            self._fault = "another process found it wanting"
+        return self._fault
+
+    def share(self, flag: memoryview) -> None:
+        """Use one byte of memory that several processes see, so that none asks a mirror that another one gave up."""
+        self._given_up = flag
 
     def source(self, digest: str) -> Source:
         """Return where this mirror has a file."""
@@ -158,7 +170,9 @@ class Mirror:
     def give_up(self, why: str) -> bool:
         """Ask this mirror no more; return whether that is news."""
         with self._lock:
-            news, self.fault = self.fault is None, self.fault or why
+            news, self._fault = self.fault is None, self.fault or why
+            if self._given_up is not None:
+                self._given_up[0] = 1
             return news
 
     def close(self) -> None:

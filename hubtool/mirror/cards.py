@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from hubtool import processes
 from hubtool.card import document, model
 from hubtool.digest import Digest
 from hubtool.errors import CardError, CardNotFoundError, HubError
 from hubtool.mirror.plan import Wanted, WantedAsset
 from hubtool.registry import FolderRegistry
 from hubtool.registry.entry import Entry, digest_of
+from hubtool.uid import Uid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from hubtool.mirror.index import Listed, Listing
     from hubtool.registry import Registries
-    from hubtool.uid import Uid
+
+_TOGETHER = 64
+_GROUPS = 4
+"""So many groups of cards are worth processes."""
 
 
 def wanted(registries: Registries, listing: Listing, asked: Callable[[str], bool]) -> tuple[Wanted, ...]:
@@ -30,19 +37,35 @@ def wanted(registries: Registries, listing: Listing, asked: Callable[[str], bool
         listing: The mirror's index.
         asked: Whether a UID is asked for.
     """
-    return tuple(
-        _wanted(registries, uid, listing.uids.get(str(uid)))
+    found: dict[Uid, Wanted | None] = {
+        uid: _listed(registries, uid, listing.uids.get(str(uid)))
         for uid in sorted(registries.uids(), key=str)
         if asked(str(uid))
-    )
+    }
+    rest = [uid for uid, one in found.items() if one is None]
+    found.update(zip(rest, _read_all(registries, rest), strict=True))
+    return tuple(one for one in found.values() if one is not None)
 
 
-def _wanted(registries: Registries, uid: Uid, listed: Listed | None) -> Wanted:
-    if listed is not None and not listed.lacks and _digest(registries, uid) == listed.digest:
-        known = tuple(
-            WantedAsset(link=asset.link, digest=Digest(asset.digest), size=asset.size) for asset in listed.assets
-        )
-        return Wanted(uid=str(uid), entry=listed.entry, assets=known)
+def _listed(registries: Registries, uid: Uid, listed: Listed | None) -> Wanted | None:
+    """Return a card as the mirror lists it, if it is still that one."""
+    if listed is None or listed.lacks or _digest(registries, uid) != listed.digest:
+        return None
+    known = tuple(WantedAsset(link=asset.link, digest=Digest(asset.digest), size=asset.size) for asset in listed.assets)
+    return Wanted(uid=str(uid), entry=listed.entry, assets=known)
+
+
+def _read_all(registries: Registries, uids: Sequence[Uid]) -> Iterator[Wanted]:
+    groups = [uids[start : start + _TOGETHER] for start in range(0, len(uids), _TOGETHER)]
+
+    def read(group: Sequence[Uid]) -> list[Wanted]:
+        return [_read(registries, uid) for uid in group]
+
+    for _, found in sorted(processes.share(read, groups, least=_GROUPS), key=itemgetter(0)):
+        yield from found
+
+
+def _read(registries: Registries, uid: Uid) -> Wanted:
     try:
         data = read_bytes(registries, uid)
         # As it is written, links included: that is what the mirror's clients read.
@@ -82,3 +105,20 @@ def read_bytes(registries: Registries, uid: Uid) -> bytes:
                 raise CardError(f"{path} is too large for a card")
             return data
     raise CardNotFoundError(f"no registry has the card {uid} any more", hint="run the same again")
+
+
+def read_many(registries: Registries, uids: Sequence[str], jobs: int) -> dict[str, bytes]:
+    """Return the bytes of the cards that are there, by UID."""
+
+    def read(uid: str) -> bytes | None:
+        try:
+            return read_bytes(registries, Uid.parse(uid))
+        except (CardError, CardNotFoundError):
+            return None
+
+    if all(isinstance(member, FolderRegistry) for member in registries.members):
+        found = list(map(read, uids))
+    else:  # from elsewhere; on the files of a folder, threads only wait for one another
+        with ThreadPoolExecutor(max(jobs, 1)) as pool:
+            found = list(pool.map(read, uids))
+    return {uid: data for uid, data in zip(uids, found, strict=True) if data is not None}

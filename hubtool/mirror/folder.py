@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import sys
+import threading
 import time
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -172,29 +173,32 @@ class FolderDestination:
     def write_all(self, documents: Mapping[str, bytes], jobs: int) -> None:  # noqa: ARG002 (the flush is what takes time)
         """See :class:`~hubtool.mirror.destination.Destination`."""
         pending: list[tuple[str, str]] = []
-        path = self.root
+        folder = self.root / ".hubtool" / "temporary"
         try:
-            self._temporary("document").parent.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
             for name, data in documents.items():
-                path = self.root / name
-                temporary = self._temporary("document")
-                pending.append((str(temporary), str(path)))
-                with disk.create(temporary) as stream:
-                    disk.write_all(stream, data)
-            _flush([temporary for temporary, _ in pending], read_only=False)
-            folders = {Path(path).parent for _, path in pending}
-            for path in folders:
-                path.mkdir(parents=True, exist_ok=True)
-            for text, place in pending:
-                path = Path(place)
-                os.replace(text, place)  # noqa: PTH105 (texts, as in FolderClaim)
-            for path in folders:
-                disk.sync_folder(path)
+                temporary = f"{folder}/document.{os.urandom(6).hex()}.part"
+                pending.append((temporary, f"{self.root}/{name}"))
+                descriptor = disk.open_new(temporary, 0o666)
+                try:
+                    view = memoryview(data)
+                    while view:
+                        view = view[os.write(descriptor, view) :]
+                finally:
+                    os.close(descriptor)
+            _flush([temporary for temporary, _ in pending])
+            folders = {path.rpartition("/")[0]: None for _, path in pending}
+            for folder in map(Path, folders):
+                folder.mkdir(parents=True, exist_ok=True)
+            for temporary, path in pending:
+                os.replace(temporary, path)  # noqa: PTH105 (texts, as in FolderClaim)
+            pending.clear()
+            _flush_folders([*map(Path, folders)])
         except OSError as error:
-            raise _error(error, path) from error
+            raise _error(error, folder) from error
         finally:
-            for text, _ in pending:
-                _unlink(text)
+            for temporary, _ in pending:
+                _unlink(temporary)
 
     def remove(self, names: Sequence[str]) -> None:
         """See :class:`~hubtool.mirror.destination.Destination`."""
@@ -227,7 +231,7 @@ class FolderDestination:
                 temporary.mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise _error(error, self.root) from error
-            claim = FolderClaim(self.root, temporary)
+            claim = FolderClaim(self.root, temporary, _buffer())
             try:
                 yield claim
             finally:
@@ -236,6 +240,19 @@ class FolderDestination:
                     temporary.rmdir()
         finally:
             lock.__exit__(None, None, None)
+
+    def settle(self, claims: Sequence[Claim]) -> None:
+        """See :class:`~hubtool.mirror.destination.Destination`."""
+        ours = [claim for claim in claims if isinstance(claim, FolderClaim)]
+        try:
+            _flush([temporary for claim in ours for temporary in claim.pending])
+        except OSError as error:
+            raise _error(error, self.root) from error
+        folders = [folder for claim in ours for folder in claim.show()]
+        try:
+            _flush_folders(folders)
+        except OSError as error:
+            raise _error(error, self.root) from error
 
     @contextmanager
     def publishing(self) -> Iterator[None]:
@@ -278,11 +295,14 @@ class FolderDestination:
 class FolderClaim:
     """A lock on a unit, and the blobs on their way."""
 
-    def __init__(self, root: Path, temporary: Path) -> None:
+    def __init__(self, root: Path, temporary: Path, buffer: memoryview) -> None:
         self._blobs = str(root / "blobs" / "sha256")
         self._temporary = str(temporary)
+        # One piece of memory for all files: to ask for a new one for each takes longer than to read a small file.
+        self._buffer = buffer
         self._pending: list[tuple[str, str]] = []
         self._bytes = 0
+        self._there: dict[str, set[str]] = {}
         self._failure: MirrorError | None = None
 
     def add(self, file: Stored, *, move: bool = False) -> bool:
@@ -290,7 +310,7 @@ class FolderClaim:
         self._raise()
         # Texts and not paths: for thousands of small files, making paths takes longer than copying.
         path = f"{self._blobs}/{file.digest[:2]}/{file.digest}"
-        if os.path.exists(path):  # noqa: PTH110 (see above)
+        if self._is_there(file.digest):
             return False
         temporary = f"{self._temporary}/{file.digest}.part"
         if move and self._moved(file, temporary):
@@ -313,6 +333,21 @@ class FolderClaim:
             self.settle()
         return True
 
+    def _is_there(self, digest: str) -> bool:
+        """Whether a blob is there; nobody else adds any while we hold the unit, so they are listed once."""
+        group = digest[:2]
+        there = self._there.get(group)
+        if there is None:
+            try:
+                there = set(os.listdir(f"{self._blobs}/{group}"))  # noqa: PTH208 (names are wanted)
+            except OSError:
+                there = set()
+            self._there[group] = there
+        if digest in there:
+            return True
+        there.add(digest)
+        return False
+
     def _raise(self) -> None:
         """Say again that something that was added did not become visible: who added it must not think so."""
         if self._failure is not None:
@@ -330,22 +365,24 @@ class FolderClaim:
 
     def _copy(self, file: Stored, temporary: str) -> None:
         hasher = hashlib.sha256()
-        with disk.create(Path(temporary)) as target:
+        target = disk.open_new(temporary, 0o666 if os.name == "nt" else 0o444)
+        try:
             try:
                 source = os.open(file.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
             except OSError as error:
                 raise disk.store_error(error, file.path) from error
             try:
-                # As many bytes as there are to be, and one more: room for a whole block takes longer to make than a
-                # small file to read.
-                most = min(BLOCK, file.size + 1)
-                while block := os.read(source, most):
+                while count := disk.read_into(source, self._buffer):
+                    block = self._buffer[:count]
                     hasher.update(block)
-                    disk.write_all(target, block)
-                    if len(block) < most and len(block) == file.size:
+                    while block:
+                        block = block[os.write(target, block) :]
+                    if count == file.size < len(self._buffer):
                         break  # a small file, read at once
             finally:
                 os.close(source)
+        finally:
+            os.close(target)
         if hasher.hexdigest() != file.digest:
             raise DigestError(
                 f"{file.path} changed after it was verified: its SHA-256 is {hasher.hexdigest()}",
@@ -354,26 +391,45 @@ class FolderClaim:
                 hint="run `hubtool cache verify`",
             )
 
+    @property
+    def pending(self) -> list[str]:
+        """The files that are not visible yet."""
+        return [temporary for temporary, _ in self._pending]
+
     def settle(self) -> None:
         """See :class:`~hubtool.mirror.destination.Claim`."""
+        try:
+            _flush(self.pending)
+            _flush_folders(self.show())
+        except OSError as error:
+            self._failure = _error(error, Path(self._blobs))
+            self.discard()
+            raise self._failure from error
+
+    def show(self) -> list[Path]:
+        """Make visible what was flushed; return the folders that are to be flushed in their turn.
+
+        Raises:
+            MirrorError: If the disk fails, now or before.
+        """
         self._raise()
         if not self._pending:
-            return
+            return []
         folder = Path(self._pending[0][1]).parent
+        changed = [folder]
         try:
             if not folder.is_dir():
                 folder.mkdir(parents=True, exist_ok=True)
-                disk.sync_folder(folder.parent)
-            _flush([temporary for temporary, _ in self._pending])
+                changed.append(folder.parent)
             for temporary, path in self._pending:
                 os.replace(temporary, path)  # noqa: PTH105 (texts, as above)
             self._pending = []
-            disk.sync_folder(folder)
         except OSError as error:
             self._failure = _error(error, folder)
             raise self._failure from error
         finally:
             self.discard()
+        return changed
 
     def discard(self) -> None:
         """Remove what was not made visible."""
@@ -383,16 +439,24 @@ class FolderClaim:
         self._bytes = 0
 
 
+_own = threading.local()
+
+
+def _buffer() -> memoryview:
+    """Return a piece of memory that this thread reads into."""
+    buffer: memoryview | None = getattr(_own, "buffer", None)
+    if buffer is None:
+        buffer = _own.buffer = memoryview(bytearray(BLOCK))
+    return buffer
+
+
 def _unlink(path: str) -> None:
     with suppress(OSError):
         os.unlink(path)  # noqa: PTH108 (texts, as above)
 
 
-def _flush(paths: list[str], *, read_only: bool = True) -> None:
-    """Flush files to the disk; where asked to, take the right to write them away from everybody before."""
-    if read_only and os.name != "nt":
-        for path in paths:
-            os.chmod(path, 0o444)  # noqa: PTH101 (texts, as above)
+def _flush(paths: list[str]) -> None:
+    """Flush files to the disk."""
     if len(paths) >= _MANY and _flush_all(Path(paths[0]).parent):
         return
     for path in paths:
@@ -402,6 +466,14 @@ def _flush(paths: list[str], *, read_only: bool = True) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def _flush_folders(folders: Sequence[Path]) -> None:
+    """Flush folders in which files got their names."""
+    if len(folders) >= _MANY and _flush_all(folders[0]):
+        return
+    for folder in dict.fromkeys(folders):
+        disk.sync_folder(folder)
 
 
 def _flush_all(folder: Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hubtool.digest import Digest
 
@@ -15,9 +15,8 @@ if TYPE_CHECKING:
     from hubtool.registry.entry import Entry
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WantedAsset:
-    """One asset as its card states it.
+class WantedAsset(NamedTuple):
+    """One asset as its card states it. A tuple: processes send one another many.
 
     Attributes:
         link: Its link, as the card writes it.
@@ -30,8 +29,7 @@ class WantedAsset:
     size: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Wanted(NamedTuple):
     """One card that the mirror is to have.
 
     Attributes:

@@ -5,21 +5,22 @@ The blobs go first, then the cards, then the index: whoever reads a card finds i
 
 from __future__ import annotations
 
+import copy
 import random
 import threading
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Protocol
 
+from hubtool import processes
 from hubtool.assets.fetch import CONNECTIONS, Wanted
 from hubtool.errors import (
     AssetError,
     CardError,
-    CardNotFoundError,
     DigestError,
     HubError,
     MirrorError,
@@ -31,7 +32,6 @@ from hubtool.mirror.destination import ClaimLostError, blob_name, card_name
 from hubtool.mirror.index import Listed, ListedAsset, Listing
 from hubtool.mirror.plan import Digests, Failure, Need, Plan
 from hubtool.registry.entry import digest_of
-from hubtool.uid import Uid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -47,9 +47,12 @@ GRACE = 3600.0
 """Seconds for which a blob that no card names stays, because another worker may be about to name it."""
 
 _ENOUGH = 20
-_SMALL = 128 << 10
+_MANY = 64
+"""So many assets are worth processes."""
+
+_PENDING = 8192
 _TOGETHER = 500
-"""Cards that are read and written together: the system flushes them in hardly more time than one."""
+"""Files that are written together: the system flushes them in hardly more time than one."""
 
 
 class Events(Protocol):
@@ -142,15 +145,16 @@ def look(hub: Hub, place: Destination, patterns: Sequence[str] = ()) -> tuple[Pl
     Raises:
         MirrorError: If the mirror cannot be read.
     """
+    if place.is_folder:  # which is listed at once; and who has threads cannot have processes read the cards
+        listing = index.load(place)
+        wanted = cards_of.wanted(hub.registries, listing, lambda uid: matches(uid, patterns))
+        return plan.make(wanted, place.blobs(), listing, cards=place.cards(), partial=bool(patterns)), listing
     # The two long lists come at once, and while the cards are read.
     with ThreadPoolExecutor(2) as pool:
         blobs, files = pool.submit(place.blobs), pool.submit(place.cards)
         listing = index.load(place)
         wanted = cards_of.wanted(hub.registries, listing, lambda uid: matches(uid, patterns))
-        return (
-            plan.make(wanted, blobs.result(), listing, cards=files.result(), partial=bool(patterns)),
-            listing,
-        )
+        return plan.make(wanted, blobs.result(), listing, cards=files.result(), partial=bool(patterns)), listing
 
 
 def matches(uid: str, patterns: Sequence[str]) -> bool:
@@ -199,7 +203,7 @@ def sync(
     staging = place.staging(hub.store.root)
     if todo.needs:
         with replace(hub, store=staging).fetcher(connections=max(jobs, CONNECTIONS)) as fetcher:
-            worker = _Worker(hub=hub, fetcher=fetcher, place=place, staging=staging, progress=progress, events=events)
+            worker = Worker(hub=hub, fetcher=fetcher, place=place, staging=staging, progress=progress, events=events)
             _move(worker, todo, jobs)
     failures = [*todo.failures, *_failures(todo, progress)]
     written, kept, indexed = _publish(hub, place, todo, listing, progress, jobs=jobs, prune=prune)
@@ -221,6 +225,27 @@ def sync(
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copied:
+    """What a process did of some units.
+
+    Attributes:
+        done: The units in which nothing is left to do.
+        written: Bytes of each blob that it put in, by digest.
+        others: Bytes of each blob that another worker had put in.
+        failures: What could not be done, and why, by digest.
+        whole: The whole digest of each file, by the digest that was asked for.
+        stopped: Whether so much failed that no more should be tried.
+    """
+
+    done: tuple[str, ...]
+    written: Mapping[str, int]
+    others: Mapping[str, int]
+    failures: Mapping[str, str]
+    whole: Mapping[str, str]
+    stopped: bool
+
+
 class _StoppedError(Exception):
     """Work was stopped while an asset was on its way."""
 
@@ -228,7 +253,7 @@ class _StoppedError(Exception):
 # -- blobs ---------------------------------------------------------------------------------------------------------
 
 
-class _Worker:
+class Worker:
     """Moves the assets of one unit at a time."""
 
     def __init__(
@@ -241,6 +266,7 @@ class _Worker:
         progress: _Progress,
         events: Events | None,
     ) -> None:
+        self.is_folder = place.is_folder
         self._hub = hub
         self._fetcher = fetcher
         self._place = place
@@ -275,6 +301,82 @@ class _Worker:
             self._moved(digest, size, written=written)
         return not lost
 
+    def copy(self, units: Mapping[str, Sequence[Need]]) -> tuple[str, ...]:
+        """Copy what our store has of some units, and make it visible together; return the units that are done."""
+        done: list[tuple[Need, str, int, bool]] = []
+        claims: list[Claim] = []
+        left: set[str] = set()
+        with ExitStack() as stack:
+            try:
+                for unit, needs in units.items():
+                    claim = stack.enter_context(self._place.claim(unit))
+                    there = self._place.blobs(unit)
+                    rest = [need for need in needs if not self._found(need, there)]
+                    if claim is None:
+                        left.update([unit] if rest else ())
+                        continue
+                    claims.append(claim)
+                    for need in rest:
+                        if self.stop.is_set() or not self._copy(need, claim, done):
+                            left.add(unit)
+                self._place.settle(claims)
+            except ClaimLostError:
+                return ()
+            except MirrorError as error:
+                for need, _, _, _ in done:  # what was on its way may not be there
+                    self._fail(need, error)
+                return (*units,)
+        for _, digest, size, written in done:
+            self._moved(digest, size, written=written)
+        return tuple(unit for unit in units if unit not in left)
+
+    def apart(self, units: Mapping[str, Sequence[Need]]) -> Copied:
+        """Do what :meth:`copy` does, perhaps in another process; what came of it is for :meth:`take`."""
+        other = copy.copy(self)
+        other._progress = progress = _Progress()  # noqa: SLF001 (our own)
+        other._events = None  # noqa: SLF001 (the same)
+        done = other.copy(units)
+        return Copied(
+            done=done,
+            written=progress.written,
+            others=progress.others,
+            failures=progress.failures,
+            whole=progress.whole,
+            stopped=self.stop.is_set(),
+        )
+
+    def take(self, copied: Copied, needs: Mapping[str, Need]) -> None:
+        """Note what came of :meth:`apart`; ``needs`` are all that there are, by their digests."""
+        with self._progress.lock:
+            self._progress.whole.update(copied.whole)
+        for sizes, written in ((copied.written, True), (copied.others, False)):
+            for digest, size in sizes.items():
+                self._moved(digest, size, written=written)
+        for digest, reason in copied.failures.items():
+            self._failed(needs[digest], reason)
+        if copied.stopped:
+            self.stop.set()
+
+    def _copy(self, need: Need, claim: Claim, done: list[tuple[Need, str, int, bool]]) -> bool:
+        """Copy a file of our store; return whether that is all that there is to do, well or badly."""
+        near = None if need.digest.is_short else self._hub.store.peek(need.digest.hex)
+        if near is None:
+            return False
+        try:
+            # Whoever adds a file hashes it, so what is stored need not be verified before.
+            written = claim.add(near)
+        except (DigestError, StoreError):
+            self._hub.store.check(need.digest.hex)
+            return False
+        except HubError as error:
+            self._fail(need, error)
+            return True
+        with self._progress.lock:
+            self._progress.in_a_row = 0
+            self._progress.whole[need.digest.hex] = near.digest
+        done.append((need, near.digest, near.size, written))
+        return True
+
     def _found(self, need: Need, there: Mapping[str, int]) -> bool:
         found = Digests(there).matching(need.digest) if need.digest.is_short else (need.digest.hex,)
         if len(found) != 1 or found[0] not in there:
@@ -285,18 +387,11 @@ class _Worker:
         return True
 
     def _bring(self, need: Need, claim: Claim, done: list[tuple[Need, str, int, bool]]) -> None:
+        if self._copy(need, claim, done):
+            return
         try:
-            # Whoever adds a file hashes it, so what is stored need not be verified before.
-            near = None if need.digest.is_short else self._hub.store.peek(need.digest.hex)
-            if near is not None:
-                try:
-                    stored, staged, written = near, False, claim.add(near)
-                except (DigestError, StoreError):
-                    self._hub.store.check(need.digest.hex)
-                    near = None
-            if near is None:
-                stored, staged = self._obtain(need)
-                written = claim.add(stored, move=staged)
+            stored, staged = self._obtain(need)
+            written = claim.add(stored, move=staged)
         except HubError as error:
             self._fail(need, error)
             return
@@ -337,16 +432,6 @@ class _Worker:
             raise AssetError("; ".join(dict.fromkeys(error.message for error in errors)), hint=errors[0].hint)
         raise errors[0]
 
-    def is_at_hand(self, needs: Sequence[Need]) -> bool:
-        """Whether all of these are small files of our store, and go into a folder."""
-        if not self._place.is_folder:
-            return False
-        for need in needs:
-            near = None if need.digest.is_short else self._hub.store.peek(need.digest.hex)
-            if near is None or near.size > _SMALL:
-                return False
-        return True
-
     def end(self) -> None:
         """Stop at once; what was on its way is left to a later run."""
         self.stop.set()
@@ -361,18 +446,21 @@ class _Worker:
             self._events.moved(digest, size, written=written)
 
     def _fail(self, need: Need, error: HubError) -> None:
-        reason = str(error).replace("\nhint: ", "; ")
         with self._progress.lock:
-            self._progress.failures[need.digest.hex] = reason
             self._progress.in_a_row += isinstance(error, MirrorError)
             if self._progress.in_a_row >= _ENOUGH:
                 self.stop.set()
+        self._failed(need, str(error).replace("\nhint: ", "; "))
+
+    def _failed(self, need: Need, reason: str) -> None:
+        with self._progress.lock:
+            self._progress.failures[need.digest.hex] = reason
         if self._events is not None:
             uid, link = need.sources[0]
             self._events.failed(Failure(uid=uid, link=link, digest=need.digest.hex, reason=reason))
 
 
-def _move(worker: _Worker, todo: Plan, jobs: int) -> None:
+def _move(worker: Worker, todo: Plan, jobs: int) -> None:
     """Move every missing asset, or see others do it."""
     units: dict[str, list[Need]] = {}
     for need in todo.needs:
@@ -380,7 +468,9 @@ def _move(worker: _Worker, todo: Plan, jobs: int) -> None:
     order = list(units)
     # Workers that start together should not all ask for the same unit.
     random.SystemRandom().shuffle(order)
-    at_hand = [unit for unit in order if worker.is_at_hand(units[unit])]
+    if worker.is_folder and len(todo.needs) >= _MANY:
+        done = _copy_many(worker, units, order)
+        order = [unit for unit in order if unit not in done]
     lock = threading.Lock()
 
     def run(waiting: deque[str]) -> None:
@@ -408,16 +498,33 @@ def _move(worker: _Worker, todo: Plan, jobs: int) -> None:
                 worker.stop.wait(pause)
             pause = min(pause * 2, 1.0)
 
-    rest = deque(unit for unit in order if unit not in {*at_hand})
-    # Threads that copy small files wait for one another, in Python and in the file system, more than they work.
-    alone = [deque(at_hand)] if at_hand else []
-    with ThreadPoolExecutor(jobs + 1) as pool:
+    rest = deque(order)
+    with ThreadPoolExecutor(jobs) as pool:
         try:
-            for future in [pool.submit(run, waiting) for waiting in (*alone, *[rest] * min(jobs, len(rest)))]:
+            for future in [pool.submit(run, rest) for _ in range(min(jobs, len(rest)))]:
                 future.result()
         except BaseException:  # Ctrl-C
             worker.end()
             raise
+
+
+def _copy_many(worker: Worker, units: Mapping[str, Sequence[Need]], order: Sequence[str]) -> set[str]:
+    """Copy what our store has into a folder, by several processes where that can be; return the units that are done.
+
+    Threads that copy small files wait for one another, in Python and in the file system, more than they work.
+    """
+    needs = {need.digest.hex: need for unit in order for need in units[unit]}
+    most = min(_PENDING, max(1, len(needs) // (2 * processes.cores())))
+    batches: list[dict[str, Sequence[Need]]] = [{}]
+    for unit in order:
+        if sum(map(len, batches[-1].values())) >= most:
+            batches.append({})
+        batches[-1][unit] = units[unit]
+    done: set[str] = set()
+    for _, copied in processes.share(worker.apart, batches):
+        worker.take(copied, needs)
+        done.update(copied.done)
+    return done
 
 
 def _failures(todo: Plan, progress: _Progress) -> Iterable[Failure]:
@@ -459,21 +566,16 @@ def _publish(
     gone = todo.gone if prune else ()
     with place.publishing():
 
-        def read(uid: str) -> bytes | None:
+        def write(uids: Sequence[str]) -> list[str]:
             # A card that was edited or removed since it was planned waits for the next run, as its assets do.
-            try:
-                data = cards_of.read_bytes(hub.registries, Uid.parse(uid))
-            except (CardError, CardNotFoundError):
-                return None
-            return data if digest_of(data) == mine[uid].digest else None
+            found = cards_of.read_many(hub.registries, uids, jobs)
+            cards = {uid: data for uid, data in found.items() if digest_of(data) == mine[uid].digest}
+            place.write_all({card_name(uid): data for uid, data in cards.items()}, jobs)
+            return [*cards]
 
-        done: tuple[str, ...] = ()
-        with ThreadPoolExecutor(max(jobs, 1)) as pool:
-            for at in range(0, len(changed), _TOGETHER):
-                some = changed[at : at + _TOGETHER]
-                cards = {uid: data for uid, data in zip(some, pool.map(read, some), strict=True) if data is not None}
-                place.write_all({card_name(uid): data for uid, data in cards.items()}, jobs)
-                done += (*cards,)
+        groups = [changed[at : at + _TOGETHER] for at in range(0, len(changed), _TOGETHER)]
+        written = {uid for _, some in processes.share(write, groups) for uid in some}
+        done = tuple(uid for uid in changed if uid in written)
         missed = {*changed} - {*done}
         mine = {uid: one for uid, one in mine.items() if uid not in missed}
         indexed = write_index(place, mine, gone)

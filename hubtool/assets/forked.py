@@ -1,0 +1,119 @@
+"""Fetching many files by several processes.
+
+A small file takes more time in Python than on the wire, and Python's threads wait for one another there. The processes
+share the store as any others do, by its locks; what one of them learns about a mirror, all know.
+"""
+
+from __future__ import annotations
+
+import mmap
+import threading
+from concurrent.futures import as_completed
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hubtool import processes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from multiprocessing.queues import SimpleQueue
+
+    from hubtool.assets.fetch import Event, Fetcher, Outcome, Wanted
+    from hubtool.assets.store import Stored
+    from hubtool.errors import HubError
+
+PROCESSES = 4
+_CHUNK = 16
+"""The most files that a process is given at a time; towards the end, fewer, so that all end together."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """What a process has of its parent."""
+
+    run: Fetcher
+    todo: Sequence[Wanted]
+    again: bool
+
+
+_share: _Share | None = None
+
+
+def fetch_all(run: Fetcher, todo: Sequence[Wanted], *, again: bool) -> list[Outcome | None]:
+    """Fetch assets by several processes; see :meth:`hubtool.assets.fetch.Fetcher.fetch_all`.
+
+    Returns:
+        How it went with each, in their order; None for what is left because a process was killed.
+    """
+    import multiprocessing  # noqa: PLC0415 (only for many files)
+
+    from hubtool.assets.fetch import Outcome  # noqa: PLC0415 (which has us do this)
+
+    context = multiprocessing.get_context("fork")
+    count = min(PROCESSES, run.slots.count)
+    end_seen, end = context.Pipe(duplex=False)
+    events: SimpleQueue[Event | None] | None = context.SimpleQueue() if run.is_watched else None
+    given_up = memoryview(mmap.mmap(-1, max(1, len(run.mirrors))))
+    for number, mirror in enumerate(run.mirrors):
+        mirror.share(given_up[number : number + 1])
+
+    def begin() -> None:
+        global _share  # noqa: PLW0603 (of a process that has no other work)
+        end.close()
+        run.divide(count, watch=None if events is None else events.put)
+        _share = _Share(run, todo, again)
+
+        def follow() -> None:
+            end_seen.poll(None)  # until the parent closes its side
+            run.end()
+
+        threading.Thread(target=follow, name="hubtool-end", daemon=True).start()
+
+    outcomes: list[Outcome | None] = [None] * len(todo)
+    teller: threading.Thread | None = None
+    try:
+        with suppress(processes.KilledError), processes.crew(count, begin) as pool:
+            futures = [pool.submit(_bring, chunk) for chunk in _chunks(len(todo), count)]
+            if events is not None:  # not before the processes are there: a fork must find no other thread
+                teller = threading.Thread(target=_tell, args=(run, events), name="hubtool-events", daemon=True)
+                teller.start()
+            try:
+                for future in as_completed(futures):
+                    for index, stored, error in future.result():
+                        outcomes[index] = Outcome(wanted=todo[index], stored=stored, error=error)
+            except KeyboardInterrupt:
+                run.end()
+                end.close()
+                raise
+    finally:
+        if teller is not None and events is not None:
+            events.put(None)
+            teller.join()
+        end.close()
+        end_seen.close()
+    return outcomes
+
+
+def _chunks(total: int, count: int) -> Iterator[range]:
+    start = 0
+    while start < total:
+        step = max(1, min(_CHUNK, (total - start) // (2 * count)))
+        yield range(start, start + step)
+        start += step
+
+
+def _bring(chunk: range) -> list[tuple[int, Stored | None, HubError | None]]:
+    found: list[tuple[int, Stored | None, HubError | None]] = []
+    if _share is not None:
+        for index in chunk:
+            if _share.run.is_ended:
+                break
+            outcome = _share.run.outcome(_share.todo[index], again=_share.again)
+            found.append((index, outcome.stored, outcome.error))
+    return found
+
+
+def _tell(run: Fetcher, events: SimpleQueue[Event | None]) -> None:
+    while (event := events.get()) is not None:
+        run.tell(event)

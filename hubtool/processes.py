@@ -1,0 +1,130 @@
+"""Processes that share out work, where Python's threads would wait for one another.
+
+They are forked: they have all that their parent had when they began, and nothing is sent to them but what to do next.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import sys
+import threading
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures.process import ProcessPoolExecutor
+
+_In = TypeVar("_In")
+_Out = TypeVar("_Out")
+
+
+def cores() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def can_fork() -> bool:
+    """Whether this process can be forked safely: by this system, and without any other thread, of Python or not.
+
+    What another thread holds at that moment (a lock, half a structure) the new process would hold for ever.
+    """
+    if sys.platform != "linux" or threading.active_count() > 1:
+        return False
+    try:
+        return len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208 (names are counted)
+    except OSError:
+        return False
+
+
+class KilledError(Exception):
+    """A process of a crew was killed, by the system for want of memory, say; what it was to do is not done."""
+
+
+@contextmanager
+def crew(count: int, begin: Callable[[], None]) -> Iterator[ProcessPoolExecutor]:
+    """Fork processes to give work to.
+
+    They leave Ctrl-C to their parent, and end when it does, however that ends.
+
+    Args:
+        count: How many.
+        begin: Called by each as it begins.
+
+    Raises:
+        KilledError: If one of them was killed, and its work was asked for.
+    """
+    import multiprocessing  # noqa: PLC0415 (most runs start none)
+    from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor  # noqa: PLC0415 (the same)
+
+    context = multiprocessing.get_context("fork")
+    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_begin, initargs=(begin,))
+    try:
+        yield pool
+    except BrokenProcessPool as error:
+        raise KilledError from error
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def share(work: Callable[[_In], _Out], items: Sequence[_In], *, least: int = 2) -> Iterator[tuple[int, _Out]]:
+    """Do some work on each of several items, by as many processes as there are processors, or by this one.
+
+    Args:
+        work: What is to be done. Not sent, but there when the processes are forked; only its results are sent. If a
+            process is killed, the work that it had begun is done once more.
+        items: What it is done on.
+        least: With fewer items, no processes are started.
+
+    Yields:
+        The number of an item, and what came of it, as they are done.
+    """
+    count = min(cores(), len(items))
+    left = dict(enumerate(items))
+    if count > 1 and len(items) >= least and can_fork():
+        from concurrent.futures import as_completed  # noqa: PLC0415 (most runs start none)
+
+        def begin() -> None:
+            global _work  # noqa: PLW0603 (of a process that has no other work)
+            _work = partial(_do_one, work, items)
+
+        with suppress(KilledError), crew(count, begin) as pool:
+            futures = {pool.submit(_do, number): number for number in left}
+            for future in as_completed(futures):
+                result = future.result()
+                del left[futures[future]]
+                yield futures[future], result
+    for number, item in left.items():
+        yield number, work(item)
+
+
+_work: Callable[[int], Any] | None = None
+
+
+def _do_one(work: Callable[[_In], _Out], items: Sequence[_In], number: int) -> _Out:
+    return work(items[number])
+
+
+def _do(number: int) -> Any:  # noqa: ANN401 (whatever the work gives)
+    return None if _work is None else _work(number)
+
+
+def _begin(begin: Callable[[], None]) -> None:
+    from multiprocessing import connection, parent_process  # noqa: PLC0415 (as above)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What the parent had stays; to look through it for cycles would make a copy of all of it.
+    gc.freeze()
+    gc.set_threshold(100_000)
+    parent = parent_process()
+
+    def follow() -> None:
+        if parent is not None:
+            connection.wait([parent.sentinel])
+            os._exit(1)
+
+    threading.Thread(target=follow, name="hubtool-parent", daemon=True).start()
+    begin()
