@@ -225,15 +225,17 @@ class Fetcher:
             How it went with each, in their order.
         """
         todo = list(wanted)
+        at_once = min(AT_ONCE, self.slots.count)
         if not self._worth_processes(todo):
-            return self._by_threads(todo, again=again)
+            return [one for one in self.by_threads(todo, at_once, again=again) if one is not None]
         from hubtool.assets import forked  # noqa: PLC0415 (only for many files)
 
-        outcomes = forked.fetch_all(self, todo, again=again)
-        left = [index for index, outcome in enumerate(outcomes) if outcome is None]
-        for index, outcome in zip(left, self._by_threads([todo[index] for index in left], again=again), strict=True):
-            outcomes[index] = outcome
-        return [outcome for outcome in outcomes if outcome is not None]
+        outcomes = forked.fetch_all(self, todo, at_once, again=again)
+        left = [index for index, one in enumerate(outcomes) if one is None]
+        rest = self.by_threads([todo[index] for index in left], at_once, again=again)
+        for index, one in zip(left, rest, strict=True):
+            outcomes[index] = one
+        return [one for one in outcomes if one is not None]
 
     def _worth_processes(self, todo: Sequence[Wanted]) -> bool:
         """Whether several processes are quicker, and can keep to what was asked for."""
@@ -248,7 +250,8 @@ class Fetcher:
         self.slots = Slots(max(1, self.slots.count // count))
         self._watch = watch
 
-    def _by_threads(self, todo: Sequence[Wanted], *, again: bool) -> list[Outcome]:
+    def by_threads(self, todo: Sequence[Wanted], at_once: int, *, again: bool) -> list[Outcome | None]:
+        """Fetch assets, so many at once; None stands for those that were not begun because the run was ended."""
         outcomes: list[Outcome | None] = [None] * len(todo)
         waiting = iter(range(len(todo)))
         taking = threading.Lock()
@@ -270,7 +273,7 @@ class Fetcher:
 
         running: list[threading.Event] = []
         try:
-            for _ in range(min(AT_ONCE, self.slots.count, len(todo))):
+            for _ in range(min(at_once, len(todo))):
                 finished = threading.Event()
                 threading.Thread(target=work, args=(finished,), name="hubtool-fetch", daemon=True).start()
                 running.append(finished)
@@ -287,7 +290,7 @@ class Fetcher:
             raise
         if failures:
             raise failures[0]
-        return [outcome for outcome in outcomes if outcome is not None]
+        return outcomes
 
     def outcome(self, wanted: Wanted, *, again: bool = False) -> Outcome:
         """Fetch an asset, and say how it went; see :meth:`fetch`."""

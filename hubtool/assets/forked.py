@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from hubtool.assets.store import Stored
     from hubtool.errors import HubError
 
-PROCESSES = 4
 _CHUNK = 16
 """The most files that a process is given at a time; towards the end, fewer, so that all end together."""
 
@@ -34,13 +33,14 @@ class _Share:
 
     run: Fetcher
     todo: Sequence[Wanted]
+    at_once: int
     again: bool
 
 
 _share: _Share | None = None
 
 
-def fetch_all(run: Fetcher, todo: Sequence[Wanted], *, again: bool) -> list[Outcome | None]:
+def fetch_all(run: Fetcher, todo: Sequence[Wanted], at_once: int, *, again: bool) -> list[Outcome | None]:
     """Fetch assets by several processes; see :meth:`hubtool.assets.fetch.Fetcher.fetch_all`.
 
     Returns:
@@ -51,7 +51,7 @@ def fetch_all(run: Fetcher, todo: Sequence[Wanted], *, again: bool) -> list[Outc
     from hubtool.assets.fetch import Outcome  # noqa: PLC0415 (which has us do this)
 
     context = multiprocessing.get_context("fork")
-    count = min(PROCESSES, run.slots.count)
+    count = min(processes.cores(), at_once)
     end_seen, end = context.Pipe(duplex=False)
     events: SimpleQueue[Event | None] | None = context.SimpleQueue() if run.is_watched else None
     given_up = memoryview(mmap.mmap(-1, max(1, len(run.mirrors))))
@@ -62,7 +62,7 @@ def fetch_all(run: Fetcher, todo: Sequence[Wanted], *, again: bool) -> list[Outc
         global _share  # noqa: PLW0603 (of a process that has no other work)
         end.close()
         run.divide(count, watch=None if events is None else events.put)
-        _share = _Share(run, todo, again)
+        _share = _Share(run, todo, max(1, at_once // count), again)
 
         def follow() -> None:
             end_seen.poll(None)  # until the parent closes its side
@@ -104,14 +104,14 @@ def _chunks(total: int, count: int) -> Iterator[range]:
 
 
 def _bring(chunk: range) -> list[tuple[int, Stored | None, HubError | None]]:
-    found: list[tuple[int, Stored | None, HubError | None]] = []
-    if _share is not None:
-        for index in chunk:
-            if _share.run.is_ended:
-                break
-            outcome = _share.run.outcome(_share.todo[index], again=_share.again)
-            found.append((index, outcome.stored, outcome.error))
-    return found
+    if _share is None:
+        return []
+    outcomes = _share.run.by_threads([_share.todo[index] for index in chunk], _share.at_once, again=_share.again)
+    return [
+        (index, outcome.stored, outcome.error)
+        for index, outcome in zip(chunk, outcomes, strict=True)
+        if outcome is not None
+    ]
 
 
 def _tell(run: Fetcher, events: SimpleQueue[Event | None]) -> None:
