@@ -33,6 +33,7 @@ WORTH = 256 << 10
 _BLOCK = 1 << 20
 _NOTED = 32 << 20  # bytes after which a file with gaps is noted anew
 _AHEAD = 8 << 20  # bytes that may wait to be hashed, per file
+_TOGETHER = 4  # blocks that are handed to the hasher at once
 _BREATH = 0.0005  # seconds to wait for the hasher; a bounded queue would take longer for each block
 _OTHER = "the file at the link is another one: correct the card, or ask its publisher"
 
@@ -368,7 +369,8 @@ class _Hasher:
         self._hash = hashlib.sha256()
         self._hashed = 0
         self._fed = 0
-        self._queue: queue.SimpleQueue[bytes | tuple[BinaryIO, int] | None] | None = None
+        self._handed: list[bytes] = []
+        self._queue: queue.SimpleQueue[list[bytes] | tuple[BinaryIO, int] | None] | None = None
         self._thread: threading.Thread | None = None
         self._failure: OSError | None = None
 
@@ -386,8 +388,11 @@ class _Hasher:
             self._hash.update(block)
             self._hashed += len(block)
         else:
-            self._queue.put(block)
+            # Several at once: to hand one over takes both threads some time.
+            self._handed.append(block)
             self._fed += len(block)
+            if len(self._handed) >= _TOGETHER:
+                self._hand()
             while self._fed - self._hashed > _AHEAD and self._failure is None:
                 time.sleep(_BREATH)
 
@@ -395,8 +400,14 @@ class _Hasher:
         """Hash what stands in the file up to a position."""
         self.begin()
         if self._queue is not None:
+            self._hand()
             self._queue.put((stream, position))
             self._fed = max(self._fed, position)
+
+    def _hand(self) -> None:
+        if self._handed and self._queue is not None:
+            self._queue.put(self._handed)
+            self._handed = []
 
     def end(self) -> str:
         """Wait for the thread; return the digest.
@@ -405,6 +416,7 @@ class _Hasher:
             OSError: If the file could not be read.
         """
         if self._thread is not None and self._queue is not None:
+            self._hand()
             self._queue.put(None)
             self._thread.join()
             self._thread = None
@@ -413,13 +425,14 @@ class _Hasher:
             raise self._failure
         return self._hash.hexdigest()
 
-    def _run(self, waiting: queue.SimpleQueue[bytes | tuple[BinaryIO, int] | None]) -> None:
+    def _run(self, waiting: queue.SimpleQueue[list[bytes] | tuple[BinaryIO, int] | None]) -> None:
         while (item := waiting.get()) is not None:
             if self._failure is not None:
                 continue
-            if isinstance(item, bytes):
-                self._hash.update(item)
-                self._hashed += len(item)
+            if isinstance(item, list):
+                for block in item:
+                    self._hash.update(block)
+                    self._hashed += len(block)
                 continue
             stream, position = item
             try:
