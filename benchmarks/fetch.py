@@ -27,6 +27,8 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from sides import environment
+
 ROOT = Path(__file__).resolve().parents[1]
 MIB = 1 << 20
 NGINX = """
@@ -167,8 +169,8 @@ def compare(title: str, folder: Path, files: list[tuple[str, str]], registry: Pa
         write_card(registry, f"files_{len(files)}_{at}", files[at : at + per_card])
         for at in range(0, len(files), per_card)
     ]
-    environ = {name: text for name, text in os.environ.items() if not name.startswith("HUBTOOL_")}
-    environ.update(PYTHONPATH=str(ROOT), HUBTOOL_REGISTRY=str(registry), HUBTOOL_HOME=str(folder / "out"))
+    own = {"PYTHONPATH": str(ROOT), "HUBTOOL_REGISTRY": str(registry), "HUBTOOL_HOME": str(folder / "out")}
+    environ = environment(folder / "bytecode", **own)
     commands, missing = sides()
     if len(files) > 1:
         commands.pop("curl | openssl dgst", None)  # two processes for each file: that measures their starting
@@ -234,8 +236,8 @@ def limited(folder: Path, size: int, repeat: int) -> None:
     link = f"http://127.0.0.1:{server.server_address[1]}/limited.ckpt"
     registry = folder / "registry"
     uid = write_card(registry, "limited", [(link, digest)])
-    environ = {name: text for name, text in os.environ.items() if not name.startswith("HUBTOOL_")}
-    environ.update(PYTHONPATH=str(ROOT), HUBTOOL_REGISTRY=str(registry), HUBTOOL_HOME=str(folder / "out"))
+    own = {"PYTHONPATH": str(ROOT), "HUBTOOL_REGISTRY": str(registry), "HUBTOOL_HOME": str(folder / "out")}
+    environ = environment(folder / "bytecode", **own)
     seconds = {}
     for connections in (1, 8):
         command = [sys.executable, "-m", "hubtool", "fetch", "-q", "--connections", str(connections), uid]
@@ -251,7 +253,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a tenth of the bytes, one run")
     parser.add_argument("--folder", type=Path, help="where to put files; in memory, where there is /dev/shm")
-    parser.add_argument("--repeat", type=int, default=3)
+    parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--only", choices=["large", "small", "limited"])
     options = parser.parse_args()
     place = options.folder or (Path("/dev/shm") if Path("/dev/shm").is_dir() else None)  # noqa: S108 (memory)

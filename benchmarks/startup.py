@@ -9,7 +9,6 @@ the medians and their ratios. hubtool must be installed in the interpreter's env
 from __future__ import annotations
 
 import argparse
-import os
 import shutil
 import statistics
 import subprocess
@@ -17,16 +16,17 @@ import sys
 import sysconfig
 import tempfile
 import time
-from pathlib import Path
+
+from sides import environment
 
 UID = "mindspore/1.9/bertfinetune_bilstmcrf_chinesener"
 LIMITS = {"hubtool --version": 6, "hubtool resolve": 12}
 
 
-def seconds(command: list[str], environment: dict[str, str]) -> float:
+def seconds(command: list[str], environ: dict[str, str]) -> float:
     """Run a command and return how long it took."""
     start = time.perf_counter()
-    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environment)
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, env=environ)
     return time.perf_counter() - start
 
 
@@ -44,11 +44,11 @@ def main() -> None:
         "hubtool resolve": [script, "resolve", UID],
     }
     with tempfile.TemporaryDirectory() as home:
-        environment = {**os.environ, "HUBTOOL_HOME": str(Path(home))}
+        environ = environment(None, HUBTOOL_HOME=home)
         times: dict[str, list[float]] = {name: [] for name in commands}
         for turn in range(repeat + 2):
             for name, command in commands.items():
-                taken = seconds(command, environment)
+                taken = seconds(command, environ)
                 if turn >= 2:  # the first turns fill the caches of the file system and of compiled modules
                     times[name].append(taken)
     bare = statistics.median(times["python -c pass"])
