@@ -10,12 +10,15 @@ import errno
 import os
 import shutil
 import stat
+import sys
 import threading
+from functools import cache
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from hubtool.errors import StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 # O_BINARY is Windows', O_CLOEXEC and O_NOFOLLOW are POSIX'.
@@ -158,6 +161,28 @@ def settle(stream: BinaryIO, temporary: Path, destination: Path, *, read_only: b
     stream.close()
     os.replace(temporary, destination)  # noqa: PTH105 (for every file that comes, and quicker)
     sync_folder(destination.parent)
+
+
+def begin_flush(descriptor: int) -> None:
+    """Have the system begin to write to the disk what was written to a file, where it can be told to.
+
+    It goes on by itself; whoever flushes the file later has less to wait for. Errors are that flush's to report.
+    """
+    if sys.platform == "linux" and (begin := _sync_file_range()) is not None:
+        begin(descriptor)
+
+
+@cache
+def _sync_file_range() -> Callable[[int], object] | None:
+    import ctypes  # noqa: PLC0415 (only for large files)
+
+    try:
+        call = ctypes.CDLL(None).sync_file_range
+    except (OSError, AttributeError):  # musl on some machines
+        return None
+    call.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+    # From 0 to the end, and SYNC_FILE_RANGE_WRITE (linux/fs.h): begin, and wait for nothing.
+    return lambda descriptor: call(descriptor, 0, 0, 2)
 
 
 def sync_folder(folder: Path) -> None:

@@ -35,6 +35,8 @@ BLOCK = 1 << 20
 _PENDING_FILES = 512
 _PENDING_BYTES = 64 << 20
 _MANY = 8
+_LARGE = 128 << 10
+"""Bytes from which the disk begins to write a file before all are there."""
 
 
 class FolderDestination:
@@ -377,8 +379,9 @@ class FolderClaim:
                     hasher.update(block)
                     while block:
                         block = block[os.write(target, block) :]
-                    if count == file.size < len(self._buffer):
+                    if count == file.size < _LARGE:
                         break  # a small file, read at once
+                    disk.begin_flush(target)
             finally:
                 os.close(source)
         finally:
