@@ -140,7 +140,7 @@ class Destination(Protocol):
         ...
 
     def tidy(self) -> None:
-        """Remove the claims of workers that died."""
+        """Remove what workers that died left behind; whatever stays does no harm."""
         ...
 
     def close(self) -> None:

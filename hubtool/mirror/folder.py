@@ -212,7 +212,13 @@ class FolderDestination:
                 raise _error(error, path) from error
 
     def tidy(self) -> None:
-        """See :class:`~hubtool.mirror.destination.Destination`; the system frees the locks of the dead."""
+        """See :class:`~hubtool.mirror.destination.Destination`; here these are what the dead left in temporary folders.
+
+        The system freed their locks. A unit that is done is claimed by nobody else.
+        """
+        for folder in sorted((self.root / ".hubtool" / "temporary").glob("unit-*")):
+            with suppress(MirrorError), self.claim(folder.name.removeprefix("unit-")):
+                pass
 
     @contextmanager
     def claim(self, unit: str) -> Iterator[Claim | None]:
