@@ -24,7 +24,7 @@ from hubtool.assets.transport import HttpTransport, Timeouts, Transport
 from hubtool.errors import DigestError, FetchError, HubError, OfflineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from types import TracebackType
 
     from hubtool.assets.segments import Piece, Segments
@@ -192,6 +192,7 @@ class Fetcher:
         self._telling = threading.Lock()
         self._ended = threading.Event()
         self._cleaned = False
+        self._ends: list[Callable[[], None]] = []
 
     def __enter__(self) -> Fetcher:  # noqa: PYI034 (typing has Self from Python 3.11 on; nobody derives from this)
         """Return the run itself."""
@@ -208,9 +209,15 @@ class Fetcher:
     def end(self) -> None:
         """End all transfers, from any thread; what came of them is left to a later run where that can go on."""
         self._ended.set()
+        for end in self._ends:
+            end()
         for transport in (self.transport, *(mirror.transport() for mirror in self.mirrors)):
             if transport is not None:
                 transport.abort()
+
+    def at_end(self, end: Callable[[], None]) -> None:
+        """Have something called when the run is ended from outside."""
+        self._ends.append(end)
 
     # -- files -------------------------------------------------------------------------------------------------------
 

@@ -57,6 +57,7 @@ def fetch_all(run: Fetcher, todo: Sequence[Wanted], at_once: int, *, again: bool
     given_up = memoryview(mmap.mmap(-1, max(1, len(run.mirrors))))
     for number, mirror in enumerate(run.mirrors):
         mirror.share(given_up[number : number + 1])
+    run.at_end(end.close)
 
     def begin() -> None:
         global _share  # noqa: PLW0603 (of a process that has no other work)
@@ -71,27 +72,24 @@ def fetch_all(run: Fetcher, todo: Sequence[Wanted], at_once: int, *, again: bool
         threading.Thread(target=follow, name="hubtool-end", daemon=True).start()
 
     outcomes: list[Outcome | None] = [None] * len(todo)
-    teller: threading.Thread | None = None
+    teller: _Teller | None = None
     try:
         with suppress(processes.KilledError), processes.crew(count, begin) as pool:
             futures = [pool.submit(_bring, chunk) for chunk in _chunks(len(todo), count)]
             if events is not None:  # not before the processes are there: a fork must find no other thread
-                teller = threading.Thread(target=_tell, args=(run, events), name="hubtool-events", daemon=True)
-                teller.start()
+                teller = _Teller(run, events)
             try:
                 for future in as_completed(futures):
                     for index, stored, error in future.result():
                         outcomes[index] = Outcome(wanted=todo[index], stored=stored, error=error)
             except KeyboardInterrupt:
                 run.end()
-                end.close()
                 raise
     finally:
-        if teller is not None and events is not None:
-            events.put(None)
-            teller.join()
         end.close()
         end_seen.close()
+        if teller is not None:
+            teller.end()
     return outcomes
 
 
@@ -114,6 +112,29 @@ def _bring(chunk: range) -> list[tuple[int, Stored | None, HubError | None]]:
     ]
 
 
-def _tell(run: Fetcher, events: SimpleQueue[Event | None]) -> None:
-    while (event := events.get()) is not None:
-        run.tell(event)
+class _Teller:
+    """A thread that tells the run's watcher what the processes say."""
+
+    def __init__(self, run: Fetcher, events: SimpleQueue[Event | None]) -> None:
+        self._run = run
+        self._events = events
+        self._failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._tell, name="hubtool-events", daemon=True)
+        self._thread.start()
+
+    def _tell(self) -> None:
+        while (event := self._events.get()) is not None:
+            if self._failure is None:
+                try:
+                    self._run.tell(event)
+                except BaseException as error:  # noqa: BLE001 (raised again, in the caller's thread)
+                    # What still comes is taken all the same: who has something to say waits until somebody listens.
+                    self._failure = error
+                    self._run.end()
+
+    def end(self) -> None:
+        """Wait until all is told; raise what the watcher raised."""
+        self._events.put(None)
+        self._thread.join()
+        if self._failure is not None:
+            raise self._failure

@@ -1,0 +1,156 @@
+"""`hubtool fetch` with so many files that several processes fetch them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hubtool import processes
+from hubtool.assets.fetch import MANY
+from tests.acceptance.servers import serving
+from tests.cards import write_card
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.acceptance.conftest import Cli
+    from tests.acceptance.servers import Server
+
+COUNT = MANY + 16
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or processes.cores() < 2, reason="needs Linux, and more than one processor"
+)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving() as one:
+        yield one
+
+
+def cards(cli: Cli, server: Server, *, size: int = 9_000, pause: float = 0.0) -> dict[str, str]:
+    """Write cards with an asset each; return the digests by UID."""
+    found = {}
+    for number in range(COUNT):
+        content = f"{number} ".encode() * (size // 4)
+        link = server.put(f"/m{number}.ckpt", content, block=1 << 14, pause=pause)
+        write_card(cli.registry, f"hubtool/1.9/m{number}", link=link, content=content)
+        found[f"hubtool/1.9/m{number}"] = hashlib.sha256(content).hexdigest()
+    return found
+
+
+def start(cli: Cli, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "hubtool", *arguments],
+        cwd=cli.folder,
+        env=cli.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes whose parent this one is."""
+    text = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(one) for one in text.read_text(encoding="ascii").split()] if text.exists() else []
+
+
+def wait(what: str, seconds: float, is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + seconds
+    while not is_so():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.01)
+
+
+def is_there(cli: Cli, digest: str) -> bool:
+    return (cli.home / "blobs" / "sha256" / digest[:2] / digest).is_file()
+
+
+def test_all_come_once_and_are_told_of(cli: Cli, server: Server) -> None:
+    digests = cards(cli, server)
+    server.put("/m1.ckpt", b"", "404")
+    server.put("/m2.ckpt", b"other bytes")
+    done = cli("fetch", *digests, "--json", "--progress", "json")
+    assert done.code == 1
+    right = {uid: digest for uid, digest in digests.items() if uid not in ("hubtool/1.9/m1", "hubtool/1.9/m2")}
+    stored = {card["uid"]: card["assets"][0]["digest"] for card in done.json if card["assets"]}
+    assert stored == right
+    failed = {card["uid"]: card["failed"][0]["error"] for card in done.json if "failed" in card}
+    assert "answered 404" in failed["hubtool/1.9/m1"]
+    assert "not the bytes that the card promises" in failed["hubtool/1.9/m2"]
+    kinds = [json.loads(line)["event"] for line in done.err.splitlines()]
+    assert (kinds.count("done"), kinds.count("failed")) == (COUNT - 2, 2)
+    assert all(server.gets(f"/m{number}.ckpt") == 1 for number in range(COUNT))
+    assert all(is_there(cli, digest) for digest in right.values())
+    assert not is_there(cli, digests["hubtool/1.9/m2"])
+    assert cli("cache", "verify", "--json").code == 0
+
+
+def test_a_mirror_that_lies_is_given_up_by_all(cli: Cli, server: Server) -> None:
+    digests = cards(cli, server)
+    for digest in digests.values():
+        server.put(f"/mirror/blobs/sha256/{digest[:2]}/{digest}", b"wrong")
+    done = cli("fetch", *digests, "-q", HUBTOOL_MIRRORS=f"{server.url}/mirror")
+    assert done.code == 0
+    assert all(is_there(cli, digest) for digest in digests.values())
+    asked = [path for _, path in server.requests if path.startswith("/mirror/")]
+    # Those that were under way when the first one was found wrong, and no more.
+    assert 1 <= len(asked) <= 4
+    assert f"warning: the mirror {server.url}/mirror is asked no more" in done.err
+
+
+def test_interrupted(cli: Cli, server: Server) -> None:
+    digests = cards(cli, server, size=600_000, pause=0.02)
+    worker = start(cli, "fetch", *digests, "--progress", "lines")
+    wait("the first file", 30, lambda: any(is_there(cli, digest) for digest in digests.values()))
+    pids = children(worker.pid)
+    assert len(pids) > 1
+    os.killpg(worker.pid, signal.SIGINT)  # as a terminal does
+    _, err = worker.communicate(timeout=10)
+    assert worker.returncode == 130
+    assert "Traceback" not in err
+    assert "interrupted" in err
+    assert not any(Path(f"/proc/{pid}").exists() for pid in pids)
+    there = sum(is_there(cli, digest) for digest in digests.values())
+    assert 0 < there < COUNT
+    assert cli("fetch", *digests, "-q").code == 0
+    assert all(is_there(cli, digest) for digest in digests.values())
+
+
+@pytest.mark.parametrize("whom", ["parent", "child"])
+def test_killed(cli: Cli, server: Server, whom: str) -> None:
+    digests = cards(cli, server, pause=0.05)
+    worker = start(cli, "fetch", *digests, "-q")
+    wait("the first file", 30, lambda: any(is_there(cli, digest) for digest in digests.values()))
+    pids = children(worker.pid)
+    os.kill(worker.pid if whom == "parent" else pids[0], signal.SIGKILL)
+    _, err = worker.communicate(timeout=60)
+    if whom == "parent":
+        wait("the children's end", 10, lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+        done = cli("fetch", *digests, "-q")
+        assert (done.code, done.err) == (0, "")
+    else:
+        assert (worker.returncode, err) == (0, "")
+    assert all(is_there(cli, digest) for digest in digests.values())
+    assert cli("cache", "verify", "--json").code == 0
+
+
+def test_nobody_listens_any_more(cli: Cli, server: Server) -> None:
+    digests = cards(cli, server, pause=0.05)
+    with start(cli, "fetch", *digests, "--progress", "json") as worker:
+        assert worker.stderr is not None
+        worker.stderr.readline()
+        worker.stderr.close()
+        assert worker.wait(timeout=30) != 0

@@ -1,0 +1,175 @@
+"""Processes that share out work. Each test is a program of its own: only a process without threads may be forked."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hubtool import errors, processes
+
+forks = pytest.mark.skipif(
+    sys.platform != "linux" or processes.cores() < 2, reason="needs Linux, and more than one processor"
+)
+BEGIN = """
+import os, signal, sys, threading, time
+from hubtool import processes
+"""
+
+
+def program(text: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-c", BEGIN + text, *arguments]
+
+
+def run(text: str, *arguments: str) -> str:
+    done = subprocess.run(program(text, *arguments), capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@forks
+def test_several_processes_do_all_of_it() -> None:
+    out = run(
+        """
+def work(number):
+    time.sleep(0.01)
+    return number * 2, os.getpid()
+found = dict(processes.share(work, range(40)))
+print(sorted(value for value, _ in found.values()) == list(range(0, 80, 2)), all(found[n][0] == 2 * n for n in found))
+pids = {pid for _, pid in found.values()}
+print(len(pids) > 1, os.getpid() in pids)
+"""
+    )
+    assert out.split() == ["True", "True", "True", "False"]
+
+
+@forks
+@pytest.mark.parametrize("why", ["threading.Thread(target=time.sleep, args=(5,), daemon=True).start()", "least = 50"])
+def test_one_process_does_it_where_others_are_not_worth_it_or_not_safe(why: str) -> None:
+    out = run(
+        f"""
+least = 2
+{why}
+print({{pid for _, pid in processes.share(lambda _: os.getpid(), range(40), least=least)}} == {{os.getpid()}})
+"""
+    )
+    assert out.split() == ["True"]
+
+
+@forks
+def test_what_a_killed_process_had_begun_is_done_again(tmp_path: Path) -> None:
+    out = run(
+        """
+def work(number):
+    if number == 7 and not os.path.exists(sys.argv[1]):
+        open(sys.argv[1], "w").close()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+print(sorted(value for _, value in processes.share(work, range(20))) == list(range(20)))
+""",
+        str(tmp_path / "killed"),
+    )
+    assert out.split() == ["True"]
+    assert (tmp_path / "killed").exists()
+
+
+@forks
+def test_an_error_comes_as_it_is() -> None:
+    out = run(
+        """
+from hubtool.errors import FetchError
+def work(number):
+    if number == 3:
+        raise FetchError("gone", hint="ask", status=404)
+    return number
+try:
+    list(processes.share(work, range(10)))
+except FetchError as error:
+    print(error.message, error.hint, error.status)
+"""
+    )
+    assert out.split() == ["gone", "ask", "404"]
+
+
+@forks
+def test_no_process_outlives_its_parent(tmp_path: Path) -> None:
+    text = """
+def work(number):
+    open(f"{sys.argv[1]}/{os.getpid()}", "w").close()
+    time.sleep(60)
+list(processes.share(work, range(4)))
+"""
+    parent = subprocess.Popen(program(text, str(tmp_path)))
+    try:
+        deadline = time.monotonic() + 30
+        while len(list(tmp_path.iterdir())) < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        pids = [int(path.name) for path in tmp_path.iterdir()]
+        assert all(map(is_alive, pids))
+    finally:
+        parent.kill()
+        parent.wait()
+    deadline = time.monotonic() + 10
+    while any(map(is_alive, pids)):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@forks
+def test_an_interrupt_is_the_parents_alone(tmp_path: Path) -> None:
+    text = """
+def work(number):
+    open(f"{sys.argv[1]}/{number}", "w").close()
+    time.sleep(0.5)
+try:
+    list(processes.share(work, range(400)))
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    parent = subprocess.Popen(
+        program(text, str(tmp_path)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 30
+    while not list(tmp_path.iterdir()):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(parent.pid, signal.SIGINT)  # as a terminal does, to all
+    out, err = parent.communicate(timeout=30)
+    assert (out, err) == ("interrupted\n", "")
+    assert len(list(tmp_path.iterdir())) < 20
+
+
+def kinds(root: type[errors.HubError]) -> list[type[errors.HubError]]:
+    return [root, *(kind for child in root.__subclasses__() for kind in kinds(child))]
+
+
+@pytest.mark.parametrize("kind", kinds(errors.HubError), ids=lambda kind: kind.__name__)
+def test_every_error_can_be_sent(kind: type[errors.HubError]) -> None:
+    own: dict[str, dict[str, Any]] = {
+        "DigestError": {"expected": "a", "actual": "b"},
+        "CoverageError": {"coverage": None},
+    }
+    error = kind("what", hint="how", **own.get(kind.__name__, {}))
+    error.message += " and more"
+    again = pickle.loads(pickle.dumps(error))  # noqa: S301 (our own)
+    assert type(again) is kind
+    assert (str(again), again.args, again.__dict__) == (str(error), error.args, error.__dict__)
