@@ -141,7 +141,9 @@ def write_all(stream: BinaryIO, data: bytes | memoryview) -> None:
         view = view[stream.write(view) :]
 
 
-def settle(stream: BinaryIO, temporary: Path, destination: Path, *, read_only: bool = False) -> None:
+def settle(
+    stream: BinaryIO, temporary: Path, destination: Path, *, read_only: bool = False, durable: bool = True
+) -> None:
     """Flush and close the temporary file, and rename it to its destination, for good even if the power fails.
 
     Args:
@@ -149,18 +151,21 @@ def settle(stream: BinaryIO, temporary: Path, destination: Path, *, read_only: b
         temporary: Its path.
         destination: The path that it gets, in the same file system; a file of that name is replaced.
         read_only: Whether to take the right to write away from everybody first.
+        durable: Whether it must survive a failing power; what need not is not flushed.
 
     Raises:
         OSError: If the disk is full or the rename fails. The temporary file is then still there.
     """
     stream.flush()
-    os.fsync(stream.fileno())
+    if durable:
+        os.fsync(stream.fileno())
     # On Windows a file that may not be written can be neither replaced nor removed.
     if read_only and os.name != "nt":
         os.fchmod(stream.fileno(), os.fstat(stream.fileno()).st_mode & 0o7555)
     stream.close()
     os.replace(temporary, destination)  # noqa: PTH105 (for every file that comes, and quicker)
-    sync_folder(destination.parent)
+    if durable:
+        sync_folder(destination.parent)
 
 
 def begin_flush(descriptor: int) -> None:

@@ -330,7 +330,7 @@ class Part:
                 path.parent.mkdir(parents=True, exist_ok=True)
             if self._keepable:
                 _note(self._path).unlink(missing_ok=True)
-            disk.settle(stream, self._path, path, read_only=True)
+            disk.settle(stream, self._path, path, read_only=True, durable=store.durable)
         except OSError as error:
             raise disk.store_error(error, path, needed=self.position) from error
         self._stream = None

@@ -179,13 +179,22 @@ class Store:
         patience: Seconds to wait for another process that holds a lock and does not get on.
         state: The folder of everything but the blobs, in the same file system; the root itself by default.
         shared: Folders with blobs of their own (stores or mirrors), looked in after the root and never written.
+        durable: Whether what is stored survives a failing power. Where it need not, because it is on its way to
+            another place, nothing is flushed and nothing is recorded: what a later process finds there it hashes.
     """
 
     def __init__(
-        self, root: Path, *, patience: float = PATIENCE, state: Path | None = None, shared: Sequence[Path] = ()
+        self,
+        root: Path,
+        *,
+        patience: float = PATIENCE,
+        state: Path | None = None,
+        shared: Sequence[Path] = (),
+        durable: bool = True,
     ) -> None:
         self.root = root.absolute()
         self.patience = patience
+        self.durable = durable
         self.state = self.root if state is None else state.absolute()
         self.shared = tuple(folder.absolute() for folder in shared)
         # Places are put together as texts: for thousands of small files, joining paths takes longer than fetching.
@@ -372,7 +381,8 @@ class Store:
 
     def _remember(self, record: _Record, path: Path, record_path: Path) -> None:
         self._known[path] = record
-        record.write(record_path, self._temporary(record.digest, "record"))
+        if self.durable:
+            record.write(record_path, self._temporary(record.digest, "record"))
 
     def _quarantine(self, path: Path, record_path: Path, wrong: _Record, key: str) -> None:
         # In a store that we may not write, the file is as good as absent and must stay where it is; and whoever holds
@@ -776,7 +786,7 @@ class Writer:
         path = self._store._blob_path(actual)  # noqa: SLF001 (Writer is the store's other half)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            disk.settle(self._stream, self._temporary, path, read_only=True)
+            disk.settle(self._stream, self._temporary, path, read_only=True, durable=self._store.durable)
             found = path.stat()
         except OSError as error:
             raise disk.store_error(error, path, needed=self._written) from error

@@ -271,7 +271,7 @@ class FolderDestination:
 
     def staging(self, home: Path) -> Store:  # noqa: ARG002 (what is fetched is moved into place, so it stays here)
         """See :class:`~hubtool.mirror.destination.Destination`."""
-        return Store(self.root / ".hubtool" / "staging")
+        return Store(self.root / ".hubtool" / "staging", durable=False)
 
     def close(self) -> None:
         """See :class:`~hubtool.mirror.destination.Destination`."""
@@ -318,21 +318,20 @@ class FolderClaim:
         self._raise()
         # Texts and not paths: for thousands of small files, making paths takes longer than copying.
         path = f"{self._blobs}/{file.digest[:2]}/{file.digest}"
-        if self._is_there(file.digest):
+        there = self._present(file.digest[:2])
+        if file.digest in there:
             return False
         temporary = f"{self._temporary}/{file.digest}.part"
-        if move and self._moved(file, temporary):
-            self._pending.append((temporary, path))
-            self.settle()
-            return True
-        try:
-            self._copy(file, temporary)
-        except OSError as error:
-            _unlink(temporary)
-            raise _error(error, Path(path), needed=file.size) from error
-        except HubError:
-            _unlink(temporary)
-            raise
+        if not (move and self._moved(file, temporary)):
+            try:
+                self._copy(file, temporary)
+            except OSError as error:
+                _unlink(temporary)
+                raise _error(error, Path(path), needed=file.size) from error
+            except HubError:
+                _unlink(temporary)
+                raise
+        there.add(file.digest)
         # Only what is whole and right waits to be made visible.
         self._pending.append((temporary, path))
         self._bytes += file.size
@@ -341,9 +340,8 @@ class FolderClaim:
             self.settle()
         return True
 
-    def _is_there(self, digest: str) -> bool:
-        """Whether a blob is there; nobody else adds any while we hold the unit, so they are listed once."""
-        group = digest[:2]
+    def _present(self, group: str) -> set[str]:
+        """Return what is there of a group; nobody else adds any while we hold the unit, so it is listed once."""
         there = self._there.get(group)
         if there is None:
             try:
@@ -351,10 +349,7 @@ class FolderClaim:
             except OSError:
                 there = set()
             self._there[group] = there
-        if digest in there:
-            return True
-        there.add(digest)
-        return False
+        return there
 
     def _raise(self) -> None:
         """Say again that something that was added did not become visible: who added it must not think so."""
@@ -362,7 +357,7 @@ class FolderClaim:
             raise self._failure
 
     def _moved(self, file: Stored, temporary: str) -> bool:
-        """Take a file of the staging store; it was hashed and flushed when it was fetched."""
+        """Take a file of the staging store; it was hashed when it was fetched."""
         try:
             file.path.replace(temporary)
         except OSError as error:

@@ -298,7 +298,7 @@ class ObjectDestination:
 
     def staging(self, home: Path) -> Store:
         """See :class:`~hubtool.mirror.destination.Destination`."""
-        return Store(home / "staging")
+        return Store(home / "staging", durable=False)
 
     def close(self) -> None:
         """See :class:`~hubtool.mirror.destination.Destination`."""

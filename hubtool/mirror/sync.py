@@ -395,7 +395,7 @@ class Worker:
         except HubError as error:
             self._fail(need, error)
             return
-        if staged:
+        if staged and (not written or not self.is_folder):  # else it was moved
             with suppress(HubError):  # what stays there is found again, or removed, by the next run
                 self._staging.remove(stored.digest)
         with self._progress.lock:
@@ -409,8 +409,10 @@ class Worker:
         if found is not None:
             return found, False
         errors: list[HubError] = []
-        for uid, _ in need.sources:
+        for uid, link in need.sources:
             try:
+                if "://" in link and not need.digest.is_short:  # nothing that the card would tell more of
+                    return self._fetch(Wanted(link=link, digest=need.digest, size=need.size))
                 card = self._hub.find(uid)
                 # Not by its link, which a registry elsewhere made absolute.
                 asset = next((one for one in card.card.assets if same(one.digest, need.digest)), None)
@@ -420,8 +422,7 @@ class Worker:
                     return self._hub.local(card, asset), False
                 # A registry that is a mirror knows the whole digest, by which mirrors can be asked.
                 digest = asset.digest if asset.digest and not asset.digest.is_short else need.digest
-                stored = self._fetcher.fetch(Wanted(link=asset.link, digest=digest, size=asset.size))
-                return stored, stored.path.is_relative_to(self._staging.root)
+                return self._fetch(Wanted(link=asset.link, digest=digest, size=asset.size))
             except HubError as error:
                 if self.stop.is_set():
                     raise _StoppedError from error
@@ -431,6 +432,10 @@ class Worker:
         if len(errors) > 1:
             raise AssetError("; ".join(dict.fromkeys(error.message for error in errors)), hint=errors[0].hint)
         raise errors[0]
+
+    def _fetch(self, wanted: Wanted) -> tuple[Stored, bool]:
+        stored = self._fetcher.fetch(wanted)
+        return stored, stored.path.is_relative_to(self._staging.root)
 
     def end(self) -> None:
         """Stop at once; what was on its way is left to a later run."""
