@@ -328,12 +328,13 @@ class Part:
             disk.same_file(stream, self._path)
             if not path.parent.is_dir():
                 path.parent.mkdir(parents=True, exist_ok=True)
-            if self._keepable:
-                _note(self._path).unlink(missing_ok=True)
             disk.settle(stream, self._path, path, read_only=True, durable=store.durable)
         except OSError as error:
             raise disk.store_error(error, path, needed=self.position) from error
         self._stream = None
+        if self._keepable:
+            with suppress(OSError):  # a note without its part is removed by the next writer
+                _note(self._path).unlink(missing_ok=True)
         return store._committed(actual, path)  # noqa: SLF001 (the same)
 
     def keep(self) -> bool:
@@ -345,7 +346,8 @@ class Part:
             with suppress(OSError):
                 self._hasher.end()
             try:
-                self._stream.truncate(self.position)
+                if not self._stream.closed:  # as it is where all was there, and only the rename failed
+                    self._stream.truncate(self.position)
                 if self.origin.prefix is not None:
                     self.note(replace(self.origin, prefix=None))
             except (OSError, StoreError):

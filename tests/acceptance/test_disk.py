@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hubtool.assets.checkpoint import read_header, to_safetensors
-from hubtool.assets.fetch import fetch
+from hubtool.assets.fetch import Retries, fetch
 from hubtool.assets.store import Store
 from hubtool.digest import Digest
-from hubtool.errors import StoreError
+from hubtool.errors import FetchError, StoreError
+from tests.acceptance.faults.server import serving as faulty
 from tests.acceptance.servers import serving
 from tests.checkpoints import ckpt, filled
 
@@ -81,6 +82,29 @@ def test_a_disk_that_gets_full_at_every_tenth(small_disk: Path, tenth: int) -> N
         assert parts(store) == []
         (small_disk / "other").unlink()
         assert fetch(link, digest=digest, store=store).path.read_bytes() == room
+
+
+@pytest.mark.parametrize("tenth", range(6, 10))
+def test_a_disk_that_gets_full_while_a_part_is_gone_on_with(small_disk: Path, tenth: int) -> None:
+    room = CONTENT[: SMALL_DISK * 8 // 10]
+    digest = Digest(hashlib.sha256(room).hexdigest())
+    store = Store(small_disk / "home")
+    with faulty(room) as server:
+        link = f"{server.url}/a"
+        server.fault = "truncate"
+        with pytest.raises(FetchError):
+            fetch(link, digest=digest, store=store, retries=Retries(attempts=1))
+        (part,) = store.root.glob("temporary/*.part")
+        assert part.stat().st_size == len(room) // 2
+        (small_disk / "other").write_bytes(bytes(SMALL_DISK - len(room) * tenth // 10 - 60_000))
+        server.fault = ""
+        with pytest.raises(StoreError, match="disk is full"):
+            fetch(link, digest=digest, store=store)
+        assert store.path(digest) is None
+        (small_disk / "other").unlink()
+        assert fetch(link, digest=digest, store=store).path.read_bytes() == room
+        assert server.requests[-1].start >= len(room) // 2
+        assert parts(store) == []
 
 
 def test_a_conversion_on_a_full_disk(small_disk: Path, tmp_path: Path) -> None:

@@ -183,6 +183,37 @@ def test_a_disk_that_fails(
     assert list((store.root / "temporary").iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("call", "number"),
+    [
+        ("fsync", errno.EIO),
+        ("fsync", errno.ENOSPC),
+        ("pwrite", errno.EACCES),
+        ("pwrite", errno.ENOSPC),
+        ("pread", errno.EIO),
+        ("replace", errno.EACCES),
+        ("replace", errno.EROFS),
+    ],
+)
+def test_a_disk_that_fails_while_a_part_is_gone_on_with(
+    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, call: str, number: int
+) -> None:
+    store = Store(tmp_path / "home")
+    broken_off(store, server)
+
+    def fail(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(StoreError) as caught:
+        fetch(f"{server.url}/a", digest=DIGEST, store=store)
+    monkeypatch.undo()
+    assert caught.value.hint
+    assert store.path(DIGEST) is None
+    assert fetch(f"{server.url}/a", digest=DIGEST, store=store).path.read_bytes() == CONTENT
+    assert list((store.root / "temporary").iterdir()) == []
+
+
 def test_several_connections_bring_one_file(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"WINDOW": 0.05, "LONG": 0.0, "SMALLEST": 1 << 17, "_LARGEST": 1 << 17}.items():
         monkeypatch.setattr(segments, name, value)
