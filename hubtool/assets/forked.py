@@ -48,6 +48,8 @@ def fetch_all(run: Fetcher, todo: Sequence[Wanted], at_once: int, *, again: bool
     """
     import multiprocessing  # noqa: PLC0415 (only for many files)
 
+    import requests  # noqa: F401, PLC0415 (once, before there are several processes)
+
     from hubtool.assets.fetch import Outcome  # noqa: PLC0415 (which has us do this)
 
     context = multiprocessing.get_context("fork")
