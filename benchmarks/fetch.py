@@ -18,7 +18,6 @@ import hashlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -27,21 +26,10 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from sides import environment
+from sides import environment, nginx
 
 ROOT = Path(__file__).resolve().parents[1]
 MIB = 1 << 20
-NGINX = """
-worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log stderr error;
-{user}
-events {{ worker_connections 256; }}
-http {{
-    access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000;
-    client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
-    uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
-    server {{ listen 127.0.0.1:{port}; root {folder}/www; }}
-}}
-"""
 CARD = """# {name}
 
 ---
@@ -251,13 +239,13 @@ def limited(folder: Path, size: int, repeat: int) -> None:
 def main() -> None:
     """Run everything."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="a tenth of the bytes, one run")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the bytes, two runs")
     parser.add_argument("--folder", type=Path, help="where to put files; in memory, where there is /dev/shm")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--only", choices=["large", "small", "limited"])
     options = parser.parse_args()
     place = options.folder or (Path("/dev/shm") if Path("/dev/shm").is_dir() else None)  # noqa: S108 (memory)
-    repeat = 1 if options.quick else options.repeat
+    repeat = 2 if options.quick else options.repeat  # the first one compiles
     scale = 10 if options.quick else 1
     with tempfile.TemporaryDirectory(dir=place) as name:
         folder = Path(name)
@@ -269,15 +257,8 @@ def main() -> None:
         if shutil.which("nginx") is None:
             print("nginx is not installed here: the rest is left out")
             return
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
         (folder / "www").mkdir()
-        user = "user root;" if os.geteuid() == 0 else ""
-        (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port, user=user))
-        process = subprocess.Popen(["nginx", "-c", str(folder / "nginx.conf")])
-        try:
-            base = f"http://127.0.0.1:{port}"
+        with nginx(folder, folder / "www") as base:
             if options.only in (None, "large"):
                 sha = hashlib.sha256()
                 with (folder / "www" / "large.ckpt").open("wb") as target:
@@ -294,9 +275,6 @@ def main() -> None:
                     (folder / "www" / f"{number}.ckpt").write_bytes(content)
                     files.append((f"{base}/{number}.ckpt", hashlib.sha256(content).hexdigest()))
                 compare(f"{len(files)} files of 100 KiB", folder, files, registry, repeat)
-        finally:
-            process.terminate()
-            process.wait()
         if options.only is None:
             limited(folder, 400 * MIB // scale, 1)  # last: it holds its file in this process
     print(json.dumps({"cpus": os.cpu_count(), "load": os.getloadavg()}))

@@ -25,7 +25,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -33,23 +32,12 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from sides import environment, warm
+from sides import environment, nginx, warm
 
 ROOT = Path(__file__).parents[1]
 JOBS = 8
 PER_CARD = 10
 
-NGINX = """
-worker_processes 1; daemon off; pid {folder}/nginx.pid; error_log stderr error;
-{user}
-events {{ worker_connections 256; }}
-http {{
-    access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000;
-    client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
-    uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
-    server {{ listen 127.0.0.1:{port}; root {root}; }}
-}}
-"""
 CARD = """# {name}
 
 ---
@@ -165,25 +153,10 @@ def measure(folder: Path, target: str, endpoint: str | None, rclone: str | None,
     return result
 
 
-def serve(folder: Path, stack: ExitStack) -> str:
-    """Serve the blobs of a store with nginx; return their address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    user = "user root;" if os.geteuid() == 0 else ""
-    root = folder / "home" / "blobs" / "sha256"
-    (folder / "nginx.conf").write_text(NGINX.format(folder=folder, port=port, user=user, root=root))
-    process = subprocess.Popen(["nginx", "-c", str(folder / "nginx.conf")])
-    stack.callback(process.wait)
-    stack.callback(process.terminate)
-    return f"http://127.0.0.1:{port}"
-
-
 def from_links(folder: Path, rclone: str, repeat: int) -> dict[str, object]:
     """Measure bringing the blobs from links into a folder."""
     seconds: dict[str, list[float]] = {"hubtool": [], "rclone": []}
-    with ExitStack() as stack:
-        base = serve(folder, stack)
+    with nginx(folder, folder / "home" / "blobs" / "sha256") as base:
         shutil.copytree(folder / "registry", folder / "linked")
         for path in (folder / "linked").rglob("*.md"):
             text = path.read_text(encoding="utf-8")
