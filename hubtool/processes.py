@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures.process import ProcessPoolExecutor
+    from multiprocessing.connection import Connection
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
@@ -48,7 +49,8 @@ class KilledError(Exception):
 def crew(count: int, begin: Callable[[], None]) -> Iterator[ProcessPoolExecutor]:
     """Fork processes to give work to.
 
-    They leave Ctrl-C to their parent, and end when it does, however that ends.
+    They leave Ctrl-C to their parent, and end when it does, however that ends. Where what is done with them fails or is
+    interrupted, they are ended at once, in the midst of their work.
 
     Args:
         count: How many.
@@ -61,13 +63,19 @@ def crew(count: int, begin: Callable[[], None]) -> Iterator[ProcessPoolExecutor]
     from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor  # noqa: PLC0415 (the same)
 
     context = multiprocessing.get_context("fork")
-    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_begin, initargs=(begin,))
+    end_seen, end = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_begin, initargs=(begin, end_seen, end))
     try:
         yield pool
     except BrokenProcessPool as error:
         raise KilledError from error
+    except BaseException:  # Ctrl-C
+        end.close()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+        end.close()
+        end_seen.close()
 
 
 def share(work: Callable[[_In], _Out], items: Sequence[_In], *, least: int = 2) -> Iterator[tuple[int, _Out]]:
@@ -112,7 +120,7 @@ def _do(number: int) -> Any:  # noqa: ANN401 (whatever the work gives)
     return None if _work is None else _work(number)
 
 
-def _begin(begin: Callable[[], None]) -> None:
+def _begin(begin: Callable[[], None], end_seen: Connection, end: Connection) -> None:
     from multiprocessing import connection, parent_process  # noqa: PLC0415 (as above)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -120,11 +128,11 @@ def _begin(begin: Callable[[], None]) -> None:
     gc.freeze()
     gc.set_threshold(100_000)
     parent = parent_process()
+    end.close()
 
     def follow() -> None:
-        if parent is not None:
-            connection.wait([parent.sentinel])
-            os._exit(1)
+        connection.wait([end_seen, *([] if parent is None else [parent.sentinel])])
+        os._exit(1)
 
     threading.Thread(target=follow, name="hubtool-parent", daemon=True).start()
     begin()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import mmap
 import threading
-from concurrent.futures import as_completed
+from concurrent.futures import as_completed, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _CHUNK = 16
 """The most files that a process is given at a time; towards the end, fewer, so that all end together."""
+
+_PATIENCE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,10 @@ def fetch_all(run: Fetcher, todo: Sequence[Wanted], at_once: int, *, again: bool
                         outcomes[index] = Outcome(wanted=todo[index], stored=stored, error=error)
             except KeyboardInterrupt:
                 run.end()
+                # They are given some time to close their parts, for a later run to go on with.
+                for future in futures:
+                    future.cancel()
+                wait(futures, timeout=_PATIENCE)
                 raise
     finally:
         end.close()

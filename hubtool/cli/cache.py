@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING
 
 import click
 
+from hubtool import processes
 from hubtool.cli import render, units
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def verify(jobs: int | None, dry_run: bool, as_json: bool) -> int:
         nonlocal done
         done += size
 
-    results = upkeep.verify(store, workers=jobs or os.cpu_count() or 1, quarantine=not dry_run, report=report)
+    results = upkeep.verify(store, workers=jobs or processes.cores(), quarantine=not dry_run, report=report)
     seconds = time.perf_counter() - start
     wrong = [result for result in results if not result.right]
     if as_json:

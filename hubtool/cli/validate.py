@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hubtool import processes
+
 if TYPE_CHECKING:
     from hubtool.card.run import Options
     from hubtool.settings import Settings
@@ -106,7 +108,7 @@ def _options(
     return run.Options(
         selection=selection,
         hosts=frozenset(current.allowed_hosts),
-        jobs=jobs or min(_cores(), 8),
+        jobs=jobs or min(processes.cores(), 8),
         cache=current.home / cache.FILE_NAME if cached else None,
     )
 
@@ -115,7 +117,3 @@ def _codes(given: tuple[str, ...], option: str) -> tuple[str, ...]:
     from hubtool.card.select import check_codes
 
     return check_codes((code for codes in given for code in codes.split(",")), option)
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -34,6 +34,15 @@ def run(text: str, *arguments: str) -> str:
     return done.stdout
 
 
+def await_files(folder: Path, count: int) -> list[str]:
+    """Wait until so many processes have written that they are at work; return what they wrote."""
+    deadline = time.monotonic() + 30
+    while len(names := [path.name for path in folder.iterdir()]) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return names
+
+
 def is_alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()[0] != "Z"
@@ -115,11 +124,7 @@ list(processes.share(work, range(4)))
 """
     parent = subprocess.Popen(program(text, str(tmp_path)))
     try:
-        deadline = time.monotonic() + 30
-        while len(list(tmp_path.iterdir())) < 2:
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
-        pids = [int(path.name) for path in tmp_path.iterdir()]
+        pids = [*map(int, await_files(tmp_path, 2))]
         assert all(map(is_alive, pids))
     finally:
         parent.kill()
@@ -135,7 +140,7 @@ def test_an_interrupt_is_the_parents_alone(tmp_path: Path) -> None:
     text = """
 def work(number):
     open(f"{sys.argv[1]}/{number}", "w").close()
-    time.sleep(0.5)
+    time.sleep(60)
 try:
     list(processes.share(work, range(400)))
 except KeyboardInterrupt:
@@ -148,12 +153,9 @@ except KeyboardInterrupt:
         text=True,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 30
-    while not list(tmp_path.iterdir()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    await_files(tmp_path, 1)
     os.killpg(parent.pid, signal.SIGINT)  # as a terminal does, to all
-    out, err = parent.communicate(timeout=30)
+    out, err = parent.communicate(timeout=10)  # nobody waits for what was under way
     assert (out, err) == ("interrupted\n", "")
     assert len(list(tmp_path.iterdir())) < 20
 
