@@ -65,7 +65,14 @@ def crew(count: int, begin: Callable[[], None]) -> Iterator[ProcessPoolExecutor]
     context = multiprocessing.get_context("fork")
     end_seen, end = context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(count, mp_context=context, initializer=_begin, initargs=(begin, end_seen, end))
+    # A Ctrl-C is kept back until they can leave it to us: one that has just begun would die of it with a traceback.
+    kept = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
+        try:
+            for _ in range(count):
+                pool.submit(os.getpid)  # the first work makes them begin
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, kept)
         yield pool
     except BrokenProcessPool as error:
         raise KilledError from error
@@ -124,6 +131,7 @@ def _begin(begin: Callable[[], None], end_seen: Connection, end: Connection) -> 
     from multiprocessing import connection, parent_process  # noqa: PLC0415 (as above)
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     # What the parent had stays; to look through it for cycles would make a copy of all of it.
     gc.freeze()
     gc.set_threshold(100_000)
