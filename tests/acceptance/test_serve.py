@@ -192,12 +192,16 @@ def test_it_is_read_only(server: Server, root: Path, method: str) -> None:
 )
 def test_what_is_not_http(server: Server, sent: bytes) -> None:
     with socket.create_connection(server.address, timeout=10) as connection:
+        # The server may have hung up at any of these: EPIPE, ECONNRESET, or ENOTCONN, which is no ConnectionError.
+        # What it may not do is to leave the client waiting.
         try:
             connection.sendall(sent)
             connection.shutdown(socket.SHUT_WR)
             while connection.recv(65536):
                 pass
-        except ConnectionError:
+        except TimeoutError:
+            raise
+        except OSError:
             pass
     assert ask(server, "/index.json")[0] == 200
 
