@@ -85,28 +85,39 @@ def crew(count: int, begin: Callable[[], None]) -> Iterator[ProcessPoolExecutor]
         end_seen.close()
 
 
-def share(work: Callable[[_In], _Out], items: Sequence[_In], *, least: int = 2) -> Iterator[tuple[int, _Out]]:
-    """Do some work on each of several items, by as many processes as there are processors, or by this one.
+def share(
+    work: Callable[[_In], _Out],
+    items: Sequence[_In],
+    *,
+    least: int = 2,
+    count: int | None = None,
+    begin: Callable[[int], None] | None = None,
+) -> Iterator[tuple[int, _Out]]:
+    """Do some work on each of several items, by several processes, or by this one.
 
     Args:
         work: What is to be done. Not sent, but there when the processes are forked; only its results are sent. If a
             process is killed, the work that it had begun is done once more.
         items: What it is done on.
         least: With fewer items, no processes are started.
+        count: How many processes, at most; as many as there are processors, unless given.
+        begin: Called by each process as it begins, with how many there are.
 
     Yields:
         The number of an item, and what came of it, as they are done.
     """
-    count = min(cores(), len(items))
+    count = min(count or cores(), len(items))
     left = dict(enumerate(items))
     if count > 1 and len(items) >= least and can_fork():
         from concurrent.futures import as_completed  # noqa: PLC0415 (most runs start none)
 
-        def begin() -> None:
+        def start() -> None:
             global _work  # noqa: PLW0603 (of a process that has no other work)
             _work = partial(_do_one, work, items)
+            if begin is not None:
+                begin(count)
 
-        with suppress(KilledError), crew(count, begin) as pool:
+        with suppress(KilledError), crew(count, start) as pool:
             futures = {pool.submit(_do, number): number for number in left}
             for future in as_completed(futures):
                 result = future.result()

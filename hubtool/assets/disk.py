@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from typing_extensions import Buffer
+
 # O_BINARY is Windows', O_CLOEXEC and O_NOFOLLOW are POSIX'.
 _EXTRA = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
 _seeking = threading.Lock()  # where a position belongs to the open file, as on Windows
@@ -139,6 +141,17 @@ def write_all(stream: BinaryIO, data: bytes | memoryview) -> None:
     view = memoryview(data)
     while view:
         view = view[stream.write(view) :]
+
+
+def write(descriptor: int, data: Buffer) -> None:
+    """Write every byte to an open file.
+
+    Raises:
+        OSError: If the disk does not take them.
+    """
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
 
 
 def settle(

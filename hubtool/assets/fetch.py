@@ -10,8 +10,9 @@ import hashlib
 import platform
 import threading
 import time
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from hubtool import processes
 from hubtool.assets import segments
@@ -24,7 +25,7 @@ from hubtool.assets.transport import HttpTransport, Timeouts, Transport
 from hubtool.errors import DigestError, FetchError, HubError, OfflineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
     from types import TracebackType
 
     from hubtool.assets.segments import Piece, Segments
@@ -61,6 +62,11 @@ MANY = 64
 
 SMALL = 8 << 20
 """Bytes up to which, on the average, files count as small."""
+
+
+Kind = Literal["started", "progress", "retried", "turned", "mirror-skipped", "done", "failed", "kept"]
+KINDS: frozenset[str] = frozenset(get_args(Kind))
+"""What can happen to an asset; :class:`Event` says what each means."""
 
 
 class Progress(Protocol):
@@ -110,7 +116,7 @@ class Event:
         stored: The verified file, at the end.
     """
 
-    kind: Literal["started", "progress", "retried", "turned", "mirror-skipped", "done", "failed", "kept"]
+    kind: Kind
     name: str
     source: str = ""
     received: int = 0
@@ -146,6 +152,10 @@ class Fetcher:
 
     Threads may share one. Of several processes and threads that want the same asset, one fetches it and the others
     wait for it.
+
+    Attributes:
+        small: Whether most files are likely to be small, and are to be asked for as such; :meth:`fetch_all` sees that
+            for itself.
     """
 
     def __init__(
@@ -174,7 +184,7 @@ class Fetcher:
             timeouts: How long a server may take.
             retries: What is tried again, and when.
             transport: How bytes come from links; HTTP(S) under ``policy`` and ``timeouts``, unless given.
-            watch: Told what happens.
+            watch: Told what happens; of all kinds of events, or of those in its attribute ``kinds`` if it has one.
 
         Raises:
             ArgumentError: If a mirror's address cannot be one.
@@ -184,11 +194,13 @@ class Fetcher:
         self.offline = offline
         self.retries = retries or Retries()
         self.mirrors = tuple(Mirror.of(base, self.policy, timeouts, connections) for base in mirrors)
+        self.small = False
         self._own_transport = transport is None
         self.transport = transport or HttpTransport(self.policy, timeouts, connections=connections)
         self.slots = Slots(max(1, connections))
         self._rate = None if rate is None else Rate(rate)
         self._watch = watch
+        self._kinds: Container[str] = () if watch is None else getattr(watch, "kinds", KINDS)
         self._telling = threading.Lock()
         self._ended = threading.Event()
         self._cleaned = False
@@ -233,6 +245,7 @@ class Fetcher:
         """
         todo = list(wanted)
         at_once = min(AT_ONCE, self.slots.count)
+        self.small = self.small or are_small([wanted.size for wanted in todo])
         if not self._worth_processes(todo):
             return [one for one in self.by_threads(todo, at_once, again=again) if one is not None]
         from hubtool.assets import forked  # noqa: PLC0415 (only for many files)
@@ -248,14 +261,21 @@ class Fetcher:
         """Whether several processes are quicker, and can keep to what was asked for."""
         if len(todo) < MANY or self._rate is not None or self.slots.count < 2 or not self._own_transport:
             return False
-        sizes = [wanted.size for wanted in todo if wanted.size is not None]
-        small = not sizes or sum(sizes) < len(sizes) * SMALL
-        return small and processes.cores() > 1 and processes.can_fork()
+        return self.small and processes.cores() > 1 and processes.can_fork()
+
+    def share(self) -> None:
+        """Have all processes that are forked from here on know which mirrors one of them gave up."""
+        import mmap  # noqa: PLC0415 (only for many files)
+
+        given_up = memoryview(mmap.mmap(-1, max(1, len(self.mirrors))))
+        for number, mirror in enumerate(self.mirrors):
+            mirror.share(given_up[number : number + 1])
 
     def divide(self, count: int, watch: Watcher | None) -> None:
         """Become one of several processes that share this run's connections, and tell another watcher."""
         self.slots = Slots(max(1, self.slots.count // count))
         self._watch = watch
+        self._kinds = () if watch is None else self._kinds
 
     def by_threads(self, todo: Sequence[Wanted], at_once: int, *, again: bool) -> list[Outcome | None]:
         """Fetch assets, so many at once; None stands for those that were not begun because the run was ended."""
@@ -327,7 +347,8 @@ class Fetcher:
         except HubError as error:
             self.tell(Event(kind="failed", name=wanted.label, message=error.message))
             raise
-        self.tell(Event(kind="done", name=wanted.label, received=stored.size, size=stored.size, stored=stored))
+        if self.wants("done"):
+            self.tell(Event(kind="done", name=wanted.label, received=stored.size, size=stored.size, stored=stored))
         return stored
 
     def _fetch(self, wanted: Wanted, *, again: bool, max_bytes: int | None) -> Stored:
@@ -354,13 +375,64 @@ class Fetcher:
             if not self._cleaned:
                 self._cleaned = True
                 self.store.clean()
-            part = Part(self.store, digest, source=shown(link), size=wanted.size, limit=limit, sure=lock.sure)
-            try:
-                return _Transfer(self, wanted, digest, part, mirrors).run()
-            finally:
-                if part.keep():
-                    size = part.origin.size
-                    self.tell(Event(kind="kept", name=wanted.label, received=part.position, size=size))
+            with ExitStack() as end:
+                first = self._ask_small(wanted, digest, mirrors, end) if self.small else None
+                stored = None if first is None else self._store_small(wanted, digest, first, limit)
+                if stored is not None:
+                    return stored
+                part = Part(self.store, digest, source=shown(link), size=wanted.size, limit=limit, sure=lock.sure)
+                try:
+                    return _Transfer(self, wanted, digest, part, mirrors, first=first).run()
+                finally:
+                    if part.keep():
+                        size = part.origin.size
+                        self.tell(Event(kind="kept", name=wanted.label, received=part.position, size=size))
+
+    def _ask_small(self, wanted: Wanted, digest: Digest, mirrors: Sequence[Mirror], end: ExitStack) -> _First | None:
+        """Ask the first of the places that a file comes from, in the hope that it comes whole with the answer.
+
+        Then it needs no part in which it grows, nor anything else that takes longer than a small file does. If it does
+        not, the answer is the first of the transfer.
+        """
+        mirror = next((one for one in mirrors if one.fault is None), None)
+        if mirror is None and self.offline:
+            return None
+        source = self.origin(wanted.link) if mirror is None else mirror.source(digest.hex)
+        slot = end.enter_context(ExitStack())
+        slot.enter_context(self.slots.one())
+        self.check_ended()
+        opened = end.enter_context(ExitStack())
+        try:
+            body = opened.enter_context(source.transport.open(source.link, small=True))
+        except FetchError as error:
+            return _First(source=source, answer=error, slot=slot, opened=opened)
+        return _First(source=source, answer=body, slot=slot, opened=opened)
+
+    def _store_small(self, wanted: Wanted, digest: Digest, first: _First, limit: int) -> Stored | None:
+        """Store a file that came whole, if it is the right one."""
+        data = None if isinstance(first.answer, FetchError) else first.answer.whole
+        if data is None or len(data) > limit or wanted.size not in (None, len(data)):
+            return None
+        if self._rate is not None:
+            self.pace(len(data))
+        stored = self.store.put(digest, data)
+        if stored is not None:
+            if first.source.mirror is not None:
+                first.source.mirror.helped()
+            if self.wants("started"):
+                source = shown(first.source.link)
+                self.tell(Event(kind="started", name=wanted.label, source=source, size=stored.size))
+        return stored
+
+    def origin(self, link: str) -> Source:
+        """Return a link as a source.
+
+        Raises:
+            ForbiddenLinkError: If it may not be followed.
+        """
+        link = self.policy.check(link)
+        name = hashlib.sha256(link.encode("utf-8", "surrogatepass")).hexdigest()
+        return Source(link=link, transport=self.transport, name=name)
 
     # -- what transfers share ----------------------------------------------------------------------------------------
 
@@ -381,9 +453,13 @@ class Fetcher:
         """Whether somebody wants to know what happens."""
         return self._watch is not None
 
+    def wants(self, kind: Kind) -> bool:
+        """Whether somebody wants to know of this kind of events."""
+        return kind in self._kinds
+
     def tell(self, event: Event) -> None:
         """Say what happened."""
-        if self._watch is not None:
+        if self._watch is not None and event.kind in self._kinds:
             with self._telling:
                 self._watch(event)
 
@@ -416,15 +492,50 @@ class Fetcher:
             raise _EndedError("the transfer was ended", hint="start it again: it goes on from there")
 
 
+@dataclass(slots=True, kw_only=True)
+class _First:
+    """What the first source answered, before it was known whether a part is needed.
+
+    Attributes:
+        source: The source.
+        answer: Its answer, or why there is none.
+        slot: Holds its connection among those that there may be.
+        opened: Holds its answer open.
+    """
+
+    source: Source
+    answer: Body | FetchError
+    slot: ExitStack
+    opened: ExitStack
+
+    @contextmanager
+    def open(self) -> Iterator[Body]:
+        """Give the answer, as the source's transport would."""
+        with self.opened:
+            if isinstance(self.answer, FetchError):
+                raise self.answer
+            yield self.answer
+
+
 class _Transfer:
     """One asset's way from its sources into its part."""
 
-    def __init__(self, run: Fetcher, wanted: Wanted, digest: Digest, part: Part, mirrors: Sequence[Mirror]) -> None:
+    def __init__(
+        self,
+        run: Fetcher,
+        wanted: Wanted,
+        digest: Digest,
+        part: Part,
+        mirrors: Sequence[Mirror],
+        *,
+        first: _First | None,
+    ) -> None:
         self._run = run
         self._wanted = wanted
         self._digest = digest
         self._part = part
         self._mirrors = mirrors
+        self._first = first
         self._kind = ""
         # Answers were put together and the file was wrong: from here on, one answer must bring the whole file.
         self._whole = False
@@ -463,9 +574,7 @@ class _Transfer:
         return self._from_link()
 
     def _from_link(self) -> Stored:
-        link = self._run.policy.check(self._wanted.link)
-        name = hashlib.sha256(link.encode("utf-8", "surrogatepass")).hexdigest()
-        source = Source(link=link, transport=self._run.transport, name=name)
+        source = self._run.origin(self._wanted.link)
         try:
             try:
                 self._receive(source)
@@ -564,10 +673,16 @@ class _Transfer:
         if start and start == origin.size:
             return  # an earlier run got all of it, and was ended before it could say so
         proof = origin.proof if start and source.name == origin.link else None
+        first, self._first = self._first, None
+        if first is not None and (start or first.source.link != source.link):
+            first.opened.close()
+            first.slot.close()
+            first = None
         try:
-            with self._run.slots.one():
+            with self._run.slots.one() if first is None else first.slot:
                 self._run.check_ended()
-                with source.transport.open(source.link, start=start, proof=proof) as body:
+                open_ = source.transport.open
+                with open_(source.link, start=start, proof=proof) if first is None else first.open() as body:
                     self._begin(source, body, start)
                     self._stream(source, body)
                 if self._pieces is not None:
@@ -713,7 +828,7 @@ class _Transfer:
         message: str = "",
         wait: float | None = None,
     ) -> None:
-        if not self._run.is_watched:
+        if not self._run.wants(kind):
             return
         pieces = self._pieces
         received = self._part.position if pieces is None else self._before_pieces + pieces.received
@@ -729,6 +844,12 @@ class _Transfer:
                 wait=wait,
             )
         )
+
+
+def are_small(sizes: Sequence[int | None]) -> bool:
+    """Whether files of these sizes are many, and small on the average, as far as they are known."""
+    known = [size for size in sizes if size is not None]
+    return len(sizes) >= MANY and (not known or sum(known) < len(known) * SMALL)
 
 
 def _whose(size: int, wanted: Wanted) -> str:

@@ -6,7 +6,6 @@ share the store as any others do, by its locks; what one of them learns about a 
 
 from __future__ import annotations
 
-import mmap
 import threading
 from concurrent.futures import as_completed, wait
 from contextlib import suppress
@@ -58,9 +57,7 @@ def fetch_all(run: Fetcher, todo: Sequence[Wanted], at_once: int, *, again: bool
     count = min(processes.cores(), at_once)
     end_seen, end = context.Pipe(duplex=False)
     events: SimpleQueue[Event | None] | None = context.SimpleQueue() if run.is_watched else None
-    given_up = memoryview(mmap.mmap(-1, max(1, len(run.mirrors))))
-    for number, mirror in enumerate(run.mirrors):
-        mirror.share(given_up[number : number + 1])
+    run.share()
     run.at_end(end.close)
 
     def begin() -> None:

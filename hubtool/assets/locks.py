@@ -17,10 +17,7 @@ import socket
 import threading
 import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from pathlib import Path
 
 BEAT = 2.0
 """Seconds between two signs of life of a holder."""
@@ -35,16 +32,21 @@ class Lock:
     """One lock; not for two threads at once, each makes its own.
 
     Attributes:
-        path: The lock file; never removed.
         sure: Whether the operating system holds it, so that a holder that died was certainly the only one.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path | str) -> None:
+        """Prepare to take a lock; ``path`` is its file, which is never removed."""
+        self._path = path
         self.sure = True
         self._descriptor: int | None = None
         self._beat: _Heartbeat | None = None
         self._watched: tuple[bytes, int, float] | None = None
+
+    @property
+    def path(self) -> Path:
+        """The lock file."""
+        return Path(self._path)
 
     def acquire(self, seconds: float) -> bool:
         """Try for some seconds to get it; return whether we have.
@@ -71,7 +73,7 @@ class Lock:
             self._descriptor = None
 
     def _try(self) -> bool:
-        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
         try:
             held = not _lock(descriptor)
         except OSError as error:

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import BinaryIO
 
+    from typing_extensions import Buffer
+
 MAX_BYTES = 64 << 30
 """The largest asset that is taken where nothing states its size: 64 GiB."""
 
@@ -102,28 +104,48 @@ class _Record:
             return None
         return cls(digest=digest, size=size, mtime_ns=mtime_ns, inode=inode)
 
-    def write(self, path: Path, temporary: Path) -> None:
+    def write(self, path: Path, temporary: str) -> None:
         """Write the record; where that fails, the file is hashed again next time, and nothing else is lost."""
         raw = {"digest": self.digest, "size": self.size, "mtime_ns": self.mtime_ns, "inode": self.inode}
         data = json.dumps(raw).encode()
+        with suppress(OSError):
+            _put(data, temporary, path, durable=False)
+
+
+def _put(data: Buffer, temporary: str, path: Path, *, durable: bool, mode: int = 0o666) -> os.stat_result:
+    """Write a small file in one step; return what the system says of it.
+
+    Texts and not paths where they do: for thousands of small files, making paths takes as long as writing.
+
+    Raises:
+        OSError: If the disk does not take it; nothing of it stays.
+    """
+    try:
+        # The folders are there, all but the first time.
         try:
-            # The folders are there, all but the first time.
-            try:
-                _put(data, temporary, path)
-            except FileNotFoundError:
-                for folder in (path.parent, temporary.parent):
-                    folder.mkdir(parents=True, exist_ok=True)
-                temporary.unlink(missing_ok=True)
-                _put(data, temporary, path)
-        except OSError:
-            with suppress(OSError):
-                temporary.unlink()
-
-
-def _put(data: bytes, temporary: Path, path: Path) -> None:
-    with disk.create(temporary) as stream:
-        disk.write_all(stream, data)
-    os.replace(temporary, path)  # noqa: PTH105 (for every file that comes, and quicker)
+            descriptor = disk.open_new(temporary, mode)
+        except FileNotFoundError:
+            Path(temporary).parent.mkdir(parents=True, exist_ok=True)
+            descriptor = disk.open_new(temporary, mode)
+        try:
+            disk.write(descriptor, data)
+            if durable:
+                os.fsync(descriptor)
+            found = os.fstat(descriptor)
+        finally:
+            os.close(descriptor)
+        try:
+            os.replace(temporary, path)  # noqa: PTH105 (a text)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(temporary, path)  # noqa: PTH105 (the same)
+        if durable:
+            disk.sync_folder(path.parent)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(temporary)  # noqa: PTH108 (the same)
+        raise
+    return found
 
 
 def _named(folder: Path, suffix: str) -> Iterator[tuple[str, os.stat_result]]:
@@ -382,7 +404,7 @@ class Store:
     def _remember(self, record: _Record, path: Path, record_path: Path) -> None:
         self._known[path] = record
         if self.durable:
-            record.write(record_path, self._temporary(record.digest, "record"))
+            record.write(record_path, self._temporary_name(record.digest, "record"))
 
     def _quarantine(self, path: Path, record_path: Path, wrong: _Record, key: str) -> None:
         # In a store that we may not write, the file is as good as absent and must stay where it is; and whoever holds
@@ -459,8 +481,8 @@ class Store:
             StoreError: If the lock cannot be made, or its holder has not got on for that long.
         """
         name = key[:SHORTEST]
-        path = Path(f"{self._state}/locks/{name}.lock")
-        held: dict[Path, Lock] = _held.__dict__.setdefault("locks", {})
+        path = f"{self._state}/locks/{name}.lock"
+        held: dict[str, Lock] = _held.__dict__.setdefault("locks", {})
         if path in held:
             yield held[path]
             return
@@ -469,10 +491,10 @@ class Store:
             try:
                 self._wait(lock, name, self.patience if patience is None else patience)
             except FileNotFoundError:
-                path.parent.mkdir(parents=True, exist_ok=True)
+                lock.path.parent.mkdir(parents=True, exist_ok=True)
                 self._wait(lock, name, self.patience if patience is None else patience)
         except OSError as error:
-            raise disk.store_error(error, path) from error
+            raise disk.store_error(error, lock.path) from error
         held[path] = lock
         try:
             yield lock
@@ -521,7 +543,7 @@ class Store:
             self._clean(key)
 
     def _clean(self, key: str) -> None:
-        path = self.state / "locks" / f"{key}.lock"
+        path = f"{self._state}/locks/{key}.lock"
         if path in _held.__dict__.get("locks", ()):
             return
         lock = Lock(path)
@@ -581,6 +603,27 @@ class Store:
                 yield writer
             finally:
                 writer.discard()
+
+    def put(self, digest: Digest, data: Buffer) -> Stored | None:
+        """Store a small file that is there whole; under the digest's lock, which the caller holds.
+
+        Returns:
+            The stored file; None if the bytes have another digest, and nothing is stored.
+
+        Raises:
+            StoreError: If the store cannot be written.
+        """
+        actual = hashlib.sha256(data).hexdigest()
+        if not digest.matches(actual):
+            return None
+        path = self._blob_path(actual)
+        try:
+            mode = 0o666 if os.name == "nt" else 0o444  # there, what may not be written cannot be replaced
+            found = _put(data, self._temporary_name(actual, "blob"), path, durable=self.durable, mode=mode)
+        except OSError as error:
+            raise disk.store_error(error, path, needed=memoryview(data).nbytes) from error
+        self._remember(_Record.of(actual, found), path, self._record_path("blobs", actual))
+        return Stored(path=path, digest=actual, size=found.st_size)
 
     def derive(self, digest: str, kind: str, make: Callable[[Path], None]) -> Path:
         """Return the file of a kind that is made from an asset, and make it where there is none yet.
@@ -687,7 +730,10 @@ class Store:
 
     def _temporary(self, digest: str, kind: str) -> Path:
         """Make up a temporary path; its name begins with the key of the lock under which it is written."""
-        return Path(f"{self._state}/temporary/{digest}.{os.urandom(4).hex()}.{kind}.part")
+        return Path(self._temporary_name(digest, kind))
+
+    def _temporary_name(self, digest: str, kind: str) -> str:
+        return f"{self._state}/temporary/{digest}.{os.urandom(4).hex()}.{kind}.part"
 
 
 class Writer:

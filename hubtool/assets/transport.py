@@ -10,9 +10,11 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol, overload
 from urllib.parse import unquote, urlsplit
 
+from hubtool.assets import plain
 from hubtool.assets.links import LinkPolicy, is_loopback, shown
 from hubtool.errors import FetchError, UnknownHostError
 from hubtool.version import __version__
@@ -89,6 +91,7 @@ class Body(Protocol):
         kind: The media type that the server states, perhaps empty.
         proof: What names this very version of the file (a strong ETag, or else a Last-Modified), or None.
         ranges: Whether the server says that it gives parts of the file.
+        whole: The file, where it came whole with the answer; valid until this thread asks for another one.
     """
 
     start: int
@@ -96,6 +99,7 @@ class Body(Protocol):
     kind: str
     proof: str | None
     ranges: bool
+    whole: memoryview | None
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the bytes in blocks, as they come.
@@ -110,7 +114,7 @@ class Transport(Protocol):
     """Where bytes come from. Threads may share one."""
 
     def open(
-        self, link: str, *, start: int = 0, end: int | None = None, proof: str | None = None
+        self, link: str, *, start: int = 0, end: int | None = None, proof: str | None = None, small: bool = False
     ) -> AbstractContextManager[Body]:
         """Ask for the bytes of a link from ``start`` up to and without ``end``.
 
@@ -122,6 +126,7 @@ class Transport(Protocol):
             end: The byte before which to stop, or None for the whole rest.
             proof: The ``proof`` of an earlier body of this link; if the file is another one now, it comes from its
                 first byte.
+            small: Whether the whole file is asked for and is likely to be small, so that there is a quicker way.
 
         Raises:
             FetchError: If they cannot be had.
@@ -168,7 +173,9 @@ class FileTransport:
         """Do nothing: each body closes its own file."""
 
     @contextmanager
-    def open(self, link: str, *, start: int = 0, end: int | None = None, proof: str | None = None) -> Iterator[Body]:
+    def open(
+        self, link: str, *, start: int = 0, end: int | None = None, proof: str | None = None, small: bool = False
+    ) -> Iterator[Body]:
         """Open a file; see :class:`Transport`.
 
         Raises:
@@ -176,6 +183,7 @@ class FileTransport:
         """
         from pathlib import Path  # noqa: PLC0415 (the other links need none)
 
+        del small  # there is no quicker way
         path = Path(unquote(urlsplit(link).path))
         try:
             with path.open("rb", buffering=0) as stream:
@@ -194,6 +202,7 @@ class _FileBody:
 
     kind = ""
     ranges = True
+    whole: memoryview | None = None
 
     def __init__(self, stream: Any, link: str, start: int, end: int | None, proof: str | None) -> None:  # noqa: ANN401 (FileIO, which typeshed and Path.open name differently)
         import os  # noqa: PLC0415 (the other links need none)
@@ -232,6 +241,11 @@ class _Service:
     headers: Mapping[str, str]
     absolute: bool  # whether a proxy wants the whole link
 
+    @property
+    def is_direct(self) -> bool:
+        """Whether no proxy stands between."""
+        return not self.absolute and self.pool.proxy is None
+
 
 class HttpTransport:
     """HTTP and HTTPS: certificates verified, the usual proxy and CA variables honoured, redirects checked.
@@ -255,6 +269,9 @@ class HttpTransport:
         """Close all connections, and end the thread that watches them."""
         self._watchdog.close()
         with self._lock:
+            # A session leaves it to the moment at which nothing refers to a pool any more, be it the frame of an error.
+            for service in self._services.values():
+                service.pool.close()
             self._services.clear()
             if self._session is not None:
                 self._session.close()
@@ -265,7 +282,9 @@ class HttpTransport:
         self._watchdog.abort(threads)
 
     @contextmanager
-    def open(self, link: str, *, start: int = 0, end: int | None = None, proof: str | None = None) -> Iterator[Body]:
+    def open(
+        self, link: str, *, start: int = 0, end: int | None = None, proof: str | None = None, small: bool = False
+    ) -> Iterator[Body]:
         """Ask for the bytes of a link; see :class:`Transport`.
 
         Raises:
@@ -279,7 +298,10 @@ class HttpTransport:
                 headers["If-Range"] = proof
         guard = self._watchdog.guard()
         try:
-            link, response = self._request(self.policy.check(link), headers, guard)
+            link, response = self._request(self.policy.check(link), headers, guard, small=small)
+            if isinstance(response, plain.Answer):
+                yield _PlainBody(response)
+                return
             try:
                 yield _HttpBody(response, guard, link=link, start=start, end=end, proof=proof)
             finally:
@@ -300,7 +322,7 @@ class HttpTransport:
         for method in ("HEAD", "GET"):
             guard = self._watchdog.guard()
             try:
-                last, response = self._request(self.policy.check(link), {}, guard, method)
+                last, response = self._request(self.policy.check(link), {}, guard, method=method)
                 response.close()
                 return Seen(link=last, size=_content_length(response.headers), proof=_proof(response.headers))
             except FetchError as error:
@@ -350,13 +372,26 @@ class HttpTransport:
         finally:
             guard.close()
 
+    @overload
     def _request(
-        self, link: str, headers: dict[str, str], guard: _Guard, method: str = "GET"
-    ) -> tuple[str, BaseHTTPResponse]:
+        self, link: str, headers: dict[str, str], guard: _Guard, *, method: str
+    ) -> tuple[str, BaseHTTPResponse]: ...
+
+    @overload
+    def _request(
+        self, link: str, headers: dict[str, str], guard: _Guard, *, small: bool
+    ) -> tuple[str, BaseHTTPResponse | plain.Answer]: ...
+
+    def _request(
+        self, link: str, headers: dict[str, str], guard: _Guard, *, method: str = "GET", small: bool = False
+    ) -> tuple[str, BaseHTTPResponse | plain.Answer]:
         """Ask, and follow redirects by hand, so that each one is checked before it is followed."""
         first = link
         for _ in range(MAX_REDIRECTS + 1):
-            response = self._ask(link, headers, guard, method=method)
+            response = self._ask_small(link, guard) if small and not headers else None
+            if isinstance(response, plain.Answer):
+                return link, response
+            response = response or self._ask(link, headers, guard, method=method)
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or location is None:
                 break
@@ -405,6 +440,69 @@ class HttpTransport:
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             _fail(error, link, guard)
 
+    def _ask_small(self, link: str, guard: _Guard) -> BaseHTTPResponse | plain.Answer | None:
+        """Ask for a small file, and read it if the answer is plain; None if this must be left to the libraries."""
+        from http.client import HTTPException  # noqa: PLC0415 (heavy, and not needed for what is stored)
+
+        import requests  # noqa: PLC0415 (the same)
+        import urllib3  # noqa: PLC0415 (the same)
+
+        scheme, _, rest = link.partition("://")
+        netloc, slash, path = rest.partition("/")
+        try:
+            service = self._service(link, scheme, netloc)
+            asked = plain.request(slash + path, netloc, service.headers) if service.is_direct else None
+            if asked is None:
+                return None
+            with guard.watching(self.policy):
+                return self._exchange(service.pool, asked, guard)
+        except HTTPException as error:
+            _fail(urllib3.exceptions.ProtocolError("this is not HTTP", error), link, guard)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            _fail(error, link, guard)
+
+    def _exchange(self, pool: Any, asked: bytes, guard: _Guard) -> BaseHTTPResponse | plain.Answer:  # noqa: ANN401 (see _Service)
+        """Send a request over a connection of the pool, and read the answer, or its beginning."""
+        from urllib3 import HTTPHeaderDict, HTTPResponse  # noqa: PLC0415 (heavy, and not needed for what is stored)
+
+        connection = pool._get_conn()  # noqa: SLF001 (urllib3 has no other way to a connection)
+
+        def end() -> None:
+            connection.close()
+            pool._put_conn(connection)  # noqa: SLF001 (as above)
+
+        try:
+            if connection.is_closed:
+                connection.timeout = self.timeouts.connect
+                connection.connect()
+            else:
+                connection.tell_guard()
+            wire: socket.socket = connection.sock
+            wire.settimeout(self.timeouts.read)
+            wire.sendall(asked)
+            answer = _current.reader.read(_Counted(wire, guard))
+        except BaseException:
+            end()
+            raise
+        if isinstance(answer, plain.Answer):
+            if answer.stays:
+                pool._put_conn(connection)  # noqa: SLF001 (as above)
+            else:
+                end()
+            return answer
+        raw = plain.hand_over(answer, wire, end)
+        return HTTPResponse(
+            body=raw,
+            headers=HTTPHeaderDict(raw.msg.items()),
+            status=raw.status,
+            version=raw.version,
+            reason=raw.reason,
+            preload_content=False,
+            decode_content=False,
+            original_response=raw,
+            request_method="GET",
+        )
+
     def _service(self, link: str, scheme: str, netloc: str) -> _Service:
         """Find out, by requests, how a service is asked: by which proxy, with which CAs and which login."""
         import requests  # noqa: PLC0415 (heavy, and not needed for what is stored)
@@ -436,8 +534,27 @@ class HttpTransport:
             return service
 
 
+class _PlainBody:
+    """The body of a plain answer. No proof of its version: a small file is fetched anew rather than gone on with."""
+
+    start = 0
+    proof: str | None = None
+    ranges = False
+
+    def __init__(self, answer: plain.Answer) -> None:
+        self.size: int | None = len(answer.body)
+        self.kind = answer.kind
+        self.whole: memoryview | None = answer.body
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self.whole:
+            yield bytes(self.whole)
+
+
 class _HttpBody:
     """The body of one HTTP response."""
+
+    whole: memoryview | None = None
 
     def __init__(
         self,
@@ -713,10 +830,35 @@ class _Watchdog:
                 self._changed.wait(self._pause)
 
 
+class _Counted:
+    """A socket whose bytes a guard counts."""
+
+    __slots__ = ("_guard", "_socket")
+
+    def __init__(self, socket: socket.socket, guard: _Guard) -> None:
+        self._socket = socket
+        self._guard = guard
+
+    def recv_into(self, buffer: memoryview, /) -> int:
+        self._guard.resume()
+        count = self._socket.recv_into(buffer)
+        self._guard.pause(count)
+        return count
+
+
 class _Current(threading.local):
-    """The guard of the request that this thread is making."""
+    """What this thread is at.
+
+    Attributes:
+        guard: That of the request that it is making.
+    """
 
     guard: _Guard | None = None
+
+    @cached_property
+    def reader(self) -> plain.Reader:
+        """What reads its plain answers."""
+        return plain.Reader()
 
 
 _current = _Current()
@@ -745,7 +887,7 @@ def _watched(base: type[HTTPConnection]) -> type[HTTPConnection]:
             # TLS takes the socket itself away, so a second handle of the same connection is kept.
             self._drop_twin()
             self.hubtool_twin = sock.dup()
-            self._tell_guard()
+            self.tell_guard()
             return sock
 
         def _checked_conn(self, policy: LinkPolicy) -> socket.socket:
@@ -775,7 +917,7 @@ def _watched(base: type[HTTPConnection]) -> type[HTTPConnection]:
             raise failed or urllib3.exceptions.NewConnectionError(self, "the name has no address")
 
         def getresponse(self) -> HTTPResponse:
-            self._tell_guard()  # here a connection that was kept open comes under a new guard
+            self.tell_guard()  # here a connection that was kept open comes under a new guard
             response: HTTPResponse = super().getresponse()
             return response
 
@@ -783,7 +925,7 @@ def _watched(base: type[HTTPConnection]) -> type[HTTPConnection]:
             super().close()
             self._drop_twin()
 
-        def _tell_guard(self) -> None:
+        def tell_guard(self) -> None:
             if _current.guard is not None and self.hubtool_twin is not None:
                 _current.guard.watch(self.hubtool_twin)
 

@@ -27,7 +27,13 @@ _EVENT_EVERY = 0.2  # seconds between two events, or two moves of a bar, of one 
 
 
 class Reporter:
-    """Takes a run's events, and shows only what nobody may miss: mirrors that are asked no more, and the end."""
+    """Takes a run's events, and shows only what nobody may miss: mirrors that are asked no more, and the end.
+
+    Attributes:
+        kinds: The kinds of events that it takes.
+    """
+
+    kinds = frozenset({"kept", "mirror-skipped"})
 
     def __init__(self) -> None:
         self.kept: dict[str, Event] = {}
@@ -66,7 +72,11 @@ class Reporter:
             self.say(f"{click.style('hint', fg='cyan')}: the same command goes on from there")
 
 
-class _Lines(Reporter):
+class _Talkative(Reporter):
+    kinds = Reporter.kinds | {"started", "progress", "retried", "turned", "done", "failed"}
+
+
+class _Lines(_Talkative):
     def __init__(self) -> None:
         super().__init__()
         self._last: dict[str, float] = {}
@@ -90,7 +100,7 @@ class _Lines(Reporter):
             super().show(event)
 
 
-class _Json(Reporter):
+class _Json(_Talkative):
     def __init__(self) -> None:
         super().__init__()
         self._last: dict[str, float] = {}
@@ -117,7 +127,7 @@ class _Json(Reporter):
         self.say(json.dumps({"event": "interrupted", "kept": sorted(self.kept)}))
 
 
-class _Bars(Reporter):
+class _Bars(_Talkative):
     def __init__(self, bars: Progress) -> None:
         super().__init__()
         self._bars = bars

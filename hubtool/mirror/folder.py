@@ -183,9 +183,7 @@ class FolderDestination:
                 pending.append((temporary, f"{self.root}/{name}"))
                 descriptor = disk.open_new(temporary, 0o666)
                 try:
-                    view = memoryview(data)
-                    while view:
-                        view = view[os.write(descriptor, view) :]
+                    disk.write(descriptor, data)
                 finally:
                     os.close(descriptor)
             _flush([temporary for temporary, _ in pending])
@@ -378,8 +376,7 @@ class FolderClaim:
                 while count := disk.read_into(source, self._buffer):
                     block = self._buffer[:count]
                     hasher.update(block)
-                    while block:
-                        block = block[os.write(target, block) :]
+                    disk.write(target, block)
                     if count == file.size < _LARGE:
                         break  # a small file, read at once
                     disk.begin_flush(target)

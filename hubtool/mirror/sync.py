@@ -14,10 +14,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from hubtool import processes
-from hubtool.assets.fetch import CONNECTIONS, Wanted
+from hubtool.assets.fetch import CONNECTIONS, Wanted, are_small
 from hubtool.errors import (
     AssetError,
     CardError,
@@ -34,7 +35,7 @@ from hubtool.mirror.plan import Digests, Failure, Need, Plan
 from hubtool.registry.entry import digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from hubtool.assets.fetch import Fetcher
     from hubtool.assets.store import Store, Stored
@@ -226,11 +227,11 @@ def sync(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Copied:
+class Done:
     """What a process did of some units.
 
     Attributes:
-        done: The units in which nothing is left to do.
+        units: The units in which nothing is left to do.
         written: Bytes of each blob that it put in, by digest.
         others: Bytes of each blob that another worker had put in.
         failures: What could not be done, and why, by digest.
@@ -238,7 +239,7 @@ class Copied:
         stopped: Whether so much failed that no more should be tried.
     """
 
-    done: tuple[str, ...]
+    units: tuple[str, ...]
     written: Mapping[str, int]
     others: Mapping[str, int]
     failures: Mapping[str, str]
@@ -330,14 +331,31 @@ class Worker:
             self._moved(digest, size, written=written)
         return tuple(unit for unit in units if unit not in left)
 
-    def apart(self, units: Mapping[str, Sequence[Need]]) -> Copied:
-        """Do what :meth:`copy` does, perhaps in another process; what came of it is for :meth:`take`."""
+    def has(self, need: Need) -> bool:
+        """Whether our store has a file, as far as a look tells."""
+        return not need.digest.is_short and self._hub.store.peek(need.digest.hex) is not None
+
+    def all_of(self, units: Mapping[str, Sequence[Need]]) -> tuple[str, ...]:
+        """Work on some units, one after the other; return those that are done."""
+        done = []
+        with suppress(_StoppedError):
+            for unit, needs in units.items():
+                if self.unit(unit, needs):
+                    done.append(unit)
+        return tuple(done)
+
+    def apart(
+        self,
+        work: Callable[[Worker, Mapping[str, Sequence[Need]]], tuple[str, ...]],
+        units: Mapping[str, Sequence[Need]],
+    ) -> Done:
+        """Do :meth:`copy` or :meth:`all_of`, perhaps in another process; what came of it is for :meth:`take`."""
         other = copy.copy(self)
         other._progress = progress = _Progress()  # noqa: SLF001 (our own)
         other._events = None  # noqa: SLF001 (the same)
-        done = other.copy(units)
-        return Copied(
-            done=done,
+        done = work(other, units)
+        return Done(
+            units=done,
             written=progress.written,
             others=progress.others,
             failures=progress.failures,
@@ -345,17 +363,26 @@ class Worker:
             stopped=self.stop.is_set(),
         )
 
-    def take(self, copied: Copied, needs: Mapping[str, Need]) -> None:
+    def take(self, done: Done, needs: Mapping[str, Need]) -> None:
         """Note what came of :meth:`apart`; ``needs`` are all that there are, by their digests."""
         with self._progress.lock:
-            self._progress.whole.update(copied.whole)
-        for sizes, written in ((copied.written, True), (copied.others, False)):
+            self._progress.whole.update(done.whole)
+        for sizes, written in ((done.written, True), (done.others, False)):
             for digest, size in sizes.items():
                 self._moved(digest, size, written=written)
-        for digest, reason in copied.failures.items():
+        for digest, reason in done.failures.items():
             self._failed(needs[digest], reason)
-        if copied.stopped:
+        if done.stopped:
             self.stop.set()
+
+    def expect_small(self) -> None:
+        """Have most files asked for as small ones are."""
+        self._fetcher.small = True
+        self._fetcher.share()
+
+    def begin(self, count: int) -> None:
+        """Become one of so many processes, which share the connections."""
+        self._fetcher.divide(count, None)
 
     def _copy(self, need: Need, claim: Claim, done: list[tuple[Need, str, int, bool]]) -> bool:
         """Copy a file of our store; return whether that is all that there is to do, well or badly."""
@@ -473,9 +500,13 @@ def _move(worker: Worker, todo: Plan, jobs: int) -> None:
     order = list(units)
     # Workers that start together should not all ask for the same unit.
     random.SystemRandom().shuffle(order)
+    small = are_small([need.size for need in todo.needs])
+    if small:
+        worker.expect_small()
     if worker.is_folder and len(todo.needs) >= _MANY:
-        done = _copy_many(worker, units, order)
-        order = [unit for unit in order if unit not in done]
+        order = _copy_many(worker, units, order)
+        if small and jobs > 1:
+            order = _fetch_many(worker, units, order, jobs)
     lock = threading.Lock()
 
     def run(waiting: deque[str]) -> None:
@@ -513,23 +544,47 @@ def _move(worker: Worker, todo: Plan, jobs: int) -> None:
             raise
 
 
-def _copy_many(worker: Worker, units: Mapping[str, Sequence[Need]], order: Sequence[str]) -> set[str]:
-    """Copy what our store has into a folder, by several processes where that can be; return the units that are done.
+def _copy_many(worker: Worker, units: Mapping[str, Sequence[Need]], order: Sequence[str]) -> list[str]:
+    """Copy what our store has into a folder, by several processes where that can be; return the units that are left.
 
     Threads that copy small files wait for one another, in Python and in the file system, more than they work.
     """
-    needs = {need.digest.hex: need for unit in order for need in units[unit]}
-    most = min(_PENDING, max(1, len(needs) // (2 * processes.cores())))
+    near = [unit for unit in order if any(map(worker.has, units[unit]))]
+    count = sum(len(units[unit]) for unit in near)
+    most = min(_PENDING, max(1, count // (2 * processes.cores())))
     batches: list[dict[str, Sequence[Need]]] = [{}]
-    for unit in order:
+    for unit in near:
         if sum(map(len, batches[-1].values())) >= most:
             batches.append({})
         batches[-1][unit] = units[unit]
-    done: set[str] = set()
-    for _, copied in processes.share(worker.apart, batches):
-        worker.take(copied, needs)
-        done.update(copied.done)
-    return done
+    return _apart(worker, Worker.copy, batches, order)
+
+
+def _fetch_many(worker: Worker, units: Mapping[str, Sequence[Need]], order: Sequence[str], jobs: int) -> list[str]:
+    """Fetch small files into a folder by as many processes as there are jobs; return the units that are left."""
+    left = sum(len(units[unit]) for unit in order)
+    if worker.stop.is_set() or left < _MANY or processes.cores() < 2 or not processes.can_fork():
+        return [*order]
+    return _apart(worker, Worker.all_of, [{unit: units[unit]} for unit in order], order, jobs=jobs)
+
+
+def _apart(
+    worker: Worker,
+    work: Callable[[Worker, Mapping[str, Sequence[Need]]], tuple[str, ...]],
+    batches: Sequence[Mapping[str, Sequence[Need]]],
+    order: Sequence[str],
+    *,
+    jobs: int | None = None,
+) -> list[str]:
+    """Have processes work on batches of units; return the units that are left."""
+    needs = {need.digest.hex: need for batch in batches for some in batch.values() for need in some}
+    finished: set[str] = set()
+    for _, done in processes.share(partial(worker.apart, work), batches, count=jobs, begin=worker.begin):
+        worker.take(done, needs)
+        finished.update(done.units)
+        if worker.stop.is_set():
+            break
+    return [unit for unit in order if unit not in finished]
 
 
 def _failures(todo: Plan, progress: _Progress) -> Iterable[Failure]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 CONTENT = random.Random(7).randbytes(1_500_000)  # noqa: S311 (no secret)
 DIGEST = Digest(hashlib.sha256(CONTENT).hexdigest())
+SMALL = CONTENT[:100_000]
 TIMEOUTS = Timeouts(connect=3.0, read=0.5, stall=0.6, floor=1 << 15)
 RETRIES = Retries(attempts=3, mirror_attempts=1, first=0.01, patience=1.5)
 POLICY = LinkPolicy(hosts=frozenset({"intranet.example", "other.example"}))
@@ -77,6 +78,9 @@ PATHS = {
     "resumed": "a second run, after one that was broken off in the middle; every answer is faulty",
     "parallel": "several connections for one file; the answer to the first is right, those to the others are faulty",
     "mirror": "the mirror is faulty, the card's link is right",
+    "small": "one of many small files, which are asked for in a quicker way; every answer is faulty",
+    "small-once": "one of many small files; the first answer is faulty, and the others are right",
+    "small-mirror": "one of many small files; the mirror is faulty, the card's link is right",
     "continued": "the mirror breaks off in the middle, and the card's link, which is to go on, is faulty",
 }
 
@@ -108,21 +112,28 @@ class Outcome:
 def applicable(fault: str, path: str) -> bool:
     """Whether this fault can be met on this path."""
     if fault in ("refuse", "tls-name"):
-        return path in ("fresh", "mirror")  # on the others, the same server has answered already
+        return path in (
+            "fresh",
+            "mirror",
+            "small",
+            "small-mirror",
+        )  # on the others, the same server has answered already
     return True
 
 
 def run(fault: str, path: str, folder: Path) -> Outcome:
     """Meet a fault on a path, check what must hold, and return how it ended."""
     store = Store(folder / "home", patience=10.0)
+    content = SMALL if path.startswith("small") else CONTENT
+    digest = Digest(hashlib.sha256(content).hexdigest())
     with ExitStack() as stack:
         stack.enter_context(_names())
         certificate = None
         if fault == "tls-name":
             certificate = make_certificate(folder)
             stack.enter_context(mock.patch.dict(os.environ, {"REQUESTS_CA_BUNDLE": str(certificate)}))
-        bad = stack.enter_context(serving(CONTENT, certificate))
-        good = stack.enter_context(serving(CONTENT))
+        bad = stack.enter_context(serving(content, certificate))
+        good = stack.enter_context(serving(content))
         base = bad.url
         if fault == "tls-name":
             base = base.replace("127.0.0.1", "localhost")  # the certificate is for the address
@@ -130,32 +141,33 @@ def run(fault: str, path: str, folder: Path) -> Outcome:
             base = refusing()
         mirrors: tuple[str, ...] = ()
         link = f"{base}/a?token=SECRET"
-        if path == "mirror":
+        if path in ("mirror", "small-mirror"):
             mirrors, link = (base,), f"{good.url}/a?token=SECRET"
-        _fetch(store, Wanted(link=f"{good.url}/warm", digest=DIGEST), folder)
+        wanted = Wanted(link=link, digest=digest)
+        _fetch(Wanted(link=f"{good.url}/warm", digest=digest), folder)
         before = _descriptors()
         if path in ("resumed", "continued"):
-            _break_off(store, bad if path == "resumed" else good, link, path)
+            _break_off(store, bad if path == "resumed" else good, wanted, path)
         bad.fault, asked = fault, len(bad.requests)
         bad.applies = _applies(path, asked)
         with _parallel(bad) if path == "parallel" else ExitStack():
-            outcome = _meet(store, Wanted(link=link, digest=DIGEST), mirrors, bad, asked)
-        _check(store, outcome, before, link)
+            outcome = _meet(store, wanted, mirrors, bad, asked, small=path.startswith("small"))
+        _check(store, wanted, outcome, before)
         # Whatever happened, once the server is right, the file comes; and with it what was kept.
         bad.fault, asked = "", len(bad.requests)
-        if applicable(fault, "once") and path != "mirror":
-            _get(store, Wanted(link=link, digest=DIGEST), ())
+        if applicable(fault, "once") and not mirrors:
+            _get(store, wanted, ())
             assert outcome.error is None or (bad.requests[asked].start > 0) == outcome.kept
             assert _parts(store) == []
         return outcome
 
 
-def _meet(store: Store, wanted: Wanted, mirrors: tuple[str, ...], bad: Server, asked: int) -> Outcome:
+def _meet(store: Store, wanted: Wanted, mirrors: tuple[str, ...], bad: Server, asked: int, *, small: bool) -> Outcome:
     events: list[Event] = []
     error: HubError | None = None
     started = time.monotonic()
     try:
-        _get(store, wanted, mirrors, events)
+        _get(store, wanted, mirrors, events, small=small)
     except HubError as failed:
         error = failed
     assert time.monotonic() - started < 20
@@ -163,30 +175,33 @@ def _meet(store: Store, wanted: Wanted, mirrors: tuple[str, ...], bad: Server, a
     return Outcome(error, kept, len(bad.requests) - asked)
 
 
-def _get(store: Store, wanted: Wanted, mirrors: tuple[str, ...], events: list[Event] | None = None) -> None:
+def _get(
+    store: Store, wanted: Wanted, mirrors: tuple[str, ...], events: list[Event] | None = None, *, small: bool = False
+) -> None:
     watch = None if events is None else events.append
     with Fetcher(
         store, policy=POLICY, mirrors=mirrors, timeouts=TIMEOUTS, retries=RETRIES, watch=watch, connections=4
     ) as one:
+        one.small = small
         stored = one.fetch(wanted)
-    assert stored.path.read_bytes() == CONTENT
+    assert wanted.digest is not None
+    assert digest_file(stored.path) == wanted.digest.hex
 
 
-def _fetch(store: Store, wanted: Wanted, folder: Path) -> None:
+def _fetch(wanted: Wanted, folder: Path) -> None:
     """Import everything and open everything once, so that descriptors can be counted."""
-    del store
     with Fetcher(Store(folder / "warm"), timeouts=TIMEOUTS) as one:
         one.fetch(wanted)
 
 
-def _break_off(store: Store, server: Server, link: str, path: str) -> None:
+def _break_off(store: Store, server: Server, wanted: Wanted, path: str) -> None:
     """Leave a part, of the link or of a mirror."""
     server.fault, server.applies = "reset", always
     retries = Retries(attempts=1, mirror_attempts=1)
     mirrors = (server.url,) if path == "continued" else ()
-    target = f"{refusing()}/a" if path == "continued" else link
+    target = f"{refusing()}/a" if path == "continued" else wanted.link
     with Fetcher(store, mirrors=mirrors, timeouts=TIMEOUTS, retries=retries) as one, suppress(HubError):
-        one.fetch(Wanted(link=target, digest=DIGEST))
+        one.fetch(Wanted(link=target, digest=wanted.digest))
     assert len(_parts(store)) == 2, "a part and the note beside it"
     server.fault = ""
 
@@ -198,7 +213,7 @@ def _applies(path: str, asked: int) -> Any:
     def later(request: Request) -> bool:
         return request.number > asked
 
-    return {"once": first, "parallel": later}.get(path, always)
+    return {"once": first, "small-once": first, "parallel": later}.get(path, always)
 
 
 @contextmanager
@@ -233,11 +248,12 @@ def _parts(store: Store) -> list[Path]:
     return sorted((store.root / "temporary").glob("*"))
 
 
-def _check(store: Store, outcome: Outcome, before: int, link: str) -> None:
+def _check(store: Store, wanted: Wanted, outcome: Outcome, before: int) -> None:
     """Check that nothing wrong is visible, and that nothing is left behind."""
     for path in store.root.glob("blobs/sha256/*/*"):
         assert digest_file(path) == path.name
-    assert (store.path(DIGEST) is not None) == (outcome.error is None)
+    assert wanted.digest is not None
+    assert (store.path(wanted.digest) is not None) == (outcome.error is None)
     # Of the client; the server's threads may take a moment to see that it is gone.
     assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("hubtool-")]
     deadline = time.monotonic() + 3
@@ -255,7 +271,7 @@ def _check(store: Store, outcome: Outcome, before: int, link: str) -> None:
         text = str(outcome.error)
         assert "SECRET" not in text
         assert outcome.error.hint
-        assert link.partition("?")[0] in text or "private address" in text
+        assert wanted.link.partition("?")[0] in text or "private address" in text
 
 
 def table(outcomes: dict[tuple[str, str], str]) -> str:

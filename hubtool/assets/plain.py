@@ -1,0 +1,196 @@
+"""The plainest answer that a server can give: 200, a length, and a small file.
+
+The HTTP libraries understand every answer, and take longer over one than a small file takes to come: where thousands
+are fetched, that is most of the time. Here only what RFC 9112 leaves no doubt about is understood. Whatever else comes
+is handed over to the libraries as it came.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import http.client
+    from collections.abc import Callable, Mapping
+
+    from typing_extensions import Buffer
+
+MOST = 256 << 10
+"""The most bytes of a file that is read in this way."""
+
+_HEAD = 16 << 10
+
+# What need not be encoded (RFC 3986, 3.3 and 3.4), or is encoded in the one way that the libraries leave as it is.
+_TARGET = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-F]{2})*\Z")
+_STATUS = re.compile(rb"HTTP/1\.1 200 [\t\x20-\x7e]*\Z")
+_FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*\Z")
+_LENGTH = re.compile(rb"[0-9]{1,19}\Z")
+
+
+class Wire(Protocol):
+    """What is read from: a socket, or one with TLS."""
+
+    def recv_into(self, buffer: memoryview, /) -> int:
+        """Put what has come into a buffer; return how many bytes these are, 0 at the end."""
+        ...
+
+
+def request(target: str, host: str, headers: Mapping[str, str]) -> bytes | None:
+    """Return the bytes that ask for a file; None where that is a matter for the libraries.
+
+    Args:
+        target: The path on the server, with its query.
+        host: The server's name as the link has it, with its port.
+        headers: What else is said, in Latin-1.
+    """
+    if not _TARGET.match(target) or not host.isascii():
+        return None
+    fields = "".join(f"{name}: {text}\r\n" for name, text in headers.items())
+    return f"GET {target} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n".encode("latin-1")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A plain answer.
+
+    Attributes:
+        body: The file, valid until the next answer is read.
+        kind: Its media type, as the server states it, perhaps empty.
+        stays: Whether the connection can be used again.
+    """
+
+    body: memoryview
+    kind: str
+    stays: bool
+
+
+class Reader:
+    """Reads answers, one after the other, into one piece of memory. Used by one thread."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray(_HEAD + MOST)
+        self._view = memoryview(self._buffer)
+
+    def read(self, wire: Wire) -> Answer | bytes:
+        """Read a plain answer.
+
+        Returns:
+            The answer; or, if it is another kind of answer, or too large, or ends too early, what came of it so far,
+            for :func:`hand_over`.
+
+        Raises:
+            OSError: If the connection fails.
+        """
+        got, head = 0, -1
+        while head < 0:
+            count = wire.recv_into(self._view[got:])
+            head = self._buffer.find(b"\r\n\r\n", max(0, got - 3), min(_HEAD, got + count))
+            got += count
+            if not count or (head < 0 and got >= _HEAD):
+                return bytes(self._view[:got])
+        found = understand(bytes(self._view[:head]))
+        if found is None or found[0] > MOST:
+            return bytes(self._view[:got])
+        length, kind, stays = found
+        start = head + 4
+        end = start + length
+        while got < end and (count := wire.recv_into(self._view[got:end])):
+            got += count
+        # What comes after an answer belongs to none that was asked for.
+        return Answer(self._view[start:end], kind, stays) if got == end else bytes(self._view[:got])
+
+
+def understand(head: bytes) -> tuple[int, str, bool] | None:
+    """Read the head of an answer, without the empty line that ends it.
+
+    Returns:
+        The bytes that follow, their media type, and whether the connection stays open after them; None unless it is a
+        plain answer.
+    """
+    status, *lines = head.split(b"\r\n")
+    if not _STATUS.match(status):
+        return None
+    length: int | None = None
+    kind: bytes | None = None
+    stays = True
+    for line in lines:
+        field = _FIELD.match(line)
+        if field is None:
+            return None
+        name, text = field[1].lower(), field[2]
+        if name == b"content-length":
+            if length is not None or not _LENGTH.match(text):
+                return None
+            length = int(text)
+        elif name == b"content-type":
+            if kind is not None:
+                return None
+            kind = text
+        elif name == b"connection":
+            if text.lower() not in (b"keep-alive", b"close"):
+                return None
+            stays = stays and text.lower() == b"keep-alive"
+        elif name in (b"transfer-encoding", b"content-encoding", b"upgrade"):
+            return None
+    return None if length is None else (length, (kind or b"").decode("latin-1"), stays)
+
+
+def hand_over(begun: bytes, wire: Wire, end: Callable[[], None]) -> http.client.HTTPResponse:
+    """Have Python's own client read an answer, the beginning of which came already.
+
+    Args:
+        begun: What came.
+        wire: Where the rest comes from.
+        end: Called when the answer is closed.
+
+    Raises:
+        http.client.HTTPException: If it is not HTTP.
+        OSError: If the connection fails.
+    """
+    from http.client import HTTPResponse  # noqa: PLC0415 (heavy, and not needed for what is stored)
+
+    rest = _Rest(begun, wire, end)
+    try:
+        response = HTTPResponse(rest, method="GET")  # type: ignore[arg-type]  # it asks for a file, no more
+        response.begin()
+    except BaseException:
+        rest.close()
+        raise
+    return response
+
+
+class _Rest(io.RawIOBase):
+    """What came of an answer, and then what comes."""
+
+    def __init__(self, begun: bytes, wire: Wire, end: Callable[[], None]) -> None:
+        super().__init__()
+        self._begun = begun
+        self._wire = wire
+        self._end = end
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """Be to an HTTPResponse what a socket would be."""
+        del mode  # "rb"
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        """Whether it can be read."""
+        return True
+
+    def readinto(self, buffer: Buffer) -> int:
+        """Read what is there."""
+        view = memoryview(buffer)
+        if not self._begun:
+            return self._wire.recv_into(view)
+        piece, self._begun = self._begun[: len(view)], self._begun[len(view) :]
+        view[: len(piece)] = piece
+        return len(piece)
+
+    def close(self) -> None:
+        """Close the connection."""
+        if not self.closed:
+            super().close()
+            self._end()

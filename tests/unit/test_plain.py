@@ -1,0 +1,136 @@
+"""Plain answers: what is read in the quick way, and what is left to the libraries."""
+
+from __future__ import annotations
+
+import http.client
+
+import pytest
+
+from hubtool.assets.plain import MOST, Answer, Reader, hand_over, request, understand
+
+PLAIN = b"HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: 5\r\n\r\nhello"
+
+
+class Pieces:
+    """A connection whose bytes come in pieces of a size."""
+
+    def __init__(self, data: bytes, size: int) -> None:
+        self.left = data
+        self.size = size
+
+    def recv_into(self, buffer: memoryview, /) -> int:
+        piece = self.left[: min(self.size, len(buffer))]
+        self.left = self.left[len(piece) :]
+        buffer[: len(piece)] = piece
+        return len(piece)
+
+
+def read(data: bytes, size: int = 1 << 20) -> tuple[bytes, bool] | bytes:
+    answer = Reader().read(Pieces(data, size))
+    return answer if isinstance(answer, bytes) else (bytes(answer.body), answer.stays)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 1 << 20])
+def test_an_answer_in_pieces(size: int) -> None:
+    assert read(PLAIN, size) == (b"hello", True)
+
+
+def test_one_reader_reads_many() -> None:
+    reader = Reader()
+    for content in (b"a" * MOST, b"", b"bc"):
+        head = b"HTTP/1.1 200 OK\r\ncontent-length:%d\r\n\r\n" % len(content)
+        answer = reader.read(Pieces(head + content, 10_000))
+        assert isinstance(answer, Answer)
+        assert (bytes(answer.body), answer.stays) == (content, True)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        PLAIN[:-1],
+        PLAIN[:20],
+        PLAIN + b"!",
+        b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % (MOST + 1) + b"a" * (MOST + 1),
+        b"HTTP/1.1 200 OK\r\nA: " + b"b" * 20_000 + b"\r\nContent-Length: 0\r\n\r\n",
+        b"a" * 100_000,
+    ],
+    ids=["nothing", "cut off", "half a head", "too much", "large", "long head", "no head"],
+)
+def test_what_is_not_plain_is_handed_over_as_it_came(data: bytes) -> None:
+    for size in (1000, 1 << 20):
+        wire = Pieces(data, size)
+        begun = Reader().read(wire)
+        assert isinstance(begun, bytes)
+        assert begun + wire.left == data
+
+
+def test_python_reads_what_is_handed_over() -> None:
+    content = b"a" * (MOST + 1)
+    wire = Pieces(b"HTTP/1.1 200 OK\r\nX: y\r\nContent-Length: %d\r\n\r\n" % len(content) + content, 5000)
+    begun = Reader().read(wire)
+    assert isinstance(begun, bytes)
+    ends = []
+    response = hand_over(begun, wire, lambda: ends.append(1))
+    assert (response.status, response.getheader("x"), ends) == (200, "y", [])
+    assert response.read() == content
+    assert ends == [1]
+
+
+def test_what_is_no_http_is_closed() -> None:
+    ends = []
+    with pytest.raises(http.client.BadStatusLine):
+        hand_over(b"SSH-2.0\r\n", Pieces(b"", 1), lambda: ends.append(1))
+    assert ends == [1]
+
+
+def test_whether_the_connection_stays() -> None:
+    assert understand(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nConnection: Keep-Alive") == (7, "", True)
+    assert understand(b"HTTP/1.1 200 OK\r\nContent-Length: 7\r\nConnection: close") == (7, "", False)
+
+
+def test_the_kind() -> None:
+    assert understand(b"HTTP/1.1 200 OK\r\nContent-Type: text/html; a\r\nContent-Length: 7") == (
+        7,
+        "text/html; a",
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"HTTP/1.1 200 OK",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 5",
+        b"HTTP/1.1 206 Partial Content\r\nContent-Length: 5",
+        b"HTTP/1.1 404 Not Found\r\nContent-Length: 5",
+        b"HTTP/1.1 2000 OK\r\nContent-Length: 5",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5, 5",
+        b"HTTP/1.1 200 OK\r\nContent-Length: +5",
+        b"HTTP/1.1 200 OK\r\nContent-Length: -5",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0x5",
+        b"HTTP/1.1 200 OK\r\nContent-Length: \xb2",
+        b"HTTP/1.1 200 OK\r\nContent-Length : 5",
+        b"HTTP/1.1 200 OK\r\n Content-Length: 5",
+        b"HTTP/1.1 200 OK\r\nA: b\r\n c\r\nContent-Length: 5",
+        b"HTTP/1.1 200 OK\r\nA: b\nContent-Length: 5",
+        b"HTTP/1.1 200 OK\r\nA: b\rc\r\nContent-Length: 5",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Encoding: gzip",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: upgrade",
+    ],
+)
+def test_what_is_left_to_the_libraries(head: bytes) -> None:
+    assert understand(head) is None
+
+
+def test_requests() -> None:
+    assert request("/a/b?c=%2F", "example.org:8443", {"Accept": "*/*"}) == (
+        b"GET /a/b?c=%2F HTTP/1.1\r\nHost: example.org:8443\r\nAccept: */*\r\n\r\n"
+    )
+
+
+@pytest.mark.parametrize("target", ["", "a", "/a b", "/a\r\nHost: b", "/\u00e9", "/%2f", "/%zz", "/a[b]", "/a\n"])
+def test_targets_that_need_encoding_are_left_to_the_libraries(target: str) -> None:
+    assert request(target, "example.org", {}) is None
