@@ -34,15 +34,14 @@ class _Share:
 
     run: Fetcher
     todo: Sequence[Wanted]
-    at_once: int
     again: bool
 
 
 _share: _Share | None = None
 
 
-def fetch_all(run: Fetcher, todo: Sequence[Wanted], at_once: int, *, again: bool) -> list[Outcome | None]:
-    """Fetch assets by several processes; see :meth:`hubtool.assets.fetch.Fetcher.fetch_all`.
+def fetch_all(run: Fetcher, todo: Sequence[Wanted], count: int, *, again: bool) -> list[Outcome | None]:
+    """Fetch assets by so many processes, each one at a time; see :meth:`hubtool.assets.fetch.Fetcher.fetch_all`.
 
     Returns:
         How it went with each, in their order; None for what is left because a process was killed.
@@ -54,7 +53,6 @@ def fetch_all(run: Fetcher, todo: Sequence[Wanted], at_once: int, *, again: bool
     from hubtool.assets.fetch import Outcome  # noqa: PLC0415 (which has us do this)
 
     context = multiprocessing.get_context("fork")
-    count = min(processes.cores(), at_once)
     end_seen, end = context.Pipe(duplex=False)
     events: SimpleQueue[Event | None] | None = context.SimpleQueue() if run.is_watched else None
     run.share()
@@ -64,7 +62,7 @@ def fetch_all(run: Fetcher, todo: Sequence[Wanted], at_once: int, *, again: bool
         global _share  # noqa: PLW0603 (of a process that has no other work)
         end.close()
         run.divide(count, watch=None if events is None else events.put)
-        _share = _Share(run, todo, max(1, at_once // count), again)
+        _share = _Share(run, todo, again)
 
         def follow() -> None:
             end_seen.poll(None)  # until the parent closes its side
@@ -107,14 +105,14 @@ def _chunks(total: int, count: int) -> Iterator[range]:
 
 
 def _bring(chunk: range) -> list[tuple[int, Stored | None, HubError | None]]:
-    if _share is None:
-        return []
-    outcomes = _share.run.by_threads([_share.todo[index] for index in chunk], _share.at_once, again=_share.again)
-    return [
-        (index, outcome.stored, outcome.error)
-        for index, outcome in zip(chunk, outcomes, strict=True)
-        if outcome is not None
-    ]
+    done: list[tuple[int, Stored | None, HubError | None]] = []
+    if _share is not None:
+        for index in chunk:
+            if _share.run.is_ended:
+                break
+            outcome = _share.run.outcome(_share.todo[index], again=_share.again)
+            done.append((index, outcome.stored, outcome.error))
+    return done
 
 
 class _Teller:

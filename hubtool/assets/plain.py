@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-MOST = 256 << 10
+MOST = 2 << 20
 """The most bytes of a file that is read in this way."""
 
 _HEAD = 16 << 10
@@ -67,6 +67,19 @@ class Answer:
     stays: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """Any other answer, or one that broke off.
+
+    Attributes:
+        data: What came of it.
+        failure: What the connection failed of after that, if it did.
+    """
+
+    data: bytes
+    failure: OSError | None = None
+
+
 class Reader:
     """Reads answers, one after the other, into one piece of memory. Used by one thread."""
 
@@ -74,7 +87,7 @@ class Reader:
         self._buffer = bytearray(_HEAD + MOST)
         self._view = memoryview(self._buffer)
 
-    def read(self, wire: Wire) -> Answer | bytes:
+    def read(self, wire: Wire) -> Answer | Begun:
         """Read a plain answer.
 
         Returns:
@@ -82,7 +95,7 @@ class Reader:
             for :func:`hand_over`.
 
         Raises:
-            OSError: If the connection fails.
+            OSError: If the connection fails before the answer's head is there.
         """
         got, head = 0, -1
         while head < 0:
@@ -90,17 +103,20 @@ class Reader:
             head = self._buffer.find(b"\r\n\r\n", max(0, got - 3), min(_HEAD, got + count))
             got += count
             if not count or (head < 0 and got >= _HEAD):
-                return bytes(self._view[:got])
+                return Begun(bytes(self._view[:got]))
         found = understand(bytes(self._view[:head]))
         if found is None or found[0] > MOST:
-            return bytes(self._view[:got])
+            return Begun(bytes(self._view[:got]))
         length, kind, stays = found
         start = head + 4
         end = start + length
-        while got < end and (count := wire.recv_into(self._view[got:end])):
-            got += count
+        try:
+            while got < end and (count := wire.recv_into(self._view[got:end])):
+                got += count
+        except OSError as error:
+            return Begun(bytes(self._view[:got]), error)
         # What comes after an answer belongs to none that was asked for.
-        return Answer(self._view[start:end], kind, stays) if got == end else bytes(self._view[:got])
+        return Answer(self._view[start:end], kind, stays) if got == end else Begun(bytes(self._view[:got]))
 
 
 def understand(head: bytes) -> tuple[int, str, bool] | None:
@@ -138,7 +154,7 @@ def understand(head: bytes) -> tuple[int, str, bool] | None:
     return None if length is None else (length, (kind or b"").decode("latin-1"), stays)
 
 
-def hand_over(begun: bytes, wire: Wire, end: Callable[[], None]) -> http.client.HTTPResponse:
+def hand_over(begun: Begun, wire: Wire, end: Callable[[], None]) -> http.client.HTTPResponse:
     """Have Python's own client read an answer, the beginning of which came already.
 
     Args:
@@ -165,9 +181,10 @@ def hand_over(begun: bytes, wire: Wire, end: Callable[[], None]) -> http.client.
 class _Rest(io.RawIOBase):
     """What came of an answer, and then what comes."""
 
-    def __init__(self, begun: bytes, wire: Wire, end: Callable[[], None]) -> None:
+    def __init__(self, begun: Begun, wire: Wire, end: Callable[[], None]) -> None:
         super().__init__()
-        self._begun = begun
+        self._begun = memoryview(begun.data)
+        self._failure = begun.failure
         self._wire = wire
         self._end = end
 
@@ -184,6 +201,8 @@ class _Rest(io.RawIOBase):
         """Read what is there."""
         view = memoryview(buffer)
         if not self._begun:
+            if self._failure is not None:
+                raise self._failure
             return self._wire.recv_into(view)
         piece, self._begun = self._begun[: len(view)], self._begun[len(view) :]
         view[: len(piece)] = piece

@@ -6,7 +6,7 @@ Under the root, every path relative, so that the whole folder can be moved::
     derived/<kind>/ab/<digest>.<kind>              a file made from that asset, such as its safetensors twin
     records/blobs/ab/<digest>.json                 what the file was when it was hashed last; one tree for each kind
     temporary/<digest or its beginning>.<...>.part what is being written
-    locks/<first eight digits>.lock                empty files that processes lock; they are never removed
+    locks/<first digits, eight as a rule>.lock     empty files that processes lock; they are never removed
     quarantine/<digest>.<time>                     files that had changed and were wrong
 
 A stored file is hashed again only if its size, its modification time or its inode is not the recorded one. A record's
@@ -54,6 +54,9 @@ PATIENCE = 600.0
 
 USE_STEP = 3600.0
 """Seconds within which a second use of a file is not recorded: reading stays cheap."""
+
+_LARGE = 128 << 10
+"""Bytes from which the disk begins to write a file before it must."""
 
 _HEX = frozenset("0123456789abcdef")
 _OTHER = "the file at the link is another one: correct the card, or ask its publisher"
@@ -131,6 +134,8 @@ def _put(data: Buffer, temporary: str, path: Path, *, durable: bool, mode: int =
             disk.write(descriptor, data)
             if durable:
                 os.fsync(descriptor)
+            elif len(memoryview(data)) >= _LARGE:
+                disk.begin_flush(descriptor)  # whoever makes it durable has less to wait for
             found = os.fstat(descriptor)
         finally:
             os.close(descriptor)
@@ -203,6 +208,8 @@ class Store:
         shared: Folders with blobs of their own (stores or mirrors), looked in after the root and never written.
         durable: Whether what is stored survives a failing power. Where it need not, because it is on its way to
             another place, nothing is flushed and nothing is recorded: what a later process finds there it hashes.
+        locked_by: How many of a digest's first digits name its lock. Few make few locks, which stand for many digests
+            each, for those who hold one while they write them all.
     """
 
     def __init__(
@@ -213,10 +220,12 @@ class Store:
         state: Path | None = None,
         shared: Sequence[Path] = (),
         durable: bool = True,
+        locked_by: int = SHORTEST,
     ) -> None:
         self.root = root.absolute()
         self.patience = patience
         self.durable = durable
+        self.locked_by = locked_by
         self.state = self.root if state is None else state.absolute()
         self.shared = tuple(folder.absolute() for folder in shared)
         # Places are put together as texts: for thousands of small files, joining paths takes longer than fetching.
@@ -474,13 +483,13 @@ class Store:
         The same thread may take it again while it holds it. A holder that dies, however it dies, frees it.
 
         Args:
-            key: The digest; its first eight digits count, so that a short digest and its whole one are one key.
+            key: The digest; its first digits count, so that a short digest and its whole one are one key.
             patience: Seconds to wait for a holder that does not get on; the store's own by default.
 
         Raises:
             StoreError: If the lock cannot be made, or its holder has not got on for that long.
         """
-        name = key[:SHORTEST]
+        name = key[: self.locked_by]
         path = f"{self._state}/locks/{name}.lock"
         held: dict[str, Lock] = _held.__dict__.setdefault("locks", {})
         if path in held:
@@ -543,7 +552,7 @@ class Store:
             self._clean(key)
 
     def _clean(self, key: str) -> None:
-        path = f"{self._state}/locks/{key}.lock"
+        path = f"{self._state}/locks/{key[: self.locked_by]}.lock"
         if path in _held.__dict__.get("locks", ()):
             return
         lock = Lock(path)

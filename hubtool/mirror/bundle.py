@@ -11,7 +11,7 @@ import os
 import tarfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, cast
@@ -20,10 +20,10 @@ from hubtool.assets import disk
 from hubtool.assets.store import MAX_BYTES
 from hubtool.card import document
 from hubtool.digest import Digest
-from hubtool.errors import CardNotFoundError, HubError, MirrorError
+from hubtool.errors import CardNotFoundError, HubError, MirrorError, StoreError
 from hubtool.mirror import cards as cards_of
 from hubtool.mirror import index, plan
-from hubtool.mirror.destination import blob_name, card_name, parse_blob, parse_card
+from hubtool.mirror.destination import UNIT, blob_name, card_name, parse_blob, parse_card
 from hubtool.mirror.index import Listed, ListedAsset, Listing
 from hubtool.mirror.plan import Failure, Need, WantedAsset
 from hubtool.mirror.sync import matches, same, write_index
@@ -313,7 +313,8 @@ def _read(file: Path, store: Store, place: Destination | None) -> tuple[Listing,
                     stored = _store(store, digest, member, file)
                     if place is not None:
                         _add(place, stored)
-                        store.remove(digest)
+                        with suppress(StoreError):  # a sync is at this unit; what stays there is removed by the next
+                            store.remove(digest)
             elif uid is not None:
                 if member.size > document.MAX_BYTES:
                     raise MirrorError(f"{file}: {member.name} is too large for a card", hint="copy it again")
@@ -359,7 +360,7 @@ def _store(store: Store, digest: str, member: _Member, file: Path) -> Stored:
 def _add(place: Destination, stored: Stored) -> None:
     deadline = time.monotonic() + PATIENCE
     while True:
-        with place.claim(stored.digest[:2]) as claim:
+        with place.claim(stored.digest[:UNIT]) as claim:
             if claim is not None:
                 claim.add(stored, move=True)
                 claim.settle()

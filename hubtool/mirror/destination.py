@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from hubtool.assets.store import Store, Stored
 
+UNIT = 2
+"""How many of a digest's first digits name the unit of work that it belongs to: what one worker claims at once."""
+
 TAKEOVER = 60.0
 """Seconds after which the work of a worker that gives no sign of life is taken over."""
 
@@ -128,7 +131,7 @@ class Destination(Protocol):
         ...
 
     def staging(self, home: Path) -> Store:
-        """Return the store into which assets are fetched on their way.
+        """Return the store into which assets are fetched on their way; it has one lock for each unit.
 
         Args:
             home: The folder of the user's own store.

@@ -23,7 +23,7 @@ from hubtool.assets import disk
 from hubtool.assets.store import Store
 from hubtool.errors import DigestError, HubError, MirrorError, StoreError
 from hubtool.mirror import index
-from hubtool.mirror.destination import blob_name, parse_blob, parse_card
+from hubtool.mirror.destination import UNIT, blob_name, parse_blob, parse_card
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -269,7 +269,7 @@ class FolderDestination:
 
     def staging(self, home: Path) -> Store:  # noqa: ARG002 (what is fetched is moved into place, so it stays here)
         """See :class:`~hubtool.mirror.destination.Destination`."""
-        return Store(self.root / ".hubtool" / "staging", durable=False)
+        return Store(self.root / ".hubtool" / "staging", durable=False, locked_by=UNIT)
 
     def close(self) -> None:
         """See :class:`~hubtool.mirror.destination.Destination`."""

@@ -26,7 +26,7 @@ from hubtool.assets import disk, s3
 from hubtool.assets.store import Store
 from hubtool.errors import DigestError, MirrorError
 from hubtool.mirror import index
-from hubtool.mirror.destination import ClaimLostError, blob_name, parse_blob, parse_card
+from hubtool.mirror.destination import UNIT, ClaimLostError, blob_name, parse_blob, parse_card
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -298,7 +298,7 @@ class ObjectDestination:
 
     def staging(self, home: Path) -> Store:
         """See :class:`~hubtool.mirror.destination.Destination`."""
-        return Store(home / "staging", durable=False)
+        return Store(home / "staging", durable=False, locked_by=UNIT)
 
     def close(self) -> None:
         """See :class:`~hubtool.mirror.destination.Destination`."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from hubtool.digest import Digest
+from hubtool.mirror.destination import UNIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -62,7 +63,7 @@ class Need:
     @property
     def unit(self) -> str:
         """The unit of work that it belongs to: what one worker claims at once."""
-        return self.digest.hex[:2]
+        return self.digest.hex[:UNIT]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

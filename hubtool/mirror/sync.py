@@ -6,6 +6,7 @@ The blobs go first, then the cards, then the index: whoever reads a card finds i
 from __future__ import annotations
 
 import copy
+import os
 import random
 import threading
 import time
@@ -251,6 +252,10 @@ class _StoppedError(Exception):
     """Work was stopped while an asset was on its way."""
 
 
+_Step = tuple[Need, str, int, bool]
+"""What was wanted, the digest and the bytes of the file that is there for it now, and whether we put it there."""
+
+
 # -- blobs ---------------------------------------------------------------------------------------------------------
 
 
@@ -272,53 +277,45 @@ class Worker:
         self._fetcher = fetcher
         self._place = place
         self._staging = staging
+        self._staged = f"{staging.root}{os.sep}"
         self._progress = progress
         self._events = events
         self.stop = threading.Event()
 
     def unit(self, unit: str, needs: Sequence[Need]) -> bool:
         """Work on a unit; return whether it is done, by us or by others."""
-        with self._place.claim(unit) as claim:
-            # Since the plan was made, and while we waited for the claim, another worker may have done it.
-            there = self._place.blobs(unit)
-            rest = [need for need in needs if not self._found(need, there)]
-            if claim is None or not rest:
-                return not rest
-            done: list[tuple[Need, str, int, bool]] = []
-            lost = False
-            try:
-                for need in rest:
-                    if self.stop.is_set():
-                        break
-                    self._bring(need, claim, done)
-                claim.settle()
-            except ClaimLostError:
-                lost = True
-            except MirrorError as error:
-                for need, _, _, _ in done:  # what was on its way may not be there
-                    self._fail(need, error)
-                return True
-        for _, digest, size, written in done:
-            self._moved(digest, size, written=written)
-        return not lost
+        return unit in self.bring({unit: needs})
+
+    def bring(self, units: Mapping[str, Sequence[Need]]) -> tuple[str, ...]:
+        """Bring the files of some units, from wherever they are; return the units that are done."""
+        return self._work(units, self._bring)
 
     def copy(self, units: Mapping[str, Sequence[Need]]) -> tuple[str, ...]:
-        """Copy what our store has of some units, and make it visible together; return the units that are done."""
-        done: list[tuple[Need, str, int, bool]] = []
+        """Copy what our store has of some units; return the units that are done."""
+        return self._work(units, self._copy)
+
+    def _work(
+        self, units: Mapping[str, Sequence[Need]], step: Callable[[Need, Claim, list[_Step]], bool]
+    ) -> tuple[str, ...]:
+        """Take a step for each file of some units, and make what came of it visible together."""
+        done: list[_Step] = []
         claims: list[Claim] = []
         left: set[str] = set()
         with ExitStack() as stack:
             try:
                 for unit, needs in units.items():
                     claim = stack.enter_context(self._place.claim(unit))
+                    # Since the plan was made, and while we waited for the claim, another worker may have done it.
                     there = self._place.blobs(unit)
                     rest = [need for need in needs if not self._found(need, there)]
                     if claim is None:
                         left.update([unit] if rest else ())
                         continue
                     claims.append(claim)
+                    if rest:
+                        stack.enter_context(self._staging.lock(unit))  # once, and not for each
                     for need in rest:
-                        if self.stop.is_set() or not self._copy(need, claim, done):
+                        if self.stop.is_set() or not step(need, claim, done):
                             left.add(unit)
                 self._place.settle(claims)
             except ClaimLostError:
@@ -335,21 +332,12 @@ class Worker:
         """Whether our store has a file, as far as a look tells."""
         return not need.digest.is_short and self._hub.store.peek(need.digest.hex) is not None
 
-    def all_of(self, units: Mapping[str, Sequence[Need]]) -> tuple[str, ...]:
-        """Work on some units, one after the other; return those that are done."""
-        done = []
-        with suppress(_StoppedError):
-            for unit, needs in units.items():
-                if self.unit(unit, needs):
-                    done.append(unit)
-        return tuple(done)
-
     def apart(
         self,
         work: Callable[[Worker, Mapping[str, Sequence[Need]]], tuple[str, ...]],
         units: Mapping[str, Sequence[Need]],
     ) -> Done:
-        """Do :meth:`copy` or :meth:`all_of`, perhaps in another process; what came of it is for :meth:`take`."""
+        """Do :meth:`copy` or :meth:`bring`, perhaps in another process; what came of it is for :meth:`take`."""
         other = copy.copy(self)
         other._progress = progress = _Progress()  # noqa: SLF001 (our own)
         other._events = None  # noqa: SLF001 (the same)
@@ -384,7 +372,7 @@ class Worker:
         """Become one of so many processes, which share the connections."""
         self._fetcher.divide(count, None)
 
-    def _copy(self, need: Need, claim: Claim, done: list[tuple[Need, str, int, bool]]) -> bool:
+    def _copy(self, need: Need, claim: Claim, done: list[_Step]) -> bool:
         """Copy a file of our store; return whether that is all that there is to do, well or badly."""
         near = None if need.digest.is_short else self._hub.store.peek(need.digest.hex)
         if near is None:
@@ -413,15 +401,18 @@ class Worker:
         self._moved(found[0], there[found[0]], written=False)
         return True
 
-    def _bring(self, need: Need, claim: Claim, done: list[tuple[Need, str, int, bool]]) -> None:
+    def _bring(self, need: Need, claim: Claim, done: list[_Step]) -> bool:
+        """Bring a file; return whether that is all that there is to do, well or badly."""
         if self._copy(need, claim, done):
-            return
+            return True
         try:
             stored, staged = self._obtain(need)
             written = claim.add(stored, move=staged)
+        except _StoppedError:
+            return False
         except HubError as error:
             self._fail(need, error)
-            return
+            return True
         if staged and (not written or not self.is_folder):  # else it was moved
             with suppress(HubError):  # what stays there is found again, or removed, by the next run
                 self._staging.remove(stored.digest)
@@ -429,10 +420,12 @@ class Worker:
             self._progress.in_a_row = 0
             self._progress.whole[need.digest.hex] = stored.digest
         done.append((need, stored.digest, stored.size, written))
+        return True
 
     def _obtain(self, need: Need) -> tuple[Stored, bool]:
         """Return a verified file, and whether it is in the staging store."""
-        found = self._hub.store.find(need.digest)
+        # Of a whole digest it is known that our store does not have it: it would have been copied.
+        found = self._hub.store.find(need.digest) if need.digest.is_short else None
         if found is not None:
             return found, False
         errors: list[HubError] = []
@@ -462,7 +455,7 @@ class Worker:
 
     def _fetch(self, wanted: Wanted) -> tuple[Stored, bool]:
         stored = self._fetcher.fetch(wanted)
-        return stored, stored.path.is_relative_to(self._staging.root)
+        return stored, str(stored.path).startswith(self._staged)
 
     def end(self) -> None:
         """Stop at once; what was on its way is left to a later run."""
@@ -518,8 +511,6 @@ def _move(worker: Worker, todo: Plan, jobs: int) -> None:
                 return
             try:
                 done = worker.unit(unit, units[unit])
-            except _StoppedError:
-                return
             except BaseException:
                 worker.stop.set()
                 raise
@@ -549,15 +540,8 @@ def _copy_many(worker: Worker, units: Mapping[str, Sequence[Need]], order: Seque
 
     Threads that copy small files wait for one another, in Python and in the file system, more than they work.
     """
-    near = [unit for unit in order if any(map(worker.has, units[unit]))]
-    count = sum(len(units[unit]) for unit in near)
-    most = min(_PENDING, max(1, count // (2 * processes.cores())))
-    batches: list[dict[str, Sequence[Need]]] = [{}]
-    for unit in near:
-        if sum(map(len, batches[-1].values())) >= most:
-            batches.append({})
-        batches[-1][unit] = units[unit]
-    return _apart(worker, Worker.copy, batches, order)
+    near = {unit: units[unit] for unit in order if any(map(worker.has, units[unit]))}
+    return _apart(worker, Worker.copy, _batches(near, _PENDING, 2 * processes.cores()), order)
 
 
 def _fetch_many(worker: Worker, units: Mapping[str, Sequence[Need]], order: Sequence[str], jobs: int) -> list[str]:
@@ -565,7 +549,21 @@ def _fetch_many(worker: Worker, units: Mapping[str, Sequence[Need]], order: Sequ
     left = sum(len(units[unit]) for unit in order)
     if worker.stop.is_set() or left < _MANY or processes.cores() < 2 or not processes.can_fork():
         return [*order]
-    return _apart(worker, Worker.all_of, [{unit: units[unit]} for unit in order], order, jobs=jobs)
+    import requests  # noqa: F401, PLC0415 (once, before there are several processes)
+
+    batches = _batches({unit: units[unit] for unit in order}, _MANY, 4 * jobs)
+    return _apart(worker, Worker.bring, batches, order, jobs=jobs)
+
+
+def _batches(units: Mapping[str, Sequence[Need]], most: int, least: int) -> list[dict[str, Sequence[Need]]]:
+    """Divide units into batches: of so many files at most, but for large units, and so many batches at least."""
+    most = min(most, max(1, sum(map(len, units.values())) // least))
+    batches: list[dict[str, Sequence[Need]]] = [{}]
+    for unit, needs in units.items():
+        if sum(map(len, batches[-1].values())) >= most:
+            batches.append({})
+        batches[-1][unit] = needs
+    return batches
 
 
 def _apart(

@@ -6,28 +6,32 @@ import http.client
 
 import pytest
 
-from hubtool.assets.plain import MOST, Answer, Reader, hand_over, request, understand
+from hubtool.assets.plain import MOST, Answer, Begun, Reader, hand_over, request, understand
 
 PLAIN = b"HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: 5\r\n\r\nhello"
 
 
 class Pieces:
-    """A connection whose bytes come in pieces of a size."""
+    """A connection whose bytes come in pieces of a size, and which perhaps fails after them, once."""
 
-    def __init__(self, data: bytes, size: int) -> None:
+    def __init__(self, data: bytes, size: int, failure: OSError | None = None) -> None:
         self.left = data
         self.size = size
+        self.failure = failure
 
     def recv_into(self, buffer: memoryview, /) -> int:
+        if not self.left and self.failure is not None:
+            failure, self.failure = self.failure, None
+            raise failure
         piece = self.left[: min(self.size, len(buffer))]
         self.left = self.left[len(piece) :]
         buffer[: len(piece)] = piece
         return len(piece)
 
 
-def read(data: bytes, size: int = 1 << 20) -> tuple[bytes, bool] | bytes:
+def read(data: bytes, size: int = 1 << 20) -> tuple[bytes, bool] | Begun:
     answer = Reader().read(Pieces(data, size))
-    return answer if isinstance(answer, bytes) else (bytes(answer.body), answer.stays)
+    return answer if isinstance(answer, Begun) else (bytes(answer.body), answer.stays)
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 64, 1 << 20])
@@ -61,15 +65,15 @@ def test_what_is_not_plain_is_handed_over_as_it_came(data: bytes) -> None:
     for size in (1000, 1 << 20):
         wire = Pieces(data, size)
         begun = Reader().read(wire)
-        assert isinstance(begun, bytes)
-        assert begun + wire.left == data
+        assert isinstance(begun, Begun)
+        assert begun.data + wire.left == data
 
 
 def test_python_reads_what_is_handed_over() -> None:
     content = b"a" * (MOST + 1)
     wire = Pieces(b"HTTP/1.1 200 OK\r\nX: y\r\nContent-Length: %d\r\n\r\n" % len(content) + content, 5000)
     begun = Reader().read(wire)
-    assert isinstance(begun, bytes)
+    assert isinstance(begun, Begun)
     ends = []
     response = hand_over(begun, wire, lambda: ends.append(1))
     assert (response.status, response.getheader("x"), ends) == (200, "y", [])
@@ -77,10 +81,23 @@ def test_python_reads_what_is_handed_over() -> None:
     assert ends == [1]
 
 
+def test_what_came_before_a_failure_is_not_lost() -> None:
+    failure = ConnectionResetError("away")
+    wire = Pieces(PLAIN[:-2], 20, failure)
+    begun = Reader().read(wire)
+    assert begun == Begun(PLAIN[:-2], failure)
+    response = hand_over(begun, wire, lambda: None)
+    assert response.read1(100) == b"hel"
+    with pytest.raises(ConnectionResetError, match="away"):
+        response.read1(100)
+    with pytest.raises(ConnectionResetError, match="away"):
+        Reader().read(Pieces(PLAIN[:30], 20, failure))
+
+
 def test_what_is_no_http_is_closed() -> None:
     ends = []
     with pytest.raises(http.client.BadStatusLine):
-        hand_over(b"SSH-2.0\r\n", Pieces(b"", 1), lambda: ends.append(1))
+        hand_over(Begun(b"SSH-2.0\r\n"), Pieces(b"", 1), lambda: ends.append(1))
     assert ends == [1]
 
 
