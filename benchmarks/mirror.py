@@ -6,7 +6,7 @@ Makes a store with 700 blobs of 1 MiB and one with 20,000 of 4 KiB, and a regist
 card). Each side then brings them to a new folder and to a new prefix of a bucket of SeaweedFS on this machine, in
 processes of its own, eight transfers at once, and once more when nothing is left to do. hubtool hashes every byte on
 its way, flushes every file to the disk before it is visible, and writes cards and index besides; rclone copies the
-blobs. The sides take turns. Prints the seconds of each run, the ratio of the quickest ones (rclone / hubtool: above 1,
+blobs. The sides take turns, and turns at being first. Prints the seconds of each run, the ratio of the quickest ones (rclone / hubtool: above 1,
 hubtool is the quicker one), and the peak memory. The quickest, because on a virtual machine what varies is how the host
 gives it memory, and that is neither side's merit.
 
@@ -118,6 +118,13 @@ def sides(folder: Path, place: str, remote: str, rclone: str | None) -> dict[str
     return found
 
 
+def turned(number: int, commands: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Return the sides in another order each time: who comes first finds memory that the host has yet to give."""
+    names = [*commands]
+    first = number % len(names)
+    return {name: commands[name] for name in (*names[first:], *names[:first])}
+
+
 def measure(folder: Path, target: str, endpoint: str | None, rclone: str | None, repeat: int) -> dict[str, object]:
     """Measure the first and the second run of each side, to a folder or to a bucket."""
     seconds: dict[str, dict[str, list[float]]] = {}
@@ -134,7 +141,7 @@ def measure(folder: Path, target: str, endpoint: str | None, rclone: str | None,
             if target == "folder"
             else (f":s3,provider=SeaweedFS,env_auth,region=us-east-1,endpoint='{endpoint}':mirrors/{name}-rclone")
         )
-        for side, command in sides(folder, place, other, rclone).items():
+        for side, command in turned(number, sides(folder, place, other, rclone)).items():
             for turn in ("first", "second"):
                 warm(folder / "home")
                 warm(folder / "registry")
@@ -171,7 +178,7 @@ def from_links(folder: Path, rclone: str, repeat: int) -> dict[str, object]:
             ours = [sys.executable, "-m", "hubtool", "mirror", "sync", str(place), "--jobs", str(JOBS), "--quiet"]
             options = ["--transfers", str(JOBS), "--config", os.devnull]
             theirs = [rclone, "copyurl", "--urls", str(folder / "urls.csv"), str(other), *options]
-            for side, command in (("hubtool", ours), ("rclone", theirs)):
+            for side, command in turned(number, {"hubtool": ours, "rclone": theirs}).items():
                 warm(folder / "home")
                 os.sync()
                 seconds[side].append(run(command, environ)[0])

@@ -92,16 +92,19 @@ def share(
     least: int = 2,
     count: int | None = None,
     begin: Callable[[int], None] | None = None,
+    finish: bool = True,
 ) -> Iterator[tuple[int, _Out]]:
     """Do some work on each of several items, by several processes, or by this one.
 
     Args:
         work: What is to be done. Not sent, but there when the processes are forked; only its results are sent. If a
-            process is killed, the work that it had begun is done once more.
+            process is killed, the others end, too, and what they had begun is done once more.
         items: What it is done on.
         least: With fewer items, no processes are started.
         count: How many processes, at most; as many as there are processors, unless given.
         begin: Called by each process as it begins, with how many there are.
+        finish: Whether this process does what is left where one of the others was killed; if not, that is missing
+            from what is yielded.
 
     Yields:
         The number of an item, and what came of it, as they are done.
@@ -123,6 +126,8 @@ def share(
                 result = future.result()
                 del left[futures[future]]
                 yield futures[future], result
+        if not finish:
+            return
     for number, item in left.items():
         yield number, work(item)
 

@@ -540,8 +540,15 @@ def _copy_many(worker: Worker, units: Mapping[str, Sequence[Need]], order: Seque
 
     Threads that copy small files wait for one another, in Python and in the file system, more than they work.
     """
-    near = {unit: units[unit] for unit in order if any(map(worker.has, units[unit]))}
-    return _apart(worker, Worker.copy, _batches(near, _PENDING, 2 * processes.cores()), order)
+    near = [unit for unit in order if any(map(worker.has, units[unit]))]
+    count = sum(len(units[unit]) for unit in near)
+    most = min(_PENDING, max(1, count // (2 * processes.cores())))
+    batches: list[dict[str, Sequence[Need]]] = [{}]
+    for unit in near:
+        if sum(map(len, batches[-1].values())) >= most:
+            batches.append({})
+        batches[-1][unit] = units[unit]
+    return _apart(worker, Worker.copy, batches, order, count=processes.cores())
 
 
 def _fetch_many(worker: Worker, units: Mapping[str, Sequence[Need]], order: Sequence[str], jobs: int) -> list[str]:
@@ -551,19 +558,8 @@ def _fetch_many(worker: Worker, units: Mapping[str, Sequence[Need]], order: Sequ
         return [*order]
     import requests  # noqa: F401, PLC0415 (once, before there are several processes)
 
-    batches = _batches({unit: units[unit] for unit in order}, _MANY, 4 * jobs)
-    return _apart(worker, Worker.bring, batches, order, jobs=jobs)
-
-
-def _batches(units: Mapping[str, Sequence[Need]], most: int, least: int) -> list[dict[str, Sequence[Need]]]:
-    """Divide units into batches: of so many files at most, but for large units, and so many batches at least."""
-    most = min(most, max(1, sum(map(len, units.values())) // least))
-    batches: list[dict[str, Sequence[Need]]] = [{}]
-    for unit, needs in units.items():
-        if sum(map(len, batches[-1].values())) >= most:
-            batches.append({})
-        batches[-1][unit] = needs
-    return batches
+    # Each unit for itself: what is not visible yet when somebody ends us must be fetched again.
+    return _apart(worker, Worker.bring, [{unit: units[unit]} for unit in order], order, count=jobs)
 
 
 def _apart(
@@ -572,12 +568,13 @@ def _apart(
     batches: Sequence[Mapping[str, Sequence[Need]]],
     order: Sequence[str],
     *,
-    jobs: int | None = None,
+    count: int,
 ) -> list[str]:
-    """Have processes work on batches of units; return the units that are left."""
+    """Have so many processes work on batches of units; return the units that are left."""
     needs = {need.digest.hex: need for batch in batches for some in batch.values() for need in some}
     finished: set[str] = set()
-    for _, done in processes.share(partial(worker.apart, work), batches, count=jobs, begin=worker.begin):
+    step = partial(worker.apart, work)
+    for _, done in processes.share(step, batches, count=count, begin=worker.begin, finish=False):
         worker.take(done, needs)
         finished.update(done.units)
         if worker.stop.is_set():

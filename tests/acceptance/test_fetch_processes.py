@@ -1,4 +1,4 @@
-"""`hubtool fetch` with so many files that several processes fetch them."""
+"""`hubtool fetch` and `hubtool mirror sync` with so many files that several processes fetch them."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import pytest
 
 from hubtool import processes
 from hubtool.assets.fetch import MANY
+from hubtool.digest import digest_file
 from tests.acceptance.servers import serving
 from tests.cards import write_card
 
@@ -154,3 +155,74 @@ def test_nobody_listens_any_more(cli: Cli, server: Server) -> None:
         worker.stderr.readline()
         worker.stderr.close()
         assert worker.wait(timeout=30) != 0
+
+
+# -- mirrors -------------------------------------------------------------------------------------------------------
+
+
+def mirrored(root: Path) -> set[str]:
+    """Return the digests that a mirror has, each of them checked."""
+    found = {path.name for path in root.glob("blobs/sha256/*/*")}
+    for digest in found:
+        assert digest_file(root / "blobs" / "sha256" / digest[:2] / digest) == digest
+    return found
+
+
+def test_all_are_mirrored_and_asked_for_once(cli: Cli, server: Server, tmp_path: Path) -> None:
+    digests = cards(cli, server)
+    server.put("/m1.ckpt", b"", "404")
+    server.put("/m2.ckpt", b"other bytes")
+    root = tmp_path / "mirror"
+    done = cli("mirror", "sync", root, "--json")
+    assert done.code == 1
+    failed = {one["uid"]: one["reason"] for one in done.json["failures"]}
+    assert set(failed) == {"hubtool/1.9/m1", "hubtool/1.9/m2"}
+    assert "answered 404" in failed["hubtool/1.9/m1"]
+    assert "not the bytes that the card promises" in failed["hubtool/1.9/m2"]
+    right = {digest for uid, digest in digests.items() if uid not in failed}
+    assert set(done.json["written"]) == mirrored(root) == right
+    assert all(server.gets(f"/m{number}.ckpt") == 1 for number in range(COUNT))
+    # What is on its way leaves nothing behind but a lock for each unit.
+    staged = [path for path in (root / ".hubtool" / "staging").rglob("*") if path.is_file()]
+    assert {path.suffix for path in staged} == {".lock"}
+    assert len(staged) <= len({digest[:2] for digest in digests.values()})
+    again = cli("mirror", "sync", root, "--json")
+    assert (again.code, again.json["written"]) == (1, {})
+    assert server.gets("/m3.ckpt") == 1
+
+
+def test_a_mirror_is_made_of_another_that_lies(cli: Cli, server: Server, tmp_path: Path) -> None:
+    digests = cards(cli, server)
+    for digest in digests.values():
+        server.put(f"/mirror/blobs/sha256/{digest[:2]}/{digest}", b"wrong")
+    done = cli("mirror", "sync", tmp_path / "mirror", "--json", HUBTOOL_MIRRORS=f"{server.url}/mirror")
+    assert (done.code, mirrored(tmp_path / "mirror")) == (0, set(digests.values()))
+    # As many as there are processes, at the most.
+    assert 1 <= len([path for _, path in server.requests if path.startswith("/mirror/")]) <= 8
+
+
+@pytest.mark.parametrize("whom", ["parent", "child", "all"])
+def test_a_mirror_whose_makers_die(cli: Cli, server: Server, tmp_path: Path, whom: str) -> None:
+    digests = cards(cli, server, size=300_000, pause=0.02)
+    root = tmp_path / "mirror"
+    worker = start(cli, "mirror", "sync", str(root), "-q")
+    wait("the first file", 30, lambda: any(root.glob("blobs/sha256/*/*")) or worker.poll() is not None)
+    pids = children(worker.pid)
+    assert len(pids) > 1
+    if whom == "all":
+        os.killpg(worker.pid, signal.SIGINT)  # as a terminal does
+    else:
+        os.kill(worker.pid if whom == "parent" else pids[0], signal.SIGKILL)
+    _, err = worker.communicate(timeout=60)
+    assert "Traceback" not in err
+    wait("the children's end", 10, lambda: not any(Path(f"/proc/{pid}").exists() for pid in pids))
+    if whom == "child":
+        assert worker.returncode == 0
+    else:
+        assert worker.returncode == (130 if whom == "all" else -signal.SIGKILL)
+        assert len(mirrored(root)) < COUNT
+        done = cli("mirror", "sync", root, "-q")
+        assert (done.code, done.err) == (0, "")
+    assert mirrored(root) == set(digests.values())
+    assert cli("mirror", "verify", root, "--deep").code == 0
+    assert list((root / ".hubtool" / "temporary").iterdir()) == []
