@@ -6,9 +6,9 @@ Makes a store with 700 blobs of 1 MiB and one with 20,000 of 4 KiB, and a regist
 card). Each side then brings them to a new folder and to a new prefix of a bucket of SeaweedFS on this machine, in
 processes of its own, eight transfers at once, and once more when nothing is left to do. hubtool hashes every byte on
 its way, flushes every file to the disk before it is visible, and writes cards and index besides; rclone copies the
-blobs. The sides take turns, and turns at being first. Prints the seconds of each run, the ratio of the quickest ones (rclone / hubtool: above 1,
-hubtool is the quicker one), and the peak memory. The quickest, because on a virtual machine what varies is how the host
-gives it memory, and that is neither side's merit.
+blobs. The sides take turns, and turns at being first. Prints the seconds of each run, the ratio of the quickest ones
+(rclone / hubtool: above 1, hubtool is the quicker one), and the peak memory. The quickest, because on a virtual machine
+what varies is how the host gives it memory, and that is neither side's merit.
 
 Then the same blobs from links: nginx on this machine serves them, hubtool's store is empty, and the other side is
 `rclone copyurl`, which hashes nothing.

@@ -8,7 +8,7 @@ import random
 import socket
 import threading
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,13 +20,20 @@ from hubtool.assets.locks import Lock
 from hubtool.assets.store import Store
 from hubtool.digest import Digest, digest_file
 from hubtool.errors import HubError
+from hubtool.hub import Hub
+from hubtool.mirror.destination import open_destination
+from hubtool.mirror.sync import sync
+from hubtool.mirror.verify import verify
+from hubtool.registry.entry import digest_of
 from tests.acceptance.faults.server import always, refusing, serving
 from tests.acceptance.servers import make_certificate
+from tests.cards import write_card
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.acceptance.faults.server import Request, Server
+    from tests.acceptance.seaweed import Bucket
 
 CONTENT = random.Random(7).randbytes(1_500_000)  # noqa: S311 (no secret)
 DIGEST = Digest(hashlib.sha256(CONTENT).hexdigest())
@@ -78,11 +85,14 @@ PATHS = {
     "resumed": "a second run, after one that was broken off in the middle; every answer is faulty",
     "parallel": "several connections for one file; the answer to the first is right, those to the others are faulty",
     "mirror": "the mirror is faulty, the card's link is right",
+    "continued": "the mirror breaks off in the middle, and the card's link, which is to go on, is faulty",
     "small": "one of many small files, which are asked for in a quicker way; every answer is faulty",
     "small-once": "one of many small files; the first answer is faulty, and the others are right",
     "small-mirror": "one of many small files; the mirror is faulty, the card's link is right",
-    "continued": "the mirror breaks off in the middle, and the card's link, which is to go on, is faulty",
+    "folder": "a mirror is made in a folder; of its two assets' links, one is faulty",
+    "bucket": "the same, in an object store (SeaweedFS)",
 }
+SYNCED = ("folder", "bucket")
 
 
 # Where the moment decides, both ends stand on the page.
@@ -106,23 +116,22 @@ class Outcome:
     def __str__(self) -> str:
         if self.error is None:
             return "arrives"
-        return f"{type(self.error).__name__}, {'part kept' if self.kept else 'nothing kept'}"
+        what = "named" if type(self.error) is HubError else type(self.error).__name__
+        return f"{what}, {'part kept' if self.kept else 'nothing kept'}"
 
 
 def applicable(fault: str, path: str) -> bool:
     """Whether this fault can be met on this path."""
     if fault in ("refuse", "tls-name"):
-        return path in (
-            "fresh",
-            "mirror",
-            "small",
-            "small-mirror",
-        )  # on the others, the same server has answered already
+        # On the others, the same server has answered already.
+        return path in ("fresh", "mirror", "small", "small-mirror", *SYNCED)
     return True
 
 
-def run(fault: str, path: str, folder: Path) -> Outcome:
-    """Meet a fault on a path, check what must hold, and return how it ended."""
+def run(fault: str, path: str, folder: Path, bucket: Bucket | None = None) -> Outcome:
+    """Meet a fault on a path, check what must hold, and return how it ended; on one path, in an object store."""
+    if path in SYNCED:
+        return _run_sync(fault, path, folder, bucket)
     store = Store(folder / "home", patience=10.0)
     content = SMALL if path.startswith("small") else CONTENT
     digest = Digest(hashlib.sha256(content).hexdigest())
@@ -160,6 +169,79 @@ def run(fault: str, path: str, folder: Path) -> Outcome:
             assert outcome.error is None or (bad.requests[asked].start > 0) == outcome.kept
             assert _parts(store) == []
         return outcome
+
+
+def _run_sync(fault: str, path: str, folder: Path, bucket: Bucket | None) -> Outcome:
+    """Make a mirror of a registry with two cards: the link of one of them is faulty."""
+    registry, root = folder / "registry", folder / "mirror"
+    environ = {"HUBTOOL_REGISTRY": str(registry), "HUBTOOL_HOME": str(folder / "home"), "XDG_CONFIG_HOME": str(folder)}
+    with ExitStack() as stack:
+        stack.enter_context(_names())
+        certificate = None
+        if fault == "tls-name":
+            certificate = make_certificate(folder)
+            environ["REQUESTS_CA_BUNDLE"] = str(certificate)
+        bad = stack.enter_context(serving(CONTENT, certificate))
+        good = stack.enter_context(serving(SMALL))
+        base = {"refuse": refusing(), "tls-name": bad.url.replace("127.0.0.1", "localhost")}.get(fault, bad.url)
+        bad.fault, link = fault, f"{base}/a?token=SECRET"
+        write_card(registry, "tests/1.9/bad", link=link, content=CONTENT)
+        write_card(registry, "tests/1.9/good", link=f"{good.url}/a", content=SMALL)
+        where = str(root)
+        if path == "bucket":
+            assert bucket is not None
+            where = f"s3://mirrors/{folder.name}"
+            environ.update(bucket.environ)
+        stack.enter_context(mock.patch.dict(os.environ, environ))
+        stack.enter_context(mock.patch.object(Hub, "fetcher", _impatient))
+        place = stack.enter_context(closing(open_destination(where)))
+        before = _descriptors()
+        report = sync(Hub.open(), place)
+        right = {digest_of(SMALL)}
+        error: HubError | None = None
+        if report.failures:
+            (failure,) = report.failures
+            assert (failure.uid, failure.digest) == ("tests/1.9/bad", DIGEST.hex)
+            assert "SECRET" not in failure.reason
+            assert base in failure.reason or "private address" in failure.reason
+            error = HubError(failure.reason)  # a report names it; what kind it was, the words say
+        else:
+            right.add(DIGEST.hex)
+        # Nothing wrong is visible, the index says what is missing, and nobody is at work any more.
+        assert set(place.blobs()) == right
+        for digest in right:
+            hasher = hashlib.sha256()
+            with place.blob(digest) as blocks:
+                for block in blocks:  # each stands where the one before it stood
+                    hasher.update(block)
+            assert hasher.hexdigest() == digest
+        assert len(verify(place, deep=True).faults) == len(report.failures)
+        assert place.claims() == []
+        ours = {thread.name for thread in threading.enumerate() if thread.name.startswith("hubtool-")}
+        assert ours <= {"hubtool-claims"}, "the destination's own, until it is closed"
+        deadline = time.monotonic() + 3
+        while path == "folder" and _descriptors() > before + 2 and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert path == "bucket" or _descriptors() <= before + 2, "a descriptor is left open"
+        staging = place.staging(folder / "home")
+        kept = len(_parts(staging)) == 2
+        assert kept or _parts(staging) == []
+        # Once the server is right, the next run brings what is left, and nothing else; what was kept is gone on with.
+        asked, bad.fault = len(bad.requests), ""
+        if fault in ("refuse", "tls-name"):
+            return Outcome(error, kept, asked)
+        again = sync(Hub.open(), place)
+        assert again.failures == ()
+        assert set(again.written) == ({DIGEST.hex} if report.failures else set())
+        assert (len(bad.requests) > asked) == bool(report.failures)
+        assert not report.failures or (bad.requests[asked].start > 0) == kept
+        assert _parts(staging) == []
+        return Outcome(error, kept, asked)
+
+
+def _impatient(self: Hub, **_: Any) -> Fetcher:
+    """Begin a run that does not wait for as long as a real one does."""
+    return Fetcher(self.store, policy=POLICY, connections=4, timeouts=TIMEOUTS, retries=RETRIES)
 
 
 def _meet(store: Store, wanted: Wanted, mirrors: tuple[str, ...], bad: Server, asked: int, *, small: bool) -> Outcome:
@@ -286,8 +368,9 @@ def table(outcomes: dict[tuple[str, str], str]) -> str:
         "taken away, and the file comes; what was kept is gone on with.",
         "",
         "*arrives*: the right file came all the same. Otherwise: the error, and whether a part is kept for a later",
-        "run. Where two ends are named, chance decides: whether the first connection still brings bytes when the",
-        "answers to the others turn out to be faulty.",
+        "run. *Named*: the report of the sync names the asset, its link and what is wrong, the mirror's index says",
+        "that it is missing, all others are there, and the next run brings it. Where two ends are named, chance",
+        "decides: whether the first connection still brings bytes when the answers to the others are found faulty.",
         "",
         *(f"- **{name}**: {text}." for name, text in PATHS.items()),
         "",
