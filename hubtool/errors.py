@@ -109,6 +109,7 @@ class FetchError(AssetError):
         status: The HTTP status that the server answered, or None where it did not come to that.
         passing: Whether the cause may pass by itself, so that another attempt is worth making.
         wait: The seconds after which the server asks to be tried again, or None where it does not say.
+        reached: Whether the server was reached, as far as it was asked.
     """
 
     def __init__(
@@ -119,11 +120,13 @@ class FetchError(AssetError):
         status: int | None = None,
         passing: bool = False,
         wait: float | None = None,
+        reached: bool = True,
     ) -> None:
         super().__init__(message, hint=hint)
         self.status = status
         self.passing = passing
         self.wait = wait
+        self.reached = reached
 
 
 class OfflineError(FetchError):

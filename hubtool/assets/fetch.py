@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, get_args
 
 from hubtool import processes
 from hubtool.assets import segments
-from hubtool.assets.limits import Rate, Retries, Slots
+from hubtool.assets.limits import Rate, Reach, Retries, Slots
 from hubtool.assets.links import DEFAULT_HOSTS, LinkPolicy, shown
 from hubtool.assets.mirrors import Mirror, Source
 from hubtool.assets.part import WORTH, Origin, Part
@@ -198,6 +198,7 @@ class Fetcher:
         self._own_transport = transport is None
         self.transport = transport or HttpTransport(self.policy, timeouts, connections=connections)
         self.slots = Slots(max(1, connections))
+        self.reach = Reach(self.retries.unreached)
         self._rate = None if rate is None else Rate(rate)
         self._watch = watch
         self._kinds: Container[str] = () if watch is None else getattr(watch, "kinds", KINDS)
@@ -345,6 +346,8 @@ class Fetcher:
         try:
             stored = self._fetch(wanted, again=again, max_bytes=max_bytes)
         except HubError as error:
+            if isinstance(error, FetchError):
+                self.reach.note(_host(wanted.link), reached=error.reached)
             self.tell(Event(kind="failed", name=wanted.label, message=error.message))
             raise
         if self.wants("done"):
@@ -419,6 +422,8 @@ class Fetcher:
         if stored is not None:
             if first.source.mirror is not None:
                 first.source.mirror.helped()
+            else:
+                self.reach.note(_host(wanted.link), reached=True)
             if self.wants("started"):
                 source = shown(first.source.link)
                 self.tell(Event(kind="started", name=wanted.label, source=source, size=stored.size))
@@ -429,8 +434,16 @@ class Fetcher:
 
         Raises:
             ForbiddenLinkError: If it may not be followed.
+            FetchError: If its host has been out of reach for so long that it is asked no more.
         """
         link = self.policy.check(link)
+        away = self.reach.given_up(_host(link))
+        if away is not None:
+            raise FetchError(
+                f"{shown(link)}: not asked for, because its server could not be reached for {away:.0f} seconds",
+                hint="check the network, and run the same again later; what came already is kept",
+                reached=False,
+            )
         name = hashlib.sha256(link.encode("utf-8", "surrogatepass")).hexdigest()
         return Source(link=link, transport=self.transport, name=name)
 
@@ -715,6 +728,8 @@ class _Transfer:
         """Look at the head of an answer."""
         part = self._part
         self._kind = body.kind
+        if source.mirror is None:
+            self._run.reach.note(_host(self._wanted.link), reached=True)
         if start and body.start == start:
             if body.size not in (None, part.origin.size):
                 raise FetchError(
@@ -844,6 +859,11 @@ class _Transfer:
                 wait=wait,
             )
         )
+
+
+def _host(link: str) -> str:
+    """Return what tells the server of a link from others."""
+    return link.partition("://")[2].partition("/")[0].lower()
 
 
 def are_small(sizes: Sequence[int | None]) -> bool:

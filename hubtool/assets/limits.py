@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
+_FILES = 3
+"""So many files must have failed, one after another, before a host is given up: one tells little."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retries:
     """How often, and after how many seconds, something is tried again.
@@ -23,6 +27,8 @@ class Retries:
         first: The seconds before the second attempt; they double each time.
         longest: The most seconds to wait between two attempts.
         patience: The most seconds to wait because a server asks for it (``Retry-After``).
+        unreached: Seconds for which a host may be out of reach, while one file after another fails of that, before it
+            is asked no more in this run.
     """
 
     attempts: int = 5
@@ -30,6 +36,7 @@ class Retries:
     first: float = 0.5
     longest: float = 30.0
     patience: float = 120.0
+    unreached: float = 120.0
 
     def pause(self, tries: int) -> float:
         """Return the seconds to wait after this many attempts: half of them fixed, half by chance.
@@ -38,6 +45,32 @@ class Retries:
         """
         full = min(self.longest, self.first * 2.0 ** (tries - 1))
         return full * (0.5 + 0.5 * random.random())  # noqa: S311 (no secret hangs on it)
+
+
+class Reach:
+    """Which hosts are out of reach, for all files of a run: each would find that out for itself, and take its time."""
+
+    def __init__(self, patience: float) -> None:
+        """Begin; ``patience`` is the seconds for which a host may be out of reach before it is given up."""
+        self._patience = patience
+        self._lock = threading.Lock()
+        self._away: dict[str, tuple[float, int]] = {}
+
+    def given_up(self, host: str) -> float | None:
+        """Return the seconds for which a host has been out of reach, if these and the files were too many; or None."""
+        with self._lock:
+            since, files = self._away.get(host, (0.0, 0))
+        away = time.monotonic() - since
+        return away if files >= _FILES and away >= self._patience else None
+
+    def note(self, host: str, *, reached: bool) -> None:
+        """Note that a host was reached, or that a file could not be had because it was not."""
+        with self._lock:
+            if reached:
+                self._away.pop(host, None)
+            else:
+                since, files = self._away.get(host, (time.monotonic(), 0))
+                self._away[host] = (since, files + 1)
 
 
 class Rate:

@@ -979,7 +979,7 @@ def _fail(error: Exception, link: str, guard: _Guard) -> NoReturn:
     system = next((cause for cause in chain if isinstance(cause, OSError) and cause.strerror and cause.errno), None)
     tls = among(ssl.SSLError)
     hint = "try again later; check the network, and HTTPS_PROXY where there is a proxy"
-    passing = True
+    passing = reached = True
     if among(requests.exceptions.ProxyError, urllib3.exceptions.ProxyError):
         why, hint = "the proxy cannot be used", "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
         passing = False
@@ -990,13 +990,13 @@ def _fail(error: Exception, link: str, guard: _Guard) -> NoReturn:
     elif tls is not None or among(requests.exceptions.SSLError, urllib3.exceptions.SSLError):
         why = f"TLS with the server failed: {getattr(tls, 'reason', None) or 'no reason given'}"
     elif isinstance(unknown := among(socket.gaierror), OSError):
-        why = f"the server cannot be reached: {unknown.strerror}"
+        why, reached = f"the server cannot be reached: {unknown.strerror}", False
         if unknown.errno != socket.EAI_AGAIN:
             raise UnknownHostError(f"{shown(link)}: {why}", hint=hint) from None
     elif among(urllib3.exceptions.NewConnectionError) and system is not None:
-        why = f"the server cannot be reached: {system.strerror}"
+        why, reached = f"the server cannot be reached: {system.strerror}", False
     elif among(requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError):
-        why = "the server does not accept a connection in time"
+        why, reached = "the server does not accept a connection in time", False
     elif among(requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
         why = "the server does not answer in time"
     elif among(requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, UnicodeError):
@@ -1006,7 +1006,7 @@ def _fail(error: Exception, link: str, guard: _Guard) -> NoReturn:
         why = f"the connection failed: {system.strerror}"
     else:
         why = "the server closed the connection, or sent what is not HTTP"
-    raise FetchError(f"{shown(link)}: {why}", hint=hint, passing=passing) from None
+    raise FetchError(f"{shown(link)}: {why}", hint=hint, passing=passing, reached=reached) from None
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

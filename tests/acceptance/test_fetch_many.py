@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.assets.fetch import Event, Fetcher, Wanted
+from hubtool.assets.fetch import Event, Fetcher, Retries, Wanted
 from hubtool.assets.store import Store
 from hubtool.digest import Digest
+from tests.acceptance.faults.server import refusing
 from tests.acceptance.servers import serving
 from tests.cards import write_card
 
@@ -139,3 +140,28 @@ def test_a_run_can_be_ended_from_another_thread(tmp_path: Path, server: Server) 
         assert time.monotonic() - started < 5
     assert not any(outcome.stored for outcome in outcomes)
     assert not [one for one in threading.enumerate() if one.name in ("hubtool-guard", "hubtool-hash")]
+
+
+@pytest.mark.parametrize("count", [50, 200], ids=["few", "many, in the quicker way"])
+def test_a_host_out_of_reach_is_given_up(server: Server, tmp_path: Path, count: int) -> None:
+    gone, events = refusing(), list[Event]()
+    retries = Retries(attempts=2, first=0.1, unreached=0.3)
+    content = b"reached"
+    digests = [Digest(hashlib.sha256(b"%d" % number).hexdigest()) for number in range(count)]
+    wanted = [Wanted(link=f"{gone}/m.ckpt?token=SECRET", digest=digest) for digest in digests]
+    link = server.put("/there.ckpt", content)
+    wanted.append(Wanted(link=link, digest=Digest(hashlib.sha256(content).hexdigest())))
+    with Fetcher(Store(tmp_path / "home"), retries=retries, connections=4, watch=events.append) as run:
+        run._own_transport = False  # threads: each of several processes has to find it out
+        started = time.monotonic()
+        outcomes = run.fetch_all(wanted)
+    assert time.monotonic() - started < 4
+    assert outcomes[-1].stored is not None
+    errors = [str(outcome.error) for outcome in outcomes[:-1]]
+    asked = [error for error in errors if "cannot be reached" in error]
+    assert 3 <= len(asked) < 40
+    given_up = [error for error in errors if "not asked for, because its server could not be reached for" in error]
+    assert len(asked) + len(given_up) == count
+    assert not any("SECRET" in error for error in errors)
+    assert all("run the same again later" in error for error in given_up)
+    assert sum(event.kind == "retried" for event in events) == len(asked)

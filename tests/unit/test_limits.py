@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 
-from hubtool.assets.limits import Rate, Retries, Slots
+from hubtool.assets.limits import Rate, Reach, Retries, Slots
 
 
 def test_pauses_grow_and_are_bounded() -> None:
@@ -56,3 +56,26 @@ def test_slots_are_never_more_than_there_are() -> None:
     assert not slots.spare()
     slots.give_back()
     assert slots.spare()
+
+
+def test_a_host_is_given_up_after_some_files_and_some_time() -> None:
+    reach = Reach(0.05)
+    for _ in range(3):
+        assert reach.given_up("a") is None
+        reach.note("a", reached=False)
+    assert reach.given_up("a") is None, "that was quick"
+    time.sleep(0.06)
+    away = reach.given_up("a")
+    assert away is not None
+    assert 0.05 <= away < 5
+    assert reach.given_up("b") is None
+
+
+def test_a_host_that_was_reached_is_not_given_up() -> None:
+    reach = Reach(0.0)
+    for _ in range(2):
+        reach.note("a", reached=False)
+    assert reach.given_up("a") is None, "two files tell little"
+    reach.note("a", reached=True)
+    reach.note("a", reached=False)
+    assert reach.given_up("a") is None
