@@ -247,7 +247,7 @@ class Fetcher:
         todo = list(wanted)
         at_once = min(AT_ONCE, self.slots.count)
         self.small = self.small or are_small([wanted.size for wanted in todo])
-        if not self._worth_processes(todo):
+        if not self._worth_processes(todo, again=again):
             return [one for one in self.by_threads(todo, at_once, again=again) if one is not None]
         from hubtool.assets import forked  # noqa: PLC0415 (only for many files)
 
@@ -258,11 +258,18 @@ class Fetcher:
             outcomes[index] = one
         return [one for one in outcomes if one is not None]
 
-    def _worth_processes(self, todo: Sequence[Wanted]) -> bool:
+    def _worth_processes(self, todo: Sequence[Wanted], *, again: bool) -> bool:
         """Whether several processes are quicker, and can keep to what was asked for."""
-        if len(todo) < MANY or self._rate is not None or self.slots.count < 2 or not self._own_transport:
+        if not self.small or self._rate is not None or self.slots.count < 2 or not self._own_transport:
             return False
-        return self.small and processes.cores() > 1 and processes.can_fork()
+        if processes.cores() < 2 or not processes.can_fork():
+            return False
+        return sum(again or not self._is_there(wanted) for wanted in todo) >= MANY
+
+    def _is_there(self, wanted: Wanted) -> bool:
+        """Whether an asset is stored, as far as a look tells."""
+        digest = wanted.digest
+        return digest is not None and not digest.is_short and self.store.peek(digest.hex) is not None
 
     def share(self) -> None:
         """Have all processes that are forked from here on know which mirrors one of them gave up."""

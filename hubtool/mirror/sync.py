@@ -319,7 +319,7 @@ class Worker:
                             left.add(unit)
                 self._place.settle(claims)
             except ClaimLostError:
-                return ()
+                left.update(units)
             except MirrorError as error:
                 for need, _, _, _ in done:  # what was on its way may not be there
                     self._fail(need, error)
