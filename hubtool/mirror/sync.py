@@ -288,16 +288,19 @@ class Worker:
 
     def bring(self, units: Mapping[str, Sequence[Need]]) -> tuple[str, ...]:
         """Bring the files of some units, from wherever they are; return the units that are done."""
-        return self._work(units, self._bring)
+        return self._work(units, self._bring, staged=True)
 
     def copy(self, units: Mapping[str, Sequence[Need]]) -> tuple[str, ...]:
         """Copy what our store has of some units; return the units that are done."""
-        return self._work(units, self._copy)
+        return self._work(units, self._copy, staged=False)
 
     def _work(
-        self, units: Mapping[str, Sequence[Need]], step: Callable[[Need, Claim, list[_Step]], bool]
+        self, units: Mapping[str, Sequence[Need]], step: Callable[[Need, Claim, list[_Step]], bool], *, staged: bool
     ) -> tuple[str, ...]:
-        """Take a step for each file of some units, and make what came of it visible together."""
+        """Take a step for each file of some units, and make what came of it visible together.
+
+        ``staged`` says whether files may come by way of the staging store.
+        """
         done: list[_Step] = []
         claims: list[Claim] = []
         left: set[str] = set()
@@ -312,7 +315,7 @@ class Worker:
                         left.update([unit] if rest else ())
                         continue
                     claims.append(claim)
-                    if rest:
+                    if rest and staged:
                         stack.enter_context(self._staging.lock(unit))  # once, and not for each
                     for need in rest:
                         if self.stop.is_set() or not step(need, claim, done):
