@@ -386,7 +386,9 @@ class Fetcher:
                 self._cleaned = True
                 self.store.clean()
             with ExitStack() as end:
-                first = self._ask_small(wanted, digest, mirrors, end) if self.small else None
+                first = None
+                if self.small and not self.store.has_parts(digest):
+                    first = self._ask_small(wanted, digest, mirrors, end)
                 stored = None if first is None else self._store_small(wanted, digest, first, limit)
                 if stored is not None:
                     return stored
@@ -694,13 +696,14 @@ class _Transfer:
             return  # an earlier run got all of it, and was ended before it could say so
         proof = origin.proof if start and source.name == origin.link else None
         first, self._first = self._first, None
-        if first is not None and (start or first.source.link != source.link):
+        if first is not None and (start or first.source.link != source.link):  # a mirror was given up meanwhile
             first.opened.close()
             first.slot.close()
             first = None
         try:
             with self._run.slots.one() if first is None else first.slot:
-                self._run.check_ended()
+                if first is None:  # what came with it already is not to be lost
+                    self._run.check_ended()
                 open_ = source.transport.open
                 with open_(source.link, start=start, proof=proof) if first is None else first.open() as body:
                     self._begin(source, body, start)
@@ -770,10 +773,10 @@ class _Transfer:
         since, mark = time.monotonic(), part.position
         piece: Piece | None = None
         for block in body:
-            run.pace(len(block))
             pieces = self._pieces
             if pieces is None or piece is None:
                 part.write(block)
+                run.pace(len(block))
                 self._tell("progress", source)
                 took = time.monotonic() - since
                 if splits and size is not None and took >= segments.WINDOW:
@@ -782,6 +785,7 @@ class _Transfer:
                     if segments.worth(size - part.position, speed):
                         piece = self._split(source, size, speed, body.proof)
                 continue
+            run.pace(len(block))
             rest = block
             while rest:
                 rest = rest[pieces.write(piece, rest) :]

@@ -191,7 +191,7 @@ class _Rest(io.RawIOBase):
     def makefile(self, mode: str) -> io.BufferedReader:
         """Be to an HTTPResponse what a socket would be."""
         del mode  # "rb"
-        return io.BufferedReader(self)
+        return io.BufferedReader(self, max(io.DEFAULT_BUFFER_SIZE, len(self._begun)))
 
     def readable(self) -> bool:
         """Whether it can be read."""

@@ -563,15 +563,21 @@ class Store:
                 finally:
                     lock.release()
 
+    def has_parts(self, digest: Digest) -> bool:
+        """Whether something was left of this digest, or of another that begins as it does; under its lock."""
+        return bool(self._part_names(digest.hex))
+
     def _parts_of(self, key: str) -> list[Path]:
         """Return the temporary files of this digest, or of those that begin as it does; under its lock."""
-        folder = self.state / "temporary"
+        return [self.state / "temporary" / name for name in sorted(self._part_names(key))]
+
+    def _part_names(self, key: str) -> list[str]:
+        beginning = key[:SHORTEST]
         try:
             # Not by a glob: this runs for every file, and compiling a pattern takes longer than this does.
-            names = [name for name in os.listdir(folder) if name.startswith(key[:SHORTEST])]  # noqa: PTH208 (the same)
+            return [name for name in os.listdir(f"{self._state}/temporary") if name.startswith(beginning)]  # noqa: PTH208 (the same)
         except (FileNotFoundError, NotADirectoryError):
             return []
-        return [folder / name for name in sorted(names)]
 
     def _remove_parts(self, key: str) -> None:
         for path in self._parts_of(key):

@@ -303,7 +303,7 @@ class HttpTransport:
                 yield _PlainBody(response)
                 return
             try:
-                yield _HttpBody(response, guard, link=link, start=start, end=end, proof=proof)
+                yield _HttpBody(response, guard, link=link, start=start, end=end, proof=proof, small=small)
             finally:
                 # A connection whose body was read to its end went back to be used again; this closes the others.
                 response.close()
@@ -565,8 +565,11 @@ class _HttpBody:
         start: int,
         end: int | None,
         proof: str | None,
+        small: bool,
     ) -> None:
         self._response = response
+        # All at once that came of an answer which was hoped to be small: it may be all that will come.
+        self._first = plain.MOST if small else BLOCK
         self._guard = guard
         self._link = link
         headers = response.headers
@@ -607,7 +610,7 @@ class _HttpBody:
         while True:
             try:
                 # As much as has come, so that what is slow can be told from what hangs.
-                block = self._response.read1(BLOCK, decode_content=False)
+                block = self._response.read1(BLOCK if received else self._first, decode_content=False)
             except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
                 # ValueError: http.client's of a chunk whose length is no number.
                 if not self._guard.fired and not isinstance(

@@ -8,6 +8,7 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hubtool.assets import segments
-from hubtool.assets.fetch import Fetcher, Wanted, fetch
+from hubtool.assets.fetch import Event, Fetcher, Wanted, fetch
 from hubtool.assets.store import KEEP, Store
 from hubtool.digest import digest_file
 from hubtool.errors import FetchError, StoreError
@@ -57,6 +58,27 @@ def start(store: Store, server: Server, *, pieces: bool = False) -> subprocess.P
 
 def parts(store: Store) -> list[Path]:
     return sorted((store.root / "temporary").glob("*.part"))
+
+
+@pytest.mark.parametrize("small", [False, True])
+def test_what_came_before_an_end_is_kept(tmp_path: Path, server: Server, *, small: bool) -> None:
+    """Also of a file that was hoped to be small, all of which had to come before anything of it was written."""
+    store = Store(tmp_path / "home")
+    server.pause, server.block = 0.05, 1 << 16
+    events: list[Event] = []
+    with Fetcher(store, watch=events.append, timeouts=TIMEOUTS) as run:
+        run.small = small
+        threading.Timer(0.5, run.end).start()
+        outcome = run.outcome(Wanted(link=f"{server.url}/a", digest=DIGEST))
+        assert "the transfer was ended" in str(outcome.error)
+    (kept,) = [event.received for event in events if event.kind == "kept"]
+    assert kept >= 4 << 16
+    server.pause, asked = 0.0, len(server.requests)
+    with Fetcher(store) as run:
+        run.small = small
+        assert run.fetch(Wanted(link=f"{server.url}/a", digest=DIGEST)).size == len(CONTENT)
+    assert [request.start for request in server.requests[asked:]] == [kept]
+    assert parts(store) == []
 
 
 @pytest.mark.parametrize("pieces", [False, True])
