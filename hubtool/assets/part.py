@@ -19,7 +19,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, BinaryIO
 
 from hubtool.assets import disk
-from hubtool.errors import DigestError, FetchError, StoreError
+from hubtool.assets.promise import Promise
+from hubtool.errors import StoreError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +37,6 @@ _AHEAD = 8 << 20  # bytes that may wait to be hashed, per file
 _FLUSHED = 16 << 20  # bytes after which the disk begins to write
 _TOGETHER = 4  # blocks that are handed to the hasher at once
 _BREATH = 0.0005  # seconds to wait for the hasher; a bounded queue would take longer for each block
-_OTHER = "the file at the link is another one: correct the card, or ask its publisher"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,17 +105,13 @@ class Part:
         self.origin = Origin()
         self.resumed = False
         self._store = store
-        self._expected = digest
-        self._source = source
-        self._size = size
-        self._limit = limit
+        self._promise = Promise(digest=digest, source=source, size=size, limit=limit)
         self._keepable = False
         self._stream: BinaryIO | None = None
         self._path = store._temporary(digest.hex, "blob")  # noqa: SLF001 (Part is the store's other half)
         self._hasher = _Hasher()
         self._unflushed = 0
-        if size is not None and size > limit:
-            raise self._too_large(f"{size} bytes are needed")
+        self._promise.check_promised()
         try:
             if not self._take_over(sure=sure):
                 try:
@@ -132,17 +128,18 @@ class Part:
     def _take_over(self, *, sure: bool) -> bool:
         """Go on with the largest part that is there, and remove the others."""
         found = []
-        there = self._store._parts_of(self._expected.hex)  # noqa: SLF001 (the same)
+        ours = self._promise.digest.hex
+        there = self._store._parts_of(ours)  # noqa: SLF001 (the same)
         for path in there:
             origin = Origin.read(_note(path)) if path.name.endswith(".blob.part") else None
             named = path.name.partition(".")[0]
-            if origin is None or not (named.startswith(self._expected.hex) or self._expected.hex.startswith(named)):
+            if origin is None or not (named.startswith(ours) or ours.startswith(named)):
                 continue
             with suppress(OSError):
                 length = path.lstat().st_size
                 found.append((min(length, length if origin.prefix is None else origin.prefix), path, origin))
         for length, path, origin in sorted(found, key=lambda one: one[0], reverse=True):
-            fits = origin.size is None or (self._size in (None, origin.size) and length <= origin.size)
+            fits = origin.size is None or (self._promise.size in (None, origin.size) and length <= origin.size)
             if self._stream is None and length and fits:
                 with suppress(OSError, StoreError):
                     self._adopt(path, length, origin, sure=sure)
@@ -202,10 +199,7 @@ class Part:
         """
         if size is None:
             return
-        if self._size is not None and size != self._size:
-            raise FetchError(f"{self._source}: {size} bytes are offered, and the card says {self._size}", hint=_OTHER)
-        if size > self._limit:
-            raise self._too_large(f"{size} bytes are offered")
+        self._promise.check_offered(size)
         if size >= WORTH:
             free = disk.free_bytes(self._store.root)
             if free is not None and size - self.position > free:
@@ -231,10 +225,7 @@ class Part:
             StoreError: If the disk is full.
         """
         end = offset + len(block)
-        if self._size is not None and end > self._size:
-            raise FetchError(f"{self._source}: more bytes come than the {self._size} that the card says", hint=_OTHER)
-        if end > self._limit:
-            raise self._too_large("more bytes come")
+        self._promise.check_coming(end)
         stream = self._open()
         try:
             disk.write_at(stream, block, offset)
@@ -287,12 +278,6 @@ class Part:
             raise StoreError("this part is closed", hint="begin a new one")
         return self._stream
 
-    def _too_large(self, what: str) -> FetchError:
-        return FetchError(
-            f"{self._source}: {what}, and {self._limit} are the most that are taken",
-            hint="if the asset is meant to be that large, state its asset-size on the card",
-        )
-
     # -- the end -----------------------------------------------------------------------------------------------------
 
     def commit(self) -> Stored:
@@ -308,20 +293,7 @@ class Part:
             actual = self._hasher.end()
         except OSError as error:
             raise disk.store_error(error, self._path) from error
-        if self._size is not None and self.position != self._size:
-            raise FetchError(
-                f"{self._source}: {self.position} bytes came, and the card says {self._size}",
-                hint="the file came cut off, or is another one: try again, and if it stays so, ask its publisher",
-                passing=True,
-            )
-        if not self._expected.matches(actual):
-            raise DigestError(
-                f"{self._source}: these are not the bytes that the card promises: "
-                f"their SHA-256 is {actual}, and the card says {self._expected}",
-                expected=str(self._expected),
-                actual=actual,
-                hint="the file was changed, or damaged on its way; nothing of it was kept",
-            )
+        self._promise.check_whole(self.position, actual)
         store = self._store
         path = store._blob_path(actual)  # noqa: SLF001 (Part is the store's other half)
         try:

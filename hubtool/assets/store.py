@@ -34,8 +34,9 @@ from typing import TYPE_CHECKING
 
 from hubtool.assets import disk
 from hubtool.assets.locks import Lock
+from hubtool.assets.promise import Promise
 from hubtool.digest import FULL_LENGTH, SHORTEST, Digest, digest_file
-from hubtool.errors import ArgumentError, DigestError, FetchError, StoreError
+from hubtool.errors import ArgumentError, DigestError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -59,7 +60,6 @@ _LARGE = 128 << 10
 """Bytes from which the disk begins to write a file before it must."""
 
 _HEX = frozenset("0123456789abcdef")
-_OTHER = "the file at the link is another one: correct the card, or ask its publisher"
 _held = threading.local()
 
 
@@ -756,10 +756,7 @@ class Writer:
 
     def __init__(self, store: Store, digest: Digest, source: str, size: int | None, limit: int) -> None:
         self._store = store
-        self._expected = digest
-        self._source = source
-        self._limit = limit
-        self._size = size
+        self._promise = Promise(digest=digest, source=source, size=size, limit=limit)
         self._hash = hashlib.sha256()
         self._written = 0
         self._stream: BinaryIO | None = None
@@ -785,10 +782,7 @@ class Writer:
         """
         if size is None:
             return
-        if self._size is not None and size != self._size:
-            raise FetchError(f"{self._source}: {size} bytes are offered, and the card says {self._size}", hint=_OTHER)
-        if size > self._limit:
-            raise self._too_large(f"{size} bytes are offered")
+        self._promise.check_offered(size)
         free = disk.free_bytes(self._store.root)
         if free is not None and size > free:
             raise disk.full_error(self._store.root / "blobs", needed=size)
@@ -803,22 +797,13 @@ class Writer:
         if self._stream is None:
             raise StoreError("this writer is closed")
         total = self._written + len(data)
-        if self._size is not None and total > self._size:
-            raise FetchError(f"{self._source}: more bytes come than the {self._size} that the card says", hint=_OTHER)
-        if total > self._limit:
-            raise self._too_large("more bytes come")
+        self._promise.check_coming(total)
         self._hash.update(data)
         try:
             disk.write_all(self._stream, data)
         except OSError as error:
-            raise disk.store_error(error, self._temporary, needed=self._size) from error
+            raise disk.store_error(error, self._temporary, needed=self._promise.size) from error
         self._written = total
-
-    def _too_large(self, what: str) -> FetchError:
-        return FetchError(
-            f"{self._source}: {what}, and {self._limit} are the most that are taken",
-            hint="if the asset is meant to be that large, state its asset-size on the card",
-        )
 
     def commit(self) -> Stored:
         """Check size and digest, and make the file visible under its digest.
@@ -831,19 +816,7 @@ class Writer:
         if self._stream is None:
             raise StoreError("this writer is closed")
         actual = self._hash.hexdigest()
-        if self._size is not None and self._written != self._size:
-            raise FetchError(
-                f"{self._source}: {self._written} bytes came, and the card says {self._size}",
-                hint="the file came cut off, or is another one: try again, and if it stays so, ask its publisher",
-            )
-        if not self._expected.matches(actual):
-            raise DigestError(
-                f"{self._source}: these are not the bytes that the card promises: "
-                f"their SHA-256 is {actual}, and the card says {self._expected}",
-                expected=str(self._expected),
-                actual=actual,
-                hint="the file was changed, or damaged on its way; nothing of it was kept",
-            )
+        self._promise.check_whole(self._written, actual)
         path = self._store._blob_path(actual)  # noqa: SLF001 (Writer is the store's other half)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,89 @@
+"""What a card promises of an asset's bytes, and the bytes held against it. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hubtool.errors import DigestError, FetchError
+
+if TYPE_CHECKING:
+    from hubtool.digest import Digest
+
+_OTHER = "the file at the link is another one: correct the card, or ask its publisher"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Promise:
+    """What an asset's bytes must be.
+
+    Attributes:
+        digest: Their digest, whole or short.
+        source: Where they come from, as errors shall name it.
+        size: How many there must be, where the card says it.
+        limit: The most that are taken.
+    """
+
+    digest: Digest
+    source: str
+    size: int | None
+    limit: int
+
+    def check_promised(self) -> None:
+        """Refuse what is to be too large from the first.
+
+        Raises:
+            FetchError: If more are promised than may come.
+        """
+        if self.size is not None and self.size > self.limit:
+            raise self._too_large(f"{self.size} bytes are needed")
+
+    def check_offered(self, size: int) -> None:
+        """Compare how many bytes the other side says that it will send.
+
+        Raises:
+            FetchError: If these are other than the card's, or more than may come.
+        """
+        if self.size is not None and size != self.size:
+            raise FetchError(f"{self.source}: {size} bytes are offered, and the card says {self.size}", hint=_OTHER)
+        if size > self.limit:
+            raise self._too_large(f"{size} bytes are offered")
+
+    def check_coming(self, total: int) -> None:
+        """Compare how many bytes have come so far.
+
+        Raises:
+            FetchError: If these are more than may.
+        """
+        if self.size is not None and total > self.size:
+            raise FetchError(f"{self.source}: more bytes come than the {self.size} that the card says", hint=_OTHER)
+        if total > self.limit:
+            raise self._too_large("more bytes come")
+
+    def check_whole(self, total: int, actual: str) -> None:
+        """Compare all bytes, by their number and their digest.
+
+        Raises:
+            FetchError: If there are fewer than there must be.
+            DigestError: If they have another digest.
+        """
+        if self.size is not None and total != self.size:
+            raise FetchError(
+                f"{self.source}: {total} bytes came, and the card says {self.size}",
+                hint="the file came cut off, or is another one: try again, and if it stays so, ask its publisher",
+                passing=True,
+            )
+        if not self.digest.matches(actual):
+            raise DigestError(
+                f"{self.source}: these are not the bytes that the card promises: "
+                f"their SHA-256 is {actual}, and the card says {self.digest}",
+                expected=str(self.digest),
+                actual=actual,
+                hint="the file was changed, or damaged on its way; nothing of it was kept",
+            )
+
+    def _too_large(self, what: str) -> FetchError:
+        return FetchError(
+            f"{self.source}: {what}, and {self.limit} are the most that are taken",
+            hint="if the asset is meant to be that large, state its asset-size on the card",
+        )
