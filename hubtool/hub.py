@@ -34,7 +34,8 @@ from hubtool.registry.folder import read_card
 from hubtool.uid import Uid
 
 if TYPE_CHECKING:
-    from hubtool.assets.fetch import Fetcher, Progress, Watcher
+    from hubtool.assets.events import Progress, Watcher
+    from hubtool.assets.fetch import Fetcher
     from hubtool.assets.links import LinkPolicy
     from hubtool.assets.store import Stored
     from hubtool.card.model import Asset, Card, Recipe
@@ -338,7 +339,7 @@ class Hub:
         stored = self.beside(found, asset) or self.store.find(asset.digest)
         if stored is not None:
             return stored
-        from hubtool.assets.fetch import Wanted  # noqa: PLC0415 - as in `bring`
+        from hubtool.assets.events import Wanted  # noqa: PLC0415 - as in `bring`
 
         with (
             suppress(ForbiddenLinkError, OfflineError),

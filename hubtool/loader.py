@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from hubtool.assets.fetch import Progress
+    from hubtool.assets.events import Progress
     from hubtool.card.life import Status
     from hubtool.card.model import Asset, Recipe
     from hubtool.hub import FoundCard, Hub

@@ -7,52 +7,43 @@ A :class:`Fetcher` is one run: it shares connections, limits and what it learnt 
 from __future__ import annotations
 
 import hashlib
-import platform
 import threading
 import time
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, Protocol, get_args
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from hubtool import processes
-from hubtool.assets import segments
+from hubtool.assets.events import KINDS, Event, Kind, Outcome, Progress, Wanted, Watcher
 from hubtool.assets.limits import Rate, Reach, Retries, Slots
-from hubtool.assets.links import DEFAULT_HOSTS, LinkPolicy, shown
+from hubtool.assets.links import DEFAULT_HOSTS, LinkPolicy, host_of, shown
 from hubtool.assets.mirrors import Mirror, Source
-from hubtool.assets.part import WORTH, Origin, Part
+from hubtool.assets.part import Part
 from hubtool.assets.store import MAX_BYTES, Stored
-from hubtool.assets.transport import HttpTransport, Timeouts, Transport
-from hubtool.errors import DigestError, FetchError, HubError, OfflineError
+from hubtool.assets.transfer import EndedError, First, Transfer
+from hubtool.assets.transport import Timeouts, Transport
+from hubtool.assets.web import HttpTransport
+from hubtool.errors import FetchError, HubError, OfflineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Container, Iterable, Sequence
     from types import TracebackType
 
-    from hubtool.assets.segments import Piece, Segments
     from hubtool.assets.store import Store
-    from hubtool.assets.transport import Body
     from hubtool.digest import Digest
 
 __all__ = [
     "CONNECTIONS",
     "DEFAULT_HOSTS",
-    "Event",
     "Fetcher",
     "LinkPolicy",
-    "Outcome",
-    "Progress",
     "Retries",
     "Stored",
     "Timeouts",
-    "Wanted",
     "fetch",
 ]
 
 CONNECTIONS = 8
 """The most connections at once, unless told otherwise."""
-
-PROGRESS = 256 << 10
-"""Bytes that an attempt must have brought, for the attempts after it to be counted anew."""
 
 AT_ONCE = 4
 """The most files at once."""
@@ -62,89 +53,6 @@ MANY = 64
 
 SMALL = 8 << 20
 """Bytes up to which, on the average, files count as small."""
-
-
-Kind = Literal["started", "progress", "retried", "turned", "mirror-skipped", "done", "failed", "kept"]
-KINDS: frozenset[str] = frozenset(get_args(Kind))
-"""What can happen to an asset; :class:`Event` says what each means."""
-
-
-class Progress(Protocol):
-    """What is told of a transfer's progress."""
-
-    def __call__(self, received: int, size: int | None) -> None:
-        """Take the bytes received so far, and those of the whole file where they are known."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
-    """One asset to fetch.
-
-    Attributes:
-        link: Where it is.
-        digest: Its digest as the card states it, whole or short.
-        size: Its bytes, where the card states them.
-        name: What to call it in events; its link, unless given.
-    """
-
-    link: str
-    digest: Digest | None
-    size: int | None = None
-    name: str = ""
-
-    @property
-    def label(self) -> str:
-        """What to call it."""
-        return self.name or shown(self.link)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """Something that happened to an asset.
-
-    Attributes:
-        kind: ``started`` (bytes begin to come), ``progress``, ``retried`` (an attempt failed, another one follows),
-            ``turned`` (a mirror could not help, the next place is asked), ``mirror-skipped`` (a mirror is asked no
-            more in this run), ``done``, ``failed``, ``kept`` (a part is left to a later run).
-        name: The asset.
-        source: Where the bytes come from, without credentials or query.
-        received: Bytes that are there.
-        size: Bytes of the whole file, where known.
-        message: What went wrong, where something did.
-        wait: Seconds until the next attempt.
-        stored: The verified file, at the end.
-    """
-
-    kind: Kind
-    name: str
-    source: str = ""
-    received: int = 0
-    size: int | None = None
-    message: str = ""
-    wait: float | None = None
-    stored: Stored | None = None
-
-
-class Watcher(Protocol):
-    """What is told what happens; called from several threads, by one of them at a time."""
-
-    def __call__(self, event: Event, /) -> None:
-        """Take an event."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """How it went with one asset: one of the two is None."""
-
-    wanted: Wanted
-    stored: Stored | None = None
-    error: HubError | None = None
-
-
-class _EndedError(FetchError):
-    """The run was ended from outside."""
 
 
 class Fetcher:
@@ -354,7 +262,7 @@ class Fetcher:
             stored = self._fetch(wanted, again=again, max_bytes=max_bytes)
         except HubError as error:
             if isinstance(error, FetchError):
-                self.reach.note(_host(wanted.link), reached=error.reached)
+                self.reach.note(host_of(wanted.link), reached=error.reached)
             self.tell(Event(kind="failed", name=wanted.label, message=error.message))
             raise
         if self.wants("done"):
@@ -394,13 +302,13 @@ class Fetcher:
                     return stored
                 part = Part(self.store, digest, source=shown(link), size=wanted.size, limit=limit, sure=lock.sure)
                 try:
-                    return _Transfer(self, wanted, digest, part, mirrors, first=first).run()
+                    return Transfer(self, wanted, digest, part, mirrors, first=first).run()
                 finally:
                     if part.keep():
                         size = part.origin.size
                         self.tell(Event(kind="kept", name=wanted.label, received=part.position, size=size))
 
-    def _ask_small(self, wanted: Wanted, digest: Digest, mirrors: Sequence[Mirror], end: ExitStack) -> _First | None:
+    def _ask_small(self, wanted: Wanted, digest: Digest, mirrors: Sequence[Mirror], end: ExitStack) -> First | None:
         """Ask the first of the places that a file comes from, in the hope that it comes whole with the answer.
 
         Then it needs no part in which it grows, nor anything else that takes longer than a small file does. If it does
@@ -417,10 +325,10 @@ class Fetcher:
         try:
             body = opened.enter_context(source.transport.open(source.link, small=True))
         except FetchError as error:
-            return _First(source=source, answer=error, slot=slot, opened=opened)
-        return _First(source=source, answer=body, slot=slot, opened=opened)
+            return First(source=source, answer=error, slot=slot, opened=opened)
+        return First(source=source, answer=body, slot=slot, opened=opened)
 
-    def _store_small(self, wanted: Wanted, digest: Digest, first: _First, limit: int) -> Stored | None:
+    def _store_small(self, wanted: Wanted, digest: Digest, first: First, limit: int) -> Stored | None:
         """Store a file that came whole, if it is the right one."""
         data = None if isinstance(first.answer, FetchError) else first.answer.whole
         if data is None or len(data) > limit or wanted.size not in (None, len(data)):
@@ -432,7 +340,7 @@ class Fetcher:
             if first.source.mirror is not None:
                 first.source.mirror.helped()
             else:
-                self.reach.note(_host(wanted.link), reached=True)
+                self.reach.note(host_of(wanted.link), reached=True)
             if self.wants("started"):
                 source = shown(first.source.link)
                 self.tell(Event(kind="started", name=wanted.label, source=source, size=stored.size))
@@ -446,7 +354,7 @@ class Fetcher:
             FetchError: If its host has been out of reach for so long that it is asked no more.
         """
         link = self.policy.check(link)
-        away = self.reach.given_up(_host(link))
+        away = self.reach.given_up(host_of(link))
         if away is not None:
             raise FetchError(
                 f"{shown(link)}: not asked for, because its server could not be reached for {away:.0f} seconds",
@@ -511,380 +419,13 @@ class Fetcher:
             FetchError: If so.
         """
         if self._ended.is_set():
-            raise _EndedError("the transfer was ended", hint="start it again: it goes on from there")
-
-
-@dataclass(slots=True, kw_only=True)
-class _First:
-    """What the first source answered, before it was known whether a part is needed.
-
-    Attributes:
-        source: The source.
-        answer: Its answer, or why there is none.
-        slot: Holds its connection among those that there may be.
-        opened: Holds its answer open.
-    """
-
-    source: Source
-    answer: Body | FetchError
-    slot: ExitStack
-    opened: ExitStack
-
-    @contextmanager
-    def open(self) -> Iterator[Body]:
-        """Give the answer, as the source's transport would."""
-        with self.opened:
-            if isinstance(self.answer, FetchError):
-                raise self.answer
-            yield self.answer
-
-
-class _Transfer:
-    """One asset's way from its sources into its part."""
-
-    def __init__(
-        self,
-        run: Fetcher,
-        wanted: Wanted,
-        digest: Digest,
-        part: Part,
-        mirrors: Sequence[Mirror],
-        *,
-        first: _First | None,
-    ) -> None:
-        self._run = run
-        self._wanted = wanted
-        self._digest = digest
-        self._part = part
-        self._mirrors = mirrors
-        self._first = first
-        self._kind = ""
-        # Answers were put together and the file was wrong: from here on, one answer must bring the whole file.
-        self._whole = False
-        self._splits = True
-        self._pieces: Segments | None = None
-        self._before_pieces = 0
-        self._refused: list[str] = []
-
-    # -- sources -----------------------------------------------------------------------------------------------------
-
-    def run(self) -> Stored:
-        """Ask one source after the other, the asset's own link last."""
-        error: FetchError | None = None
-        for mirror in self._mirrors:
-            while mirror.fault is None:
-                source = mirror.source(self._digest.hex)
-                try:
-                    self._receive(source)
-                    stored = self._part.commit()
-                except DigestError as wrong:
-                    if self._was_put_together():
-                        continue
-                    self._part.restart()
-                    self._skip(mirror, f"it sent wrong bytes for {self._wanted.label} (SHA-256 {wrong.actual})")
-                except _EndedError:
-                    raise
-                except FetchError as failed:
-                    error = failed
-                    self._turn_from(mirror, source, failed)
-                    break
-                else:
-                    mirror.helped()
-                    return stored
-        if self._run.offline:
-            raise error or self._run.offline_error(self._wanted.link)
-        return self._from_link()
-
-    def _from_link(self) -> Stored:
-        source = self._run.origin(self._wanted.link)
-        try:
-            try:
-                self._receive(source)
-                return self._part.commit()
-            except DigestError:
-                if not self._was_put_together():
-                    raise
-            self._receive(source)
-            return self._part.commit()
-        except DigestError as error:
-            self._part.drop()
-            if "html" not in self._kind.lower():
-                raise
-            raise DigestError(
-                f"{error.message}; the server says that it sent a web page ({self._kind[:40]})",
-                expected=error.expected,
-                actual=error.actual,
-                hint="open the link in a browser: it may have moved, or ask for a login",
-            ) from None
-        except FetchError as error:
-            if self._refused and not isinstance(error, _EndedError):
-                error.message += f"; and no mirror helped ({'; '.join(self._refused)})"
-            raise
-
-    def _was_put_together(self) -> bool:
-        """Whether the wrong bytes may come from putting several answers together; if so, all are thrown away.
-
-        A server may mistake its ranges, a mirror may have sent a wrong beginning, the disk may have lost what was
-        written before a power failure. Who is to blame, only a file in one answer tells.
-        """
-        together = self._part.resumed
-        if together:
-            self._whole = True
-            self._part.restart()
-        return together
-
-    def _turn_from(self, mirror: Mirror, source: Source, failed: FetchError) -> None:
-        why = f"it answered {failed.status}" if failed.status else failed.message.partition(": ")[2] or failed.message
-        self._refused.append(f"{mirror.name}: {why}")
-        self._tell("turned", source, message=failed.message)
-        if failed.status != 404 and mirror.failed():
-            self._skip(mirror, f"it failed too often, at last: {failed.message}")
-
-    def _skip(self, mirror: Mirror, why: str) -> None:
-        self._refused.append(f"{mirror.name}: {why}")
-        if mirror.give_up(why):
-            self._tell("mirror-skipped", message=f"the mirror {mirror.name} is asked no more: {why}")
-
-    # -- attempts ----------------------------------------------------------------------------------------------------
-
-    def _receive(self, source: Source) -> None:
-        """Bring the rest of the file from one source, with several attempts if need be."""
-        retries, part = self._run.retries, self._part
-        most = retries.attempts if source.mirror is None else retries.mirror_attempts
-        if self._whole and part.position:
-            part.restart()
-        tries, best = 0, part.position
-        while (error := self._try(source)) is not None:
-            if part.position >= best + PROGRESS:
-                tries, best = 0, part.position
-            tries += 1
-            if tries >= most or (error.wait is not None and source.mirror is not None):
-                if most > 1 and tries >= most:
-                    error.message += f" ({most} attempts)"
-                raise error
-            wait = max(retries.pause(tries), error.wait or 0.0)
-            if wait > max(retries.patience, retries.longest):
-                raise FetchError(
-                    f"{error.message}; it asks to be left alone for {wait:.0f} seconds",
-                    hint="try again then; what came already is kept",
-                    status=error.status,
-                ) from None
-            self._tell("retried", source, message=error.message, wait=wait)
-            self._run.sleep(wait)
-
-    def _try(self, source: Source) -> FetchError | None:
-        """Make an attempt; return what it failed of, if another one may help."""
-        try:
-            self._attempt(source)
-        except FetchError as error:
-            self._run.check_ended()
-            if error.status in (206, 416) and self._part.position:
-                # The server and we do not mean the same file: from its beginning, then.
-                self._part.restart()
-            elif not error.passing:
-                raise
-            return error
-        return None
-
-    def _attempt(self, source: Source) -> None:
-        """Ask once, and take what comes."""
-        part = self._part
-        if part.position and not self._goes_on(source):
-            part.restart()
-        start, origin = part.position, part.origin
-        if start and start == origin.size:
-            return  # an earlier run got all of it, and was ended before it could say so
-        proof = origin.proof if start and source.name == origin.link else None
-        first, self._first = self._first, None
-        if first is not None and (start or first.source.link != source.link):  # a mirror was given up meanwhile
-            first.opened.close()
-            first.slot.close()
-            first = None
-        try:
-            with self._run.slots.one() if first is None else first.slot:
-                if first is None:  # what came with it already is not to be lost
-                    self._run.check_ended()
-                open_ = source.transport.open
-                with open_(source.link, start=start, proof=proof) if first is None else first.open() as body:
-                    self._begin(source, body, start)
-                    self._stream(source, body)
-                if self._pieces is not None:
-                    self._finish(source, self._pieces)
-        except BaseException:
-            if self._pieces is not None:
-                self._pieces.stop(source.transport.abort)
-                part.close_gaps()
-            raise
-        finally:
-            self._pieces = None
-        size = part.origin.size if self._wanted.size is None else self._wanted.size
-        if size is not None and part.position < size:
-            raise FetchError(
-                f"{shown(source.link)}: {part.position} bytes came, and {_whose(size, self._wanted)}",
-                hint="try again; if it stays so, the file was cut off: ask its publisher",
-                passing=True,
-            )
-
-    def _goes_on(self, source: Source) -> bool:
-        """Whether the rest may come from this source: by the digest, or as the same version of the same link."""
-        origin = self._part.origin
-        if self._whole or origin.size is None:
-            return False
-        if source.mirror is not None or not origin.link:
-            return True
-        return origin.link == source.name and origin.proof is not None
-
-    def _begin(self, source: Source, body: Body, start: int) -> None:
-        """Look at the head of an answer."""
-        part = self._part
-        self._kind = body.kind
-        if source.mirror is None:
-            self._run.reach.note(_host(self._wanted.link), reached=True)
-        if start and body.start == start:
-            if body.size not in (None, part.origin.size):
-                raise FetchError(
-                    f"{shown(source.link)}: the file has {body.size} bytes now, and had {part.origin.size}",
-                    hint="try again; the whole file will be asked for",
-                    status=206,
-                    passing=True,
-                )
-            part.resumed = True
-            part.expect(part.origin.size)
-            if source.mirror is None and not part.origin.link:
-                # Mirrors' bytes, and the link's after them: only this version of the link can go on with them.
-                part.note(replace(part.origin, link=source.name, proof=body.proof))
-        else:
-            if part.position:
-                part.restart()
-            part.expect(body.size)
-            origin = Origin(size=body.size, link=source.name, proof=body.proof, host=platform.node())
-            if body.size is not None and body.size >= WORTH and (source.mirror is not None or body.proof is not None):
-                part.note(origin)
-            else:
-                part.origin = origin
-        self._tell("started", source)
-
-    def _stream(self, source: Source, body: Body) -> None:
-        """Take the bytes of an answer; where several connections may be faster, go over to pieces."""
-        run, part = self._run, self._part
-        size = part.origin.size
-        proven = source.mirror is not None or body.proof is not None
-        splits = self._splits and not self._whole and body.ranges and proven and run.slots.count > 1
-        since, mark = time.monotonic(), part.position
-        piece: Piece | None = None
-        for block in body:
-            pieces = self._pieces
-            if pieces is None or piece is None:
-                part.write(block)
-                run.pace(len(block))
-                self._tell("progress", source)
-                took = time.monotonic() - since
-                if splits and size is not None and took >= segments.WINDOW:
-                    speed = (part.position - mark) / took
-                    since, mark = time.monotonic(), part.position
-                    if segments.worth(size - part.position, speed):
-                        piece = self._split(source, size, speed, body.proof)
-                continue
-            run.pace(len(block))
-            rest = block
-            while rest:
-                rest = rest[pieces.write(piece, rest) :]
-                if rest and not pieces.extend(piece):
-                    return
-            self._tell("progress", source)
-        if self._pieces is not None and piece is not None:
-            self._pieces.give_back(piece)
-
-    def _split(self, source: Source, size: int, speed: float, proof: str | None) -> Piece | None:
-        """Go over to pieces; return the first one, which the answer that is coming goes on to bring."""
-        part = self._part
-        part.note(replace(part.origin, prefix=part.position))
-        part.resumed = True
-        self._before_pieces = part.position
-
-        def bring(piece: Piece, pieces: Segments) -> None:
-            self._bring(source, proof, size, piece, pieces)
-
-        self._pieces = segments.Segments(part, size=size, speed=speed, bring=bring, slots=self._run.slots)
-        piece = self._pieces.take()
-        self._pieces.grow()
-        return piece
-
-    def _bring(self, source: Source, proof: str | None, size: int, piece: Piece, pieces: Segments) -> None:
-        with source.transport.open(source.link, start=piece.at, end=piece.end, proof=proof) as body:
-            if body.start != piece.at or body.size not in (None, size):
-                raise FetchError(
-                    f"{shown(source.link)}: the file changed while it was fetched, or its server gives no parts of it",
-                    hint="try again; the whole file will be asked for",
-                    passing=True,
-                )
-            for block in body:
-                self._run.pace(len(block))
-                if pieces.write(piece, block) < len(block):
-                    return
-                self._tell("progress", source)
-
-    def _finish(self, source: Source, pieces: Segments) -> None:
-        """Bring the pieces that are left, beside the helpers."""
-        proof, size = self._part.origin.proof, self._part.origin.size
-        while True:
-            self._run.check_ended()
-            piece = pieces.take()
-            if piece is None:
-                if not pieces.wait():
-                    return
-                continue
-            try:
-                self._bring(source, proof if source.mirror is None else None, size or 0, piece, pieces)
-            except FetchError as error:
-                # What was brought from the front on stays, and one connection goes on from there.
-                self._splits = False
-                error.status = None
-                raise
-            finally:
-                pieces.give_back(piece)
-
-    # -- events ------------------------------------------------------------------------------------------------------
-
-    def _tell(
-        self,
-        kind: Literal["started", "progress", "retried", "turned", "mirror-skipped"],
-        source: Source | None = None,
-        *,
-        message: str = "",
-        wait: float | None = None,
-    ) -> None:
-        if not self._run.wants(kind):
-            return
-        pieces = self._pieces
-        received = self._part.position if pieces is None else self._before_pieces + pieces.received
-        size = self._part.origin.size
-        self._run.tell(
-            Event(
-                kind=kind,
-                name=self._wanted.label,
-                source="" if source is None else shown(source.link),
-                received=received,
-                size=self._wanted.size if size is None else size,
-                message=message,
-                wait=wait,
-            )
-        )
-
-
-def _host(link: str) -> str:
-    """Return what tells the server of a link from others."""
-    return link.partition("://")[2].partition("/")[0].lower()
+            raise EndedError("the transfer was ended", hint="start it again: it goes on from there")
 
 
 def are_small(sizes: Sequence[int | None]) -> bool:
     """Whether files of these sizes are many, and small on the average, as far as they are known."""
     known = [size for size in sizes if size is not None]
     return len(sizes) >= MANY and (not known or sum(known) < len(known) * SMALL)
-
-
-def _whose(size: int, wanted: Wanted) -> str:
-    return f"the card says {size}" if wanted.size is not None else f"there are to be {size}"
 
 
 def fetch(

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from multiprocessing.queues import SimpleQueue
 
-    from hubtool.assets.fetch import Event, Fetcher, Outcome, Wanted
+    from hubtool.assets.events import Event, Outcome, Wanted
+    from hubtool.assets.fetch import Fetcher
     from hubtool.assets.store import Stored
     from hubtool.errors import HubError
 
@@ -50,7 +51,7 @@ def fetch_all(run: Fetcher, todo: Sequence[Wanted], count: int, *, again: bool) 
 
     import requests  # noqa: F401, PLC0415 (once, before there are several processes)
 
-    from hubtool.assets.fetch import Outcome  # noqa: PLC0415 (which has us do this)
+    from hubtool.assets.events import Outcome  # noqa: PLC0415 (which has us do this)
 
     context = multiprocessing.get_context("fork")
     end_seen, end = context.Pipe(duplex=False)

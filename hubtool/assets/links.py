@@ -282,6 +282,11 @@ def normal_host(host: str) -> str | None:
     return name if len(name) <= 253 and _NAME.match(name) else None
 
 
+def host_of(link: str) -> str:
+    """Return what tells the server of a link from others."""
+    return link.partition("://")[2].partition("/")[0].lower()
+
+
 def is_loopback(host: str) -> bool:
     """Whether a host, as :func:`normal_host` returns it, is this machine."""
     if host == "localhost":

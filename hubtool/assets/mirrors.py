@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, cast
 from urllib.parse import quote, urlsplit
 
 from hubtool.assets.links import LinkPolicy, shown
-from hubtool.assets.transport import FileTransport, HttpTransport
+from hubtool.assets.transport import FileTransport
+from hubtool.assets.web import HttpTransport
 from hubtool.errors import ArgumentError, FetchError, SettingsError
 
 if TYPE_CHECKING:

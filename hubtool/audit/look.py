@@ -18,13 +18,13 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from hubtool.assets.links import shown
-from hubtool.assets.transport import MAX_REDIRECTS
+from hubtool.assets.web import MAX_REDIRECTS
 from hubtool.errors import FetchError, ForbiddenLinkError, UnknownHostError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hubtool.assets.transport import Head, HttpTransport
+    from hubtool.assets.web import Head, HttpTransport
 
 _GONE = frozenset({404, 410})
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})

@@ -26,7 +26,7 @@ from hubtool.errors import FetchError, ForbiddenLinkError, UnknownHostError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from hubtool.assets.transport import HttpTransport
+    from hubtool.assets.web import HttpTransport
     from hubtool.audit.look import Seen
 
 _COMMIT = re.compile(r"[0-9a-f]{40}\Z")

@@ -14,7 +14,7 @@ from hubtool import packaged
 from hubtool.assets import git
 from hubtool.assets.limits import Retries
 from hubtool.assets.links import shown
-from hubtool.assets.transport import HttpTransport
+from hubtool.assets.web import HttpTransport
 from hubtool.audit import judge, look, repositories
 from hubtool.audit import plan as plans
 from hubtool.audit.finding import KINDS, NOTES, Finding

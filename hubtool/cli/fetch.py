@@ -13,7 +13,7 @@ from hubtool.errors import CardError, HubError
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from hubtool.assets.fetch import Outcome, Wanted
+    from hubtool.assets.events import Outcome, Wanted
     from hubtool.assets.store import Stored
     from hubtool.hub import Hub
 
@@ -111,7 +111,7 @@ def _fetch(
 
 def _plan(hub: Hub, name: str, card: _Card, want: Callable[[Wanted], None]) -> None:
     """Say which assets of a card are to be fetched; those beside the card are verified where they are."""
-    from hubtool.assets.fetch import Wanted
+    from hubtool.assets.events import Wanted
 
     found = hub.find(name)
     card.uid = str(found.card.uid or found.card.path)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
-    from hubtool.assets.fetch import Event
-    from hubtool.assets.fetch import Progress as Report
+    from hubtool.assets.events import Event
+    from hubtool.assets.events import Progress as Report
     from hubtool.errors import HubError
 
 KINDS = ("auto", "bars", "lines", "json", "none")

@@ -19,7 +19,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from hubtool import processes
-from hubtool.assets.fetch import CONNECTIONS, Wanted, are_small
+from hubtool.assets.events import Wanted
+from hubtool.assets.fetch import CONNECTIONS, are_small
 from hubtool.errors import (
     AssetError,
     CardError,

@@ -15,7 +15,7 @@ from hubtool import lock as locks
 from hubtool import packaged, resolver
 from hubtool.assets import cards
 from hubtool.assets.code import CodeStore
-from hubtool.assets.fetch import Wanted
+from hubtool.assets.events import Wanted
 from hubtool.assets.links import shown
 from hubtool.card import life, model
 from hubtool.errors import ArgumentError, AssetError, CardError, CardNotFoundError, HubError, LockError
@@ -28,7 +28,8 @@ from hubtool.registry.published import PublishedRegistry
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from hubtool.assets.fetch import Fetcher, Watcher
+    from hubtool.assets.events import Watcher
+    from hubtool.assets.fetch import Fetcher
     from hubtool.assets.store import Stored
     from hubtool.card.model import Asset
     from hubtool.hub import FoundCard, Hub

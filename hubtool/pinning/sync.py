@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from hubtool import pins
 from hubtool.assets import cards
 from hubtool.assets.code import CodeStore
-from hubtool.assets.fetch import Wanted
+from hubtool.assets.events import Wanted
 from hubtool.card import life, model
 from hubtool.digest import Digest
 from hubtool.errors import DigestError, HubError, LockError, StoreError
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hubtool.assets.code import Code
-    from hubtool.assets.fetch import Fetcher, Watcher
+    from hubtool.assets.events import Watcher
+    from hubtool.assets.fetch import Fetcher
     from hubtool.assets.store import Store, Stored
     from hubtool.card.model import Asset
     from hubtool.hub import FoundCard, Hub

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from hubtool.assets.checkpoint import Header
-    from hubtool.assets.transport import Seen
+    from hubtool.assets.web import Seen
     from hubtool.card.document import Document
     from hubtool.card.model import Asset, Card
     from hubtool.diagnostics import Diagnostic
@@ -359,7 +359,7 @@ def _look(hub: Hub, card: Card, *, planned: Collection[int]) -> list[LookedAt]:
             wanted.append(LookedAt(link=text.strip().strip("<>"), what=key))
     if hub.settings.offline:
         return wanted
-    from hubtool.assets.transport import HttpTransport  # noqa: PLC0415 - it brings requests, which few commands need
+    from hubtool.assets.web import HttpTransport  # noqa: PLC0415 - it brings requests, which few commands need
 
     looked: list[LookedAt] = []
     with contextlib.closing(HttpTransport(hub.policy)) as transport:

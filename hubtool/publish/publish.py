@@ -459,7 +459,7 @@ def _ask_links(hub: Hub, todo: Plan) -> tuple[str, ...]:
         return ()
     if hub.settings.offline:
         return ("whether the links answer was not asked: the network may not be used (offline)",)
-    from hubtool.assets.transport import HttpTransport  # noqa: PLC0415 - it brings requests, which few commands need
+    from hubtool.assets.web import HttpTransport  # noqa: PLC0415 - it brings requests, which few commands need
 
     with contextlib.closing(HttpTransport(hub.policy)) as transport:
         for one in todo.uploads:

@@ -14,7 +14,7 @@ import pytest
 
 from hubtool.assets.fetch import LinkPolicy, Retries, Timeouts, fetch
 from hubtool.assets.store import Store
-from hubtool.assets.transport import HttpTransport
+from hubtool.assets.web import HttpTransport
 from hubtool.digest import Digest
 from hubtool.errors import DigestError, FetchError, ForbiddenLinkError, OfflineError, StoreError
 from tests.acceptance.servers import make_certificate, serving

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.assets.fetch import Event, Fetcher, Retries, Wanted
+from hubtool.assets.events import Event, Wanted
+from hubtool.assets.fetch import Fetcher, Retries
 from hubtool.assets.store import Store
 from hubtool.digest import Digest
 from tests.acceptance.faults.server import refusing

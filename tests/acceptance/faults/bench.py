@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from hubtool.assets import segments
-from hubtool.assets.fetch import Event, Fetcher, LinkPolicy, Retries, Timeouts, Wanted
+from hubtool.assets.events import Event, Wanted
+from hubtool.assets.fetch import Fetcher, LinkPolicy, Retries, Timeouts
 from hubtool.assets.locks import Lock
 from hubtool.assets.store import Store
 from hubtool.digest import Digest, digest_file

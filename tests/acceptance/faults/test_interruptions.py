@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hubtool.assets import segments
-from hubtool.assets.fetch import Event, Fetcher, Wanted, fetch
+from hubtool.assets.events import Event, Wanted
+from hubtool.assets.fetch import Fetcher, fetch
 from hubtool.assets.store import KEEP, Store
 from hubtool.digest import digest_file
 from hubtool.errors import FetchError, StoreError

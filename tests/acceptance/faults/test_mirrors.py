@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.assets.fetch import Event, Fetcher, LinkPolicy, Wanted, fetch
+from hubtool.assets.events import Event, Wanted
+from hubtool.assets.fetch import Fetcher, LinkPolicy, fetch
 from hubtool.assets.store import Store
 from hubtool.digest import Digest
 from hubtool.errors import ArgumentError, FetchError, ForbiddenLinkError, OfflineError

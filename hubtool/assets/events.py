@@ -1,0 +1,91 @@
+"""What is wanted of a run of fetching, what happens in it, and how it ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, get_args
+
+from hubtool.assets.links import shown
+
+if TYPE_CHECKING:
+    from hubtool.assets.store import Stored
+    from hubtool.digest import Digest
+    from hubtool.errors import HubError
+
+Kind = Literal["started", "progress", "retried", "turned", "mirror-skipped", "done", "failed", "kept"]
+KINDS: frozenset[str] = frozenset(get_args(Kind))
+"""What can happen to an asset; :class:`Event` says what each means."""
+
+
+class Progress(Protocol):
+    """What is told of a transfer's progress."""
+
+    def __call__(self, received: int, size: int | None) -> None:
+        """Take the bytes received so far, and those of the whole file where they are known."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """One asset to fetch.
+
+    Attributes:
+        link: Where it is.
+        digest: Its digest as the card states it, whole or short.
+        size: Its bytes, where the card states them.
+        name: What to call it in events; its link, unless given.
+    """
+
+    link: str
+    digest: Digest | None
+    size: int | None = None
+    name: str = ""
+
+    @property
+    def label(self) -> str:
+        """What to call it."""
+        return self.name or shown(self.link)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that happened to an asset.
+
+    Attributes:
+        kind: ``started`` (bytes begin to come), ``progress``, ``retried`` (an attempt failed, another one follows),
+            ``turned`` (a mirror could not help, the next place is asked), ``mirror-skipped`` (a mirror is asked no
+            more in this run), ``done``, ``failed``, ``kept`` (a part is left to a later run).
+        name: The asset.
+        source: Where the bytes come from, without credentials or query.
+        received: Bytes that are there.
+        size: Bytes of the whole file, where known.
+        message: What went wrong, where something did.
+        wait: Seconds until the next attempt.
+        stored: The verified file, at the end.
+    """
+
+    kind: Kind
+    name: str
+    source: str = ""
+    received: int = 0
+    size: int | None = None
+    message: str = ""
+    wait: float | None = None
+    stored: Stored | None = None
+
+
+class Watcher(Protocol):
+    """What is told what happens; called from several threads, by one of them at a time."""
+
+    def __call__(self, event: Event, /) -> None:
+        """Take an event."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How it went with one asset: one of the two is None."""
+
+    wanted: Wanted
+    stored: Stored | None = None
+    error: HubError | None = None

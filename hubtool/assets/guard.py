@@ -1,0 +1,278 @@
+"""Connections that a guard can end: one that hangs, that gets on too slowly, or whose run is ended.
+
+The sockets belong to urllib3. A connection class derived from each of its own tells the guard of the request that its
+thread is making, and connects to addresses only that the link policy was asked about.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from typing import TYPE_CHECKING, NoReturn
+
+from hubtool.assets import plain
+from hubtool.assets.links import shown
+from hubtool.errors import FetchError
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Collection, Iterator
+
+    from urllib3.connection import HTTPConnection
+    from urllib3.response import HTTPResponse
+
+    from hubtool.assets.links import LinkPolicy
+    from hubtool.assets.transport import Timeouts
+
+
+class Guard:
+    """The clock of one request.
+
+    Timeouts of sockets are for one wait each: a server that sends a byte every few seconds never runs into one, not
+    while it sends its header either. The watchdog shuts the connection down when too little came in too long.
+    """
+
+    def __init__(self, watchdog: Watchdog, timeouts: Timeouts) -> None:
+        self._watchdog = watchdog
+        self._seconds = timeouts.stall
+        self._floor = timeouts.floor
+        self._lock = threading.Lock()
+        self._sockets: list[socket.socket] = []
+        self._got = 0
+        self._left = timeouts.stall
+        self.deadline: float | None = time.monotonic() + timeouts.stall
+        self.thread = threading.get_ident()
+        self.fired = False
+        self.aborted = False
+        self.policy: LinkPolicy | None = None
+
+    @contextmanager
+    def watching(self, policy: LinkPolicy) -> Iterator[None]:
+        """Watch the connections that this thread opens or reuses, and hold their addresses against the policy."""
+        self._restart()
+        self.policy = policy
+        current.guard = self
+        try:
+            yield
+        finally:
+            current.guard = None
+            self._restart()
+
+    def watch(self, twin: socket.socket) -> None:
+        """Watch a connection; the twin of its socket is duplicated once more, to be closed by us."""
+        with self._lock:
+            if self.fired:
+                _shut(twin)
+            else:
+                self._sockets.append(twin.dup())
+
+    def pause(self, count: int) -> None:
+        """Count some bytes, and stop the clock."""
+        deadline, self.deadline = self.deadline, None
+        self._got += count
+        if self._got >= self._floor:
+            self._got = 0
+            self._left = self._seconds
+        elif deadline is not None:
+            self._left = deadline - time.monotonic()
+
+    def resume(self) -> None:
+        """Start the clock where it stopped."""
+        if self.deadline is None:
+            self.deadline = time.monotonic() + self._left
+
+    def _restart(self) -> None:
+        self._got = 0
+        self._left = self._seconds
+        self.deadline = time.monotonic() + self._seconds
+
+    def fire(self, *, aborted: bool = False) -> None:
+        """Shut the connections down."""
+        with self._lock:
+            self.fired = True
+            self.aborted = self.aborted or aborted
+            for twin in self._sockets:
+                _shut(twin)
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._watchdog.forget(self)
+        with self._lock:
+            for twin in self._sockets:
+                twin.close()
+            self._sockets.clear()
+
+    def fail(self, link: str) -> NoReturn:
+        """Raise the error of a transfer that was ended."""
+        if self.aborted:
+            raise FetchError(f"{shown(link)}: the transfer was ended", hint="start it again: it goes on from there")
+        raise FetchError(
+            f"{shown(link)}: fewer than {self._floor} bytes came in {self._seconds:g} seconds",
+            hint="the server or the connection is too slow or hangs: try again later",
+            passing=True,
+        )
+
+
+class Watchdog:
+    """One thread that looks after the clocks of all requests of a transport."""
+
+    def __init__(self, timeouts: Timeouts) -> None:
+        self._timeouts = timeouts
+        self._pause = min(0.25, timeouts.stall / 8)
+        self._changed = threading.Condition()
+        self._guards: set[Guard] = set()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def guard(self) -> Guard:
+        """Begin to watch a request of this thread."""
+        guard = Guard(self, self._timeouts)
+        with self._changed:
+            self._guards.add(guard)
+            if self._thread is None:
+                self._closed = False
+                self._thread = threading.Thread(target=self._run, name="hubtool-guard", daemon=True)
+                self._thread.start()
+        return guard
+
+    def forget(self, guard: Guard) -> None:
+        """Watch a request no longer."""
+        with self._changed:
+            self._guards.discard(guard)
+
+    def abort(self, threads: Collection[int] | None) -> None:
+        """End the requests of these threads, or all."""
+        with self._changed:
+            for guard in self._guards:
+                if threads is None or guard.thread in threads:
+                    guard.fire(aborted=True)
+
+    def close(self) -> None:
+        """End the thread."""
+        with self._changed:
+            thread, self._thread = self._thread, None
+            self._closed = True
+            self._changed.notify()
+        if thread is not None:
+            thread.join()
+
+    def _run(self) -> None:
+        with self._changed:
+            while not self._closed:
+                now = time.monotonic()
+                for guard in self._guards:
+                    deadline = guard.deadline
+                    if deadline is not None and deadline <= now and not guard.fired:
+                        guard.fire()
+                # Nobody wakes it up for a new request: that would cost a small file more than its bytes do.
+                self._changed.wait(self._pause)
+
+
+class Counted:
+    """A socket whose bytes a guard counts."""
+
+    __slots__ = ("_guard", "_socket")
+
+    def __init__(self, socket: socket.socket, guard: Guard) -> None:
+        self._socket = socket
+        self._guard = guard
+
+    def recv_into(self, buffer: memoryview, /) -> int:
+        """Put what has come into a buffer; return how many bytes these are."""
+        self._guard.resume()
+        count = self._socket.recv_into(buffer)
+        self._guard.pause(count)
+        return count
+
+
+class _Current(threading.local):
+    """What this thread is at.
+
+    Attributes:
+        guard: That of the request that it is making.
+    """
+
+    guard: Guard | None = None
+
+    @cached_property
+    def reader(self) -> plain.Reader:
+        """What reads its plain answers."""
+        return plain.Reader()
+
+
+current = _Current()
+
+
+def _shut(twin: socket.socket) -> None:
+    with suppress(OSError):
+        twin.shutdown(2)  # both directions: whoever waits for this connection is woken up
+
+
+def watched(base: type[HTTPConnection]) -> type[HTTPConnection]:
+    """Derive from one of urllib3's connection classes one whose sockets a guard can shut down.
+
+    It also connects to addresses only that the link policy was asked about: a name that is resolved once to be checked
+    and once more to be used may stand for two things.
+    """
+
+    class Watched(base):  # type: ignore[misc, valid-type]  # which class this is, is known at run time only
+        hubtool_twin: socket.socket | None = None
+        _dns_host: str
+
+        def _new_conn(self) -> socket.socket:
+            policy = None if current.guard is None else current.guard.policy
+            # Behind a proxy the proxy resolves the name; where that stands, the user said.
+            sock = super()._new_conn() if policy is None or self.proxy is not None else self._checked_conn(policy)
+            # TLS takes the socket itself away, so a second handle of the same connection is kept.
+            self._drop_twin()
+            self.hubtool_twin = sock.dup()
+            self.tell_guard()
+            return sock
+
+        def _checked_conn(self, policy: LinkPolicy) -> socket.socket:
+            import socket  # noqa: PLC0415 (not needed for what is stored)
+
+            import urllib3  # noqa: PLC0415 (the same)
+
+            name: str = self._dns_host  # urllib3's name for what is resolved, where `host` is what TLS checks
+            try:
+                found = socket.getaddrinfo(name.strip("[]"), self.port, type=socket.SOCK_STREAM)
+            except socket.gaierror as error:
+                raise urllib3.exceptions.NameResolutionError(self.host, self, error) from error
+            addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+            for address in addresses:
+                policy.check_address(name.strip("[]"), self.port, address)
+            failed: Exception | None = None
+            for address in addresses:
+                self._dns_host = address
+                try:
+                    sock: socket.socket = super()._new_conn()
+                except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:
+                    failed = error
+                else:
+                    return sock
+                finally:
+                    self._dns_host = name
+            raise failed or urllib3.exceptions.NewConnectionError(self, "the name has no address")
+
+        def getresponse(self) -> HTTPResponse:
+            self.tell_guard()  # here a connection that was kept open comes under a new guard
+            response: HTTPResponse = super().getresponse()
+            return response
+
+        def close(self) -> None:
+            super().close()
+            self._drop_twin()
+
+        def tell_guard(self) -> None:
+            if current.guard is not None and self.hubtool_twin is not None:
+                current.guard.watch(self.hubtool_twin)
+
+        def _drop_twin(self) -> None:
+            if self.hubtool_twin is not None:
+                self.hubtool_twin.close()
+                self.hubtool_twin = None
+
+    return Watched

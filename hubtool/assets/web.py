@@ -1,0 +1,627 @@
+"""Bytes from HTTP and HTTPS links, and what servers say of links without their bytes."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn, overload
+from urllib.parse import urlsplit
+
+from hubtool.assets import plain
+from hubtool.assets.guard import Counted, Watchdog, current, watched
+from hubtool.assets.links import LinkPolicy, is_loopback, shown
+from hubtool.assets.transport import BLOCK, Timeouts
+from hubtool.errors import FetchError, UnknownHostError
+from hubtool.version import __version__
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Collection, Iterator, Mapping
+
+    import requests
+    from urllib3.connection import HTTPConnection
+    from urllib3.response import BaseHTTPResponse
+
+    from hubtool.assets.guard import Guard
+    from hubtool.assets.transport import Body
+
+MAX_REDIRECTS = 8
+
+_CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)\Z")
+_STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]{1,500}"\Z')
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+# What servers answer to HEAD that would give the file: the method is not known, or a signed link is for GET alone.
+_NO_HEAD = frozenset({400, 403, 404, 405, 501})
+_ADVICE = {
+    401: "the server asks for a login: put it into ~/.netrc",
+    403: "the server does not give this file to you: ask the publisher, or put a login into ~/.netrc",
+    404: "the file is no longer there: check the card's asset-link, or ask the publisher",
+    407: "the proxy asks for a login: put it into HTTPS_PROXY",
+    410: "the publisher took the file away",
+    416: "the file at the link is shorter than it was: ask its publisher",
+    429: "the server has had too many requests: try again later, or use fewer --connections",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What a link answered that was only looked at.
+
+    Attributes:
+        link: Where it led in the end.
+        size: The bytes of the file, or None where the server does not say.
+        proof: What names this very version of the file (a strong ETag, or else a Last-Modified), or None.
+    """
+
+    link: str
+    size: int | None
+    proof: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """What a server says of a link, without its bytes.
+
+    Attributes:
+        status: The HTTP status.
+        location: Where a redirect leads, absolute and checked, or None.
+        size: The bytes of the file, where the server says so.
+        etag: What names this version of the file, in the server's own words; empty if it says nothing.
+        modified: When it was changed last, in the server's own words; empty if it says nothing.
+        wait: The seconds after which the server asks to be tried again, or None.
+    """
+
+    status: int
+    location: str | None = None
+    size: int | None = None
+    etag: str = ""
+    modified: str = ""
+    wait: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Service:
+    """What all requests to one scheme, host and port have in common.
+
+    Finding it out (proxies, CAs, netrc) takes longer than a small file does to come.
+    """
+
+    pool: Any  # urllib3's pool of connections; requests hands it out untyped
+    headers: Mapping[str, str]
+    absolute: bool  # whether a proxy wants the whole link
+
+    @property
+    def is_direct(self) -> bool:
+        """Whether no proxy stands between."""
+        return not self.absolute and self.pool.proxy is None
+
+
+class HttpTransport:
+    """HTTP and HTTPS: certificates verified, the usual proxy and CA variables honoured, redirects checked.
+
+    Threads may share one. Close it (``contextlib.closing``) to close its connections. The login that ~/.netrc holds
+    for a host is sent to that host only.
+    """
+
+    def __init__(
+        self, policy: LinkPolicy | None = None, timeouts: Timeouts | None = None, *, connections: int = 16
+    ) -> None:
+        self.policy = policy or LinkPolicy()
+        self.timeouts = timeouts or Timeouts()
+        self._connections = connections
+        self._session: requests.Session | None = None
+        self._services: dict[tuple[str, str], _Service] = {}
+        self._lock = threading.Lock()
+        self._watchdog = Watchdog(self.timeouts)
+
+    def close(self) -> None:
+        """Close all connections, and end the thread that watches them."""
+        self._watchdog.close()
+        with self._lock:
+            # A session leaves it to the moment at which nothing refers to a pool any more, be it the frame of an error.
+            for service in self._services.values():
+                service.pool.close()
+            self._services.clear()
+            if self._session is not None:
+                self._session.close()
+                self._session = None
+
+    def abort(self, threads: Collection[int] | None = None) -> None:
+        """End what these threads are receiving; see :class:`Transport`."""
+        self._watchdog.abort(threads)
+
+    @contextmanager
+    def open(
+        self, link: str, *, start: int = 0, end: int | None = None, proof: str | None = None, small: bool = False
+    ) -> Iterator[Body]:
+        """Ask for the bytes of a link; see :class:`Transport`.
+
+        Raises:
+            ForbiddenLinkError: If the link, or where it redirects to, may not be followed.
+            FetchError: If the server cannot be reached, does not answer, or answers with an error.
+        """
+        headers = {}
+        if start or end is not None:
+            headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
+            if proof is not None:
+                headers["If-Range"] = proof
+        guard = self._watchdog.guard()
+        try:
+            link, response = self._request(self.policy.check(link), headers, guard, small=small)
+            if isinstance(response, plain.Answer):
+                yield _PlainBody(response)
+                return
+            try:
+                yield _HttpBody(response, guard, link=link, start=start, end=end, proof=proof, small=small)
+            finally:
+                # A connection whose body was read to its end went back to be used again; this closes the others.
+                response.close()
+        finally:
+            guard.close()
+
+    def look(self, link: str) -> Seen:
+        """Ask a link whether it answers, with what size, and where it leads, without its bytes.
+
+        The method is HEAD; a server that does not know it, or refuses it, is asked by GET, which is then cut off.
+
+        Raises:
+            ForbiddenLinkError: If the link, or where it redirects to, may not be followed.
+            FetchError: If the server cannot be reached, does not answer, or answers with an error.
+        """
+        for method in ("HEAD", "GET"):
+            guard = self._watchdog.guard()
+            try:
+                last, response = self._request(self.policy.check(link), {}, guard, method=method)
+                response.close()
+                return Seen(link=last, size=_content_length(response.headers), proof=_proof(response.headers))
+            except FetchError as error:
+                if method == "GET" or error.status not in _NO_HEAD:
+                    raise
+            finally:
+                guard.close()
+        raise AssertionError(link)  # the loop returned or raised
+
+    def head(self, link: str, *, method: str = "HEAD") -> Head:
+        """Ask what a server says of a link; no redirect is followed, and no bytes are taken.
+
+        Args:
+            link: The link.
+            method: ``HEAD``, or ``GET`` for servers that know nothing else; then one byte is asked for.
+
+        Raises:
+            ForbiddenLinkError: If the link, or where it redirects to, may not be followed.
+            UnknownHostError: If nobody knows its host.
+            FetchError: If the server cannot be reached, or does not answer.
+        """
+        link = self.policy.check(link)
+        guard = self._watchdog.guard()
+        try:
+            response = self._ask(link, {} if method == "HEAD" else {"Range": "bytes=0-0"}, guard, method=method)
+            try:
+                headers = response.headers
+                size = _content_length(headers)
+                if response.status == 206:
+                    match = _CONTENT_RANGE.match(headers.get("Content-Range", ""))
+                    size = int(match[3]) if match is not None and match[3] != "*" else None
+                location = headers.get("Location") if response.status in _REDIRECTS else None
+                return Head(
+                    status=response.status,
+                    location=None if location is None else self.policy.follow(link, _as_text(location)),
+                    size=size if response.status in (200, 206) else None,
+                    etag=headers.get("ETag", "").strip()[:500],
+                    modified=headers.get("Last-Modified", "").strip()[:100],
+                    wait=_retry_after(headers.get("Retry-After")),
+                )
+            finally:
+                # What has no body leaves its connection to be used again.
+                if method == "HEAD":
+                    response.drain_conn()
+                    response.release_conn()
+                response.close()
+        finally:
+            guard.close()
+
+    @overload
+    def _request(
+        self, link: str, headers: dict[str, str], guard: Guard, *, method: str
+    ) -> tuple[str, BaseHTTPResponse]: ...
+
+    @overload
+    def _request(
+        self, link: str, headers: dict[str, str], guard: Guard, *, small: bool
+    ) -> tuple[str, BaseHTTPResponse | plain.Answer]: ...
+
+    def _request(
+        self, link: str, headers: dict[str, str], guard: Guard, *, method: str = "GET", small: bool = False
+    ) -> tuple[str, BaseHTTPResponse | plain.Answer]:
+        """Ask, and follow redirects by hand, so that each one is checked before it is followed."""
+        first = link
+        for _ in range(MAX_REDIRECTS + 1):
+            response = self._ask_small(link, guard) if small and not headers else None
+            if isinstance(response, plain.Answer):
+                return link, response
+            response = response or self._ask(link, headers, guard, method=method)
+            location = response.headers.get("Location")
+            if response.status not in _REDIRECTS or location is None:
+                break
+            response.close()
+            link = self.policy.follow(link, _as_text(location))
+        else:
+            raise FetchError(
+                f"{shown(first)}: more than {MAX_REDIRECTS} redirects, the last one to {shown(link)}",
+                hint="the server sends us in circles: open the link in a browser, or ask the publisher",
+            )
+        status = response.status
+        if status != 200 and not (status == 206 and "Range" in headers):
+            response.close()
+            by = "" if link == first else f" (from {shown(link)})"
+            passing = status in _PASSING
+            raise FetchError(
+                f"{shown(first)}: the server answered {status} {_reason(response.reason)}{by}".rstrip(),
+                hint=_ADVICE.get(status, "try again later" if passing or status >= 500 else "check the link"),
+                status=status,
+                passing=passing,
+                wait=_retry_after(response.headers.get("Retry-After")) if passing else None,
+            )
+        return link, response
+
+    def _ask(self, link: str, headers: dict[str, str], guard: Guard, *, method: str = "GET") -> BaseHTTPResponse:
+        import requests  # noqa: PLC0415 (heavy, and not needed for what is stored)
+        import urllib3  # noqa: PLC0415 (the same)
+
+        parts = urlsplit(link)
+        try:
+            service = self._service(link, parts.scheme, parts.netloc)
+            target = link if service.absolute else parts.path + (f"?{parts.query}" if parts.query else "")
+            with guard.watching(self.policy):
+                response: BaseHTTPResponse = service.pool.urlopen(
+                    method,
+                    target,
+                    headers={**service.headers, **headers},
+                    redirect=False,
+                    assert_same_host=False,
+                    retries=False,
+                    preload_content=False,
+                    decode_content=False,
+                    timeout=urllib3.Timeout(connect=self.timeouts.connect, read=self.timeouts.read),
+                )
+                return response
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            _fail(error, link, guard)
+
+    def _ask_small(self, link: str, guard: Guard) -> BaseHTTPResponse | plain.Answer | None:
+        """Ask for a small file, and read it if the answer is plain; None if this must be left to the libraries."""
+        from http.client import HTTPException  # noqa: PLC0415 (heavy, and not needed for what is stored)
+
+        import requests  # noqa: PLC0415 (the same)
+        import urllib3  # noqa: PLC0415 (the same)
+
+        scheme, _, rest = link.partition("://")
+        netloc, slash, path = rest.partition("/")
+        try:
+            service = self._service(link, scheme, netloc)
+            asked = plain.request(slash + path, netloc, service.headers) if service.is_direct else None
+            if asked is None:
+                return None
+            with guard.watching(self.policy):
+                return self._exchange(service.pool, asked, guard)
+        except HTTPException as error:
+            _fail(urllib3.exceptions.ProtocolError("this is not HTTP", error), link, guard)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            _fail(error, link, guard)
+
+    def _exchange(self, pool: Any, asked: bytes, guard: Guard) -> BaseHTTPResponse | plain.Answer:  # noqa: ANN401 (see _Service)
+        """Send a request over a connection of the pool, and read the answer, or its beginning."""
+        from urllib3 import HTTPHeaderDict, HTTPResponse  # noqa: PLC0415 (heavy, and not needed for what is stored)
+
+        connection = pool._get_conn()  # noqa: SLF001 (urllib3 has no other way to a connection)
+
+        def end() -> None:
+            connection.close()
+            pool._put_conn(connection)  # noqa: SLF001 (as above)
+
+        try:
+            if connection.is_closed:
+                connection.timeout = self.timeouts.connect
+                connection.connect()
+            else:
+                connection.tell_guard()
+            wire: socket.socket = connection.sock
+            wire.settimeout(self.timeouts.read)
+            wire.sendall(asked)
+            answer = current.reader.read(Counted(wire, guard))
+        except BaseException:
+            end()
+            raise
+        if isinstance(answer, plain.Answer):
+            if answer.stays:
+                pool._put_conn(connection)  # noqa: SLF001 (as above)
+            else:
+                end()
+            return answer
+        raw = plain.hand_over(answer, wire, end)
+        return HTTPResponse(
+            body=raw,
+            headers=HTTPHeaderDict(raw.msg.items()),
+            status=raw.status,
+            version=raw.version,
+            reason=raw.reason,
+            preload_content=False,
+            decode_content=False,
+            original_response=raw,
+            request_method="GET",
+        )
+
+    def _service(self, link: str, scheme: str, netloc: str) -> _Service:
+        """Find out, by requests, how a service is asked: by which proxy, with which CAs and which login."""
+        import requests  # noqa: PLC0415 (heavy, and not needed for what is stored)
+
+        service = self._services.get((scheme, netloc))
+        if service is not None:
+            return service
+        with self._lock:
+            if self._session is None:
+                self._session = _new_session(self._connections)
+            # The bytes as they are: a digest is that of the file, not of a compressed form of it.
+            headers = {"Accept-Encoding": "identity", "Accept": "*/*"}
+            request = self._session.prepare_request(requests.Request("GET", link, headers=headers))
+            host = urlsplit(link).hostname or ""
+            # A proxy cannot reach what is on this machine.
+            proxies = {"no_proxy": host} if is_loopback(host) else {}
+            settings = self._session.merge_environment_settings(link, proxies, stream=True, verify=None, cert=None)
+            adapter: Any = self._session.get_adapter(link)
+            pool = adapter.get_connection_with_tls_context(
+                request,
+                settings["verify"] or True,  # True, or the file of a private CA; never off
+                proxies=settings["proxies"],
+                cert=settings["cert"],
+            )
+            absolute = not adapter.request_url(request, settings["proxies"]).startswith("/")
+            kept = {name: str(value) for name, value in request.headers.items() if name.lower() != "cookie"}
+            service = _Service(pool=pool, headers=kept, absolute=absolute)
+            self._services[scheme, netloc] = service
+            return service
+
+
+class _PlainBody:
+    """The body of a plain answer. No proof of its version: a small file is fetched anew rather than gone on with."""
+
+    start = 0
+    proof: str | None = None
+    ranges = False
+
+    def __init__(self, answer: plain.Answer) -> None:
+        self.size: int | None = len(answer.body)
+        self.kind = answer.kind
+        self.whole: memoryview | None = answer.body
+
+    def __iter__(self) -> Iterator[bytes]:
+        if self.whole:
+            yield bytes(self.whole)
+
+
+class _HttpBody:
+    """The body of one HTTP response."""
+
+    whole: memoryview | None = None
+
+    def __init__(
+        self,
+        response: BaseHTTPResponse,
+        guard: Guard,
+        *,
+        link: str,
+        start: int,
+        end: int | None,
+        proof: str | None,
+        small: bool,
+    ) -> None:
+        self._response = response
+        # All at once that came of an answer which was hoped to be small: it may be all that will come.
+        self._first = plain.MOST if small else BLOCK
+        self._guard = guard
+        self._link = link
+        headers = response.headers
+        self.kind = headers.get("Content-Type", "")
+        self.proof = _proof(headers)
+        self.ranges = response.status == 206 or headers.get("Accept-Ranges", "").strip().lower() == "bytes"
+        self.start = 0
+        self.size: int | None = None
+        self._length = _content_length(headers)
+        if response.status == 206:
+            match = _CONTENT_RANGE.match(headers.get("Content-Range", ""))
+            last = -1 if match is None else int(match[2])
+            if match is None or int(match[1]) != start or last < start or (end is not None and last >= end):
+                raise FetchError(
+                    f"{shown(link)}: the server sent another part of the file than byte {start} and after",
+                    hint="try again; the whole file will be asked for",
+                    status=206,
+                    passing=True,
+                )
+            if proof is not None and proof[0] == '"' and headers.get("ETag", proof).strip() != proof:
+                raise FetchError(
+                    f"{shown(link)}: the file changed while it was fetched",
+                    hint="try again; the whole file will be asked for",
+                    status=206,
+                    passing=True,
+                )
+            self.start = start
+            self._length = last + 1 - start
+            self.size = None if match[3] == "*" else int(match[3])
+        else:
+            self.size = self._length
+
+    def __iter__(self) -> Iterator[bytes]:
+        import urllib3  # noqa: PLC0415 (heavy, and not needed for what is stored)
+
+        received = 0
+        self._guard.resume()
+        while True:
+            try:
+                # As much as has come, so that what is slow can be told from what hangs.
+                block = self._response.read1(BLOCK if received else self._first, decode_content=False)
+            except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+                # ValueError: http.client's of a chunk whose length is no number.
+                if not self._guard.fired and not isinstance(
+                    error, (urllib3.exceptions.TimeoutError, urllib3.exceptions.SSLError, TimeoutError)
+                ):
+                    self._cut(received)
+                _fail(error, self._link, self._guard)
+            if not block:
+                break
+            received += len(block)
+            # What the caller does with the block is not the server's fault.
+            self._guard.pause(len(block))
+            yield block
+            self._guard.resume()
+        if self._guard.fired:
+            self._guard.fail(self._link)
+        if self._length is not None and received != self._length:
+            self._cut(received)
+
+    def _cut(self, received: int) -> NoReturn:
+        of = "" if self._length is None else f" of {self._length}"
+        raise FetchError(
+            f"{shown(self._link)}: the connection ended after {received}{of} bytes",
+            hint="try again; if it stays so, the server or a proxy cuts the file off",
+            passing=True,
+        )
+
+
+def _as_text(header: str) -> str:
+    """Read a header: its bytes arrive as Latin-1, and mean UTF-8."""
+    try:
+        return header.encode("latin-1").decode("utf-8")
+    except UnicodeError:
+        return header
+
+
+def _proof(headers: Mapping[str, str]) -> str | None:
+    """Return what may stand in If-Range: a strong ETag, or a Last-Modified that is one (RFC 9110, 8.8.2.2)."""
+    etag = headers.get("ETag", "").strip()
+    if _STRONG_ETAG.match(etag):
+        return etag
+    modified, now = _date(headers.get("Last-Modified")), _date(headers.get("Date"))
+    # A file that was written in the second in which it was sent may have been written again in it.
+    if etag or modified is None or now is None or now - modified < 1:
+        return None
+    return headers["Last-Modified"].strip()
+
+
+def _date(text: str | None) -> float | None:
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 (not needed for what is stored)
+
+    try:
+        return None if text is None else parsedate_to_datetime(text.strip()).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _retry_after(text: str | None) -> float | None:
+    """Read a Retry-After, which is a number of seconds or a date, as seconds from now."""
+    if text is None:
+        return None
+    if text.strip().isascii() and text.strip().isdigit():
+        return float(text.strip()[:9])
+    when = _date(text)
+    return None if when is None else max(0.0, when - time.time())
+
+
+def _content_length(headers: Mapping[str, str]) -> int | None:
+    text = headers.get("Content-Length", "")
+    if "chunked" in headers.get("Transfer-Encoding", "").lower() or not text.isascii() or not text.isdigit():
+        return None
+    return int(text[:20])
+
+
+def _reason(reason: object) -> str:
+    """What the server says about a status: its words, so nothing but a short printable line of them."""
+    return reason[:60] if isinstance(reason, str) and reason.isprintable() else ""
+
+
+def _new_session(connections: int) -> requests.Session:
+    import requests  # noqa: PLC0415 (heavy, and not needed for what is stored)
+    from requests.adapters import HTTPAdapter  # noqa: PLC0415 (the same)
+
+    classes: dict[type[HTTPConnection], type[HTTPConnection]] = {}
+
+    class Adapter(HTTPAdapter):
+        def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (passed through)
+            # Typed as its base, which lacks the attribute that urllib3 documents for the pools that there are.
+            pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+            base = pool.ConnectionCls
+            if base not in classes.values():
+                if base not in classes:
+                    classes[base] = watched(base)
+                pool.ConnectionCls = classes[base]
+            return pool
+
+    session = requests.Session()
+    session.headers["User-Agent"] = f"hubtool/{__version__}"
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, Adapter(pool_maxsize=connections))
+    return session
+
+
+def _fail(error: Exception, link: str, guard: Guard) -> NoReturn:
+    """Say why a request failed, in our words: those of the libraries quote the link with its query."""
+    import socket  # noqa: PLC0415 (not needed for what is stored)
+    import ssl  # noqa: PLC0415 (heavy, and not needed for what is stored)
+
+    import requests  # noqa: PLC0415 (the same)
+    import urllib3  # noqa: PLC0415 (the same)
+
+    if guard.fired:
+        guard.fail(link)
+    chain = list(_causes(error))
+
+    def among(*kinds: type[BaseException]) -> BaseException | None:
+        return next((cause for cause in chain if isinstance(cause, kinds)), None)
+
+    system = next((cause for cause in chain if isinstance(cause, OSError) and cause.strerror and cause.errno), None)
+    tls = among(ssl.SSLError)
+    hint = "try again later; check the network, and HTTPS_PROXY where there is a proxy"
+    passing = reached = True
+    if among(requests.exceptions.ProxyError, urllib3.exceptions.ProxyError):
+        why, hint = "the proxy cannot be used", "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
+        passing = False
+    elif isinstance(tls, ssl.SSLCertVerificationError):
+        why = f"the server's certificate is not accepted: {tls.verify_message}"
+        hint = "if the server is behind a private CA, name that in REQUESTS_CA_BUNDLE"
+        passing = False
+    elif tls is not None or among(requests.exceptions.SSLError, urllib3.exceptions.SSLError):
+        why = f"TLS with the server failed: {getattr(tls, 'reason', None) or 'no reason given'}"
+    elif isinstance(unknown := among(socket.gaierror), OSError):
+        why, reached = f"the server cannot be reached: {unknown.strerror}", False
+        if unknown.errno != socket.EAI_AGAIN:
+            raise UnknownHostError(f"{shown(link)}: {why}", hint=hint) from None
+    elif among(urllib3.exceptions.NewConnectionError) and system is not None:
+        why, reached = f"the server cannot be reached: {system.strerror}", False
+    elif among(requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError):
+        why, reached = "the server does not accept a connection in time", False
+    elif among(requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
+        why = "the server does not answer in time"
+    elif among(requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, UnicodeError):
+        why, hint = "this is not a link that can be requested", "correct the card's asset-link"
+        passing = False
+    elif system is not None:
+        why = f"the connection failed: {system.strerror}"
+    else:
+        why = "the server closed the connection, or sent what is not HTTP"
+    raise FetchError(f"{shown(link)}: {why}", hint=hint, passing=passing, reached=reached) from None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and what it was made of; the libraries wrap one another in several ways."""
+    seen: set[int] = set()
+    waiting: list[object] = [error]
+    while waiting:
+        cause = waiting.pop(0)
+        if isinstance(cause, BaseException) and id(cause) not in seen:
+            seen.add(id(cause))
+            yield cause
+            waiting += [cause.__cause__, cause.__context__, getattr(cause, "reason", None), *cause.args]
