@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 # O_BINARY is Windows', O_CLOEXEC and O_NOFOLLOW are POSIX'.
 _EXTRA = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+LARGE = 128 << 10
+"""Bytes of a file from which it is worth having the disk begin to write before it must; see :func:`begin_flush`."""
+
 _seeking = threading.Lock()  # where a position belongs to the open file, as on Windows
 _FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG})
 
@@ -138,9 +141,7 @@ def write_all(stream: BinaryIO, data: bytes | memoryview) -> None:
     Raises:
         OSError: If the disk does not take them.
     """
-    view = memoryview(data)
-    while view:
-        view = view[stream.write(view) :]
+    write(stream.fileno(), data)
 
 
 def write(descriptor: int, data: Buffer) -> None:

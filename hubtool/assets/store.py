@@ -56,9 +56,6 @@ PATIENCE = 600.0
 USE_STEP = 3600.0
 """Seconds within which a second use of a file is not recorded: reading stays cheap."""
 
-_LARGE = 128 << 10
-"""Bytes from which the disk begins to write a file before it must."""
-
 _HEX = frozenset("0123456789abcdef")
 _held = threading.local()
 
@@ -134,7 +131,7 @@ def _put(data: Buffer, temporary: str, path: Path, *, durable: bool, mode: int =
             disk.write(descriptor, data)
             if durable:
                 os.fsync(descriptor)
-            elif len(memoryview(data)) >= _LARGE:
+            elif memoryview(data).nbytes >= disk.LARGE:
                 disk.begin_flush(descriptor)  # whoever makes it durable has less to wait for
             found = os.fstat(descriptor)
         finally:

@@ -244,7 +244,8 @@ class HttpTransport:
             response = self._ask_small(link, guard) if small and not headers else None
             if isinstance(response, plain.Answer):
                 return link, response
-            response = response or self._ask(link, headers, guard, method=method)
+            if response is None:
+                response = self._ask(link, headers, guard, method=method)
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or location is None:
                 break

@@ -35,8 +35,6 @@ BLOCK = 1 << 20
 _PENDING_FILES = 512
 _PENDING_BYTES = 64 << 20
 _MANY = 8
-_LARGE = 128 << 10
-"""Bytes from which the disk begins to write a file before all are there."""
 
 
 class FolderDestination:
@@ -377,7 +375,7 @@ class FolderClaim:
                     block = self._buffer[:count]
                     hasher.update(block)
                     disk.write(target, block)
-                    if count == file.size < _LARGE:
+                    if count == file.size < disk.LARGE:
                         break  # a small file, read at once
                     disk.begin_flush(target)
             finally:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -249,6 +250,44 @@ def test_a_server_that_accepts_and_says_nothing_in_tls(store: Store, server: Ser
     # A plain server never answers the greeting of TLS as it should.
     with pytest.raises(FetchError, match=r"TLS with the server failed|does not answer|closed the connection"):
         get(store, server.url.replace("http:", "https:") + "/a.ckpt")
+
+
+def test_a_small_file_is_asked_for_as_any_other_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By TLS, with a login, over one connection: what the quicker way says to the server is what the libraries say."""
+    certificate = make_certificate(tmp_path)
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password SECRET\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.setenv(name, str(certificate))
+    small = b"small" * 5000
+    with serving(certificate) as server, closing(HttpTransport()) as transport:
+        link = server.put("/a%20b.ckpt", small)
+        for quick in (False, True, True, False):
+            with transport.open(f"{link}?c=d", small=quick) as body:
+                assert (None if body.whole is None else bytes(body.whole)) == (small if quick else None)
+                assert (body.start, body.size, b"".join(body)) == (0, len(small), small)
+        assert [path for _, path in server.requests] == ["/a%20b.ckpt?c=d"] * 4
+        assert len({tuple(sorted(headers.items())) for headers in server.headers}) == 1
+        assert "Authorization" in server.headers[0]
+        (service,) = transport._services.values()
+        assert service.pool.num_connections == 1
+
+
+def test_behind_a_proxy_no_file_is_asked_for_in_the_quicker_way(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, server.url)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    link = "http://lab.example:80/a.ckpt"
+    server.put(link, b"small")
+    with (
+        closing(HttpTransport(LinkPolicy.of(["http://lab.example"]))) as transport,
+        transport.open(link, small=True) as body,
+    ):
+        assert (body.whole, b"".join(body)) == (None, b"small")
+    assert len(server.requests) == 1
 
 
 def test_ranges_reach_the_server(server: Server) -> None:
