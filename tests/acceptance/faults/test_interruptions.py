@@ -65,15 +65,15 @@ def parts(store: Store) -> list[Path]:
 def test_what_came_before_an_end_is_kept(tmp_path: Path, server: Server, *, small: bool) -> None:
     """Also of a file that was hoped to be small, all of which had to come before anything of it was written."""
     store = Store(tmp_path / "home")
-    server.pause, server.block = 0.05, 1 << 16
+    server.pause, server.block = 0.1, 1 << 16
     events: list[Event] = []
     with Fetcher(store, watch=events.append, timeouts=TIMEOUTS) as run:
         run.small = small
-        threading.Timer(0.5, run.end).start()
+        threading.Timer(1.0, run.end).start()
         outcome = run.outcome(Wanted(link=f"{server.url}/a", digest=DIGEST))
         assert "the transfer was ended" in str(outcome.error)
     (kept,) = [event.received for event in events if event.kind == "kept"]
-    assert kept >= 2 << 16
+    assert kept >= 4 << 16
     server.pause, asked = 0.0, len(server.requests)
     with Fetcher(store) as run:
         run.small = small
