@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from hubtool import machine, requirements, resolver, settings
-from hubtool import trust as trusts
+from hubtool import settings
 from hubtool.assets.store import Store
 from hubtool.card.repository import place_of
 from hubtool.errors import (
@@ -165,6 +164,8 @@ class Hub:
             CardError: If it cannot be read.
             ArgumentError: If there is no such device.
         """
+        from hubtool import machine, resolver  # noqa: PLC0415 (not needed to fetch)
+
         found = self.find(name, source=source)
         return resolver.resolve(
             found.card,
@@ -191,6 +192,8 @@ class Hub:
         recipe = found.card.recipe
         if recipe is None or recipe.provider != "repository":
             return None
+        from hubtool import trust as trusts  # noqa: PLC0415 (not needed to fetch)
+
         place = place_of(found.card)
         return None if place is None else trusts.decide(place.url, trusts.read(), agreed_now=trusts.agreed_by())
 
@@ -221,6 +224,8 @@ class Hub:
         """
         if found.pin is None:
             return ()
+        from hubtool import machine  # noqa: PLC0415 (not needed to fetch)
+
         version = machine.probe().mindspore
         why = found.pin.check_machine(version)
         from hubtool.lock import code_place  # noqa: PLC0415 - most runs have no lock
@@ -443,6 +448,8 @@ def parse_name(name: str) -> Uid:
 
 def _missing(recipe: Recipe | None) -> tuple[str, ...]:
     """Say which of the distributions that a recipe needs are not installed, or not in a version that it takes."""
+    from hubtool import requirements  # noqa: PLC0415 (not needed to fetch)
+
     try:
         wanting = requirements.unmet(() if recipe is None else recipe.requires)
     except RecipeError as error:

@@ -51,6 +51,15 @@ def open_new(path: Path | str, mode: int) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _EXTRA, mode)
 
 
+def open_anew(path: str) -> int:
+    """Open a file for writing what it shall hold from now on, made if need be; return its descriptor.
+
+    Raises:
+        OSError: If it cannot be opened, or is a link.
+    """
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | _EXTRA, 0o666)
+
+
 def reopen(path: Path) -> BinaryIO:
     """Open a file that is there for reading and writing, unbuffered; never follow a link.
 
@@ -204,7 +213,7 @@ def _sync_file_range() -> Callable[[int], object] | None:
     return lambda descriptor: call(descriptor, 0, 0, 2)
 
 
-def sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path | str) -> None:
     """Make a rename in this folder survive a power failure, where the system can do that.
 
     Raises:

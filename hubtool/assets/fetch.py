@@ -6,10 +6,10 @@ A :class:`Fetcher` is one run: it shares connections, limits and what it learnt 
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from contextlib import ExitStack
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from hubtool import processes
@@ -20,8 +20,9 @@ from hubtool.assets.mirrors import Mirror, Source
 from hubtool.assets.part import Part
 from hubtool.assets.store import MAX_BYTES, Stored
 from hubtool.assets.transfer import EndedError, First, Transfer
-from hubtool.assets.transport import Timeouts, Transport
+from hubtool.assets.transport import Timeouts, Transport, Whole
 from hubtool.assets.web import HttpTransport
+from hubtool.digest import FULL_LENGTH
 from hubtool.errors import FetchError, HubError, OfflineError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from hubtool.assets.store import Store
+    from hubtool.assets.transport import Body
     from hubtool.digest import Digest
 
 __all__ = [
@@ -53,6 +55,9 @@ MANY = 64
 
 SMALL = 8 << 20
 """Bytes up to which, on the average, files count as small."""
+
+_PREPARED = 8
+"""So many services are prepared for processes; with more of them, each is asked for few files."""
 
 
 class Fetcher:
@@ -172,20 +177,35 @@ class Fetcher:
             return False
         if processes.cores() < 2 or not processes.can_fork():
             return False
-        return sum(again or not self._is_there(wanted) for wanted in todo) >= MANY
+        missing = (wanted for wanted in todo if again or not self._is_there(wanted))
+        return next(islice(missing, MANY - 1, None), None) is not None
 
     def _is_there(self, wanted: Wanted) -> bool:
         """Whether an asset is stored, as far as a look tells."""
         digest = wanted.digest
         return digest is not None and not digest.is_short and self.store.peek(digest.hex) is not None
 
-    def share(self) -> None:
-        """Have all processes that are forked from here on know which mirrors one of them gave up."""
+    def share(self, links: Iterable[str]) -> None:
+        """Find out, before processes are forked, what each of them would find out for itself.
+
+        All of them know from then on which mirrors one of them gave up.
+
+        Args:
+            links: Where most files come from.
+        """
         import mmap  # noqa: PLC0415 (only for many files)
 
         given_up = memoryview(mmap.mmap(-1, max(1, len(self.mirrors))))
         for number, mirror in enumerate(self.mirrors):
             mirror.share(given_up[number : number + 1])
+        mirrors = () if self.offline else self.mirrors
+        # Not of an object store: its library has threads of its own.
+        places = [mirror.source("0" * FULL_LENGTH) for mirror in mirrors if mirror.base.startswith("http")]
+        by_host = {host_of(link): link for link in links if "://" in link}
+        places += [Source(link=link, transport=self.transport) for link in by_host.values() if not self.offline]
+        for place in islice(places, _PREPARED):
+            if isinstance(place.transport, HttpTransport):
+                place.transport.prepare(place.link)
 
     def divide(self, count: int, watch: Watcher | None) -> None:
         """Become one of several processes that share this run's connections, and tell another watcher."""
@@ -296,10 +316,12 @@ class Fetcher:
             with ExitStack() as end:
                 first = None
                 if self.small and not self.store.has_parts(digest):
-                    first = self._ask_small(wanted, digest, mirrors, end)
-                stored = None if first is None else self._store_small(wanted, digest, first, limit)
-                if stored is not None:
-                    return stored
+                    came = self._fetch_small(wanted, digest, mirrors, limit)
+                    if isinstance(came, Stored):
+                        return came
+                    first = came
+                if first is not None:
+                    end.callback(first.close)
                 part = Part(self.store, digest, source=shown(link), size=wanted.size, limit=limit, sure=lock.sure)
                 try:
                     return Transfer(self, wanted, digest, part, mirrors, first=first).run()
@@ -308,42 +330,54 @@ class Fetcher:
                         size = part.origin.size
                         self.tell(Event(kind="kept", name=wanted.label, received=part.position, size=size))
 
-    def _ask_small(self, wanted: Wanted, digest: Digest, mirrors: Sequence[Mirror], end: ExitStack) -> First | None:
+    def _fetch_small(
+        self, wanted: Wanted, digest: Digest, mirrors: Sequence[Mirror], limit: int
+    ) -> Stored | First | None:
         """Ask the first of the places that a file comes from, in the hope that it comes whole with the answer.
 
         Then it needs no part in which it grows, nor anything else that takes longer than a small file does. If it does
-        not, the answer is the first of the transfer.
+        not, the answer is the first of the transfer. None if there is no place to ask.
         """
         mirror = next((one for one in mirrors if one.fault is None), None)
         if mirror is None and self.offline:
             return None
         source = self.origin(wanted.link) if mirror is None else mirror.source(digest.hex)
-        slot = end.enter_context(ExitStack())
-        slot.enter_context(self.slots.one())
-        self.check_ended()
-        opened = end.enter_context(ExitStack())
+        first: First | None = None
+        self.slots.take()
         try:
-            body = opened.enter_context(source.transport.open(source.link, small=True))
-        except FetchError as error:
-            return First(source=source, answer=error, slot=slot, opened=opened)
-        return First(source=source, answer=body, slot=slot, opened=opened)
+            self.check_ended()
+            opened = ExitStack()
+            answer: Body | FetchError
+            try:
+                came = source.transport.open_small(source.link)
+                answer = came if isinstance(came, Whole) else opened.enter_context(came)
+            except FetchError as error:
+                answer = error
+            if isinstance(answer, Whole):
+                stored = self._store_small(wanted, digest, source, answer, limit)
+                if stored is not None:
+                    return stored
+            first = First(source=source, answer=answer, slots=self.slots, opened=opened)
+            return first
+        finally:
+            if first is None:
+                self.slots.give_back()
 
-    def _store_small(self, wanted: Wanted, digest: Digest, first: First, limit: int) -> Stored | None:
+    def _store_small(self, wanted: Wanted, digest: Digest, source: Source, came: Whole, limit: int) -> Stored | None:
         """Store a file that came whole, if it is the right one."""
-        data = None if isinstance(first.answer, FetchError) else first.answer.whole
-        if data is None or len(data) > limit or wanted.size not in (None, len(data)):
+        data = came.data
+        if len(data) > limit or wanted.size not in (None, len(data)):
             return None
         if self._rate is not None:
             self.pace(len(data))
         stored = self.store.put(digest, data)
         if stored is not None:
-            if first.source.mirror is not None:
-                first.source.mirror.helped()
+            if source.mirror is not None:
+                source.mirror.helped()
             else:
                 self.reach.note(host_of(wanted.link), reached=True)
             if self.wants("started"):
-                source = shown(first.source.link)
-                self.tell(Event(kind="started", name=wanted.label, source=source, size=stored.size))
+                self.tell(Event(kind="started", name=wanted.label, source=shown(source.link), size=stored.size))
         return stored
 
     def origin(self, link: str) -> Source:
@@ -361,8 +395,7 @@ class Fetcher:
                 hint="check the network, and run the same again later; what came already is kept",
                 reached=False,
             )
-        name = hashlib.sha256(link.encode("utf-8", "surrogatepass")).hexdigest()
-        return Source(link=link, transport=self.transport, name=name)
+        return Source(link=link, transport=self.transport)
 
     # -- what transfers share ----------------------------------------------------------------------------------------
 

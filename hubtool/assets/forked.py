@@ -49,14 +49,12 @@ def fetch_all(run: Fetcher, todo: Sequence[Wanted], count: int, *, again: bool) 
     """
     import multiprocessing  # noqa: PLC0415 (only for many files)
 
-    import requests  # noqa: F401, PLC0415 (once, before there are several processes)
-
     from hubtool.assets.events import Outcome  # noqa: PLC0415 (which has us do this)
 
     context = multiprocessing.get_context("fork")
     end_seen, end = context.Pipe(duplex=False)
     events: SimpleQueue[Event | None] | None = context.SimpleQueue() if run.is_watched else None
-    run.share()
+    run.share(wanted.link for wanted in todo)
     run.at_end(end.close)
 
     def begin() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, NoReturn
 
@@ -18,7 +18,7 @@ from hubtool.errors import FetchError
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
 
     from urllib3.connection import HTTPConnection
     from urllib3.response import HTTPResponse
@@ -39,7 +39,7 @@ class Guard:
         self._seconds = timeouts.stall
         self._floor = timeouts.floor
         self._lock = threading.Lock()
-        self._sockets: list[socket.socket] = []
+        self._twins: list[Twin] = []
         self._got = 0
         self._left = timeouts.stall
         self.deadline: float | None = time.monotonic() + timeouts.stall
@@ -48,25 +48,24 @@ class Guard:
         self.aborted = False
         self.policy: LinkPolicy | None = None
 
-    @contextmanager
-    def watching(self, policy: LinkPolicy) -> Iterator[None]:
+    def begin(self, policy: LinkPolicy) -> None:
         """Watch the connections that this thread opens or reuses, and hold their addresses against the policy."""
         self._restart()
         self.policy = policy
         current.guard = self
-        try:
-            yield
-        finally:
-            current.guard = None
-            self._restart()
 
-    def watch(self, twin: socket.socket) -> None:
-        """Watch a connection; the twin of its socket is duplicated once more, to be closed by us."""
+    def end(self) -> None:
+        """Watch no connections that are opened or reused from now on."""
+        current.guard = None
+        self._restart()
+
+    def watch(self, twin: Twin) -> None:
+        """Watch a connection."""
         with self._lock:
             if self.fired:
-                _shut(twin)
-            else:
-                self._sockets.append(twin.dup())
+                twin.shut()
+            elif twin.hold():
+                self._twins.append(twin)
 
     def pause(self, count: int) -> None:
         """Count some bytes, and stop the clock."""
@@ -93,16 +92,16 @@ class Guard:
         with self._lock:
             self.fired = True
             self.aborted = self.aborted or aborted
-            for twin in self._sockets:
-                _shut(twin)
+            for twin in self._twins:
+                twin.shut()
 
     def close(self) -> None:
         """Stop watching."""
         self._watchdog.forget(self)
         with self._lock:
-            for twin in self._sockets:
-                twin.close()
-            self._sockets.clear()
+            for twin in self._twins:
+                twin.let_go()
+            self._twins.clear()
 
     def fail(self, link: str) -> NoReturn:
         """Raise the error of a transfer that was ended."""
@@ -113,6 +112,37 @@ class Guard:
             hint="the server or the connection is too slow or hangs: try again later",
             passing=True,
         )
+
+
+class Twin:
+    """A second handle of a connection, with which to shut it down; open as long as anybody holds it.
+
+    TLS takes the socket itself away, and http.client closes its own before the body has come.
+    """
+
+    def __init__(self, socket: socket.socket) -> None:
+        """Make one; whoever makes it holds it."""
+        self._socket = socket.dup()
+        self._holders = 1
+        self._lock = threading.Lock()
+
+    def hold(self) -> bool:
+        """Hold it; return whether it is open still."""
+        with self._lock:
+            self._holders += self._holders > 0
+            return self._holders > 0
+
+    def let_go(self) -> None:
+        """Hold it no longer."""
+        with self._lock:
+            self._holders -= 1
+            if self._holders == 0:
+                self._socket.close()
+
+    def shut(self) -> None:
+        """Shut the connection down, in both directions: whoever waits for it is woken up."""
+        with self._lock, suppress(OSError):
+            self._socket.shutdown(2)
 
 
 class Watchdog:
@@ -205,11 +235,6 @@ class _Current(threading.local):
 current = _Current()
 
 
-def _shut(twin: socket.socket) -> None:
-    with suppress(OSError):
-        twin.shutdown(2)  # both directions: whoever waits for this connection is woken up
-
-
 def watched(base: type[HTTPConnection]) -> type[HTTPConnection]:
     """Derive from one of urllib3's connection classes one whose sockets a guard can shut down.
 
@@ -218,16 +243,15 @@ def watched(base: type[HTTPConnection]) -> type[HTTPConnection]:
     """
 
     class Watched(base):  # type: ignore[misc, valid-type]  # which class this is, is known at run time only
-        hubtool_twin: socket.socket | None = None
+        hubtool_twin: Twin | None = None
         _dns_host: str
 
         def _new_conn(self) -> socket.socket:
             policy = None if current.guard is None else current.guard.policy
             # Behind a proxy the proxy resolves the name; where that stands, the user said.
             sock = super()._new_conn() if policy is None or self.proxy is not None else self._checked_conn(policy)
-            # TLS takes the socket itself away, so a second handle of the same connection is kept.
             self._drop_twin()
-            self.hubtool_twin = sock.dup()
+            self.hubtool_twin = Twin(sock)
             self.tell_guard()
             return sock
 
@@ -272,7 +296,7 @@ def watched(base: type[HTTPConnection]) -> type[HTTPConnection]:
 
         def _drop_twin(self) -> None:
             if self.hubtool_twin is not None:
-                self.hubtool_twin.close()
+                self.hubtool_twin.let_go()
                 self.hubtool_twin = None
 
     return Watched

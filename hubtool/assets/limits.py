@@ -109,6 +109,14 @@ class Slots:
     @contextmanager
     def one(self) -> Iterator[None]:
         """Wait for a connection, and have it."""
+        self.take()
+        try:
+            yield
+        finally:
+            self.give_back()
+
+    def take(self) -> None:
+        """Wait for a connection, and take it. To be given back."""
         with self._changed:
             self._waiting += 1
             try:
@@ -117,10 +125,6 @@ class Slots:
             finally:
                 self._waiting -= 1
             self._free -= 1
-        try:
-            yield
-        finally:
-            self.give_back()
 
     def spare(self) -> bool:
         """Take a connection that nobody else wants; return whether there was one. To be given back."""

@@ -6,6 +6,7 @@ hashed, and a mirror that sent wrong bytes is asked no more.
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import threading
 from dataclasses import dataclass
@@ -39,13 +40,18 @@ class Source:
         link: Where exactly it is there.
         transport: How the bytes come from there.
         mirror: The mirror that this is, or None for the card's own link.
-        name: What names the link in the note beside a part; empty for a mirror, whose files are named by their digest.
     """
 
     link: str
     transport: Transport
     mirror: Mirror | None = None
-    name: str = ""
+
+    @property
+    def name(self) -> str:
+        """What names the link in the note beside a part; empty for a mirror, whose files are named by their digest."""
+        if self.mirror is not None:
+            return ""
+        return hashlib.sha256(self.link.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class Mirror:

@@ -8,6 +8,7 @@ is handed over to the libraries as it came.
 from __future__ import annotations
 
 import io
+import mmap
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -25,8 +26,12 @@ _HEAD = 16 << 10
 
 # What need not be encoded (RFC 3986, 3.3 and 3.4), or is encoded in the one way that the libraries leave as it is.
 _TARGET = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-F]{2})*\Z")
-_STATUS = re.compile(rb"HTTP/1\.1 200 [\t\x20-\x7e]*\Z")
-_FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([\t\x20-\x7e\x80-\xff]*?)[ \t]*\Z")
+_HEAD_200 = re.compile(rb"HTTP/1\.1 200 [\t\x20-\x7e]*(?:\r\n[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e\x80-\xff]*)*\Z")
+# The fields that say how the body comes.
+_FIELDS = re.compile(
+    rb"\r\n(content-length|content-type|content-encoding|transfer-encoding|connection|upgrade):[ \t]*([^\r]*)",
+    re.IGNORECASE,
+)
 _LENGTH = re.compile(rb"[0-9]{1,19}\Z")
 
 
@@ -38,18 +43,22 @@ class Wire(Protocol):
         ...
 
 
-def request(target: str, host: str, headers: Mapping[str, str]) -> bytes | None:
+def fields(headers: Mapping[str, str]) -> str:
+    """Return what is said beside a request, as it is sent."""
+    return "".join(f"{name}: {text}\r\n" for name, text in headers.items())
+
+
+def request(target: str, host: str, said: str) -> bytes | None:
     """Return the bytes that ask for a file; None where that is a matter for the libraries.
 
     Args:
         target: The path on the server, with its query.
         host: The server's name as the link has it, with its port.
-        headers: What else is said, in Latin-1.
+        said: What else is said, of :func:`fields`, in Latin-1.
     """
     if not _TARGET.match(target) or not host.isascii():
         return None
-    fields = "".join(f"{name}: {text}\r\n" for name, text in headers.items())
-    return f"GET {target} HTTP/1.1\r\nHost: {host}\r\n{fields}\r\n".encode("latin-1")
+    return f"GET {target} HTTP/1.1\r\nHost: {host}\r\n{said}\r\n".encode("latin-1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +93,8 @@ class Reader:
     """Reads answers, one after the other, into one piece of memory. Used by one thread."""
 
     def __init__(self) -> None:
-        self._buffer = bytearray(_HEAD + MOST)
+        # The system gives memory as it is used, and few files use most of it.
+        self._buffer = mmap.mmap(-1, _HEAD + MOST)
         self._view = memoryview(self._buffer)
 
     def read(self, wire: Wire) -> Answer | Begun:
@@ -126,30 +136,26 @@ def understand(head: bytes) -> tuple[int, str, bool] | None:
         The bytes that follow, their media type, and whether the connection stays open after them; None unless it is a
         plain answer.
     """
-    status, *lines = head.split(b"\r\n")
-    if not _STATUS.match(status):
+    if _HEAD_200.match(head) is None:
         return None
     length: int | None = None
     kind: bytes | None = None
     stays = True
-    for line in lines:
-        field = _FIELD.match(line)
-        if field is None:
-            return None
-        name, text = field[1].lower(), field[2]
-        if name == b"content-length":
+    for name, rest in _FIELDS.findall(head):
+        field, text = name.lower(), rest.rstrip(b" \t")
+        if field == b"content-length":
             if length is not None or not _LENGTH.match(text):
                 return None
             length = int(text)
-        elif name == b"content-type":
+        elif field == b"content-type":
             if kind is not None:
                 return None
             kind = text
-        elif name == b"connection":
+        elif field == b"connection":
             if text.lower() not in (b"keep-alive", b"close"):
                 return None
             stays = stays and text.lower() == b"keep-alive"
-        elif name in (b"transfer-encoding", b"content-encoding", b"upgrade"):
+        else:  # encoded in some way, or not HTTP any more
             return None
     return None if length is None else (length, (kind or b"").decode("latin-1"), stays)
 

@@ -15,6 +15,7 @@ from hubtool.errors import FetchError, MirrorError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
+    from contextlib import AbstractContextManager
 
     from hubtool.assets.transport import Body, Timeouts
 
@@ -82,16 +83,17 @@ class S3Transport:
         self._ended: set[int] = set()
         self._lock = threading.Lock()
 
+    def open_small(self, link: str) -> AbstractContextManager[Body]:
+        """Ask for an object: there is no quicker way."""
+        return self.open(link)
+
     @contextmanager
-    def open(
-        self, link: str, *, start: int = 0, end: int | None = None, proof: str | None = None, small: bool = False
-    ) -> Iterator[Body]:
+    def open(self, link: str, *, start: int = 0, end: int | None = None, proof: str | None = None) -> Iterator[Body]:
         """Ask for the bytes of an object; see :class:`~hubtool.assets.transport.Transport`.
 
         Raises:
             FetchError: If they cannot be had.
         """
-        del small  # there is no quicker way
         with self._lock:
             self._ended.discard(threading.get_ident())
         name = unquote(urlsplit(link).path).lstrip("/")
@@ -136,7 +138,6 @@ class _S3Body:
     """The bytes of an object."""
 
     kind = ""
-    whole: memoryview | None = None
     ranges = True
 
     def __init__(

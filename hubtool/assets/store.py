@@ -65,14 +65,27 @@ class Stored:
     """A verified file.
 
     Attributes:
-        path: Where it is.
+        location: Where it is, as a text: for thousands of small files, making paths takes longer than writing them.
         digest: Its whole digest.
         size: Its bytes.
     """
 
-    path: Path
+    location: str
     digest: str
     size: int
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return Path(self.location)
+
+    def __reduce__(self) -> tuple[object, tuple[str, str, int]]:
+        # Processes send one another thousands; what dataclasses do of themselves takes ten times as long.
+        return _stored, (self.location, self.digest, self.size)
+
+
+def _stored(location: str, digest: str, size: int) -> Stored:
+    return Stored(location=location, digest=digest, size=size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,45 +117,74 @@ class _Record:
             return None
         return cls(digest=digest, size=size, mtime_ns=mtime_ns, inode=inode)
 
-    def write(self, path: Path, temporary: str) -> None:
-        """Write the record; where that fails, the file is hashed again next time, and nothing else is lost."""
-        raw = {"digest": self.digest, "size": self.size, "mtime_ns": self.mtime_ns, "inode": self.inode}
-        data = json.dumps(raw).encode()
-        with suppress(OSError):
-            _put(data, temporary, path, durable=False)
+    def write(self, path: str) -> bool:
+        """Write the record; return whether that succeeded.
+
+        In place: what a kill, a full disk or another writer leaves of it is no record, or is one of these bytes. Then
+        the file is hashed again, and nothing else is lost.
+        """
+        data = (
+            f'{{"digest": "{self.digest}", "size": {self.size}, "mtime_ns": {self.mtime_ns}, "inode": {self.inode}}}'
+        ).encode()
+        try:
+            try:
+                descriptor = disk.open_anew(path)
+            except FileNotFoundError:
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+                descriptor = disk.open_anew(path)
+            try:
+                disk.write(descriptor, data)
+            finally:
+                os.close(descriptor)
+        except OSError:
+            return False
+        return True
 
 
-def _put(data: Buffer, temporary: str, path: Path, *, durable: bool, mode: int = 0o666) -> os.stat_result:
-    """Write a small file in one step; return what the system says of it.
-
-    Texts and not paths where they do: for thousands of small files, making paths takes as long as writing.
+def _write_new(data: Buffer, path: str, *, durable: bool, mode: int) -> os.stat_result:
+    """Write a new file; return what the system says of it.
 
     Raises:
+        FileExistsError: If there is one of this name.
         OSError: If the disk does not take it; nothing of it stays.
     """
     try:
-        # The folders are there, all but the first time.
-        try:
-            descriptor = disk.open_new(temporary, mode)
-        except FileNotFoundError:
-            Path(temporary).parent.mkdir(parents=True, exist_ok=True)
-            descriptor = disk.open_new(temporary, mode)
+        descriptor = disk.open_new(path, mode)
+    except FileNotFoundError:  # the folders are there, all but the first time
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        descriptor = disk.open_new(path, mode)
+    try:
         try:
             disk.write(descriptor, data)
             if durable:
                 os.fsync(descriptor)
             elif memoryview(data).nbytes >= disk.LARGE:
                 disk.begin_flush(descriptor)  # whoever makes it durable has less to wait for
-            found = os.fstat(descriptor)
+            return os.fstat(descriptor)
         finally:
             os.close(descriptor)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(path)  # noqa: PTH108 (a text)
+        raise
+
+
+def _put(data: Buffer, temporary: str, path: str, *, durable: bool, mode: int) -> os.stat_result:
+    """Write a file in one step, whatever had its name; return what the system says of it.
+
+    Raises:
+        OSError: If the disk does not take it; nothing of it stays.
+    """
+    found = _write_new(data, temporary, durable=durable, mode=mode)
+    folder = os.path.dirname(path)  # noqa: PTH120 (a text)
+    try:
         try:
-            os.replace(temporary, path)  # noqa: PTH105 (a text)
+            os.replace(temporary, path)  # noqa: PTH105 (the same)
         except FileNotFoundError:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            Path(folder).mkdir(parents=True, exist_ok=True)
             os.replace(temporary, path)  # noqa: PTH105 (the same)
         if durable:
-            disk.sync_folder(path.parent)
+            disk.sync_folder(folder)
     except OSError:
         with suppress(OSError):
             os.unlink(temporary)  # noqa: PTH108 (the same)
@@ -226,9 +268,8 @@ class Store:
         self.state = self.root if state is None else state.absolute()
         self.shared = tuple(folder.absolute() for folder in shared)
         # Places are put together as texts: for thousands of small files, joining paths takes longer than fetching.
-        self._blobs = f"{self.root}/blobs/sha256"
+        self._blobs = str(self.root / "blobs" / "sha256")
         self._state = str(self.state)
-        self._groups: dict[tuple[Path, str], Path] = {}
         # Where records cannot be written, one process at least need not hash a file twice.
         self._known: dict[Path, _Record] = {}
 
@@ -254,6 +295,8 @@ class Store:
         """
         names = [digest.hex] if not digest.is_short else self._names(digest, self.root)
         found = [stored for stored in map(self._blob, names) if stored is not None]
+        if not found and not self.shared:
+            return None
         if not found:
             found = [stored for folder in self.shared for stored in self._shared(digest, folder)]
         if len({stored.digest for stored in found}) > 1:
@@ -269,15 +312,14 @@ class Store:
 
         What turns out to be wrong is moved away by :meth:`check`.
         """
-        for folder in (self.root, *self.shared):
-            # Groups are remembered: for thousands of small files, making paths takes longer than reading them.
-            group = self._groups.get((folder, digest[:2]))
-            if group is None:
-                group = self._groups[folder, digest[:2]] = self._blob_path(digest, folder).parent
-            with suppress(OSError):
-                found = os.stat(f"{group}/{digest}")  # noqa: PTH116 (many thousand times, and twice as quick)
-                if stat.S_ISREG(found.st_mode):
-                    return Stored(path=group / digest, digest=digest, size=found.st_size)
+        for folder in (None, *self.shared):
+            location = self._blob_name(digest, folder)
+            try:
+                found = os.stat(location)  # noqa: PTH116 (a text)
+            except OSError:
+                continue
+            if stat.S_ISREG(found.st_mode):
+                return Stored(location=location, digest=digest, size=found.st_size)
         return None
 
     def _shared(self, digest: Digest, folder: Path) -> Iterator[Stored]:
@@ -294,7 +336,7 @@ class Store:
                 if path.is_file():
                     with suppress(OSError):
                         if _Record.of(name, path.stat()) == _Record.read(self._record_path("blobs", name, folder)):
-                            yield Stored(path=path, digest=name, size=path.stat().st_size)
+                            yield Stored(location=str(path), digest=name, size=path.stat().st_size)
                             continue
                     yield self.adopt(path, Digest(name))
 
@@ -309,12 +351,12 @@ class Store:
         return [name for name in names if len(name) == FULL_LENGTH and _HEX.issuperset(name) and digest.matches(name)]
 
     def _blob(self, digest: str) -> Stored | None:
-        if _HEX.issuperset(digest):
-            with suppress(OSError):  # what else is wrong is said below
-                try:
-                    os.stat(f"{self._blobs}/{digest[:2]}/{digest}")  # noqa: PTH116 (for every file that is to come)
-                except FileNotFoundError:
-                    return None
+        try:
+            os.stat(self._blob_name(digest))  # noqa: PTH116 (a text)
+        except FileNotFoundError:
+            return None
+        except OSError:
+            pass  # what else is wrong is said below
         path, record_path = self._blob_path(digest), self._record_path("blobs", digest)
         found = self._verified(path, record_path, digest, key=digest)
         if found is not None:
@@ -384,7 +426,7 @@ class Store:
         for _ in range(3):
             try:
                 if trusting and self._unchanged(path, record_path, digest):
-                    return Stored(path=path, digest=digest, size=path.stat().st_size)
+                    return Stored(location=str(path), digest=digest, size=path.stat().st_size)
                 before = path.stat()
                 actual = digest_file(path)
                 after = path.stat()
@@ -398,7 +440,7 @@ class Store:
             if actual == digest:
                 if _Record.read(record_path) != record:
                     self._remember(record, path, record_path)
-                return Stored(path=path, digest=digest, size=after.st_size)
+                return Stored(location=str(path), digest=digest, size=after.st_size)
             self._quarantine(path, record_path, record, key)
             return None
         return None
@@ -407,10 +449,9 @@ class Store:
         now = _Record.of(digest, path.stat())
         return now in (self._known.get(path), _Record.read(record_path))
 
-    def _remember(self, record: _Record, path: Path, record_path: Path) -> None:
-        self._known[path] = record
-        if self.durable:
-            record.write(record_path, self._temporary_name(record.digest, "record"))
+    def _remember(self, record: _Record, path: Path | str, record_path: Path | str) -> None:
+        if not self.durable or not record.write(str(record_path)):
+            self._known[Path(path)] = record
 
     def _quarantine(self, path: Path, record_path: Path, wrong: _Record, key: str) -> None:
         # In a store that we may not write, the file is as good as absent and must stay where it is; and whoever holds
@@ -418,9 +459,12 @@ class Store:
         with suppress(OSError, StoreError), self.lock(key, patience=0):
             # Between the hashing and the lock, another process may have put the right file there.
             if _Record.of(wrong.digest, path.stat()) == wrong:
-                aside = self.state / "quarantine"
-                aside.mkdir(parents=True, exist_ok=True)
-                path.replace(aside / f"{path.name}.{time.time_ns()}")
+                if self.durable:
+                    aside = self.state / "quarantine"
+                    aside.mkdir(parents=True, exist_ok=True)
+                    path.replace(aside / f"{path.name}.{time.time_ns()}")
+                else:  # half of what was on its way
+                    path.unlink()
                 record_path.unlink(missing_ok=True)
                 self._known.pop(path, None)
 
@@ -469,7 +513,7 @@ class Store:
                 actual=actual,
                 hint="put the right file there, or correct the card",
             )
-        return Stored(path=path, digest=actual, size=size)
+        return Stored(location=str(path), digest=actual, size=size)
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -589,7 +633,7 @@ class Store:
         except OSError as error:
             raise disk.store_error(error, path) from error
         self._remember(_Record.of(digest, found), path, self._record_path("blobs", digest))
-        return Stored(path=path, digest=digest, size=found.st_size)
+        return Stored(location=str(path), digest=digest, size=found.st_size)
 
     @contextmanager
     def writer(
@@ -628,14 +672,21 @@ class Store:
         actual = hashlib.sha256(data).hexdigest()
         if not digest.matches(actual):
             return None
-        path = self._blob_path(actual)
+        location = self._blob_name(actual)
         try:
             mode = 0o666 if os.name == "nt" else 0o444  # there, what may not be written cannot be replaced
-            found = _put(data, self._temporary_name(actual, "blob"), path, durable=self.durable, mode=mode)
+            found = self._write_blob(data, actual, location, mode)
         except OSError as error:
-            raise disk.store_error(error, path, needed=memoryview(data).nbytes) from error
-        self._remember(_Record.of(actual, found), path, self._record_path("blobs", actual))
-        return Stored(path=path, digest=actual, size=found.st_size)
+            raise disk.store_error(error, Path(location), needed=memoryview(data).nbytes) from error
+        self._remember(_Record.of(actual, found), location, self._record_name("blobs", actual))
+        return Stored(location=location, digest=actual, size=found.st_size)
+
+    def _write_blob(self, data: Buffer, digest: str, location: str, mode: int) -> os.stat_result:
+        if not self.durable:
+            # What a kill leaves half written is hashed before it is believed, as all is there.
+            with suppress(FileExistsError):
+                return _write_new(data, location, durable=False, mode=mode)
+        return _put(data, self._temporary_name(digest, "blob"), location, durable=self.durable, mode=mode)
 
     def derive(self, digest: str, kind: str, make: Callable[[Path], None]) -> Path:
         """Return the file of a kind that is made from an asset, and make it where there is none yet.
@@ -727,18 +778,25 @@ class Store:
 
     # -- places ----------------------------------------------------------------------------------------------------
 
-    def _blob_path(self, digest: str, root: Path | None = None) -> Path:
+    def _blob_name(self, digest: str, root: Path | None = None) -> str:
         if not _HEX.issuperset(digest):
             raise ArgumentError(f"{digest!r} is not a SHA-256 digest", hint="parse it with Digest.parse")
-        return Path(f"{self._blobs if root is None else f'{root}/blobs/sha256'}/{digest[:2]}/{digest}")
+        blobs = self._blobs if root is None else str(root / "blobs" / "sha256")
+        return f"{blobs}{os.sep}{digest[:2]}{os.sep}{digest}"
+
+    def _blob_path(self, digest: str, root: Path | None = None) -> Path:
+        return Path(self._blob_name(digest, root))
 
     def _derived_path(self, digest: str, kind: str, state: Path | None = None) -> Path:
         if len(digest) != FULL_LENGTH or not _HEX.issuperset(digest) or not kind.isidentifier():
             raise ArgumentError(f"{digest!r} and {kind!r} do not name a derived file", hint="give the whole digest")
         return (state or self.state) / "derived" / kind / digest[:2] / f"{digest}.{kind}"
 
+    def _record_name(self, kind: str, digest: str, state: Path | None = None) -> str:
+        return f"{self._state if state is None else state}/records/{kind}/{digest[:2]}/{digest}.json"
+
     def _record_path(self, kind: str, digest: str, state: Path | None = None) -> Path:
-        return Path(f"{self._state if state is None else state}/records/{kind}/{digest[:2]}/{digest}.json")
+        return Path(self._record_name(kind, digest, state))
 
     def _temporary(self, digest: str, kind: str) -> Path:
         """Make up a temporary path; its name begins with the key of the lock under which it is written."""
@@ -824,7 +882,7 @@ class Writer:
         self._stream = None
         record = _Record.of(actual, found)
         self._store._remember(record, path, self._store._record_path("blobs", actual))  # noqa: SLF001 (the same)
-        return Stored(path=path, digest=actual, size=self._written)
+        return Stored(location=str(path), digest=actual, size=self._written)
 
     def discard(self) -> None:
         """Delete what was written and not committed."""

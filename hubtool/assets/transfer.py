@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from hubtool.assets.events import Wanted
     from hubtool.assets.fetch import Fetcher
+    from hubtool.assets.limits import Slots
     from hubtool.assets.mirrors import Mirror, Source
     from hubtool.assets.part import Part
     from hubtool.assets.segments import Piece, Segments
@@ -42,13 +43,13 @@ class First:
     Attributes:
         source: The source.
         answer: Its answer, or why there is none.
-        slot: Holds its connection among those that there may be.
+        slots: Where its connection was taken from; that is given back when this is closed.
         opened: Holds its answer open.
     """
 
     source: Source
     answer: Body | FetchError
-    slot: ExitStack
+    slots: Slots | None
     opened: ExitStack
 
     @contextmanager
@@ -58,6 +59,21 @@ class First:
             if isinstance(self.answer, FetchError):
                 raise self.answer
             yield self.answer
+
+    @contextmanager
+    def slot(self) -> Iterator[None]:
+        """Have its connection."""
+        try:
+            yield
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Close its answer, and give its connection back."""
+        self.opened.close()
+        if self.slots is not None:
+            self.slots.give_back()
+            self.slots = None
 
 
 class Transfer:
@@ -218,11 +234,10 @@ class Transfer:
         proof = origin.proof if start and source.name == origin.link else None
         first, self._first = self._first, None
         if first is not None and (start or first.source.link != source.link):  # a mirror was given up meanwhile
-            first.opened.close()
-            first.slot.close()
+            first.close()
             first = None
         try:
-            with self._run.slots.one() if first is None else first.slot:
+            with self._run.slots.one() if first is None else first.slot():
                 if first is None:  # what came with it already is not to be lost
                     self._run.check_ended()
                 open_ = source.transport.open

@@ -47,7 +47,6 @@ class Body(Protocol):
         kind: The media type that the server states, perhaps empty.
         proof: What names this very version of the file (a strong ETag, or else a Last-Modified), or None.
         ranges: Whether the server says that it gives parts of the file.
-        whole: The file, where it came whole with the answer; valid until this thread asks for another one.
     """
 
     start: int
@@ -55,7 +54,6 @@ class Body(Protocol):
     kind: str
     proof: str | None
     ranges: bool
-    whole: memoryview | None
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the bytes in blocks, as they come.
@@ -66,11 +64,36 @@ class Body(Protocol):
         ...
 
 
+class Whole:
+    """The bytes of a small file that came whole with the answer; valid until the same thread asks for another one.
+
+    It has no proof of its version: a small file is fetched anew rather than gone on with.
+
+    Attributes:
+        data: The file.
+    """
+
+    __slots__ = ("data", "kind", "proof", "ranges", "size", "start")
+
+    def __init__(self, data: memoryview, kind: str) -> None:
+        self.data = data
+        self.kind = kind
+        self.start = 0
+        self.size: int | None = len(data)
+        self.proof: str | None = None
+        self.ranges = False
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the bytes."""
+        if self.data:
+            yield bytes(self.data)
+
+
 class Transport(Protocol):
     """Where bytes come from. Threads may share one."""
 
     def open(
-        self, link: str, *, start: int = 0, end: int | None = None, proof: str | None = None, small: bool = False
+        self, link: str, *, start: int = 0, end: int | None = None, proof: str | None = None
     ) -> AbstractContextManager[Body]:
         """Ask for the bytes of a link from ``start`` up to and without ``end``.
 
@@ -82,10 +105,20 @@ class Transport(Protocol):
             end: The byte before which to stop, or None for the whole rest.
             proof: The ``proof`` of an earlier body of this link; if the file is another one now, it comes from its
                 first byte.
-            small: Whether the whole file is asked for and is likely to be small, so that there is a quicker way.
 
         Raises:
             FetchError: If they cannot be had.
+        """
+        ...
+
+    def open_small(self, link: str) -> Whole | AbstractContextManager[Body]:
+        """Ask for a file that is likely to be small, in the hope that it comes whole with the answer.
+
+        Returns:
+            The file, if it did; else its answer, to be entered at once.
+
+        Raises:
+            FetchError: If it cannot be had.
         """
         ...
 
@@ -107,10 +140,12 @@ class FileTransport:
     def close(self) -> None:
         """Do nothing: each body closes its own file."""
 
+    def open_small(self, link: str) -> AbstractContextManager[Body]:
+        """Open a file: there is no quicker way."""
+        return self.open(link)
+
     @contextmanager
-    def open(
-        self, link: str, *, start: int = 0, end: int | None = None, proof: str | None = None, small: bool = False
-    ) -> Iterator[Body]:
+    def open(self, link: str, *, start: int = 0, end: int | None = None, proof: str | None = None) -> Iterator[Body]:
         """Open a file; see :class:`Transport`.
 
         Raises:
@@ -118,7 +153,6 @@ class FileTransport:
         """
         from pathlib import Path  # noqa: PLC0415 (the other links need none)
 
-        del small  # there is no quicker way
         path = Path(unquote(urlsplit(link).path))
         try:
             with path.open("rb", buffering=0) as stream:
@@ -137,7 +171,6 @@ class _FileBody:
 
     kind = ""
     ranges = True
-    whole: memoryview | None = None
 
     def __init__(self, stream: Any, link: str, start: int, end: int | None, proof: str | None) -> None:  # noqa: ANN401 (FileIO, which typeshed and Path.open name differently)
         import os  # noqa: PLC0415 (the other links need none)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 from urllib.parse import urlsplit
@@ -13,13 +13,14 @@ from urllib.parse import urlsplit
 from hubtool.assets import plain
 from hubtool.assets.guard import Counted, Watchdog, current, watched
 from hubtool.assets.links import LinkPolicy, is_loopback, shown
-from hubtool.assets.transport import BLOCK, Timeouts
-from hubtool.errors import FetchError, UnknownHostError
+from hubtool.assets.transport import BLOCK, Timeouts, Whole
+from hubtool.errors import FetchError, HubError, UnknownHostError
 from hubtool.version import __version__
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Collection, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     import requests
     from urllib3.connection import HTTPConnection
@@ -92,12 +93,9 @@ class _Service:
 
     pool: Any  # urllib3's pool of connections; requests hands it out untyped
     headers: Mapping[str, str]
+    fields: str  # the same, as they are sent
     absolute: bool  # whether a proxy wants the whole link
-
-    @property
-    def is_direct(self) -> bool:
-        """Whether no proxy stands between."""
-        return not self.absolute and self.pool.proxy is None
+    is_direct: bool  # whether no proxy stands between
 
 
 class HttpTransport:
@@ -135,9 +133,7 @@ class HttpTransport:
         self._watchdog.abort(threads)
 
     @contextmanager
-    def open(
-        self, link: str, *, start: int = 0, end: int | None = None, proof: str | None = None, small: bool = False
-    ) -> Iterator[Body]:
+    def open(self, link: str, *, start: int = 0, end: int | None = None, proof: str | None = None) -> Iterator[Body]:
         """Ask for the bytes of a link; see :class:`Transport`.
 
         Raises:
@@ -151,17 +147,55 @@ class HttpTransport:
                 headers["If-Range"] = proof
         guard = self._watchdog.guard()
         try:
-            link, response = self._request(self.policy.check(link), headers, guard, small=small)
-            if isinstance(response, plain.Answer):
-                yield _PlainBody(response)
-                return
+            link, response = self._request(self.policy.check(link), headers, guard)
             try:
-                yield _HttpBody(response, guard, link=link, start=start, end=end, proof=proof, small=small)
+                yield _HttpBody(response, guard, link=link, start=start, end=end, proof=proof)
             finally:
                 # A connection whose body was read to its end went back to be used again; this closes the others.
                 response.close()
         finally:
             guard.close()
+
+    def open_small(self, link: str) -> Whole | AbstractContextManager[Body]:
+        """Ask for a file that is likely to be small; see :class:`Transport`.
+
+        Raises:
+            ForbiddenLinkError: If the link, or where it redirects to, may not be followed.
+            FetchError: If the server cannot be reached, does not answer, or answers with an error.
+        """
+        guard = self._watchdog.guard()
+        response = None
+        try:
+            link, response = self._request(self.policy.check(link), {}, guard, small=True)
+        finally:
+            if response is None or isinstance(response, plain.Answer):
+                guard.close()
+        if isinstance(response, plain.Answer):
+            return Whole(response.body, response.kind)
+        return self._opened(link, response, guard)
+
+    @contextmanager
+    def _opened(self, link: str, response: BaseHTTPResponse, guard: Guard) -> Iterator[Body]:
+        """Give the body of an answer that was hoped to be small."""
+        try:
+            # All at once that came of it already: it may be all that will come.
+            yield _HttpBody(response, guard, link=link, first=plain.MOST)
+        finally:
+            response.close()
+            guard.close()
+
+    def prepare(self, link: str) -> None:
+        """Find out what it takes to ask the service of a link, without asking it; no connection is opened.
+
+        What goes wrong goes wrong again, and is said, when it is asked.
+        """
+        import requests  # noqa: PLC0415 (heavy, and not needed for what is stored)
+        import urllib3  # noqa: PLC0415 (the same)
+
+        with suppress(HubError, requests.RequestException, urllib3.exceptions.HTTPError, OSError):
+            link = self.policy.check(link)
+            parts = urlsplit(link)
+            self._service(link, parts.scheme, parts.netloc)
 
     def look(self, link: str) -> Seen:
         """Ask a link whether it answers, with what size, and where it leads, without its bytes.
@@ -227,7 +261,7 @@ class HttpTransport:
 
     @overload
     def _request(
-        self, link: str, headers: dict[str, str], guard: Guard, *, method: str
+        self, link: str, headers: dict[str, str], guard: Guard, *, method: str = "GET"
     ) -> tuple[str, BaseHTTPResponse]: ...
 
     @overload
@@ -278,7 +312,8 @@ class HttpTransport:
         try:
             service = self._service(link, parts.scheme, parts.netloc)
             target = link if service.absolute else parts.path + (f"?{parts.query}" if parts.query else "")
-            with guard.watching(self.policy):
+            guard.begin(self.policy)
+            try:
                 response: BaseHTTPResponse = service.pool.urlopen(
                     method,
                     target,
@@ -291,34 +326,40 @@ class HttpTransport:
                     timeout=urllib3.Timeout(connect=self.timeouts.connect, read=self.timeouts.read),
                 )
                 return response
+            finally:
+                guard.end()
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             _fail(error, link, guard)
 
     def _ask_small(self, link: str, guard: Guard) -> BaseHTTPResponse | plain.Answer | None:
         """Ask for a small file, and read it if the answer is plain; None if this must be left to the libraries."""
-        from http.client import HTTPException  # noqa: PLC0415 (heavy, and not needed for what is stored)
-
-        import requests  # noqa: PLC0415 (the same)
-        import urllib3  # noqa: PLC0415 (the same)
-
         scheme, _, rest = link.partition("://")
         netloc, slash, path = rest.partition("/")
         try:
-            service = self._service(link, scheme, netloc)
-            asked = plain.request(slash + path, netloc, service.headers) if service.is_direct else None
+            service = self._services.get((scheme, netloc)) or self._service(link, scheme, netloc)
+            asked = plain.request(slash + path, netloc, service.fields) if service.is_direct else None
             if asked is None:
                 return None
-            with guard.watching(self.policy):
+            guard.begin(self.policy)
+            try:
                 return self._exchange(service.pool, asked, guard)
-        except HTTPException as error:
-            _fail(urllib3.exceptions.ProtocolError("this is not HTTP", error), link, guard)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            _fail(error, link, guard)
+            finally:
+                guard.end()
+        except Exception as error:
+            # Imported here, and not for every file.
+            from http.client import HTTPException  # noqa: PLC0415 (heavy, and not needed for what is stored)
+
+            import requests  # noqa: PLC0415 (the same)
+            import urllib3  # noqa: PLC0415 (the same)
+
+            if isinstance(error, HTTPException):
+                _fail(urllib3.exceptions.ProtocolError("this is not HTTP", error), link, guard)
+            if isinstance(error, (requests.RequestException, urllib3.exceptions.HTTPError, OSError)):
+                _fail(error, link, guard)
+            raise
 
     def _exchange(self, pool: Any, asked: bytes, guard: Guard) -> BaseHTTPResponse | plain.Answer:  # noqa: ANN401 (see _Service)
         """Send a request over a connection of the pool, and read the answer, or its beginning."""
-        from urllib3 import HTTPHeaderDict, HTTPResponse  # noqa: PLC0415 (heavy, and not needed for what is stored)
-
         connection = pool._get_conn()  # noqa: SLF001 (urllib3 has no other way to a connection)
 
         def end() -> None:
@@ -344,6 +385,8 @@ class HttpTransport:
             else:
                 end()
             return answer
+        from urllib3 import HTTPHeaderDict, HTTPResponse  # noqa: PLC0415 (heavy, and not needed for what is stored)
+
         raw = plain.hand_over(answer, wire, end)
         return HTTPResponse(
             body=raw,
@@ -383,32 +426,19 @@ class HttpTransport:
             )
             absolute = not adapter.request_url(request, settings["proxies"]).startswith("/")
             kept = {name: str(value) for name, value in request.headers.items() if name.lower() != "cookie"}
-            service = _Service(pool=pool, headers=kept, absolute=absolute)
+            service = _Service(
+                pool=pool,
+                headers=kept,
+                fields=plain.fields(kept),
+                absolute=absolute,
+                is_direct=not absolute and pool.proxy is None,
+            )
             self._services[scheme, netloc] = service
             return service
 
 
-class _PlainBody:
-    """The body of a plain answer. No proof of its version: a small file is fetched anew rather than gone on with."""
-
-    start = 0
-    proof: str | None = None
-    ranges = False
-
-    def __init__(self, answer: plain.Answer) -> None:
-        self.size: int | None = len(answer.body)
-        self.kind = answer.kind
-        self.whole: memoryview | None = answer.body
-
-    def __iter__(self) -> Iterator[bytes]:
-        if self.whole:
-            yield bytes(self.whole)
-
-
 class _HttpBody:
     """The body of one HTTP response."""
-
-    whole: memoryview | None = None
 
     def __init__(
         self,
@@ -416,14 +446,13 @@ class _HttpBody:
         guard: Guard,
         *,
         link: str,
-        start: int,
-        end: int | None,
-        proof: str | None,
-        small: bool,
+        start: int = 0,
+        end: int | None = None,
+        proof: str | None = None,
+        first: int = BLOCK,
     ) -> None:
         self._response = response
-        # All at once that came of an answer which was hoped to be small: it may be all that will come.
-        self._first = plain.MOST if small else BLOCK
+        self._first = first  # the most bytes that come at once, at first
         self._guard = guard
         self._link = link
         headers = response.headers

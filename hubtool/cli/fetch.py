@@ -27,7 +27,7 @@ class _Card:
     errors: list[tuple[str, HubError]] = field(default_factory=list)
 
     def add(self, link: str, stored: Stored) -> None:
-        path, size = str(stored.path), stored.size
+        path, size = stored.location, stored.size
         self.rows.append({"link": link, "digest": stored.digest, "size": size, "stored": path})
 
     def as_json(self) -> dict[str, object]:
@@ -126,7 +126,8 @@ def _plan(hub: Hub, name: str, card: _Card, want: Callable[[Wanted], None]) -> N
 
 def _print(cards: Sequence[_Card]) -> None:
     for card in cards:
-        for row in card.rows:
-            click.echo(f"{row['stored']}  {render.size(int(str(row['size'])))}  sha256 {row['digest']}")
-        if not card.rows and not card.errors:
-            click.echo("the card names no assets" if len(cards) == 1 else f"{card.uid}: the card names no assets")
+        lines = [f"{row['stored']}  {render.size(int(str(row['size'])))}  sha256 {row['digest']}" for row in card.rows]
+        if not lines and not card.errors:
+            lines = ["the card names no assets" if len(cards) == 1 else f"{card.uid}: the card names no assets"]
+        if lines:
+            click.echo("\n".join(lines))  # at once: each echo is written and flushed

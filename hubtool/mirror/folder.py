@@ -249,7 +249,7 @@ class FolderDestination:
         """See :class:`~hubtool.mirror.destination.Destination`."""
         ours = [claim for claim in claims if isinstance(claim, FolderClaim)]
         try:
-            _flush([temporary for claim in ours for temporary in claim.pending])
+            _flush([source for claim in ours for source in claim.pending])
         except OSError as error:
             raise _error(error, self.root) from error
         folders = [folder for claim in ours for folder in claim.show()]
@@ -307,6 +307,7 @@ class FolderClaim:
         self._pending: list[tuple[str, str]] = []
         self._bytes = 0
         self._there: dict[str, set[str]] = {}
+        self._near: bool | None = None
         self._failure: MirrorError | None = None
 
     def add(self, file: Stored, *, move: bool = False) -> bool:
@@ -317,19 +318,20 @@ class FolderClaim:
         there = self._present(file.digest[:2])
         if file.digest in there:
             return False
-        temporary = f"{self._temporary}/{file.digest}.part"
-        if not (move and self._moved(file, temporary)):
+        # What may be moved stays where it is until it is made visible: so it is still there if that does not come.
+        source = file.location if move and self._can_move(file) else f"{self._temporary}/{file.digest}.part"
+        if source != file.location:
             try:
-                self._copy(file, temporary)
+                self._copy(file, source)
             except OSError as error:
-                _unlink(temporary)
+                _unlink(source)
                 raise _error(error, Path(path), needed=file.size) from error
             except HubError:
-                _unlink(temporary)
+                _unlink(source)
                 raise
         there.add(file.digest)
         # Only what is whole and right waits to be made visible.
-        self._pending.append((temporary, path))
+        self._pending.append((source, path))
         self._bytes += file.size
         # Many small files are flushed together, which the file system does in hardly more time than one.
         if len(self._pending) >= _PENDING_FILES or self._bytes >= _PENDING_BYTES:
@@ -352,22 +354,21 @@ class FolderClaim:
         if self._failure is not None:
             raise self._failure
 
-    def _moved(self, file: Stored, temporary: str) -> bool:
-        """Take a file of the staging store; it was hashed when it was fetched."""
-        try:
-            file.path.replace(temporary)
-        except OSError as error:
-            if error.errno == errno.EXDEV:
-                return False
-            raise _error(error, file.path) from error
-        return True
+    def _can_move(self, file: Stored) -> bool:
+        """Whether a file of the staging store, hashed when it was fetched, is in the file system of the blobs."""
+        if self._near is None:
+            try:
+                self._near = os.stat(file.location).st_dev == os.stat(self._temporary).st_dev  # noqa: PTH116 (texts)
+            except OSError as error:
+                raise _error(error, file.path) from error
+        return self._near
 
     def _copy(self, file: Stored, temporary: str) -> None:
         hasher = hashlib.sha256()
         target = disk.open_new(temporary, 0o666 if os.name == "nt" else 0o444)
         try:
             try:
-                source = os.open(file.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+                source = os.open(file.location, os.O_RDONLY | getattr(os, "O_BINARY", 0))
             except OSError as error:
                 raise disk.store_error(error, file.path) from error
             try:
@@ -393,7 +394,7 @@ class FolderClaim:
     @property
     def pending(self) -> list[str]:
         """The files that are not visible yet."""
-        return [temporary for temporary, _ in self._pending]
+        return [source for source, _ in self._pending]
 
     def settle(self) -> None:
         """See :class:`~hubtool.mirror.destination.Claim`."""
@@ -420,8 +421,8 @@ class FolderClaim:
             if not folder.is_dir():
                 folder.mkdir(parents=True, exist_ok=True)
                 changed.append(folder.parent)
-            for temporary, path in self._pending:
-                os.replace(temporary, path)  # noqa: PTH105 (texts, as above)
+            for source, path in self._pending:
+                os.replace(source, path)  # noqa: PTH105 (texts, as above)
             self._pending = []
         except OSError as error:
             self._failure = _error(error, folder)
@@ -431,9 +432,10 @@ class FolderClaim:
         return changed
 
     def discard(self) -> None:
-        """Remove what was not made visible."""
-        for temporary, _ in self._pending:
-            _unlink(temporary)
+        """Remove what was not made visible, but for what the staging store has."""
+        for source, _ in self._pending:
+            if source.startswith(self._temporary):
+                _unlink(source)
         self._pending = []
         self._bytes = 0
 

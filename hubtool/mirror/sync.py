@@ -370,7 +370,10 @@ class Worker:
     def expect_small(self) -> None:
         """Have most files asked for as small ones are."""
         self._fetcher.small = True
-        self._fetcher.share()
+
+    def prepare(self, needs: Iterable[Need]) -> None:
+        """Prepare to become several processes, which fetch these."""
+        self._fetcher.share(link for need in needs for _, link in need.sources)
 
     def begin(self, count: int) -> None:
         """Become one of so many processes, which share the connections."""
@@ -459,7 +462,7 @@ class Worker:
 
     def _fetch(self, wanted: Wanted) -> tuple[Stored, bool]:
         stored = self._fetcher.fetch(wanted)
-        return stored, str(stored.path).startswith(self._staged)
+        return stored, stored.location.startswith(self._staged)
 
     def end(self) -> None:
         """Stop at once; what was on its way is left to a later run."""
@@ -560,8 +563,7 @@ def _fetch_many(worker: Worker, units: Mapping[str, Sequence[Need]], order: Sequ
     left = sum(len(units[unit]) for unit in order)
     if worker.stop.is_set() or left < _MANY or processes.cores() < 2 or not processes.can_fork():
         return [*order]
-    import requests  # noqa: F401, PLC0415 (once, before there are several processes)
-
+    worker.prepare(need for unit in order for need in units[unit])
     # Each unit for itself: what is not visible yet when somebody ends us must be fetched again.
     return _apart(worker, Worker.bring, [{unit: units[unit]} for unit in order], order, count=jobs)
 

@@ -159,6 +159,8 @@ class Registries:
     @property
     def mirrors(self) -> tuple[str, ...]:
         """The addresses of the published registries: what is published may be a mirror, which has the assets too."""
+        if all(isinstance(one, FolderRegistry) for one in self.members):
+            return ()
         from hubtool.registry.published import PublishedRegistry  # noqa: PLC0415 - most users have added none
 
         return tuple(one.source.location for one in self.members if isinstance(one, PublishedRegistry))

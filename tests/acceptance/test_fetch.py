@@ -15,6 +15,7 @@ import pytest
 
 from hubtool.assets.fetch import LinkPolicy, Retries, Timeouts, fetch
 from hubtool.assets.store import Store
+from hubtool.assets.transport import Whole
 from hubtool.assets.web import HttpTransport
 from hubtool.digest import Digest
 from hubtool.errors import DigestError, FetchError, ForbiddenLinkError, OfflineError, StoreError
@@ -263,8 +264,12 @@ def test_a_small_file_is_asked_for_as_any_other_is(tmp_path: Path, monkeypatch: 
     with serving(certificate) as server, closing(HttpTransport()) as transport:
         link = server.put("/a%20b.ckpt", small)
         for quick in (False, True, True, False):
-            with transport.open(f"{link}?c=d", small=quick) as body:
-                assert (None if body.whole is None else bytes(body.whole)) == (small if quick else None)
+            if quick:
+                whole = transport.open_small(f"{link}?c=d")
+                assert isinstance(whole, Whole)
+                assert (whole.start, whole.size, bytes(whole.data), b"".join(whole)) == (0, len(small), small, small)
+                continue
+            with transport.open(f"{link}?c=d") as body:
                 assert (body.start, body.size, b"".join(body)) == (0, len(small), small)
         assert [path for _, path in server.requests] == ["/a%20b.ckpt?c=d"] * 4
         assert len({tuple(sorted(headers.items())) for headers in server.headers}) == 1
@@ -282,11 +287,11 @@ def test_behind_a_proxy_no_file_is_asked_for_in_the_quicker_way(
         monkeypatch.delenv(name, raising=False)
     link = "http://lab.example:80/a.ckpt"
     server.put(link, b"small")
-    with (
-        closing(HttpTransport(LinkPolicy.of(["http://lab.example"]))) as transport,
-        transport.open(link, small=True) as body,
-    ):
-        assert (body.whole, b"".join(body)) == (None, b"small")
+    with closing(HttpTransport(LinkPolicy.of(["http://lab.example"]))) as transport:
+        came = transport.open_small(link)
+        assert not isinstance(came, Whole)
+        with came as body:
+            assert b"".join(body) == b"small"
     assert len(server.requests) == 1
 
 

@@ -6,7 +6,7 @@ import http.client
 
 import pytest
 
-from hubtool.assets.plain import MOST, Answer, Begun, Reader, hand_over, request, understand
+from hubtool.assets.plain import MOST, Answer, Begun, Reader, fields, hand_over, request, understand
 
 PLAIN = b"HTTP/1.1 200 OK\r\nServer: x\r\nContent-Length: 5\r\n\r\nhello"
 
@@ -143,11 +143,11 @@ def test_what_is_left_to_the_libraries(head: bytes) -> None:
 
 
 def test_requests() -> None:
-    assert request("/a/b?c=%2F", "example.org:8443", {"Accept": "*/*"}) == (
+    assert request("/a/b?c=%2F", "example.org:8443", fields({"Accept": "*/*"})) == (
         b"GET /a/b?c=%2F HTTP/1.1\r\nHost: example.org:8443\r\nAccept: */*\r\n\r\n"
     )
 
 
 @pytest.mark.parametrize("target", ["", "a", "/a b", "/a\r\nHost: b", "/\u00e9", "/%2f", "/%zz", "/a[b]", "/a\n"])
 def test_targets_that_need_encoding_are_left_to_the_libraries(target: str) -> None:
-    assert request(target, "example.org", {}) is None
+    assert request(target, "example.org", "") is None

@@ -139,7 +139,7 @@ def test_a_short_digest_of_two_files_is_an_error(store: Store) -> None:
     shutil.copy2(path, other)
     found = other.stat()
     record = store_module._Record.of(second, found)
-    record.write(store._record_path("blobs", second), store._temporary_name(second, "record"))
+    assert record.write(store._record_name("blobs", second))
     with pytest.raises(StoreError, match="names 2 files") as caught:
         store.find(Digest(DIGEST[:8]))
     assert first in str(caught.value)
