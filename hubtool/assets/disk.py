@@ -200,6 +200,12 @@ def begin_flush(descriptor: int) -> None:
         begin(descriptor)
 
 
+def prepare() -> None:
+    """Find out, before processes are forked, what each of them would find out for itself."""
+    if sys.platform == "linux":
+        _sync_file_range()
+
+
 @cache
 def _sync_file_range() -> Callable[[int], object] | None:
     import ctypes  # noqa: PLC0415 (only for large files)

@@ -271,7 +271,7 @@ class Store:
         self._blobs = str(self.root / "blobs" / "sha256")
         self._state = str(self.state)
         # Where records cannot be written, one process at least need not hash a file twice.
-        self._known: dict[Path, _Record] = {}
+        self._known: dict[str, _Record] = {}
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -447,11 +447,11 @@ class Store:
 
     def _unchanged(self, path: Path, record_path: Path, digest: str) -> bool:
         now = _Record.of(digest, path.stat())
-        return now in (self._known.get(path), _Record.read(record_path))
+        return now in (self._known.get(str(path)), _Record.read(record_path))
 
     def _remember(self, record: _Record, path: Path | str, record_path: Path | str) -> None:
         if not self.durable or not record.write(str(record_path)):
-            self._known[Path(path)] = record
+            self._known[str(path)] = record
 
     def _quarantine(self, path: Path, record_path: Path, wrong: _Record, key: str) -> None:
         # In a store that we may not write, the file is as good as absent and must stay where it is; and whoever holds
@@ -466,7 +466,7 @@ class Store:
                 else:  # half of what was on its way
                     path.unlink()
                 record_path.unlink(missing_ok=True)
-                self._known.pop(path, None)
+                self._known.pop(str(path), None)
 
     def quarantined(self) -> tuple[Path, ...]:
         """Return the files that were moved away because they no longer had their digest."""
@@ -491,7 +491,7 @@ class Store:
         path = path.absolute()
         record_path = self._record_path("local", hashlib.sha256(os.fsencode(path)).hexdigest())
         try:
-            for record in (self._known.get(path), _Record.read(record_path)):
+            for record in (self._known.get(str(path)), _Record.read(record_path)):
                 if record is not None and _Record.of(record.digest, path.stat()) == record:
                     actual, size = record.digest, record.size
                     break
@@ -745,7 +745,7 @@ class Store:
                 self._record_path("blobs", digest).unlink(missing_ok=True)
             except OSError as error:
                 raise disk.store_error(error, path) from error
-            self._known.pop(path, None)
+            self._known.pop(str(path), None)
         return there
 
     def kinds(self) -> tuple[str, ...]:

@@ -229,19 +229,12 @@ class FolderDestination:
             return
         try:
             self._clean(f"unit-{unit}/*")
-            # A folder of its own for each unit: a system lets one file at a time be made in a folder.
-            temporary = self.root / ".hubtool" / "temporary" / f"unit-{unit}"
-            try:
-                temporary.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise _error(error, self.root) from error
-            claim = FolderClaim(self.root, temporary, _buffer())
+            # A folder of its own for each unit: a system lets one file at a time be made in a folder. Few need one.
+            claim = FolderClaim(self.root, self.root / ".hubtool" / "temporary" / f"unit-{unit}", _buffer())
             try:
                 yield claim
             finally:
-                claim.discard()
-                with suppress(OSError):
-                    temporary.rmdir()
+                claim.close()
         finally:
             lock.__exit__(None, None, None)
 
@@ -300,8 +293,10 @@ class FolderClaim:
     """A lock on a unit, and the blobs on their way."""
 
     def __init__(self, root: Path, temporary: Path, buffer: memoryview) -> None:
+        self._root = root
         self._blobs = str(root / "blobs" / "sha256")
         self._temporary = str(temporary)
+        self._has_temporary = False
         # One piece of memory for all files: to ask for a new one for each takes longer than to read a small file.
         self._buffer = buffer
         self._pending: list[tuple[str, str]] = []
@@ -358,13 +353,16 @@ class FolderClaim:
         """Whether a file of the staging store, hashed when it was fetched, is in the file system of the blobs."""
         if self._near is None:
             try:
-                self._near = os.stat(file.location).st_dev == os.stat(self._temporary).st_dev  # noqa: PTH116 (texts)
+                self._near = file.path.stat().st_dev == self._root.stat().st_dev
             except OSError as error:
                 raise _error(error, file.path) from error
         return self._near
 
     def _copy(self, file: Stored, temporary: str) -> None:
         hasher = hashlib.sha256()
+        if not self._has_temporary:
+            Path(self._temporary).mkdir(parents=True, exist_ok=True)
+            self._has_temporary = True
         target = disk.open_new(temporary, 0o666 if os.name == "nt" else 0o444)
         try:
             try:
@@ -438,6 +436,12 @@ class FolderClaim:
                 _unlink(source)
         self._pending = []
         self._bytes = 0
+
+    def close(self) -> None:
+        """Leave nothing behind that is not visible, of ours or of somebody who died."""
+        self.discard()
+        with suppress(OSError):
+            os.rmdir(self._temporary)  # noqa: PTH106 (a text)
 
 
 _own = threading.local()

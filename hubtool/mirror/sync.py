@@ -19,6 +19,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from hubtool import processes
+from hubtool.assets import disk
 from hubtool.assets.events import Wanted
 from hubtool.assets.fetch import CONNECTIONS, are_small
 from hubtool.errors import (
@@ -373,6 +374,7 @@ class Worker:
 
     def prepare(self, needs: Iterable[Need]) -> None:
         """Prepare to become several processes, which fetch these."""
+        disk.prepare()
         self._fetcher.share(link for need in needs for _, link in need.sources)
 
     def begin(self, count: int) -> None:
