@@ -46,6 +46,14 @@ class Wanted:
         """What to call it."""
         return self.name or shown(self.link)
 
+    def __reduce__(self) -> tuple[object, tuple[str, Digest | None, int | None, str]]:
+        # Processes send one another thousands; what dataclasses do of themselves takes ten times as long.
+        return _wanted, (self.link, self.digest, self.size, self.name)
+
+
+def _wanted(link: str, digest: Digest | None, size: int | None, name: str) -> Wanted:
+    return Wanted(link=link, digest=digest, size=size, name=name)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:

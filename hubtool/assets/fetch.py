@@ -26,7 +26,7 @@ from hubtool.digest import FULL_LENGTH
 from hubtool.errors import FetchError, HubError, OfflineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
     from types import TracebackType
 
     from hubtool.assets.store import Store
@@ -151,34 +151,46 @@ class Fetcher:
         """Fetch assets, several at once; one that fails does not stop the others.
 
         Args:
-            wanted: The assets.
+            wanted: The assets. Where they are many, the first ones are fetched while the others are still being named.
             again: Whether to fetch them even if they are stored.
 
         Returns:
             How it went with each, in their order.
         """
-        todo = list(wanted)
+        coming = iter(wanted)
         at_once = min(AT_ONCE, self.slots.count)
-        self.small = self.small or are_small([wanted.size for wanted in todo])
-        if not self._worth_processes(todo, again=again):
+        todo, many = self._first_of(coming, again=again)
+        if not many:
+            todo += coming
+            self.small = self.small or are_small([one.size for one in todo])
             return [one for one in self.by_threads(todo, at_once, again=again) if one is not None]
         from hubtool.assets import forked  # noqa: PLC0415 (only for many files)
 
-        outcomes = forked.fetch_all(self, todo, at_once, again=again)
+        self.small = True
+        outcomes = forked.fetch_all(self, todo, coming, at_once, again=again)
         left = [index for index, one in enumerate(outcomes) if one is None]
         rest = self.by_threads([todo[index] for index in left], at_once, again=again)
         for index, one in zip(left, rest, strict=True):
             outcomes[index] = one
         return [one for one in outcomes if one is not None]
 
-    def _worth_processes(self, todo: Sequence[Wanted], *, again: bool) -> bool:
-        """Whether several processes are quicker, and can keep to what was asked for."""
-        if not self.small or self._rate is not None or self.slots.count < 2 or not self._own_transport:
-            return False
+    def _first_of(self, coming: Iterator[Wanted], *, again: bool) -> tuple[list[Wanted], bool]:
+        """Take assets until so many are missing that several processes are quicker, and say whether they are.
+
+        And whether processes can keep to what was asked for.
+        """
+        todo: list[Wanted] = []
+        if self._rate is not None or self.slots.count < 2 or not self._own_transport:
+            return todo, False
         if processes.cores() < 2 or not processes.can_fork():
-            return False
-        missing = (wanted for wanted in todo if again or not self._is_there(wanted))
-        return next(islice(missing, MANY - 1, None), None) is not None
+            return todo, False
+        missing = 0
+        for wanted in coming:
+            todo.append(wanted)
+            missing += again or not self._is_there(wanted)
+            if missing == MANY:
+                return todo, self.small or are_small([one.size for one in todo])
+        return todo, False
 
     def _is_there(self, wanted: Wanted) -> bool:
         """Whether an asset is stored, as far as a look tells."""

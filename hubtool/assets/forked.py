@@ -10,12 +10,14 @@ import threading
 from concurrent.futures import as_completed, wait
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, TypeAlias
 
 from hubtool import processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from concurrent.futures import Future
     from multiprocessing.queues import SimpleQueue
 
     from hubtool.assets.events import Event, Outcome, Wanted
@@ -23,8 +25,10 @@ if TYPE_CHECKING:
     from hubtool.assets.store import Stored
     from hubtool.errors import HubError
 
-_CHUNK = 16
-"""The most files that a process is given at a time; towards the end, fewer, so that all end together."""
+    _Brought: TypeAlias = list[tuple[int, Stored | None, HubError | None]]
+
+_CHUNK = 12
+"""So many files is a process given at a time."""
 
 _PATIENCE = 10.0
 
@@ -34,15 +38,23 @@ class _Share:
     """What a process has of its parent."""
 
     run: Fetcher
-    todo: Sequence[Wanted]
     again: bool
 
 
 _share: _Share | None = None
 
 
-def fetch_all(run: Fetcher, todo: Sequence[Wanted], count: int, *, again: bool) -> list[Outcome | None]:
+def fetch_all(
+    run: Fetcher, todo: list[Wanted], coming: Iterator[Wanted], count: int, *, again: bool
+) -> list[Outcome | None]:
     """Fetch assets by so many processes, each one at a time; see :meth:`hubtool.assets.fetch.Fetcher.fetch_all`.
+
+    Args:
+        run: The run.
+        todo: The first assets, enough for all processes to begin with; those that come are put behind them.
+        coming: The other assets.
+        count: How many processes.
+        again: Whether to fetch what is stored.
 
     Returns:
         How it went with each, in their order; None for what is left because a process was killed.
@@ -61,7 +73,7 @@ def fetch_all(run: Fetcher, todo: Sequence[Wanted], count: int, *, again: bool) 
         global _share  # noqa: PLW0603 (of a process that has no other work)
         end.close()
         run.divide(count, watch=None if events is None else events.put)
-        _share = _Share(run, todo, again)
+        _share = _Share(run, again)
 
         def follow() -> None:
             end_seen.poll(None)  # until the parent closes its side
@@ -69,17 +81,20 @@ def fetch_all(run: Fetcher, todo: Sequence[Wanted], count: int, *, again: bool) 
 
         threading.Thread(target=follow, name="hubtool-end", daemon=True).start()
 
-    outcomes: list[Outcome | None] = [None] * len(todo)
+    done: dict[int, Outcome] = {}
     teller: _Teller | None = None
     try:
         with suppress(processes.KilledError), processes.crew(count, begin) as pool:
-            futures = [pool.submit(_bring, chunk) for chunk in _chunks(len(todo), count)]
             if events is not None:  # not before the processes are there: a fork must find no other thread
                 teller = _Teller(run, events)
+            futures: list[Future[_Brought]] = []
             try:
+                # The first are under way while the others are still being named.
+                chunks = _chunks(todo, coming)
+                futures.extend(pool.submit(_bring, chunk, [todo[index] for index in chunk]) for chunk in chunks)
                 for future in as_completed(futures):
                     for index, stored, error in future.result():
-                        outcomes[index] = Outcome(wanted=todo[index], stored=stored, error=error)
+                        done[index] = Outcome(wanted=todo[index], stored=stored, error=error)
             except KeyboardInterrupt:
                 run.end()
                 # They are given some time to close their parts, for a later run to go on with.
@@ -92,24 +107,29 @@ def fetch_all(run: Fetcher, todo: Sequence[Wanted], count: int, *, again: bool) 
         end_seen.close()
         if teller is not None:
             teller.end()
-    return outcomes
+    todo += coming  # what was not yet named when a process was killed
+    return [done.get(index) for index in range(len(todo))]
 
 
-def _chunks(total: int, count: int) -> Iterator[range]:
+def _chunks(todo: list[Wanted], coming: Iterator[Wanted]) -> Iterator[range]:
+    """Yield pieces of what is to be done, as it grows."""
     start = 0
-    while start < total:
-        step = max(1, min(_CHUNK, (total - start) // (2 * count)))
-        yield range(start, start + step)
-        start += step
+    while True:
+        todo += islice(coming, max(0, start + _CHUNK - len(todo)))
+        if start == len(todo):
+            return
+        chunk = range(start, min(start + _CHUNK, len(todo)))
+        yield chunk
+        start = chunk.stop
 
 
-def _bring(chunk: range) -> list[tuple[int, Stored | None, HubError | None]]:
-    done: list[tuple[int, Stored | None, HubError | None]] = []
+def _bring(chunk: range, wanted: Sequence[Wanted]) -> _Brought:
+    done: _Brought = []
     if _share is not None:
-        for index in chunk:
+        for index, one in zip(chunk, wanted, strict=True):
             if _share.run.is_ended:
                 break
-            outcome = _share.run.outcome(_share.todo[index], again=_share.again)
+            outcome = _share.run.outcome(one, again=_share.again)
             done.append((index, outcome.stored, outcome.error))
     return done
 

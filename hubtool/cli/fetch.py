@@ -11,7 +11,7 @@ from hubtool.cli import complete, options, progress, render
 from hubtool.errors import CardError, HubError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from hubtool.assets.events import Outcome, Wanted
     from hubtool.assets.store import Stored
@@ -89,39 +89,50 @@ def _fetch(
 ) -> tuple[list[_Card], list[tuple[_Card, Outcome]]]:
     """Fetch the assets of all cards in one run."""
     cards: list[_Card] = []
-    wanted: list[tuple[_Card, Wanted]] = []
-    for name in dict.fromkeys(uids):
-        card = _Card(name)
-        cards.append(card)
-        try:
-            _plan(hub, name, card, lambda one, card=card: wanted.append((card, one)))  # type: ignore[misc]  # mypy cannot infer a lambda with a default
-        except HubError as error:
-            if len(uids) == 1:
-                raise
-            card.errors.append(("", error))
-    report.expect(len(wanted), sum(one.size for _, one in wanted if one.size is not None))
+    owners: list[_Card] = []
+
+    def plan() -> Iterator[Wanted]:
+        for name in dict.fromkeys(uids):
+            card = _Card(name)
+            cards.append(card)
+            try:
+                wanted = _plan(hub, name, card)
+            except HubError as error:
+                if len(uids) == 1:
+                    raise
+                card.errors.append(("", error))
+            else:
+                owners.extend([card] * len(wanted))
+                yield from wanted
+
+    coming: Iterable[Wanted] = plan()
+    if report.counts:
+        coming = list(coming)
+        report.expect(len(coming), sum(one.size for one in coming if one.size is not None))
     try:
         with hub.fetcher(connections=connections, rate=rate, watch=report) as run:
-            outcomes = run.fetch_all([one for _, one in wanted], again=force)
+            outcomes = run.fetch_all(coming, again=force)
     except KeyboardInterrupt:
         report.interrupted()
         raise click.exceptions.Exit(130) from None
-    return cards, [(card, outcome) for (card, _), outcome in zip(wanted, outcomes, strict=True)]
+    return cards, list(zip(owners, outcomes, strict=True))
 
 
-def _plan(hub: Hub, name: str, card: _Card, want: Callable[[Wanted], None]) -> None:
-    """Say which assets of a card are to be fetched; those beside the card are verified where they are."""
+def _plan(hub: Hub, name: str, card: _Card) -> list[Wanted]:
+    """Return which assets of a card are to be fetched; those beside the card are verified where they are."""
     from hubtool.assets.events import Wanted
 
     found = hub.find(name)
     card.uid = str(found.card.uid or found.card.path)
     if found.card.faults and not found.card.assets:
         raise CardError(found.card.blame(f"the card {name} names no assets"), hint="mend the card")
+    wanted = []
     for asset in found.card.assets:
         if asset.is_local:
             card.add(asset.link, hub.local(found, asset))
         else:
-            want(Wanted(link=asset.link, digest=asset.digest, size=asset.size, name=asset.file_name))
+            wanted.append(Wanted(link=asset.link, digest=asset.digest, size=asset.size, name=asset.file_name))
+    return wanted
 
 
 def _print(cards: Sequence[_Card]) -> None:

@@ -31,9 +31,11 @@ class Reporter:
 
     Attributes:
         kinds: The kinds of events that it takes.
+        counts: Whether it must know at the beginning how many files there are.
     """
 
     kinds = frozenset({"kept", "mirror-skipped"})
+    counts = False
 
     def __init__(self) -> None:
         self.kept: dict[str, Event] = {}
@@ -128,6 +130,8 @@ class _Json(_Talkative):
 
 
 class _Bars(_Talkative):
+    counts = True
+
     def __init__(self, bars: Progress) -> None:
         super().__init__()
         self._bars = bars

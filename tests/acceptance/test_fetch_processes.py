@@ -226,3 +226,51 @@ def test_a_mirror_whose_makers_die(cli: Cli, server: Server, tmp_path: Path, who
     assert mirrored(root) == set(digests.values())
     assert cli("mirror", "verify", root, "--deep").code == 0
     assert list((root / ".hubtool" / "temporary").iterdir()) == []
+
+
+NAMING = """
+import os, signal, sys, time
+from pathlib import Path
+from hubtool.assets.events import Wanted
+from hubtool.assets.fetch import MANY, Fetcher
+from hubtool.assets.store import Store
+from hubtool.digest import Digest
+
+store = Store(Path(sys.argv[2]))
+files = [line.split() for line in Path(sys.argv[1]).read_text().splitlines()]
+
+
+def named():
+    for number, (link, digest) in enumerate(files):
+        if number == MANY + 8:
+            # The first ones come while this one waits to be named.
+            deadline = time.monotonic() + 60
+            while store.peek(files[0][1]) is None:
+                assert time.monotonic() < deadline, "nothing comes before all are named"
+                time.sleep(0.01)
+            if sys.argv[3] == "kill":
+                own = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+                os.kill(int(own[0]), signal.SIGKILL)
+        yield Wanted(link=link, digest=Digest(digest))
+
+
+with Fetcher(store) as run:
+    outcomes = run.fetch_all(named())
+assert [one.wanted.link for one in outcomes] == [link for link, _ in files]
+assert [one.stored and one.stored.digest for one in outcomes] == [digest for _, digest in files]
+"""
+
+
+@pytest.mark.parametrize("how", ["all live", "kill"])
+def test_the_first_come_while_the_others_are_being_named(cli: Cli, server: Server, how: str) -> None:
+    lines = []
+    for number in range(COUNT):
+        content = f"{number} ".encode() * 2000
+        link = server.put(f"/m{number}.ckpt", content)
+        lines.append(f"{link} {hashlib.sha256(content).hexdigest()}")
+    (cli.folder / "files").write_text("\n".join(lines))
+    command = [sys.executable, "-c", NAMING, str(cli.folder / "files"), str(cli.home), how]
+    done = subprocess.run(command, env=cli.environ, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    if how != "kill":
+        assert all(server.gets(f"/m{number}.ckpt") == 1 for number in range(COUNT))

@@ -336,3 +336,44 @@ def test_a_place_that_cannot_be_a_store(tmp_path: Path) -> None:
     with pytest.raises(StoreError):
         put(store)
     store.clean()
+
+
+def test_half_a_record_is_none(store: Store) -> None:
+    path = put(store)
+    record = store._record_path("blobs", DIGEST)
+    whole = record.read_bytes()
+    for half in (b"", whole[: len(whole) // 2], whole[:-1]):
+        record.write_bytes(half)
+        assert Store(store.root).path(Digest(DIGEST)) == path
+        assert record.read_bytes() == whole  # it was hashed again
+
+
+def test_a_record_is_not_written_through_a_link(store: Store, tmp_path: Path) -> None:
+    path = put(store)
+    record = store._record_path("blobs", DIGEST)
+    (tmp_path / "mine").write_text("precious")
+    record.unlink()
+    record.symlink_to(tmp_path / "mine")
+    assert Store(store.root).path(Digest(DIGEST)) == path
+    assert (tmp_path / "mine").read_text() == "precious"
+
+
+def test_half_a_file_on_its_way_to_a_mirror_is_removed(tmp_path: Path) -> None:
+    store = Store(tmp_path / "staging", durable=False)
+    with store.lock(DIGEST):
+        stored = store.put(Digest(DIGEST), CONTENT)
+    assert stored is not None
+    assert stored.path.read_bytes() == CONTENT
+    assert not (store.root / "temporary").exists()
+    for other in (CONTENT[:100], CONTENT + b"!"):
+        stored.path.chmod(0o644)
+        stored.path.write_bytes(other)
+        fresh = Store(store.root, durable=False)
+        assert fresh.find(Digest(DIGEST)) is None
+        assert not stored.path.exists()
+        assert fresh.quarantined() == ()
+        with fresh.lock(DIGEST):
+            assert fresh.put(Digest(DIGEST), CONTENT) == stored
+    with store.lock(DIGEST):  # also over what is there
+        assert store.put(Digest(DIGEST), CONTENT) == stored
+    assert stored.path.read_bytes() == CONTENT
