@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import mmap
 import re
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -93,8 +94,7 @@ class Reader:
     """Reads answers, one after the other, into one piece of memory. Used by one thread."""
 
     def __init__(self) -> None:
-        # The system gives memory as it is used, and few files use most of it.
-        self._buffer = mmap.mmap(-1, _HEAD + MOST)
+        self._buffer = _memory(_HEAD + MOST)
         self._view = memoryview(self._buffer)
 
     def read(self, wire: Wire) -> Answer | Begun:
@@ -127,6 +127,16 @@ class Reader:
             return Begun(bytes(self._view[:got]), error)
         # What comes after an answer belongs to none that was asked for.
         return Answer(self._view[start:end], kind, stays) if got == end else Begun(bytes(self._view[:got]))
+
+
+def _memory(count: int) -> mmap.mmap:
+    """Ask for memory that the system gives as it is used: few files use most of it.
+
+    A process that is forked has its own copy, as of all other memory; what is mapped is shared unless one says so.
+    """
+    if sys.platform == "win32":
+        return mmap.mmap(-1, count)
+    return mmap.mmap(-1, count, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
 
 def understand(head: bytes) -> tuple[int, str, bool] | None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import http.client
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -151,3 +154,25 @@ def test_requests() -> None:
 @pytest.mark.parametrize("target", ["", "a", "/a b", "/a\r\nHost: b", "/\u00e9", "/%2f", "/%zz", "/a[b]", "/a\n"])
 def test_targets_that_need_encoding_are_left_to_the_libraries(target: str) -> None:
     assert request(target, "example.org", "") is None
+
+
+FORKED = """
+import os
+from hubtool.assets.plain import Reader
+from tests.unit.test_plain import PLAIN, Pieces
+
+reader = Reader()
+answer = reader.read(Pieces(PLAIN, 100))
+child = os.fork()
+if child == 0:
+    other = reader.read(Pieces(PLAIN.replace(b"hello", b"HELLO"), 100))
+    os._exit(0 if bytes(other.body) == b"HELLO" else 1)
+assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+assert bytes(answer.body) == b"hello", bytes(answer.body)
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs a system that forks")
+def test_a_forked_process_reads_into_memory_of_its_own() -> None:
+    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
