@@ -22,6 +22,7 @@ from hubtool import processes
 from hubtool.assets import disk
 from hubtool.assets.events import Wanted
 from hubtool.assets.fetch import CONNECTIONS, are_small
+from hubtool.assets.store import KEEP
 from hubtool.errors import (
     AssetError,
     CardError,
@@ -216,6 +217,7 @@ def sync(
         pruned = unnamed(place, grace=grace)
         remove(place, pruned, grace=grace)
     place.tidy()
+    _tidy(staging)
     return Report(
         plan=todo,
         written=progress.written,
@@ -588,6 +590,15 @@ def _apart(
         if worker.stop.is_set():
             break
     return [unit for unit in order if unit not in finished]
+
+
+def _tidy(staging: Store) -> None:
+    """Remove what was left in the staging store, and no run of a week has asked for."""
+    with suppress(HubError):
+        for digest, found in staging.blobs():
+            if time.time() - found.st_mtime > KEEP:
+                with suppress(HubError):
+                    staging.remove(digest)
 
 
 def _failures(todo: Plan, progress: _Progress) -> Iterable[Failure]:

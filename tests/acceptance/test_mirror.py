@@ -516,8 +516,17 @@ def test_stale_leftovers_are_removed(cli: Cli, tmp_path: Path) -> None:
     (temporary / f"unit-{unit}").mkdir(parents=True)
     (temporary / f"unit-{unit}" / "dead.part").write_bytes(b"half")
     (temporary / "document.dead.part").write_bytes(b"half")
+    staging = Store(root / ".hubtool" / "staging", durable=False)
+    left = {}
+    for days, content in ((1, b"young"), (8, b"old")):
+        with staging.lock(digest_of(content)):
+            stored = staging.put(Digest(digest_of(content)), content)
+        assert stored is not None
+        os.utime(stored.path, (time.time() - days * 86400,) * 2)
+        left[days] = stored.path
     assert cli("mirror", "sync", root).code == 0
     assert list(temporary.iterdir()) == []
+    assert (left[1].exists(), left[8].exists()) == (True, False)
     with closing(open_destination(str(root))) as place:
         assert set(place.blobs()) == set(assets)
         names = [blob_name(digest) for digest in assets]
