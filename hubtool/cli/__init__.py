@@ -18,7 +18,7 @@ def main(arguments: list[str] | None = None) -> None:
         sys.stdout.write(f"hubtool {__version__}\n")
         return
     # A command makes much that stays, and few circles. Python looks for circles whenever there is so much more, and
-    # through all that there is at the very end: a twelfth of the time in which a thousand small files are fetched.
+    # through all that there is at the very end: a sixteenth of the processor time of fetching a thousand small files.
     gc.set_threshold(50_000)
     from hubtool.cli.app import run
 
