@@ -7,8 +7,8 @@ card). Each side then brings them to a new folder and to a new prefix of a bucke
 processes of its own, eight transfers at once, and once more when nothing is left to do. hubtool hashes every byte on
 its way, flushes every file to the disk before it is visible, and writes cards and index besides; rclone copies the
 blobs. The sides take turns, and turns at being first. Prints the seconds of each run, the ratio of the quickest ones
-(rclone / hubtool: above 1, hubtool is the quicker one), and the peak memory. The quickest, because on a virtual machine
-what varies is how the host gives it memory, and that is neither side's merit.
+and that of the medians (rclone / hubtool: above 1, hubtool is the quicker one), and the peak memory. On a virtual
+machine what varies most is whether the host has to give it memory for what a side leaves in the system's memory.
 
 Then the same blobs from links: nginx on this machine serves them, hubtool's store is empty, and the other sides are
 `rclone copyurl`, which hashes nothing and flushes nothing, and the same with `rclone checksum` after it, which at least
@@ -27,6 +27,7 @@ import os
 import re
 import shlex
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -127,6 +128,12 @@ def turned(number: int, commands: dict[str, list[str]]) -> dict[str, list[str]]:
     return {name: commands[name] for name in (*names[first:], *names[:first])}
 
 
+def ratios(seconds: dict[str, list[float]], side: str) -> tuple[float, float]:
+    """Return how many times as long a side took as hubtool: the quickest runs of both, and their medians."""
+    ours, theirs = seconds["hubtool"], seconds[side]
+    return round(min(theirs) / min(ours), 2), round(statistics.median(theirs) / statistics.median(ours), 2)
+
+
 def measure(folder: Path, target: str, endpoint: str | None, rclone: str | None, repeat: int) -> dict[str, object]:
     """Measure the first and the second run of each side, to a folder or to a bucket."""
     seconds: dict[str, dict[str, list[float]]] = {}
@@ -154,10 +161,9 @@ def measure(folder: Path, target: str, endpoint: str | None, rclone: str | None,
         # What was written stays to the end: ext4 makes files slowly for minutes after many were removed.
     result: dict[str, object] = {"target": target, "blobs": folder.name}
     for turn, by_side in seconds.items():
-        best = {side: min(values) for side, values in by_side.items()}
         result[turn] = {side: [round(value, 2) for value in values] for side, values in by_side.items()}
-        if "rclone" in best:
-            result[f"{turn} ratio"] = round(best["rclone"] / best["hubtool"], 2)
+        if "rclone" in by_side:
+            result[f"{turn} ratio"], result[f"{turn} ratio of medians"] = ratios(by_side, "rclone")
     result["peak MB"] = {side: round(value / 1e6) for side, value in memory.items()}
     return result
 
@@ -188,13 +194,16 @@ def from_links(folder: Path, rclone: str, repeat: int) -> dict[str, object]:
                 warm(folder / "home")
                 os.sync()
                 seconds[side].append(run(command, environ)[0])
-    best = {side: min(values) for side, values in seconds.items()}
+    ratio, ratio_of_medians = ratios(seconds, "rclone")
+    to_hashed, to_hashed_of_medians = ratios(seconds, "rclone, hashed")
     return {
         "target": "folder, from links",
         "blobs": folder.name,
         "first": {side: [round(value, 2) for value in values] for side, values in seconds.items()},
-        "first ratio": round(best["rclone"] / best["hubtool"], 2),
-        "ratio to hashed": round(best["rclone, hashed"] / best["hubtool"], 2),
+        "first ratio": ratio,
+        "first ratio of medians": ratio_of_medians,
+        "ratio to hashed": to_hashed,
+        "ratio to hashed of medians": to_hashed_of_medians,
     }
 
 

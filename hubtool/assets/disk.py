@@ -7,6 +7,7 @@ place.
 from __future__ import annotations
 
 import errno
+import mmap
 import os
 import shutil
 import stat
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
 
 # O_BINARY is Windows', O_CLOEXEC and O_NOFOLLOW are POSIX'.
 _EXTRA = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
-LARGE = 128 << 10
-"""Bytes of a file from which it is worth having the disk begin to write before it must; see :func:`begin_flush`."""
+DIRECT = 64 << 10
+"""Bytes of a block from which :func:`write_direct` is quicker than to write and flush it."""
+
+_ALIGNED = 4096
 
 _seeking = threading.Lock()  # where a position belongs to the open file, as on Windows
 _FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG})
@@ -162,6 +165,55 @@ def write(descriptor: int, data: Buffer) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(descriptor, view) :]
+
+
+def memory(count: int) -> mmap.mmap:
+    """Ask for memory that begins where a page does, and that the system gives as it is used.
+
+    A process that is forked has its own copy, as of all other memory; what is mapped is shared unless one says so.
+    """
+    if sys.platform == "win32":
+        return mmap.mmap(-1, count)
+    return mmap.mmap(-1, count, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+
+
+def write_direct(descriptor: int, data: Buffer) -> None:
+    """Write every byte to an open file, and past the system's memory where that can be.
+
+    For what is to be flushed, and not to be read soon: the system need not find memory for it, nor write it later. It
+    must be flushed all the same, for where it stands on the disk is not yet written.
+
+    Args:
+        descriptor: The file, open for writing; nobody else writes to it.
+        data: Bytes of :func:`memory`, from the beginning of one of its pages. Of others, and of the last ones that
+            fill no block of a disk, the system makes a copy, as ever.
+
+    Raises:
+        OSError: If the disk does not take them.
+    """
+    view = memoryview(data)
+    if sys.platform != "linux" or len(view) < DIRECT:
+        write(descriptor, view)
+        return
+    import fcntl  # noqa: PLC0415 (Windows has none)
+
+    flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
+    whole = len(view) // _ALIGNED * _ALIGNED
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_DIRECT)
+        try:
+            while whole:
+                count = os.write(descriptor, view[:whole])
+                view, whole = view[count:], whole - count
+        finally:
+            fcntl.fcntl(descriptor, fcntl.F_SETFL, flags)
+    except OSError as error:
+        # A file system that cannot, or would have the bytes lie otherwise.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    write(descriptor, view)
+    if len(view) >= DIRECT:
+        begin_flush(descriptor)
 
 
 def settle(

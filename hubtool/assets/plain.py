@@ -8,11 +8,11 @@ is handed over to the libraries as it came.
 from __future__ import annotations
 
 import io
-import mmap
 import re
-import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
+
+from hubtool.assets import disk
 
 if TYPE_CHECKING:
     import http.client
@@ -94,7 +94,7 @@ class Reader:
     """Reads answers, one after the other, into one piece of memory. Used by one thread."""
 
     def __init__(self) -> None:
-        self._buffer = _memory(_HEAD + MOST)
+        self._buffer = disk.memory(_HEAD + MOST)
         self._view = memoryview(self._buffer)
 
     def read(self, wire: Wire) -> Answer | Begun:
@@ -109,8 +109,8 @@ class Reader:
         """
         got, head = 0, -1
         while head < 0:
-            count = wire.recv_into(self._view[got:])
-            head = self._buffer.find(b"\r\n\r\n", max(0, got - 3), min(_HEAD, got + count))
+            count = wire.recv_into(self._view[got:_HEAD])
+            head = self._buffer.find(b"\r\n\r\n", max(0, got - 3), got + count)
             got += count
             if not count or (head < 0 and got >= _HEAD):
                 return Begun(bytes(self._view[:got]))
@@ -119,24 +119,22 @@ class Reader:
             return Begun(bytes(self._view[:got]))
         length, kind, stays = found
         start = head + 4
+        if got - start < length:
+            # A file that is still coming begins with a page, from which it can go to the disk without a copy.
+            came = got - start
+            self._view[_HEAD : _HEAD + came] = self._view[start:got]
+            start, got = _HEAD, _HEAD + came
         end = start + length
+        failure: OSError | None = None
         try:
             while got < end and (count := wire.recv_into(self._view[got:end])):
                 got += count
         except OSError as error:
-            return Begun(bytes(self._view[:got]), error)
+            failure = error
         # What comes after an answer belongs to none that was asked for.
-        return Answer(self._view[start:end], kind, stays) if got == end else Begun(bytes(self._view[:got]))
-
-
-def _memory(count: int) -> mmap.mmap:
-    """Ask for memory that the system gives as it is used: few files use most of it.
-
-    A process that is forked has its own copy, as of all other memory; what is mapped is shared unless one says so.
-    """
-    if sys.platform == "win32":
-        return mmap.mmap(-1, count)
-    return mmap.mmap(-1, count, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        if got == end:
+            return Answer(self._view[start:end], kind, stays)
+        return Begun(bytes(self._view[: head + 4]) + bytes(self._view[start:got]), failure)
 
 
 def understand(head: bytes) -> tuple[int, str, bool] | None:

@@ -155,11 +155,11 @@ def _write_new(data: Buffer, path: str, *, durable: bool, mode: int) -> os.stat_
         descriptor = disk.open_new(path, mode)
     try:
         try:
-            disk.write(descriptor, data)
             if durable:
+                disk.write(descriptor, data)
                 os.fsync(descriptor)
-            elif memoryview(data).nbytes >= disk.LARGE:
-                disk.begin_flush(descriptor)  # whoever makes it durable has less to wait for
+            else:  # whoever makes it durable has less to wait for
+                disk.write_direct(descriptor, data)
             return os.fstat(descriptor)
         finally:
             os.close(descriptor)

@@ -373,10 +373,9 @@ class FolderClaim:
                 while count := disk.read_into(source, self._buffer):
                     block = self._buffer[:count]
                     hasher.update(block)
-                    disk.write(target, block)
-                    if count == file.size < disk.LARGE:
-                        break  # a small file, read at once
-                    disk.begin_flush(target)
+                    disk.write_direct(target, block)
+                    if count == file.size < len(self._buffer):
+                        break  # all of it, read at once
             finally:
                 os.close(source)
         finally:
@@ -451,7 +450,7 @@ def _buffer() -> memoryview:
     """Return a piece of memory that this thread reads into."""
     buffer: memoryview | None = getattr(_own, "buffer", None)
     if buffer is None:
-        buffer = _own.buffer = memoryview(bytearray(BLOCK))
+        buffer = _own.buffer = memoryview(disk.memory(BLOCK))
     return buffer
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
+from hubtool.assets import disk
+from hubtool.assets.store import Store
 from hubtool.digest import Digest
 from hubtool.errors import MirrorError
 from hubtool.mirror.folder import FolderDestination
@@ -86,3 +89,29 @@ def test_a_staged_file_that_is_gone_is_an_error(place: FolderDestination) -> Non
         with pytest.raises(MirrorError):
             place.settle([claim])
     assert place.blobs(UNIT) == {}
+
+
+@pytest.mark.parametrize("size", [0, 1, 1 << 20, (1 << 20) + 5, (3 << 20) - 1])
+def test_a_copy_has_every_byte(place: FolderDestination, tmp_path: Path, size: int) -> None:
+    content = os.urandom(size)
+    digest = hashlib.sha256(content).hexdigest()
+    store = Store(tmp_path / "home")
+    with store.lock(digest):
+        stored = store.put(Digest(digest), content)
+    assert stored is not None
+    with place.claim(digest[:2]) as claim:
+        assert claim is not None
+        assert claim.add(stored)
+        place.settle([claim])
+    assert (place.root / "blobs" / "sha256" / digest[:2] / digest).read_bytes() == content
+
+
+@pytest.mark.parametrize("size", [disk.DIRECT, (1 << 20) + 5])
+def test_what_is_staged_from_elsewhere_in_memory_has_every_byte(place: FolderDestination, size: int) -> None:
+    content = os.urandom(size + 1)[1:]
+    digest = hashlib.sha256(content).hexdigest()
+    staging = place.staging(place.root)
+    with staging.lock(digest):
+        stored = staging.put(Digest(digest), content)
+    assert stored is not None
+    assert stored.path.read_bytes() == content

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import http.client
+import mmap
 import os
 import subprocess
 import sys
@@ -49,6 +51,24 @@ def test_one_reader_reads_many() -> None:
         answer = reader.read(Pieces(head + content, 10_000))
         assert isinstance(answer, Answer)
         assert (bytes(answer.body), answer.stays) == (content, True)
+
+
+@pytest.mark.parametrize("size", [1000, 16 << 10, 1 << 30])
+@pytest.mark.parametrize("count", [0, 1, (16 << 10) - 50, 16 << 10, 100_000, MOST])
+def test_a_file_that_is_still_coming_begins_with_a_page(count: int, size: int) -> None:
+    head = b"HTTP/1.1 200 OK\r\ncontent-length:%d\r\n\r\n" % count
+    content = os.urandom(count)
+    reader = Reader()
+    for _ in range(2):
+        answer = reader.read(Pieces(head + content, size))
+        assert isinstance(answer, Answer)
+        assert answer.body == content
+        if count >= 16 << 10:
+            assert ctypes.addressof(ctypes.c_char.from_buffer(answer.body)) % mmap.PAGESIZE == 0
+    if count:
+        begun = reader.read(Pieces(head + content[:-1], size))
+        assert isinstance(begun, Begun)
+        assert begun.data == head + content[:-1]
 
 
 @pytest.mark.parametrize(
