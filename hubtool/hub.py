@@ -106,9 +106,8 @@ class Hub:
         Where the settings name a lock, the card is the one that it pins, with its whole digests.
 
         Args:
-            name: The name; what it is a name of, ``source`` says: a path if ``local``, else a UID or a URL. A path
-            that ends
-                in ``.md`` and exists is a path in any case.
+            name: The name; what it is a name of, ``source`` says: a path if ``local``, else a UID or a URL. A path that
+                ends in ``.md`` and exists is a path in any case.
             source: One of :data:`SOURCES`.
 
         Raises:

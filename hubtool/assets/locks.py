@@ -1,9 +1,10 @@
 """Locks between processes, also where the file system has none.
 
 Where it can, the operating system locks: it frees a lock when its holder dies, so the lock file means nothing by being
-there. Some network file systems cannot. There a second file says by being there that the lock is held, and its holder
-writes to it every few seconds; when nothing was written for long enough, the holder is gone, and the file is taken
-away. How long that is, is measured by the one who waits, so clocks need not agree.
+there, and its holder may remove it (:meth:`Lock.remove`). Some network file systems cannot. There a second file says by
+being there that the lock is held, and its holder writes to it every few seconds; when nothing was written for long
+enough, the holder is gone, and the file is taken away. How long that is, is measured by the one who waits, so clocks
+need not agree.
 
 A holder that was stopped for that long and runs on may share a lock that was broken. Whoever writes under a lock must
 therefore write to a file of its own, and rename it.
@@ -36,7 +37,7 @@ class Lock:
     """
 
     def __init__(self, path: Path | str) -> None:
-        """Prepare to take a lock; ``path`` is its file, which is never removed."""
+        """Prepare to take a lock; ``path`` is its file, which is made if need be, and stays."""
         self._path = path
         self.sure = True
         self._descriptor: int | None = None
@@ -72,21 +73,32 @@ class Lock:
             os.close(self._descriptor)  # which frees the system's lock
             self._descriptor = None
 
+    def remove(self) -> None:
+        """Free it, and remove its file if the system holds it; whoever waits for it makes another one."""
+        if self.sure and self._descriptor is not None and os.name != "nt":  # where an open file cannot be removed
+            with suppress(OSError):
+                os.unlink(self._path)  # noqa: PTH108 (mostly a text)
+        self.release()
+
     def _try(self) -> bool:
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
-        try:
-            held = not _lock(descriptor)
-        except OSError as error:
+        while True:
+            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+            try:
+                held = not _lock(descriptor)
+                # What was removed since it was opened is nobody's lock any more.
+                gone = not held and os.fstat(descriptor).st_nlink == 0
+            except OSError as error:
+                os.close(descriptor)
+                if error.errno not in _UNSUPPORTED:
+                    raise
+                self.sure = False
+                return self._try_by_file()
+            if not held and not gone:
+                self._descriptor = descriptor
+                return True
             os.close(descriptor)
-            if error.errno not in _UNSUPPORTED:
-                raise
-            self.sure = False
-            return self._try_by_file()
-        if held:
-            os.close(descriptor)
-            return False
-        self._descriptor = descriptor
-        return True
+            if held:
+                return False
 
     def _try_by_file(self) -> bool:
         held = self.path.with_suffix(".held")

@@ -6,7 +6,7 @@ Under the root, every path relative, so that the whole folder can be moved::
     derived/<kind>/ab/<digest>.<kind>              a file made from that asset, such as its safetensors twin
     records/blobs/ab/<digest>.json                 what the file was when it was hashed last; one tree for each kind
     temporary/<digest or its beginning>.<...>.part what is being written
-    locks/<first digits, eight as a rule>.lock     empty files that processes lock; they are never removed
+    locks/<first digits, eight as a rule>.lock     empty files that processes lock; `cache prune` removes the free ones
     quarantine/<digest>.<time>                     files that had changed and were wrong
 
 A stored file is hashed again only if its size, its modification time or its inode is not the recorded one. A record's
@@ -747,6 +747,14 @@ class Store:
                 raise disk.store_error(error, path) from error
             self._known.pop(str(path), None)
         return there
+
+    def remove_locks(self) -> None:
+        """Remove the lock files that nobody holds: each digest that was ever written has one."""
+        for path in (self.state / "locks").glob("*.lock"):
+            lock = Lock(path)
+            with suppress(OSError):
+                if lock.acquire(0):
+                    lock.remove()
 
     def kinds(self) -> tuple[str, ...]:
         """Return the kinds of derived files that there are, such as ``safetensors``."""

@@ -166,6 +166,7 @@ def prune(
     if not dry_run:
         for path in aside:
             path.unlink(missing_ok=True)
+        hub.store.remove_locks()
     _report(done, [str(path) for path in aside], dry_run=dry_run, as_json=as_json)
     return 0 if dry_run or len(done.remove) == len(planned.remove) else 1
 

@@ -76,11 +76,13 @@ def test_pruning(cli: Cli) -> None:
     assert cli("cache", "prune", "--max-size", "lots").code == 2
     dry = cli("cache", "prune", "--unreferenced", "--dry-run")
     assert "would remove 1 files" in dry.out
-    assert len(list(store.blobs())) == 2
+    assert len(list(store.blobs())) == len(list(store.root.glob("locks/*.lock"))) == 2
     done = cli("cache", "prune", "--unreferenced", "--json")
     assert [one["reason"] for one in done.json["removed"]] == ["no card names it"]
     assert [digest for digest, _ in store.blobs()] == [DIGEST]
-    assert "removed 0 files" in cli("cache", "prune", "--max-size", "1k").out
+    with store.lock(DIGEST):  # nobody else's business
+        assert "removed 0 files" in cli("cache", "prune", "--max-size", "1k").out
+        assert [one.name for one in store.root.glob("locks/*")] == [f"{DIGEST[:8]}.lock"]
     assert "not used for" in cli("cache", "prune", "--older-than", "30d").out
     assert list(store.blobs()) == []
 

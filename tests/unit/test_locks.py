@@ -65,6 +65,62 @@ def test_threads_do_not_meet(path: Path) -> None:
     assert set(most) == {1}
 
 
+def test_a_removed_lock_is_free(path: Path) -> None:
+    first, second = Lock(path), Lock(path)
+    assert first.acquire(0)
+    first.remove()
+    assert path.exists() is not first.sure
+    assert second.acquire(0)
+    assert not first.acquire(0)
+    second.release()
+    assert path.exists()
+
+
+def test_a_lock_that_was_removed_after_it_was_opened_locks_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.lock"
+    native = locks._lock
+    asked: list[int] = []
+
+    def slow(descriptor: int) -> bool:
+        if not asked:
+            path.unlink()  # somebody held it, and removed it, while we were about to lock it
+        asked.append(descriptor)
+        return native(descriptor)
+
+    monkeypatch.setattr(locks, "_lock", slow)
+    first, second = Lock(path), Lock(path)
+    assert first.acquire(0)
+    assert len(asked) == 2
+    assert not second.acquire(0)
+    first.release()
+
+
+def test_threads_that_remove_their_locks_do_not_meet(tmp_path: Path) -> None:
+    inside: list[int] = []
+    most: list[int] = []
+
+    def work() -> None:
+        for _ in range(100):
+            lock = Lock(tmp_path / "a.lock")
+            assert lock.acquire(60)
+            inside.append(1)
+            most.append(len(inside))
+            time.sleep(0)
+            inside.pop()
+            lock.remove()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(most) == 400
+    assert set(most) == {1}
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.fixture
 def fallback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def refuse(*_: object) -> None:
