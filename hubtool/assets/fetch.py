@@ -317,9 +317,10 @@ class Fetcher:
         if not mirrors:
             self.policy.check(link)
         limit = max_bytes if max_bytes is not None else max(wanted.size or 0, MAX_BYTES)
+        held = self.store.holds(digest.hex)
         with self.store.lock(digest.hex) as lock:
             # While we waited, another process may have fetched it.
-            found = None if again else self.store.find(digest)
+            found = None if again or held else self.store.find(digest)
             if found is not None:
                 return found
             if not self._cleaned:

@@ -293,6 +293,8 @@ class Store:
         Raises:
             StoreError: If the store cannot be read, or a short digest names several files.
         """
+        if not digest.is_short and not self.shared:
+            return self._blob(digest.hex)
         names = [digest.hex] if not digest.is_short else self._names(digest, self.root)
         found = [stored for stored in map(self._blob, names) if stored is not None]
         if not found and not self.shared:
@@ -321,6 +323,14 @@ class Store:
             if stat.S_ISREG(found.st_mode):
                 return Stored(location=location, digest=digest, size=found.st_size)
         return None
+
+    def present(self, group: str) -> frozenset[str]:
+        """Return the digests of one group (their first two digits) that are there, unverified: see :meth:`peek`."""
+        found: set[str] = set()
+        for root in (self.root, *self.shared):
+            with suppress(OSError):
+                found.update(os.listdir(root / "blobs" / "sha256" / group))  # noqa: PTH208 (names are wanted)
+        return frozenset(name for name in found if len(name) == FULL_LENGTH and _HEX.issuperset(name))
 
     def _shared(self, digest: Digest, folder: Path) -> Iterator[Stored]:
         """Yield the files of this digest in a shared folder; a wrong file, or one that cannot be read, is not there."""
@@ -531,7 +541,7 @@ class Store:
             StoreError: If the lock cannot be made, or its holder has not got on for that long.
         """
         name = key[: self.locked_by]
-        path = f"{self._state}/locks/{name}.lock"
+        path = self._lock_name(key)
         held: dict[str, Lock] = _held.__dict__.setdefault("locks", {})
         if path in held:
             yield held[path]
@@ -551,6 +561,13 @@ class Store:
         finally:
             del held[path]
             lock.release()
+
+    def holds(self, key: str) -> bool:
+        """Whether this thread holds the lock of a digest (or of its beginning)."""
+        return self._lock_name(key) in _held.__dict__.get("locks", ())
+
+    def _lock_name(self, key: str) -> str:
+        return f"{self._state}/locks/{key[: self.locked_by]}.lock"
 
     def _wait(self, lock: Lock, name: str, patience: float) -> None:
         """Wait for a lock as long as its holder gets on."""
@@ -593,10 +610,9 @@ class Store:
             self._clean(key)
 
     def _clean(self, key: str) -> None:
-        path = f"{self._state}/locks/{key[: self.locked_by]}.lock"
-        if path in _held.__dict__.get("locks", ()):
+        if self.holds(key):
             return
-        lock = Lock(path)
+        lock = Lock(self._lock_name(key))
         with suppress(OSError):
             if lock.acquire(0):
                 try:

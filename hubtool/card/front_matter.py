@@ -28,6 +28,7 @@ MAX_NODES = 20_000
 # Text with fewer openings than this cannot nest deeply enough and is composed at once; other text is measured first.
 _SAFE_OPENINGS = 2000
 _OPENINGS = re.compile(r"[\[{]|[-?](?=[ \t\r\n])")
+_OPENING_SIGNS = "[{-?"
 _ENTRY = re.compile(r"^(?=[^\s#])", re.MULTILINE)
 # Entries are read one by one only if there are no more than this; a card has some twenty.
 _MOST_ENTRIES = 500
@@ -245,7 +246,7 @@ def _is_readable(text: str) -> bool:
 def _read_entries(text: str, offset: int, unread: set[str]) -> tuple[list[Entry], list[Fault]]:
     """Return the entries of a mapping that can be read, and what is wrong; add the keys of the others to ``unread``."""
     try:
-        if len(text) > _SAFE_OPENINGS < len(_OPENINGS.findall(text)) and (deep := _too_deep(text)) is not None:
+        if _may_nest(text) and (deep := _too_deep(text)) is not None:
             return [], [_nesting(offset + deep)]
         root = _compose(text)
     except yaml.YAMLError as error:
@@ -284,6 +285,14 @@ def _read_entries(text: str, offset: int, unread: set[str]) -> tuple[list[Entry]
 
 
 _UNREADABLE = frozenset({"HT201", "HT203", "HT204"})
+
+
+def _may_nest(text: str) -> bool:
+    """Whether a text has so many openings that it may nest deeply."""
+    if len(text) <= _SAFE_OPENINGS:
+        return False
+    # Signs are counted forty times as fast as places where a sign means something; a card has few of either.
+    return sum(map(text.count, _OPENING_SIGNS)) > _SAFE_OPENINGS < len(_OPENINGS.findall(text))
 
 
 def _too_deep(text: str) -> int | None:

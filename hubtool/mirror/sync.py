@@ -39,7 +39,7 @@ from hubtool.mirror.plan import Digests, Failure, Need, Plan
 from hubtool.registry.entry import digest_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
     from hubtool.assets.fetch import Fetcher
     from hubtool.assets.store import Store, Stored
@@ -292,19 +292,14 @@ class Worker:
 
     def bring(self, units: Mapping[str, Sequence[Need]]) -> tuple[str, ...]:
         """Bring the files of some units, from wherever they are; return the units that are done."""
-        return self._work(units, self._bring, staged=True)
+        return self._work(units, fetch=True)
 
     def copy(self, units: Mapping[str, Sequence[Need]]) -> tuple[str, ...]:
         """Copy what our store has of some units; return the units that are done."""
-        return self._work(units, self._copy, staged=False)
+        return self._work(units, fetch=False)
 
-    def _work(
-        self, units: Mapping[str, Sequence[Need]], step: Callable[[Need, Claim, list[_Step]], bool], *, staged: bool
-    ) -> tuple[str, ...]:
-        """Take a step for each file of some units, and make what came of it visible together.
-
-        ``staged`` says whether files may come by way of the staging store.
-        """
+    def _work(self, units: Mapping[str, Sequence[Need]], *, fetch: bool) -> tuple[str, ...]:
+        """Copy the files of some units, or else fetch them if that is asked for, and make all visible together."""
         done: list[_Step] = []
         claims: list[Claim] = []
         left: set[str] = set()
@@ -319,10 +314,11 @@ class Worker:
                         left.update([unit] if rest else ())
                         continue
                     claims.append(claim)
-                    if rest and staged:
+                    if rest and fetch:
                         stack.enter_context(self._staging.lock(unit))  # once, and not for each
+                    near = self._hub.store.present(unit) if rest else ()
                     for need in rest:
-                        if self.stop.is_set() or not step(need, claim, done):
+                        if not self._step(need, claim, done, near, fetch=fetch):
                             left.add(unit)
                 self._place.settle(claims)
             except ClaimLostError:
@@ -335,9 +331,10 @@ class Worker:
             self._moved(digest, size, written=written)
         return tuple(unit for unit in units if unit not in left)
 
-    def has(self, need: Need) -> bool:
-        """Whether our store has a file, as far as a look tells."""
-        return not need.digest.is_short and self._hub.store.peek(need.digest.hex) is not None
+    def has_some(self, unit: str, needs: Sequence[Need]) -> bool:
+        """Whether our store has files of a unit, as far as a look tells."""
+        near = self._hub.store.present(unit)
+        return bool(near) and any(need.digest.hex in near for need in needs)
 
     def apart(
         self,
@@ -383,9 +380,17 @@ class Worker:
         """Become one of so many processes, which share the connections."""
         self._fetcher.divide(count, None)
 
+    def _step(self, need: Need, claim: Claim, done: list[_Step], near: Container[str], *, fetch: bool) -> bool:
+        """Copy or fetch a file; return whether that is all that there is to do, well or badly."""
+        if self.stop.is_set():
+            return False
+        if need.digest.hex in near and self._copy(need, claim, done):
+            return True
+        return fetch and self._bring(need, claim, done)
+
     def _copy(self, need: Need, claim: Claim, done: list[_Step]) -> bool:
         """Copy a file of our store; return whether that is all that there is to do, well or badly."""
-        near = None if need.digest.is_short else self._hub.store.peek(need.digest.hex)
+        near = self._hub.store.peek(need.digest.hex)
         if near is None:
             return False
         try:
@@ -413,9 +418,7 @@ class Worker:
         return True
 
     def _bring(self, need: Need, claim: Claim, done: list[_Step]) -> bool:
-        """Bring a file; return whether that is all that there is to do, well or badly."""
-        if self._copy(need, claim, done):
-            return True
+        """Bring a file from its sources; return whether that is all that there is to do, well or badly."""
         try:
             stored, staged = self._obtain(need)
             written = claim.add(stored, move=staged)
@@ -551,7 +554,7 @@ def _copy_many(worker: Worker, units: Mapping[str, Sequence[Need]], order: Seque
 
     Threads that copy small files wait for one another, in Python and in the file system, more than they work.
     """
-    near = [unit for unit in order if any(map(worker.has, units[unit]))]
+    near = [unit for unit in order if worker.has_some(unit, units[unit])]
     count = sum(len(units[unit]) for unit in near)
     most = min(_PENDING, max(1, count // (2 * processes.cores())))
     batches: list[dict[str, Sequence[Need]]] = [{}]

@@ -309,6 +309,30 @@ def test_a_lock_is_held_by_one_and_waited_for_with_patience(store: Store) -> Non
         pass
 
 
+def test_a_thread_knows_which_locks_it_holds(store: Store) -> None:
+    other = DIGEST[:7] + ("0" if DIGEST[7] != "0" else "1") + DIGEST[8:]
+    elsewhere: list[bool] = []
+    assert not store.holds(DIGEST)
+    with store.lock(DIGEST):
+        assert store.holds(DIGEST)
+        assert store.holds(DIGEST[:8])
+        assert not store.holds(other)
+        thread = threading.Thread(target=lambda: elsewhere.append(store.holds(DIGEST)))
+        thread.start()
+        thread.join()
+    assert elsewhere == [False]
+    assert not store.holds(DIGEST)
+
+
+def test_what_is_present_is_seen_at_a_look_in_shared_stores_too(store: Store, tmp_path: Path) -> None:
+    put(store)
+    near = Store(tmp_path / "near", shared=[store.root, tmp_path / "away"])
+    assert near.present(DIGEST[:2]) == store.present(DIGEST[:2]) == {DIGEST}
+    store.path(Digest(DIGEST)).with_name("README").write_text("no blob")  # type: ignore[union-attr]
+    assert store.present(DIGEST[:2]) == {DIGEST}
+    assert store.present("00" if DIGEST[:2] != "00" else "01") == frozenset()
+
+
 def test_a_waiter_has_patience_with_a_holder_that_gets_on(store: Store) -> None:
     ready = threading.Event()
 
