@@ -291,7 +291,7 @@ def _may_nest(text: str) -> bool:
     """Whether a text has so many openings that it may nest deeply."""
     if len(text) <= _SAFE_OPENINGS:
         return False
-    # Signs are counted forty times as fast as places where a sign means something; a card has few of either.
+    # Signs are counted ten times as fast as places where a sign means something; a card has few of either.
     return sum(map(text.count, _OPENING_SIGNS)) > _SAFE_OPENINGS < len(_OPENINGS.findall(text))
 
 
