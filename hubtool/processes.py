@@ -12,15 +12,18 @@ import sys
 import threading
 from contextlib import contextmanager, suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures.process import ProcessPoolExecutor
     from multiprocessing.connection import Connection
 
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
+
+_WIDTH = 1 << 20
+"""So many bytes a pipe is to hold: the most that Linux lets any user have."""
 
 
 def cores() -> int:
@@ -132,6 +135,90 @@ def share(
         yield number, work(item)
 
 
+@contextmanager
+def ahead(work: Callable[[_In], _Out], items: Sequence[_In]) -> Iterator[Iterator[_Out]]:
+    """Have another process do some work on each of several items, while this one does something else.
+
+    Where none can be forked, each piece is done here, when it is asked for. The process ends with the block.
+
+    Args:
+        work: What is to be done. If it raises anything, that piece and those after it are done here, so that it is
+            raised here; the same if the process is killed.
+        items: What it is done on.
+
+    Yields:
+        What came of each item, in their order; to be taken once, and within the block.
+    """
+    forked = _fork_ahead(work, items) if cores() > 1 and can_fork() else None
+    if forked is None:
+        yield map(work, items)
+        return
+    pid, coming = forked
+    try:
+        with os.fdopen(coming, "rb") as stream:
+            yield _done_ahead(work, items, stream)
+    finally:
+        os.kill(pid, signal.SIGKILL)  # it is still there, if only as what remains until it is waited for
+        os.waitpid(pid, 0)
+
+
+def _fork_ahead(work: Callable[[_In], _Out], items: Iterable[_In]) -> tuple[int, int] | None:
+    """Fork the process that goes ahead; return its number, and where its results come; None if there can be no more."""
+    coming, going = os.pipe()
+    _widen(going)
+    # As in `crew`: a Ctrl-C is this process's alone.
+    kept = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        pid = os.fork()
+        if pid == 0:
+            _go_ahead(work, items, coming, going)
+    except OSError:
+        os.close(coming)
+        return None
+    finally:
+        os.close(going)
+        signal.pthread_sigmask(signal.SIG_SETMASK, kept)
+    return pid, coming
+
+
+def _widen(pipe: int) -> None:
+    """Let a pipe hold so much that who writes to it need not wait for who reads, as far as the system lets us."""
+    import fcntl  # noqa: PLC0415 (not on every system; only those that fork get here)
+
+    with suppress(OSError):
+        fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _WIDTH)
+
+
+def _go_ahead(work: Callable[[_In], _Out], items: Iterable[_In], coming: int, going: int) -> NoReturn:
+    """Be the process that goes ahead."""
+    try:
+        _be_a_child()
+        os.close(coming)
+        import pickle  # noqa: PLC0415 (most runs send nothing)
+
+        with os.fdopen(going, "wb") as stream:
+            for item in items:
+                pickle.dump(work(item), stream, pickle.HIGHEST_PROTOCOL)
+                stream.flush()
+    finally:
+        os._exit(0)  # whatever happened: what its parent would do at its end is not for this process to do
+
+
+def _done_ahead(work: Callable[[_In], _Out], items: Iterable[_In], stream: BinaryIO) -> Iterator[_Out]:
+    """Yield what the process that goes ahead has done, and then what it has not."""
+    import pickle  # noqa: PLC0415 (as above)
+
+    left = iter(items)
+    for item in left:
+        try:
+            done: _Out = pickle.load(stream)  # noqa: S301 (of our own process)
+        except (EOFError, pickle.UnpicklingError):
+            yield work(item)
+            break
+        yield done
+    yield from map(work, left)
+
+
 _work: Callable[[int], Any] | None = None
 
 
@@ -146,11 +233,7 @@ def _do(number: int) -> Any:  # noqa: ANN401 (whatever the work gives)
 def _begin(begin: Callable[[], None], end_seen: Connection, end: Connection) -> None:
     from multiprocessing import connection, parent_process  # noqa: PLC0415 (as above)
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    # What the parent had stays; to look through it for cycles would make a copy of all of it.
-    gc.freeze()
-    gc.set_threshold(100_000)
+    _be_a_child()
     parent = parent_process()
     end.close()
 
@@ -160,3 +243,12 @@ def _begin(begin: Callable[[], None], end_seen: Connection, end: Connection) -> 
 
     threading.Thread(target=follow, name="hubtool-parent", daemon=True).start()
     begin()
+
+
+def _be_a_child() -> None:
+    """Leave Ctrl-C to the parent, and what the parent had where it is."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    # To look through what the parent had for cycles would make a copy of all of it.
+    gc.freeze()
+    gc.set_threshold(100_000)

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
+from hubtool import processes
 from hubtool.cli import complete, options, progress, render
 from hubtool.errors import CardError, HubError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from typing import TypeAlias
 
     from hubtool.assets.events import Outcome, Wanted
     from hubtool.assets.store import Stored
     from hubtool.hub import Hub
+
+    _Looked: TypeAlias = tuple["_Card", list[Wanted], HubError | None]
+
+_AHEAD = 4
+"""Of so many cards on, another process reads them."""
 
 
 @dataclass(slots=True)
@@ -90,32 +99,42 @@ def _fetch(
     """Fetch the assets of all cards in one run."""
     cards: list[_Card] = []
     owners: list[_Card] = []
+    names = [*dict.fromkeys(uids)]
 
-    def plan() -> Iterator[Wanted]:
-        for name in dict.fromkeys(uids):
-            card = _Card(name)
-            cards.append(card)
-            try:
-                wanted = _plan(hub, name, card)
-            except HubError as error:
+    def plan(looked: Iterator[_Looked]) -> Iterator[Wanted]:
+        for card, wanted, error in looked:
+            if error is not None:
                 if len(uids) == 1:
-                    raise
+                    raise error
                 card.errors.append(("", error))
-            else:
-                owners.extend([card] * len(wanted))
-                yield from wanted
+            cards.append(card)
+            owners.extend([card] * len(wanted))
+            yield from wanted
 
-    coming: Iterable[Wanted] = plan()
-    if report.counts:
-        coming = list(coming)
-        report.expect(len(coming), sum(one.size for one in coming if one.size is not None))
+    look = partial(_look, hub)
+    # The cards are read by another process while this one gets ready to fetch, which takes as long.
+    looking = processes.ahead(look, names) if len(names) >= _AHEAD else nullcontext(map(look, names))
     try:
-        with hub.fetcher(connections=connections, rate=rate, watch=report) as run:
-            outcomes = run.fetch_all(coming, again=force)
+        with looking as looked:
+            coming: Iterable[Wanted] = plan(looked)
+            if report.counts:
+                coming = list(coming)
+                report.expect(len(coming), sum(one.size for one in coming if one.size is not None))
+            with hub.fetcher(connections=connections, rate=rate, watch=report) as run:
+                outcomes = run.fetch_all(coming, again=force)
     except KeyboardInterrupt:
         report.interrupted()
         raise click.exceptions.Exit(130) from None
     return cards, list(zip(owners, outcomes, strict=True))
+
+
+def _look(hub: Hub, name: str) -> _Looked:
+    """Return a card, which of its assets are to be fetched, and what was wrong with it."""
+    card = _Card(name)
+    try:
+        return card, _plan(hub, name, card), None
+    except HubError as error:
+        return card, [], error
 
 
 def _plan(hub: Hub, name: str, card: _Card) -> list[Wanted]:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from hubtool.card import document as documents
-from hubtool.card import model
+from hubtool.card import reading
 from hubtool.errors import CardError, InvalidNameError
 from hubtool.uid import Uid
 
@@ -103,6 +102,7 @@ class FolderRegistry:
 
     def entries(self, group: str) -> list[Entry]:
         """Return the entry of a card; of one that cannot be read, its UID and digest are all that is known."""
+        from hubtool.card import model  # noqa: PLC0415 - as below
         from hubtool.registry.entry import Entry, digest_of  # noqa: PLC0415 - as above
 
         try:
@@ -143,12 +143,14 @@ def read_card(path: Path, uid: Uid | None) -> Card:
     Raises:
         CardError: If the file cannot be read, or not as a card.
     """
+    from hubtool.card import model  # noqa: PLC0415 - YAML, which what reads no card does without
+
     return model.read(_bytes(path), uid=uid, path=path)
 
 
 def _bytes(path: Path) -> bytes:
     try:
         with path.open("rb") as stream:
-            return stream.read(documents.MAX_BYTES + 1)
+            return stream.read(reading.MAX_BYTES + 1)
     except OSError as error:
         raise CardError(f"{path} cannot be read: {error.strerror or error}") from error

@@ -160,6 +160,124 @@ except KeyboardInterrupt:
     assert len(list(tmp_path.iterdir())) < 20
 
 
+@forks
+def test_another_process_goes_ahead() -> None:
+    out = run(
+        """
+began = time.monotonic()
+def work(number):
+    return number, os.getpid(), time.monotonic()
+with processes.ahead(work, range(20)) as done:
+    time.sleep(0.5)
+    found = list(done)
+print([number for number, _, _ in found] == list(range(20)), {pid for _, pid, _ in found}.isdisjoint({os.getpid()}))
+print(all(at - began < 0.5 for _, _, at in found))
+try:
+    os.waitpid(-1, 0)
+except ChildProcessError:
+    print("no process is left")
+"""
+    )
+    assert out == "True True\nTrue\nno process is left\n"
+
+
+@forks
+def test_more_goes_ahead_than_a_pipe_holds() -> None:
+    out = run(
+        """
+with processes.ahead(lambda number: bytes([number]) * (1 << 20), range(8)) as done:
+    time.sleep(0.1)
+    print([(len(one), one[0]) for one in done] == [(1 << 20, number) for number in range(8)])
+"""
+    )
+    assert out.split() == ["True"]
+
+
+@forks
+@pytest.mark.parametrize(
+    "end", ["os.kill(os.getpid(), signal.SIGKILL)", "raise ValueError('there')", "return lambda: 'cannot be sent'"]
+)
+def test_what_the_process_ahead_did_not_do_is_done_here(end: str) -> None:
+    out = run(
+        f"""
+here = os.getpid()
+def work(number):
+    if number == 5 and os.getpid() != here:
+        {end}
+    return number, os.getpid() == here
+with processes.ahead(work, range(9)) as done:
+    found = list(done)
+print([number for number, _ in found] == list(range(9)), [by_us for _, by_us in found] == [False] * 5 + [True] * 4)
+"""
+    )
+    assert out.split() == ["True", "True"]
+
+
+@forks
+def test_what_fails_ahead_fails_here() -> None:
+    out = run(
+        """
+def work(number):
+    return 1 // (3 - number)
+with processes.ahead(work, range(9)) as done:
+    print(next(done), next(done), next(done))
+    try:
+        next(done)
+    except ZeroDivisionError as error:
+        print(error)
+"""
+    )
+    assert out.splitlines()[0] == "0 0 1"
+    assert "zero" in out.splitlines()[1]
+
+
+@forks
+def test_nothing_goes_ahead_where_a_fork_is_not_safe_or_not_to_be_had() -> None:
+    out = run(
+        """
+def pids():
+    with processes.ahead(lambda _: os.getpid(), range(3)) as done:
+        return set(done)
+def refuse():
+    raise BlockingIOError(11, "no more processes")
+before = len(os.listdir("/proc/self/fd"))
+fork, os.fork = os.fork, refuse
+print(pids() == {os.getpid()}, len(os.listdir("/proc/self/fd")) == before)
+os.fork = fork
+print(pids() == {os.getpid()}, len(os.listdir("/proc/self/fd")) == before)
+threading.Thread(target=time.sleep, args=(5,), daemon=True).start()
+print(pids() == {os.getpid()})
+"""
+    )
+    assert out.split() == ["True", "True", "False", "True", "True"]
+
+
+@forks
+def test_an_interrupt_ends_the_process_ahead(tmp_path: Path) -> None:
+    text = """
+def work(number):
+    open(f"{sys.argv[1]}/{os.getpid()}", "w").close()
+    time.sleep(60)
+try:
+    with processes.ahead(work, range(4)) as done:
+        list(done)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    parent = subprocess.Popen(
+        program(text, str(tmp_path)),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    (pid,) = map(int, await_files(tmp_path, 1))
+    os.killpg(parent.pid, signal.SIGINT)
+    out, err = parent.communicate(timeout=10)
+    assert (out, err) == ("interrupted\n", "")
+    assert not is_alive(pid)
+
+
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.HubError)]
 
 
