@@ -7,6 +7,7 @@ schema asks for something else (:mod:`hubtool.card.schema`), so that the version
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
@@ -24,9 +25,10 @@ MAX_CHARACTERS = 256 << 10
 MAX_DEPTH = 32
 MAX_NODES = 20_000
 
-# libyaml composes nodes recursively in C: text nested some ten thousand deep overflows the stack and kills the process.
-# Text with fewer openings than this cannot nest deeply enough and is composed at once; other text is measured first.
-_SAFE_OPENINGS = 2000
+# libyaml composes nodes recursively in C: text nested some ten thousand deep overflows the stack and kills the process;
+# from 0.2.6 on it refuses what is nested more than 1,000 deep, as bad syntax. Text with fewer openings than this cannot
+# nest so deeply (mappings nested by indentation alone reach 724 in MAX_CHARACTERS); other text is measured first.
+_SAFE_OPENINGS = 250
 _OPENINGS = re.compile(r"[\[{]|[-?](?=[ \t\r\n])")
 _OPENING_SIGNS = "[{-?"
 _ENTRY = re.compile(r"^(?=[^\s#])", re.MULTILINE)
@@ -296,6 +298,20 @@ def _may_nest(text: str) -> bool:
 
 
 def _too_deep(text: str) -> int | None:
+    """Return where a text gets too deep, if it does; raise what libyaml says if it cannot be read so far."""
+    try:
+        return _deeper_than_allowed(text)
+    except yaml.MarkedYAMLError as error:
+        # The scanner is ahead of its events, so that it can meet its own limit of depth before we have seen ours.
+        if error.problem_mark is None:
+            raise
+        with suppress(yaml.YAMLError):
+            if (deep := _deeper_than_allowed(text[: error.problem_mark.index])) is not None:
+                return deep
+        raise
+
+
+def _deeper_than_allowed(text: str) -> int | None:
     depth = 0
     # The stubs of PyYAML leave the event stream untyped.
     for event in cast("Iterator[Any]", yaml.parse(text, yaml.CSafeLoader)):
