@@ -187,7 +187,12 @@ class Fetcher:
         missing = 0
         for wanted in coming:
             todo.append(wanted)
-            missing += again or not self._is_there(wanted)
+            if not again and self._is_there(wanted):
+                continue
+            missing += 1
+            if missing == 1 and not self.offline and isinstance(self.transport, HttpTransport):
+                # Now, while others are still being named: importing the libraries takes as long as naming hundreds.
+                self.transport.prepare(wanted.link)
             if missing == MANY:
                 return todo, self.small or are_small([one.size for one in todo])
         return todo, False

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 from urllib.parse import urlsplit
@@ -33,6 +35,12 @@ MAX_REDIRECTS = 8
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)\Z")
 _STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]{1,500}"\Z')
+# A name or an IPv4 address as every library reads it, and perhaps a port; no login.
+_PLAIN_NETLOC = re.compile(r"([a-z0-9][a-z0-9.-]*)(?::([0-9]{1,5}))?\Z")
+_NETRC = ("~/.netrc", "~/_netrc")  # where requests looks for logins
+_AGENT = f"hubtool/{__version__}"
+# The bytes as they are: a digest is that of the file, not of a compressed form of it.
+_HEADERS = {"Accept-Encoding": "identity", "Accept": "*/*"}
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 # What servers answer to HEAD that would give the file: the method is not known, or a signed link is for GET alone.
@@ -189,13 +197,13 @@ class HttpTransport:
 
         What goes wrong goes wrong again, and is said, when it is asked.
         """
-        import requests  # noqa: PLC0415 (heavy, and not needed for what is stored)
-        import urllib3  # noqa: PLC0415 (the same)
-
-        with suppress(HubError, requests.RequestException, urllib3.exceptions.HTTPError, OSError):
+        try:
             link = self.policy.check(link)
             parts = urlsplit(link)
             self._service(link, parts.scheme, parts.netloc)
+        except Exception as error:
+            if not isinstance(error, HubError) and not _is_of_libraries(error):
+                raise
 
     def look(self, link: str) -> Seen:
         """Ask a link whether it answers, with what size, and where it leads, without its bytes.
@@ -305,8 +313,7 @@ class HttpTransport:
         return link, response
 
     def _ask(self, link: str, headers: dict[str, str], guard: Guard, *, method: str = "GET") -> BaseHTTPResponse:
-        import requests  # noqa: PLC0415 (heavy, and not needed for what is stored)
-        import urllib3  # noqa: PLC0415 (the same)
+        import urllib3  # noqa: PLC0415 (heavy, and not needed for what is stored)
 
         parts = urlsplit(link)
         try:
@@ -328,8 +335,10 @@ class HttpTransport:
                 return response
             finally:
                 guard.end()
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            _fail(error, link, guard)
+        except Exception as error:
+            if _is_of_libraries(error):
+                _fail(error, link, guard)
+            raise
 
     def _ask_small(self, link: str, guard: Guard) -> BaseHTTPResponse | plain.Answer | None:
         """Ask for a small file, and read it if the answer is plain; None if this must be left to the libraries."""
@@ -349,12 +358,11 @@ class HttpTransport:
             # Imported here, and not for every file.
             from http.client import HTTPException  # noqa: PLC0415 (heavy, and not needed for what is stored)
 
-            import requests  # noqa: PLC0415 (the same)
             import urllib3  # noqa: PLC0415 (the same)
 
             if isinstance(error, HTTPException):
                 _fail(urllib3.exceptions.ProtocolError("this is not HTTP", error), link, guard)
-            if isinstance(error, (requests.RequestException, urllib3.exceptions.HTTPError, OSError)):
+            if _is_of_libraries(error):
                 _fail(error, link, guard)
             raise
 
@@ -401,40 +409,59 @@ class HttpTransport:
         )
 
     def _service(self, link: str, scheme: str, netloc: str) -> _Service:
-        """Find out, by requests, how a service is asked: by which proxy, with which CAs and which login."""
-        import requests  # noqa: PLC0415 (heavy, and not needed for what is stored)
-
+        """Find out how a service is asked: by which proxy, with which CAs and which login."""
         service = self._services.get((scheme, netloc))
         if service is not None:
             return service
         with self._lock:
-            if self._session is None:
-                self._session = _new_session(self._connections)
-            # The bytes as they are: a digest is that of the file, not of a compressed form of it.
-            headers = {"Accept-Encoding": "identity", "Accept": "*/*"}
-            request = self._session.prepare_request(requests.Request("GET", link, headers=headers))
-            host = urlsplit(link).hostname or ""
-            # A proxy cannot reach what is on this machine.
-            proxies = {"no_proxy": host} if is_loopback(host) else {}
-            settings = self._session.merge_environment_settings(link, proxies, stream=True, verify=None, cert=None)
-            adapter: Any = self._session.get_adapter(link)
-            pool = adapter.get_connection_with_tls_context(
-                request,
-                settings["verify"] or True,  # True, or the file of a private CA; never off
-                proxies=settings["proxies"],
-                cert=settings["cert"],
-            )
-            absolute = not adapter.request_url(request, settings["proxies"]).startswith("/")
-            kept = {name: str(value) for name, value in request.headers.items() if name.lower() != "cookie"}
-            service = _Service(
-                pool=pool,
-                headers=kept,
-                fields=plain.fields(kept),
-                absolute=absolute,
-                is_direct=not absolute and pool.proxy is None,
-            )
+            service = self._plain_service(netloc) if scheme == "http" else None
+            if service is None:
+                service = self._service_by_requests(link)
             self._services[scheme, netloc] = service
             return service
+
+    def _plain_service(self, netloc: str) -> _Service | None:
+        """Return how a service is asked for which there is nothing to find out; None if requests has to look.
+
+        It would find the same. To import it takes as long as to fetch sixty small files.
+        """
+        match = _PLAIN_NETLOC.match(netloc)
+        if match is None or not _has_no_settings():
+            return None
+        from urllib3.connection import HTTPConnection  # noqa: PLC0415 (heavy, and not needed for what is stored)
+        from urllib3.connectionpool import HTTPConnectionPool  # noqa: PLC0415 (the same)
+
+        pool = HTTPConnectionPool(match[1], int(match[2] or 80), maxsize=self._connections)
+        pool.ConnectionCls = watched(HTTPConnection)
+        kept = {"User-Agent": _AGENT, **_HEADERS, "Connection": "keep-alive"}
+        return _Service(pool=pool, headers=kept, fields=plain.fields(kept), absolute=False, is_direct=True)
+
+    def _service_by_requests(self, link: str) -> _Service:
+        import requests  # noqa: PLC0415 (heavy, and not needed for what is stored)
+
+        if self._session is None:
+            self._session = _new_session(self._connections)
+        request = self._session.prepare_request(requests.Request("GET", link, headers=_HEADERS))
+        host = urlsplit(link).hostname or ""
+        # A proxy cannot reach what is on this machine.
+        proxies = {"no_proxy": host} if is_loopback(host) else {}
+        settings = self._session.merge_environment_settings(link, proxies, stream=True, verify=None, cert=None)
+        adapter: Any = self._session.get_adapter(link)
+        pool = adapter.get_connection_with_tls_context(
+            request,
+            settings["verify"] or True,  # True, or the file of a private CA; never off
+            proxies=settings["proxies"],
+            cert=settings["cert"],
+        )
+        absolute = not adapter.request_url(request, settings["proxies"]).startswith("/")
+        kept = {name: str(value) for name, value in request.headers.items() if name.lower() != "cookie"}
+        return _Service(
+            pool=pool,
+            headers=kept,
+            fields=plain.fields(kept),
+            absolute=absolute,
+            is_direct=not absolute and pool.proxy is None,
+        )
 
 
 class _HttpBody:
@@ -591,10 +618,26 @@ def _new_session(connections: int) -> requests.Session:
             return pool
 
     session = requests.Session()
-    session.headers["User-Agent"] = f"hubtool/{__version__}"
+    session.headers["User-Agent"] = _AGENT
     for scheme in ("https://", "http://"):
         session.mount(scheme, Adapter(pool_maxsize=connections))
     return session
+
+
+def _has_no_settings() -> bool:
+    """Whether nothing on this machine says by which proxy, or with which login, servers are to be asked over http."""
+    if sys.platform != "linux" or any(name.lower().endswith("_proxy") for name in os.environ):
+        return False  # elsewhere the system has settings of its own
+    return "NETRC" not in os.environ and not any(map(os.path.exists, map(os.path.expanduser, _NETRC)))
+
+
+def _is_of_libraries(error: Exception) -> bool:
+    """Whether an error is one by which requests, urllib3 or the system say that a request failed."""
+    # Imported here, and not for every file.
+    import requests  # noqa: PLC0415 (heavy, and not needed for what is stored)
+    import urllib3  # noqa: PLC0415 (the same)
+
+    return isinstance(error, (requests.RequestException, urllib3.exceptions.HTTPError, OSError))
 
 
 def _fail(error: Exception, link: str, guard: Guard) -> NoReturn:
