@@ -10,7 +10,7 @@ import threading
 import time
 from contextlib import suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from hubtool.assets import plain
 from hubtool.assets.links import shown
@@ -19,12 +19,15 @@ from hubtool.errors import FetchError
 if TYPE_CHECKING:
     import socket
     from collections.abc import Collection
+    from typing import TypeAlias
 
     from urllib3.connection import HTTPConnection
     from urllib3.response import HTTPResponse
 
     from hubtool.assets.links import LinkPolicy
     from hubtool.assets.transport import Timeouts
+
+    _Address: TypeAlias = tuple[Any, ...]
 
 
 class Guard:
@@ -235,11 +238,37 @@ class _Current(threading.local):
 current = _Current()
 
 
+def addresses(name: str, port: int, policy: LinkPolicy) -> list[tuple[int, _Address]]:
+    """Resolve a name, and return what it stands for: each address with its family, as sockets take them.
+
+    What is returned is what is to be connected to: a name that is resolved once to be checked and once more to be used
+    may stand for two things.
+
+    Args:
+        name: A host as a link has it, without brackets.
+        port: The port.
+        policy: Asked about each address.
+
+    Raises:
+        socket.gaierror: If nobody knows the name.
+        ForbiddenLinkError: If the name must not stand for one of its addresses.
+    """
+    import socket  # noqa: PLC0415 (not needed for what is stored)
+
+    # A checked host is ASCII. Of a text Python would make it once more, and import the tables for that.
+    entries = socket.getaddrinfo(name.encode("ascii"), port, type=socket.SOCK_STREAM)
+    found: dict[str, tuple[int, _Address]] = {}
+    for family, _, _, _, address in entries:
+        found.setdefault(str(address[0]), (family, address))
+    for text in found:
+        policy.check_address(name, port, text)
+    return [*found.values()]
+
+
 def watched(base: type[HTTPConnection]) -> type[HTTPConnection]:
     """Derive from one of urllib3's connection classes one whose sockets a guard can shut down.
 
-    It also connects to addresses only that the link policy was asked about: a name that is resolved once to be checked
-    and once more to be used may stand for two things.
+    It also connects to addresses only that the link policy was asked about.
     """
 
     class Watched(base):  # type: ignore[misc, valid-type]  # which class this is, is known at run time only
@@ -262,15 +291,12 @@ def watched(base: type[HTTPConnection]) -> type[HTTPConnection]:
 
             name: str = self._dns_host  # urllib3's name for what is resolved, where `host` is what TLS checks
             try:
-                found = socket.getaddrinfo(name.strip("[]"), self.port, type=socket.SOCK_STREAM)
+                found = addresses(name.strip("[]"), self.port, policy)
             except socket.gaierror as error:
                 raise urllib3.exceptions.NameResolutionError(self.host, self, error) from error
-            addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-            for address in addresses:
-                policy.check_address(name.strip("[]"), self.port, address)
             failed: Exception | None = None
-            for address in addresses:
-                self._dns_host = address
+            for _, (address, *_) in found:
+                self._dns_host = str(address)
                 try:
                     sock: socket.socket = super()._new_conn()
                 except (urllib3.exceptions.NewConnectionError, urllib3.exceptions.ConnectTimeoutError) as error:

@@ -7,8 +7,9 @@ import re
 import sys
 import threading
 import time
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 from urllib.parse import urlsplit
 
@@ -20,15 +21,16 @@ from hubtool.errors import FetchError, HubError, UnknownHostError
 from hubtool.version import __version__
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     import requests
     from urllib3.connection import HTTPConnection
+    from urllib3.connectionpool import HTTPConnectionPool
     from urllib3.response import BaseHTTPResponse
 
     from hubtool.assets.guard import Guard
+    from hubtool.assets.line import Line
     from hubtool.assets.transport import Body
 
 MAX_REDIRECTS = 8
@@ -92,18 +94,42 @@ class Head:
     wait: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class _Service:
     """What all requests to one scheme, host and port have in common.
 
     Finding it out (proxies, CAs, netrc) takes longer than a small file does to come.
     """
 
-    pool: Any  # urllib3's pool of connections; requests hands it out untyped
+    make: Callable[[], Any]  # urllib3's pool of connections; requests hands it out untyped
     headers: Mapping[str, str]
     fields: str  # the same, as they are sent
     absolute: bool  # whether a proxy wants the whole link
     is_direct: bool  # whether no proxy stands between
+    place: tuple[str, int] | None = None  # host and port, where no library is needed to connect
+    lines: list[Line] = field(default_factory=list)  # nobody uses them just now
+
+    @cached_property
+    def pool(self) -> Any:  # noqa: ANN401 (as above)
+        """The pool, made where something is asked for that is more than a small file."""
+        return self.make()
+
+    def line(self) -> Line | None:
+        """Take a line that is open, if there is one."""
+        while self.lines:
+            with suppress(IndexError):  # another thread took it
+                line = self.lines.pop()
+                if line.is_silent:
+                    return line
+                line.close()
+        return None
+
+    def close(self) -> None:
+        """Close all connections."""
+        while self.lines:
+            self.lines.pop().close()
+        if "pool" in self.__dict__:
+            self.pool.close()
 
 
 class HttpTransport:
@@ -130,7 +156,7 @@ class HttpTransport:
         with self._lock:
             # A session leaves it to the moment at which nothing refers to a pool any more, be it the frame of an error.
             for service in self._services.values():
-                service.pool.close()
+                service.close()
             self._services.clear()
             if self._session is not None:
                 self._session.close()
@@ -319,9 +345,11 @@ class HttpTransport:
         try:
             service = self._service(link, parts.scheme, parts.netloc)
             target = link if service.absolute else parts.path + (f"?{parts.query}" if parts.query else "")
+            with self._lock:
+                pool = service.pool
             guard.begin(self.policy)
             try:
-                response: BaseHTTPResponse = service.pool.urlopen(
+                response: BaseHTTPResponse = pool.urlopen(
                     method,
                     target,
                     headers={**service.headers, **headers},
@@ -351,7 +379,7 @@ class HttpTransport:
                 return None
             guard.begin(self.policy)
             try:
-                return self._exchange(service.pool, asked, guard)
+                return self._exchange(service, asked, guard)
             finally:
                 guard.end()
         except Exception as error:
@@ -366,36 +394,27 @@ class HttpTransport:
                 _fail(error, link, guard)
             raise
 
-    def _exchange(self, pool: Any, asked: bytes, guard: Guard) -> BaseHTTPResponse | plain.Answer:  # noqa: ANN401 (see _Service)
-        """Send a request over a connection of the pool, and read the answer, or its beginning."""
-        connection = pool._get_conn()  # noqa: SLF001 (urllib3 has no other way to a connection)
-
-        def end() -> None:
-            connection.close()
-            pool._put_conn(connection)  # noqa: SLF001 (as above)
-
+    def _exchange(self, service: _Service, asked: bytes, guard: Guard) -> BaseHTTPResponse | plain.Answer:
+        """Send a request over a line, and read the answer, or its beginning."""
+        line = service.line()
+        if line is None:
+            line = self._open_line(service)
+        guard.watch(line.twin)
         try:
-            if connection.is_closed:
-                connection.timeout = self.timeouts.connect
-                connection.connect()
-            else:
-                connection.tell_guard()
-            wire: socket.socket = connection.sock
-            wire.settimeout(self.timeouts.read)
-            wire.sendall(asked)
-            answer = current.reader.read(Counted(wire, guard))
+            line.wire.sendall(asked)
+            answer = current.reader.read(Counted(line.wire, guard))
         except BaseException:
-            end()
+            line.close()
             raise
         if isinstance(answer, plain.Answer):
             if answer.stays:
-                pool._put_conn(connection)  # noqa: SLF001 (as above)
+                service.lines.append(line)
             else:
-                end()
+                line.close()
             return answer
         from urllib3 import HTTPHeaderDict, HTTPResponse  # noqa: PLC0415 (heavy, and not needed for what is stored)
 
-        raw = plain.hand_over(answer, wire, end)
+        raw = plain.hand_over(answer, line.wire, line.close)
         return HTTPResponse(
             body=raw,
             headers=HTTPHeaderDict(raw.msg.items()),
@@ -407,6 +426,24 @@ class HttpTransport:
             original_response=raw,
             request_method="GET",
         )
+
+    def _open_line(self, service: _Service) -> Line:
+        """Open a connection to a service that no proxy stands before."""
+        from hubtool.assets.line import Line, open_line  # noqa: PLC0415 (sockets are not needed for what is stored)
+
+        if service.place is not None:
+            return open_line(*service.place, self.policy, self.timeouts)
+        with self._lock:
+            pool = service.pool
+        connection = pool._new_conn()  # noqa: SLF001 (urllib3 has no other way to a connection)
+        connection.timeout = self.timeouts.connect
+        try:
+            connection.connect()
+            connection.sock.settimeout(self.timeouts.read)
+            return Line(connection.sock, connection.hubtool_twin, connection.close)
+        except BaseException:
+            connection.close()
+            raise
 
     def _service(self, link: str, scheme: str, netloc: str) -> _Service:
         """Find out how a service is asked: by which proxy, with which CAs and which login."""
@@ -428,13 +465,25 @@ class HttpTransport:
         match = _PLAIN_NETLOC.match(netloc)
         if match is None or not _has_no_settings():
             return None
-        from urllib3.connection import HTTPConnection  # noqa: PLC0415 (heavy, and not needed for what is stored)
-        from urllib3.connectionpool import HTTPConnectionPool  # noqa: PLC0415 (the same)
-
-        pool = HTTPConnectionPool(match[1], int(match[2] or 80), maxsize=self._connections)
-        pool.ConnectionCls = watched(HTTPConnection)
+        host, port = match[1], int(match[2] or 80)
         kept = {"User-Agent": _AGENT, **_HEADERS, "Connection": "keep-alive"}
-        return _Service(pool=pool, headers=kept, fields=plain.fields(kept), absolute=False, is_direct=True)
+
+        def make() -> HTTPConnectionPool:
+            from urllib3.connection import HTTPConnection  # noqa: PLC0415 (heavy, and not needed for small files)
+            from urllib3.connectionpool import HTTPConnectionPool  # noqa: PLC0415 (the same)
+
+            pool = HTTPConnectionPool(host, port, maxsize=self._connections)
+            pool.ConnectionCls = watched(HTTPConnection)
+            return pool
+
+        return _Service(
+            make=make,
+            headers=kept,
+            fields=plain.fields(kept),
+            absolute=False,
+            is_direct=True,
+            place=(host, port),
+        )
 
     def _service_by_requests(self, link: str) -> _Service:
         import requests  # noqa: PLC0415 (heavy, and not needed for what is stored)
@@ -456,7 +505,7 @@ class HttpTransport:
         absolute = not adapter.request_url(request, settings["proxies"]).startswith("/")
         kept = {name: str(value) for name, value in request.headers.items() if name.lower() != "cookie"}
         return _Service(
-            pool=pool,
+            make=lambda: pool,
             headers=kept,
             fields=plain.fields(kept),
             absolute=absolute,
@@ -648,6 +697,8 @@ def _fail(error: Exception, link: str, guard: Guard) -> NoReturn:
     import requests  # noqa: PLC0415 (the same)
     import urllib3  # noqa: PLC0415 (the same)
 
+    from hubtool.assets.line import NotReachedError  # noqa: PLC0415 (the same)
+
     if guard.fired:
         guard.fail(link)
     chain = list(_causes(error))
@@ -672,9 +723,9 @@ def _fail(error: Exception, link: str, guard: Guard) -> NoReturn:
         why, reached = f"the server cannot be reached: {unknown.strerror}", False
         if unknown.errno != socket.EAI_AGAIN:
             raise UnknownHostError(f"{shown(link)}: {why}", hint=hint) from None
-    elif among(urllib3.exceptions.NewConnectionError) and system is not None:
+    elif among(urllib3.exceptions.NewConnectionError, NotReachedError) and system is not None:
         why, reached = f"the server cannot be reached: {system.strerror}", False
-    elif among(requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError):
+    elif among(requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError, NotReachedError):
         why, reached = "the server does not accept a connection in time", False
     elif among(requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
         why = "the server does not answer in time"

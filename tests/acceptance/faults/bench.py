@@ -314,7 +314,7 @@ def _names() -> Iterator[None]:
     real = socket.getaddrinfo
 
     def lookup(host: Any, *rest: Any, **more: Any) -> Any:
-        if host == "intranet.example":
+        if host == b"intranet.example":
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("10.1.2.3", 443))]
         return real(host, *rest, **more)
 

@@ -157,7 +157,7 @@ def test_a_private_address_is_for_hosts_that_were_named_so(
 
     real = socket.getaddrinfo
     monkeypatch.setattr(
-        socket, "getaddrinfo", lambda host, *rest, **more: real("127.0.0.1" if host == "lab" else host, *rest, **more)
+        socket, "getaddrinfo", lambda host, *rest, **more: real("127.0.0.1" if host == b"lab" else host, *rest, **more)
     )
     port = origin.url.rpartition(":")[2]
     link = f"http://lab:{port}/a"
