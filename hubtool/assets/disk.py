@@ -54,6 +54,43 @@ def open_new(path: Path | str, mode: int) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _EXTRA, mode)
 
 
+def open_unnamed(folder: str, mode: int) -> int | None:
+    """Create a file for writing that has no name yet, in the file system of a folder; return its descriptor.
+
+    Of a file that nobody names (:func:`give_name`) nothing stays, however its writer ends. And no two writers wait for
+    each other, as they do where both make files in one folder.
+
+    Returns:
+        The descriptor, or None where the system cannot do this.
+
+    Raises:
+        OSError: If it cannot be created, or there is no such folder.
+    """
+    if not hasattr(os, "O_TMPFILE"):
+        return None
+    try:
+        return os.open(folder, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, mode)
+    except OSError as error:
+        # The second is what a system says that knows nothing of it: a folder cannot be opened for writing.
+        if error.errno in (errno.ENOTSUP, errno.EISDIR, errno.EINVAL):
+            return None
+        raise
+
+
+def give_name(descriptor: int, path: str) -> bool:
+    """Give a file its name, if it is free and the system can do this; return whether it has it.
+
+    Raises:
+        OSError: If the disk fails.
+    """
+    try:
+        # A folder to begin at, which a whole path does not need, has Python ask for the link to be followed.
+        os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor)
+    except (FileExistsError, FileNotFoundError):  # the second where there is no /proc
+        return False
+    return True
+
+
 def open_anew(path: str) -> int:
     """Open a file for writing what it shall hold from now on, made if need be; return its descriptor.
 

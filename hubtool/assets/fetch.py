@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, closing, nullcontext
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -331,15 +331,11 @@ class Fetcher:
             if not self._cleaned:
                 self._cleaned = True
                 self.store.clean()
-            with ExitStack() as end:
-                first = None
-                if self.small and not self.store.has_parts(digest):
-                    came = self._fetch_small(wanted, digest, mirrors, limit)
-                    if isinstance(came, Stored):
-                        return came
-                    first = came
-                if first is not None:
-                    end.callback(first.close)
+            is_small = self.small and not self.store.has_parts(digest)
+            first = self._fetch_small(wanted, digest, mirrors, limit) if is_small else None
+            if isinstance(first, Stored):
+                return first
+            with nullcontext() if first is None else closing(first):
                 part = Part(self.store, digest, source=shown(link), size=wanted.size, limit=limit, sure=lock.sure)
                 try:
                     return Transfer(self, wanted, digest, part, mirrors, first=first).run()
@@ -364,18 +360,22 @@ class Fetcher:
         self.slots.take()
         try:
             self.check_ended()
-            opened = ExitStack()
             answer: Body | FetchError
+            opened: ExitStack | None = None
             try:
                 came = source.transport.open_small(source.link)
-                answer = came if isinstance(came, Whole) else opened.enter_context(came)
+                if isinstance(came, Whole):
+                    answer = came
+                else:
+                    opened = ExitStack()
+                    answer = opened.enter_context(came)
             except FetchError as error:
                 answer = error
             if isinstance(answer, Whole):
                 stored = self._store_small(wanted, digest, source, answer, limit)
                 if stored is not None:
                     return stored
-            first = First(source=source, answer=answer, slots=self.slots, opened=opened)
+            first = First(source=source, answer=answer, slots=self.slots, opened=opened or ExitStack())
             return first
         finally:
             if first is None:

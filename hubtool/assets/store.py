@@ -56,6 +56,9 @@ PATIENCE = 600.0
 USE_STEP = 3600.0
 """Seconds within which a second use of a file is not recorded: reading stays cheap."""
 
+_SETTLED = 3_000_000_000
+"""Nanoseconds after which a change of a folder shows in its time, on any file system."""
+
 _HEX = frozenset("0123456789abcdef")
 _held = threading.local()
 
@@ -169,22 +172,46 @@ def _write_new(data: Buffer, path: str, *, durable: bool, mode: int) -> os.stat_
         raise
 
 
-def _put(data: Buffer, temporary: str, path: str, *, durable: bool, mode: int) -> os.stat_result:
+def _write_unnamed(data: Buffer, folder: str, path: str, mode: int) -> os.stat_result | None:
+    """Write a file that is nowhere before it is whole; return what the system says of it, or None if it cannot.
+
+    Raises:
+        OSError: If the disk does not take it; nothing of it stays.
+    """
+    try:
+        descriptor = disk.open_unnamed(folder, mode)
+    except FileNotFoundError:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        descriptor = disk.open_unnamed(folder, mode)
+    if descriptor is None:
+        return None
+    try:
+        disk.write(descriptor, data)
+        os.fsync(descriptor)
+        return os.fstat(descriptor) if disk.give_name(descriptor, path) else None
+    finally:
+        os.close(descriptor)
+
+
+def _put(data: Buffer, temporary: str, path: str, *, mode: int) -> os.stat_result:
     """Write a file in one step, whatever had its name; return what the system says of it.
 
     Raises:
         OSError: If the disk does not take it; nothing of it stays.
     """
-    found = _write_new(data, temporary, durable=durable, mode=mode)
     folder = os.path.dirname(path)  # noqa: PTH120 (a text)
+    written = _write_unnamed(data, folder, path, mode)
+    if written is not None:
+        disk.sync_folder(folder)
+        return written
+    found = _write_new(data, temporary, durable=True, mode=mode)
     try:
         try:
             os.replace(temporary, path)  # noqa: PTH105 (the same)
         except FileNotFoundError:
             Path(folder).mkdir(parents=True, exist_ok=True)
             os.replace(temporary, path)  # noqa: PTH105 (the same)
-        if durable:
-            disk.sync_folder(folder)
+        disk.sync_folder(folder)
     except OSError:
         with suppress(OSError):
             os.unlink(temporary)  # noqa: PTH108 (the same)
@@ -272,6 +299,7 @@ class Store:
         self._state = str(self.state)
         # Where records cannot be written, one process at least need not hash a file twice.
         self._known: dict[str, _Record] = {}
+        self._listed: tuple[int, Sequence[str]] = (-1, ())
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -630,11 +658,23 @@ class Store:
 
     def _part_names(self, key: str) -> list[str]:
         beginning = key[:SHORTEST]
+        # Not by a glob: this runs for every file, and compiling a pattern takes longer than this does.
+        return [name for name in self._temporary_names() if name.startswith(beginning)]
+
+    def _temporary_names(self) -> Sequence[str]:
+        """Return the names of all temporary files; the folder is listed only if it changed."""
+        folder = f"{self._state}/temporary"
         try:
-            # Not by a glob: this runs for every file, and compiling a pattern takes longer than this does.
-            return [name for name in os.listdir(f"{self._state}/temporary") if name.startswith(beginning)]  # noqa: PTH208 (the same)
+            changed = os.stat(folder).st_mtime_ns  # noqa: PTH116 (a text)
+            listed, names = self._listed
+            if listed == changed:
+                return names
+            names = os.listdir(folder)  # noqa: PTH208 (names are wanted)
         except (FileNotFoundError, NotADirectoryError):
-            return []
+            return ()
+        # What changed just now may change once more before the file system's clock, which is a slow one, tells.
+        self._listed = (changed, names) if time.time_ns() - changed > _SETTLED else (-1, ())
+        return names
 
     def _remove_parts(self, key: str) -> None:
         for path in self._parts_of(key):
@@ -700,9 +740,12 @@ class Store:
     def _write_blob(self, data: Buffer, digest: str, location: str, mode: int) -> os.stat_result:
         if not self.durable:
             # What a kill leaves half written is hashed before it is believed, as all is there.
-            with suppress(FileExistsError):
+            try:
                 return _write_new(data, location, durable=False, mode=mode)
-        return _put(data, self._temporary_name(digest, "blob"), location, durable=self.durable, mode=mode)
+            except FileExistsError:
+                os.unlink(location)  # noqa: PTH108 (a text)
+                return _write_new(data, location, durable=False, mode=mode)
+        return _put(data, self._temporary_name(digest, "blob"), location, mode=mode)
 
     def derive(self, digest: str, kind: str, make: Callable[[Path], None]) -> Path:
         """Return the file of a kind that is made from an asset, and make it where there is none yet.
