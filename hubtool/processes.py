@@ -17,6 +17,7 @@ from collections import deque
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, BinaryIO, Generic, NoReturn, TypeVar
 
 if TYPE_CHECKING:
@@ -161,12 +162,8 @@ class Crew(Generic[_In, _Out]):
         try:
             pid = os.fork()
             if pid == 0:
-                for other in self._workers.values():
-                    os.close(other.told)
-                    os.close(other.coming)
-                for ours in (told, coming, end):
-                    os.close(ours)
-                _be_a_worker(work, begin, items, going, end_seen)
+                others = [pipe for one in self._workers.values() for pipe in (one.told, one.coming)]
+                _be_a_worker(work, begin, items, going, end_seen, not_ours=[told, coming, end, *others])
         except OSError:
             os.close(told)
             os.close(coming)
@@ -187,23 +184,19 @@ class Crew(Generic[_In, _Out]):
 
         Yields:
             An item and what came of it, as they are done. What a process that was killed had begun is missing; the
-            others go on. If all were killed, what is left is not taken.
+            others go on. If all were killed, so is what is left.
 
         Raises:
             BaseException: What was raised in one of the processes.
         """
         coming = iter(items)
+        taken: list[_In] = []  # and not yet given: at most one
         busy: dict[int, _In] = {}
-        is_more = True
         while True:
-            while is_more and self._free:
-                is_more = False
-                for item in coming:
-                    worker = self._give(item)
-                    if worker is not None:
-                        busy[worker.coming] = item
-                        is_more = True
-                    break
+            while self._free and (taken := taken or [*islice(coming, 1)]):
+                worker = self._give(taken[0])
+                if worker is not None:
+                    busy[worker.coming] = taken.pop()
             if not busy:
                 return
             for number, _ in self._poll.poll():
@@ -222,7 +215,7 @@ class Crew(Generic[_In, _Out]):
                     hear(content)
 
     def _give(self, item: _In) -> _Worker | None:
-        """Give an item to somebody who is free; None if all of them were killed."""
+        """Give an item to somebody who is free; None if all who were had been killed."""
         while self._free:
             worker = self._free.popleft()
             try:
@@ -267,10 +260,14 @@ def _be_a_worker(
     items: int,
     going: int,
     end_seen: int,
+    *,
+    not_ours: Sequence[int],
 ) -> NoReturn:
     """Be one of a crew."""
     try:
         _be_a_child()
+        for pipe in not_ours:
+            os.close(pipe)
         threading.Thread(target=_follow, args=(end_seen,), name="hubtool-parent", daemon=True).start()
         saying = threading.Lock()
 

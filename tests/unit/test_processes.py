@@ -161,6 +161,180 @@ except KeyboardInterrupt:
 
 
 @forks
+def test_when_one_is_killed_the_others_go_on() -> None:
+    out = run(
+        """
+here = os.getpid()
+def work(number):
+    if number == 7 and os.getpid() != here:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(0.005)
+    return os.getpid()
+found = dict(processes.share(work, range(60), count=3))
+print(sorted(found) == list(range(60)), [number for number, pid in found.items() if pid == here])
+found = dict(processes.share(work, range(60), finish=False))
+print([number for number in range(60) if number not in found])
+"""
+    )
+    assert out.splitlines() == ["True [7]", "[7]"]
+
+
+@forks
+def test_when_all_are_killed_the_rest_is_left() -> None:
+    out = run(
+        """
+taken = []
+def items():
+    for number in range(1000):
+        taken.append(number)
+        yield number
+def work(number):
+    if number >= 20:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+before = len(os.listdir("/proc/self/fd"))
+with processes.crew(2, work, lambda say: None) as workers:
+    done = dict(workers.do(items()))
+    print(sorted(done) == list(range(20)), len(taken) < 25, dict(workers.do(range(5))))
+print(len(os.listdir("/proc/self/fd")) == before)
+try:
+    os.waitpid(-1, 0)
+except ChildProcessError:
+    print("no process is left")
+"""
+    )
+    assert out == "True True {}\nTrue\nno process is left\n"
+
+
+@forks
+def test_one_that_was_killed_while_it_was_free_is_given_nothing() -> None:
+    out = run(
+        """
+with processes.crew(3, lambda number: (number, os.getpid()), lambda say: None) as workers:
+    first = {pid for _, (_, pid) in workers.do(range(30))}
+    os.kill(min(first), signal.SIGKILL)
+    time.sleep(0.2)
+    second = dict(workers.do(range(30)))
+    print(sorted(second) == list(range(30)), min(first) in {pid for _, pid in second.values()})
+"""
+    )
+    assert out.split() == ["True", "False"]
+
+
+@forks
+def test_items_are_taken_when_somebody_is_free_for_them() -> None:
+    out = run(
+        """
+taken = []
+def items():
+    for number in range(50):
+        taken.append(number)
+        yield number
+ahead = []
+with processes.crew(2, lambda number: number, lambda say: None) as workers:
+    for count, _ in enumerate(workers.do(items()), 1):
+        ahead.append(len(taken) - count)
+print(max(ahead) <= 2, len(ahead))
+"""
+    )
+    assert out.split() == ["True", "50"]
+
+
+@forks
+def test_what_they_say_is_heard_in_its_order_and_before_what_they_did() -> None:
+    out = run(
+        """
+heard = {}
+def begin(say):
+    global tell
+    tell = say
+def work(number):
+    for step in range(100):
+        tell((number, step, b"x" * 5000))
+    return number
+with processes.crew(2, work, begin) as workers:
+    for number, _ in workers.do(range(6), lambda said: heard.setdefault(said[0], []).append(said[1])):
+        assert heard[number] == list(range(100)), number
+print(len(heard))
+"""
+    )
+    assert out.split() == ["6"]
+
+
+@forks
+@pytest.mark.parametrize("what", ["return lambda: 1", "raise type('Local', (Exception,), {})('not to be sent')"])
+def test_what_cannot_be_sent_is_an_error_here(what: str) -> None:
+    out = run(
+        f"""
+def work(number):
+    {what}
+try:
+    list(processes.share(work, range(4)))
+except Exception as error:
+    print(type(error).__name__, error)
+"""
+    )
+    assert out.strip()
+    assert ("not to be sent" in out) == what.startswith("raise")
+
+
+@forks
+def test_large_things_are_sent() -> None:
+    out = run(
+        """
+found = dict(processes.share(lambda number: bytes([number]) * (5 << 20), range(6)))
+print(all(found[number] == bytes([number]) * (5 << 20) for number in range(6)))
+with processes.crew(2, len, lambda say: None) as workers:
+    print([size for _, size in workers.do([b"x" * (5 << 20)] * 5)] == [5 << 20] * 5)
+"""
+    )
+    assert out.split() == ["True", "True"]
+
+
+@forks
+def test_where_the_system_gives_no_process_it_is_done_here() -> None:
+    out = run(
+        """
+fork, given = os.fork, []
+def some():
+    if len(given) == most:
+        raise BlockingIOError(11, "no more processes")
+    given.append(1)
+    return fork()
+os.fork = some
+before = len(os.listdir("/proc/self/fd"))
+for most in (0, 1):
+    pids = {pid for _, pid in processes.share(lambda _: (time.sleep(0.01), os.getpid())[1], range(10), count=3)}
+    print(len(pids), os.getpid() in pids, len(os.listdir("/proc/self/fd")) == before)
+"""
+    )
+    assert out.splitlines() == ["1 True True", "1 False True"]
+
+
+@forks
+def test_they_are_let_end_what_they_are_at(tmp_path: Path) -> None:
+    out = run(
+        """
+def work(number):
+    time.sleep(0.5)
+    open(f"{sys.argv[1]}/{number}", "w").close()
+    return b"x" * (3 << 20)
+start = time.monotonic()
+with processes.crew(3, work, lambda say: None) as workers:
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    try:
+        list(workers.do(range(100)))
+    except KeyboardInterrupt:
+        workers.leave(10)
+print(sorted(os.listdir(sys.argv[1])), time.monotonic() - start < 5)
+""",
+        str(tmp_path),
+    )
+    assert out.strip() == "['0', '1', '2'] True"
+
+
+@forks
 def test_another_process_goes_ahead() -> None:
     out = run(
         """
