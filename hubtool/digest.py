@@ -6,6 +6,7 @@ A *digest* is the lower-case hexadecimal SHA-256 of a file. A *short digest*, 8 
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -70,9 +71,9 @@ def digest_file(path: Path) -> str:
         OSError: If the file cannot be read.
     """
     digester = hashlib.sha256()
-    buffer = bytearray(_BLOCK)
-    view = memoryview(buffer)
     with path.open("rb", buffering=0) as stream:
-        while count := stream.readinto(buffer):
+        # A large piece of memory takes longer to come by than a small file to be read.
+        view = memoryview(bytearray(min(_BLOCK, os.fstat(stream.fileno()).st_size + 1)))
+        while count := stream.readinto(view):
             digester.update(view[:count])
     return digester.hexdigest()

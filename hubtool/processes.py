@@ -32,6 +32,9 @@ _WIDTH = 1 << 20
 _LENGTH = 8
 """So many bytes before each message say how long it is."""
 
+_MOST_TOGETHER = 256
+"""So many items at most are worth being told of together."""
+
 _DONE, _RAISED, _SAID = 0, 1, 2
 
 
@@ -95,6 +98,50 @@ def share(
             return
     for number, item in left.items():
         yield number, work(item)
+
+
+def spread(
+    work: Callable[[_In], _Out], items: Sequence[_In], *, sizes: Sequence[int], together: int, count: int
+) -> Iterator[tuple[int, _Out]]:
+    """Do some work on each of many items side by side: what Python lets go on beside other work, such as hashing.
+
+    By processes where they can be forked, for of small items there is more in Python than beside it; else by threads.
+    Large items come first, so that none is begun last, and small ones together.
+
+    Args:
+        work: What is to be done.
+        items: What it is done on.
+        sizes: How much there is to do for each.
+        together: The least that is worth being told of.
+        count: How many processes or threads.
+
+    Yields:
+        The number of an item, and what came of it, as they are done.
+    """
+    groups: list[list[int]] = []
+    room = 0
+    for number in sorted(range(len(items)), key=lambda one: -sizes[one]):
+        if room <= 0:
+            groups.append([])
+            room = together
+        groups[-1].append(number)
+        room -= max(sizes[number], together // _MOST_TOGETHER)
+
+    def work_all(group: Sequence[int]) -> list[_Out]:
+        return [work(items[number]) for number in group]
+
+    if count > 1 and not can_fork():
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 (most runs start none)
+
+        pool = ThreadPoolExecutor(count)
+        try:
+            for group, done in zip(groups, pool.map(work_all, groups), strict=True):
+                yield from zip(group, done, strict=True)
+        finally:
+            pool.shutdown(cancel_futures=True)
+        return
+    for at, done in share(work_all, groups, count=count):
+        yield from zip(groups[at], done, strict=True)
 
 
 @contextmanager

@@ -5,10 +5,10 @@ What may go is planned without touching anything (:func:`plan`), and only then d
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hubtool import processes
 from hubtool.assets.store import USE_STEP
 from hubtool.digest import Digest
 from hubtool.errors import ArgumentError, StoreError
@@ -25,6 +25,9 @@ RECENT = 2 * USE_STEP
 A use is recorded to the hour, so that every use protects for an hour at least: a load that has found the file has time
 to open it.
 """
+
+_TOGETHER = 16 << 20
+"""So many bytes are hashed together, if they are those of small files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,7 +200,7 @@ def verify(
 
     Args:
         store: The store; its shared folders are not hashed.
-        workers: Threads that hash; each keeps one core busy.
+        workers: Processes (or threads) that hash; each keeps one core busy.
         quarantine: Whether wrong files are moved away; else they are only reported.
         report: Told of every file, with its bytes, as soon as it is hashed; called by one thread at a time.
 
@@ -218,18 +221,13 @@ def verify(
         except StoreError as error:
             return Checked(digest=digest, kind=kind, right=False, error=error.message)
 
-    results = []
-    # hashlib lets other threads run while it hashes blocks of a MiB.
-    with ThreadPoolExecutor(workers) as pool:
-        try:
-            for one, result in zip(waiting, pool.map(check, waiting), strict=True):
-                results.append(result)
-                if report is not None:
-                    report(result, one[2])
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-    return tuple(results)
+    sizes = [size for _, _, size in waiting]
+    results: dict[int, Checked] = {}
+    for number, result in processes.spread(check, waiting, sizes=sizes, together=_TOGETHER, count=workers):
+        results[number] = result
+        if report is not None:
+            report(result, sizes[number])
+    return tuple(results[number] for number in range(len(waiting)))
 
 
 def choose(there: Iterable[Item], targets: Iterable[str]) -> Removal:

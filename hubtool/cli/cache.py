@@ -71,7 +71,7 @@ def listing(as_json: bool) -> None:
 
 @command.command()
 @click.option(
-    "--jobs", type=click.IntRange(1, 64), default=None, help="Threads that hash; one for each core by default."
+    "--jobs", type=click.IntRange(1, 64), default=None, help="Processes that hash; one for each core by default."
 )
 @_dry_run
 @_json

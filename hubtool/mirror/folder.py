@@ -122,7 +122,7 @@ class FolderDestination:
             with path.open("rb", buffering=0) as stream:
 
                 def blocks() -> Iterator[memoryview]:
-                    buffer = bytearray(BLOCK)
+                    buffer = bytearray(min(BLOCK, os.fstat(stream.fileno()).st_size + 1))
                     while count := stream.readinto(buffer):
                         yield memoryview(buffer)[:count]
 

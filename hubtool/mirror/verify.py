@@ -6,16 +6,24 @@ import hashlib
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
+from hubtool import processes
 from hubtool.card import document, model
 from hubtool.errors import CardError, MirrorError
 from hubtool.mirror import index
 from hubtool.mirror.destination import blob_name, card_name
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hubtool.mirror.destination import Destination
     from hubtool.mirror.index import Listed
+
+_TOGETHER = 16 << 20
+"""So many bytes are hashed together, if they are those of small blobs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +111,11 @@ def verify(place: Destination, *, deep: bool = False, jobs: int = 8) -> Verified
                 faults.append(Fault(name=blob_name(digest), reason="it is missing"))
             elif blobs[digest] != size:
                 faults.append(Fault(name=blob_name(digest), reason=f"it has {blobs[digest]} bytes instead of {size}"))
-        if deep:
+        if deep and not place.is_folder:
             # Blobs that no card names are hashed too: a later card may.
             faults += [fault for fault in pool.map(lambda digest: _blob(place, digest), sorted(blobs)) if fault]
+    if deep and place.is_folder:
+        faults += _hashed(place, blobs)
     return Verified(
         cards=len(listing.uids),
         blobs=len(named),
@@ -134,6 +144,19 @@ def _card(place: Destination, listed: Listed) -> Fault | None:
         if asset.digest and (digest is None or not digest.matches(asset.digest)):
             return Fault(name=name, reason=f"the index gives its asset {asset.link} another digest than the card does")
     return None
+
+
+def _hashed(place: Destination, blobs: Mapping[str, int]) -> list[Fault]:
+    """Hash the blobs of a folder: on all cores, since none is waited for."""
+    digests = sorted(blobs)
+    found = processes.spread(
+        partial(_blob, place),
+        digests,
+        sizes=[blobs[digest] for digest in digests],
+        together=_TOGETHER,
+        count=processes.cores(),
+    )
+    return [fault for _, fault in sorted(found, key=itemgetter(0)) if fault]
 
 
 def _blob(place: Destination, digest: str) -> Fault | None:

@@ -334,6 +334,38 @@ print(sorted(os.listdir(sys.argv[1])), time.monotonic() - start < 5)
     assert out.strip() == "['0', '1', '2'] True"
 
 
+@pytest.mark.parametrize("by", ["processes", "threads", "one"])
+def test_many_small_things_and_few_large_ones(by: str) -> None:
+    out = run(
+        f"""
+here, by = os.getpid(), {by!r}
+if by == "threads":
+    threading.Thread(target=time.sleep, args=(20,), daemon=True).start()
+sizes = [1] * 1000 + [100, 3, 100] + [0] * 1000
+order = []
+def work(size):
+    order.append(size)
+    return size + 1, os.getpid() == here, threading.get_ident()
+count = 1 if by == "one" else 2
+found = dict(processes.spread(work, sizes, sizes=sizes, together=10, count=count))
+print([found[number][0] for number in range(len(sizes))] == [size + 1 for size in sizes])
+print({{here for _, here, _ in found.values()}}, {{found[1000][0], found[1002][0]}}, order[:2] in ([100, 100], []))
+for nothing in processes.spread(work, [], sizes=[], together=10, count=2):
+    print("what is this?")
+def fail(size):
+    raise ValueError("it is so")
+try:
+    list(processes.spread(fail, sizes, sizes=sizes, together=10, count=count))
+except ValueError as error:
+    print(error)
+sys.stdout.flush()
+os._exit(0)  # not waiting for the thread
+"""
+    )
+    forked = by == "processes" and sys.platform == "linux" and processes.cores() > 1
+    assert out.splitlines() == ["True", f"{{{not forked}}} {{101}} True", "it is so"]
+
+
 @forks
 def test_another_process_goes_ahead() -> None:
     out = run(
