@@ -33,7 +33,7 @@ def configuration(environ: Mapping[str, str]) -> dict[str, str]:
     Variables go first: ``AWS_ACCESS_KEY_ID``, ``AWS_SECRET_ACCESS_KEY``, ``AWS_SESSION_TOKEN``, ``AWS_REGION``,
     ``AWS_DEFAULT_REGION``, ``AWS_ENDPOINT_URL_S3``, ``AWS_ENDPOINT_URL``; then the profile ``AWS_PROFILE`` (or
     ``default``) of the files ``AWS_SHARED_CREDENTIALS_FILE`` and ``AWS_CONFIG_FILE``, by default
-    ``~/.aws/credentials`` and ``~/.aws/config``.
+    ``~/.aws/credentials`` and ``~/.aws/config``. With ``AWS_EC2_METADATA_DISABLED`` there must be some.
 
     Args:
         environ: The environment's variables.
@@ -69,6 +69,12 @@ def configuration(environ: Mapping[str, str]) -> dict[str, str]:
             raise MirrorError(
                 f"the profile {profile!r} gets its credentials in a way that hubtool does not know",
                 hint='put them into variables: eval "$(aws configure export-credentials --format env)"',
+            )
+        # Else obstore asks the machine that this one runs on, as in a cloud.
+        if "access_key_id" not in found and environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
+            raise MirrorError(
+                "there are no credentials for the object store",
+                hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE",
             )
     return found
 

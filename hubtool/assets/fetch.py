@@ -434,6 +434,11 @@ class Fetcher:
         """Whether somebody wants to know what happens."""
         return self._watch is not None
 
+    @property
+    def is_paced(self) -> bool:
+        """Whether there is a most of bytes per second."""
+        return self._rate is not None
+
     def wants(self, kind: Kind) -> bool:
         """Whether somebody wants to know of this kind of events."""
         return kind in self._kinds

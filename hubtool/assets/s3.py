@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from hubtool.assets.transport import Body, Timeouts
 
 _BLOCK = 1 << 20
+_opening = threading.Lock()
+
+DISTRUSTED = "the object store's certificate is not accepted"
+DISTRUSTED_HINT = "if it is behind a private CA, name that in AWS_CA_BUNDLE"
 
 
 def open_bucket(bucket: str, *, prefix: str = "", connect: float = 10.0, total: float = 300.0) -> Any:  # noqa: ANN401 (a class of an extra)
@@ -40,21 +44,54 @@ def open_bucket(bucket: str, *, prefix: str = "", connect: float = 10.0, total: 
 
     settings: dict[str, Any] = dict(configuration(os.environ))
     try:
-        return S3Store(
-            bucket,
-            prefix=prefix or None,
-            client_options={
-                # Plain http only where the user names such an endpoint.
-                "allow_http": settings.get("endpoint", "").startswith("http://"),
-                "connect_timeout": timedelta(seconds=connect),
-                "timeout": timedelta(seconds=total),
-            },
-            retry_config={"max_retries": 5, "retry_timeout": timedelta(seconds=60)},
-            **settings,
-        )
+        with _authorities():
+            return S3Store(
+                bucket,
+                prefix=prefix or None,
+                client_options={
+                    # Plain http only where the user names such an endpoint.
+                    "allow_http": settings.get("endpoint", "").startswith("http://"),
+                    "connect_timeout": timedelta(seconds=connect),
+                    "timeout": timedelta(seconds=total),
+                },
+                retry_config={"max_retries": 5, "retry_timeout": timedelta(seconds=60)},
+                **settings,
+            )
     except (obstore.exceptions.BaseError, ValueError) as error:
         line = str(error).partition("\n")[0][:300]
         raise MirrorError(f"s3://{bucket} cannot be opened: {line}", hint="check the AWS_ variables") from None
+
+
+@contextmanager
+def _authorities() -> Iterator[None]:
+    """Have a client that is made meanwhile trust what ``AWS_CA_BUNDLE`` names, as every S3 client does.
+
+    Its library takes that from the variable ``SSL_CERT_FILE`` alone, when a client is made; it gets it for so long.
+
+    Raises:
+        MirrorError: If there is no such file.
+    """
+    bundle = os.environ.get("AWS_CA_BUNDLE")
+    if not bundle:
+        yield
+        return
+    if not os.path.isfile(bundle):  # noqa: PTH113 (a text)
+        raise MirrorError(f"AWS_CA_BUNDLE names no file: {bundle}", hint="name a file with the certificates to trust")
+    with _opening:
+        before = os.environ.get("SSL_CERT_FILE")
+        os.environ["SSL_CERT_FILE"] = bundle
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ["SSL_CERT_FILE"]
+            else:
+                os.environ["SSL_CERT_FILE"] = before
+
+
+def distrusts(error: Exception) -> bool:
+    """Whether a request to an object store failed because its certificate is not accepted."""
+    return "InvalidCertificate" in str(error)
 
 
 def open_transport(base: str, timeouts: Timeouts | None) -> S3Transport:
@@ -130,6 +167,8 @@ class S3Transport:
         if isinstance(error, refused):
             hint = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
             return FetchError(f"{shown(link)}: the object store refuses the credentials", hint=hint, status=403)
+        if distrusts(error):
+            return FetchError(f"{shown(link)}: {DISTRUSTED}", hint=DISTRUSTED_HINT)
         hint = "check AWS_ENDPOINT_URL and the network, and try again"
         return FetchError(f"{shown(link)}: the object store failed", hint=hint, passing=True)
 

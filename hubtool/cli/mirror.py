@@ -10,19 +10,27 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hubtool.cli import render, units
+from hubtool.cli import options, progress, render, units
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any, TypeVar
+
     from hubtool.mirror.plan import Failure, Plan
     from hubtool.mirror.sync import Report
+    from hubtool.mirror.verify import Verified
+
+    _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _uids = click.option(
     "--uid", "patterns", multiple=True, metavar="GLOB", help="Only cards whose UIDs match, such as 'mindspore/1.9/*'."
 )
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-_jobs = click.option(
-    "--jobs", type=click.IntRange(1, 256), default=8, show_default=True, help="How many assets move at once."
-)
+
+
+def _jobs(what: str) -> Callable[[_Command], _Command]:
+    """Return the option that says how much is done at once."""
+    return click.option("--jobs", type=click.IntRange(1, 256), default=8, show_default=True, help=what)
 
 
 @click.group()
@@ -38,7 +46,8 @@ def command() -> None:
 @command.command()
 @click.argument("destination", metavar="DEST")
 @_uids
-@_jobs
+@_jobs("How many assets move at once.")
+@options.limit_rate
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--prune", is_flag=True, help="At the end, remove what no card of the registries names any more.")
 @click.option(
@@ -58,6 +67,7 @@ def sync(
     destination: str,
     patterns: tuple[str, ...],
     jobs: int,
+    limit_rate: float | None,
     dry_run: bool,
     prune: bool,
     grace: float,
@@ -76,23 +86,29 @@ def sync(
     from hubtool.mirror.destination import open_destination
 
     hub = Hub.open().with_lock(None)
-    with closing(open_destination(destination, takeover=takeover)) as place:
+    offline = hub.settings.offline
+    with closing(open_destination(destination, takeover=takeover, offline=offline)) as place:
         if dry_run:
             plan, _ = work.look(hub, place, patterns)
-            loose = work.unnamed(place, grace=grace) if prune and plan.there else {}
+            cards, blobs = work.removable(place, plan, grace=grace) if prune else ((), {})
             if as_json:
-                render.echo_json({"dry_run": True, **plan.as_json(), "missing": _missing(plan), "prune": sorted(loose)})
+                members = {"dry_run": True, **plan.as_json(), "missing": _missing(plan)}
+                render.echo_json({**members, "prune": sorted(blobs), "prune_cards": list(cards)})
             else:
                 _print_plan(plan, every=True)
-                for digest in sorted(loose):
-                    click.echo(f"would remove {digest}  {render.size(loose[digest])}")
+                for uid in cards:
+                    click.echo(f"would remove the card {uid}")
+                for digest in sorted(blobs):
+                    click.echo(f"would remove {digest}  {render.size(blobs[digest])}")
             return 1 if plan.failures else 0
-        events = _Lines(shown=not quiet)
-        report = work.sync(hub, place, patterns=patterns, jobs=jobs, prune=prune, grace=grace, events=events)
+        events = _Lines(shown=not quiet, says_removals=not as_json)
+        report = work.sync(
+            hub, place, patterns=patterns, jobs=jobs, prune=prune, grace=grace, rate=limit_rate, events=events
+        )
     if as_json:
         render.echo_json(report.as_json())
     else:
-        _print_report(report)
+        _print_report(report, named=events.named)
     return 0 if report.complete else 1
 
 
@@ -106,8 +122,9 @@ def status(*, destination: str, patterns: tuple[str, ...], as_json: bool) -> Non
     from hubtool.mirror import sync as work
     from hubtool.mirror.destination import open_destination
 
-    with closing(open_destination(destination)) as place:
-        plan, listing = work.look(Hub.open().with_lock(None), place, patterns)
+    hub = Hub.open().with_lock(None)
+    with closing(open_destination(destination, offline=hub.settings.offline)) as place:
+        plan, listing = work.look(hub, place, patterns)
         workers = place.claims()
     if as_json:
         lacking = sorted(one.uid for one in listing.uids.values() if one.lacks)
@@ -123,20 +140,30 @@ def status(*, destination: str, patterns: tuple[str, ...], as_json: bool) -> Non
 @command.command()
 @click.argument("destination", metavar="DEST")
 @click.option("--deep", is_flag=True, help="Read every blob and hash it, instead of comparing sizes only.")
-@_jobs
+@click.option(
+    "--remove-wrong",
+    is_flag=True,
+    help="Remove the cards and blobs that are found wrong, for a sync to bring them.",
+)
+@_jobs("How many files are read at once.")
 @_json
-def verify(*, destination: str, deep: bool, jobs: int, as_json: bool) -> int:
+def verify(*, destination: str, deep: bool, remove_wrong: bool, jobs: int, as_json: bool) -> int:
     """Check that a mirror is whole: every card, and every asset that its index names.
 
-    The exit code is 1 if something is missing or wrong.
+    The exit code is 1 if something is missing or wrong, also if what was wrong is removed.
     """
+    from hubtool import settings
     from hubtool.mirror.destination import open_destination
+    from hubtool.mirror.verify import remove_wrong as remove
     from hubtool.mirror.verify import verify as check
 
-    with closing(open_destination(destination)) as place:
+    if remove_wrong and not deep:
+        raise click.UsageError("only --deep finds what is wrong: --remove-wrong goes with it")
+    with closing(open_destination(destination, offline=settings.load().offline)) as place:
         report = check(place, deep=deep, jobs=jobs)
+        removed = remove(place, report.faults) if remove_wrong else ()
     if as_json:
-        render.echo_json(report.as_json())
+        render.echo_json({**report.as_json(), "removed": list(removed)})
         return 0 if report.right else 1
     for fault in report.faults:
         click.echo(f"{fault.name}: {fault.reason}")
@@ -147,6 +174,7 @@ def verify(*, destination: str, deep: bool, jobs: int, as_json: bool) -> int:
     )
     if report.unnamed:
         click.echo(f"{report.unnamed:,} blobs are named by no card; `hubtool mirror prune` removes them")
+    _print_remedy(report, removed, deep=deep)
     return 0 if report.right else 1
 
 
@@ -159,10 +187,11 @@ def verify(*, destination: str, deep: bool, jobs: int, as_json: bool) -> int:
 @_json
 def prune(*, destination: str, grace: float, dry_run: bool, as_json: bool) -> None:
     """Remove the blobs of a mirror that no card in its index names."""
+    from hubtool import settings
     from hubtool.mirror import sync as work
     from hubtool.mirror.destination import open_destination
 
-    with closing(open_destination(destination)) as place:
+    with closing(open_destination(destination, offline=settings.load().offline)) as place:
         loose = work.unnamed(place, grace=grace)
         if not as_json:
             for digest in sorted(loose):
@@ -178,9 +207,21 @@ def prune(*, destination: str, grace: float, dry_run: bool, as_json: bool) -> No
 @command.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @_uids
-@_jobs
+@options.limit_rate
+@options.connections
+@options.progress_kind
 @_json
-def bundle(*, file: Path, patterns: tuple[str, ...], jobs: int, as_json: bool) -> int:
+@click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
+def bundle(
+    *,
+    file: Path,
+    patterns: tuple[str, ...],
+    limit_rate: float | None,
+    connections: int,
+    kind: str,
+    as_json: bool,
+    quiet: bool,
+) -> int:
     """Put cards and their assets into one file, to be carried where there is no network.
 
     FILE is a tar archive of a mirror. What is not stored is fetched first. The exit code is 1, and nothing is written,
@@ -189,7 +230,13 @@ def bundle(*, file: Path, patterns: tuple[str, ...], jobs: int, as_json: bool) -
     from hubtool.hub import Hub
     from hubtool.mirror.bundle import bundle as write
 
-    report = write(Hub.open().with_lock(None), file, patterns=patterns, jobs=jobs)
+    hub = Hub.open().with_lock(None)
+    with progress.reporter("none" if quiet else kind) as shown:
+        try:
+            report = write(hub, file, patterns=patterns, connections=connections, rate=limit_rate, watch=shown)
+        except KeyboardInterrupt:
+            shown.interrupted()
+            raise click.exceptions.Exit(130) from None
     if as_json:
         render.echo_json(report.as_json())
     else:
@@ -217,7 +264,7 @@ def unbundle(*, file: Path, folder: str | None, as_json: bool) -> None:
     if folder is None:
         report = into_store(hub, file)
     else:
-        with closing(open_destination(folder)) as place:
+        with closing(open_destination(folder, offline=hub.settings.offline)) as place:
             report = into_mirror(hub, file, place)
     if as_json:
         render.echo_json(report.as_json())
@@ -228,11 +275,19 @@ def unbundle(*, file: Path, folder: str | None, as_json: bool) -> None:
 
 
 class _Lines:
-    """Progress: a bar at a terminal, else a line now and then; on standard error."""
+    """Progress: a bar at a terminal, else a line now and then; on standard error.
 
-    def __init__(self, *, shown: bool) -> None:
+    Attributes:
+        named: The failures that were named as they happened, where a person sees that.
+    """
+
+    def __init__(self, *, shown: bool, says_removals: bool) -> None:
+        self.named: set[Failure] = set()
         self._shown = shown
+        self._says_removals = says_removals
+        self._is_terminal = sys.stderr.isatty()
         self._lock = threading.Lock()
+        self._warned: set[str] = set()
         self._total = self._done = self._bytes = 0
         self._said = 0
 
@@ -255,15 +310,33 @@ class _Lines:
         with self._lock:
             self._done += 1
             if self._shown:
-                click.echo(f"{failure.uid}: {failure.link}: {failure.reason}", err=True)
+                self._line(_failure(failure))
+                if self._is_terminal and sys.stdout.isatty():
+                    self.named.add(failure)
+
+    def warned(self, message: str) -> None:
+        """Say what nobody may miss, once, however many processes say it."""
+        with self._lock:
+            if message not in self._warned:
+                self._warned.add(message)
+                self._line(f"{click.style('warning', fg='yellow')}: {message}")
+
+    def removing(self, name: str, size: int | None) -> None:
+        """Say what is about to be removed."""
+        if self._says_removals:
+            click.echo(f"removing {name}" + ("" if size is None else f"  {render.size(size)}"))
+
+    def _line(self, text: str) -> None:
+        # In the place of the counter, which comes again below it.
+        click.echo(f"\r\x1b[2K{text}" if self._is_terminal else text, err=True)
 
     def _say(self) -> None:
         # A line for each tenth: a log stays readable, and a terminal sees that it goes on.
         step = self._done * 10 // max(self._total, 1)
-        if self._shown and (step > self._said or sys.stderr.isatty()):
+        if self._shown and (step > self._said or self._is_terminal):
             self._said = step
             text = f"{self._done:,} of {self._total:,} assets, {render.size(self._bytes)} written"
-            if sys.stderr.isatty():
+            if self._is_terminal:
                 end = "\n" if self._done >= self._total else ""
                 click.echo(f"\r\x1b[2K{text}{end}", err=True, nl=False)
             else:
@@ -283,6 +356,9 @@ def _print_plan(plan: Plan, *, every: bool) -> None:
     click.echo(f"{len(plan.there):,} assets there ({render.size(there)})")
     more = f" and {unknown:,} of unknown size" if unknown else ""
     click.echo(f"{len(plan.needs):,} assets missing ({render.size(plan.known_bytes)}{more})")
+    if plan.wrong:
+        wrong = render.size(sum(plan.wrong.values()))
+        click.echo(f"{len(plan.wrong):,} blobs are there and wrong ({wrong}): a sync replaces those that cards name")
     if every:
         for need in plan.needs:
             size = render.size(need.size)
@@ -294,21 +370,39 @@ def _print_plan(plan: Plan, *, every: bool) -> None:
     _print_failures(plan.failures)
 
 
-def _print_report(report: Report) -> None:
-    _print_failures(report.failures)
+def _print_report(report: Report, *, named: set[Failure]) -> None:
+    _print_failures(failure for failure in report.failures if failure not in named)
     for uid in report.kept:
         click.echo(f"{uid}: the mirror keeps the card's earlier version, because an asset of the new one is missing")
-    for digest in sorted(report.pruned):
-        click.echo(f"removed {digest}  {render.size(report.pruned[digest])}")
     others = f", {len(report.others):,} by other workers" if report.others else ""
+    removed = f"; {len(report.pruned):,} blobs removed" if report.pruned else ""
     click.echo(
         f"{len(report.plan.there):,} assets were there, {len(report.written):,} written "
-        f"({render.size(sum(report.written.values()))}){others}; {len(report.cards):,} cards written; "
+        f"({render.size(sum(report.written.values()))}){others}; {len(report.cards):,} cards written{removed}; "
         f"{len(report.failures):,} failures; {report.seconds:.1f} s"
     )
 
 
-def _print_failures(failures: tuple[Failure, ...]) -> None:
+def _print_remedy(report: Verified, removed: tuple[str, ...], *, deep: bool) -> None:
+    """Say what to do about the faults of a mirror."""
+    if removed:
+        for name in removed:
+            click.echo(f"removed {name}")
+        click.echo("`hubtool mirror sync` brings anew what was removed")
+    elif any(fault.wrong for fault in report.faults) and deep:
+        click.echo("`hubtool mirror verify --deep --remove-wrong` removes what is wrong, and a sync brings it anew")
+    elif report.faults:
+        more = "" if deep else ", `hubtool mirror verify --deep` reads every byte"
+        click.echo(f"`hubtool mirror sync` brings what is missing and replaces blobs of another size{more}")
+
+
+def _print_failures(failures: Iterable[Failure]) -> None:
     for failure in failures:
-        link = "" if failure.link is None else f"{failure.link}: "
-        click.echo(f"{click.style('failed', fg='red')} {failure.uid}: {link}{failure.reason}")
+        click.echo(_failure(failure))
+
+
+def _failure(failure: Failure) -> str:
+    """Return a failure as one line; most reasons name the link themselves."""
+    link = failure.link
+    place = "" if link is None or failure.reason.startswith(link) else f"{link}: "
+    return f"{click.style('failed', fg='red')} {failure.uid}: {place}{failure.reason}"

@@ -10,17 +10,18 @@ import io
 import os
 import tarfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from hubtool.assets import disk
+from hubtool.assets.events import Outcome, Wanted
+from hubtool.assets.fetch import CONNECTIONS
 from hubtool.assets.store import MAX_BYTES
 from hubtool.card import document
 from hubtool.digest import Digest
-from hubtool.errors import CardNotFoundError, HubError, MirrorError, StoreError
+from hubtool.errors import CardError, CardNotFoundError, HubError, MirrorError, StoreError
 from hubtool.mirror import cards as cards_of
 from hubtool.mirror import index, plan
 from hubtool.mirror.destination import UNIT, blob_name, card_name, parse_blob, parse_card
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from hubtool.assets.events import Watcher
+    from hubtool.assets.fetch import Fetcher
     from hubtool.assets.store import Store, Stored
     from hubtool.hub import Hub
     from hubtool.mirror.destination import Destination
@@ -81,14 +84,24 @@ class Bundled:
 # -- writing -------------------------------------------------------------------------------------------------------
 
 
-def bundle(hub: Hub, file: Path, *, patterns: Sequence[str] = (), jobs: int = 8) -> Bundled:
+def bundle(
+    hub: Hub,
+    file: Path,
+    *,
+    patterns: Sequence[str] = (),
+    connections: int = CONNECTIONS,
+    rate: float | None = None,
+    watch: Watcher | None = None,
+) -> Bundled:
     """Write a bundle; what is not stored is fetched first.
 
     Args:
         hub: The registries and the store.
         file: The archive; replaced if it is there, and only when the new one is whole.
         patterns: Only cards whose UIDs match one of these.
-        jobs: How many assets are fetched at once.
+        connections: The most connections at once.
+        rate: The most bytes per second, all connections together.
+        watch: Told what happens while assets are fetched.
 
     Raises:
         CardNotFoundError: If no card matches.
@@ -98,24 +111,9 @@ def bundle(hub: Hub, file: Path, *, patterns: Sequence[str] = (), jobs: int = 8)
     if not wanted:
         raise CardNotFoundError(f"no card matches {', '.join(patterns) or 'anything'}", hint="see `hubtool list`")
     todo = plan.make(wanted, {}, Listing(), cards=())
-    failures = list(todo.failures)
-
-    def bring(need: Need) -> Stored | None:
-        try:
-            found = hub.store.find(need.digest)
-            if found is not None:
-                return found
-            card = hub.find(need.sources[0][0])
-            return hub.bring(card, next(one for one in card.card.assets if same(one.digest, need.digest)))
-        except HubError as error:
-            reason = str(error).replace("\nhint: ", "; ")
-            failures.extend(
-                Failure(uid=uid, link=link, digest=need.digest.hex, reason=reason) for uid, link in need.sources
-            )
-            return None
-
-    with ThreadPoolExecutor(jobs) as pool:
-        brought = [stored for stored in pool.map(bring, todo.needs) if stored is not None]
+    with hub.fetcher(connections=connections, rate=rate, watch=watch) as run:
+        brought, failed = _bring(hub, run, todo.needs)
+    failures = [*todo.failures, *failed]
     files = {stored.digest: stored for stored in brought}
     whole = plan.Digests(files)
     if not failures:
@@ -133,6 +131,62 @@ def bundle(hub: Hub, file: Path, *, patterns: Sequence[str] = (), jobs: int = 8)
         bytes=sum(stored.size for stored in files.values()),
         failures=tuple(failures),
     )
+
+
+def _bring(hub: Hub, run: Fetcher, needs: Sequence[Need]) -> tuple[list[Stored], list[Failure]]:
+    """Find assets in the store, or fetch them into it; return them, and what could not be had.
+
+    What one card's link does not give, the next card's may.
+    """
+    brought: list[Stored] = []
+    errors: dict[str, list[HubError]] = {need.digest.hex: [] for need in needs}
+    at, left = 0, [*needs]
+    while left:
+        looked = [(need, _look(hub, need, at)) for need in left]
+        came = iter(run.fetch_all([found for _, found in looked if isinstance(found, Wanted)]))
+        at += 1
+        left = []
+        for need, found in looked:
+            outcome = next(came) if isinstance(found, Wanted) else found
+            if outcome.stored is not None:
+                brought.append(outcome.stored)
+                del errors[need.digest.hex]
+                continue
+            if outcome.error is not None:
+                errors[need.digest.hex].append(outcome.error)
+            if at < len(need.sources):
+                left.append(need)
+    failures = []
+    for need in needs:
+        if need.digest.hex in errors:
+            reasons = (str(error).replace("\nhint: ", "; ") for error in errors[need.digest.hex])
+            reason = "; ".join(dict.fromkeys(reasons))
+            failures += [
+                Failure(uid=uid, link=link, digest=need.digest.hex, reason=reason) for uid, link in need.sources
+            ]
+    return brought, failures
+
+
+def _look(hub: Hub, need: Need, at: int) -> Wanted | Outcome:
+    """Return what is to be fetched for an asset, as one of the cards that name it says; or how it went without that.
+
+    It may be stored, or stand beside its card; or be wrong there, or not be named by the card any more.
+    """
+    uid, link = need.sources[at]
+    wanted = Wanted(link=link, digest=need.digest, size=need.size)
+    try:
+        stored = hub.store.find(need.digest)
+        if stored is not None:
+            return Outcome(wanted=wanted, stored=stored)
+        card = hub.find(uid)
+        asset = next((one for one in card.card.assets if same(one.digest, need.digest)), None)
+        if asset is None:
+            raise CardError(f"the card {uid} no longer names it: it was changed meanwhile", hint="run the same again")
+        if asset.is_local:
+            return Outcome(wanted=wanted, stored=hub.local(card, asset))
+    except HubError as error:
+        return Outcome(wanted=wanted, error=error)
+    return Wanted(link=asset.link, digest=asset.digest, size=asset.size, name=asset.file_name)
 
 
 def _listed(asset: WantedAsset, files: dict[str, Stored], whole: plan.Digests) -> ListedAsset:

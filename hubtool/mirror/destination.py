@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from hubtool.digest import FULL_LENGTH
-from hubtool.errors import ArgumentError, InvalidNameError
+from hubtool.errors import ArgumentError, InvalidNameError, OfflineError
 from hubtool.uid import Uid
 
 if TYPE_CHECKING:
@@ -177,16 +177,18 @@ def parse_card(name: str) -> str | None:
         return None
 
 
-def open_destination(text: str, *, takeover: float = TAKEOVER) -> Destination:
+def open_destination(text: str, *, takeover: float = TAKEOVER, offline: bool = False) -> Destination:
     """Open the destination that a text means: a folder, or ``s3://bucket/prefix``.
 
     Args:
         text: The text.
         takeover: Seconds after which a silent worker's claim is taken over; object stores only, since the system
             frees a folder's claims at once.
+        offline: Whether the network may not be used; a folder is not the network.
 
     Raises:
         ArgumentError: If it means neither.
+        OfflineError: If it is an object store, and the network may not be used.
         MirrorError: If it cannot be opened.
     """
     if re.match(r"[a-z0-9+.-]+://", text, re.IGNORECASE):
@@ -196,6 +198,11 @@ def open_destination(text: str, *, takeover: float = TAKEOVER) -> Destination:
             raise ArgumentError(f"{text[:200]!a} is not a destination", hint="give a folder, or s3://bucket/prefix")
         if any(part in ("", ".", "..") for part in prefix.split("/")) and prefix:
             raise ArgumentError(f"{text[:200]!a}: the prefix has empty parts or dots", hint="write s3://bucket/prefix")
+        if offline:
+            raise OfflineError(
+                f"{text} is an object store, and the network may not be used",
+                hint="run the same where HUBTOOL_OFFLINE is not set",
+            )
         from hubtool.mirror.objects import ObjectDestination  # noqa: PLC0415 (only one of the two is needed)
 
         return ObjectDestination(parts.netloc, prefix, takeover=takeover)

@@ -224,7 +224,7 @@ class FolderDestination:
             lock.__enter__()
         except StoreError as error:
             if isinstance(error.__cause__, OSError):
-                raise MirrorError(error.message, hint="give yourself the right to write there") from error
+                raise _error(error.__cause__, self.root) from error
             yield None
             return
         try:
@@ -273,6 +273,8 @@ class FolderDestination:
             lock = self._store.lock(key)
             lock.__enter__()
         except StoreError as error:
+            if isinstance(error.__cause__, OSError):
+                raise _error(error.__cause__, self.root) from error
             raise MirrorError(error.message, hint=error.hint) from error
         try:
             yield

@@ -135,7 +135,8 @@ def parse(data: bytes, where: str) -> Index:
     if index is None:
         raise MirrorError(
             f"{where} is not the index of a mirror, or one of another version",
-            hint="look whether this is the right place, or install a newer hubtool",
+            hint="look whether this is the right place, or install a newer hubtool; if it is a mirror whose index was "
+            "damaged, remove that file, and `hubtool mirror sync` writes it anew",
         )
     return index
 

@@ -321,6 +321,8 @@ class ObjectDestination:
             raise MirrorError(
                 f"{where}: {why}", hint="set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
             ) from None
+        if s3.distrusts(error):
+            raise MirrorError(f"{where}: {s3.DISTRUSTED}", hint=s3.DISTRUSTED_HINT) from None
         hint = "check AWS_ENDPOINT_URL and the network, and try again: what is done stays done"
         raise MirrorError(f"{where}: the object store failed: {_line(error)}", hint=hint) from None
 

@@ -10,7 +10,7 @@ from hubtool.digest import Digest
 from hubtool.mirror.destination import UNIT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
     from hubtool.mirror.index import Listed, Listing
     from hubtool.registry.entry import Entry
@@ -95,6 +95,9 @@ class Plan:
         gone: The UIDs of cards that the mirror lists and the registries no longer have.
         failures: What is wrong with cards, whatever is done.
         unnamed: Bytes of each blob that no card of the mirror or of the registries names, by digest.
+        loose: Bytes of each blob that none names when the cards that are gone are removed, by digest.
+        wrong: Bytes of each blob that is there and has another digest than its name says, by that name; as good as
+            missing.
     """
 
     wanted: tuple[Wanted, ...]
@@ -104,6 +107,8 @@ class Plan:
     gone: tuple[str, ...]
     failures: tuple[Failure, ...]
     unnamed: Mapping[str, int]
+    loose: Mapping[str, int]
+    wrong: Mapping[str, int]
 
     @property
     def known_bytes(self) -> int:
@@ -129,6 +134,7 @@ class Plan:
                 "missing": len(self.needs),
                 "bytes_missing": self.known_bytes,
                 "sizes_unknown": self.unknown_sizes,
+                "wrong": sorted(self.wrong),
                 "unnamed": len(self.unnamed),
                 "bytes_unnamed": sum(self.unnamed.values()),
             },
@@ -164,6 +170,7 @@ def make(
     *,
     cards: Iterable[str],
     partial: bool = False,
+    wrong: Container[str] = (),
 ) -> Plan:
     """Make the plan.
 
@@ -173,7 +180,10 @@ def make(
         listing: The mirror's index.
         cards: The UIDs of the card files that the mirror holds.
         partial: Whether only some of the registries' cards were asked for, so that others are not gone.
+        wrong: The digests of the blobs that were found to have other bytes.
     """
+    bad = {digest: size for digest, size in present.items() if digest in wrong}
+    present = {digest: size for digest, size in present.items() if digest not in bad}
     failures = [Failure(uid=one.uid, link=None, digest=None, reason=one.problem) for one in wanted if one.problem]
     readable = {one.uid: one.entry for one in wanted if one.entry is not None}
     cards_wanted = tuple(one for one in wanted if one.entry is not None)
@@ -215,9 +225,10 @@ def make(
     ]
     asked = {one.uid for one in wanted}
     kept = [one for uid, one in listing.uids.items() if uid not in asked]
-    named = {*there, *(asset.digest for one in kept for asset in one.assets if asset.digest)}
     short = [digest for digest in stated if digest.is_short]
-    named.update(full for digest in short for full in whole.matching(digest))
+    ours = {*there, *(full for digest in short for full in whole.matching(digest))}
+    named = ours | {asset.digest for one in kept for asset in one.assets if asset.digest}
+    left = named if partial else ours
     return Plan(
         wanted=cards_wanted,
         needs=tuple(needs[key] for key in sorted(needs)),
@@ -226,7 +237,28 @@ def make(
         gone=() if partial else tuple(sorted(one.uid for one in kept)),
         failures=tuple(failures),
         unnamed={digest: size for digest, size in present.items() if digest not in named},
+        loose={digest: size for digest, size in present.items() if digest not in left},
+        wrong=bad,
     )
+
+
+def suspects(wanted: Sequence[Wanted], present: Mapping[str, int], listing: Listing) -> tuple[str, ...]:
+    """Return the digests of the blobs that have not as many bytes as the mirror's index or a card says.
+
+    The index says how many each had when it was put there. Whether blob or card is wrong is seen by hashing it.
+    """
+    odd = {
+        asset.digest
+        for one in listing.uids.values()
+        for asset in one.assets
+        if asset.digest in present and asset.size != present[asset.digest]
+    }
+    for one in wanted:
+        for stated in one.assets:
+            digest = "" if stated.digest is None else stated.digest.hex
+            if stated.size is not None and present.get(digest, stated.size) != stated.size:
+                odd.add(digest)
+    return tuple(sorted(odd))
 
 
 def complete(digest: Digest, listed: Listed | None, link: str, whole: Digests) -> Digest | None:

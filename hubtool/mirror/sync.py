@@ -26,9 +26,11 @@ from hubtool.assets.store import KEEP
 from hubtool.errors import (
     AssetError,
     CardError,
+    CardNotFoundError,
     DigestError,
     HubError,
     MirrorError,
+    OfflineError,
     StoreError,
 )
 from hubtool.mirror import cards as cards_of
@@ -36,11 +38,13 @@ from hubtool.mirror import index, plan
 from hubtool.mirror.destination import ClaimLostError, blob_name, card_name
 from hubtool.mirror.index import Listed, ListedAsset, Listing
 from hubtool.mirror.plan import Digests, Failure, Need, Plan
+from hubtool.mirror.verify import look_into
 from hubtool.registry.entry import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
+    from hubtool.assets.events import Event
     from hubtool.assets.fetch import Fetcher
     from hubtool.assets.store import Store, Stored
     from hubtool.digest import Digest
@@ -73,6 +77,14 @@ class Events(Protocol):
 
     def failed(self, failure: Failure) -> None:
         """Take a failure."""
+        ...
+
+    def warned(self, message: str) -> None:
+        """Take what nobody may miss: that a mirror, from which files come, is asked no more, and why."""
+        ...
+
+    def removing(self, name: str, size: int | None) -> None:
+        """Take a file that is about to be removed: its name in the mirror, and its bytes where they are known."""
         ...
 
 
@@ -148,18 +160,24 @@ def look(hub: Hub, place: Destination, patterns: Sequence[str] = ()) -> tuple[Pl
         The plan, and the mirror's index as it is.
 
     Raises:
+        CardNotFoundError: If there are patterns, and no card matches any.
         MirrorError: If the mirror cannot be read.
     """
-    if place.is_folder:  # which is listed at once; and who has threads cannot have processes read the cards
+    with ExitStack() as end:
+        if place.is_folder:  # which is listed at once; and who has threads cannot have processes read the cards
+            blobs: Callable[[], dict[str, int]] = place.blobs
+            cards: Callable[[], set[str]] = place.cards
+        else:  # the two long lists come at once, and while the cards are read
+            pool = end.enter_context(ThreadPoolExecutor(2))
+            blobs, cards = pool.submit(place.blobs).result, pool.submit(place.cards).result
         listing = index.load(place)
         wanted = cards_of.wanted(hub.registries, listing, lambda uid: matches(uid, patterns))
-        return plan.make(wanted, place.blobs(), listing, cards=place.cards(), partial=bool(patterns)), listing
-    # The two long lists come at once, and while the cards are read.
-    with ThreadPoolExecutor(2) as pool:
-        blobs, files = pool.submit(place.blobs), pool.submit(place.cards)
-        listing = index.load(place)
-        wanted = cards_of.wanted(hub.registries, listing, lambda uid: matches(uid, patterns))
-        return plan.make(wanted, blobs.result(), listing, cards=files.result(), partial=bool(patterns)), listing
+        if patterns and not wanted:
+            raise CardNotFoundError(f"no card matches {', '.join(patterns)}", hint="see `hubtool list`")
+        present = blobs()
+        wrong = [one for one in plan.suspects(wanted, present, listing) if look_into(place, one)]
+        todo = plan.make(wanted, present, listing, cards=cards(), partial=bool(patterns), wrong=wrong)
+    return todo, listing
 
 
 def matches(uid: str, patterns: Sequence[str]) -> bool:
@@ -175,6 +193,7 @@ def sync(
     jobs: int = JOBS,
     prune: bool = False,
     grace: float = GRACE,
+    rate: float | None = None,
     events: Events | None = None,
 ) -> Report:
     """Bring a mirror up to date.
@@ -189,9 +208,11 @@ def sync(
         jobs: How many assets move at once.
         prune: Whether cards that the registries no longer have, and blobs that no card names, are removed at the end.
         grace: Seconds for which a blob that no card names stays after it was written.
+        rate: The most bytes per second that come from links and mirrors, in all.
         events: Told of what happens.
 
     Raises:
+        CardNotFoundError: If there are patterns, and no card matches any.
         MirrorError: If the mirror cannot be read or written.
         StoreError: If the store cannot be read or written.
     """
@@ -207,14 +228,29 @@ def sync(
     progress = _Progress()
     staging = place.staging(hub.store.root)
     if todo.needs:
-        with replace(hub, store=staging).fetcher(connections=max(jobs, CONNECTIONS)) as fetcher:
-            worker = Worker(hub=hub, fetcher=fetcher, place=place, staging=staging, progress=progress, events=events)
+        warn = None if events is None else Warnings(events.warned)
+        with replace(hub, store=staging).fetcher(connections=max(jobs, CONNECTIONS), rate=rate, watch=warn) as fetcher:
+            worker = Worker(
+                hub=hub,
+                fetcher=fetcher,
+                place=place,
+                staging=staging,
+                progress=progress,
+                events=events,
+                wrong=todo.wrong,
+            )
             _move(worker, todo, jobs)
     failures = [*todo.failures, *_failures(todo, progress)]
+    if prune and events is not None:
+        for uid in todo.gone:
+            events.removing(card_name(uid), None)
     written, kept, indexed = _publish(hub, place, todo, listing, progress, jobs=jobs, prune=prune)
     pruned: dict[str, int] = {}
     if prune:
         pruned = unnamed(place, grace=grace)
+        if events is not None:
+            for digest, size in sorted(pruned.items()):
+                events.removing(blob_name(digest), size)
         remove(place, pruned, grace=grace)
     place.tidy()
     _tidy(staging)
@@ -231,6 +267,23 @@ def sync(
     )
 
 
+class Warnings:
+    """A watcher of a run that hands on what nobody may miss.
+
+    Attributes:
+        kinds: The kinds of events that it takes.
+    """
+
+    kinds = frozenset({"mirror-skipped"})
+
+    def __init__(self, warn: Callable[[str], None]) -> None:
+        self._warn = warn
+
+    def __call__(self, event: Event) -> None:
+        """Take an event."""
+        self._warn(event.message)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
     """What a process did of some units.
@@ -241,6 +294,7 @@ class Done:
         others: Bytes of each blob that another worker had put in.
         failures: What could not be done, and why, by digest.
         whole: The whole digest of each file, by the digest that was asked for.
+        warnings: What nobody may miss: see :class:`Events`.
         stopped: Whether so much failed that no more should be tried.
     """
 
@@ -249,6 +303,7 @@ class Done:
     others: Mapping[str, int]
     failures: Mapping[str, str]
     whole: Mapping[str, str]
+    warnings: Sequence[str]
     stopped: bool
 
 
@@ -275,6 +330,7 @@ class Worker:
         staging: Store,
         progress: _Progress,
         events: Events | None,
+        wrong: Mapping[str, int],
     ) -> None:
         self.is_folder = place.is_folder
         self._hub = hub
@@ -284,6 +340,8 @@ class Worker:
         self._staged = f"{staging.root}{os.sep}"
         self._progress = progress
         self._events = events
+        self._wrong = wrong
+        self._warnings: list[str] = []
         self.stop = threading.Event()
 
     def unit(self, unit: str, needs: Sequence[Need]) -> bool:
@@ -308,7 +366,7 @@ class Worker:
                 for unit, needs in units.items():
                     claim = stack.enter_context(self._place.claim(unit))
                     # Since the plan was made, and while we waited for the claim, another worker may have done it.
-                    there = self._place.blobs(unit)
+                    there = self._without_wrong(self._place.blobs(unit), claim)
                     rest = [need for need in needs if not self._found(need, there)]
                     if claim is None:
                         left.update([unit] if rest else ())
@@ -331,6 +389,13 @@ class Worker:
             self._moved(digest, size, written=written)
         return tuple(unit for unit in units if unit not in left)
 
+    def _without_wrong(self, there: dict[str, int], claim: Claim | None) -> dict[str, int]:
+        """Return the blobs that are there and right, and remove the wrong ones that nobody has replaced meanwhile."""
+        wrong = [digest for digest, size in there.items() if self._wrong.get(digest) == size]
+        if wrong and claim is not None:
+            self._place.remove([blob_name(digest) for digest in wrong])
+        return {digest: size for digest, size in there.items() if digest not in wrong} if wrong else there
+
     def has_some(self, unit: str, needs: Sequence[Need]) -> bool:
         """Whether our store has files of a unit, as far as a look tells."""
         near = self._hub.store.present(unit)
@@ -346,12 +411,14 @@ class Worker:
         other._progress = progress = _Progress()  # noqa: SLF001 (our own)
         other._events = None  # noqa: SLF001 (the same)
         done = work(other, units)
+        warnings, self._warnings[:] = [*self._warnings], []
         return Done(
             units=done,
             written=progress.written,
             others=progress.others,
             failures=progress.failures,
             whole=progress.whole,
+            warnings=warnings,
             stopped=self.stop.is_set(),
         )
 
@@ -364,8 +431,16 @@ class Worker:
                 self._moved(digest, size, written=written)
         for digest, reason in done.failures.items():
             self._failed(needs[digest], reason)
+        if self._events is not None:
+            for message in done.warnings:
+                self._events.warned(message)
         if done.stopped:
             self.stop.set()
+
+    @property
+    def is_paced(self) -> bool:
+        """Whether all that comes counts against one rate, which processes could not share."""
+        return self._fetcher.is_paced
 
     def expect_small(self) -> None:
         """Have most files asked for as small ones are."""
@@ -378,7 +453,7 @@ class Worker:
 
     def begin(self, count: int) -> None:
         """Become one of so many processes, which share the connections."""
-        self._fetcher.divide(count, None)
+        self._fetcher.divide(count, Warnings(self._warnings.append))
 
     def _step(self, need: Need, claim: Claim, done: list[_Step], near: Container[str], *, fetch: bool) -> bool:
         """Copy or fetch a file; return whether that is all that there is to do, well or badly."""
@@ -468,7 +543,12 @@ class Worker:
         raise errors[0]
 
     def _fetch(self, wanted: Wanted) -> tuple[Stored, bool]:
-        stored = self._fetcher.fetch(wanted)
+        try:
+            stored = self._fetcher.fetch(wanted)
+        except OfflineError as error:
+            # It was not in the staging store, of course; what is meant is the user's own.
+            text = error.message.replace(str(self._staging.root), str(self._hub.store.root))
+            raise OfflineError(text, hint="run the same where HUBTOOL_OFFLINE is not set") from None
         return stored, stored.location.startswith(self._staged)
 
     def end(self) -> None:
@@ -512,7 +592,7 @@ def _move(worker: Worker, todo: Plan, jobs: int) -> None:
         worker.expect_small()
     if worker.is_folder and len(todo.needs) >= _MANY:
         order = _copy_many(worker, units, order)
-        if small and jobs > 1:
+        if small and jobs > 1 and not worker.is_paced:
             order = _fetch_many(worker, units, order, jobs)
     lock = threading.Lock()
 
@@ -689,6 +769,15 @@ def _fuller(ours: Listed, theirs: Listed | None) -> Listed:
 # -- pruning -------------------------------------------------------------------------------------------------------
 
 
+def removable(place: Destination, todo: Plan, *, grace: float = GRACE) -> tuple[tuple[str, ...], dict[str, int]]:
+    """Say what a sync that prunes would remove: the UIDs of cards, and the bytes of blobs by digest.
+
+    Raises:
+        MirrorError: If the mirror cannot be read.
+    """
+    return todo.gone, _older(place, todo.loose, grace)
+
+
 def unnamed(place: Destination, *, grace: float = GRACE) -> dict[str, int]:
     """Return the bytes of each blob that no card in the mirror's index names, and that was there for longer than that.
 
@@ -706,9 +795,13 @@ def unnamed(place: Destination, *, grace: float = GRACE) -> dict[str, int]:
             f"{place.name} has no index, so no card names any blob", hint="run `hubtool mirror sync` first"
         )
     named = listing.digests
-    loose = {digest: size for digest, size in place.blobs().items() if digest not in named}
-    ages = place.ages([blob_name(digest) for digest in loose])
-    return {digest: size for digest, size in loose.items() if ages.get(blob_name(digest), 0.0) >= grace}
+    return _older(place, {digest: size for digest, size in place.blobs().items() if digest not in named}, grace)
+
+
+def _older(place: Destination, blobs: Mapping[str, int], grace: float) -> dict[str, int]:
+    """Return those of some blobs that were written so many seconds ago."""
+    ages = place.ages([blob_name(digest) for digest in blobs])
+    return {digest: size for digest, size in blobs.items() if ages.get(blob_name(digest), 0.0) >= grace}
 
 
 def remove(place: Destination, digests: Iterable[str], *, grace: float = GRACE) -> None:

@@ -14,10 +14,10 @@ from hubtool import processes
 from hubtool.card import document, model
 from hubtool.errors import CardError, MirrorError
 from hubtool.mirror import index
-from hubtool.mirror.destination import blob_name, card_name
+from hubtool.mirror.destination import UNIT, blob_name, card_name, parse_blob
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from hubtool.mirror.destination import Destination
     from hubtool.mirror.index import Listed
@@ -33,10 +33,12 @@ class Fault:
     Attributes:
         name: The file, relative to the mirror.
         reason: What is wrong with it.
+        wrong: Whether it was read, and has other bytes than it should have.
     """
 
     name: str
     reason: str
+    wrong: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +115,7 @@ def verify(place: Destination, *, deep: bool = False, jobs: int = 8) -> Verified
                 faults.append(Fault(name=blob_name(digest), reason=f"it has {blobs[digest]} bytes instead of {size}"))
         if deep and not place.is_folder:
             # Blobs that no card names are hashed too: a later card may.
-            faults += [fault for fault in pool.map(lambda digest: _blob(place, digest), sorted(blobs)) if fault]
+            faults += [fault for fault in pool.map(lambda digest: look_into(place, digest), sorted(blobs)) if fault]
     if deep and place.is_folder:
         faults += _hashed(place, blobs)
     return Verified(
@@ -127,6 +129,29 @@ def verify(place: Destination, *, deep: bool = False, jobs: int = 8) -> Verified
     )
 
 
+def remove_wrong(place: Destination, faults: Iterable[Fault]) -> tuple[str, ...]:
+    """Remove the cards and blobs that were found wrong, for a sync to bring them anew; return their names.
+
+    A blob that a worker is at, or has replaced meanwhile, stays.
+
+    Raises:
+        MirrorError: If the mirror cannot be written.
+    """
+    removed = []
+    for name in (fault.name for fault in faults if fault.wrong):
+        digest = parse_blob(name)
+        if digest is None:
+            with place.publishing():
+                place.remove([name])
+            removed.append(name)
+            continue
+        with place.claim(digest[:UNIT]) as claim:
+            if claim is not None and digest in place.blobs(digest[:UNIT]) and look_into(place, digest):
+                place.remove([name])
+                removed.append(name)
+    return tuple(removed)
+
+
 def _card(place: Destination, listed: Listed) -> Fault | None:
     name = card_name(listed.uid)
     try:
@@ -135,7 +160,7 @@ def _card(place: Destination, listed: Listed) -> Fault | None:
             return Fault(name=name, reason="it is missing")
         data = found[0]
         if hashlib.sha256(data).hexdigest() != listed.digest:
-            return Fault(name=name, reason="it is not the card that the index names")
+            return Fault(name=name, reason="it is not the card that the index names", wrong=True)
         stated = {asset.link: asset.digest for asset in model.read(data).assets}
     except (MirrorError, CardError) as error:
         return Fault(name=name, reason=error.message)
@@ -150,7 +175,7 @@ def _hashed(place: Destination, blobs: Mapping[str, int]) -> list[Fault]:
     """Hash the blobs of a folder: on all cores, since none is waited for."""
     digests = sorted(blobs)
     found = processes.spread(
-        partial(_blob, place),
+        partial(look_into, place),
         digests,
         sizes=[blobs[digest] for digest in digests],
         together=_TOGETHER,
@@ -159,7 +184,8 @@ def _hashed(place: Destination, blobs: Mapping[str, int]) -> list[Fault]:
     return [fault for _, fault in sorted(found, key=itemgetter(0)) if fault]
 
 
-def _blob(place: Destination, digest: str) -> Fault | None:
+def look_into(place: Destination, digest: str) -> Fault | None:
+    """Read and hash a blob; return what is wrong with it, or None."""
     hasher = hashlib.sha256()
     try:
         with place.blob(digest) as blocks:
@@ -168,5 +194,6 @@ def _blob(place: Destination, digest: str) -> Fault | None:
     except MirrorError as error:
         return Fault(name=blob_name(digest), reason=error.message)
     if hasher.hexdigest() != digest:
-        return Fault(name=blob_name(digest), reason=f"its bytes have the SHA-256 {hasher.hexdigest()}")
+        reason = f"its bytes have the SHA-256 {hasher.hexdigest()}"
+        return Fault(name=blob_name(digest), reason=reason, wrong=True)
     return None

@@ -28,14 +28,15 @@ _PATIENCE = 900.0
 _PAUSE = 0.25
 
 
-def open_blobs(text: str) -> Destination:
+def open_blobs(text: str, *, offline: bool = False) -> Destination:
     """Open the folder or bucket that files are put to.
 
     Raises:
         ArgumentError: If the text means neither.
+        OfflineError: If it is a bucket, and ``offline`` is set.
         MirrorError: If it cannot be opened.
     """
-    return open_destination(text, takeover=_TAKEOVER)
+    return open_destination(text, takeover=_TAKEOVER, offline=offline)
 
 
 def link_base(place: str, given: str | None, environ: Mapping[str, str] | None = None) -> str | None:

@@ -396,7 +396,7 @@ def publish(
         report = _check(hub, todo, trust=trust, limits=limits, tell=tell)
         _judge(report, unproven=unproven)
         change = replace(change, message=_message(change, todo.uploads, report))
-    written = _put(todo, told)
+    written = _put(todo, told, offline=hub.settings.offline)
     notes = _ask_links(hub, todo)
     done = commit(todo.checkout, change, remote=todo.state.remote, offline=hub.settings.offline, push=push, say=told)
     return replace(done, written=written, report=report, notes=(*done.notes, *notes))
@@ -441,11 +441,11 @@ def _judge(report: CheckReport, *, unproven: bool) -> None:
         )
 
 
-def _put(todo: Plan, say: Callable[[str], None]) -> tuple[tuple[str, bool], ...]:
+def _put(todo: Plan, say: Callable[[str], None], *, offline: bool) -> tuple[tuple[str, bool], ...]:
     if todo.blobs is None:
         return ()
     written = []
-    with contextlib.closing(blobs.open_blobs(todo.blobs)) as place:
+    with contextlib.closing(blobs.open_blobs(todo.blobs, offline=offline)) as place:
         for one in todo.uploads:
             new = blobs.put(place, one.file)
             written.append((one.link, new))

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tarfile
@@ -227,6 +228,111 @@ def test_pruning(cli: Cli, tmp_path: Path) -> None:
     assert len(check(root)) == 3
 
 
+def test_what_pruning_removes_is_said_before(cli: Cli, tmp_path: Path) -> None:
+    fill(cli, 4)
+    root = tmp_path / "mirror"
+    assert cli("mirror", "sync", root).code == 0
+    (cli.registry / "tests/1.9/m1.md").unlink()
+    (cli.registry / "tests/1.9/m2.md").unlink()
+    gone = {digest_of(bytes_of(3000 + at, at)) for at in (1, 2)}
+    options = ("mirror", "sync", root, "--prune", "--grace", "0s")
+    assert cli("mirror", "sync", root, "--prune", "--dry-run", "--json").json["prune"] == []  # these are new
+    dry = cli(*options, "--dry-run", "--json")
+    assert (dry.code, set(dry.json["prune"]), dry.json["prune_cards"]) == (0, gone, ["tests/1.9/m1", "tests/1.9/m2"])
+    said = cli(*options, "--dry-run").out
+    assert "would remove the card tests/1.9/m1\n" in said
+    assert all(f"would remove {digest}" in said for digest in gone)
+    # Some of the cards only: the others are not gone.
+    assert cli(*options, "--uid", "*/m0", "--dry-run", "--json").json["prune"] == []
+    assert len(check(root)) == 4
+    done = cli(*options)
+    assert done.code == 0
+    assert "removing cards/tests/1.9/m2.md\n" in done.out
+    assert all(f"removing {blob_name(digest)}" in done.out for digest in gone)
+    assert "2 blobs removed" in done.out
+    assert len(check(root)) == 2
+    assert cli("mirror", "verify", root, "--deep").code == 0
+
+
+def test_damaged_blobs_are_replaced(cli: Cli, tmp_path: Path) -> None:
+    assets = fill(cli, 4)
+    root = tmp_path / "mirror"
+    assert cli("mirror", "sync", root).code == 0
+    short, flipped = sorted(assets)[:2]
+    for digest, content in ((short, assets[short][:500]), (flipped, bytes(len(assets[flipped])))):
+        (root / blob_name(digest)).chmod(0o644)
+        (root / blob_name(digest)).write_bytes(content)
+    (root / "cards/tests/1.9/m3.md").write_bytes(b"another")
+    shallow = cli("mirror", "verify", root)
+    assert (shallow.code, short in shallow.out, flipped in shallow.out) == (1, True, False)
+    assert "replaces blobs of another size" in shallow.out
+    assert "1 blobs are there and wrong" in cli("mirror", "status", root).out
+    # What has another size than it had is seen to be wrong, and is replaced; the card is not blamed.
+    dry = cli("mirror", "sync", root, "--dry-run", "--json")
+    assert (dry.code, dry.json["assets"]["wrong"], dry.json["assets"]["missing"]) == (0, [short], 1)
+    done = cli("mirror", "sync", root, "--json")
+    assert (done.code, set(done.json["written"])) == (0, {short})
+    assert cli("mirror", "verify", root).code == 1  # the card
+    # Of what has the size that it had, only its bytes tell.
+    assert cli("mirror", "verify", root, "--remove-wrong").code == 2
+    deep = cli("mirror", "verify", root, "--deep")
+    assert (deep.code, flipped in deep.out, "--remove-wrong" in deep.out) == (1, True, True)
+    removed = cli("mirror", "verify", root, "--deep", "--remove-wrong", "--json")
+    assert (removed.code, set(removed.json["removed"])) == (1, {blob_name(flipped), "cards/tests/1.9/m3.md"})
+    assert not (root / blob_name(flipped)).exists()
+    done = cli("mirror", "sync", root, "--json")
+    assert (done.code, set(done.json["written"]), done.json["cards_written"]) == (0, {flipped}, ["tests/1.9/m3"])
+    check(root, assets)
+    assert cli("mirror", "verify", root, "--deep").code == 0
+
+
+def test_a_card_that_states_a_wrong_size_is_blamed_and_no_blob(cli: Cli, tmp_path: Path, server: Server) -> None:
+    content = bytes_of(5000, 1)
+    card = write_card(cli.registry, "tests/1.9/m", link=server.put("/m", content), content=content)
+    root = tmp_path / "mirror"
+    assert cli("mirror", "sync", root).code == 0
+    text = card.read_text(encoding="utf-8").replace("    asset-sha256:", "    asset-size: 4000\n    asset-sha256:")
+    card.write_text(text, encoding="utf-8")
+    done = cli("mirror", "sync", root)
+    assert done.code == 1
+    assert "correct the card" in done.out
+    check(root, {digest_of(content): content})
+
+
+def test_uids_that_match_nothing(cli: Cli, tmp_path: Path) -> None:
+    fill(cli, 1)
+    for command in (("mirror", "sync", tmp_path / "mirror"), ("mirror", "status", tmp_path / "mirror")):
+        done = cli(*command, "--uid", "nothing/*")
+        assert done.code == 1
+        assert "no card matches nothing/*" in done.err
+    assert not (tmp_path / "mirror").exists()
+
+
+def test_a_mirror_that_lies_is_named(cli: Cli, tmp_path: Path, server: Server) -> None:
+    content = bytes_of(5000, 1)
+    write_card(cli.registry, "tests/1.9/m", link=server.put("/m", content), content=content)
+    digest = digest_of(content)
+    server.put(f"/lies/blobs/sha256/{digest[:2]}/{digest}", b"wrong")
+    lies: Any = {"HUBTOOL_MIRRORS": f"{server.url}/lies"}
+    done = cli("mirror", "sync", tmp_path / "mirror", "-q", **lies)
+    assert done.code == 0
+    assert done.err.count(f"warning: the mirror {server.url}/lies is asked no more") == 1
+    check(tmp_path / "mirror", {digest: content})
+    done = cli("mirror", "bundle", tmp_path / "gap.tar", "-q", **lies)
+    assert done.code == 0
+    assert done.err.count(f"warning: the mirror {server.url}/lies is asked no more") == 1
+
+
+def test_a_rate_holds_for_all_that_comes(cli: Cli, tmp_path: Path, server: Server) -> None:
+    for at in range(80):
+        content = bytes_of(10_000, at)
+        write_card(cli.registry, f"tests/1.9/m{at}", link=server.put(f"/m{at}", content), content=content)
+    for command in (("sync", tmp_path / "mirror"), ("bundle", tmp_path / "gap.tar")):
+        begun = time.monotonic()
+        assert cli("mirror", *command, "-q", "--limit-rate", "400k").code == 0
+        assert time.monotonic() - begun >= 800_000 / (400 * 1024) - 0.2
+
+
 def test_three_processes_on_one_folder(cli: Cli, tmp_path: Path) -> None:
     assets = fill(cli, 300, 20_000)
     root = tmp_path / "mirror"
@@ -344,8 +450,6 @@ def test_interrupted(cli: Cli, tmp_path: Path, server: Server) -> None:
     content = bytes_of(2_000_000, 1)
     link = server.put("/slow", content, block=10_000, pause=0.05)
     write_card(cli.registry, "tests/1.9/slow", link=link, content=content)
-    import signal
-
     worker = subprocess.Popen(
         [sys.executable, "-m", "hubtool", "mirror", "sync", str(tmp_path / "mirror"), "-q"],
         cwd=cli.folder,
@@ -391,6 +495,35 @@ def test_a_bundle_crosses_a_gap(cli: Cli, tmp_path: Path) -> None:
     assert cli("mirror", "sync", root, "--uid", "*/m4").code == 0
     assert cli("mirror", "unbundle", file, "--to", root).code == 0
     assert cli("mirror", "verify", root, "--deep", "--json").json["cards"] == 5
+
+
+def test_a_bundle_takes_what_any_card_gives(cli: Cli, tmp_path: Path, server: Server) -> None:
+    content = bytes_of(5000, 1)
+    write_card(cli.registry, "tests/1.9/a", link=server.put("/gone", b"", "404"), content=content)
+    write_card(cli.registry, "tests/1.9/b", link=server.put("/there", content), content=content)
+    done = cli("mirror", "bundle", tmp_path / "gap.tar", "--json")
+    assert (done.code, done.json["assets"], done.json["cards"]) == (0, 1, 2)
+
+
+def test_an_interrupted_bundle(cli: Cli, tmp_path: Path, server: Server) -> None:
+    content = bytes_of(2_000_000, 1)
+    link = server.put("/slow", content, block=10_000, pause=0.05)
+    write_card(cli.registry, "tests/1.9/slow", link=link, content=content)
+    worker = subprocess.Popen(
+        [sys.executable, "-m", "hubtool", "mirror", "bundle", str(tmp_path / "gap.tar")],
+        cwd=cli.folder,
+        env=cli.environ,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not server.gets("/slow"):
+        time.sleep(0.02)
+    time.sleep(0.3)
+    worker.send_signal(signal.SIGINT)
+    _, err = worker.communicate(timeout=5)
+    assert (worker.returncode, "Traceback" in err) == (130, False)
+    assert "interrupted" in err
+    assert not (tmp_path / "gap.tar").exists()
 
 
 def test_no_bundle_without_everything(cli: Cli, tmp_path: Path, server: Server) -> None:

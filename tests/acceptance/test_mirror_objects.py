@@ -18,6 +18,7 @@ from hubtool.assets.store import Stored
 from hubtool.errors import MirrorError
 from hubtool.mirror.destination import ClaimLostError, Destination, open_destination
 from tests.acceptance.seaweed import seaweed, watching
+from tests.acceptance.servers import make_authority, tls_before
 from tests.cards import write_card, write_local
 
 if TYPE_CHECKING:
@@ -122,6 +123,31 @@ def test_what_is_missing_or_wrong_is_named(s3: Cli, place: str) -> None:
     assert {fault["name"].rpartition("/")[2] for fault in shallow.json["faults"]} == {*digests[:2], "m1.md"}
     deep = s3("mirror", "verify", place, "--deep", "--json")
     assert {fault["name"].rpartition("/")[2] for fault in deep.json["faults"]} == {*digests[:3], "m1.md"}
+
+
+def test_what_is_wrong_is_replaced(s3: Cli, place: str) -> None:
+    digests = sorted(fill(s3.registry, 3))
+    assert s3("mirror", "sync", place, "-q").code == 0
+    with closing(opened(place)) as bucket:
+        bucket.write(f"blobs/sha256/{digests[0][:2]}/{digests[0]}", b"short")
+        size = bucket.blobs()[digests[1]]
+        bucket.write(f"blobs/sha256/{digests[1][:2]}/{digests[1]}", bytes(size))
+    done = s3("mirror", "sync", place, "--json")
+    assert (done.code, set(done.json["written"])) == (0, {digests[0]})
+    removed = s3("mirror", "verify", place, "--deep", "--remove-wrong", "--json").json["removed"]
+    assert [name.rpartition("/")[2] for name in removed] == [digests[1]]
+    assert set(s3("mirror", "sync", place, "--json").json["written"]) == {digests[1]}
+    assert s3("mirror", "verify", place, "--deep").code == 0
+
+
+def test_an_object_store_is_the_network(s3: Cli, place: str) -> None:
+    fill(s3.registry, 1)
+    for command in (("sync", place), ("status", place), ("verify", place), ("prune", place)):
+        done = s3("mirror", *command, HUBTOOL_OFFLINE="1")
+        assert done.code == 1
+        assert "the network may not be used" in done.err
+    with closing(opened(place)) as there:
+        assert there.blobs() == {}
 
 
 def test_pruning_a_bucket(s3: Cli, place: str) -> None:
@@ -281,6 +307,27 @@ def test_what_cannot_be_reached(s3: Cli, place: str, environ: dict[str, Any], me
     assert message in done.err
     assert "hint" in done.err
     assert "wrong-secret" not in done.err + done.out
+
+
+def test_a_store_behind_a_private_ca(s3: Cli, bucket: Bucket, place: str, tmp_path: Path) -> None:
+    assets = fill(s3.registry, 2)
+    authority, certificate = make_authority(tmp_path)
+    with tls_before(bucket.endpoint, certificate) as endpoint:
+        s3.environ["AWS_ENDPOINT_URL"] = endpoint
+        done = s3("mirror", "sync", place)
+        assert done.code == 1
+        assert "certificate is not accepted" in done.err
+        assert "AWS_CA_BUNDLE" in done.err
+        missing = s3("mirror", "sync", place, AWS_CA_BUNDLE=str(tmp_path / "nowhere"))
+        assert missing.code == 1
+        assert f"AWS_CA_BUNDLE names no file: {tmp_path / 'nowhere'}" in missing.err
+        s3.environ["AWS_CA_BUNDLE"] = str(authority)
+        done = s3("mirror", "sync", place, "--json")
+        assert (done.code, set(done.json["written"])) == (0, set(assets))
+        home = {"HUBTOOL_HOME": str(tmp_path / "home"), "HUBTOOL_MIRRORS": place}
+        write_card(s3.registry, "tests/1.9/far", link="https://gitee.com/a", content=next(iter(assets.values())))
+        far: Any = {**home, "HUBTOOL_ALLOWED_HOSTS": "gitee.com"}
+        assert s3("fetch", "tests/1.9/far", "-q", **far).code == 0
 
 
 def test_credentials_from_files(s3: Cli, place: str, bucket: Bucket, tmp_path: Path) -> None:

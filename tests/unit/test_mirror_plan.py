@@ -226,6 +226,10 @@ def test_aws_files(tmp_path: Path) -> None:
         "access_key_id": "v",
         "secret_access_key": "w",
     }
+    nothing = {"HOME": str(tmp_path / "nobody")}
+    assert aws.configuration(nothing) == {"region": "us-east-1"}
+    with pytest.raises(MirrorError, match="no credentials"):
+        aws.configuration({**nothing, "AWS_EC2_METADATA_DISABLED": "true"})
     assert aws.configuration({**files, "AWS_SKIP_SIGNATURE": "1"}) == {"region": "eu-1"}
 
 
