@@ -274,12 +274,12 @@ http {{
 
 @pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
 def test_a_mirror_behind_nginx(cli: Cli, tmp_path: Path) -> None:
-    """The server block of docs/mirrors.md, as it stands there, but for its port and its folder."""
+    """The server block of the README, as it stands there, but for its port and its folder."""
     content = os.urandom(2_000_000)
     write_local(cli.registry, "tests/1.9/beside", content)
     mirror = tmp_path / "mirror"
     assert cli("mirror", "sync", mirror).code == 0
-    page = (ROOT / "docs" / "mirrors.md").read_text(encoding="utf-8")
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
     block = page.partition("```nginx\n")[2].partition("```")[0]
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
