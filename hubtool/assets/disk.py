@@ -352,6 +352,11 @@ def store_error(error: OSError, path: Path, *, needed: int | None = None) -> Sto
             f"{path} may not be written or read: {reason}",
             hint="give yourself the right to it, or set HUBTOOL_HOME to a folder of your own",
         )
+    if error.errno in (errno.ENOTDIR, errno.EEXIST):
+        return StoreError(
+            f"{path} cannot be written or read: where a folder should be, there is a file",
+            hint="set HUBTOOL_HOME to a folder",
+        )
     return StoreError(f"{path} cannot be written or read: {reason}", hint="check the disk that HUBTOOL_HOME is on")
 
 

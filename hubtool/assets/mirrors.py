@@ -12,7 +12,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 from hubtool.assets.links import LinkPolicy, shown
 from hubtool.assets.transport import FileTransport
@@ -113,6 +113,11 @@ class Mirror:
     def is_local(self) -> bool:
         """Whether it needs no network."""
         return self.base.startswith("file:")
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether it is a folder that is not there."""
+        return self.is_local and not Path(unquote(urlsplit(self.base).path)).is_dir()
 
     @property
     def fault(self) -> str | None:

@@ -174,7 +174,9 @@ class Transfer:
         why = f"it answered {failed.status}" if failed.status else failed.message.partition(": ")[2] or failed.message
         self._refused.append(f"{mirror.name}: {why}")
         self._tell("turned", source, message=failed.message)
-        if failed.status != 404 and mirror.failed():
+        if mirror.is_absent:
+            self._skip(mirror, "there is no such folder")
+        elif failed.status != 404 and mirror.failed():
             self._skip(mirror, f"it failed too often, at last: {failed.message}")
 
     def _skip(self, mirror: Mirror, why: str) -> None:

@@ -120,6 +120,16 @@ def test_a_folder_is_a_mirror_and_no_network(tmp_path: Path) -> None:
         one.fetch(wanted)
 
 
+def test_a_folder_that_is_not_there_is_named_and_asked_no_more(tmp_path: Path, origin: Server) -> None:
+    said: list[Event] = []
+    with run(Store(tmp_path / "home"), [str(tmp_path / "nowhere")], said) as one:
+        for _ in range(2):
+            one.fetch(Wanted(link=f"{origin.url}/a", digest=DIGEST), again=True)
+    skipped = [event.message for event in said if event.kind == "mirror-skipped"]
+    assert len(skipped) == 1
+    assert skipped[0].endswith("nowhere is asked no more: there is no such folder")
+
+
 def test_when_all_fail_the_error_names_all(tmp_path: Path, origin: Server, mirror: Server) -> None:
     origin.fault, mirror.fault = "500", "404"
     with run(Store(tmp_path), [mirror.url], []) as one, pytest.raises(FetchError) as caught:
