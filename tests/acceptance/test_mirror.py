@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from tests.acceptance.conftest import Cli
     from tests.acceptance.servers import Server
 
-KILLS = int(os.environ.get("HUBTOOL_KILLS", "12"))
+KILLS = int(os.environ.get("HUBTOOL_KILLS", "100"))
 
 
 @pytest.fixture
