@@ -5,11 +5,16 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
 from hubtool.errors import ArgumentError, ArgumentTypeError, HubError, InvalidNameError
 from hubtool.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Name -> (module, help). The help stands here so that `hubtool --help` imports no command.
 COMMANDS = {
@@ -96,12 +101,9 @@ def run(arguments: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return 130
-    except (InvalidNameError, ArgumentError, ArgumentTypeError) as error:
-        say(error)
-        return 2
     except HubError as error:
         say(error)
-        return 1
+        return exit_code(error)
     except BrokenPipeError:
         # The reader has gone (`hubtool list | head`): no one is left to be told.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -109,8 +111,14 @@ def run(arguments: list[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
-def say(error: HubError) -> None:
-    """Say an error on standard error."""
-    click.echo(f"{click.style('error', fg='red', bold=True)}: {error.message}", err=True)
+def exit_code(error: HubError) -> int:
+    """Return the exit code of a command that ends with an error: 2 for wrong use, else 1."""
+    return 2 if isinstance(error, (InvalidNameError, ArgumentError, ArgumentTypeError)) else 1
+
+
+def say(error: HubError, what: str = "", echo: Callable[[str], None] | None = None) -> None:
+    """Say an error, on standard error unless told otherwise, with what it is of before it."""
+    echo = echo or partial(click.echo, err=True)
+    echo(f"{click.style('error', fg='red', bold=True)}: {what}{error.message}")
     if error.hint:
-        click.echo(f"{click.style('hint', fg='cyan')}: {error.hint}", err=True)
+        echo(f"{click.style('hint', fg='cyan')}: {error.hint}")

@@ -19,6 +19,11 @@ def pairs(rows: list[tuple[str, str]], *, indent: str = "", err: bool = False) -
         click.echo(f"{indent}{click.style(name.ljust(width), fg='cyan')}  {value}", err=err)
 
 
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """Return a number with what it counts, such as ``1 file`` or ``2,906 cards``."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
 def size(count: int | None) -> str:
     """Return a size in bytes for people, such as ``404.1 MiB``."""
     if count is None:
