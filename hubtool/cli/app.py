@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
+from hubtool.cli import output
 from hubtool.errors import ArgumentError, ArgumentTypeError, HubError, InvalidNameError
 from hubtool.version import __version__
 
@@ -91,8 +91,21 @@ def app() -> None:
 def run(arguments: list[str]) -> int:
     """Run a command; return the exit code, with errors said on standard error."""
     try:
-        result = app.main(args=arguments, prog_name="hubtool", standalone_mode=False)
+        code = _run(arguments)
         sys.stdout.flush()
+    except (output.ClosedError, BrokenPipeError):
+        output.drop()
+        return 141
+    except output.OutputError as error:
+        output.drop()
+        say(error)
+        return 1
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        result = app.main(args=arguments, prog_name="hubtool", standalone_mode=False)
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
@@ -104,19 +117,15 @@ def run(arguments: list[str]) -> int:
     except HubError as error:
         say(error)
         return exit_code(error)
-    except BrokenPipeError:
-        # The reader has gone (`hubtool list | head`): no one is left to be told.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
     return result if isinstance(result, int) else 0
 
 
-def exit_code(error: HubError) -> int:
+def exit_code(error: HubError | output.OutputError) -> int:
     """Return the exit code of a command that ends with an error: 2 for wrong use, else 1."""
     return 2 if isinstance(error, (InvalidNameError, ArgumentError, ArgumentTypeError)) else 1
 
 
-def say(error: HubError, what: str = "", echo: Callable[[str], None] | None = None) -> None:
+def say(error: HubError | output.OutputError, what: str = "", echo: Callable[[str], None] | None = None) -> None:
     """Say an error, on standard error unless told otherwise, with what it is of before it."""
     echo = echo or partial(click.echo, err=True)
     echo(f"{click.style('error', fg='red', bold=True)}: {what}{error.message}")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from hubtool.cli import app, render
+from hubtool.cli import app, output, render
 from hubtool.errors import HubError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Reporter:
         """Write a line."""
         click.echo(text, err=True)
 
-    def error(self, uid: str, error: HubError, *, link: str = "", alone: bool = False) -> None:
+    def error(self, uid: str, error: HubError | output.OutputError, *, link: str = "", alone: bool = False) -> None:
         """Say at the end what failed.
 
         Args:
@@ -78,7 +78,7 @@ class Reporter:
         del link  # messages name it
         app.say(error, f"{render.plain(uid)}: " if uid and not alone else "", self.say)
 
-    def last(self, error: HubError) -> bool:
+    def last(self, error: HubError | output.OutputError) -> bool:
         """Say an error that ends the command; return whether that was done here."""
         del error
         return False
@@ -149,7 +149,7 @@ class _Json(_Talkative):
             value.update(digest=event.stored.digest, stored=event.stored.location)
         self.say(json.dumps(value, ensure_ascii=False))
 
-    def error(self, uid: str, error: HubError, *, link: str = "", alone: bool = False) -> None:
+    def error(self, uid: str, error: HubError | output.OutputError, *, link: str = "", alone: bool = False) -> None:
         from hubtool.assets.links import shown
 
         del alone
@@ -160,7 +160,7 @@ class _Json(_Talkative):
             value["link"] = shown(link)
         self.say(json.dumps({**value, "message": error.message, "hint": error.hint}, ensure_ascii=False))
 
-    def last(self, error: HubError) -> bool:
+    def last(self, error: HubError | output.OutputError) -> bool:
         self.error("", error)
         return True
 
@@ -325,8 +325,10 @@ def reporter(kind: str) -> Iterator[Reporter]:
     except KeyboardInterrupt:
         one.interrupted()
         raise click.exceptions.Exit(130) from None
-    except HubError as error:
+    except (HubError, output.OutputError) as error:
         if one.last(error):
+            if isinstance(error, output.OutputError):
+                output.drop()
             raise click.exceptions.Exit(app.exit_code(error)) from None
         raise
     finally:
