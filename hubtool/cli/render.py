@@ -29,7 +29,7 @@ def size(count: int | None) -> str:
     if count is None:
         return "size not stated"
     if count < 1024:
-        return f"{count} bytes"
+        return "1 byte" if count == 1 else f"{count} bytes"
     units = ("KiB", "MiB", "GiB", "TiB")
     power = min((count.bit_length() - 1) // 10, len(units))
     return f"{count / 1024**power:.1f} {units[power - 1]}"
