@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import io
 import os
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from typing_extensions import Buffer
 
 
@@ -33,24 +34,37 @@ class ClosedError(Exception):
     """Nobody reads standard output any more (``hubtool list | head``): no one is left to be told."""
 
 
-class _Guarded(io.FileIO):
-    """What a stream writes to, with errors that tell whose they are."""
+class _Guarded(io.BufferedWriter):
+    """A buffer with errors that tell whose they are.
 
-    def write(self, data: Buffer, /) -> int | None:  # type: ignore[override] # None: it would block
+    Not the file below it: a signal that comes when that has written, and before the buffer knows, has all of it written
+    once more.
+    """
+
+    def write(self, data: Buffer, /) -> int:
         """Write some bytes.
 
         Raises:
             ClosedError: If nobody reads them.
             OutputError: If they cannot be written.
         """
-        try:
+        with _told():
             return super().write(data)
-        except BrokenPipeError:
-            raise ClosedError from None
-        except OSError as error:
-            if error.errno == errno.EINTR:
-                raise
-            raise OutputError(error.strerror or str(error)) from None
+
+    def flush(self) -> None:
+        """Write what is left; raises what :meth:`write` does."""
+        with _told():
+            super().flush()
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise ClosedError from None
+    except OSError as error:
+        raise OutputError(error.strerror or str(error)) from None
 
 
 def guard() -> None:
@@ -63,7 +77,7 @@ def guard() -> None:
     # Neither a console of Windows nor what a test put there.
     if type(out) is not io.TextIOWrapper or type(raw) is not io.FileIO:
         return
-    stream = io.BufferedWriter(_Guarded(raw.fileno(), "w", closefd=False))
+    stream = _Guarded(io.FileIO(raw.fileno(), "w", closefd=False))
     at_once = out.line_buffering or out.write_through
     sys.stdout = io.TextIOWrapper(stream, encoding=out.encoding, errors=out.errors, line_buffering=at_once)
 
