@@ -309,7 +309,7 @@ def compare(
     }
     for spelling in _spellings(kept):
         if digest_parameters(spelling) == digest:
-            return Fit(total=True, why=f"its {len(kept):,} tensors are the network's parameters, by name and shape")
+            return Fit(total=True, why=f"{_all(kept)} the network's parameters, by name and shape")
     stated = dict(_stated(arguments or {}))
     for spelling in _spellings(kept):
         for built, there, changed in _other_classes(spelling, (*dict.fromkeys((*stated.values(), *_USUAL)),)):
@@ -321,7 +321,11 @@ def compare(
                     arguments={name: there},
                 )
     of = "" if count is None else f" ({count:,})"
-    return Fit(total=False, why=f"its {len(kept):,} tensors are not the parameters that were recorded{of}")
+    return Fit(total=False, why=f"{_all(kept)} not the parameters that were recorded{of}")
+
+
+def _all(tensors: Mapping[str, object]) -> str:
+    return "its one tensor is" if len(tensors) == 1 else f"its {len(tensors):,} tensors are"
 
 
 def _spellings(tensors: Mapping[str, Shape]) -> Iterator[dict[str, Shape]]:

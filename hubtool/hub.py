@@ -27,6 +27,7 @@ from hubtool.errors import (
     LockError,
     OfflineError,
     RecipeError,
+    SettingsError,
 )
 from hubtool.registry import Registries
 from hubtool.registry.folder import read_card
@@ -92,7 +93,7 @@ class Hub:
             settings=current,
             registries=Registries.open(current),
             store=Store(current.home, shared=current.stores),
-            policy=LinkPolicy.of(current.allowed_hosts),
+            policy=LinkPolicy.configured(current),
         )
 
     @property
@@ -313,10 +314,17 @@ class Hub:
             watch: Told what happens.
 
         Raises:
-            ArgumentError: If a mirror's address cannot be one.
+            SettingsError: If the address of a mirror of the settings cannot be one.
+            ArgumentError: If that of another mirror cannot.
         """
         from hubtool.assets.fetch import CONNECTIONS, Fetcher  # noqa: PLC0415
+        from hubtool.assets.mirrors import mirror_base  # noqa: PLC0415
 
+        try:
+            for mirror in self.settings.mirrors:
+                mirror_base(mirror)
+        except ArgumentError as error:
+            raise SettingsError(f"{self.settings.called('mirrors')}: {error.message}", hint=error.hint) from None
         return Fetcher(
             self.store,
             policy=self.policy,

@@ -433,7 +433,10 @@ def _place(
     for key in (*coverage.missing, *(item.name for item in coverage.mismatched)):
         if parameters[key].has_init:
             parameters[key].init_data()
-    conversions = tuple(f"{count} tensors were converted from {change}" for change, count in converted.items())
+    conversions = tuple(
+        f"{'1 tensor was' if count == 1 else f'{count} tensors were'} converted from {change}"
+        for change, count in converted.items()
+    )
     return coverage, (*renaming.notes, *conversions)
 
 

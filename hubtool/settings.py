@@ -73,6 +73,13 @@ class Settings:
     validate: ValidateSettings = ValidateSettings()
     origins: Mapping[str, str] = field(default_factory=dict)
 
+    def called(self, name: str) -> str:
+        """Return what a message calls one of these settings: its variable, or its file and its key there."""
+        places = [one for one in self.origins.get(name, "default").split(" + ") if one != "default"]
+        key = name.replace("_", "-")
+        named = [one.removeprefix("variable ") if one.startswith("variable ") else f"{one}: '{key}'" for one in places]
+        return " and ".join(named) or f"'{key}'"
+
 
 @dataclass(frozen=True, slots=True)
 class _Source:
@@ -81,6 +88,10 @@ class _Source:
     name: str
     values: Mapping[str, Any]
     folder: Path
+
+    def called(self, key: str) -> str:
+        """Return what a message calls a setting that stands here."""
+        return _VARIABLES[key] if self.name == "variable" else f"{self.name}: '{key}'"
 
 
 def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> Settings:
@@ -91,18 +102,19 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> S
         cwd: The working folder; by default that of this process.
 
     Raises:
-        SettingsError: If a file cannot be read, or a value cannot be used; the message names file and key.
+        SettingsError: If a file cannot be read, or a value cannot be used; the message names the variable, or the file
+            and the key.
     """
     environ = os.environ if environ is None else environ
     cwd = Path.cwd() if cwd is None else cwd
     sources = [_variables(environ, cwd), *_files(environ, cwd)]
     origins: dict[str, str] = {}
 
-    def pick(key: str, read: Callable[[Any, _Source], Any], default: Callable[[], Any]) -> Any:  # noqa: ANN401 - each key has its own type
+    def pick(key: str, read: Callable[[Any, _Source, str], Any], default: Callable[[], Any]) -> Any:  # noqa: ANN401 - each key has its own type
         for source in sources:
             if key in source.values:
                 origins[key.replace("-", "_")] = _origin(source, key)
-                return read(source.values[key], source)
+                return read(source.values[key], source, key)
         origins[key.replace("-", "_")] = "default"
         return default()
 
@@ -117,7 +129,9 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> S
     hosts = list(DEFAULT_HOSTS)
     added = [source for source in sources if "allowed-hosts" in source.values]
     for source in added:
-        hosts.extend(host for host in _hosts(source.values["allowed-hosts"], source) if host not in hosts)
+        hosts.extend(
+            host for host in _hosts(source.values["allowed-hosts"], source, "allowed-hosts") if host not in hosts
+        )
     origins["allowed_hosts"] = " + ".join(["default", *(_origin(source, "allowed-hosts") for source in added)])
     validate = pick("validate", _validate, ValidateSettings)
     return Settings(
@@ -208,14 +222,14 @@ def _check_keys(values: Mapping[str, Any], known: tuple[str, ...], where: str) -
             )
 
 
-def _validate(value: object, source: _Source) -> ValidateSettings:
+def _validate(value: object, source: _Source, key: str) -> ValidateSettings:
     if not isinstance(value, dict):
-        raise SettingsError(f"{source.name}: 'validate' is {value!r}, but must be a table", hint="write [validate]")
+        raise SettingsError(f"{source.called(key)} is {value!r}, but must be a table", hint="write [validate]")
     _check_keys(value, ("select", "ignore", "folders"), f"{source.name}: validate")
     folders = value.get("folders", {})
     if not isinstance(folders, dict):
         raise SettingsError(
-            f"{source.name}: 'validate.folders' is {folders!r}, but must be a table",
+            f"{source.called('validate.folders')} is {folders!r}, but must be a table",
             hint='write [validate.folders] and lines such as "registry/drafts" = ["HT4"]',
         )
     return ValidateSettings(
@@ -223,7 +237,7 @@ def _validate(value: object, source: _Source) -> ValidateSettings:
         ignore=tuple(_list(value.get("ignore", []), ",", source, "validate.ignore")),
         folders=tuple(
             (
-                _path(folder, source).resolve(),
+                _path(folder, source, "validate.folders").resolve(),
                 tuple(_list(codes, ",", source, f"validate.folders.{folder}")),
             )
             for folder, codes in folders.items()
@@ -235,65 +249,71 @@ def _list(value: object, separator: str, source: _Source, key: str) -> list[str]
     if isinstance(value, str):
         value = value.split(separator)
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise SettingsError(f"{source.name}: '{key}' is {value!r}, but must be a list of texts")
+        raise SettingsError(f"{source.called(key)} is {value!r}, but must be a list of texts")
     return [item.strip() for item in value if item.strip()]
 
 
-def _registries(value: object, source: _Source) -> tuple[Path, ...]:
-    items = _list(value, os.pathsep, source, "registry")
+def _registries(value: object, source: _Source, key: str) -> tuple[Path, ...]:
+    items = _list(value, os.pathsep, source, key)
     if not items:
-        raise SettingsError(f"{source.name}: 'registry' names no folder")
-    return tuple(_path(item, source) for item in items)
+        raise SettingsError(f"{source.called(key)} names no folder")
+    return tuple(_path(item, source, key) for item in items)
 
 
-def _stores(value: object, source: _Source) -> tuple[Path, ...]:
-    return tuple(_path(item, source) for item in _list(value, os.pathsep, source, "stores"))
+def _stores(value: object, source: _Source, key: str) -> tuple[Path, ...]:
+    return tuple(_path(item, source, key) for item in _list(value, os.pathsep, source, key))
 
 
-def _path(value: object, source: _Source) -> Path:
+def _path(value: object, source: _Source, key: str) -> Path:
     if not isinstance(value, str) or "\0" in value:
-        raise SettingsError(f"{source.name}: {value!r} is not a path")
-    return source.folder / Path(value).expanduser()
+        raise SettingsError(f"{source.called(key)} is {value!r}, which is not a path")
+    try:
+        return source.folder / Path(value).expanduser()
+    except RuntimeError:
+        raise SettingsError(
+            f"{source.called(key)} is {value!r}, and there is no such user here", hint="write the path without ~"
+        ) from None
 
 
-def _text(value: object, source: _Source) -> str:
+def _text(value: object, source: _Source, key: str) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise SettingsError(f"{source.name}: {value!r} is not text")
+        raise SettingsError(f"{source.called(key)} is {value!r}, which is not text")
     return value.strip()
 
 
-def _place(value: object, source: _Source) -> str:
+def _place(value: object, source: _Source, key: str) -> str:
     """Read an address or a folder; a relative folder is relative to the file that names it."""
-    text = _text(value, source)
-    return text if "://" in text else str(_path(text, source))
+    text = _text(value, source, key)
+    return text if "://" in text else str(_path(text, source, key))
 
 
-def _flag(value: object, source: _Source) -> bool:
+def _flag(value: object, source: _Source, key: str) -> bool:
     if isinstance(value, bool):
         return value
     if isinstance(value, str) and value.strip().lower() in _TRUE | _FALSE:
         return value.strip().lower() in _TRUE
-    raise SettingsError(f"{source.name}: 'offline' is {value!r}", hint="write 1 or 0")
+    raise SettingsError(f"{source.called(key)} is {value!r}, which is neither yes nor no", hint="write 1 or 0")
 
 
-def _hosts(value: object, source: _Source) -> list[str]:
-    hosts = [item.lower() for item in _list(value, ",", source, "allowed-hosts")]
+def _hosts(value: object, source: _Source, key: str) -> list[str]:
+    hosts = [item.lower() for item in _list(value, ",", source, key)]
     for host in hosts:
         scheme, separator, name = host.rpartition("://")
         if (separator and scheme not in ("http", "https")) or "/" in name or "*" in host or "@" in host or " " in host:
             raise SettingsError(
-                f"{source.name}: {host!r} is not a host name",
+                f"{source.called(key)}: {host!r} is not a host name",
                 hint="write host names such as example.org, separated by commas",
             )
     return hosts
 
 
-def _mirrors(value: object, source: _Source) -> tuple[str, ...]:
+def _mirrors(value: object, source: _Source, key: str) -> tuple[str, ...]:
     """Read addresses and folders; a relative folder is relative to the file that names it."""
-    items = _list(value, ",", source, "mirrors")
+    items = _list(value, ",", source, key)
     for item in items:
         if "@" in item.partition("://")[2].partition("/")[0]:
             raise SettingsError(
-                f"{source.name}: a mirror holds a login", hint="remove it from the address, and put it into ~/.netrc"
+                f"{source.called(key)}: a mirror holds a login",
+                hint="remove it from the address, and put it into ~/.netrc",
             )
-    return tuple(item if "://" in item else str(_path(item, source)) for item in items)
+    return tuple(item if "://" in item else str(_path(item, source, key)) for item in items)

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from hubtool import processes
-from hubtool.assets.events import KINDS, Event, Kind, Outcome, Progress, Wanted, Watcher
+from hubtool.assets.events import KINDS, Kind, Outcome, Progress, Wanted, Watcher
 from hubtool.assets.limits import Rate, Reach, Retries, Slots
 from hubtool.assets.links import DEFAULT_HOSTS, LinkPolicy, host_of, shown
 from hubtool.assets.mirrors import Mirror, Source
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Sequence
     from types import TracebackType
 
+    from hubtool.assets.events import Event
     from hubtool.assets.store import Store
     from hubtool.assets.transport import Body
     from hubtool.digest import Digest
@@ -300,10 +301,10 @@ class Fetcher:
         except HubError as error:
             if isinstance(error, FetchError):
                 self.reach.note(host_of(wanted.link), reached=error.reached)
-            self.tell(Event(kind="failed", name=wanted.label, message=error.message))
+            self.tell(wanted.event("failed", size=wanted.size, message=error.message))
             raise
         if self.wants("done"):
-            self.tell(Event(kind="done", name=wanted.label, received=stored.size, size=stored.size, stored=stored))
+            self.tell(wanted.event("done", received=stored.size, size=stored.size, stored=stored))
         return stored
 
     def _fetch(self, wanted: Wanted, *, again: bool, max_bytes: int | None) -> Stored:
@@ -341,8 +342,7 @@ class Fetcher:
                     return Transfer(self, wanted, digest, part, mirrors, first=first).run()
                 finally:
                     if part.keep():
-                        size = part.origin.size
-                        self.tell(Event(kind="kept", name=wanted.label, received=part.position, size=size))
+                        self.tell(wanted.event("kept", received=part.position, size=part.origin.size))
 
     def _fetch_small(
         self, wanted: Wanted, digest: Digest, mirrors: Sequence[Mirror], limit: int
@@ -395,7 +395,7 @@ class Fetcher:
             else:
                 self.reach.note(host_of(wanted.link), reached=True)
             if self.wants("started"):
-                self.tell(Event(kind="started", name=wanted.label, source=shown(source.link), size=stored.size))
+                self.tell(wanted.event("started", source=shown(source.link), size=stored.size))
         return stored
 
     def origin(self, link: str) -> Source:

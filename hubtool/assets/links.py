@@ -15,10 +15,12 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
-from hubtool.errors import ArgumentError, ForbiddenLinkError
+from hubtool.errors import ArgumentError, ForbiddenLinkError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from hubtool.settings import Settings
 
 DEFAULT_HOSTS = frozenset({"download.mindspore.cn", "download-mindspore.osinfra.cn", "gitee.com", "github.com"})
 """The hosts that the public hub's cards name."""
@@ -77,6 +79,18 @@ class LinkPolicy:
             if scheme.lower() == "http":
                 plain.add(service)
         return cls(hosts=frozenset(hosts), plain=frozenset(plain), near=frozenset(near))
+
+    @classmethod
+    def configured(cls, settings: Settings) -> LinkPolicy:
+        """Return the policy of the settings.
+
+        Raises:
+            SettingsError: If one of their hosts is none.
+        """
+        try:
+            return cls.of(settings.allowed_hosts)
+        except ArgumentError as error:
+            raise SettingsError(f"{settings.called('allowed_hosts')}: {error.message}", hint=error.hint) from None
 
     def joined(self, other: LinkPolicy) -> LinkPolicy:
         """Return the policy that allows what either allows."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from urllib.parse import quote, unquote, urlsplit
 
-from hubtool.assets.links import LinkPolicy, shown
+from hubtool.assets.links import LinkPolicy, normal_host, shown
 from hubtool.assets.transport import FileTransport
 from hubtool.assets.web import HttpTransport
 from hubtool.errors import ArgumentError, FetchError, SettingsError
@@ -216,6 +216,8 @@ def mirror_base(text: str) -> str:
             f"the mirror {shown(text)} is not an address that files can come from",
             hint=f"an address begins with {', '.join(f'{one}://' for one in _SCHEMES)}, or is a folder",
         )
+    if parts.scheme in ("http", "https") and normal_host(parts.hostname or "") is None:
+        raise ArgumentError(f"the mirror {shown(text)} has no valid host", hint="correct its address")
     if "@" in parts.netloc:
         raise ArgumentError(f"the mirror {shown(text)} holds a login", hint="put it into ~/.netrc")
     return base

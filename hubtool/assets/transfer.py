@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from hubtool.assets import segments
-from hubtool.assets.events import Event
 from hubtool.assets.links import host_of, shown
 from hubtool.assets.part import WORTH, Origin
 from hubtool.errors import DigestError, FetchError
@@ -398,9 +397,8 @@ class Transfer:
         received = self._part.position if pieces is None else self._before_pieces + pieces.received
         size = self._part.origin.size
         self._run.tell(
-            Event(
-                kind=kind,
-                name=self._wanted.label,
+            self._wanted.event(
+                kind,
                 source="" if source is None else shown(source.link),
                 received=received,
                 size=self._wanted.size if size is None else size,

@@ -40,6 +40,7 @@ _STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]{1,500}"\Z')
 # A name or an IPv4 address as every library reads it, and perhaps a port; no login.
 _PLAIN_NETLOC = re.compile(r"([a-z0-9][a-z0-9.-]*)(?::([0-9]{1,5}))?\Z")
 _NETRC = ("~/.netrc", "~/_netrc")  # where requests looks for logins
+_AUTHORITIES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # where requests looks for CAs, in this order
 _AGENT = f"hubtool/{__version__}"
 # The bytes as they are: a digest is that of the file, not of a compressed form of it.
 _HEADERS = {"Accept-Encoding": "identity", "Accept": "*/*"}
@@ -495,6 +496,8 @@ class HttpTransport:
         # A proxy cannot reach what is on this machine.
         proxies = {"no_proxy": host} if is_loopback(host) else {}
         settings = self._session.merge_environment_settings(link, proxies, stream=True, verify=None, cert=None)
+        if isinstance(settings["verify"], str) and link.startswith("https:"):
+            _check_authorities(settings["verify"], link)
         adapter: Any = self._session.get_adapter(link)
         pool = adapter.get_connection_with_tls_context(
             request,
@@ -671,6 +674,26 @@ def _new_session(connections: int) -> requests.Session:
     for scheme in ("https://", "http://"):
         session.mount(scheme, Adapter(pool_maxsize=connections))
     return session
+
+
+def _check_authorities(place: str, link: str) -> None:
+    """Look at the CAs that a variable names: what is wrong with them, OpenSSL would say only as it connects, and badly.
+
+    Raises:
+        FetchError: If there are none; the message names the variable and the file.
+    """
+    import ssl  # noqa: PLC0415 (heavy, and not needed for what is stored)
+
+    try:
+        if not os.path.isdir(place):  # noqa: PTH112 (a text, as the variable holds it); of a folder, nothing is read yet
+            ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=place)
+    except OSError as error:
+        why = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror or str(error)
+        name = next((name for name in _AUTHORITIES if os.environ.get(name) == place), _AUTHORITIES[0])
+        raise FetchError(
+            f"{shown(link)}: the CAs that {name} names cannot be read: {place}: {why}",
+            hint=f"have {name} name a file with certificates in PEM form, or a folder of them, or unset it",
+        ) from None
 
 
 def _has_no_settings() -> bool:

@@ -331,7 +331,8 @@ class _Run:
                 return wait
             kind = "link-unreachable" if isinstance(target, LinkTarget) else "repository-unreachable"
             asks = f"; it asks to be left alone for {error.wait:.0f} seconds" if wait > retries.patience else ""
-            seen = {"fault": kind, "message": f"{_without(message, target)} ({attempt} attempts){asks}"}
+            attempts = f"{attempt} attempt{'' if attempt == 1 else 's'}"
+            seen = {"fault": kind, "message": f"{_without(message, target)} ({attempts}){asks}"}
         self._check()
         before = self._state.known.get(target.key)
         deep = self._options.deep and isinstance(target, LinkTarget)

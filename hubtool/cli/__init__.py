@@ -7,16 +7,22 @@ from __future__ import annotations
 
 import gc
 import sys
+from contextlib import suppress
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and exit with its code: 0 done, 1 a problem was found, 2 wrong use, 130 interrupted."""
+    from hubtool.cli import output
+
     arguments = sys.argv[1:] if arguments is None else arguments
+    output.guard()
     if arguments == ["--version"]:
         from hubtool.version import __version__
 
-        sys.stdout.write(f"hubtool {__version__}\n")
-        return
+        with suppress(output.ClosedError, output.OutputError):  # then it is said below
+            sys.stdout.write(f"hubtool {__version__}\n")
+            sys.stdout.flush()
+            return
     # A command makes much that stays, and few circles. Python looks for circles whenever there is so much more, and
     # through all that there is at the very end: a sixteenth of the processor time of fetching a thousand small files.
     gc.set_threshold(50_000)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
+from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 
+from hubtool.cli import output
 from hubtool.errors import ArgumentError, ArgumentTypeError, HubError, InvalidNameError
 from hubtool.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 # Name -> (module, help). The help stands here so that `hubtool --help` imports no command.
 COMMANDS = {
@@ -86,8 +91,21 @@ def app() -> None:
 def run(arguments: list[str]) -> int:
     """Run a command; return the exit code, with errors said on standard error."""
     try:
-        result = app.main(args=arguments, prog_name="hubtool", standalone_mode=False)
+        code = _run(arguments)
         sys.stdout.flush()
+    except (output.ClosedError, BrokenPipeError):
+        output.drop()
+        return 141
+    except output.OutputError as error:
+        output.drop()
+        say(error)
+        return 1
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        result = app.main(args=arguments, prog_name="hubtool", standalone_mode=False)
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:
@@ -96,21 +114,20 @@ def run(arguments: list[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return 130
-    except (InvalidNameError, ArgumentError, ArgumentTypeError) as error:
-        say(error)
-        return 2
     except HubError as error:
         say(error)
-        return 1
-    except BrokenPipeError:
-        # The reader has gone (`hubtool list | head`): no one is left to be told.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
+        return exit_code(error)
     return result if isinstance(result, int) else 0
 
 
-def say(error: HubError) -> None:
-    """Say an error on standard error."""
-    click.echo(f"{click.style('error', fg='red', bold=True)}: {error.message}", err=True)
+def exit_code(error: HubError | output.OutputError) -> int:
+    """Return the exit code of a command that ends with an error: 2 for wrong use, else 1."""
+    return 2 if isinstance(error, (InvalidNameError, ArgumentError, ArgumentTypeError)) else 1
+
+
+def say(error: HubError | output.OutputError, what: str = "", echo: Callable[[str], None] | None = None) -> None:
+    """Say an error, on standard error unless told otherwise, with what it is of before it."""
+    echo = echo or partial(click.echo, err=True)
+    echo(f"{click.style('error', fg='red', bold=True)}: {what}{error.message}")
     if error.hint:
-        click.echo(f"{click.style('hint', fg='cyan')}: {error.hint}", err=True)
+        echo(f"{click.style('hint', fg='cyan')}: {error.hint}")

@@ -158,9 +158,10 @@ class _Lines:
         """Say what there is to do."""
         self._total = todo
         rest = len(plan.targets) - todo
-        known = f", {rest:,} were looked at before" if rest else ""
+        known = f", {rest:,} {'was' if rest == 1 else 'were'} looked at before" if rest else ""
         again = "going on with the run before: " if resumed and rest else ""
-        click.echo(f"{again}{todo:,} links and repositories to look at{known}", err=True)
+        what = render.count(todo, "link or repository", "links and repositories")
+        click.echo(f"{again}{what} to look at{known}", err=True)
 
     def looked(self, target: Target, fault: str | None) -> None:
         """Count a target."""

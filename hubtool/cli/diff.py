@@ -64,7 +64,7 @@ def _print(card: CardDiff) -> None:
     for one in card.fields:
         _line(one.key, one.old, one.new)
     if any(card.body):
-        click.echo(f"  text: {card.body[0]:,} lines came, {card.body[1]:,} went")
+        click.echo(f"  text: {render.count(card.body[0], 'line')} came, {card.body[1]:,} went")
     for asset in card.assets:
         _asset(asset)
     if card.code is not None:
@@ -111,9 +111,11 @@ def _tensors(found: TensorDiff) -> None:
         click.echo(f"    {render.plain(one.name)}  {one.old[0]} {list(one.old[1])} -> {one.new[0]} {list(one.new[1])}")
     for value in found.values or ():
         largest = "" if value.largest is None else f", by at most {value.largest:g}"
-        kind = "bytes" if value.largest is None else "elements"
-        click.echo(f"    {render.plain(value.name)}  {value.differing:,} of {value.elements:,} {kind} differ{largest}")
-    click.echo(f"    {found.same:,} tensors have the same name, shape and type")
+        of = render.count(value.elements, "byte" if value.largest is None else "element")
+        verb = "differs" if value.differing == 1 else "differ"
+        click.echo(f"    {render.plain(value.name)}  {value.differing:,} of {of} {verb}{largest}")
+    verb = "has" if found.same == 1 else "have"
+    click.echo(f"    {render.count(found.same, 'tensor')} {verb} the same name, shape and type")
 
 
 def _code(code: CodeChange) -> None:

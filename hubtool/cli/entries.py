@@ -39,7 +39,7 @@ def show(found: Sequence[Entry], *, summaries: bool = False) -> None:
             line += f"  ({entry.status}{f'; use {entry.successor}' if entry.successor else ''})"
         click.echo(render.plain(line.rstrip()))
     if sys.stdout.isatty() or not found:
-        click.echo(f"{len(found):,} card{'' if len(found) == 1 else 's'}", err=True)
+        click.echo(render.count(len(found), "card"), err=True)
 
 
 def near(task: str | None, dataset: str | None) -> list[str]:

@@ -11,6 +11,7 @@ import click
 
 from hubtool import processes
 from hubtool.cli import complete, options, progress, render
+from hubtool.cli.app import exit_code
 from hubtool.errors import CardError, HubError
 
 if TYPE_CHECKING:
@@ -72,59 +73,56 @@ def command(
     """
     from hubtool.hub import Hub
 
-    hub = Hub.open()
+    names = [*dict.fromkeys(uids)]
     with progress.reporter("none" if quiet else kind) as report:
-        cards, outcomes = _fetch(hub, uids, report, force=force, rate=limit_rate, connections=connections)
-    for card, outcome in outcomes:
-        if outcome.stored is not None:
-            card.add(outcome.wanted.link, outcome.stored)
-        elif outcome.error is not None:
-            card.errors.append((outcome.wanted.link, outcome.error))
-    if as_json:
-        values = [card.as_json() for card in cards]
-        render.echo_json(values[0] if len(uids) == 1 else values)
-    else:
-        _print(cards)
-    errors = [(card.uid, error) for card in cards for _, error in card.errors]
-    if len(errors) == 1 and len(uids) == 1:
-        raise errors[0][1]
-    for uid, error in errors:
-        report.error(uid, error)
-    return 1 if errors else 0
+        hub = Hub.open()
+        cards, outcomes = _fetch(hub, names, report, force=force, rate=limit_rate, connections=connections)
+        report.close()
+        for card, outcome in outcomes:
+            if outcome.stored is not None:
+                card.add(outcome.wanted.link, outcome.stored)
+            elif outcome.error is not None:
+                card.errors.append((outcome.wanted.link, outcome.error))
+        if as_json:
+            values = [card.as_json() for card in cards]
+            render.echo_json(values[0] if len(names) == 1 else values)
+        else:
+            _print(cards)
+        errors = [(card.uid, link, error) for card in cards for link, error in card.errors]
+        alone = len(errors) == len(names) == 1
+        for uid, link, error in errors:
+            report.error(uid, error, link=link, alone=alone)
+    return exit_code(errors[0][2]) if alone else min(1, len(errors))
 
 
 def _fetch(
-    hub: Hub, uids: Sequence[str], report: progress.Reporter, *, force: bool, rate: float | None, connections: int
+    hub: Hub, names: Sequence[str], report: progress.Reporter, *, force: bool, rate: float | None, connections: int
 ) -> tuple[list[_Card], list[tuple[_Card, Outcome]]]:
     """Fetch the assets of all cards in one run."""
+    from hubtool.assets.events import Labels, total
+
     cards: list[_Card] = []
     owners: list[_Card] = []
-    names = [*dict.fromkeys(uids)]
+    labels = Labels()
 
     def plan(looked: Iterator[_Looked]) -> Iterator[Wanted]:
         for card, wanted, error in looked:
             if error is not None:
-                if len(uids) == 1:
-                    raise error
                 card.errors.append(("", error))
             cards.append(card)
             owners.extend([card] * len(wanted))
-            yield from wanted
+            yield from map(labels.label, wanted)
 
     look = partial(_look, hub)
     # The cards are read by another process while this one gets ready to fetch, which takes as long.
     looking = processes.ahead(look, names) if len(names) >= _AHEAD else nullcontext(map(look, names))
-    try:
-        with looking as looked:
-            coming: Iterable[Wanted] = plan(looked)
-            if report.counts:
-                coming = list(coming)
-                report.expect(len(coming), sum(one.size for one in coming if one.size is not None))
-            with hub.fetcher(connections=connections, rate=rate, watch=report) as run:
-                outcomes = run.fetch_all(coming, again=force)
-    except KeyboardInterrupt:
-        report.interrupted()
-        raise click.exceptions.Exit(130) from None
+    with looking as looked:
+        coming: Iterable[Wanted] = plan(looked)
+        if report.counts:
+            coming = list(coming)
+            report.expect(len(coming), total(coming))
+        with hub.fetcher(connections=connections, rate=rate, watch=report) as run:
+            outcomes = run.fetch_all(coming, again=force)
     return cards, list(zip(owners, outcomes, strict=True))
 
 
@@ -150,7 +148,8 @@ def _plan(hub: Hub, name: str, card: _Card) -> list[Wanted]:
         if asset.is_local:
             card.add(asset.link, hub.local(found, asset))
         else:
-            wanted.append(Wanted(link=asset.link, digest=asset.digest, size=asset.size, name=asset.file_name))
+            name = asset.file_name
+            wanted.append(Wanted(link=asset.link, digest=asset.digest, size=asset.size, name=name, uid=card.uid))
     return wanted
 
 

@@ -26,7 +26,7 @@ def command(paths: tuple[Path, ...], check: bool, diff: bool) -> int:
         return _stream(check=check, diff=diff)
     from hubtool import settings
     from hubtool.card import formatting, run
-    from hubtool.cli import reports
+    from hubtool.cli import render
 
     changed = problems = laid_out = 0
     for outcome in formatting.format_paths(paths or settings.load().registry, write=not (check or diff), show=diff):
@@ -45,9 +45,9 @@ def command(paths: tuple[Path, ...], check: bool, diff: bool) -> int:
                 click.echo(f"would lay out {shown}" if check else f"laid out {shown}")
     sys.stdout.flush()
     did = "would be laid out" if check or diff else "laid out"
-    said = [f"{reports.count(changed, 'card')} {did}", f"{reports.count(laid_out, 'card')} as they should be"]
+    said = [f"{render.count(changed, 'card')} {did}", f"{render.count(laid_out, 'card')} as they should be"]
     if problems:
-        said.append(f"{reports.count(problems, 'card')} not laid out")
+        said.append(f"{render.count(problems, 'card')} not laid out")
     click.echo(", ".join(said), err=True)
     return 1 if problems or (changed and (check or diff)) else 0
 

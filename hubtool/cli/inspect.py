@@ -42,6 +42,5 @@ def command(target: str, as_json: bool) -> None:
     width = max((len(tensor.name) for tensor in header.tensors), default=0)
     for tensor in header.tensors:
         click.echo(f"{tensor.name.ljust(width)}  {tensor.dtype:<9} {list(tensor.shape)}")
-    click.echo(
-        f"{len(header.tensors):,} tensors, {header.elements:,} elements, {render.size(header.bytes)} ({header.format})"
-    )
+    tensors, elements = render.count(len(header.tensors), "tensor"), render.count(header.elements, "element")
+    click.echo(f"{tensors}, {elements}, {render.size(header.bytes)} ({header.format})")

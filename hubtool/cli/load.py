@@ -112,7 +112,7 @@ def _print(loaded: Loaded, seconds: dict[str, float], outputs: list[tuple[list[i
     rows = [
         ("uid", loaded.uid),
         ("network", f"{type(loaded.network).__name__} on {device}"),
-        ("parameters", f"{loaded.parameters:,} with {loaded.elements:,} elements"),
+        ("parameters", f"{loaded.parameters:,} with {render.count(loaded.elements, 'element')}"),
     ]
     coverage = loaded.coverage
     if coverage is None and loaded.is_graph:
@@ -120,15 +120,17 @@ def _print(loaded: Loaded, seconds: dict[str, float], outputs: list[tuple[list[i
     elif coverage is None:
         rows.append(("coverage", "no weights were asked for: the parameters are initialised at random"))
     else:
-        rows.append(
-            ("coverage", f"total: {len(coverage.loaded):,} of {loaded.parameters:,} parameters from the checkpoint")
-        )
+        of = render.count(loaded.parameters, "parameter")
+        rows.append(("coverage", f"total: {len(coverage.loaded):,} of {of} from the checkpoint"))
         if coverage.prefix:
             rows.append(("", f"the prefix {coverage.prefix!r} was taken off the tensors' names"))
         if coverage.ignored:
-            rows.append(("", f"{len(coverage.ignored):,} tensors are not used, as the recipe says"))
+            be = "is" if len(coverage.ignored) == 1 else "are"
+            rows.append(("", f"{render.count(len(coverage.ignored), 'tensor')} {be} not used, as the recipe says"))
         if coverage.optimizer:
-            rows.append(("", f"{len(coverage.optimizer):,} tensors are an optimizer's state, and not placed"))
+            be = "is" if len(coverage.optimizer) == 1 else "are"
+            tensors = render.count(len(coverage.optimizer), "tensor")
+            rows.append(("", f"{tensors} {be} an optimizer's state, and not placed"))
     rows.extend(_status(loaded))
     rows.extend(("note", note) for note in loaded.notes)
     rows.extend(("output", f"{dtype} {shape}") for shape, dtype in outputs)

@@ -89,4 +89,4 @@ def _print(found: tuple[Change, ...], output: Path, *, check: bool) -> None:
         f"{counts[kind]:,} {kind}" for kind in ("added", "changed", "unchanged", "removed") if counts[kind]
     )
     verb = "would pin" if check else "pins"
-    click.echo(f"{output} {verb} {here:,} card{'' if here == 1 else 's'}" + (f": {told}" if told else ""))
+    click.echo(f"{output} {verb} {render.count(here, 'card')}" + (f": {told}" if told else ""))

@@ -129,7 +129,7 @@ def _write(hub: Hub, data: dict[str, Any]) -> int:
         if new != text:
             card.path.write_bytes(new.encode())
             written += 1
-    click.echo(f"{written} cards written", err=True)
+    click.echo(f"{render.count(written, 'card')} written", err=True)
     return 0
 
 
@@ -159,7 +159,7 @@ def _print(outcomes: dict[str, dict[str, Any]]) -> None:
     for uid, outcome in sorted(outcomes.items()) if len(outcomes) <= 50 else ():
         recipe = outcome["recipe"]
         says = (
-            f"{recipe['entry']}: {outcome['network']}, {outcome['parameters']} parameters"
+            f"{recipe['entry']}: {outcome['network']}, {render.count(outcome['parameters'], 'parameter')}"
             if recipe
             else outcome["reason"]
         )

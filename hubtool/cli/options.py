@@ -50,6 +50,6 @@ progress_kind = click.option(
     "kind",
     type=click.Choice(progress.KINDS),
     default="auto",
-    help="How to show progress, on standard error: bars, lines, json (one event per line), or none; "
+    help="How to show progress, on standard error: bars, lines, json (one event per line; docs/mirrors.md), or none; "
     "auto is bars at a terminal, and lines elsewhere.",
 )

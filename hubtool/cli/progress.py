@@ -6,24 +6,29 @@ import json
 import sys
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from hubtool.cli import render
+from hubtool.cli import app, output, render
+from hubtool.errors import HubError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rich.progress import Progress, TaskID
+    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.measure import Measurement
+    from rich.progress import Progress, Task, TaskID
+    from rich.text import Text
 
     from hubtool.assets.events import Event
     from hubtool.assets.events import Progress as Report
-    from hubtool.errors import HubError
 
 KINDS = ("auto", "bars", "lines", "json", "none")
 _LINE_EVERY = 10.0  # seconds between two lines on one file
 _EVENT_EVERY = 0.2  # seconds between two events, or two moves of a bar, of one file
+_BAR_AFTER = 0.5  # seconds after which a file of several gets a bar: those of small ones would only flicker
 
 
 class Reporter:
@@ -46,8 +51,11 @@ class Reporter:
             self.kept[event.name] = event
         self.show(event)
 
-    def expect(self, files: int, size: int) -> None:
-        """Say how many files and bytes will come, as far as cards state it."""
+    def expect(self, files: int, size: int | None) -> None:
+        """Say how many files will come, and how many bytes if that is known of all of them."""
+
+    def close(self) -> None:
+        """Take away what moves; what is said after that stays where it is written."""
 
     def show(self, event: Event) -> None:
         """Show an event."""
@@ -58,18 +66,29 @@ class Reporter:
         """Write a line."""
         click.echo(text, err=True)
 
-    def error(self, uid: str, error: HubError) -> None:
-        """Say at the end what failed."""
-        self.say(f"{click.style('error', fg='red', bold=True)}: {uid}: {error.message}")
-        if error.hint:
-            self.say(f"{click.style('hint', fg='cyan')}: {error.hint}")
+    def error(self, uid: str, error: HubError | output.OutputError, *, link: str = "", alone: bool = False) -> None:
+        """Say at the end what failed.
+
+        Args:
+            uid: The card.
+            error: Why.
+            link: The asset, or the repository, where it was one.
+            alone: Whether nothing else was asked for, so that the card need not be named.
+        """
+        del link  # messages name it
+        app.say(error, f"{render.plain(uid)}: " if uid and not alone else "", self.say)
+
+    def last(self, error: HubError | output.OutputError) -> bool:
+        """Say an error that ends the command; return whether that was done here."""
+        del error
+        return False
 
     def interrupted(self) -> None:
         """Say what an interrupt left."""
         self.say("interrupted")
         for event in self.kept.values():
             of = "" if event.size is None else f" of {render.size(event.size)}"
-            self.say(f"kept: {render.size(event.received)}{of} of {event.name}")
+            self.say(f"kept: {render.size(event.received)}{of} of {_name(event)}")
         if self.kept:
             self.say(f"{click.style('hint', fg='cyan')}: the same command goes on from there")
 
@@ -89,111 +108,231 @@ class _Lines(_Talkative):
             if now - self._last.setdefault(event.name, now) >= _LINE_EVERY:
                 self._last[event.name] = now
                 of = "" if event.size is None else f" of {render.size(event.size)}"
-                self.say(f"{event.name}: {render.size(event.received)}{of}")
+                self.say(f"{_name(event)}: {render.size(event.received)}{of}")
         elif event.kind == "started" and event.received:
-            self.say(f"{event.name}: goes on from {render.size(event.received)}")
+            self.say(f"{_name(event)}: goes on from {render.size(event.received)}")
         elif event.kind == "done":
-            self.say(f"{event.name}: {render.size(event.size)}, verified")
+            self.say(f"{_name(event)}: {render.size(event.size)}, verified")
         elif event.kind == "retried":
-            self.say(f"{event.name}: {event.message}; the next attempt is in {event.wait or 0:.1f} seconds")
+            self.say(f"{_name(event)}: {event.message}; the next attempt is in {event.wait or 0:.1f} seconds")
         elif event.kind == "turned":
-            self.say(f"{event.name}: {event.message}; the next source is asked")
+            self.say(f"{_name(event)}: {event.message}; the next source is asked")
         else:
             super().show(event)
 
 
 class _Json(_Talkative):
+    """Writes each event as a line of JSON, and nothing else; docs/mirrors.md says what they hold."""
+
     def __init__(self) -> None:
         super().__init__()
         self._last: dict[str, float] = {}
 
     def show(self, event: Event) -> None:
+        from hubtool.assets.links import shown
+
         if event.kind == "progress":
             now = time.monotonic()
             if now - self._last.get(event.name, 0.0) < _EVENT_EVERY:
                 return
             self._last[event.name] = now
-        value: dict[str, object] = {"event": event.kind, "name": event.name, "received": event.received}
-        value["size"] = event.size
+        value: dict[str, object] = {"event": event.kind, "name": event.name}
+        if event.uid:
+            value["uid"] = event.uid
+        if event.link:
+            value["link"] = shown(event.link)
+        value.update(received=event.received, size=event.size)
         value.update({key: text for key in ("source", "message") if (text := getattr(event, key))})
         if event.wait is not None:
             value["wait"] = round(event.wait, 3)
         if event.stored is not None:
-            value.update(digest=event.stored.digest, stored=str(event.stored.path))
+            value.update(digest=event.stored.digest, stored=event.stored.location)
         self.say(json.dumps(value, ensure_ascii=False))
 
-    def error(self, uid: str, error: HubError) -> None:
-        self.say(json.dumps({"event": "error", "uid": uid, "message": error.message, "hint": error.hint}))
+    def error(self, uid: str, error: HubError | output.OutputError, *, link: str = "", alone: bool = False) -> None:
+        from hubtool.assets.links import shown
+
+        del alone
+        value: dict[str, object] = {"event": "error"}
+        if uid:
+            value["uid"] = uid
+        if link:
+            value["link"] = shown(link)
+        self.say(json.dumps({**value, "message": error.message, "hint": error.hint}, ensure_ascii=False))
+
+    def last(self, error: HubError | output.OutputError) -> bool:
+        self.error("", error)
+        return True
 
     def interrupted(self) -> None:
-        self.say(json.dumps({"event": "interrupted", "kept": sorted(self.kept)}))
+        self.say(json.dumps({"event": "interrupted", "kept": sorted(self.kept)}, ensure_ascii=False))
+
+
+@dataclass(slots=True)
+class _Row:
+    """A file that is under way.
+
+    Attributes:
+        since: When it was begun.
+        received: Its bytes that are counted.
+        shown: When it was shown last.
+        task: Its bar, where it has one.
+    """
+
+    since: float
+    received: int = 0
+    shown: float = 0.0
+    task: TaskID | None = None
 
 
 class _Bars(_Talkative):
+    """Shows a bar for each file that takes a while, and one for all of them.
+
+    That one measures bytes where the bytes of all files are known at the beginning, and files where they are not.
+    """
+
     counts = True
 
     def __init__(self, bars: Progress) -> None:
         super().__init__()
         self._bars = bars
-        self._total: TaskID | None = None
-        self._tasks: dict[str, tuple[TaskID, int, float]] = {}
-        self._files = self._done = 0
+        self._total: Task | None = None
+        self._bytes: Task | None = None
+        self._size: int | None = None
+        self._rows: dict[str, _Row] = {}
+        self._files = self._done = self._failed = self._received = 0
+        self._bars.start()
 
-    def expect(self, files: int, size: int) -> None:
-        del size  # many cards state none, and a total that grows misleads
-        if files > 1:
-            self._files = files
-            self._total = self._bars.add_task(f"0 of {files} files", total=None)
+    def expect(self, files: int, size: int | None) -> None:
+        if files < 2:
+            return
+        self._files, self._size = files, size
+        # The bytes of all files, and how fast they come, also where the bar measures files.
+        self._bytes = self._add("", total=size, visible=False)
+        self._total = self._add(self._so_far(), total=files if size is None else size, counted=self._bytes)
+
+    def close(self) -> None:
+        self._bars.stop()
 
     def show(self, event: Event) -> None:
-        if event.kind in ("started", "progress"):
+        if event.kind == "started":
             self._move(event)
-        elif event.kind in ("done", "failed", "kept"):
-            self._move(event)
-            task = self._tasks.pop(event.name, None)
-            if task is not None:
-                self._bars.remove_task(task[0])
-            if event.kind == "done" and self._total is not None:
-                self._done += 1
-                self._bars.update(self._total, description=f"{self._done} of {self._files} files")
+        elif event.kind == "progress":
+            row = self._rows.get(event.name)
+            if row is None or time.monotonic() - row.shown >= _EVENT_EVERY:
+                self._move(event)
+        elif event.kind in ("done", "failed"):
+            self._end(event)
         elif event.kind == "retried":
-            self._bars.console.print(f"{event.name}: {event.message}; again in {event.wait or 0:.1f} s", markup=False)
+            self.say(f"{_name(event)}: {event.message}; again in {event.wait or 0:.1f} s")
         else:
             super().show(event)
 
     def say(self, text: str) -> None:
-        self._bars.console.print(click.unstyle(text), markup=False)
+        from rich.text import Text
+
+        # As it is: rich would colour numbers and paths, and break lines that somebody may want to copy.
+        self._bars.console.print(Text.from_ansi(text), soft_wrap=True, highlight=False)
 
     def _move(self, event: Event) -> None:
-        known = self._tasks.get(event.name)
-        if known is None:
-            if event.kind in ("failed", "kept"):
-                return
-            task = self._bars.add_task(event.name, total=event.size, completed=event.received)
-            self._tasks[event.name] = (task, event.received, time.monotonic())
-            return
-        task, received, then = known
+        """Count what came of a file, and show it."""
         now = time.monotonic()
-        if event.kind == "progress" and now - then < _EVENT_EVERY:
-            return
-        if event.kind == "failed":
-            return
-        self._tasks[event.name] = (task, event.received, now)
-        self._bars.update(task, completed=event.received, total=event.size)
+        row = self._rows.setdefault(event.name, _Row(now))
+        self._count(event.received - row.received)
+        row.received, row.shown = event.received, now
+        if row.task is None and (self._total is None or now - row.since >= _BAR_AFTER):
+            row.task = self._add(_name(event), total=event.size, completed=event.received).id
+        elif row.task is not None:
+            self._bars.update(row.task, completed=event.received, total=event.size)
+
+    def _end(self, event: Event) -> None:
+        """Count a file that came, or that will not come."""
+        row = self._rows.pop(event.name, None) or _Row(0.0)
+        if row.task is not None:
+            self._bars.remove_task(row.task)
+        if event.kind == "done":
+            self._done += 1
+            self._count((event.size or 0) - row.received)
+        else:
+            self._failed += 1
+            # What is left is what is still to come.
+            if self._size is not None:
+                self._size -= event.size or 0
+            self._count(-row.received)
         if self._total is not None:
-            self._bars.advance(self._total, max(0, event.received - received))
+            self._bars.update(self._total.id, description=self._so_far())
+
+    def _count(self, size: int) -> None:
+        self._received += size
+        if self._total is not None and self._bytes is not None:
+            self._bars.update(self._bytes.id, completed=self._received, total=self._size)
+            if self._size is None:
+                self._bars.update(self._total.id, completed=self._done + self._failed)
+            else:
+                self._bars.update(self._total.id, completed=self._received, total=self._size)
+
+    def _so_far(self) -> str:
+        failed = f", {self._failed:,} failed" if self._failed else ""
+        return f"{self._done:,} of {render.count(self._files, 'file')}{failed}"
+
+    def _add(self, text: str, **more: Any) -> Task:  # noqa: ANN401 (passed on)
+        identifier = self._bars.add_task(text, **more)
+        return next(task for task in self._bars.tasks if task.id == identifier)
+
+
+class _Shortened:
+    """A text for rich, from which as much is left out in its middle as the room for it asks for."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.cells import cell_len, set_cell_size
+        from rich.text import Text
+
+        text, room = self._text, options.max_width
+        if cell_len(text) > room > 1:
+            # Names begin alike, and what tells them apart stands at their ends.
+            end = text
+            while cell_len(end) > (room - 1) // 2:
+                end = end[1:]
+            text = f"{set_cell_size(text, room - 1 - cell_len(end))}…{end}"
+        yield Text(text, no_wrap=True, overflow="crop")
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        from rich.cells import cell_len
+        from rich.measure import Measurement
+
+        return Measurement(min(cell_len(self._text), options.max_width), min(cell_len(self._text), options.max_width))
+
+
+def _name(event: Event) -> str:
+    return render.plain(event.name)
 
 
 @contextmanager
 def reporter(kind: str) -> Iterator[Reporter]:
-    """Show the progress of a run in one of the :data:`KINDS`; yields what takes its events."""
+    """Show the progress of a run in one of the :data:`KINDS`; yields what takes its events.
+
+    An interrupt is said here, and so is, to programs, the error that ends the command.
+    """
     if kind == "auto":
         kind = "bars" if sys.stderr.isatty() else "lines"
-    if kind == "bars":
-        with _bars() as bars:
-            yield _Bars(bars)
-    else:
-        yield {"lines": _Lines, "json": _Json, "none": Reporter}[kind]()
+    kinds = {"lines": _Lines, "json": _Json, "none": Reporter}
+    one = _Bars(_bars()) if kind == "bars" else kinds[kind]()
+    try:
+        yield one
+    except KeyboardInterrupt:
+        one.interrupted()
+        raise click.exceptions.Exit(130) from None
+    except (HubError, output.OutputError) as error:
+        if one.last(error):
+            if isinstance(error, output.OutputError):
+                output.drop()
+            raise click.exceptions.Exit(app.exit_code(error)) from None
+        raise
+    finally:
+        one.close()
 
 
 @contextmanager
@@ -211,17 +350,48 @@ def transfer(name: str, *, shown: bool = True) -> Iterator[Report | None]:
         yield update
 
 
-@contextmanager
-def _bars() -> Iterator[Progress]:
+def _bars() -> Progress:
     from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
-
-    columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(binary_units=True),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        ProgressColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        yield bars
+    from rich.table import Column
+    from rich.text import Text
+
+    class Name(ProgressColumn):
+        def render(self, task: Task) -> _Shortened:
+            return _Shortened(task.description)
+
+    # What a bar measures may be files; the rest of its line is always of bytes.
+    def counted(task: Task) -> Task:
+        measured: Task = task.fields.get("counted", task)
+        return measured
+
+    class Amount(DownloadColumn):
+        def render(self, task: Task) -> Text:
+            if counted(task).total is None:
+                return Text(render.size(int(counted(task).completed)), style="progress.download")
+            return super().render(counted(task))
+
+    class Speed(TransferSpeedColumn):
+        def render(self, task: Task) -> Text:
+            return super().render(counted(task))
+
+    class Left(TimeRemainingColumn):
+        def render(self, task: Task) -> Text:
+            return super().render(counted(task))
+
+    # Widths that do not depend on what stands in the lines, which come and go.
+    columns = (
+        Name(table_column=Column(no_wrap=True, ratio=3)),
+        BarColumn(None, table_column=Column(ratio=2)),
+        Amount(binary_units=True, table_column=Column(no_wrap=True, min_width=15, justify="right")),
+        Speed(table_column=Column(no_wrap=True, min_width=10, justify="right")),
+        Left(),
+    )
+    return Progress(*columns, console=Console(stderr=True), transient=True, expand=True)

@@ -12,6 +12,7 @@ import sys
 import time
 from typing import Any
 
+from hubtool.cli import render
 from hubtool.errors import CoverageError, DeviceError, HubError, NetworkError, RecipeError, RequirementError
 
 
@@ -43,9 +44,11 @@ def main() -> None:
         return
     coverage = loaded.coverage
     placed = len(coverage.loaded) if coverage else 0
-    told = [f"{placed:,} of {loaded.parameters:,} parameters from the checkpoint, {loaded.elements:,} elements"]
+    of, elements = render.count(loaded.parameters, "parameter"), render.count(loaded.elements, "element")
+    told = [f"{placed:,} of {of} from the checkpoint, {elements}"]
     if coverage and coverage.ignored:
-        told.append(f"{len(coverage.ignored):,} tensors are not used, as the recipe says")
+        be = "is" if len(coverage.ignored) == 1 else "are"
+        told.append(f"{render.count(len(coverage.ignored), 'tensor')} {be} not used, as the recipe says")
     _answer("coverage", details=[*told, *loaded.notes])
     start = time.perf_counter()
     result: Any = loaded.network(*loaded.built.example())

@@ -71,10 +71,11 @@ def _print_totals(report: Report) -> None:
     from hubtool.registry.importing.run import STATES
 
     totals = ", ".join(f"{report.count(state):,} {state}" for state in STATES)
-    click.echo(f"{len(report.cards):,} cards: {totals}")
+    click.echo(f"{render.count(len(report.cards), 'card')}: {totals}")
     unknown = sum(not note.known for card in report.cards for note in card.notes)
     some = sum(any(not note.known for note in card.notes) for card in report.cards)
-    click.echo(f"{unknown:,} facts of {some:,} cards are not known")
+    be = "is" if unknown == 1 else "are"
+    click.echo(f"{render.count(unknown, 'fact')} of {render.count(some, 'card')} {be} not known")
     for uid in report.left:
         click.echo(f"{uid}: the source no longer has it; it is left as it is")
 
@@ -98,7 +99,8 @@ def add_command(name: str, source: str, revision: str | None, subfolder: str, as
     if as_json:
         render.echo_json(brought.as_json())
         return
-    click.echo(f"added {name}: {brought.cards:,} cards" + (f" at {brought.revision}" if brought.revision else ""))
+    at = f" at {brought.revision}" if brought.revision else ""
+    click.echo(f"added {name}: {render.count(brought.cards, 'card')}{at}")
 
 
 @command.command("list")
@@ -115,7 +117,7 @@ def list_command(as_json: bool) -> None:
         )
         return
     for one in found:
-        what = f"{one.kind}, {one.cards:,} cards" if one.synced else f"{one.kind}, not synced"
+        what = f"{one.kind}, {render.count(one.cards, 'card')}" if one.synced else f"{one.kind}, not synced"
         rows = [("", what), ("", one.location)] if one.location != one.name else [("", what)]
         if one.source is not None and (one.source.revision or one.source.subfolder):
             rows.append(("", " ".join(filter(None, [one.source.revision, one.source.subfolder]))))
@@ -149,8 +151,8 @@ def sync_command(names: tuple[str, ...], as_json: bool) -> int:
             click.echo(f"{one.name}: {click.style('error', fg='red', bold=True)}: {one.error}", err=True)
             continue
         more = f" at {one.revision}" if one.revision else ""
-        more += f"; {one.passed_over:,} other files passed over" if one.passed_over else ""
-        click.echo(f"{one.name}: {one.cards:,} cards{more}")
+        more += f"; {render.count(one.passed_over, 'other file')} passed over" if one.passed_over else ""
+        click.echo(f"{one.name}: {render.count(one.cards, 'card')}{more}")
     if not brought:
         click.echo("no registry was added; see 'hubtool registry add --help'")
     _print_conflicts(conflicts)
@@ -186,7 +188,8 @@ def publish_command(folder: Path, target: Path, as_json: bool) -> int:
         return 1 if done.passed_over else 0
     for uid, reason in done.passed_over:
         click.echo(f"{uid}: passed over: {render.plain(reason)}", err=True)
-    click.echo(f"{done.cards:,} cards; {done.written:,} files written, {done.removed:,} removed")
+    files = f"{render.count(done.written, 'file')} written, {done.removed:,} removed"
+    click.echo(f"{render.count(done.cards, 'card')}; {files}")
     return 1 if done.passed_over else 0
 
 

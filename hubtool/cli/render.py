@@ -19,12 +19,17 @@ def pairs(rows: list[tuple[str, str]], *, indent: str = "", err: bool = False) -
         click.echo(f"{indent}{click.style(name.ljust(width), fg='cyan')}  {value}", err=err)
 
 
+def count(number: int, noun: str, plural: str | None = None) -> str:
+    """Return a number with what it counts, such as ``1 file`` or ``2,906 cards``."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
 def size(count: int | None) -> str:
     """Return a size in bytes for people, such as ``404.1 MiB``."""
     if count is None:
         return "size not stated"
     if count < 1024:
-        return f"{count} bytes"
+        return "1 byte" if count == 1 else f"{count} bytes"
     units = ("KiB", "MiB", "GiB", "TiB")
     power = min((count.bit_length() - 1) // 10, len(units))
     return f"{count / 1024**power:.1f} {units[power - 1]}"

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
+from hubtool.cli.render import count
 from hubtool.diagnostics import Severity
 from hubtool.version import __version__
 
@@ -61,11 +62,6 @@ def text(*, colour: bool) -> Reporter:
             yield f"'--fix' mends {fixable:,} of them, '--diff' shows how\n"
 
     return report
-
-
-def count(number: int, noun: str) -> str:
-    """Return a number with its noun, such as ``1 card`` or ``2,915 cards``."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _printable(line: str) -> str:

@@ -143,9 +143,8 @@ def explained(explanation: Explanation, most: int = 12) -> list[tuple[str, str]]
             rows.extend(("", f"  {name}") for name in code.files[:most])
             if len(code.files) > most:
                 rows.append(("", f"  and {len(code.files) - most:,} more (--json lists all)"))
-            rows.append(
-                ("touches", f"{len(code.touches):,} places, as far as reading shows" if code.touches else "none")
-            )
+            places = render.count(len(code.touches), "place")
+            rows.append(("touches", f"{places}, as far as reading shows" if code.touches else "none"))
             rows.extend(("", f"  {one.path}:{one.line}: {one.kind}: {one.what}") for one in code.touches[:most])
             if len(code.touches) > most:
                 rows.append(("", f"  and {len(code.touches) - most:,} more (--json lists all)"))

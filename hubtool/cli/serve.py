@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import signal
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 import click
+
+
+class _TerminatedError(BaseException):
+    """The end by SIGTERM; no Exception, which the server takes for that of one connection."""
 
 
 @click.command()
@@ -18,11 +23,12 @@ import click
 @click.option("--connections", type=click.IntRange(1, 4096), default=64, show_default=True, help="How many at once.")
 @click.option("--quiet", "-q", is_flag=True, help="Do not print the requests.")
 def command(*, folder: Path, host: str, port: int, connections: int, quiet: bool) -> None:
-    """Serve a mirror over HTTP, read-only, until it is interrupted.
+    """Serve a mirror over HTTP, read-only, until it is interrupted (exit code 130) or terminated (0).
 
     Only the mirror's own files are served: its index, its cards and its blobs. Clients are pointed at it with
     `hubtool registry add`, and with HUBTOOL_MIRRORS. It is meant for a trusted network: there is no TLS, and no login.
     """
+    from hubtool.mirror import index
     from hubtool.mirror.serve import Server
 
     lock = threading.Lock()
@@ -32,10 +38,18 @@ def command(*, folder: Path, host: str, port: int, connections: int, quiet: bool
             click.echo(f"{client} {status} {line}", err=True)
 
     server = Server(folder, host=host, port=port, connections=connections, log=None if quiet else log)
-    click.echo(f"{server.url} serves {server.root}")
+    if not (server.root / index.NAME).is_file():
+        click.echo(
+            f"{click.style('warning', fg='yellow')}: {server.root} has no {index.NAME}, so that clients find no cards "
+            "in it; `hubtool mirror sync` makes a mirror",
+            err=True,
+        )
 
     def stop(*_: object) -> None:
-        raise KeyboardInterrupt
+        raise _TerminatedError
 
-    signal.signal(signal.SIGTERM, stop)
-    server.run()
+    # So services are stopped.
+    with suppress(_TerminatedError):
+        signal.signal(signal.SIGTERM, stop)
+        click.echo(f"{server.url} serves {server.root}")
+        server.run()

@@ -27,32 +27,28 @@ def command(*, lock: Path, limit_rate: float | None, connections: int, kind: str
     from hubtool.pinning import sync
 
     path = lock.absolute()
-    pinned = locks.read(path)
     with progress.reporter("none" if quiet else kind) as report:
-        try:
-            done = sync.sync(
-                Hub.open(),
-                pinned,
-                path,
-                connections=connections,
-                rate=limit_rate,
-                watch=report,
-                expect=report.expect,
-            )
-        except KeyboardInterrupt:
-            report.interrupted()
-            raise click.exceptions.Exit(130) from None
-    if as_json:
-        render.echo_json({"lock": str(path), "cards": [card.as_json() for card in done]})
-    else:
-        for card in done:
-            for _, stored in card.assets:
-                click.echo(f"{stored.path}  {render.size(stored.size)}  sha256 {stored.digest}")
-            if card.code is not None:
-                click.echo(f"{card.code.path}  commit {card.code.commit}  tree {card.code.tree}")
-        whole = sum(not card.errors for card in done)
-        click.echo(f"{whole:,} of {len(done):,} card{'' if len(done) == 1 else 's'} as {lock} pins them")
-    errors = [(card.uid, error) for card in done for _, error in card.errors]
-    for uid, error in errors:
-        report.error(uid, error)
+        done = sync.sync(
+            Hub.open(),
+            locks.read(path),
+            path,
+            connections=connections,
+            rate=limit_rate,
+            watch=report,
+            expect=report.expect,
+        )
+        report.close()
+        if as_json:
+            render.echo_json({"lock": str(path), "cards": [card.as_json() for card in done]})
+        else:
+            for card in done:
+                for _, stored in card.assets:
+                    click.echo(f"{stored.path}  {render.size(stored.size)}  sha256 {stored.digest}")
+                if card.code is not None:
+                    click.echo(f"{card.code.path}  commit {card.code.commit}  tree {card.code.tree}")
+            whole = sum(not card.errors for card in done)
+            click.echo(f"{whole:,} of {render.count(len(done), 'card')} as {lock} pins them")
+        errors = [(card.uid, link, error) for card in done for link, error in card.errors]
+        for uid, link, error in errors:
+            report.error(uid, error, link=link)
     return 1 if errors else 0

@@ -53,7 +53,7 @@ def command(  # noqa: PLR0917 - click passes them by name
 
     from hubtool import settings
     from hubtool.card import run
-    from hubtool.cli import reports
+    from hubtool.cli import render, reports
 
     # The process ends with the command: what it makes is in no cycles, and to look for some takes a fifth of the time.
     gc.set_threshold(100_000)
@@ -75,7 +75,7 @@ def command(  # noqa: PLR0917 - click passes them by name
                 sys.stdout.buffer.write(outcome.diff)
         sys.stdout.flush()
         did = "mended" if fix else "--fix would mend"
-        click.echo(f"{did} {reports.count(mended, 'problem')} in {reports.count(cards, 'card')}", err=True)
+        click.echo(f"{did} {render.count(mended, 'problem')} in {render.count(cards, 'card')}", err=True)
         if not fix:
             return 1 if cards or failed else 0
     colour = sys.stdout.isatty() and os.name == "posix" and "NO_COLOR" not in os.environ

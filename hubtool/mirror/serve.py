@@ -5,6 +5,7 @@ Ranges, entity tags, HEAD and conditional requests are answered as RFC 9110 says
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
@@ -81,9 +82,13 @@ class Server:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         try:
             self._http = _Listener(self, (host, port), family, connections)
-        except (OSError, OverflowError) as error:
+        except (OSError, OverflowError, UnicodeError) as error:
             reason = getattr(error, "strerror", None) or str(error)
-            raise MirrorError(f"{host}:{port} cannot be listened at: {reason}", hint="choose another --port") from error
+            # Only these are said of a port; what else can be wrong is the host.
+            code = getattr(error, "errno", None)
+            of_port = code in (errno.EADDRINUSE, errno.EACCES) or isinstance(error, OverflowError)
+            hint = "choose another --port" if of_port else "give a name or an address of this machine as --host"
+            raise MirrorError(f"{host}:{port} cannot be listened at: {reason}", hint=hint) from error
         self.address = (host, int(self._http.server_address[1]))
 
     @property
@@ -305,6 +310,10 @@ class _Handler(BaseHTTPRequestHandler):
         # Files are replaced and never rewritten, so another content is another inode or another time.
         tag = f'"{digest or f"{found.st_ino:x}-{found.st_mtime_ns:x}-{size:x}"}"'
         modified = int(found.st_mtime)
+        # In the order of RFC 9110, 13.2.2: first what must hold, then what the client has already, then the range.
+        if self._is_refused(tag, modified):
+            self._plain(HTTPStatus.PRECONDITION_FAILED, body=body)
+            return
         if self._not_modified(tag, modified):
             self.send_response(HTTPStatus.NOT_MODIFIED)
             self._facts(tag, modified, immutable=digest is not None)
@@ -367,12 +376,27 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self.send_header("Connection", "close")
 
+    def _is_refused(self, tag: str, modified: int) -> bool:
+        """Whether the client wants an answer of another version only."""
+        asked = self._list("If-Match")
+        if asked:
+            # A strong comparison: a weak tag is that of no version. Without a tag, the date does not count either.
+            return "*" not in asked and tag not in asked
+        since = _seconds(self.headers.get("If-Unmodified-Since"))
+        return since is not None and modified > since
+
     def _not_modified(self, tag: str, modified: int) -> bool:
-        asked = self.headers.get("If-None-Match")
-        if asked is not None:
-            return asked.strip() == "*" or tag in _tags(asked)
+        """Whether the client has this version."""
+        asked = self._list("If-None-Match")
+        if asked:
+            # A weak comparison: the mark of weakness does not count.
+            return "*" in asked or tag in {one.removeprefix("W/") for one in asked}
         since = _seconds(self.headers.get("If-Modified-Since"))
         return since is not None and modified <= since
+
+    def _list(self, name: str) -> set[str]:
+        """Return the members of a header, which may stand there several times."""
+        return {one.strip() for line in self.headers.get_all(name, []) for one in line.split(",")}
 
     def _range(self, size: int, tag: str, modified: int) -> tuple[int, int] | None:
         """Return the bytes that are asked for, empty if there are none such; None for the whole file."""
@@ -388,11 +412,6 @@ class _Handler(BaseHTTPRequestHandler):
         if last and int(last) < int(first):
             return None
         return int(first), min(int(last) + 1, size) if last else size
-
-
-def _tags(text: str) -> set[str]:
-    # A weak comparison: the mark of weakness does not count.
-    return {part.strip().removeprefix("W/") for part in text.split(",")}
 
 
 def _seconds(text: str | None) -> int | None:

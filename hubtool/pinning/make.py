@@ -15,7 +15,7 @@ from hubtool import lock as locks
 from hubtool import packaged, resolver
 from hubtool.assets import cards
 from hubtool.assets.code import CodeStore
-from hubtool.assets.events import Wanted
+from hubtool.assets.events import Labels, Wanted, total
 from hubtool.assets.links import shown
 from hubtool.card import life, model
 from hubtool.errors import ArgumentError, AssetError, CardError, CardNotFoundError, HubError, LockError
@@ -77,7 +77,7 @@ def lock(
     *,
     update: bool = False,
     watch: Watcher | None = None,
-    expect: Callable[[int, int], None] | None = None,
+    expect: Callable[[int, int | None], None] | None = None,
 ) -> tuple[LockedCard, ...]:
     """Say what UIDs stand for, to the byte. The cards themselves are kept in the store.
 
@@ -89,7 +89,7 @@ def lock(
         update: Whether branches and tags are asked anew for their commits; else they are what they were when they were
             first fetched here, which is what loads without a lock.
         watch: Told what happens while assets are fetched.
-        expect: Told how many files, and how many bytes as far as cards state them, are going to be fetched.
+        expect: Told how many files, and how many bytes if cards state that of all, are going to be fetched.
 
     Raises:
         LockError: If something of a card cannot be locked; every problem is named.
@@ -202,12 +202,13 @@ def _fitting(asset: Asset, digest: str, size: int) -> LockedAsset:
     return LockedAsset(link=asset.link, sha256=digest, size=size)
 
 
-def _fetch(run: Fetcher, items: list[_Item], expect: Callable[[int, int], None] | None) -> list[str]:
+def _fetch(run: Fetcher, items: list[_Item], expect: Callable[[int, int | None], None] | None) -> list[str]:
     """Fetch what is not known; return what went wrong."""
     missing = [(item, at) for item in items for at, known in enumerate(item.known) if known is None]
-    wanted = [_wanted(item.found.card.assets[at]) for item, at in missing]
+    labels = Labels()
+    wanted = [labels.label(_wanted(item.found.card.assets[at], item.uid)) for item, at in missing]
     if expect is not None:
-        expect(len(wanted), sum(one.size or 0 for one in wanted))
+        expect(len(wanted), total(wanted))
     problems: list[str] = []
     for (item, at), outcome in zip(missing, run.fetch_all(wanted), strict=True):
         asset = item.raw[at]
@@ -225,8 +226,8 @@ def _stored(stored: Stored | None) -> Stored:
     return stored
 
 
-def _wanted(asset: Asset) -> Wanted:
-    return Wanted(link=asset.link, digest=asset.digest, size=asset.size, name=asset.file_name)
+def _wanted(asset: Asset, uid: str) -> Wanted:
+    return Wanted(link=asset.link, digest=asset.digest, size=asset.size, name=asset.file_name, uid=uid)
 
 
 def _code(item: _Item, codes: CodeStore, *, update: bool) -> LockedCode | None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from hubtool import pins
 from hubtool.assets import cards
 from hubtool.assets.code import CodeStore
-from hubtool.assets.events import Wanted
+from hubtool.assets.events import Labels, Wanted, total
 from hubtool.card import life, model
 from hubtool.digest import Digest
 from hubtool.errors import DigestError, HubError, LockError, StoreError
@@ -81,7 +81,7 @@ def sync(
     connections: int | None = None,
     rate: float | None = None,
     watch: Watcher | None = None,
-    expect: Callable[[int, int], None] | None = None,
+    expect: Callable[[int, int | None], None] | None = None,
 ) -> list[SyncedCard]:
     """Bring everything that a lock pins into the store; what cannot be had does not stop the rest.
 
@@ -103,6 +103,7 @@ def sync(
     hub = hub.with_lock(path)
     done: list[SyncedCard] = []
     wanted: list[tuple[SyncedCard, Pin, LockedAsset, Wanted]] = []
+    labels = Labels()
     with hub.fetcher(connections=connections, rate=rate, watch=watch) as run:
         mirrors = MirrorReader(run.mirrors, offline=hub.settings.offline)
         pinned = []
@@ -124,18 +125,17 @@ def sync(
                 if stored is not None:
                     card.assets.append((one.link, stored))
                 else:
-                    wanted.append((card, pin, one, _wanted(asset, one)))
-        if expect is not None:
-            expect(len(wanted), sum(one.size for _, _, one, _ in wanted))
-        _fetch(run, wanted)
+                    wanted.append((card, pin, one, labels.label(_wanted(asset, one, locked.uid))))
+        _fetch(run, wanted, expect)
     codes = CodeStore(hub.store, hub.policy, offline=hub.settings.offline)
     for card, pin, found in pinned:
         _bring_code(card, pin, found, codes)
     return done
 
 
-def _wanted(asset: Asset, locked: LockedAsset) -> Wanted:
-    return Wanted(link=asset.link, digest=Digest(locked.sha256), size=locked.size, name=asset.file_name)
+def _wanted(asset: Asset, locked: LockedAsset, uid: str) -> Wanted:
+    digest = Digest(locked.sha256)
+    return Wanted(link=asset.link, digest=digest, size=locked.size, name=asset.file_name, uid=uid)
 
 
 def _bring_card(hub: Hub, pin: Pin, mirrors: MirrorReader) -> FoundCard:
@@ -190,11 +190,17 @@ def _copy(store: Store, beside: Stored, digest: Digest) -> Stored:
         raise StoreError(f"{beside.path} cannot be read: {error.strerror or error}") from error
 
 
-def _fetch(run: Fetcher, wanted: list[tuple[SyncedCard, Pin, LockedAsset, Wanted]]) -> None:
+def _fetch(
+    run: Fetcher,
+    wanted: list[tuple[SyncedCard, Pin, LockedAsset, Wanted]],
+    expect: Callable[[int, int | None], None] | None,
+) -> None:
     # One file that several cards pin comes once.
     first: dict[str, Wanted] = {}
     for _, _, one, asked in wanted:
         first.setdefault(one.sha256, asked)
+    if expect is not None:
+        expect(len(first), total(first.values()))
     outcomes = dict(zip(first, run.fetch_all(first.values()), strict=True))
     for card, pin, one, asked in wanted:
         outcome = outcomes[one.sha256]

@@ -525,7 +525,9 @@ def assets_row(had: Sequence[Bytes], files: Sequence[Path] = ()) -> Row:
 def checkpoint_row(header: Header, asset: Asset) -> Row:
     """Return the row of a checkpoint that could be read: it is of the format that the card states."""
     types = ", ".join(sorted({tensor.dtype for tensor in header.tensors}))
-    details = (f"{len(header.tensors):,} tensors, {header.elements:,} elements ({types or 'none'}), {header.format}",)
+    tensors = f"{len(header.tensors):,} tensor{'' if len(header.tensors) == 1 else 's'}"
+    elements = f"{header.elements:,} element{'' if header.elements == 1 else 's'}"
+    details = (f"{tensors}, {elements} ({types or 'none'}), {header.format}",)
     if header.format != asset.format:
         reason = f"it is a {header.format} file, and the card says {asset.format}"
         return Row(name=CHECKPOINT, state=State.FAILED, reason=reason, details=details)

@@ -540,7 +540,7 @@ def _introduction(known: Known, values: Mapping[str, object]) -> list[str]:
         types = ", ".join(sorted({tensor.dtype for tensor in known.header.tensors}))
         told.append(
             f"Its checkpoint holds {known.header.elements:,} numbers ({types}) "
-            f"in {len(known.header.tensors):,} tensors."
+            f"in {len(known.header.tensors):,} tensor{'' if len(known.header.tensors) == 1 else 's'}."
         )
     if known.fit is not None:
         config = known.fit.config

@@ -211,5 +211,5 @@ def open_source(source: Source, current: Settings) -> Registry:
     from hubtool.assets.links import LinkPolicy  # noqa: PLC0415 - as above
     from hubtool.registry.published import PublishedRegistry  # noqa: PLC0415 - as above
 
-    policy = LinkPolicy.of(current.allowed_hosts)
+    policy = LinkPolicy.configured(current)
     return PublishedRegistry(source, folder, policy, current.offline)

@@ -133,7 +133,7 @@ def bring(source: Source, current: Settings, *, whole: bool = True) -> Brought:
         from hubtool.assets.links import LinkPolicy  # noqa: PLC0415 - folders do without
         from hubtool.registry import git  # noqa: PLC0415 - as above
 
-        policy = LinkPolicy.of(current.allowed_hosts)
+        policy = LinkPolicy.configured(current)
         synced = git.sync(source, source.folder(current.home), policy=policy, offline=current.offline)
         return Brought(name=source.name, cards=synced.cards, revision=synced.revision, passed_over=synced.passed_over)
     return Brought(name=source.name, cards=sum(1 for _ in opened.uids()))

@@ -110,6 +110,29 @@ def test_fetch_stores_once_and_works_offline_afterwards(cli: Cli) -> None:
     assert cli("resolve", UID, "--json", HUBTOOL_OFFLINE="1").json["assets"][0]["stored"] == str(stored)
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("HUBTOOL_OFFLINE", "maybe"),
+        ("HUBTOOL_MIRRORS", "https://me:SECRET@mirror.example"),
+        ("HUBTOOL_MIRRORS", "ftp://mirror.example/x"),
+        ("HUBTOOL_MIRRORS", "https://mirror.example/?token=SECRET"),
+        ("HUBTOOL_MIRRORS", "http://a..b/"),
+        ("HUBTOOL_MIRRORS", "http://"),
+        ("HUBTOOL_MIRRORS", "https://mirror.example:99999"),
+        ("HUBTOOL_ALLOWED_HOSTS", "a..b"),
+        ("HUBTOOL_ALLOWED_HOSTS", "mirror.example:99999"),
+        ("HUBTOOL_REGISTRY", ":"),
+    ],
+)
+def test_a_wrong_setting_is_named_and_has_one_exit_code(cli: Cli, name: str, text: str) -> None:
+    write_card(cli.registry, UID, link="https://gitee.com/m.ckpt", content=CONTENT)
+    done = cli("fetch", UID, **{name: text})  # type: ignore[arg-type] # the variables are text
+    assert done.code == 1
+    assert done.err.startswith(f"error: {name}")
+    assert "SECRET" not in done.err
+
+
 def test_offline_and_not_stored(cli: Cli) -> None:
     with serving() as server:
         write_card(cli.registry, UID, link=server.put("/m.ckpt", CONTENT), content=CONTENT)

@@ -249,6 +249,29 @@ def test_a_certificate_is_verified(store: Store, tmp_path: Path, monkeypatch: py
             get(store, f"{server.url}/b.ckpt", digest=Digest("0" * 64))
 
 
+@pytest.mark.parametrize("name", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+@pytest.mark.parametrize(("content", "why"), [(None, "No such file"), (b"", "no certif"), (b"a", "no certif")])
+def test_cas_that_cannot_be_read(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, name: str, content: bytes | None, why: str
+) -> None:
+    place = tmp_path / "cas.pem"
+    if content is not None:
+        place.write_bytes(content)
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.setenv(name, str(place))
+    with serving(make_certificate(tmp_path)) as server:
+        link = server.put("/a.ckpt", CONTENT)
+        with pytest.raises(FetchError, match=f"the CAs that {name} names cannot be read: {place}: .*{why}") as caught:
+            get(store, f"{link}?token=SECRET", retries=Retries())
+        assert not caught.value.passing
+        assert "attempts" not in str(caught.value)
+        assert "SECRET" not in str(caught.value)
+        assert server.requests == []
+        # Without TLS, nobody needs them.
+        with serving() as plain:
+            assert get(store, plain.put("/a.ckpt", CONTENT)).size == len(CONTENT)
+
+
 def test_a_server_that_accepts_and_says_nothing_in_tls(store: Store, server: Server) -> None:
     # A plain server never answers the greeting of TLS as it should.
     with pytest.raises(FetchError, match=r"TLS with the server failed|does not answer|closed the connection"):

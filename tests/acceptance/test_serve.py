@@ -145,6 +145,48 @@ def test_conditions(server: Server, root: Path) -> None:
     assert ask(server, "/index.json", If_None_Match=tag)[0] == 200
 
 
+def test_conditions_that_must_hold(server: Server) -> None:
+    tag, before = f'"{DIGEST}"', "Mon, 01 Jan 2001 00:00:00 GMT"
+    date = ask(server, BLOB)[1]["last-modified"]
+    for asked in (tag, f'"x", {tag}', "*"):
+        assert ask(server, BLOB, If_Match=asked)[::2] == (200, CONTENT)
+    for asked in ('"x"', '"x", "y"', f"W/{tag}"):
+        status, headers, body = ask(server, BLOB, If_Match=asked)
+        assert (status, body) == (412, b"412 Precondition Failed\n")
+        assert headers["content-length"] == str(len(body))
+        assert ask(server, BLOB, "HEAD", If_Match=asked)[::2] == (412, b"")
+    assert ask(server, BLOB, If_Unmodified_Since=date)[0] == 200
+    assert ask(server, BLOB, If_Unmodified_Since=before)[0] == 412
+    assert ask(server, BLOB, If_Unmodified_Since="yesterday")[0] == 200
+    # What is not there is not there, whatever was asked of it.
+    assert ask(server, "/cards/none.md", If_Match="*")[0] == 404
+
+
+def test_conditions_in_their_order(server: Server) -> None:
+    tag, before = f'"{DIGEST}"', "Mon, 01 Jan 2001 00:00:00 GMT"
+    date = ask(server, BLOB)[1]["last-modified"]
+    # A tag that must hold comes before a date that must.
+    assert ask(server, BLOB, If_Match=tag, If_Unmodified_Since=before)[0] == 200
+    assert ask(server, BLOB, If_Match='"x"', If_Unmodified_Since=date)[0] == 412
+    # What must hold comes before what the client has.
+    assert ask(server, BLOB, If_Match='"x"', If_None_Match=tag)[0] == 412
+    assert ask(server, BLOB, If_Match=tag, If_None_Match=tag)[0] == 304
+    assert ask(server, BLOB, If_Unmodified_Since=before, If_Modified_Since=date)[0] == 412
+    assert ask(server, BLOB, If_Unmodified_Since=date, If_Modified_Since=date)[0] == 304
+    # And both before the range, also one that cannot be had.
+    assert ask(server, BLOB, If_Match='"x"', Range="bytes=0-3")[0] == 412
+    assert ask(server, BLOB, If_Match=tag, Range="bytes=0-3")[::2] == (206, CONTENT[:4])
+    assert ask(server, BLOB, If_Match='"x"', Range=f"bytes={len(CONTENT)}-")[0] == 412
+    assert ask(server, BLOB, If_None_Match=tag, Range=f"bytes={len(CONTENT)}-")[0] == 304
+
+
+def test_a_header_in_several_lines(server: Server) -> None:
+    sent = 'GET /cards/empty.md HTTP/1.1\r\nHost: x\r\nConnection: close\r\nIf-Match: "x"\r\nIf-Match: *\r\n\r\n'
+    with socket.create_connection(server.address, timeout=10) as connection:
+        connection.sendall(sent.encode())
+        assert connection.recv(15) == b"HTTP/1.1 200 OK"
+
+
 @pytest.mark.parametrize(
     "path",
     [
@@ -345,10 +387,13 @@ def test_a_client_that_goes_away(server: Server) -> None:
 def test_places_that_cannot_be_served(tmp_path: Path, root: Path, server: Server) -> None:
     with pytest.raises(MirrorError, match="is not a folder"):
         Server(tmp_path / "nowhere")
-    with pytest.raises(MirrorError, match="cannot be listened at"):
+    with pytest.raises(MirrorError, match="cannot be listened at") as caught:
         Server(root, port=server.address[1])
-    with pytest.raises(MirrorError, match="cannot be listened at"):
-        Server(root, host="192.0.2.1")
+    assert caught.value.hint == "choose another --port"
+    for host in ("192.0.2.1", "nosuch.invalid", "a" * 70):
+        with pytest.raises(MirrorError, match="cannot be listened at") as caught:
+            Server(root, host=host)
+        assert caught.value.hint == "give a name or an address of this machine as --host"
 
 
 # -- a client that has nothing but a mirror ------------------------------------------------------------------------
@@ -373,6 +418,33 @@ def ended(process: subprocess.Popen[str]) -> None:
     _, err = process.communicate(timeout=20)
     assert process.returncode == 130
     assert "Traceback" not in err
+
+
+def test_it_ends_as_it_is_asked_to(cli: Cli, root: Path) -> None:
+    for sent, code, said in ((signal.SIGTERM, 0, ""), (signal.SIGINT, 130, "interrupted")):
+        process, link = started(cli, root)
+        host, _, port = link.removeprefix("http://").rstrip("/").partition(":")
+        with socket.create_connection((host, int(port)), timeout=10):  # one that says nothing
+            process.send_signal(sent)
+            out, err = process.communicate(timeout=20)
+        assert (process.returncode, out, err.strip()) == (code, "", said)
+
+
+def test_a_folder_that_is_no_mirror_is_served_with_a_warning(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    (folder / "cards").mkdir(parents=True)
+    (folder / "cards" / "a.md").write_bytes(b"a card")
+    process, link = started(cli, folder)
+    host, _, port = link.removeprefix("http://").rstrip("/").partition(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=10)
+    connection.request("GET", "/cards/a.md")
+    assert connection.getresponse().read() == b"a card"
+    connection.close()
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 0
+    assert err.startswith(f"warning: {folder} has no index.json")
+    assert err.count("\n") == 1
 
 
 def client(tmp_path: Path, name: str) -> dict[str, str]:

@@ -78,6 +78,41 @@ def test_what_cannot_be_used_is_named_with_its_file(
     assert "hubtool.toml" in caught.value.message
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "part"),
+    [
+        ("HUBTOOL_OFFLINE", "maybe", "HUBTOOL_OFFLINE is 'maybe'"),
+        ("HUBTOOL_MIRRORS", "https://me:SECRET@a.example", "HUBTOOL_MIRRORS: a mirror holds a login"),
+        ("HUBTOOL_REGISTRY", ":", "HUBTOOL_REGISTRY names no folder"),
+        ("HUBTOOL_LINK_BASE", " ", "HUBTOOL_LINK_BASE is ' ', which is not text"),
+        ("HUBTOOL_ALLOWED_HOSTS", "ftp://lab", "HUBTOOL_ALLOWED_HOSTS: 'ftp://lab' is not a host name"),
+        (
+            "HUBTOOL_HOME",
+            "~nobody-of-this-name/x",
+            "HUBTOOL_HOME is '~nobody-of-this-name/x', and there is no such user",
+        ),
+    ],
+)
+def test_what_cannot_be_used_is_named_with_its_variable(
+    places: tuple[Path, Path, dict[str, str]], name: str, text: str, part: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings.load({**places[2], name: text}, places[0])
+    assert caught.value.message.startswith(part)
+
+
+def test_what_a_setting_is_called(places: tuple[Path, Path, dict[str, str]]) -> None:
+    project, user, environ = places
+    (project / "hubtool.toml").write_text('mirrors = ["https://a.example/m"]\nallowed-hosts = ["p.example"]\n')
+    (user / "hubtool.toml").write_text('allowed-hosts = ["u.example"]\n')
+    current = settings.load({**environ, "HUBTOOL_OFFLINE": "1"}, project)
+    assert current.called("offline") == "HUBTOOL_OFFLINE"
+    assert current.called("mirrors") == f"{project / 'hubtool.toml'}: 'mirrors'"
+    assert current.called("home") == "'home'"
+    both = f"{project / 'hubtool.toml'}: 'allowed-hosts' and {user / 'hubtool.toml'}: 'allowed-hosts'"
+    assert current.called("allowed_hosts") == both
+
+
 def test_mirrors_are_addresses_and_folders_in_their_order(places: tuple[Path, Path, dict[str, str]]) -> None:
     project, _, environ = places
     (project / "hubtool.toml").write_text('mirrors = ["https://a.example/m", "b", "/c"]\n')
