@@ -78,12 +78,16 @@ class Checked:
         kind: None for the asset itself, else the kind of the derived file.
         right: Whether it is what it should be.
         error: Why it could not be read, or None.
+        moved: Whether it was wrong, and was moved away.
+        fate: If it could be read, is not right, and was not moved: what is the matter with it, as in "it ...".
     """
 
     digest: str
     kind: str | None
     right: bool
     error: str | None = None
+    moved: bool = False
+    fate: str = ""
 
 
 def items(store: Store, names: Mapping[Digest, tuple[str, ...]] | None = None) -> tuple[Item, ...]:
@@ -217,9 +221,11 @@ def verify(
     def check(one: tuple[str, str | None, int]) -> Checked:
         digest, kind, _ = one
         try:
-            return Checked(digest=digest, kind=kind, right=store.check(digest, kind=kind, quarantine=quarantine))
+            found = store.check(digest, kind=kind, quarantine=quarantine)
         except StoreError as error:
             return Checked(digest=digest, kind=kind, right=False, error=error.message)
+        right = found.stored is not None
+        return Checked(digest=digest, kind=kind, right=right, moved=found.moved, fate=found.reason)
 
     sizes = [size for _, _, size in waiting]
     results: dict[int, Checked] = {}

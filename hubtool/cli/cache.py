@@ -78,7 +78,8 @@ def listing(as_json: bool) -> None:
 def verify(jobs: int | None, dry_run: bool, as_json: bool) -> int:
     """Hash every stored file again, and move wrong ones into quarantine.
 
-    The exit code is 1 if a file is wrong or cannot be read. With --dry-run wrong files stay where they are.
+    The exit code is 1 if a file is wrong or cannot be read. With --dry-run wrong files stay where they are, as they do
+    where they cannot be moved: then it is said why.
     """
     from hubtool.assets import upkeep
     from hubtool.hub import Hub
@@ -101,14 +102,14 @@ def verify(jobs: int | None, dry_run: bool, as_json: bool) -> int:
                 "files": len(results),
                 "bytes": done,
                 "seconds": round(seconds, 4),
-                "wrong": [{"digest": one.digest, "kind": one.kind or "asset", "error": one.error} for one in wrong],
-                "quarantined": not dry_run,
+                "wrong": [_wrong(one) for one in wrong],
+                "quarantined": not dry_run and all(one.moved for one in wrong),
             }
         )
         return 1 if wrong else 0
     for one in wrong:
         what = "the asset" if one.kind is None else f"the {one.kind} made of it"
-        fate = "is wrong" if dry_run else "was wrong, and was moved into quarantine"
+        fate = "was wrong, and was moved into quarantine" if one.moved else one.fate
         click.echo(f"{one.digest}  {what} {one.error or fate}")
     click.echo(
         f"{len(results):,} files, {render.size(done)} in {seconds:.1f} s: "
@@ -210,6 +211,16 @@ def _report(done: Removal, aside: list[str], *, dry_run: bool, as_json: bool) ->
     for item, reason in done.keep:
         click.echo(f"kept {item.digest}  {render.size(item.total)}  {reason}", err=True)
     click.echo(f"{verb} {len(done.remove) + len(aside):,} files, {render.size(done.freed)}")
+
+
+def _wrong(one: Checked) -> dict[str, object]:
+    return {
+        "digest": one.digest,
+        "kind": one.kind or "asset",
+        "error": one.error,
+        "quarantined": one.moved,
+        "fate": one.fate or None,
+    }
 
 
 def _item(item: Item) -> dict[str, object]:

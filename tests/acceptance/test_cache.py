@@ -60,14 +60,43 @@ def test_verifying(cli: Cli) -> None:
     path.write_bytes(b"weights of two")
     dry = cli("cache", "verify", "--dry-run")
     assert (dry.code, path.exists()) == (1, True)
+    assert "is wrong\n" in dry.out
+    with store.lock(DIGEST):
+        held = cli("cache", "verify")
+        assert (held.code, path.exists()) == (1, True)
+        assert "is wrong, and still there: another process holds" in held.out
     done = cli("cache", "verify", "--json")
     assert done.code == 1
-    assert [one["digest"] for one in done.json["wrong"]] == [DIGEST]
+    assert [(one["digest"], one["quarantined"], one["fate"]) for one in done.json["wrong"]] == [(DIGEST, True, None)]
+    assert done.json["quarantined"]
     assert not path.exists()
     assert cli("cache", "verify").code == 0
     assert "1 wrong files in quarantine" in cli("cache", "ls").out
     assert cli("cache", "prune", "--quarantine").code == 0
     assert store.quarantined() == ()
+
+
+def test_verifying_where_nothing_can_be_moved(cli: Cli) -> None:
+    store = filled(cli)
+    path = store.path(Digest(DIGEST))
+    assert path is not None
+    path.chmod(0o644)
+    path.write_bytes(b"weights of two")
+    (cli.home / "quarantine").write_bytes(b"a file where a folder belongs")
+    done = cli("cache", "verify")
+    assert done.code == 1
+    assert f"{DIGEST}  the asset is wrong, and still there: " in done.out
+    assert "moved" not in done.out
+    done = cli("cache", "verify", "--json")
+    assert (done.code, done.json["quarantined"]) == (1, False)
+    (wrong,) = done.json["wrong"]
+    assert (wrong["digest"], wrong["quarantined"], wrong["error"]) == (DIGEST, False, None)
+    assert "still there: " in wrong["fate"]
+    assert path.read_bytes() == b"weights of two"
+    (cli.home / "quarantine").unlink()
+    done = cli("cache", "verify")
+    assert (done.code, path.exists()) == (1, False)
+    assert "was wrong, and was moved into quarantine" in done.out
 
 
 def test_pruning(cli: Cli) -> None:

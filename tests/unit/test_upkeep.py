@@ -16,6 +16,7 @@ from hubtool.assets.upkeep import Item
 from hubtool.cli import units
 from hubtool.digest import Digest
 from hubtool.errors import ArgumentError, StoreError
+from tests.acceptance.disks import bound_by_permissions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -176,6 +177,36 @@ def test_rotten_files_are_found(tmp_path: Path, quarantine: bool) -> None:
     assert (fresh.path(Digest(bad)) is None) == quarantine
     assert (fresh.derived(good, "upper") is None) == quarantine
     assert fresh.path(Digest(good)) is not None
+
+
+def test_what_cannot_be_moved_away_stays(tmp_path: Path) -> None:
+    store = Store(tmp_path / "home")
+    digest = put(store, b"weights")
+    spoil(store.path(Digest(digest)) or tmp_path)
+    folders = [store.root, *(path for path in store.root.rglob("*") if path.is_dir())]
+    for folder in folders:
+        folder.chmod(0o555)
+    with bound_by_permissions():
+        (one,) = upkeep.verify(Store(store.root))
+    for folder in folders:
+        folder.chmod(0o755)
+    assert (one.right, one.moved, one.error) == (False, False, None)
+    assert one.fate.startswith("is wrong, and still there: ")
+    assert "may not be written" in one.fate
+    assert [found for found, _ in store.blobs()] == [digest]
+    (one,) = upkeep.verify(Store(store.root))
+    assert (one.right, one.moved, one.fate) == (False, True, "")
+
+
+def test_what_is_not_there_to_be_checked(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    digest = put(store, b"weights")
+    twin = store.derive(digest, "upper", upper)
+    (tmp_path / "records" / "upper" / digest[:2] / f"{digest}.json").unlink()
+    assert "is made anew" in store.check(digest, kind="upper").reason
+    assert twin.exists()
+    store.remove(digest)
+    assert store.check(digest).reason == store.check(digest, quarantine=False).reason == "is not there any more"
 
 
 def test_verifying_does_not_count_as_use(tmp_path: Path) -> None:
