@@ -106,6 +106,26 @@ class Judgement:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unfinished:
+    """What there is of a fetch that was not finished.
+
+    Attributes:
+        name: The name of its part in the temporary folder.
+        size: Its bytes, with those of the note beside it.
+        written: When it was written last, in seconds since 1970.
+    """
+
+    name: str
+    size: int
+    written: float
+
+    @property
+    def digest(self) -> str:
+        """The digest of the asset, or the beginning of it that a card states."""
+        return self.name.partition(".")[0]
+
+
 _GONE = Judgement(reason="is not there any more")
 
 
@@ -266,10 +286,14 @@ def _use(record_path: Path) -> None:
             os.utime(record_path, (now, now))
 
 
+_PART = ".blob.part"
+"""How the name of a fetch's part ends; beside it stand its note, and for a moment a new note."""
+
+
 def _is_kept(path: Path) -> bool:
     """Whether a temporary file is a part, or the note beside one, that a later run may go on with."""
     name = path.name.removesuffix(".json")
-    if not name.endswith(".blob.part"):
+    if not name.endswith(_PART):
         return False
     part = path.with_name(name)
     try:
@@ -548,6 +572,17 @@ class Store:
         except OSError:
             return ()
 
+    def remove_quarantined(self, path: Path) -> None:
+        """Remove a file that was moved away.
+
+        Raises:
+            StoreError: If the store cannot be written.
+        """
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise disk.store_error(error, path) from error
+
     def adopt(self, path: Path, digest: Digest) -> Stored:
         """Verify a file that stays where it is, outside the store: an asset beside its card.
 
@@ -683,6 +718,49 @@ class Store:
                     self._remove_parts(key)
                 finally:
                     lock.release()
+
+    def unfinished(self) -> tuple[Unfinished, ...]:
+        """Return what there is of fetches that were not finished, in order of names; some may be under way.
+
+        Raises:
+            StoreError: If the store cannot be read.
+        """
+        folder = self.state / "temporary"
+        found: dict[str, Unfinished] = {}
+        try:
+            for name in sorted(self._temporary_names()):
+                digest, part = name.partition(".")[0], name[: name.find(_PART) + len(_PART)]
+                if _PART not in name or len(digest) < SHORTEST or not _HEX.issuperset(digest):
+                    continue
+                with suppress(FileNotFoundError):  # finished while we look
+                    there = (folder / name).lstat()
+                    before = found.get(part, Unfinished(name=part, size=0, written=0.0))
+                    found[part] = Unfinished(
+                        name=part, size=before.size + there.st_size, written=max(before.written, there.st_mtime)
+                    )
+        except OSError as error:
+            raise disk.store_error(error, folder) from error
+        return tuple(found.values())
+
+    def remove_unfinished(self, one: Unfinished) -> bool:
+        """Remove what there is of a fetch that was not finished; return whether there was anything.
+
+        Raises:
+            StoreError: If another process is writing it, or has written it since, or the store cannot be written.
+        """
+        with self.lock(one.digest, patience=0):
+            now = {there.name: there for there in self.unfinished()}.get(one.name)
+            if now is None:
+                return False
+            if now.written > one.written:
+                raise StoreError("it is in use", hint="try again when its fetch has ended")
+            part = self.state / "temporary" / one.name
+            try:
+                for name in (one.name, f"{one.name}.json", f"{one.name}.json.new"):
+                    part.with_name(name).unlink(missing_ok=True)
+            except OSError as error:
+                raise disk.store_error(error, part) from error
+        return True
 
     def has_parts(self, digest: Digest) -> bool:
         """Whether something was left of this digest, or of another that begins as it does; under its lock."""
