@@ -32,7 +32,8 @@ WORTH = 256 << 10
 """Files of fewer bytes are fetched anew rather than gone on with."""
 
 _BLOCK = 1 << 20
-_NOTED = 32 << 20  # bytes after which a file with gaps is noted anew
+_NOTED = 32 << 20  # bytes after which a file with gaps is noted anew,
+_NOTED_AFTER = 0.25  # or seconds: what came since is lost by a kill, and to note it takes 0.2 ms
 _AHEAD = 8 << 20  # bytes that may wait to be hashed, per file
 _FLUSHED = 16 << 20  # bytes after which the disk begins to write
 _TOGETHER = 4  # blocks that are handed to the hasher at once
@@ -111,6 +112,7 @@ class Part:
         self._path = store._temporary(digest.hex, "blob")  # noqa: SLF001 (Part is the store's other half)
         self._hasher = _Hasher()
         self._unflushed = 0
+        self._noted = 0.0
         self._promise.check_promised()
         try:
             if not self._take_over(sure=sure):
@@ -180,6 +182,7 @@ class Part:
         """
         self.origin = origin
         self._keepable = True
+        self._noted = time.monotonic()
         path = _note(self._path)
         temporary = path.with_name(f"{path.name}.new")
         try:
@@ -241,7 +244,10 @@ class Part:
         """Say up to where there are no gaps."""
         self.position = position
         self._hasher.follow(self._open(), position)
-        if self.origin.prefix is not None and position - self.origin.prefix >= _NOTED:
+        prefix = self.origin.prefix
+        if prefix is None or position <= prefix:
+            return
+        if position - prefix >= _NOTED or time.monotonic() - self._noted >= _NOTED_AFTER:
             self.note(replace(self.origin, prefix=position))
 
     def restart(self) -> None:
