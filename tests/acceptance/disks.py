@@ -8,13 +8,14 @@ import shutil
 import struct
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 # linux/capability.h
@@ -67,3 +68,37 @@ def bound_by_permissions() -> Iterator[None]:
         yield
     finally:
         call("capset", before)
+
+
+def fill(path: Path) -> None:
+    """Fill a small disk with a file."""
+    block = bytes(1 << 12)
+    with suppress(OSError), path.open("wb", buffering=0) as stream:
+        while stream.write(block):
+            pass
+
+
+def _any(*_: object, **__: object) -> bool:
+    return True
+
+
+@contextmanager
+def failing(calls: Sequence[str], number: int, which: Callable[..., bool] = _any) -> Iterator[None]:
+    """Let calls of the system fail, those with certain arguments: no disk here can be had to do it.
+
+    Args:
+        calls: Their names, in ``os``.
+        number: What they fail of.
+        which: Told of each call's arguments; whether it fails.
+    """
+    with ExitStack() as stack:
+        for name in calls:
+            real = getattr(os, name)
+
+            def call(*arguments: object, real: Callable[..., object] = real, **named: object) -> object:
+                if which(*arguments, **named):
+                    raise OSError(number, os.strerror(number))
+                return real(*arguments, **named)
+
+            stack.enter_context(mock.patch.object(os, name, call))
+        yield

@@ -22,6 +22,7 @@ from hubtool.assets.fetch import Fetcher, fetch
 from hubtool.assets.store import KEEP, Store
 from hubtool.digest import Digest, digest_file
 from hubtool.errors import FetchError, StoreError
+from tests.acceptance import disks
 from tests.acceptance.faults.bench import CONTENT, DIGEST, RETRIES, TIMEOUTS
 from tests.acceptance.faults.server import serving
 
@@ -220,20 +221,12 @@ def test_a_folder_that_cannot_take_the_file(tmp_path: Path, server: Server) -> N
 
 
 @pytest.mark.parametrize(("call", "number"), [("fsync", errno.EIO), ("fsync", errno.ENOSPC), ("pwrite", errno.EACCES)])
-def test_a_disk_that_fails(
-    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, call: str, number: int
-) -> None:
+def test_a_disk_that_fails(tmp_path: Path, server: Server, call: str, number: int) -> None:
     store = Store(tmp_path / "home")
-
-    def fail(*_: object) -> int:
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr(os, call, fail)
-    with pytest.raises(StoreError) as caught:
+    with disks.failing([call], number), pytest.raises(StoreError) as caught:
         fetch(f"{server.url}/a", digest=DIGEST, store=store)
     assert caught.value.hint
     assert store.path(DIGEST) is None
-    monkeypatch.undo()
     assert fetch(f"{server.url}/a", digest=DIGEST, store=store).path.read_bytes() == CONTENT
     assert list((store.root / "temporary").iterdir()) == []
 
@@ -250,19 +243,11 @@ def test_a_disk_that_fails(
         ("replace", errno.EROFS),
     ],
 )
-def test_a_disk_that_fails_while_a_part_is_gone_on_with(
-    tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch, call: str, number: int
-) -> None:
+def test_a_disk_that_fails_while_a_part_is_gone_on_with(tmp_path: Path, server: Server, call: str, number: int) -> None:
     store = Store(tmp_path / "home")
     broken_off(store, server)
-
-    def fail(*_: object) -> int:
-        raise OSError(number, os.strerror(number))
-
-    monkeypatch.setattr(os, call, fail)
-    with pytest.raises(StoreError) as caught:
+    with disks.failing([call], number), pytest.raises(StoreError) as caught:
         fetch(f"{server.url}/a", digest=DIGEST, store=store)
-    monkeypatch.undo()
     assert caught.value.hint
     assert store.path(DIGEST) is None
     assert fetch(f"{server.url}/a", digest=DIGEST, store=store).path.read_bytes() == CONTENT
