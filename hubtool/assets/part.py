@@ -32,7 +32,8 @@ WORTH = 256 << 10
 """Files of fewer bytes are fetched anew rather than gone on with."""
 
 _BLOCK = 1 << 20
-_NOTED = 32 << 20  # bytes after which a file with gaps is noted anew
+_NOTED = 32 << 20  # bytes after which a file with gaps is noted anew,
+_NOTED_AFTER = 0.25  # or seconds: what came since is lost by a kill, and to note it takes 0.2 ms
 _AHEAD = 8 << 20  # bytes that may wait to be hashed, per file
 _FLUSHED = 16 << 20  # bytes after which the disk begins to write
 _TOGETHER = 4  # blocks that are handed to the hasher at once
@@ -106,11 +107,12 @@ class Part:
         self.resumed = False
         self._store = store
         self._promise = Promise(digest=digest, source=source, size=size, limit=limit)
-        self._keepable = False
+        self._there: Origin | None = None  # what the note on the disk says
         self._stream: BinaryIO | None = None
         self._path = store._temporary(digest.hex, "blob")  # noqa: SLF001 (Part is the store's other half)
         self._hasher = _Hasher()
         self._unflushed = 0
+        self._noted = 0.0
         self._promise.check_promised()
         try:
             if not self._take_over(sure=sure):
@@ -151,6 +153,7 @@ class Part:
 
     def _adopt(self, path: Path, length: int, origin: Origin, *, sure: bool) -> None:
         stream = disk.reopen(path)
+        there: Origin | None = origin
         if not (sure and origin.host == platform.node()):
             # Its writer may be alive, behind a lock that does not reach us: its file is not ours to write to.
             own = disk.create(self._path)
@@ -162,13 +165,13 @@ class Part:
                 raise
             finally:
                 stream.close()
-            stream, path = own, self._path
+            stream, path, there = own, self._path, None
         self._path = path
         self._stream = stream
+        self._there = there
         stream.truncate(length)
         self.position = length
         self.resumed = True
-        self._keepable = True
         self._hasher.follow(stream, length)
         self.note(Origin(size=origin.size, link=origin.link, proof=origin.proof, host=platform.node()))
 
@@ -179,14 +182,17 @@ class Part:
             StoreError: If it cannot be written.
         """
         self.origin = origin
-        self._keepable = True
+        self._noted = time.monotonic()
         path = _note(self._path)
         temporary = path.with_name(f"{path.name}.new")
         try:
             temporary.write_bytes(json.dumps(asdict(origin)).encode())
             temporary.replace(path)
         except OSError as error:
+            with suppress(OSError):
+                temporary.unlink()
             raise disk.store_error(error, path) from error
+        self._there = origin
 
     # -- bytes -------------------------------------------------------------------------------------------------------
 
@@ -241,7 +247,10 @@ class Part:
         """Say up to where there are no gaps."""
         self.position = position
         self._hasher.follow(self._open(), position)
-        if self.origin.prefix is not None and position - self.origin.prefix >= _NOTED:
+        prefix = self.origin.prefix
+        if prefix is None or position <= prefix:
+            return
+        if position - prefix >= _NOTED or time.monotonic() - self._noted >= _NOTED_AFTER:
             self.note(replace(self.origin, prefix=position))
 
     def restart(self) -> None:
@@ -255,10 +264,10 @@ class Part:
         self.position = 0
         self.resumed = False
         self.origin = Origin()
-        self._keepable = False
         try:
             self._open().truncate(0)
             _note(self._path).unlink(missing_ok=True)
+            self._there = None
         except OSError as error:
             raise disk.store_error(error, self._path) from error
 
@@ -304,7 +313,7 @@ class Part:
         except OSError as error:
             raise disk.store_error(error, path, needed=self.position) from error
         self._stream = None
-        if self._keepable:
+        if self._there is not None:
             with suppress(OSError):  # a note without its part is removed by the next writer
                 _note(self._path).unlink(missing_ok=True)
         return store._committed(actual, path)  # noqa: SLF001 (the same)
@@ -313,17 +322,24 @@ class Part:
         """Close the file, and leave it to a later run if that can go on with it; return whether it can."""
         if self._stream is None:
             return False
-        keep = self._keepable and self.position > 0
+        there = self._there
+        keep = there is not None and self.position > 0
         if keep:
             with suppress(OSError):
                 self._hasher.end()
             try:
                 if not self._stream.closed:  # as it is where all was there, and only the rename failed
+                    disk.same_file(self._stream, self._path)
                     self._stream.truncate(self.position)
-                if self.origin.prefix is not None:
-                    self.note(replace(self.origin, prefix=None))
-            except (OSError, StoreError):
+            except OSError:
                 keep = False
+        if keep and there is not None and self.origin.prefix is not None:
+            try:
+                self.note(replace(self.origin, prefix=None))
+            except StoreError:
+                # The disk may be too full for another note. The one that is there says less, and that is still true.
+                self.position = self.position if there.prefix is None else there.prefix
+                keep = self.position > 0
         if not keep:
             self.drop()
         self._close()

@@ -92,6 +92,44 @@ def _stored(location: str, digest: str, size: int) -> Stored:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What came of hashing a stored file again.
+
+    Attributes:
+        stored: The file, if it is right.
+        moved: Whether it was wrong, and was moved away.
+        reason: If it is not right and was not moved: what is the matter with it, as in "it ...".
+    """
+
+    stored: Stored | None = None
+    moved: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unfinished:
+    """What there is of a fetch that was not finished.
+
+    Attributes:
+        name: The name of its part in the temporary folder.
+        size: Its bytes, with those of the note beside it.
+        written: When it was written last, in seconds since 1970.
+    """
+
+    name: str
+    size: int
+    written: float
+
+    @property
+    def digest(self) -> str:
+        """The digest of the asset, or the beginning of it that a card states."""
+        return self.name.partition(".")[0]
+
+
+_GONE = Judgement(reason="is not there any more")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Record:
     """What a file was when it was hashed."""
 
@@ -248,10 +286,14 @@ def _use(record_path: Path) -> None:
             os.utime(record_path, (now, now))
 
 
+_PART = ".blob.part"
+"""How the name of a fetch's part ends; beside it stand its note, and for a moment a new note."""
+
+
 def _is_kept(path: Path) -> bool:
     """Whether a temporary file is a part, or the note beside one, that a later run may go on with."""
     name = path.name.removesuffix(".json")
-    if not name.endswith(".blob.part"):
+    if not name.endswith(_PART):
         return False
     part = path.with_name(name)
     try:
@@ -427,8 +469,8 @@ class Store:
                     return path
         return None
 
-    def check(self, digest: str, *, kind: str | None = None, quarantine: bool = True) -> bool:
-        """Hash a stored file again, whatever its record says; return whether it is there and right.
+    def check(self, digest: str, *, kind: str | None = None, quarantine: bool = True) -> Judgement:
+        """Hash a stored file again, whatever its record says; return whether it is right, and what became of it if not.
 
         Its last use stays what it was.
 
@@ -446,30 +488,35 @@ class Store:
             path, record_path = self._derived_path(digest, kind), self._record_path(kind, digest)
             record = _Record.read(record_path)
             if record is None:
-                return False
+                return Judgement(reason="has no record of what it must be, and is made anew when it is needed")
             own = record.digest
         if quarantine:
-            return self._verified(path, record_path, own, key=digest, trusting=False) is not None
+            return self._judge(path, record_path, own, key=digest, trusting=False)
         try:
-            return digest_file(path) == own
+            right, size = digest_file(path) == own, path.stat().st_size
         except FileNotFoundError:
-            return False
+            return _GONE
         except OSError as error:
             raise disk.store_error(error, path) from error
+        if not right:
+            return Judgement(reason="is wrong")
+        return Judgement(stored=Stored(location=str(path), digest=own, size=size))
 
-    def _verified(
-        self, path: Path, record_path: Path, digest: str, *, key: str, trusting: bool = True
-    ) -> Stored | None:
+    def _verified(self, path: Path, record_path: Path, digest: str, *, key: str) -> Stored | None:
         """Return a file if it has its digest, hashing it if it may have changed; else move it away."""
+        return self._judge(path, record_path, digest, key=key, trusting=True).stored
+
+    def _judge(self, path: Path, record_path: Path, digest: str, *, key: str, trusting: bool) -> Judgement:
+        """Say whether a file has its digest, by its record or by hashing it; move it away if it has not."""
         for _ in range(3):
             try:
                 if trusting and self._unchanged(path, record_path, digest):
-                    return Stored(location=str(path), digest=digest, size=path.stat().st_size)
+                    return Judgement(stored=Stored(location=str(path), digest=digest, size=path.stat().st_size))
                 before = path.stat()
                 actual = digest_file(path)
                 after = path.stat()
             except (FileNotFoundError, NotADirectoryError):
-                return None
+                return _GONE
             except OSError as error:
                 raise disk.store_error(error, path) from error
             record = _Record.of(actual, after)
@@ -478,10 +525,11 @@ class Store:
             if actual == digest:
                 if _Record.read(record_path) != record:
                     self._remember(record, path, record_path)
-                return Stored(location=str(path), digest=digest, size=after.st_size)
-            self._quarantine(path, record_path, record, key)
-            return None
-        return None
+                return Judgement(stored=Stored(location=str(path), digest=digest, size=after.st_size))
+            judgement = self._quarantine(path, record_path, record, key)
+            if judgement is not None:
+                return judgement
+        return Judgement(reason="was written to whenever it was read")
 
     def _unchanged(self, path: Path, record_path: Path, digest: str) -> bool:
         now = _Record.of(digest, path.stat())
@@ -491,20 +539,31 @@ class Store:
         if not self.durable or not record.write(str(record_path)):
             self._known[str(path)] = record
 
-    def _quarantine(self, path: Path, record_path: Path, wrong: _Record, key: str) -> None:
-        # In a store that we may not write, the file is as good as absent and must stay where it is; and whoever holds
-        # the lock is about to put the right one there, which is nothing to wait for.
-        with suppress(OSError, StoreError), self.lock(key, patience=0):
-            # Between the hashing and the lock, another process may have put the right file there.
-            if _Record.of(wrong.digest, path.stat()) == wrong:
+    def _quarantine(self, path: Path, record_path: Path, wrong: _Record, key: str) -> Judgement | None:
+        """Move a wrong file away, and say whether that could be done; None if there is another file by now."""
+        aside = self.state / "quarantine"
+        try:
+            # In a store that we may not write, the file is as good as absent and must stay where it is; and whoever
+            # holds the lock is about to put the right one there, which is nothing to wait for.
+            with self.lock(key, patience=0):
+                # Between the hashing and the lock, another process may have put the right file there.
+                if _Record.of(wrong.digest, path.stat()) != wrong:
+                    return None
                 if self.durable:
-                    aside = self.state / "quarantine"
                     aside.mkdir(parents=True, exist_ok=True)
                     path.replace(aside / f"{path.name}.{time.time_ns()}")
                 else:  # half of what was on its way
                     path.unlink()
-                record_path.unlink(missing_ok=True)
+                with suppress(OSError):  # a record without its file means nothing
+                    record_path.unlink(missing_ok=True)
                 self._known.pop(str(path), None)
+        except FileNotFoundError:
+            return _GONE
+        except StoreError as error:
+            return Judgement(reason=f"is wrong, and still there: {error.message}")
+        except OSError as error:
+            return Judgement(reason=f"is wrong, and still there: {disk.store_error(error, aside).message}")
+        return Judgement(moved=True)
 
     def quarantined(self) -> tuple[Path, ...]:
         """Return the files that were moved away because they no longer had their digest."""
@@ -512,6 +571,17 @@ class Store:
             return tuple(sorted((self.state / "quarantine").iterdir()))
         except OSError:
             return ()
+
+    def remove_quarantined(self, path: Path) -> None:
+        """Remove a file that was moved away.
+
+        Raises:
+            StoreError: If the store cannot be written.
+        """
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise disk.store_error(error, path) from error
 
     def adopt(self, path: Path, digest: Digest) -> Stored:
         """Verify a file that stays where it is, outside the store: an asset beside its card.
@@ -607,8 +677,9 @@ class Store:
             if now != parts:
                 parts, since = now, time.monotonic()
             if time.monotonic() - since >= patience:
+                idle = f", and has not got on for {patience:g} seconds" if patience else ": it is writing this file"
                 raise StoreError(
-                    f"another process holds {lock.path}, and has not got on for {patience:g} seconds",
+                    f"another process holds {lock.path}{idle}",
                     hint="end that process (it is fetching or converting the same asset), and try again",
                 )
 
@@ -647,6 +718,49 @@ class Store:
                     self._remove_parts(key)
                 finally:
                     lock.release()
+
+    def unfinished(self) -> tuple[Unfinished, ...]:
+        """Return what there is of fetches that were not finished, in order of names; some may be under way.
+
+        Raises:
+            StoreError: If the store cannot be read.
+        """
+        folder = self.state / "temporary"
+        found: dict[str, Unfinished] = {}
+        try:
+            for name in sorted(self._temporary_names()):
+                digest, part = name.partition(".")[0], name[: name.find(_PART) + len(_PART)]
+                if _PART not in name or len(digest) < SHORTEST or not _HEX.issuperset(digest):
+                    continue
+                with suppress(FileNotFoundError):  # finished while we look
+                    there = (folder / name).lstat()
+                    before = found.get(part, Unfinished(name=part, size=0, written=0.0))
+                    found[part] = Unfinished(
+                        name=part, size=before.size + there.st_size, written=max(before.written, there.st_mtime)
+                    )
+        except OSError as error:
+            raise disk.store_error(error, folder) from error
+        return tuple(found.values())
+
+    def remove_unfinished(self, one: Unfinished) -> bool:
+        """Remove what there is of a fetch that was not finished; return whether there was anything.
+
+        Raises:
+            StoreError: If another process is writing it, or has written it since, or the store cannot be written.
+        """
+        with self.lock(one.digest, patience=0):
+            now = {there.name: there for there in self.unfinished()}.get(one.name)
+            if now is None:
+                return False
+            if now.written > one.written:
+                raise StoreError("it is in use", hint="try again when its fetch has ended")
+            part = self.state / "temporary" / one.name
+            try:
+                for name in (one.name, f"{one.name}.json", f"{one.name}.json.new"):
+                    part.with_name(name).unlink(missing_ok=True)
+            except OSError as error:
+                raise disk.store_error(error, part) from error
+        return True
 
     def has_parts(self, digest: Digest) -> bool:
         """Whether something was left of this digest, or of another that begins as it does; under its lock."""

@@ -5,7 +5,8 @@ What may go is planned without touching anything (:func:`plan`), and only then d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hubtool import processes
@@ -16,8 +17,9 @@ from hubtool.uid import Uid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
 
-    from hubtool.assets.store import Store
+    from hubtool.assets.store import Store, Unfinished
 
 RECENT = 2 * USE_STEP
 """Seconds for which a use protects a file.
@@ -32,15 +34,16 @@ _TOGETHER = 16 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One asset in a store.
+    """One asset in a store, or what there is of one whose fetch was not finished.
 
     Attributes:
-        digest: Its whole digest.
+        digest: Its whole digest; of an unfinished fetch, as much of it as the card states.
         size: Its bytes.
         derived: Bytes of what was made from it.
-        stored: When it was stored, in seconds since 1970.
-        used: When it was used last, to the hour.
+        stored: When it was stored, in seconds since 1970; of an unfinished fetch, when it was written last.
+        used: When it was used last, to the hour; of an unfinished fetch, the same as stored.
         uids: The cards that name it.
+        unfinished: What there is of an unfinished fetch; None for an asset.
     """
 
     digest: str
@@ -49,6 +52,7 @@ class Item:
     stored: float
     used: float
     uids: tuple[str, ...] = ()
+    unfinished: Unfinished | None = None
 
     @property
     def total(self) -> int:
@@ -78,12 +82,16 @@ class Checked:
         kind: None for the asset itself, else the kind of the derived file.
         right: Whether it is what it should be.
         error: Why it could not be read, or None.
+        moved: Whether it was wrong, and was moved away.
+        fate: If it could be read, is not right, and was not moved: what is the matter with it, as in "it ...".
     """
 
     digest: str
     kind: str | None
     right: bool
     error: str | None = None
+    moved: bool = False
+    fate: str = ""
 
 
 def items(store: Store, names: Mapping[Digest, tuple[str, ...]] | None = None) -> tuple[Item, ...]:
@@ -122,6 +130,18 @@ def items(store: Store, names: Mapping[Digest, tuple[str, ...]] | None = None) -
     return tuple(result)
 
 
+def unfinished(store: Store) -> tuple[Item, ...]:
+    """Return what there is in a store of fetches that were not finished; some may be under way.
+
+    Raises:
+        StoreError: If the store cannot be read.
+    """
+    return tuple(
+        Item(digest=one.digest, size=one.size, derived=0, stored=one.written, used=one.written, unfinished=one)
+        for one in store.unfinished()
+    )
+
+
 def plan(
     there: Iterable[Item],
     *,
@@ -129,19 +149,22 @@ def plan(
     older_than: float | None = None,
     max_bytes: int | None = None,
     unreferenced: bool = False,
+    broken_off: bool = False,
     recent: float = RECENT,
 ) -> Removal:
     """Say what a prune removes. Pure.
 
-    A file goes if any of the three wishes says so. What was used within ``recent`` seconds stays: a load may be about
-    to open it.
+    A file goes if any of the four wishes says so. What was used within ``recent`` seconds stays: a load may be about
+    to open it. With ``broken_off`` that does not matter: nobody loads what is not finished, and who writes it has its
+    lock.
 
     Args:
-        there: What is in the store.
+        there: What is in the store, with what is not finished.
         now: Seconds since 1970.
         older_than: Remove what was not used for that many seconds.
         max_bytes: Remove what was used longest ago until the rest has no more bytes than these.
-        unreferenced: Remove what no card names.
+        unreferenced: Remove the assets that no card names.
+        broken_off: Remove what is not finished.
         recent: Seconds for which a use protects a file.
     """
     rest: list[Item] = []
@@ -157,19 +180,23 @@ def plan(
 
     for item in sorted(there, key=lambda one: (one.used, one.digest)):
         reason = None
-        if unreferenced and not item.uids:
+        if broken_off and item.unfinished is not None:
+            remove.append((item, "not finished"))
+            continue
+        if unreferenced and not item.uids and item.unfinished is None:
             reason = "no card names it"
         elif older_than is not None and now - item.used >= older_than:
-            reason = f"not used for {(now - item.used) / 86400:.1f} days"
+            what = "used" if item.unfinished is None else "finished, nor gone on with"
+            reason = f"not {what} for {(now - item.used) / 86400:.1f} days"
         if reason is None or not drop(item, reason):
             rest.append(item)
     if max_bytes is not None:
         total = sum(item.total for item in rest)
-        judged = {item.digest for item, _ in keep}
+        judged = {id(item) for item, _ in keep}  # not by digests: an asset may be there, and a part of it as well
         for item in rest:
             if total <= max_bytes:
                 break
-            if item.digest not in judged and drop(item, "the store is larger than it may be"):
+            if id(item) not in judged and drop(item, "the store is larger than it may be"):
                 total -= item.total
     return Removal(remove=tuple(remove), keep=tuple(keep))
 
@@ -181,16 +208,54 @@ def carry_out(store: Store, removal: Removal) -> Removal:
     """
     remove, keep = [], list(removal.keep)
     for item, reason in removal.remove:
-        used = store.used(item.digest)
+        part = item.unfinished
+        used = store.used(item.digest) if part is None else None
         if used is not None and used > item.used:
             keep.append((item, "it is in use"))
             continue
         try:
-            if store.remove(item.digest):
+            if store.remove(item.digest) if part is None else store.remove_unfinished(part):
                 remove.append((item, reason))
         except StoreError as error:
             keep.append((item, error.message))
     return Removal(remove=tuple(remove), keep=tuple(keep))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aside:
+    """A wrong file that was moved into quarantine.
+
+    Attributes:
+        path: Where it is.
+        size: Its bytes.
+        error: Why it could not be removed, or None.
+    """
+
+    path: Path
+    size: int
+    error: str | None = None
+
+
+def quarantined(store: Store) -> tuple[Aside, ...]:
+    """Return the wrong files that were moved into quarantine, with their sizes."""
+    found = []
+    for path in store.quarantined():
+        with suppress(OSError):  # removed while we look
+            found.append(Aside(path=path, size=path.lstat().st_size))
+    return tuple(found)
+
+
+def remove_quarantined(store: Store, aside: Iterable[Aside]) -> tuple[Aside, ...]:
+    """Remove wrong files; return them all, those that stay with the reason."""
+
+    def remove(one: Aside) -> Aside:
+        try:
+            store.remove_quarantined(one.path)
+        except StoreError as error:
+            return replace(one, error=error.message)
+        return one
+
+    return tuple(map(remove, aside))
 
 
 def verify(
@@ -217,9 +282,11 @@ def verify(
     def check(one: tuple[str, str | None, int]) -> Checked:
         digest, kind, _ = one
         try:
-            return Checked(digest=digest, kind=kind, right=store.check(digest, kind=kind, quarantine=quarantine))
+            found = store.check(digest, kind=kind, quarantine=quarantine)
         except StoreError as error:
             return Checked(digest=digest, kind=kind, right=False, error=error.message)
+        right = found.stored is not None
+        return Checked(digest=digest, kind=kind, right=right, moved=found.moved, fate=found.reason)
 
     sizes = [size for _, _, size in waiting]
     results: dict[int, Checked] = {}

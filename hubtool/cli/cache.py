@@ -11,7 +11,7 @@ from hubtool import processes
 from hubtool.cli import render, units
 
 if TYPE_CHECKING:
-    from hubtool.assets.upkeep import Checked, Item, Removal
+    from hubtool.assets.upkeep import Aside, Checked, Item, Removal
 
 _dry_run = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -39,19 +39,24 @@ def folder() -> None:
 @command.command("ls")
 @_json
 def listing(as_json: bool) -> None:
-    """List what is stored: its size, when it was used last (to the hour), and the cards that name it."""
+    """List what is stored: its size, when it was used last (to the hour), and the cards that name it.
+
+    Below stands what there is of fetches that were not finished; some of them may be under way.
+    """
     from hubtool.assets import upkeep
     from hubtool.hub import Hub
 
     hub = Hub.open()
     there = upkeep.items(hub.store, hub.references())
     aside = hub.store.quarantined()
+    parts = upkeep.unfinished(hub.store)
     if as_json:
         render.echo_json(
             {
                 "store": str(hub.store.root),
                 "shared": [str(path) for path in hub.store.shared],
                 "assets": [_item(item) for item in there],
+                "unfinished": [_part(part) for part in parts],
                 "quarantined": [str(path) for path in aside],
             }
         )
@@ -65,6 +70,12 @@ def listing(as_json: bool) -> None:
         )
     total = sum(item.total for item in there)
     click.echo(f"{len(there):,} assets, {render.size(total)} in {hub.store.root}")
+    if parts:
+        size = render.size(sum(part.size for part in parts))
+        click.echo(
+            f"{len(parts):,} unfinished fetches, {size}; `hubtool fetch` goes on with them, "
+            "`hubtool cache prune --unfinished` removes them"
+        )
     if aside:
         click.echo(f"{len(aside):,} wrong files in quarantine; `hubtool cache prune --quarantine` removes them")
 
@@ -78,7 +89,8 @@ def listing(as_json: bool) -> None:
 def verify(jobs: int | None, dry_run: bool, as_json: bool) -> int:
     """Hash every stored file again, and move wrong ones into quarantine.
 
-    The exit code is 1 if a file is wrong or cannot be read. With --dry-run wrong files stay where they are.
+    The exit code is 1 if a file is wrong or cannot be read. With --dry-run wrong files stay where they are, as they do
+    where they cannot be moved: then it is said why.
     """
     from hubtool.assets import upkeep
     from hubtool.hub import Hub
@@ -101,14 +113,14 @@ def verify(jobs: int | None, dry_run: bool, as_json: bool) -> int:
                 "files": len(results),
                 "bytes": done,
                 "seconds": round(seconds, 4),
-                "wrong": [{"digest": one.digest, "kind": one.kind or "asset", "error": one.error} for one in wrong],
-                "quarantined": not dry_run,
+                "wrong": [_wrong(one) for one in wrong],
+                "quarantined": not dry_run and all(one.moved for one in wrong),
             }
         )
         return 1 if wrong else 0
     for one in wrong:
         what = "the asset" if one.kind is None else f"the {one.kind} made of it"
-        fate = "is wrong" if dry_run else "was wrong, and was moved into quarantine"
+        fate = "was wrong, and was moved into quarantine" if one.moved else one.fate
         click.echo(f"{one.digest}  {what} {one.error or fate}")
     click.echo(
         f"{len(results):,} files, {render.size(done)} in {seconds:.1f} s: "
@@ -119,15 +131,19 @@ def verify(jobs: int | None, dry_run: bool, as_json: bool) -> int:
 
 @command.command()
 @click.option(
-    "--older-than", metavar="AGE", callback=units.age, help="Remove what was not used for so long, such as 30d."
+    "--older-than",
+    metavar="AGE",
+    callback=units.age,
+    help="Remove what was not used for so long, such as 30d, and unfinished fetches that were not gone on with.",
 )
 @click.option(
     "--max-size",
     metavar="SIZE",
     callback=units.size,
-    help="Remove what was used longest ago until the store is so small, such as 10GiB.",
+    help="Remove what was used longest ago, or not gone on with, until the store is so small, such as 10GiB.",
 )
 @click.option("--unreferenced", is_flag=True, help="Remove what no card of the registries names.")
+@click.option("--unfinished", is_flag=True, help="Remove what there is of fetches that were broken off.")
 @click.option("--quarantine", is_flag=True, help="Remove the wrong files that were moved aside.")
 @click.option("--even-recent", is_flag=True, help="Also what was used in the last two hours.")
 @_dry_run
@@ -137,38 +153,43 @@ def prune(
     older_than: float | None,
     max_size: int | None,
     unreferenced: bool,
+    unfinished: bool,
     quarantine: bool,
     even_recent: bool,
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Remove what is old, too much, or named by no card; say which.
+    """Remove what is old, too much, named by no card, or not finished; say which.
 
-    What was used in the last two hours stays, lest a load that is about to open it fails. The exit code is 1 if
-    something could not be removed.
+    What was used in the last two hours stays, lest a load that is about to open it fails, and so does what a process
+    is fetching. The exit code is 1 if something could not be removed.
     """
     from hubtool.assets import upkeep
     from hubtool.hub import Hub
 
-    if older_than is None and max_size is None and not unreferenced and not quarantine:
-        raise click.UsageError("say what to remove: --older-than, --max-size, --unreferenced or --quarantine")
+    if older_than is None and max_size is None and not unreferenced and not unfinished and not quarantine:
+        raise click.UsageError(
+            "say what to remove: --older-than, --max-size, --unreferenced, --unfinished or --quarantine"
+        )
     hub = Hub.open()
+    assets = upkeep.items(hub.store, hub.references() if unreferenced or as_json else None)
     planned = upkeep.plan(
-        upkeep.items(hub.store, hub.references() if unreferenced or as_json else None),
+        assets + upkeep.unfinished(hub.store),
         now=time.time(),
         older_than=older_than,
         max_bytes=max_size,
         unreferenced=unreferenced,
+        broken_off=unfinished,
         recent=0.0 if even_recent else upkeep.RECENT,
     )
     done = planned if dry_run else upkeep.carry_out(hub.store, planned)
-    aside = hub.store.quarantined() if quarantine else ()
+    aside = upkeep.quarantined(hub.store) if quarantine else ()
     if not dry_run:
-        for path in aside:
-            path.unlink(missing_ok=True)
+        aside = upkeep.remove_quarantined(hub.store, aside)
         hub.store.remove_locks()
-    _report(done, [str(path) for path in aside], dry_run=dry_run, as_json=as_json)
-    return 0 if dry_run or len(done.remove) == len(planned.remove) else 1
+    _report(done, aside, dry_run=dry_run, as_json=as_json)
+    stays = len(done.remove) != len(planned.remove) or any(one.error for one in aside)
+    return 1 if stays and not dry_run else 0
 
 
 @command.command()
@@ -186,30 +207,58 @@ def rm(targets: tuple[str, ...], dry_run: bool, as_json: bool) -> int:
     hub = Hub.open()
     planned = upkeep.choose(upkeep.items(hub.store, hub.references()), targets)
     done = planned if dry_run else upkeep.carry_out(hub.store, planned)
-    _report(done, [], dry_run=dry_run, as_json=as_json)
+    _report(done, (), dry_run=dry_run, as_json=as_json)
     return 0 if len(done.remove) == len(planned.remove) else 1
 
 
-def _report(done: Removal, aside: list[str], *, dry_run: bool, as_json: bool) -> None:
+def _report(done: Removal, aside: tuple[Aside, ...], *, dry_run: bool, as_json: bool) -> None:
+    gone = [one for one in aside if one.error is None]
+    freed = done.freed + sum(one.size for one in gone)
     if as_json:
         render.echo_json(
             {
                 "dry_run": dry_run,
-                "removed": [{**_item(item), "reason": reason} for item, reason in done.remove],
-                "kept": [{**_item(item), "reason": reason} for item, reason in done.keep],
-                "quarantine": aside,
-                "bytes": done.freed,
+                "removed": [_judged(item, reason) for item, reason in done.remove if item.unfinished is None],
+                "unfinished": [_judged(item, reason) for item, reason in done.remove if item.unfinished is not None],
+                "kept": [_judged(item, reason) for item, reason in done.keep],
+                "quarantine": [str(one.path) for one in gone],
+                "bytes": freed,
             }
         )
         return
     verb = "would remove" if dry_run else "removed"
     for item, reason in done.remove:
-        click.echo(f"{verb} {item.digest}  {render.size(item.total)}  {reason}")
-    for path in aside:
-        click.echo(f"{verb} {path}")
+        click.echo(f"{verb} {_named(item)}  {render.size(item.total)}  {reason}")
+    for one in gone:
+        click.echo(f"{verb} {one.path}  {render.size(one.size)}")
     for item, reason in done.keep:
-        click.echo(f"kept {item.digest}  {render.size(item.total)}  {reason}", err=True)
-    click.echo(f"{verb} {len(done.remove) + len(aside):,} files, {render.size(done.freed)}")
+        click.echo(f"kept {_named(item)}  {render.size(item.total)}  {reason}", err=True)
+    for one in aside:
+        if one.error is not None:
+            click.echo(f"kept {one.path}  {render.size(one.size)}  {one.error}", err=True)
+    click.echo(f"{verb} {len(done.remove) + len(gone):,} files, {render.size(freed)}")
+
+
+def _named(item: Item) -> str:
+    return item.digest if item.unfinished is None else f"unfinished {item.digest}"
+
+
+def _judged(item: Item, reason: str) -> dict[str, object]:
+    return {**(_item(item) if item.unfinished is None else _part(item)), "reason": reason}
+
+
+def _part(item: Item) -> dict[str, object]:
+    return {"digest": item.digest, "size": item.size, "written": _stamp(item.stored)}
+
+
+def _wrong(one: Checked) -> dict[str, object]:
+    return {
+        "digest": one.digest,
+        "kind": one.kind or "asset",
+        "error": one.error,
+        "quarantined": one.moved,
+        "fate": one.fate or None,
+    }
 
 
 def _item(item: Item) -> dict[str, object]:

@@ -185,15 +185,16 @@ def serving(certificate: Path | None = None) -> Iterator[Server]:
         httpd.server_close()
 
 
-def make_certificate(folder: Path) -> Path:
-    """Make a certificate for 127.0.0.1 that nobody signed, with its key in one file; skips without openssl."""
+def make_certificate(folder: Path, name: str = "IP:127.0.0.1") -> Path:
+    """Make a certificate for a name that nobody signed, with its key in one file; skips without openssl."""
     if shutil.which("openssl") is None:
         pytest.skip("openssl, which makes the certificate, is not installed")
-    path = folder / "certificate.pem"
+    subject = name.partition(":")[2]
+    path = folder / f"{subject}.pem"
     subprocess.run(
         [
-            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"),
-            *("-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(folder / "key.pem"), "-out", str(path)),
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={subject}"),
+            *("-addext", f"subjectAltName={name}", "-keyout", str(folder / "key.pem"), "-out", str(path)),
         ],
         check=True,
         capture_output=True,

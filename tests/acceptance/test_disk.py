@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hubtool.assets import upkeep
 from hubtool.assets.checkpoint import read_header, to_safetensors
 from hubtool.assets.fetch import Retries, fetch
 from hubtool.assets.store import Store
 from hubtool.digest import Digest
 from hubtool.errors import FetchError, StoreError
+from tests.acceptance import disks
 from tests.acceptance.faults.server import serving as faulty
 from tests.acceptance.servers import serving
 from tests.checkpoints import ckpt, filled
@@ -33,18 +35,8 @@ DIGEST = Digest(hashlib.sha256(CONTENT).hexdigest())
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of one MiB, in memory."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    if sys.platform != "linux" or shutil.which("mount") is None:
-        pytest.skip("file systems in memory are mounted on Linux only")
-    command = ["mount", "-t", "tmpfs", "-o", f"size={SMALL_DISK},mode=0777", "tmpfs", str(folder)]
-    made = subprocess.run(command, capture_output=True, text=True, check=False)
-    if made.returncode != 0:
-        pytest.skip(f"a small file system may not be mounted here: {made.stderr.strip()}")
-    try:
+    with disks.small_disk(tmp_path / "disk", SMALL_DISK) as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 def parts(store: Store) -> list[Path]:
@@ -134,11 +126,15 @@ def test_a_store_that_can_only_be_read(small_disk: Path) -> None:
     wrong_path = store.root / "blobs" / "sha256" / "00" / wrong
     wrong_path.parent.mkdir()
     wrong_path.write_bytes(b"wrong")
-    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    disks.remount(small_disk, "ro")
     store = Store(small_disk / "home", patience=2)
     assert store.path(digest) == path
     assert store.path(Digest(digest.hex[:8])) == path
     assert store.path(Digest(wrong)) is None
+    assert wrong_path.read_bytes() == b"wrong"
+    (found,) = [one for one in upkeep.verify(store) if not one.right]
+    assert (found.digest, found.moved) == (wrong, False)
+    assert "is wrong, and still there: " in found.fate
     assert wrong_path.read_bytes() == b"wrong"
     assert store.adopt(path, digest).digest == digest.hex
     with serving() as server:
@@ -152,6 +148,7 @@ CONVERT = """
 import sys, time
 from pathlib import Path
 from hubtool.assets import disk
+from hubtool.assets import upkeep
 from hubtool.assets.checkpoint import read_header, to_safetensors
 from hubtool.assets.store import Store
 real = disk.write_all

@@ -5,17 +5,19 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 import pytest
 
 from hubtool.assets import upkeep
-from hubtool.assets.store import USE_STEP, Store
+from hubtool.assets.store import USE_STEP, Store, Unfinished
 from hubtool.assets.upkeep import Item
 from hubtool.cli import units
 from hubtool.digest import Digest
 from hubtool.errors import ArgumentError, StoreError
+from tests.acceptance.disks import bound_by_permissions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -73,6 +75,61 @@ def test_what_a_prune_removes(wishes: dict[str, float], gone: str) -> None:
     assert sorted(one.digest[0] for one, _ in plan.remove) == sorted(gone)
     assert plan.freed == sum(one.size for one, _ in plan.remove)
     assert plan.keep == ()
+
+
+def test_unfinished_fetches_are_pruned_as_assets_are() -> None:
+    def part(letter: str, days: float) -> Item:
+        one = Unfinished(name=f"{letter * 64}.0.blob.part", size=20, written=NOW - days * DAY)
+        return replace(item(letter, one.size, days, ()), unfinished=one)
+
+    there = [item("a", 10, 4), part("a", 3), item("b", 10, 2), part("c", 1 / 24)]
+
+    def gone(**wishes: float) -> list[tuple[str, bool]]:
+        plan = upkeep.plan(there, now=NOW, **wishes)  # type: ignore[arg-type] # as above
+        return [(one.digest[0], one.unfinished is not None) for one, _ in plan.remove]
+
+    assert gone(unreferenced=True) == []
+    assert gone(broken_off=True) == [("a", True), ("c", True)]
+    assert gone(older_than=3 * DAY) == [("a", False), ("a", True)]
+    assert gone(max_bytes=60) == []
+    assert gone(max_bytes=50) == [("a", False)]
+    assert gone(max_bytes=49) == [("a", False), ("a", True)]
+    assert gone(max_bytes=0) == [("a", False), ("a", True), ("b", False)]
+    assert gone(max_bytes=0, recent=0) == [("a", False), ("a", True), ("b", False), ("c", True)]
+
+
+def test_a_part_that_was_gone_on_with_after_the_plan_stays(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    part = tmp_path / "temporary" / f"{'a' * 64}.0.blob.part"
+    part.parent.mkdir()
+    for path in (part, part.with_name(f"{part.name}.json"), part.with_name("other"), part.with_name("x.blob.part")):
+        path.write_bytes(b"bytes")
+        os.utime(path, (1, 1))
+    plan = upkeep.plan(upkeep.unfinished(store), now=time.time(), older_than=DAY)
+    assert (len(plan.remove), plan.freed) == (1, 10)
+    os.utime(part)
+    done = upkeep.carry_out(store, plan)
+    assert (done.remove, [reason for _, reason in done.keep]) == ((), ["it is in use"])
+    os.utime(part, (1, 1))
+    assert upkeep.carry_out(store, plan).freed == 10
+    assert sorted(path.name for path in part.parent.iterdir()) == ["other", "x.blob.part"]
+    assert upkeep.carry_out(store, plan).remove == ()
+
+
+def test_quarantine_that_cannot_be_emptied(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    digest = put(store, b"weights")
+    spoil(store.path(Digest(digest)) or tmp_path)
+    upkeep.verify(store)
+    aside = upkeep.quarantined(store)
+    assert [one.size for one in aside] == [7]
+    (tmp_path / "quarantine").chmod(0o555)
+    with bound_by_permissions():
+        (one,) = upkeep.remove_quarantined(store, aside)
+    (tmp_path / "quarantine").chmod(0o755)
+    assert "may not be written" in (one.error or "")
+    assert upkeep.remove_quarantined(store, aside) == aside
+    assert upkeep.quarantined(store) == ()
 
 
 def test_what_is_in_use_stays() -> None:
@@ -176,6 +233,36 @@ def test_rotten_files_are_found(tmp_path: Path, quarantine: bool) -> None:
     assert (fresh.path(Digest(bad)) is None) == quarantine
     assert (fresh.derived(good, "upper") is None) == quarantine
     assert fresh.path(Digest(good)) is not None
+
+
+def test_what_cannot_be_moved_away_stays(tmp_path: Path) -> None:
+    store = Store(tmp_path / "home")
+    digest = put(store, b"weights")
+    spoil(store.path(Digest(digest)) or tmp_path)
+    folders = [store.root, *(path for path in store.root.rglob("*") if path.is_dir())]
+    for folder in folders:
+        folder.chmod(0o555)
+    with bound_by_permissions():
+        (one,) = upkeep.verify(Store(store.root))
+    for folder in folders:
+        folder.chmod(0o755)
+    assert (one.right, one.moved, one.error) == (False, False, None)
+    assert one.fate.startswith("is wrong, and still there: ")
+    assert "may not be written" in one.fate
+    assert [found for found, _ in store.blobs()] == [digest]
+    (one,) = upkeep.verify(Store(store.root))
+    assert (one.right, one.moved, one.fate) == (False, True, "")
+
+
+def test_what_is_not_there_to_be_checked(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    digest = put(store, b"weights")
+    twin = store.derive(digest, "upper", upper)
+    (tmp_path / "records" / "upper" / digest[:2] / f"{digest}.json").unlink()
+    assert "is made anew" in store.check(digest, kind="upper").reason
+    assert twin.exists()
+    store.remove(digest)
+    assert store.check(digest).reason == store.check(digest, quarantine=False).reason == "is not there any more"
 
 
 def test_verifying_does_not_count_as_use(tmp_path: Path) -> None:

@@ -9,13 +9,13 @@ import socket
 import threading
 import time
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from hubtool.assets import segments
-from hubtool.assets.events import Event, Wanted
+from hubtool.assets.events import Event, Wanted, Watcher
 from hubtool.assets.fetch import Fetcher, LinkPolicy, Retries, Timeouts
 from hubtool.assets.locks import Lock
 from hubtool.assets.store import Store
@@ -26,12 +26,12 @@ from hubtool.mirror.destination import open_destination
 from hubtool.mirror.sync import sync
 from hubtool.mirror.verify import verify
 from hubtool.registry.entry import digest_of
-from tests.acceptance.faults.server import always, refusing, serving
+from tests.acceptance.faults.server import always, nothing, refusing, serving
 from tests.acceptance.servers import make_certificate
 from tests.cards import write_card
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tests.acceptance.faults.server import Request, Server
     from tests.acceptance.seaweed import Bucket
@@ -42,9 +42,6 @@ SMALL = CONTENT[:100_000]
 TIMEOUTS = Timeouts(connect=3.0, read=0.5, stall=0.6, floor=1 << 15)
 RETRIES = Retries(attempts=3, mirror_attempts=1, first=0.01, patience=1.5)
 POLICY = LinkPolicy(hosts=frozenset({"intranet.example", "other.example"}))
-ROOT = Path(__file__).parents[3]
-DOCUMENT = ROOT / "docs" / "faults.md"
-NOT_APPLICABLE = "n/a"
 
 FAULTS = {
     "refuse": "nobody listens",
@@ -96,10 +93,6 @@ PATHS = {
 SYNCED = ("folder", "bucket")
 
 
-# Where the moment decides, both ends stand on the page.
-EITHER = {("gzip", "parallel"): "arrives, or DigestError, nothing kept"}
-
-
 @dataclass(frozen=True)
 class Outcome:
     """How it ended.
@@ -122,11 +115,64 @@ class Outcome:
 
 
 def applicable(fault: str, path: str) -> bool:
-    """Whether this fault can be met on this path."""
-    if fault in ("refuse", "tls-name"):
-        # On the others, the same server has answered already.
-        return path in ("fresh", "mirror", "small", "small-mirror", *SYNCED)
-    return True
+    """Whether this fault can be met on this path: each can."""
+    return fault in FAULTS and path in PATHS
+
+
+class _Trouble:
+    """A fault, and a server that has it on a path: in its answers, in its certificate, or in that nobody listens.
+
+    Attributes:
+        certificate: The right certificate, if the server shows any.
+    """
+
+    def __init__(self, fault: str, folder: Path, stack: ExitStack) -> None:
+        self.certificate: Path | None = None
+        self._fault = fault
+        if fault == "tls-name":
+            self.certificate = make_certificate(folder, "DNS:localhost")
+            self._wrong = make_certificate(folder)
+            bundle = folder / "bundle.pem"
+            bundle.write_bytes(self.certificate.read_bytes() + self._wrong.read_bytes())
+            stack.enter_context(mock.patch.dict(os.environ, {"REQUESTS_CA_BUNDLE": str(bundle)}))
+
+    def base(self, server: Server) -> str:
+        """Return the address by which it is to be asked."""
+        return server.url if self.certificate is None else server.url.replace("127.0.0.1", "localhost")
+
+    def begin(self, server: Server, path: str) -> None:
+        """Let it be met from now on."""
+        asked = len(server.requests)
+        if self._fault not in ("refuse", "tls-name"):
+            server.fault, server.applies = self._fault, _applies(path, asked)
+        elif path != "parallel":
+            self._switch(server, faulty=True)
+        else:
+            once = threading.Lock()
+
+            def meanwhile(_: int) -> None:  # the first answer is on its way
+                if len(server.requests) > asked and once.acquire(blocking=False):
+                    self._switch(server, faulty=True)
+
+            server.meanwhile = meanwhile
+
+    def retried(self, server: Server, path: str) -> None:
+        """Let the answers after the first be right, where they are to be."""
+        if path in ("once", "small-once") and self._fault in ("refuse", "tls-name"):
+            self._switch(server, faulty=False)
+
+    def end(self, server: Server) -> None:
+        """Take it away."""
+        server.fault, server.meanwhile = "", nothing
+        self._switch(server, faulty=False)
+
+    def _switch(self, server: Server, *, faulty: bool) -> None:
+        if self._fault == "refuse":
+            server.listen(not faulty)
+        elif self._fault == "tls-name":
+            assert server.context is not None
+            assert self.certificate is not None
+            server.context.load_cert_chain(self._wrong if faulty else self.certificate)
 
 
 def run(fault: str, path: str, folder: Path, bucket: Bucket | None = None) -> Outcome:
@@ -138,37 +184,32 @@ def run(fault: str, path: str, folder: Path, bucket: Bucket | None = None) -> Ou
     digest = Digest(hashlib.sha256(content).hexdigest())
     with ExitStack() as stack:
         stack.enter_context(_names())
-        certificate = None
-        if fault == "tls-name":
-            certificate = make_certificate(folder)
-            stack.enter_context(mock.patch.dict(os.environ, {"REQUESTS_CA_BUNDLE": str(certificate)}))
-        bad = stack.enter_context(serving(content, certificate))
+        trouble = _Trouble(fault, folder, stack)
+        bad = stack.enter_context(serving(content, trouble.certificate))
         good = stack.enter_context(serving(content))
-        base = bad.url
-        if fault == "tls-name":
-            base = base.replace("127.0.0.1", "localhost")  # the certificate is for the address
-        if fault == "refuse":
-            base = refusing()
+        base = trouble.base(bad)
         mirrors: tuple[str, ...] = ()
         link = f"{base}/a?token=SECRET"
         if path in ("mirror", "small-mirror"):
             mirrors, link = (base,), f"{good.url}/a?token=SECRET"
         wanted = Wanted(link=link, digest=digest)
-        _fetch(Wanted(link=f"{good.url}/warm", digest=digest), folder)
-        before = _descriptors()
+        warm_up(Wanted(link=f"{good.url}/warm", digest=digest), folder)
+        before = descriptors()
         if path in ("resumed", "continued"):
-            _break_off(store, bad if path == "resumed" else good, wanted, path)
-        bad.fault, asked = fault, len(bad.requests)
-        bad.applies = _applies(path, asked)
-        with _parallel(bad) if path == "parallel" else ExitStack():
-            outcome = _meet(store, wanted, mirrors, bad, asked, small=path.startswith("small"))
+            break_off(store, bad if path == "resumed" else good, wanted, path)
+        asked = len(bad.requests)
+        trouble.begin(bad, path)
+        with parallel(bad) if path == "parallel" else ExitStack():
+            outcome = _meet(store, wanted, mirrors, lambda: trouble.retried(bad, path), small=path.startswith("small"))
+        outcome = replace(outcome, requests=len(bad.requests) - asked)
         _check(store, wanted, outcome, before)
         # Whatever happened, once the server is right, the file comes; and with it what was kept.
-        bad.fault, asked = "", len(bad.requests)
-        if applicable(fault, "once") and not mirrors:
-            _get(store, wanted, ())
+        trouble.end(bad)
+        asked = len(bad.requests)
+        if not mirrors:
+            get(store, wanted, ())
             assert outcome.error is None or (bad.requests[asked].start > 0) == outcome.kept
-            assert _parts(store) == []
+            assert parts_of(store) == []
         return outcome
 
 
@@ -178,14 +219,12 @@ def _run_sync(fault: str, path: str, folder: Path, bucket: Bucket | None) -> Out
     environ = {"HUBTOOL_REGISTRY": str(registry), "HUBTOOL_HOME": str(folder / "home"), "XDG_CONFIG_HOME": str(folder)}
     with ExitStack() as stack:
         stack.enter_context(_names())
-        certificate = None
-        if fault == "tls-name":
-            certificate = make_certificate(folder)
-            environ["REQUESTS_CA_BUNDLE"] = str(certificate)
-        bad = stack.enter_context(serving(CONTENT, certificate))
+        trouble = _Trouble(fault, folder, stack)
+        bad = stack.enter_context(serving(CONTENT, trouble.certificate))
         good = stack.enter_context(serving(SMALL))
-        base = {"refuse": refusing(), "tls-name": bad.url.replace("127.0.0.1", "localhost")}.get(fault, bad.url)
-        bad.fault, link = fault, f"{base}/a?token=SECRET"
+        base = trouble.base(bad)
+        link = f"{base}/a?token=SECRET"
+        trouble.begin(bad, path)
         write_card(registry, "tests/1.9/bad", link=link, content=CONTENT)
         write_card(registry, "tests/1.9/good", link=f"{good.url}/a", content=SMALL)
         where = str(root)
@@ -194,9 +233,9 @@ def _run_sync(fault: str, path: str, folder: Path, bucket: Bucket | None) -> Out
             where = f"s3://mirrors/{folder.name}"
             environ.update(bucket.environ)
         stack.enter_context(mock.patch.dict(os.environ, environ))
-        stack.enter_context(mock.patch.object(Hub, "fetcher", _impatient))
+        stack.enter_context(mock.patch.object(Hub, "fetcher", impatient))
         place = stack.enter_context(closing(open_destination(where)))
-        before = _descriptors()
+        before = descriptors()
         report = sync(Hub.open(), place)
         right = {digest_of(SMALL)}
         error: HubError | None = None
@@ -221,47 +260,53 @@ def _run_sync(fault: str, path: str, folder: Path, bucket: Bucket | None) -> Out
         ours = {thread.name for thread in threading.enumerate() if thread.name.startswith("hubtool-")}
         assert ours <= {"hubtool-claims"}, "the destination's own, until it is closed"
         deadline = time.monotonic() + 3
-        while path == "folder" and _descriptors() > before + 2 and time.monotonic() < deadline:
+        while path == "folder" and descriptors() > before + 2 and time.monotonic() < deadline:
             time.sleep(0.02)
-        assert path == "bucket" or _descriptors() <= before + 2, "a descriptor is left open"
+        assert path == "bucket" or descriptors() <= before + 2, "a descriptor is left open"
         staging = place.staging(folder / "home")
-        kept = len(_parts(staging)) == 2
-        assert kept or _parts(staging) == []
+        kept = len(parts_of(staging)) == 2
+        assert kept or parts_of(staging) == []
         # Once the server is right, the next run brings what is left, and nothing else; what was kept is gone on with.
-        asked, bad.fault = len(bad.requests), ""
-        if fault in ("refuse", "tls-name"):
-            return Outcome(error, kept, asked)
+        asked = len(bad.requests)
+        trouble.end(bad)
         again = sync(Hub.open(), place)
         assert again.failures == ()
         assert set(again.written) == ({DIGEST.hex} if report.failures else set())
         assert (len(bad.requests) > asked) == bool(report.failures)
         assert not report.failures or (bad.requests[asked].start > 0) == kept
-        assert _parts(staging) == []
+        assert parts_of(staging) == []
         return Outcome(error, kept, asked)
 
 
-def _impatient(self: Hub, **_: Any) -> Fetcher:
+def impatient(self: Hub, **_: Any) -> Fetcher:
     """Begin a run that does not wait for as long as a real one does."""
     return Fetcher(self.store, policy=POLICY, connections=4, timeouts=TIMEOUTS, retries=RETRIES)
 
 
-def _meet(store: Store, wanted: Wanted, mirrors: tuple[str, ...], bad: Server, asked: int, *, small: bool) -> Outcome:
+def _meet(
+    store: Store, wanted: Wanted, mirrors: tuple[str, ...], retried: Callable[[], None], *, small: bool
+) -> Outcome:
     events: list[Event] = []
     error: HubError | None = None
+
+    def watch(event: Event) -> None:
+        events.append(event)
+        if event.kind == "retried":
+            retried()
+
     started = time.monotonic()
     try:
-        _get(store, wanted, mirrors, events, small=small)
+        get(store, wanted, mirrors, watch, small=small)
     except HubError as failed:
         error = failed
     assert time.monotonic() - started < 20
-    kept = any(event.kind == "kept" for event in events)
-    return Outcome(error, kept, len(bad.requests) - asked)
+    return Outcome(error, any(event.kind == "kept" for event in events), 0)
 
 
-def _get(
-    store: Store, wanted: Wanted, mirrors: tuple[str, ...], events: list[Event] | None = None, *, small: bool = False
+def get(
+    store: Store, wanted: Wanted, mirrors: tuple[str, ...], watch: Watcher | None = None, *, small: bool = False
 ) -> None:
-    watch = None if events is None else events.append
+    """Fetch a file, and see that it is the right one."""
     with Fetcher(
         store, policy=POLICY, mirrors=mirrors, timeouts=TIMEOUTS, retries=RETRIES, watch=watch, connections=4
     ) as one:
@@ -271,13 +316,13 @@ def _get(
     assert digest_file(stored.path) == wanted.digest.hex
 
 
-def _fetch(wanted: Wanted, folder: Path) -> None:
+def warm_up(wanted: Wanted, folder: Path) -> None:
     """Import everything and open everything once, so that descriptors can be counted."""
     with Fetcher(Store(folder / "warm"), timeouts=TIMEOUTS) as one:
         one.fetch(wanted)
 
 
-def _break_off(store: Store, server: Server, wanted: Wanted, path: str) -> None:
+def break_off(store: Store, server: Server, wanted: Wanted, path: str) -> None:
     """Leave a part, of the link or of a mirror."""
     server.fault, server.applies = "reset", always
     retries = Retries(attempts=1, mirror_attempts=1)
@@ -285,7 +330,7 @@ def _break_off(store: Store, server: Server, wanted: Wanted, path: str) -> None:
     target = f"{refusing()}/a" if path == "continued" else wanted.link
     with Fetcher(store, mirrors=mirrors, timeouts=TIMEOUTS, retries=retries) as one, suppress(HubError):
         one.fetch(Wanted(link=target, digest=wanted.digest))
-    assert len(_parts(store)) == 2, "a part and the note beside it"
+    assert len(parts_of(store)) == 2, "a part and the note beside it"
     server.fault = ""
 
 
@@ -300,7 +345,7 @@ def _applies(path: str, asked: int) -> Any:
 
 
 @contextmanager
-def _parallel(server: Server) -> Iterator[None]:
+def parallel(server: Server) -> Iterator[None]:
     """Make even this small file worth several connections."""
     server.pause, server.block = 0.004, 1 << 14
     with mock.patch.multiple(segments, WINDOW=0.06, LONG=0.0, SMALLEST=1 << 17, _LARGEST=1 << 17, _STEP=1 << 16):
@@ -322,12 +367,12 @@ def _names() -> Iterator[None]:
         yield
 
 
-def _descriptors() -> int:
+def descriptors() -> int:
     folder = Path("/proc/self/fd")
     return len(list(folder.iterdir())) if folder.is_dir() else 0
 
 
-def _parts(store: Store) -> list[Path]:
+def parts_of(store: Store) -> list[Path]:
     return sorted((store.root / "temporary").glob("*"))
 
 
@@ -337,19 +382,10 @@ def _check(store: Store, wanted: Wanted, outcome: Outcome, before: int) -> None:
         assert digest_file(path) == path.name
     assert wanted.digest is not None
     assert (store.path(wanted.digest) is not None) == (outcome.error is None)
-    # Of the client; the server's threads may take a moment to see that it is gone.
-    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("hubtool-")]
-    deadline = time.monotonic() + 3
-    while _descriptors() > before + 2 and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert _descriptors() <= before + 2, "a descriptor is left open (two may be the server's)"
-    for path in store.root.glob("locks/*.lock"):
-        lock = Lock(path)
-        assert lock.acquire(0), "a lock is left"
-        lock.release()
-    parts = [path for path in _parts(store) if path.suffix == ".part"]
+    check_left(store, before)
+    parts = [path for path in parts_of(store) if path.suffix == ".part"]
     assert len(parts) == int(outcome.kept)
-    assert len(_parts(store)) == 2 * int(outcome.kept)
+    assert len(parts_of(store)) == 2 * int(outcome.kept)
     if outcome.error is not None:
         text = str(outcome.error)
         assert "SECRET" not in text
@@ -357,43 +393,15 @@ def _check(store: Store, wanted: Wanted, outcome: Outcome, before: int) -> None:
         assert wanted.link.partition("?")[0] in text or "private address" in text
 
 
-def table(outcomes: dict[tuple[str, str], str]) -> str:
-    """Return docs/faults.md."""
-    lines = [
-        "# Faults, and how each one ends",
-        "",
-        "Made by `python -m tests.acceptance.faults`, which runs every fault against every path of the client;",
-        "the tests hold that this page is current. A real server on this machine misbehaves, and after each case it",
-        "is checked: no wrong byte is visible, what is kept of the file is resumable and the rest is gone, the error",
-        "names the link and a remedy and no secret, and no thread, file descriptor or lock is left. Then the fault is",
-        "taken away, and the file comes; what was kept is gone on with.",
-        "",
-        "*arrives*: the right file came all the same. Otherwise: the error, and whether a part is kept for a later",
-        "run. *Named*: the report of the sync names the asset, its link and what is wrong, the mirror's index says",
-        "that it is missing, all others are there, and the next run brings it. Where two ends are named, chance",
-        "decides: whether the first connection still brings bytes when the answers to the others are found faulty.",
-        "",
-        *(f"- **{name}**: {text}." for name, text in PATHS.items()),
-        "",
-        "An attempt is made three times here (five by default), and a server may ask to wait for 1.5 seconds",
-        "(two minutes by default).",
-        "",
-        "| fault | " + " | ".join(PATHS) + " |",
-        "|---|" + "---|" * len(PATHS),
-    ]
-    for fault, text in FAULTS.items():
-        cells = [EITHER.get((fault, path)) or outcomes.get((fault, path), NOT_APPLICABLE) for path in PATHS]
-        lines.append(f"| {text} | " + " | ".join(cells) + " |")
-    return "\n".join([*lines, ""])
-
-
-def documented() -> dict[tuple[str, str], str]:
-    """Return what docs/faults.md says."""
-    rows = [line.strip("|").split("|") for line in DOCUMENT.read_text(encoding="utf-8").splitlines() if line[:1] == "|"]
-    cells = {row[0].strip(): [cell.strip() for cell in row[1:]] for row in rows[2:]}
-    names = {text: fault for fault, text in FAULTS.items()}
-    return {
-        (names.get(text, text), path): cell
-        for text, row in cells.items()
-        for path, cell in zip(PATHS, row, strict=True)
-    }
+def check_left(store: Store, before: int) -> None:
+    """Check that no thread, descriptor or lock is left."""
+    # Of the client; the server's threads may take a moment to see that it is gone.
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith("hubtool-")]
+    deadline = time.monotonic() + 3
+    while descriptors() > before + 2 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert descriptors() <= before + 2, "a descriptor is left open (two may be the server's)"
+    for path in store.root.glob("locks/*.lock"):
+        lock = Lock(path)
+        assert lock.acquire(0), "a lock is left"
+        lock.release()

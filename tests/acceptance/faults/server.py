@@ -42,6 +42,11 @@ def always(request: Request) -> bool:
     return True
 
 
+def nothing(what: int) -> None:
+    """Do nothing, whatever it is told of."""
+    del what
+
+
 @dataclass
 class Server:
     """What is served, and what was asked.
@@ -53,6 +58,10 @@ class Server:
         applies: For which requests it goes wrong.
         pause: Seconds between two blocks.
         etag: The file's ETag; none if empty.
+        sent: How many bytes of the file were sent, in all answers.
+        meanwhile: Told of that before each block.
+        listen: Called with whether anybody is to listen to new connections.
+        context: What says which certificate it shows to new connections, with TLS.
     """
 
     url: str
@@ -62,6 +71,10 @@ class Server:
     pause: float = 0.0
     etag: str = '"one"'
     block: int = 1 << 15
+    sent: int = 0
+    meanwhile: Callable[[int], None] = nothing
+    listen: Callable[[bool], None] = nothing
+    context: ssl.SSLContext | None = None
     requests: list[Request] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -93,6 +106,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def body(self, content: bytes, pause: float, block: int) -> None:
         for at in range(0, len(content), block):
+            self.one.meanwhile(self.one.sent)
+            self.one.sent += min(block, len(content) - at)
             self.wfile.write(content[at : at + block])
             if pause and self.one.stop.wait(pause):
                 break
@@ -179,27 +194,53 @@ class _Quiet(ThreadingHTTPServer):
         """Say nothing: a client that refuses the certificate is what some tests want."""
 
 
+class _Ears:
+    """Listen for connections, in a thread, or let nobody listen at the same port."""
+
+    def __init__(self, httpd: _Quiet, context: ssl.SSLContext | None) -> None:
+        self._httpd = httpd
+        self._context = context
+        self._thread: threading.Thread | None = None
+
+    def listen(self, whether: bool) -> None:
+        httpd = self._httpd
+        if self._thread is not None:
+            httpd.shutdown()
+            self._thread.join()
+            self._thread = None
+            if not whether:
+                httpd.socket.close()
+        if whether:
+            if httpd.socket.fileno() < 0:
+                httpd.socket = socket.socket(httpd.address_family, httpd.socket_type)
+                httpd.server_bind()
+                httpd.server_activate()
+            if self._context is not None and not isinstance(httpd.socket, ssl.SSLSocket):
+                httpd.socket = self._context.wrap_socket(httpd.socket, server_side=True)
+            self._thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
+            self._thread.start()
+
+
 @contextmanager
 def serving(content: bytes, certificate: Path | None = None) -> Iterator[Server]:
     """Serve a file, with TLS if it is given a file that holds its certificate and key."""
     handler = type("Handler", (_Handler,), {"timeout": 5.0})
     httpd = _Quiet(("127.0.0.1", 0), handler)
-    scheme = "http"
+    context = None
     if certificate is not None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(certificate)
-        httpd.socket = context.wrap_socket(httpd.socket, server_side=True)
-        scheme = "https"
-    server = Server(f"{scheme}://127.0.0.1:{httpd.server_address[1]}", content)
-    handler.one = server  # type: ignore[attr-defined]  # the class was made two lines above
-    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
+    scheme = "http" if context is None else "https"
+    ears = _Ears(httpd, context)
+    url = f"{scheme}://127.0.0.1:{httpd.server_address[1]}"
+    server = Server(url, content, listen=ears.listen, context=context)
+    handler.one = server  # type: ignore[attr-defined]  # the class was made some lines above
+    ears.listen(True)
     try:
         yield server
     finally:
         server.stop.set()
-        httpd.shutdown()
-        thread.join()
+        ears.listen(False)
         httpd.server_close()
 
 

@@ -6,16 +6,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.acceptance.faults.bench import FAULTS, NOT_APPLICABLE, PATHS, applicable, documented, run
+from tests.acceptance.faults import bench, disks
+from tests.acceptance.faults.page import DOCUMENT, NOT_APPLICABLE, documented, page
 from tests.acceptance.seaweed import seaweed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from types import ModuleType
 
     from tests.acceptance.seaweed import Bucket
 
-CASES = [(fault, path) for fault in FAULTS for path in PATHS if applicable(fault, path)]
+
+def cases(table: ModuleType) -> list[tuple[str, str]]:
+    return [(fault, path) for fault in table.FAULTS for path in table.PATHS if table.applicable(fault, path)]
+
+
+def names(table: ModuleType) -> list[str]:
+    return [f"{path}-{table.FAULTS[fault]}" for fault, path in cases(table)]
 
 
 @pytest.fixture(scope="module")
@@ -24,13 +32,25 @@ def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
         yield one
 
 
-@pytest.mark.parametrize(("fault", "path"), CASES, ids=[f"{path}-{FAULTS[fault]}" for fault, path in CASES])
+@pytest.mark.parametrize(("fault", "path"), cases(bench), ids=names(bench))
 def test_a_fault_ends_as_the_page_says(fault: str, path: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     place = request.getfixturevalue("bucket") if path == "bucket" else None
-    assert str(run(fault, path, tmp_path, place)) in documented()[fault, path].split(", or ")
+    said = documented(bench.FAULTS, bench.PATHS)[fault, path]
+    assert str(bench.run(fault, path, tmp_path, place)) in said.split(", or ")
 
 
-def test_the_page_lists_every_case_and_no_other() -> None:
-    said = documented()
-    assert set(said) == {(fault, path) for fault in FAULTS for path in PATHS}
-    assert {case for case, cell in said.items() if cell != NOT_APPLICABLE} == set(CASES)
+@pytest.mark.parametrize(("fault", "path"), cases(disks), ids=names(disks))
+def test_a_fault_of_the_disk_ends_as_the_page_says(fault: str, path: str, tmp_path: Path) -> None:
+    assert str(disks.run(fault, path, tmp_path)) == documented(disks.FAULTS, disks.PATHS)[fault, path]
+
+
+@pytest.mark.parametrize("table", [bench, disks])
+def test_the_page_lists_every_case_and_no_other(table: ModuleType) -> None:
+    said = documented(table.FAULTS, table.PATHS)
+    assert set(said) == {(fault, path) for fault in table.FAULTS for path in table.PATHS}
+    assert {case for case, cell in said.items() if cell != NOT_APPLICABLE} == set(cases(table))
+
+
+def test_the_page_says_what_the_bench_would_write() -> None:
+    servers, on_disks = (documented(table.FAULTS, table.PATHS) for table in (bench, disks))
+    assert page(servers, on_disks) == DOCUMENT.read_text(encoding="utf-8")
