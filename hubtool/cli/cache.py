@@ -9,6 +9,7 @@ import click
 
 from hubtool import processes
 from hubtool.cli import render, units
+from hubtool.cli.render import count
 
 if TYPE_CHECKING:
     from hubtool.assets.upkeep import Aside, Checked, Item, Removal
@@ -69,15 +70,15 @@ def listing(as_json: bool) -> None:
             f"{item.digest[:12]}  {render.size(item.size):>10}{derived}  {_ago(now - item.used)}  {names or '-'}"
         )
     total = sum(item.total for item in there)
-    click.echo(f"{len(there):,} assets, {render.size(total)} in {hub.store.root}")
+    click.echo(f"{count(len(there), 'asset')}, {render.size(total)} in {hub.store.root}")
     if parts:
         size = render.size(sum(part.size for part in parts))
         click.echo(
-            f"{len(parts):,} unfinished fetches, {size}; `hubtool fetch` goes on with them, "
-            "`hubtool cache prune --unfinished` removes them"
+            f"{count(len(parts), 'unfinished fetch', 'unfinished fetches')}, {size}; `hubtool fetch` goes on with "
+            "them, `hubtool cache prune --unfinished` removes them"
         )
     if aside:
-        click.echo(f"{len(aside):,} wrong files in quarantine; `hubtool cache prune --quarantine` removes them")
+        click.echo(f"{count(len(aside), 'wrong file')} in quarantine; `hubtool cache prune --quarantine` removes them")
 
 
 @command.command()
@@ -123,7 +124,7 @@ def verify(jobs: int | None, dry_run: bool, as_json: bool) -> int:
         fate = "was wrong, and was moved into quarantine" if one.moved else one.fate
         click.echo(f"{one.digest}  {what} {one.error or fate}")
     click.echo(
-        f"{len(results):,} files, {render.size(done)} in {seconds:.1f} s: "
+        f"{count(len(results), 'file')}, {render.size(done)} in {seconds:.1f} s: "
         + (f"{len(wrong):,} wrong" if wrong else "all right")
     )
     return 1 if wrong else 0
@@ -236,7 +237,7 @@ def _report(done: Removal, aside: tuple[Aside, ...], *, dry_run: bool, as_json: 
     for one in aside:
         if one.error is not None:
             click.echo(f"kept {one.path}  {render.size(one.size)}  {one.error}", err=True)
-    click.echo(f"{verb} {len(done.remove) + len(gone):,} files, {render.size(freed)}")
+    click.echo(f"{verb} {count(len(done.remove) + len(gone), 'file')}, {render.size(freed)}")
 
 
 def _named(item: Item) -> str:

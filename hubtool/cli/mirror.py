@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 import click
 
 from hubtool.cli import options, progress, render, units
+from hubtool.cli.render import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any, TypeVar
 
+    from hubtool.mirror.bundle import Bundled
     from hubtool.mirror.plan import Failure, Plan
     from hubtool.mirror.sync import Report
     from hubtool.mirror.verify import Verified
@@ -131,7 +133,7 @@ def status(*, destination: str, patterns: tuple[str, ...], as_json: bool) -> Non
         members = {"destination": place.name, "cards_listed": len(listing.uids), "cards_lacking_assets": lacking}
         render.echo_json({**members, **plan.as_json(), "missing": _missing(plan), "workers": workers})
         return
-    click.echo(f"{place.name} lists {len(listing.uids):,} cards")
+    click.echo(f"{place.name} lists {count(len(listing.uids), 'card')}")
     _print_plan(plan, every=False)
     for worker in workers:
         click.echo(f"at work on unit {worker}")
@@ -168,12 +170,12 @@ def verify(*, destination: str, deep: bool, remove_wrong: bool, jobs: int, as_js
     for fault in report.faults:
         click.echo(f"{fault.name}: {fault.reason}")
     click.echo(
-        f"{report.cards:,} cards, {report.blobs:,} blobs, {render.size(report.bytes)}"
+        f"{count(report.cards, 'card')}, {count(report.blobs, 'blob')}, {render.size(report.bytes)}"
         f"{' read and hashed' if deep else ''} in {report.seconds:.1f} s: "
-        + ("all right" if report.right else f"{len(report.faults):,} faults")
+        + ("all right" if report.right else f"{count(len(report.faults), 'fault')}")
     )
     if report.unnamed:
-        click.echo(f"{report.unnamed:,} blobs are named by no card; `hubtool mirror prune` removes them")
+        click.echo(f"{count(report.unnamed, 'blob')} named by no card; see `hubtool mirror prune`")
     _print_remedy(report, removed, deep=deep)
     return 0 if report.right else 1
 
@@ -201,7 +203,7 @@ def prune(*, destination: str, grace: float, dry_run: bool, as_json: bool) -> No
     if as_json:
         render.echo_json({"dry_run": dry_run, "removed": sorted(loose), "bytes": sum(loose.values())})
     else:
-        click.echo(f"{len(loose):,} blobs, {render.size(sum(loose.values()))}")
+        click.echo(f"{count(len(loose), 'blob')}, {render.size(sum(loose.values()))}")
 
 
 @command.command()
@@ -232,17 +234,13 @@ def bundle(
 
     hub = Hub.open().with_lock(None)
     with progress.reporter("none" if quiet else kind) as shown:
-        try:
-            report = write(hub, file, patterns=patterns, connections=connections, rate=limit_rate, watch=shown)
-        except KeyboardInterrupt:
-            shown.interrupted()
-            raise click.exceptions.Exit(130) from None
+        report = write(hub, file, patterns=patterns, connections=connections, rate=limit_rate, watch=shown)
     if as_json:
         render.echo_json(report.as_json())
     else:
         _print_failures(report.failures)
         if report.complete:
-            click.echo(f"{file}: {report.cards:,} cards, {report.blobs:,} assets, {render.size(report.bytes)}")
+            click.echo(f"{file}: {_contents(report)}")
     return 0 if report.complete else 1
 
 
@@ -269,9 +267,13 @@ def unbundle(*, file: Path, folder: str | None, as_json: bool) -> None:
     if as_json:
         render.echo_json(report.as_json())
         return
-    click.echo(f"{report.cards:,} cards, {report.blobs:,} assets, {render.size(report.bytes)}: verified")
+    click.echo(f"{_contents(report)}: verified")
     for uid in report.unknown:
         click.echo(f"{uid} is in none of your registries; `hubtool mirror unbundle --to FOLDER` keeps the card too")
+
+
+def _contents(report: Bundled) -> str:
+    return f"{count(report.cards, 'card')}, {count(report.blobs, 'asset')}, {render.size(report.bytes)}"
 
 
 class _Lines:
@@ -296,7 +298,7 @@ class _Lines:
         self._total = len(plan.needs)
         if self._shown and self._total:
             unknown = f", {plan.unknown_sizes:,} of unknown size" if plan.unknown_sizes else ""
-            click.echo(f"{self._total:,} assets to bring ({render.size(plan.known_bytes)}{unknown})", err=True)
+            click.echo(f"{count(self._total, 'asset')} to bring ({render.size(plan.known_bytes)}{unknown})", err=True)
 
     def moved(self, digest: str, size: int, *, written: bool) -> None:  # noqa: ARG002 (a bar does not name files)
         """Count an asset."""
@@ -335,7 +337,7 @@ class _Lines:
         step = self._done * 10 // max(self._total, 1)
         if self._shown and (step > self._said or self._is_terminal):
             self._said = step
-            text = f"{self._done:,} of {self._total:,} assets, {render.size(self._bytes)} written"
+            text = f"{self._done:,} of {count(self._total, 'asset')}, {render.size(self._bytes)} written"
             if self._is_terminal:
                 end = "\n" if self._done >= self._total else ""
                 click.echo(f"\r\x1b[2K{text}{end}", err=True, nl=False)
@@ -352,21 +354,23 @@ def _missing(plan: Plan) -> list[dict[str, object]]:
 
 def _print_plan(plan: Plan, *, every: bool) -> None:
     there, unknown = sum(plan.there.values()), plan.unknown_sizes
-    click.echo(f"{len(plan.wanted):,} cards wanted, {len(plan.cards):,} of them new or changed")
-    click.echo(f"{len(plan.there):,} assets there ({render.size(there)})")
+    click.echo(f"{count(len(plan.wanted), 'card')} wanted, {len(plan.cards):,} of them new or changed")
+    click.echo(f"{count(len(plan.there), 'asset')} there ({render.size(there)})")
     more = f" and {unknown:,} of unknown size" if unknown else ""
-    click.echo(f"{len(plan.needs):,} assets missing ({render.size(plan.known_bytes)}{more})")
+    click.echo(f"{count(len(plan.needs), 'asset')} missing ({render.size(plan.known_bytes)}{more})")
     if plan.wrong:
         wrong = render.size(sum(plan.wrong.values()))
-        click.echo(f"{len(plan.wrong):,} blobs are there and wrong ({wrong}): a sync replaces those that cards name")
+        click.echo(
+            f"{count(len(plan.wrong), 'blob')} there with wrong bytes ({wrong}): a sync replaces what cards name"
+        )
     if every:
         for need in plan.needs:
             size = render.size(need.size)
             click.echo(f"would bring {need.digest}  {size}  {need.sources[0][0]}")
     if plan.gone:
-        click.echo(f"{len(plan.gone):,} cards are no longer in the registries")
+        click.echo(f"{count(len(plan.gone), 'card')} no longer in the registries")
     if plan.unnamed:
-        click.echo(f"{len(plan.unnamed):,} blobs are named by no card ({render.size(sum(plan.unnamed.values()))})")
+        click.echo(f"{count(len(plan.unnamed), 'blob')} named by no card ({render.size(sum(plan.unnamed.values()))})")
     _print_failures(plan.failures)
 
 
@@ -375,11 +379,11 @@ def _print_report(report: Report, *, named: set[Failure]) -> None:
     for uid in report.kept:
         click.echo(f"{uid}: the mirror keeps the card's earlier version, because an asset of the new one is missing")
     others = f", {len(report.others):,} by other workers" if report.others else ""
-    removed = f"; {len(report.pruned):,} blobs removed" if report.pruned else ""
+    removed = f"; {count(len(report.pruned), 'blob')} removed" if report.pruned else ""
     click.echo(
-        f"{len(report.plan.there):,} assets were there, {len(report.written):,} written "
-        f"({render.size(sum(report.written.values()))}){others}; {len(report.cards):,} cards written{removed}; "
-        f"{len(report.failures):,} failures; {report.seconds:.1f} s"
+        f"{count(len(report.plan.there), 'asset')} there before, {len(report.written):,} written "
+        f"({render.size(sum(report.written.values()))}){others}; {count(len(report.cards), 'card')} written{removed}; "
+        f"{count(len(report.failures), 'failure')}; {report.seconds:.1f} s"
     )
 
 

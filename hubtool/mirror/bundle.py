@@ -16,7 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from hubtool.assets import disk
-from hubtool.assets.events import Outcome, Wanted
+from hubtool.assets.events import Labels, Outcome, Wanted
 from hubtool.assets.fetch import CONNECTIONS
 from hubtool.assets.store import MAX_BYTES
 from hubtool.card import document
@@ -140,10 +140,11 @@ def _bring(hub: Hub, run: Fetcher, needs: Sequence[Need]) -> tuple[list[Stored],
     """
     brought: list[Stored] = []
     errors: dict[str, list[HubError]] = {need.digest.hex: [] for need in needs}
+    labels = Labels()
     at, left = 0, [*needs]
     while left:
         looked = [(need, _look(hub, need, at)) for need in left]
-        came = iter(run.fetch_all([found for _, found in looked if isinstance(found, Wanted)]))
+        came = iter(run.fetch_all([labels.label(found) for _, found in looked if isinstance(found, Wanted)]))
         at += 1
         left = []
         for need, found in looked:
@@ -186,7 +187,7 @@ def _look(hub: Hub, need: Need, at: int) -> Wanted | Outcome:
             return Outcome(wanted=wanted, stored=hub.local(card, asset))
     except HubError as error:
         return Outcome(wanted=wanted, error=error)
-    return Wanted(link=asset.link, digest=asset.digest, size=asset.size, name=asset.file_name)
+    return Wanted(link=asset.link, digest=asset.digest, size=asset.size, name=asset.file_name, uid=uid)
 
 
 def _listed(asset: WantedAsset, files: dict[str, Stored], whole: plan.Digests) -> ListedAsset:

@@ -83,7 +83,7 @@ def test_verifying(cli: Cli) -> None:
     assert done.json["quarantined"]
     assert not path.exists()
     assert cli("cache", "verify").code == 0
-    assert "1 wrong files in quarantine" in cli("cache", "ls").out
+    assert "1 wrong file in quarantine" in cli("cache", "ls").out
     assert cli("cache", "prune", "--quarantine", "--dry-run", "--json").json["bytes"] == 14
     pruned = cli("cache", "prune", "--quarantine")
     assert (pruned.code, pruned.out.splitlines()[-1]) == (0, "removed 1 files, 14 bytes")

@@ -266,7 +266,7 @@ def test_damaged_blobs_are_replaced(cli: Cli, tmp_path: Path) -> None:
     shallow = cli("mirror", "verify", root)
     assert (shallow.code, short in shallow.out, flipped in shallow.out) == (1, True, False)
     assert "replaces blobs of another size" in shallow.out
-    assert "1 blobs are there and wrong" in cli("mirror", "status", root).out
+    assert "1 blob there with wrong bytes" in cli("mirror", "status", root).out
     # What has another size than it had is seen to be wrong, and is replaced; the card is not blamed.
     dry = cli("mirror", "sync", root, "--dry-run", "--json")
     assert (dry.code, dry.json["assets"]["wrong"], dry.json["assets"]["missing"]) == (0, [short], 1)
