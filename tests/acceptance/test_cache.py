@@ -86,7 +86,7 @@ def test_verifying(cli: Cli) -> None:
     assert "1 wrong file in quarantine" in cli("cache", "ls").out
     assert cli("cache", "prune", "--quarantine", "--dry-run", "--json").json["bytes"] == 14
     pruned = cli("cache", "prune", "--quarantine")
-    assert (pruned.code, pruned.out.splitlines()[-1]) == (0, "removed 1 files, 14 bytes")
+    assert (pruned.code, pruned.out.splitlines()[-1]) == (0, "removed 1 file, 14 bytes")
     assert store.quarantined() == ()
 
 
@@ -118,7 +118,7 @@ def test_pruning(cli: Cli) -> None:
     assert cli("cache", "prune").code == 2
     assert cli("cache", "prune", "--max-size", "lots").code == 2
     dry = cli("cache", "prune", "--unreferenced", "--dry-run")
-    assert "would remove 1 files" in dry.out
+    assert "would remove 1 file" in dry.out
     assert len(list(store.blobs())) == len(list(store.root.glob("locks/*.lock"))) == 2
     done = cli("cache", "prune", "--unreferenced", "--json")
     assert [one["reason"] for one in done.json["removed"]] == ["no card names it"]
@@ -150,7 +150,7 @@ def test_unfinished_fetches(cli: Cli) -> None:
         size = sum(path.stat().st_size for path in (cli.home / "temporary").iterdir())
         assert size > part.stat().st_size == len(LARGE) // 2
         shown = render.size(size)
-        assert f"1 unfinished fetches, {shown}; `hubtool fetch` goes on" in cli("cache", "ls").out
+        assert f"1 unfinished fetch, {shown}; `hubtool fetch` goes on" in cli("cache", "ls").out
         (listed,) = cli("cache", "ls", "--json").json["unfinished"]
         assert (listed["digest"], listed["size"]) == (hashlib.sha256(LARGE).hexdigest(), size)
         # Neither too old, nor used too long ago, nor named by no card.
@@ -176,7 +176,7 @@ def test_unfinished_fetches(cli: Cli) -> None:
         assert "removed 0 files" in cli("cache", "prune", "--older-than", "4d").out
         aged = cli("cache", "prune", "--older-than", "2d")
         assert "not finished, nor gone on with for 3.0 days" in aged.out
-        assert aged.out.splitlines()[-1] == f"removed 1 files, {shown}"
+        assert aged.out.splitlines()[-1] == f"removed 1 file, {shown}"
         assert list((cli.home / "temporary").iterdir()) == []
 
 
@@ -191,7 +191,7 @@ def test_a_fetch_under_way_is_listed_and_not_pruned(cli: Cli) -> None:
             while not list((cli.home / "temporary").glob("*.part.json")):
                 assert time.monotonic() < deadline
                 time.sleep(0.01)
-            assert "1 unfinished fetches" in cli("cache", "ls").out
+            assert "1 unfinished fetch" in cli("cache", "ls").out
             pruned = cli("cache", "prune", "--unfinished", "--older-than", "0", "--max-size", "0", "--even-recent")
             assert (pruned.code, pruned.out) == (1, "removed 0 files, 0 bytes\n")
             assert process.wait(timeout=60) == 0
