@@ -184,6 +184,8 @@ def test_the_bar_of_all_files(cli: Cli, server: Server, stated: bool) -> None:
         assert {match[2] for match in amounts} <= {"2.3", "1.7"}
         assert amounts[-1][2] == "1.7"
         assert amounts[-1][1] == "1.7"
+    # A terminal writes ^C behind a bar, and that must not begin a line.
+    assert max(len(line) for line in totals) <= 80 - 3
     for label in ("model.ckpt", "model.ckpt (h"):
         assert any(line.startswith(label) and "━" in line for line in lines)
 
