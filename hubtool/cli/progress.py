@@ -17,7 +17,7 @@ from hubtool.errors import HubError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from rich.console import Console, ConsoleOptions, RenderResult
+    from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
     from rich.measure import Measurement
     from rich.progress import Progress, Task, TaskID
     from rich.text import Text
@@ -352,6 +352,7 @@ def transfer(name: str, *, shown: bool = True) -> Iterator[Report | None]:
 
 def _bars() -> Progress:
     from rich.console import Console
+    from rich.constrain import Constrain
     from rich.progress import (
         BarColumn,
         DownloadColumn,
@@ -362,6 +363,8 @@ def _bars() -> Progress:
     )
     from rich.table import Column
     from rich.text import Text
+
+    console = Console(stderr=True)
 
     class Name(ProgressColumn):
         def render(self, task: Task) -> _Shortened:
@@ -386,6 +389,12 @@ def _bars() -> Progress:
         def render(self, task: Task) -> Text:
             return super().render(counted(task))
 
+    class Bars(Progress):
+        def get_renderables(self) -> Iterator[RenderableType]:
+            # With room for the ^C that a terminal writes: on a line of its own, it would have a bar left behind.
+            for one in super().get_renderables():
+                yield Constrain(one, max(1, console.width - 3))
+
     # Widths that do not depend on what stands in the lines, which come and go.
     columns = (
         Name(table_column=Column(no_wrap=True, ratio=3)),
@@ -394,4 +403,4 @@ def _bars() -> Progress:
         Speed(table_column=Column(no_wrap=True, min_width=10, justify="right")),
         Left(),
     )
-    return Progress(*columns, console=Console(stderr=True), transient=True, expand=True)
+    return Bars(*columns, console=console, transient=True, expand=True)

@@ -540,7 +540,7 @@ class Namespace:
             running = [thread.name for thread in started if thread.is_alive()]
             if running:
                 raise NetworkError(
-                    f"the code left {len(running)} threads running: {', '.join(running[:3])}",
+                    f"the code left threads running: {', '.join(running[:3])}",
                     hint="a network is built without threads; the recipe should name the constructor alone",
                 )
 
