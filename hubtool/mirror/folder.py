@@ -65,7 +65,7 @@ class FolderDestination:
             found = {}
             with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as listed:
                 for entry in listed:
-                    if parse_blob(blob_name(entry.name)) and entry.name.startswith(unit):
+                    if parse_blob(blob_name(entry.name)) and entry.name.startswith(unit) and _is_file(entry):
                         with suppress(FileNotFoundError):
                             found[entry.name] = entry.stat(follow_symlinks=False).st_size
         except StoreError as error:
@@ -340,7 +340,8 @@ class FolderClaim:
         there = self._there.get(group)
         if there is None:
             try:
-                there = set(os.listdir(f"{self._blobs}/{group}"))  # noqa: PTH208 (names are wanted)
+                with os.scandir(f"{self._blobs}/{group}") as listed:
+                    there = {entry.name for entry in listed if _is_file(entry)}
             except OSError:
                 there = set()
             self._there[group] = there
@@ -454,6 +455,11 @@ def _buffer() -> memoryview:
     if buffer is None:
         buffer = _own.buffer = memoryview(disk.memory(BLOCK))
     return buffer
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    """Whether something is a blob, and not a folder or a link that has the name of one."""
+    return entry.is_file(follow_symlinks=False)
 
 
 def _unlink(path: str) -> None:
