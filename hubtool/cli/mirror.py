@@ -297,8 +297,7 @@ class _Lines:
         """Say what there is to do."""
         self._total = len(plan.needs)
         if self._shown and self._total:
-            unknown = f", {plan.unknown_sizes:,} of unknown size" if plan.unknown_sizes else ""
-            click.echo(f"{count(self._total, 'asset')} to bring ({render.size(plan.known_bytes)}{unknown})", err=True)
+            click.echo(f"{count(self._total, 'asset')} to bring ({_to_bring(plan)})", err=True)
 
     def moved(self, digest: str, size: int, *, written: bool) -> None:  # noqa: ARG002 (a bar does not name files)
         """Count an asset."""
@@ -352,12 +351,19 @@ def _missing(plan: Plan) -> list[dict[str, object]]:
     ]
 
 
+def _to_bring(plan: Plan) -> str:
+    """Return how many bytes are missing, as far as cards state it."""
+    unknown = plan.unknown_sizes
+    if unknown and unknown == len(plan.needs):
+        return "size not stated"
+    return render.size(plan.known_bytes) + (f" and {unknown:,} of unknown size" if unknown else "")
+
+
 def _print_plan(plan: Plan, *, every: bool) -> None:
-    there, unknown = sum(plan.there.values()), plan.unknown_sizes
+    there = sum(plan.there.values())
     click.echo(f"{count(len(plan.wanted), 'card')} wanted, {len(plan.cards):,} of them new or changed")
     click.echo(f"{count(len(plan.there), 'asset')} there ({render.size(there)})")
-    more = f" and {unknown:,} of unknown size" if unknown else ""
-    click.echo(f"{count(len(plan.needs), 'asset')} missing ({render.size(plan.known_bytes)}{more})")
+    click.echo(f"{count(len(plan.needs), 'asset')} missing ({_to_bring(plan)})")
     if plan.wrong:
         wrong = render.size(sum(plan.wrong.values()))
         click.echo(
