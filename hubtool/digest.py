@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 FULL_LENGTH = 64
 SHORTEST = 8
+TOGETHER = 16 << 20
+"""Bytes up to which small files are hashed in one go, where several processes share many."""
+
 _HEX = re.compile(r"[0-9a-f]+\Z")
 _BLOCK = 1 << 20
 

@@ -32,6 +32,10 @@ DIRECT = 64 << 10
 _ALIGNED = 4096
 
 _seeking = threading.Lock()  # where a position belongs to the open file, as on Windows
+# The name is taken, there is no /proc, or the file system (or what shuts this process in) gives a file no second name.
+_NO_NAME = frozenset(
+    {errno.EEXIST, errno.ENOENT, errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
+)
 _FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG})
 
 
@@ -86,8 +90,10 @@ def give_name(descriptor: int, path: str) -> bool:
     try:
         # A folder to begin at, which a whole path does not need, has Python ask for the link to be followed.
         os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor)
-    except (FileExistsError, FileNotFoundError):  # the second where there is no /proc
-        return False
+    except OSError as error:
+        if error.errno in _NO_NAME:
+            return False
+        raise
     return True
 
 

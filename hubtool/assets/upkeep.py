@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hubtool import processes
 from hubtool.assets.store import USE_STEP
-from hubtool.digest import Digest
+from hubtool.digest import TOGETHER, Digest
 from hubtool.errors import ArgumentError, StoreError
 from hubtool.uid import Uid
 
@@ -27,9 +27,6 @@ RECENT = 2 * USE_STEP
 A use is recorded to the hour, so that every use protects for an hour at least: a load that has found the file has time
 to open it.
 """
-
-_TOGETHER = 16 << 20
-"""So many bytes are hashed together, if they are those of small files."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,7 +287,7 @@ def verify(
 
     sizes = [size for _, _, size in waiting]
     results: dict[int, Checked] = {}
-    for number, result in processes.spread(check, waiting, sizes=sizes, together=_TOGETHER, count=workers):
+    for number, result in processes.spread(check, waiting, sizes=sizes, together=TOGETHER, count=workers):
         results[number] = result
         if report is not None:
             report(result, sizes[number])

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from hubtool import processes
 from hubtool.card import document, model
+from hubtool.digest import TOGETHER
 from hubtool.errors import CardError, MirrorError
 from hubtool.mirror import index
 from hubtool.mirror.destination import UNIT, blob_name, card_name, parse_blob
@@ -21,9 +22,6 @@ if TYPE_CHECKING:
 
     from hubtool.mirror.destination import Destination
     from hubtool.mirror.index import Listed
-
-_TOGETHER = 16 << 20
-"""So many bytes are hashed together, if they are those of small blobs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,7 +176,7 @@ def _hashed(place: Destination, blobs: Mapping[str, int]) -> list[Fault]:
         partial(look_into, place),
         digests,
         sizes=[blobs[digest] for digest in digests],
-        together=_TOGETHER,
+        together=TOGETHER,
         count=processes.cores(),
     )
     return [fault for _, fault in sorted(found, key=itemgetter(0)) if fault]

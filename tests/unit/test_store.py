@@ -499,6 +499,21 @@ def test_a_system_that_has_no_files_without_a_name(number: str, monkeypatch: pyt
     assert disk.open_unnamed("/tmp", 0o666) is None  # noqa: S108 (nothing is opened)
 
 
+@pytest.mark.parametrize("number", ["EPERM", "EXDEV", "ENOSYS", "EOPNOTSUPP"])
+def test_where_no_file_can_be_named_afterwards_it_has_a_name_before(
+    store: Store, monkeypatch: pytest.MonkeyPatch, number: str
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(getattr(errno, number), number)
+
+    monkeypatch.setattr(os, "link", refuse)
+    with store.lock(DIGEST):
+        stored = store.put(Digest(DIGEST), CONTENT)
+    assert stored is not None
+    assert stored.path.read_bytes() == CONTENT
+    assert store.find(Digest(DIGEST)) == stored
+
+
 def test_what_comes_to_the_temporary_files_is_seen(store: Store) -> None:
     folder = store.root / "temporary"
     digest = Digest(DIGEST)
