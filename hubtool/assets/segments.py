@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hubtool.errors import FetchError, HubError
+from hubtool.errors import HubError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,18 +49,23 @@ def worth(left: int, speed: float) -> bool:
 
 @dataclass(slots=True, eq=False)
 class Piece:
-    """Some bytes that one connection brings: from ``at`` on, up to and without ``end``."""
+    """Some bytes that one connection brings: from ``at`` on, up to and without ``end``.
+
+    Attributes:
+        began: Whether some of them came.
+    """
 
     at: int
     end: int
+    began: bool = False
 
 
 class Segments:
     """The pieces of one file, and the helpers that bring them.
 
     Attributes:
-        failure: What the disk said to a helper, or None. What servers say to helpers does not matter: their pieces
-            come back, and the caller brings them.
+        failure: What the disk said to a helper, or None. What servers say to helpers does not matter, a redirect to
+            where no link may lead included: their pieces come back, and the caller brings them.
     """
 
     def __init__(
@@ -122,6 +127,7 @@ class Segments:
         self._part.write_at(piece.at, block)
         with self._changed:
             piece.at += len(block)
+            piece.began = True
             self._got += len(block)
             if piece.at >= piece.end:
                 self._pieces.discard(piece)
@@ -137,16 +143,22 @@ class Segments:
         with self._changed:
             if self._stopped:
                 return False
+            # A server that turns helpers away may still send all of it by the connection that it gave us first.
+            idle = next((other for other in self._pieces if other.at == piece.end and not other.began), None)
             for index, (at, end) in enumerate(self._back):
-                # A server that turns helpers away may still send all of it by the connection that it gave us first.
                 if at == piece.end:
                     del self._back[index]
                     piece.end = end
                     break
             else:
-                if piece.end != self._next or self._next >= self._size:
+                if idle is not None:
+                    # Its helper still waits for an answer, which may be a refusal: this connection brings it instead.
+                    self._pieces.discard(idle)
+                    piece.end, idle.end = idle.end, idle.at
+                elif piece.end != self._next or self._next >= self._size:
                     return False
-                piece.end = self._next = min(self._size, self._next + self._length)
+                else:
+                    piece.end = self._next = min(self._size, self._next + self._length)
             self._pieces.add(piece)
             return True
 
@@ -206,11 +218,11 @@ class Segments:
                     self._bring(piece, self)
                 finally:
                     self.give_back(piece)
-        except FetchError:
+        except StoreError as error:
+            self.failure = error
+        except HubError:
             with self._changed:
                 self._growing = False  # perhaps there are too many connections for this server
-        except HubError as error:
-            self.failure = error
         finally:
             with self._changed:
                 self._helpers.discard(threading.current_thread())
