@@ -30,6 +30,7 @@ from hubtool.errors import (
     StoreError,
     WithdrawnError,
 )
+from hubtool.requirements import INSTALL_MINDSPORE
 from hubtool.resolver import choose_graph, choose_weights
 
 if TYPE_CHECKING:
@@ -333,7 +334,7 @@ def _compute_type(device: str | None) -> str:
     """Import MindSpore and return the type that the device computes with."""
     here = machine.probe()
     if here.mindspore is None:
-        raise RequirementError("MindSpore is not installed", hint="pip install 'hubtool[mindspore]'")
+        raise RequirementError("MindSpore is not installed", hint=INSTALL_MINDSPORE)
     if device is not None and device not in here.devices:
         raise DeviceError(
             f"there is no {device} on this machine; there is {', '.join(here.devices)}",
@@ -344,7 +345,7 @@ def _compute_type(device: str | None) -> str:
     except ImportError as error:
         raise RequirementError(
             f"MindSpore {here.mindspore} is installed but cannot be imported: {error}",
-            hint="pip install 'hubtool[mindspore]' brings versions that fit together; NumPy must be below 2",
+            hint=f"{INSTALL_MINDSPORE} brings versions that fit together",
         ) from error
     if device is not None and mindspore.get_context("device_target") != device:
         mindspore.set_device(device)

@@ -9,6 +9,11 @@ from hubtool.errors import RecipeError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+# What the extras of pyproject.toml bring, by the names of the packages themselves: nobody owns the name "hubtool" on
+# the public index yet, so no message may tell a user to install that name from there.
+INSTALL_MINDSPORE = "pip install 'mindspore>=2.10,<3' 'numpy<2'"
+INSTALL_S3 = "pip install 'obstore>=0.11'"
+
 
 def unmet(requires: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """Return the requirements that this environment does not meet, each with the reason in one sentence.

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from hubtool.card.model import BUILTIN_ENTRIES
 from hubtool.errors import ArgumentError
+from hubtool.requirements import INSTALL_MINDSPORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -315,10 +316,10 @@ def _machine_reasons(machine: Machine, device: str) -> list[str]:
     if device not in machine.devices:
         reasons.append(f"there is no {device} on this machine; there is {', '.join(machine.devices)}")
     if machine.mindspore is None:
-        reasons.append("MindSpore is not installed: pip install 'hubtool[mindspore]'")
+        reasons.append(f"MindSpore is not installed: {INSTALL_MINDSPORE}")
     elif (match := re.match(r"([0-9]+)\.([0-9]+)", machine.mindspore)) and (int(match[1]), int(match[2])) < _OLDEST:
         reasons.append(
             f"MindSpore {machine.mindspore} is installed, but {BUILTIN_REQUIRES['mindspore']} is needed: "
-            "pip install 'hubtool[mindspore]'"
+            f"{INSTALL_MINDSPORE}"
         )
     return reasons

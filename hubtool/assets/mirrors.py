@@ -18,6 +18,7 @@ from hubtool.assets.links import LinkPolicy, normal_host, shown
 from hubtool.assets.transport import FileTransport
 from hubtool.assets.web import HttpTransport
 from hubtool.errors import ArgumentError, FetchError, SettingsError
+from hubtool.requirements import INSTALL_S3
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +29,7 @@ TOO_OFTEN = 3
 """Failures, one after another, after which a mirror is asked no more."""
 
 # Scheme -> module, its function from the base and the timeouts to a Transport, and the extra that brings what it needs.
-_EXTRAS = {"s3": ("hubtool.assets.s3", "open_transport", "hubtool[s3]")}
+_EXTRAS = {"s3": ("hubtool.assets.s3", "open_transport", INSTALL_S3)}
 _SCHEMES = ("https", "http", "file", *_EXTRAS)
 
 
@@ -91,13 +92,11 @@ class Mirror:
             if parts.scheme == "file":
                 return FileTransport()
             if parts.scheme in _EXTRAS:
-                module, function, extra = _EXTRAS[parts.scheme]
+                module, function, install = _EXTRAS[parts.scheme]
                 try:
                     opened = getattr(importlib.import_module(module), function)(base, timeouts)
                 except ImportError:
-                    raise SettingsError(
-                        f"the mirror {base} needs what is not installed", hint=f"pip install '{extra}'"
-                    ) from None
+                    raise SettingsError(f"the mirror {base} needs what is not installed", hint=install) from None
                 return cast("Transport", opened)
             own = LinkPolicy.of([f"{parts.scheme}://{parts.netloc}"])
             return HttpTransport(policy.joined(own), timeouts, connections=connections)

@@ -34,13 +34,14 @@ def command(uid: str | None, as_json: bool) -> int:
     """
     from hubtool import machine
     from hubtool.hub import Hub
+    from hubtool.requirements import INSTALL_MINDSPORE
 
     hub = Hub.open()
     here = machine.probe()
     packages = {name: _version(name) for name in PACKAGES}
     problems = []
     if here.mindspore is None:
-        problems.append("MindSpore is not installed: pip install 'hubtool[mindspore]'")
+        problems.append(f"MindSpore is not installed: {INSTALL_MINDSPORE}")
     numpy = packages["numpy"]
     if numpy is not None and int(numpy.partition(".")[0]) >= 2:
         problems.append(

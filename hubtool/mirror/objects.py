@@ -27,6 +27,7 @@ from hubtool.assets.store import Store
 from hubtool.errors import DigestError, MirrorError
 from hubtool.mirror import index
 from hubtool.mirror.destination import UNIT, ClaimLostError, blob_name, parse_blob, parse_card
+from hubtool.requirements import INSTALL_S3
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -66,7 +67,7 @@ class ObjectDestination:
             self._store = s3.open_bucket(bucket, prefix=prefix)
         except ImportError as error:
             raise MirrorError(
-                "object stores need the package obstore, which is not installed", hint="pip install 'hubtool[s3]'"
+                "object stores need the package obstore, which is not installed", hint=INSTALL_S3
             ) from error
         self._obs: Any = obstore
         self._errors: Any = obstore.exceptions

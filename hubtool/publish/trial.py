@@ -14,6 +14,7 @@ from hubtool.errors import CardError, NetworkError, RequirementError
 from hubtool.publish import bench as benches
 from hubtool.publish.check import card_file, ending
 from hubtool.publish.confine import DEFAULT_LIMITS
+from hubtool.requirements import INSTALL_MINDSPORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,7 +86,7 @@ def try_usage(
         )
     here = machine.probe()
     if here.mindspore is None:
-        raise RequirementError("MindSpore is not installed", hint="pip install 'hubtool[mindspore]'")
+        raise RequirementError("MindSpore is not installed", hint=INSTALL_MINDSPORE)
     card = found.card
     if card.recipe is not None and card.recipe.provider == "repository" and card.repo_link is not None:
         url = parse_repo_link(card.repo_link).url

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from hubtool.assets.links import is_loopback, shown
 from hubtool.errors import FetchError, MirrorError
+from hubtool.requirements import INSTALL_S3
 from hubtool.version import __version__
 
 if TYPE_CHECKING:
@@ -99,9 +100,7 @@ class Client:
             if self._bucket is None:
                 self._bucket = open_transport(link, None)
         except ImportError:
-            raise FetchError(
-                f"{shown(link)}: what reads buckets is not installed", hint="pip install 'hubtool[s3]'"
-            ) from None
+            raise FetchError(f"{shown(link)}: what reads buckets is not installed", hint=INSTALL_S3) from None
         except MirrorError as error:
             raise FetchError(f"{shown(link)}: {error.message}", hint=error.hint) from error
         try:

@@ -21,9 +21,7 @@ BLOCK = 1 << 20
 @pytest.fixture
 def part(tmp_path: Path) -> Part:
     digest = Digest(hashlib.sha256(CONTENT).hexdigest())
-    part = Part(
-        Store(tmp_path), digest, source="the test", size=len(CONTENT), limit=len(CONTENT), sure=True
-    )
+    part = Part(Store(tmp_path), digest, source="the test", size=len(CONTENT), limit=len(CONTENT), sure=True)
     part.expect(len(CONTENT))
     return part
 
