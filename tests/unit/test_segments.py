@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,6 +13,9 @@ from hubtool.assets.segments import SMALLEST, Piece, Segments
 from hubtool.assets.store import Store
 from hubtool.digest import Digest
 from hubtool.errors import FetchError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CONTENT = bytes(range(256)) * (3 * SMALLEST // 256)
 BLOCK = 1 << 20
@@ -26,7 +29,7 @@ def part(tmp_path: Path) -> Part:
     return part
 
 
-def bring_nothing(piece: Piece, pieces: Segments) -> None:
+def bring_nothing(_piece: Piece, _pieces: Segments) -> None:
     raise FetchError("turned away")
 
 
