@@ -2,22 +2,27 @@
 
 The project's file is the nearest ``hubtool.toml`` in the working folder or above it; the user's is in the platform's
 folder for configuration. Relative paths in a file are relative to that file.
+
+Anybody can have written a project's file: it may lie in a clone, an unpacked archive or a shared folder. So it may only
+narrow what the user has: ``[validate]``, ``offline = true``, and ``lock`` where the user names none. Its other
+settings are in force only if the file belongs to the user and the user approved it (:mod:`hubtool.approval`).
 """
 
 from __future__ import annotations
 
 import difflib
+import hashlib
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hubtool import packaged
+from hubtool import approval, packaged
 from hubtool.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
 FILE_NAME = "hubtool.toml"
 DEFAULT_HOSTS = ("download.mindspore.cn", "download-mindspore.osinfra.cn", "gitee.com", "github.com")
@@ -41,6 +46,21 @@ class ValidateSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Ignored:
+    """A setting of the project's file that is not in force.
+
+    Attributes:
+        key: Its name in the file.
+        file: The file.
+        why: The reason.
+    """
+
+    key: str
+    file: Path
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Every setting with its value, and where it came from.
 
@@ -59,6 +79,7 @@ class Settings:
         link_base: What the links of files there begin with, or None (``HUBTOOL_LINK_BASE``).
         validate: What ``hubtool validate`` reports.
         origins: For each of these names, where its value came from.
+        ignored: The settings of the project's file that are not in force.
     """
 
     registry: tuple[Path, ...]
@@ -72,6 +93,7 @@ class Settings:
     link_base: str | None = None
     validate: ValidateSettings = ValidateSettings()
     origins: Mapping[str, str] = field(default_factory=dict)
+    ignored: tuple[Ignored, ...] = ()
 
     def called(self, name: str) -> str:
         """Return what a message calls one of these settings: its variable, or its file and its key there."""
@@ -88,6 +110,7 @@ class _Source:
     name: str
     values: Mapping[str, Any]
     folder: Path
+    digest: str = ""
 
     def called(self, key: str) -> str:
         """Return what a message calls a setting that stands here."""
@@ -107,7 +130,9 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> S
     """
     environ = os.environ if environ is None else environ
     cwd = Path.cwd() if cwd is None else cwd
-    sources = [_variables(environ, cwd), *_files(environ, cwd)]
+    project, user = project_source(cwd), _user_source(environ)
+    project, ignored = (None, ()) if project is None else _narrowed(project, user, environ)
+    sources = [source for source in (_variables(environ, cwd), project, user) if source is not None]
     origins: dict[str, str] = {}
 
     def pick(key: str, read: Callable[[Any, _Source, str], Any], default: Callable[[], Any]) -> Any:  # noqa: ANN401 - each key has its own type
@@ -146,6 +171,7 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> S
         blobs=blobs,
         link_base=link_base,
         origins=origins,
+        ignored=ignored,
     )
 
 
@@ -162,6 +188,10 @@ _VARIABLES = {
 }
 
 
+_NARROWING = ("validate", "offline", "lock")
+_MAX_FILE_BYTES = 1 << 20
+
+
 def _origin(source: _Source, key: str) -> str:
     return f"variable {_VARIABLES[key]}" if source.name == "variable" else source.name
 
@@ -171,14 +201,74 @@ def _variables(environ: Mapping[str, str], cwd: Path) -> _Source:
     return _Source("variable", values, cwd)
 
 
-def _files(environ: Mapping[str, str], cwd: Path) -> Iterator[_Source]:
-    for folder in (cwd, *cwd.parents):
-        if (folder / FILE_NAME).is_file():
-            yield _file(folder / FILE_NAME)
-            break
-    user = user_file(environ)
-    if user.is_file():
-        yield _file(user)
+def project_file(cwd: Path) -> Path | None:
+    """Return the nearest settings file in a folder or above it, or None."""
+    return next((folder / FILE_NAME for folder in (cwd, *cwd.parents) if (folder / FILE_NAME).is_file()), None)
+
+
+def project_source(cwd: Path) -> _Source | None:
+    """Read the project's file, whether or not it is approved."""
+    path = project_file(cwd)
+    return None if path is None else _file(path)
+
+
+def _user_source(environ: Mapping[str, str]) -> _Source | None:
+    path = user_file(environ)
+    return _file(path) if path.is_file() else None
+
+
+def _narrowed(
+    project: _Source, user: _Source | None, environ: Mapping[str, str]
+) -> tuple[_Source, tuple[Ignored, ...]]:
+    """Return a project's file with the settings that are in force, and those that are not."""
+    path = project.folder / FILE_NAME
+    if user is not None and path.resolve() == user_file(environ).resolve():
+        return project, ()
+    doubt = approval.doubt(path, project.digest, approval.file(user_file(environ)))
+    if doubt is None:
+        return project, ()
+    ignored = {}
+    for key, value in project.values.items():
+        if key == "offline" and not _flag(value, project, key):
+            ignored[key] = f"{doubt}, and may only turn 'offline' on"
+        elif key == "lock" and user is not None and "lock" in user.values:
+            ignored[key] = f"{doubt}, and {user.name} names a lock"
+        elif key not in _NARROWING:
+            ignored[key] = doubt
+    values = {key: value for key, value in project.values.items() if key not in ignored}
+    return replace(project, values=values), tuple(
+        Ignored(key=key, file=path, why=why) for key, why in sorted(ignored.items())
+    )
+
+
+def approve(path: Path, environ: Mapping[str, str] | None = None) -> Mapping[str, Any]:
+    """Approve a project's settings file as it is now; return its settings.
+
+    Raises:
+        SettingsError: If it cannot be read, belongs to another user, or the approvals cannot be written.
+    """
+    source, approvals = _file(path.absolute()), approval.file(user_file(environ))
+    if not approval.is_own(path):
+        raise SettingsError(
+            f"{path} belongs to another user, who could change it at any time",
+            hint="copy what you need into your own file; 'hubtool settings' shows where that is",
+        )
+    approval.write(approvals, {**approval.read(approvals), str(path.resolve()): source.digest})
+    return source.values
+
+
+def revoke(path: Path, environ: Mapping[str, str] | None = None) -> bool:
+    """Withdraw the approval of a project's settings file; return whether there was one.
+
+    Raises:
+        SettingsError: If the approvals cannot be read or written.
+    """
+    approvals = approval.file(user_file(environ))
+    known = approval.read(approvals)
+    if known.pop(str(path.resolve()), None) is None:
+        return False
+    approval.write(approvals, known)
+    return True
 
 
 def user_file(environ: Mapping[str, str] | None = None) -> Path:
@@ -203,13 +293,18 @@ def _file(path: Path) -> _Source:
     else:
         import tomli as tomllib  # noqa: PLC0415 - the same module under its older name
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as stream:
+            content = stream.read(_MAX_FILE_BYTES + 1)
+        if len(content) > _MAX_FILE_BYTES:
+            raise SettingsError(f"{path} has more than {_MAX_FILE_BYTES:,} bytes", hint="settings are a few lines")
+        values = tomllib.loads(content.decode())
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}", hint="check its permissions") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} is not TOML: {error}") from error
+    except (ValueError, RecursionError) as error:  # TOML that is wrong, too deep, or not UTF-8
+        why = "it is nested too deeply" if isinstance(error, RecursionError) else error
+        raise SettingsError(f"{path} is not TOML: {why}", hint="mend or remove the file") from error
     _check_keys(values, (*_VARIABLES, "validate"), str(path))
-    return _Source(str(path), values, path.parent)
+    return _Source(str(path), values, path.parent, hashlib.sha256(content).hexdigest())
 
 
 def _check_keys(values: Mapping[str, Any], known: tuple[str, ...], where: str) -> None:

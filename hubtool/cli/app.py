@@ -103,8 +103,27 @@ def run(arguments: list[str]) -> int:
     return code
 
 
+def _say_what_is_ignored(arguments: list[str]) -> None:
+    """Say which settings of the project's file are not in force, as every command but `settings` would hide it."""
+    from pathlib import Path
+
+    from hubtool import settings
+
+    if not arguments or arguments[0] not in COMMANDS or arguments[0] == "settings":
+        return
+    try:
+        ignored = settings.load().ignored if settings.project_file(Path.cwd()) is not None else ()
+    except (HubError, OSError):
+        return  # the command itself says it
+    if ignored:
+        keys = ", ".join(one.key for one in ignored)
+        click.echo(f"{click.style('note', fg='cyan')}: {ignored[0].why}: not in force: {keys}", err=True)
+        click.echo(f"      {ignored[0].file}; 'hubtool settings approve' obeys it, if you trust it", err=True)
+
+
 def _run(arguments: list[str]) -> int:
     try:
+        _say_what_is_ignored(arguments)
         result = app.main(args=arguments, prog_name="hubtool", standalone_mode=False)
     except click.exceptions.Exit as stop:
         return stop.exit_code

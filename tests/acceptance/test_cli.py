@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -187,11 +188,37 @@ def test_inspect_of_a_truncated_checkpoint(cli: Cli, tenth: int) -> None:
 
 def test_settings_show_values_and_origins(cli: Cli) -> None:
     (cli.folder / "hubtool.toml").write_text('allowed-hosts = ["hub.example.org"]\n')
+    assert cli("settings", "approve").code == 0
     values = cli("settings", "--json").json
     assert values["home"] == {"value": str(cli.home), "origin": "variable HUBTOOL_HOME"}
     assert "hub.example.org" in values["allowed_hosts"]["value"]
     assert str(cli.folder / "hubtool.toml") in values["allowed_hosts"]["origin"]
     assert "from: variable HUBTOOL_HOME" in cli("settings").out
+
+
+def test_a_settings_file_in_a_clone_is_not_obeyed_until_it_is_approved(cli: Cli) -> None:
+    write_local(cli.registry, UID, CONTENT)
+    write_local(cli.folder / "clone" / "cards", "evil/1.9/net", CONTENT)
+    file = cli.folder / "clone" / "hubtool.toml"
+    file.write_text('registry = "cards"\nhome = "forged"\nallowed-hosts = ["evil.example"]\n')
+    environ = {name: cli.environ[name] for name in cli.environ if name not in ("HUBTOOL_HOME", "HUBTOOL_REGISTRY")}
+    inside = replace(cli, folder=file.parent, environ={**environ, "XDG_CACHE_HOME": str(cli.folder / "cache")})
+    assert inside("show", "evil/1.9/net").code == 1
+    done = inside("list", "--task", "nlp")
+    assert "not in force: allowed-hosts, home, registry" in done.err
+    assert "hubtool settings approve" in done.err
+    assert inside("fetch", "hubtool/2.10/tinybert_bilstmcrf_toyner").code == 0
+    assert not (file.parent / "forged").exists()
+    shown = inside("settings")
+    assert f"'registry' of {file}: the file is not approved" in shown.out
+    assert {one["key"] for one in inside("settings", "--json").json["ignored"]} == {"allowed-hosts", "home", "registry"}
+    done = inside("settings", "approve")
+    assert done.code == 0
+    assert "forged" in done.out
+    assert inside("show", "evil/1.9/net").code == 0
+    assert inside("settings", "revoke").code == 0
+    assert inside("show", "evil/1.9/net").code == 1
+    assert cli("settings", "approve", "nowhere.toml").code == 1
 
 
 def test_validate_finds_everything_at_once(cli: Cli) -> None:

@@ -164,6 +164,7 @@ def test_where_the_cards_of_a_registry_are(desk: Desk, tmp_path: Path) -> None:
 
 def test_settings_say_where_files_go(desk: Desk) -> None:
     (desk.cli.folder / "hubtool.toml").write_text(f'blobs = "{desk.blobs}"\nlink-base = "{desk.links}/"\n')
+    assert desk.cli("settings", "approve").code == 0
     shown = desk.cli("settings", "--json").json
     assert shown["blobs"]["value"] == str(desk.blobs)
     plain = ("publish", desk.card, "--asset", desk.asset, "--registry", desk.checkout, "--dry-run", "--json")

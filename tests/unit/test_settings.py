@@ -33,6 +33,7 @@ def test_variable_before_project_before_user(places: tuple[Path, Path, dict[str,
     project, user, environ = places
     (user / "hubtool.toml").write_text('home = "u"\noffline = true\nregistry = "r"\nallowed-hosts = ["u.example"]\n')
     (project / "hubtool.toml").write_text('home = "p"\noffline = false\nallowed-hosts = ["P.example"]\n')
+    settings.approve(project / "hubtool.toml", environ)
     current = settings.load({**environ, "HUBTOOL_HOME": "v", "HUBTOOL_ALLOWED_HOSTS": "v.example"}, project / "below")
     assert current.home == project / "below" / "v"
     assert current.origins["home"] == "variable HUBTOOL_HOME"
@@ -65,6 +66,8 @@ def test_flags(places: tuple[Path, Path, dict[str, str]], text: str, value: bool
         ("registry = []", "names no folder"),
         ("home = ", "is not TOML"),
         ("\xff", "is not TOML"),
+        (f"home = {'[' * 5000}{']' * 5000}", "nested too deeply"),
+        ("#" * (1 << 20) + "#", "more than 1,048,576 bytes"),
     ],
 )
 def test_what_cannot_be_used_is_named_with_its_file(
@@ -72,8 +75,13 @@ def test_what_cannot_be_used_is_named_with_its_file(
 ) -> None:
     project, _, environ = places
     (project / "hubtool.toml").write_bytes(text.encode("latin-1"))
-    with pytest.raises(SettingsError) as caught:
+
+    def use() -> None:
+        settings.approve(project / "hubtool.toml", environ)
         settings.load(environ, project)
+
+    with pytest.raises(SettingsError) as caught:
+        use()
     assert part in str(caught.value)
     assert "hubtool.toml" in caught.value.message
 
@@ -105,6 +113,7 @@ def test_what_a_setting_is_called(places: tuple[Path, Path, dict[str, str]]) -> 
     project, user, environ = places
     (project / "hubtool.toml").write_text('mirrors = ["https://a.example/m"]\nallowed-hosts = ["p.example"]\n')
     (user / "hubtool.toml").write_text('allowed-hosts = ["u.example"]\n')
+    settings.approve(project / "hubtool.toml", environ)
     current = settings.load({**environ, "HUBTOOL_OFFLINE": "1"}, project)
     assert current.called("offline") == "HUBTOOL_OFFLINE"
     assert current.called("mirrors") == f"{project / 'hubtool.toml'}: 'mirrors'"
@@ -116,6 +125,7 @@ def test_what_a_setting_is_called(places: tuple[Path, Path, dict[str, str]]) -> 
 def test_mirrors_are_addresses_and_folders_in_their_order(places: tuple[Path, Path, dict[str, str]]) -> None:
     project, _, environ = places
     (project / "hubtool.toml").write_text('mirrors = ["https://a.example/m", "b", "/c"]\n')
+    settings.approve(project / "hubtool.toml", environ)
     current = settings.load(environ, project)
     assert current.mirrors == ("https://a.example/m", str(project / "b"), str(Path("/c")))
     current = settings.load({**environ, "HUBTOOL_MIRRORS": "http://lab:8080 , s3://bucket/x"}, project)
@@ -133,3 +143,91 @@ def test_hosts_of_ones_own_network(places: tuple[Path, Path, dict[str, str]]) ->
     for wrong in ("ftp://lab", "http://lab/a", "lab/a"):
         with pytest.raises(SettingsError, match="is not a host name"):
             settings.load({**environ, "HUBTOOL_ALLOWED_HOSTS": wrong}, project)
+
+
+WIDENING = """
+home = "forged"
+stores = ["more"]
+registry = ["cards"]
+mirrors = ["https://evil.example/m"]
+allowed-hosts = ["evil.example"]
+blobs = "s3://evil/b"
+link-base = "https://evil.example"
+"""
+
+
+def test_a_file_that_lies_in_a_clone_only_narrows(places: tuple[Path, Path, dict[str, str]]) -> None:
+    project, _, environ = places
+    file = project / "hubtool.toml"
+    file.write_text(f'{WIDENING}offline = true\nlock = "hub.lock"\n[validate]\nignore = ["HT406"]\n')
+    plain = settings.load(environ, project.parent)
+    current = settings.load(environ, project / "below")
+    for name in ("home", "stores", "registry", "mirrors", "allowed_hosts", "blobs", "link_base"):
+        assert getattr(current, name) == getattr(plain, name), name
+    assert current.offline
+    assert current.lock == project / "hub.lock"
+    assert current.validate.ignore == ("HT406",)
+    assert {one.key for one in current.ignored} == {
+        "home", "stores", "registry", "mirrors", "allowed-hosts", "blobs", "link-base",
+    }  # fmt: skip
+    assert {one.why for one in current.ignored} == {"the file is not approved"}
+    assert {one.file for one in current.ignored} == {file}
+
+
+def test_an_approved_file_is_in_force_until_it_changes(places: tuple[Path, Path, dict[str, str]]) -> None:
+    project, _, environ = places
+    file = project / "hubtool.toml"
+    file.write_text(WIDENING)
+    settings.approve(file, environ)
+    current = settings.load(environ, project)
+    assert current.home == project / "forged"
+    assert current.ignored == ()
+    file.write_text(WIDENING.replace("forged", "other"))
+    current = settings.load(environ, project)
+    assert current.home != project / "other"
+    assert {one.why for one in current.ignored} == {"the file changed since it was approved"}
+    settings.approve(file, environ)
+    assert settings.load(environ, project).home == project / "other"
+    assert settings.revoke(file, environ)
+    assert not settings.revoke(file, environ)
+    assert settings.load(environ, project).home != project / "other"
+
+
+def test_an_approval_is_of_one_path(places: tuple[Path, Path, dict[str, str]]) -> None:
+    project, _, environ = places
+    (project / "hubtool.toml").write_text(WIDENING)
+    settings.approve(project / "hubtool.toml", environ)
+    (project / "below" / "hubtool.toml").write_text(WIDENING)
+    assert settings.load(environ, project / "below").ignored
+
+
+def test_a_file_of_another_user_cannot_be_approved(
+    places: tuple[Path, Path, dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, _, environ = places
+    (project / "hubtool.toml").write_text(WIDENING)
+    settings.approve(project / "hubtool.toml", environ)
+    monkeypatch.setattr("os.geteuid", lambda: 4242)
+    current = settings.load(environ, project)
+    assert {one.why for one in current.ignored} == {"the file belongs to another user"}
+    with pytest.raises(SettingsError, match="belongs to another user"):
+        settings.approve(project / "hubtool.toml", environ)
+
+
+def test_a_project_does_not_lift_what_the_user_set(places: tuple[Path, Path, dict[str, str]]) -> None:
+    project, user, environ = places
+    (user / "hubtool.toml").write_text('offline = true\nlock = "mine.lock"\n')
+    (project / "hubtool.toml").write_text('offline = false\nlock = "theirs.lock"\n')
+    current = settings.load(environ, project)
+    assert current.offline
+    assert current.lock == user / "mine.lock"
+    assert [one.key for one in current.ignored] == ["lock", "offline"]
+
+
+def test_approvals_that_cannot_be_read_approve_nothing(places: tuple[Path, Path, dict[str, str]]) -> None:
+    project, user, environ = places
+    (project / "hubtool.toml").write_text(WIDENING)
+    for content in (b"{", b"[" * 100_000, b'{"a": 1}', b"[]"):
+        (user / "approved.json").write_bytes(content)
+        with pytest.raises(SettingsError, match="approvals"):
+            settings.load(environ, project)

@@ -1,0 +1,81 @@
+"""Approval of a project's settings file, as direnv does it: by its path and the digest of its content.
+
+The approvals are kept in ``approved.json`` beside the user's settings file. A file that changes is approved no more.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Final
+
+from hubtool.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_MAX_FILE_BYTES: Final = 1 << 20
+
+
+def file(user_file: Path) -> Path:
+    """Return where the approvals are kept, given where the user's settings file is."""
+    return user_file.with_name("approved.json")
+
+
+def doubt(path: Path, digest: str, approvals: Path) -> str | None:
+    """Return why a project's settings file is not to be obeyed, or None if it is.
+
+    Args:
+        path: The settings file.
+        digest: The SHA-256 of its content, in hex.
+        approvals: Where the approvals are kept.
+    """
+    if not is_own(path):
+        return "the file belongs to another user"
+    known = read(approvals).get(str(path.resolve()))
+    if known is None:
+        return "the file is not approved"
+    return None if known == digest else "the file changed since it was approved"
+
+
+def is_own(path: Path) -> bool:
+    """Whether a file belongs to the user; under sudo, to the user who called it."""
+    if not hasattr(os, "geteuid"):
+        return True  # Windows: a file that another user put there has passed that system's own checks
+    owner, user = path.stat().st_uid, os.geteuid()
+    called_by = os.environ.get("SUDO_UID", "") if user == 0 else ""
+    return owner == user or (called_by.isdecimal() and owner == int(called_by))
+
+
+def read(approvals: Path) -> dict[str, str]:
+    """Read the approvals: for each approved path, the digest of its content.
+
+    Raises:
+        SettingsError: If they cannot be read; then nothing is approved.
+    """
+    try:
+        with approvals.open("rb") as stream:
+            raw = json.loads(stream.read(_MAX_FILE_BYTES))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, RecursionError) as error:
+        raise SettingsError(f"the approvals {approvals} cannot be read: {error}", hint="mend or delete it") from error
+    if not isinstance(raw, dict) or not all(isinstance(digest, str) for digest in raw.values()):
+        raise SettingsError(f"the approvals {approvals} are not as hubtool writes them", hint="mend or delete it")
+    return raw
+
+
+def write(approvals: Path, known: dict[str, str]) -> None:
+    """Write the approvals, all or nothing.
+
+    Raises:
+        SettingsError: If they cannot be written.
+    """
+    temporary = approvals.with_name(f"{approvals.name}.{os.getpid()}.part")
+    try:
+        approvals.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(known, indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        temporary.replace(approvals)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise SettingsError(f"the approvals {approvals} cannot be written: {error.strerror}") from error
