@@ -117,7 +117,7 @@ def _say_what_is_ignored(arguments: list[str]) -> None:
         return  # the command itself says it
     if ignored:
         keys = ", ".join(one.key for one in ignored)
-        click.echo(f"{click.style('note', fg='cyan')}: {ignored[0].why}: not in force: {keys}", err=True)
+        click.echo(f"{output.style('note', fg='cyan')}: {ignored[0].why}: not in force: {keys}", err=True)
         click.echo(f"      {ignored[0].file}; 'hubtool settings approve' obeys it, if you trust it", err=True)
 
 
@@ -147,6 +147,6 @@ def exit_code(error: HubError | output.OutputError) -> int:
 def say(error: HubError | output.OutputError, what: str = "", echo: Callable[[str], None] | None = None) -> None:
     """Say an error, on standard error unless told otherwise, with what it is of before it."""
     echo = echo or partial(click.echo, err=True)
-    echo(f"{click.style('error', fg='red', bold=True)}: {what}{error.message}")
+    echo(f"{output.style('error', fg='red', bold=True)}: {what}{error.message}")
     if error.hint:
-        echo(f"{click.style('hint', fg='cyan')}: {error.hint}")
+        echo(f"{output.style('hint', fg='cyan')}: {error.hint}")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hubtool.cli import render
+from hubtool.cli import output, render
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -109,7 +109,7 @@ def command(
             found = run.audit(Hub.open(), options, watch=watch)
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
-            click.echo(f"{click.style('hint', fg='cyan')}: the same command goes on from there", err=True)
+            click.echo(f"{output.style('hint', fg='cyan')}: the same command goes on from there", err=True)
             raise click.exceptions.Exit(130) from None
     if report is not None:
         _write(report, json.dumps(found.as_json(), indent=2, ensure_ascii=False) + "\n")
@@ -228,9 +228,10 @@ def _progress(*, shown: bool) -> Iterator[_Lines]:
     if not sys.stderr.isatty():
         yield _Lines()
         return
-    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+    with Progress(
+        *columns, console=render.console(sys.stderr), transient=True, redirect_stdout=False, redirect_stderr=False
+    ) as bars:
         yield _Bar(bars)

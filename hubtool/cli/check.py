@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hubtool.cli import complete, options, render
+from hubtool.cli import complete, options, output, render
 
 if TYPE_CHECKING:
     from hubtool.publish.check import Row
@@ -62,7 +62,7 @@ _COLOURS = {"passed": "green", "failed": "red", "not possible here": "yellow"}
 
 def print_row(row: Row) -> None:
     """Print a row of the table."""
-    state = click.style(row.state.value.ljust(17), fg=_COLOURS[row.state.value])
+    state = output.style(row.state.value.ljust(17), fg=_COLOURS[row.state.value])
     # Of what could not be passed the reason comes first; of all, what was found stands below.
     lines = [*_lines(row.reason), *(line for detail in row.details for line in _lines(detail))]
     click.echo(f"{row.name.ljust(16)}  {state}  {lines[0] if lines else ''}".rstrip())

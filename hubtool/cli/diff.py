@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hubtool.cli import complete, render
+from hubtool.cli import complete, output, render
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,7 +56,7 @@ def command(*, old: str, new: str, values: bool, fetch: bool, as_json: bool) -> 
 
 def _print(card: CardDiff) -> None:
     if not card.same:
-        click.echo(click.style(f"{render.plain(card.old)} -> {render.plain(card.new)}", bold=True))
+        click.echo(output.style(f"{render.plain(card.old)} -> {render.plain(card.new)}", bold=True))
     for line in card.pinned:
         click.echo(f"  lock: {render.plain(line)}")
     if card.title is not None:

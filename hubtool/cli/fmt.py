@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from hubtool.cli import output
+
 
 @click.command()
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path, allow_dash=True), metavar="[PATH ...]")
@@ -39,8 +41,7 @@ def command(paths: tuple[Path, ...], check: bool, diff: bool) -> int:
         else:
             changed += 1
             if diff:
-                sys.stdout.flush()
-                sys.stdout.buffer.write(outcome.diff)
+                output.write_bytes(outcome.diff)
             else:
                 click.echo(f"would lay out {shown}" if check else f"laid out {shown}")
     sys.stdout.flush()
@@ -61,10 +62,9 @@ def _stream(*, check: bool, diff: bool) -> int:
         click.echo(f"-: not laid out: {done.problem}", err=True)
     changed = done.data != data
     if diff:
-        sys.stdout.buffer.write(fixing.diff(data, done.data, "-") if changed else b"")
+        output.write_bytes(fixing.diff(data, done.data, "-") if changed else b"")
     elif check:
         click.echo("would lay out -" if changed else "laid out as it should be", err=True)
     else:
-        sys.stdout.buffer.write(done.data)
-    sys.stdout.buffer.flush()
+        output.write_bytes(done.data)
     return 1 if done.problem is not None or (changed and (check or diff)) else 0

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hubtool.cli import options, progress, render, units
+from hubtool.cli import options, output, progress, render, units
 from hubtool.cli.render import count
 
 if TYPE_CHECKING:
@@ -33,6 +33,9 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def _jobs(what: str) -> Callable[[_Command], _Command]:
     """Return the option that says how much is done at once."""
     return click.option("--jobs", type=click.IntRange(1, 256), default=8, show_default=True, help=what)
+
+
+_CLEAR = "\r\x1b[2K"  # back to the beginning of the line, and empty it
 
 
 @click.group()
@@ -320,7 +323,7 @@ class _Lines:
         with self._lock:
             if message not in self._warned:
                 self._warned.add(message)
-                self._line(f"{click.style('warning', fg='yellow')}: {message}")
+                self._line(f"{output.style('warning', fg='yellow')}: {message}")
 
     def removing(self, name: str, size: int | None) -> None:
         """Say what is about to be removed."""
@@ -329,7 +332,7 @@ class _Lines:
 
     def _line(self, text: str) -> None:
         # In the place of the counter, which comes again below it.
-        click.echo(f"\r\x1b[2K{text}" if self._is_terminal else text, err=True)
+        click.echo(f"{output.control(_CLEAR)}{text}" if self._is_terminal else text, err=True)
 
     def _say(self) -> None:
         # A line for each tenth: a log stays readable, and a terminal sees that it goes on.
@@ -339,7 +342,7 @@ class _Lines:
             text = f"{self._done:,} of {count(self._total, 'asset')}, {render.size(self._bytes)} written"
             if self._is_terminal:
                 end = "\n" if self._done >= self._total else ""
-                click.echo(f"\r\x1b[2K{text}{end}", err=True, nl=False)
+                click.echo(f"{output.control(_CLEAR)}{text}{end}", err=True, nl=False)
             else:
                 click.echo(text, err=True)
 
@@ -415,4 +418,4 @@ def _failure(failure: Failure) -> str:
     """Return a failure as one line; most reasons name the link themselves."""
     link = failure.link
     place = "" if link is None or failure.reason.startswith(link) else f"{link}: "
-    return f"{click.style('failed', fg='red')} {failure.uid}: {place}{failure.reason}"
+    return f"{output.style('failed', fg='red')} {failure.uid}: {place}{failure.reason}"

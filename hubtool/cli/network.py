@@ -142,12 +142,13 @@ def _bar(count: int) -> Any:  # noqa: ANN401 - a context manager that yields a f
 
     @contextmanager
     def shown() -> Any:  # noqa: ANN401 - as above
-        from rich.console import Console
         from rich.progress import Progress
 
-        with Progress(console=Console(stderr=True), transient=True) as bars:
+        with Progress(
+            console=render.console(sys.stderr), transient=True, redirect_stdout=False, redirect_stderr=False
+        ) as bars:
             task = bars.add_task("discover", total=count)
-            yield lambda uid, verdict: bars.update(task, advance=1, description=f"{uid}: {verdict[:40]}")
+            yield lambda uid, verdict: bars.update(task, advance=1, description=render.plain(f"{uid}: {verdict[:40]}"))
 
     return shown()
 

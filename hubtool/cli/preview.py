@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hubtool.cli import complete, render
+from hubtool.cli import complete, output, render
 from hubtool.cli.show import facts_of
 from hubtool.errors import HubError
 
@@ -56,15 +56,12 @@ def command(name: str, html: Path | None, open_it: bool) -> None:
 
 
 def _in_terminal(found: FoundCard) -> None:
-    from rich.console import Console
     from rich.markdown import Markdown
 
     card = found.card
-    click.echo(click.style(render.plain(card.title or str(card.uid or card.path)), bold=True))
+    click.echo(output.style(render.plain(card.title or str(card.uid or card.path)), bold=True))
     click.echo()
     render.pairs(facts_of(found))
     click.echo()
     # The same layout in a pipe as at a terminal, without colours there.
-    Console(soft_wrap=False, no_color=not sys.stdout.isatty() or None).print(
-        Markdown(render.plain(card.body, lines=True))
-    )
+    render.console(sys.stdout).print(render.Clean(Markdown(render.plain(card.body, lines=True), hyperlinks=False)))

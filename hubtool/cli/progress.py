@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from contextlib import contextmanager
@@ -60,7 +59,7 @@ class Reporter:
     def show(self, event: Event) -> None:
         """Show an event."""
         if event.kind == "mirror-skipped":
-            self.say(f"{click.style('warning', fg='yellow')}: {event.message}")
+            self.say(f"{output.style('warning', fg='yellow')}: {event.message}")
 
     def say(self, text: str) -> None:
         """Write a line."""
@@ -90,7 +89,7 @@ class Reporter:
             of = "" if event.size is None else f" of {render.size(event.size)}"
             self.say(f"kept: {render.size(event.received)}{of} of {_name(event)}")
         if self.kept:
-            self.say(f"{click.style('hint', fg='cyan')}: the same command goes on from there")
+            self.say(f"{output.style('hint', fg='cyan')}: the same command goes on from there")
 
 
 class _Talkative(Reporter):
@@ -147,7 +146,7 @@ class _Json(_Talkative):
             value["wait"] = round(event.wait, 3)
         if event.stored is not None:
             value.update(digest=event.stored.digest, stored=event.stored.location)
-        self.say(json.dumps(value, ensure_ascii=False))
+        self.say(render.dumps(value))
 
     def error(self, uid: str, error: HubError | output.OutputError, *, link: str = "", alone: bool = False) -> None:
         from hubtool.assets.links import shown
@@ -158,14 +157,14 @@ class _Json(_Talkative):
             value["uid"] = uid
         if link:
             value["link"] = shown(link)
-        self.say(json.dumps({**value, "message": error.message, "hint": error.hint}, ensure_ascii=False))
+        self.say(render.dumps({**value, "message": error.message, "hint": error.hint}))
 
     def last(self, error: HubError | output.OutputError) -> bool:
         self.error("", error)
         return True
 
     def interrupted(self) -> None:
-        self.say(json.dumps({"event": "interrupted", "kept": sorted(self.kept)}, ensure_ascii=False))
+        self.say(render.dumps({"event": "interrupted", "kept": sorted(self.kept)}))
 
 
 @dataclass(slots=True)
@@ -232,7 +231,7 @@ class _Bars(_Talkative):
         from rich.text import Text
 
         # As it is: rich would colour numbers and paths, and break lines that somebody may want to copy.
-        self._bars.console.print(Text.from_ansi(text), soft_wrap=True, highlight=False)
+        self._bars.console.print(Text.from_ansi(output.rendered(text, codes=True)), soft_wrap=True, highlight=False)
 
     def _move(self, event: Event) -> None:
         """Count what came of a file, and show it."""
@@ -342,7 +341,7 @@ def transfer(name: str, *, shown: bool = True) -> Iterator[Report | None]:
         yield None
         return
     with _bars() as bars:
-        task = bars.add_task(name, total=None)
+        task = bars.add_task(render.plain(name), total=None)
 
         def update(received: int, size: int | None) -> None:
             bars.update(task, completed=received, total=size)
@@ -351,7 +350,6 @@ def transfer(name: str, *, shown: bool = True) -> Iterator[Report | None]:
 
 
 def _bars() -> Progress:
-    from rich.console import Console
     from rich.constrain import Constrain
     from rich.progress import (
         BarColumn,
@@ -364,7 +362,7 @@ def _bars() -> Progress:
     from rich.table import Column
     from rich.text import Text
 
-    console = Console(stderr=True)
+    console = render.console(sys.stderr)
 
     class Name(ProgressColumn):
         def render(self, task: Task) -> _Shortened:
@@ -403,4 +401,4 @@ def _bars() -> Progress:
         Speed(table_column=Column(no_wrap=True, min_width=10, justify="right")),
         Left(),
     )
-    return Bars(*columns, console=console, transient=True, expand=True)
+    return Bars(*columns, console=console, transient=True, expand=True, redirect_stdout=False, redirect_stderr=False)

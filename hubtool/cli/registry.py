@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hubtool.cli import render
+from hubtool.cli import output, render
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -124,7 +124,7 @@ def list_command(as_json: bool) -> None:
         if one.revision:
             rows.append(("", f"commit {one.revision}"))
         rows.append(("", f"from: {one.origin}"))
-        click.echo(click.style(one.name, bold=True))
+        click.echo(output.style(one.name, bold=True))
         render.pairs(rows)
     _print_conflicts(conflicts)
 
@@ -148,7 +148,7 @@ def sync_command(names: tuple[str, ...], as_json: bool) -> int:
         return 1 if any(one.error for one in brought) else 0
     for one in brought:
         if one.error:
-            click.echo(f"{one.name}: {click.style('error', fg='red', bold=True)}: {one.error}", err=True)
+            click.echo(f"{one.name}: {output.style('error', fg='red', bold=True)}: {one.error}", err=True)
             continue
         more = f" at {one.revision}" if one.revision else ""
         more += f"; {render.count(one.passed_over, 'other file')} passed over" if one.passed_over else ""
@@ -204,7 +204,7 @@ def _conflict(conflict: Conflict) -> dict[str, str]:
 
 
 def _print_conflicts(conflicts: Sequence[Conflict]) -> None:
-    warning = click.style("warning", fg="yellow", bold=True)
+    warning = output.style("warning", fg="yellow", bold=True)
     for one in conflicts[:_SHOWN]:
         click.echo(
             f"{warning}: {one.uid}: {one.other} has another card (sha256 {one.other_digest[:12]}...) than {one.used} "

@@ -3,20 +3,51 @@
 from __future__ import annotations
 
 import json
+import re
+from typing import TYPE_CHECKING, TextIO, cast
 
 import click
+
+from hubtool.cli import output
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
+
+_ESCAPED = re.compile("[^ -~\\n]")
 
 
 def echo_json(value: object) -> None:
     """Print a value as JSON, readable for people too."""
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    click.echo(dumps(value, indent=2))
+
+
+def dumps(value: object, *, indent: int | None = None) -> str:
+    """Return a value as JSON in which what no terminal should get is escaped as JSON escapes it."""
+    return escaped(json.dumps(value, indent=indent, ensure_ascii=False))
+
+
+def escaped(text: str) -> str:
+    """Return a JSON text with characters that are not printable escaped as JSON escapes them."""
+    if text.isprintable():
+        return text
+    return _ESCAPED.sub(lambda found: _escape(found[0]), text)
+
+
+def _escape(sign: str) -> str:
+    return sign if output.clean(sign) == sign else json.dumps(sign)[1:-1]
 
 
 def pairs(rows: list[tuple[str, str]], *, indent: str = "", err: bool = False) -> None:
-    """Print names and values in two columns; on standard error if asked to."""
+    """Print names and values in two columns; on standard error if asked to.
+
+    A line feed in a value is spelled out: it would begin a line that looks like one of hubtool's own.
+    """
     width = max((len(name) for name, _ in rows), default=0)
     for name, value in rows:
-        click.echo(f"{indent}{click.style(name.ljust(width), fg='cyan')}  {value}", err=err)
+        click.echo(f"{indent}{output.style(name.ljust(width), fg='cyan')}  {plain(value)}", err=err)
 
 
 def count(number: int, noun: str, plural: str | None = None) -> str:
@@ -36,14 +67,30 @@ def size(count: int | None) -> str:
 
 
 def plain(text: str, *, lines: bool = False) -> str:
-    """Return a text from a card as a terminal may have it: control characters, which could steer it, are spelled out.
+    """Return a text from a card as one line; control characters, which could steer the terminal, are spelled out.
 
     Args:
         text: The text.
         lines: Whether line feeds and tabs stay.
     """
-    if text.isprintable():
-        return text
-    keep = "\n\t" if lines else ""
-    cleaned = text.replace("\r\n", "\n") if lines else text
-    return "".join(sign if sign.isprintable() or sign in keep else ascii(sign)[1:-1] for sign in cleaned)
+    return output.clean(text.replace("\r\n", "\n"), keep="\n\t") if lines else output.clean(text, keep="")
+
+
+def console(stream: TextIO) -> Console:
+    """Return rich's console for a standard stream. What is printed on it is to be cleaned before (:class:`Clean`)."""
+    from rich.console import Console
+
+    return Console(file=cast("TextIO", output.Raw(stream)))
+
+
+class Clean:
+    """A renderable for rich whose texts are cleaned after it was laid out: Markdown can spell ESC as ``&#27;``."""
+
+    def __init__(self, renderable: RenderableType) -> None:
+        self._renderable = renderable
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Segment]:
+        from rich.segment import Segment
+
+        for segment in console.render(self._renderable, options):
+            yield segment if segment.control else Segment(output.clean(segment.text), segment.style)

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
-from hubtool.cli.render import count
+from hubtool.cli import output
+from hubtool.cli.render import count, dumps
 from hubtool.diagnostics import Severity
 from hubtool.version import __version__
 
@@ -35,9 +36,9 @@ class Reporter(Protocol):
 
 def text(*, colour: bool) -> Reporter:
     """Return the reporter for people: each problem with its line, the place underlined, and what to do."""
-    red, yellow, cyan, bold, plain = (
-        ("\x1b[31m", "\x1b[33m", "\x1b[36m", "\x1b[1m", "\x1b[0m") if colour else ("", "", "", "", "")
-    )
+    codes = ("\x1b[31m", "\x1b[33m", "\x1b[36m", "\x1b[1m", "\x1b[0m")
+    coloured = colour and not os.environ.get("NO_COLOR")
+    red, yellow, cyan, bold, plain = map(output.control, codes) if coloured else [""] * len(codes)
 
     def report(diagnostics: Iterable[Diagnostic], counts: Counts) -> Iterator[str]:
         fixable = 0
@@ -100,7 +101,7 @@ def as_json(diagnostics: Iterable[Diagnostic], counts: Counts) -> Iterator[str]:
     yield '{"diagnostics": ['
     separator = "\n"
     for found in diagnostics:
-        yield f"{separator}  {json.dumps(found.as_json(), ensure_ascii=False)}"
+        yield f"{separator}  {dumps(found.as_json())}"
         separator = ",\n"
     summary = json.dumps({"errors": counts.errors, "warnings": counts.warnings})
     yield f'\n],\n"cards": {counts.cards},\n"summary": {summary}}}\n'
@@ -152,7 +153,7 @@ def sarif(diagnostics: Iterable[Diagnostic], counts: Counts) -> Iterator[str]:  
     index = {code: number for number, code in enumerate(known)}
     driver = {"name": "hubtool", "version": __version__, "rules": rules}
     yield f'{{"$schema": {json.dumps(SARIF_SCHEMA)}, "version": "2.1.0", "runs": [{{\n'
-    yield f'"tool": {json.dumps({"driver": driver}, ensure_ascii=False)},\n'
+    yield f'"tool": {dumps({"driver": driver})},\n'
     yield '"columnKind": "unicodeCodePoints",\n"results": ['
     separator = "\n"
     for found in diagnostics:
@@ -168,7 +169,7 @@ def sarif(diagnostics: Iterable[Diagnostic], counts: Counts) -> Iterator[str]:  
             "message": {"text": message},
             "locations": [{"physicalLocation": location}],
         }
-        yield f"{separator}{json.dumps(result, ensure_ascii=False)}"
+        yield f"{separator}{dumps(result)}"
         separator = ",\n"
     yield "\n]}]}\n"
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hubtool.cli import render
+from hubtool.cli import output, render
 
 if TYPE_CHECKING:
     from hubtool.card.rules import Rule
@@ -50,7 +50,7 @@ def command(codes: tuple[str, ...], markdown: bool, as_json: bool) -> None:
 
 def _one(rule: Rule) -> str:
     colour = "red" if str(rule.severity) == "error" else "yellow"
-    head = f"{click.style(rule.code, bold=True)} {rule.name} ({click.style(str(rule.severity), fg=colour)})"
+    head = f"{output.style(rule.code, bold=True)} {rule.name} ({output.style(str(rule.severity), fg=colour)})"
     return f"{head}{', --fix mends it' if rule.fixes else ''}\n\n{rule.page}"
 
 

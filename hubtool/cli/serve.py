@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from hubtool.cli import output
+
 
 class _TerminatedError(BaseException):
     """The end by SIGTERM; no Exception, which the server takes for that of one connection."""
@@ -40,7 +42,7 @@ def command(*, folder: Path, host: str, port: int, connections: int, quiet: bool
     server = Server(folder, host=host, port=port, connections=connections, log=None if quiet else log)
     if not (server.root / index.NAME).is_file():
         click.echo(
-            f"{click.style('warning', fg='yellow')}: {server.root} has no {index.NAME}, so that clients find no cards "
+            f"{output.style('warning', fg='yellow')}: {server.root} has no {index.NAME}, so that clients find no cards "
             "in it; `hubtool mirror sync` makes a mirror",
             err=True,
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hubtool.cli import complete, render
+from hubtool.cli import complete, output, render
 
 if TYPE_CHECKING:
     from hubtool.hub import FoundCard
@@ -29,7 +29,7 @@ def command(uid: str, as_json: bool) -> None:
         render.echo_json(_as_json(found))
         return
     card = found.card
-    click.echo(click.style(render.plain(card.title or str(card.uid or card.path)), bold=True))
+    click.echo(output.style(render.plain(card.title or str(card.uid or card.path)), bold=True))
     click.echo()
     render.pairs(facts_of(found))
     click.echo()
@@ -37,10 +37,9 @@ def command(uid: str, as_json: bool) -> None:
     if not sys.stdout.isatty():
         click.echo(body)
         return
-    from rich.console import Console
     from rich.markdown import Markdown
 
-    Console().print(Markdown(body))
+    render.console(sys.stdout).print(render.Clean(Markdown(body, hyperlinks=False)))
 
 
 def _as_json(found: FoundCard) -> dict[str, object]:

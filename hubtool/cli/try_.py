@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from hubtool.cli import complete, options, render
+from hubtool.cli import complete, options, output, render
 
 
 @click.command()
@@ -35,5 +35,5 @@ def command(name: str, timeout: float, memory: float, trust: bool) -> int:
         click.echo(f"note: {note}", err=True)
     click.echo(f"note: {trial.ended.seconds:.1f} s; {trial.ended.described}", err=True)
     if trial.problem:
-        click.echo(f"{click.style('error', fg='red', bold=True)}: the usage block failed: {trial.problem}", err=True)
+        click.echo(f"{output.style('error', fg='red', bold=True)}: the usage block failed: {trial.problem}", err=True)
     return trial.code

@@ -53,7 +53,7 @@ def command(  # noqa: PLR0917 - click passes them by name
 
     from hubtool import settings
     from hubtool.card import run
-    from hubtool.cli import render, reports
+    from hubtool.cli import output, render, reports
 
     # The process ends with the command: what it makes is in no cycles, and to look for some takes a fifth of the time.
     gc.set_threshold(100_000)
@@ -71,16 +71,13 @@ def command(  # noqa: PLR0917 - click passes them by name
             cards += 1
             mended += sum(outcome.mended.values())
             if diff:
-                sys.stdout.flush()
-                sys.stdout.buffer.write(outcome.diff)
+                output.write_bytes(outcome.diff)
         sys.stdout.flush()
         did = "mended" if fix else "--fix would mend"
         click.echo(f"{did} {render.count(mended, 'problem')} in {render.count(cards, 'card')}", err=True)
         if not fix:
             return 1 if cards or failed else 0
-    colour = sys.stdout.isatty() and os.name == "posix" and "NO_COLOR" not in os.environ
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a card may hold what the terminal's encoding has not
+    colour = sys.stdout.isatty() and os.name == "posix"
     counts = run.Counts()
     write = sys.stdout.write
     for piece in reports.REPORTERS[form](colour)(run.stream(targets, options, counts), counts):
