@@ -437,7 +437,10 @@ def parse_name(name: str) -> Uid:
     """
     if not _URL.match(name):
         return Uid.parse(name)
-    url = urlsplit(name)
+    try:
+        url = urlsplit(name)
+    except ValueError:
+        raise InvalidNameError(f"{name[:200]!a} is not a URL", hint="correct it, or give a UID") from None
     path = unquote(url.path)
     if url.query and not path.endswith(".md"):
         publisher, slash, rest = unquote(url.query).partition("/")

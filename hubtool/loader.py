@@ -7,6 +7,8 @@ mapped into memory, copy on write. Training therefore changes the process's own 
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
@@ -341,7 +343,8 @@ def _compute_type(device: str | None) -> str:
             hint='to load on CPU: mindspore.set_device("CPU") in Python, --device CPU on the command line',
         )
     try:
-        import mindspore  # noqa: PLC0415
+        with _interruption_held_back():
+            import mindspore  # noqa: PLC0415
     except ImportError as error:
         raise RequirementError(
             f"MindSpore {here.mindspore} is installed but cannot be imported: {error}",
@@ -350,6 +353,32 @@ def _compute_type(device: str | None) -> str:
     if device is not None and mindspore.get_context("device_target") != device:
         mindspore.set_device(device)
     return "float16" if mindspore.get_context("device_target") == "Ascend" else "float32"
+
+
+@contextmanager
+def _interruption_held_back() -> Iterator[None]:
+    """Hold Ctrl-C back until MindSpore is imported; a second one interrupts at once.
+
+    An interruption within the import comes out of C code as an ImportError, or aborts the process.
+    """
+    own = signal.default_int_handler
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is not own:
+        yield
+        return
+    held = False
+
+    def hold(_number: int, _frame: object) -> None:
+        nonlocal held
+        held = True
+        signal.signal(signal.SIGINT, own)
+
+    signal.signal(signal.SIGINT, hold)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, own)
+        if held:
+            raise KeyboardInterrupt
 
 
 def _no_initialisation() -> AbstractContextManager[object]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib
+import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,7 +117,7 @@ class Mirror:
     @property
     def is_absent(self) -> bool:
         """Whether it is a folder that is not there."""
-        return self.is_local and not Path(unquote(urlsplit(self.base).path)).is_dir()
+        return self.is_local and not Path(unquote(urlsplit(self.base).path, errors="surrogateescape")).is_dir()
 
     @property
     def fault(self) -> str | None:
@@ -203,7 +204,7 @@ def mirror_base(text: str) -> str:
     if not separator:
         if not text or "\0" in text:
             raise ArgumentError("a mirror without an address", hint="give an https:// address or a folder")
-        return f"file://{quote(str(Path(text).expanduser().absolute().as_posix()))}"
+        return f"file://{quote(os.fsencode(Path(text).expanduser().absolute().as_posix()))}"
     base = scheme.lower() + text[len(scheme) :].rstrip("/")
     try:
         parts = urlsplit(base)

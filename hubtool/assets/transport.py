@@ -153,7 +153,7 @@ class FileTransport:
         """
         from pathlib import Path  # noqa: PLC0415 (the other links need none)
 
-        path = Path(unquote(urlsplit(link).path))
+        path = Path(unquote(urlsplit(link).path, errors="surrogateescape"))
         try:
             with path.open("rb", buffering=0) as stream:
                 yield _FileBody(stream, link, start, end, proof)

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-from hubtool.assets.links import shown
+from hubtool.assets.links import host_of, shown
 from hubtool.audit.finding import Finding, Note
 from hubtool.errors import ArgumentError, ForbiddenLinkError
 
@@ -69,7 +68,7 @@ class LinkTarget:
     @property
     def host(self) -> str:
         """Whom it asks."""
-        return urlsplit(self.link).netloc
+        return host_of(self.link)
 
     @property
     def uids(self) -> tuple[str, ...]:
@@ -98,7 +97,7 @@ class RepositoryTarget:
     @property
     def host(self) -> str:
         """Whom it asks."""
-        return urlsplit(self.url).netloc
+        return host_of(self.url)
 
     @property
     def uids(self) -> tuple[str, ...]:

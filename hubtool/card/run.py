@@ -163,8 +163,12 @@ def uid_of_path(path: str | PurePath) -> Uid | None:
         return None
 
 
+_MAX_SHOWN_PATH = 500  # characters
+
+
 def shown_path(path: str) -> str:
     """Return a path as it can be printed: what no terminal should get, or no UTF-8 has, is escaped."""
+    path = path if len(path) <= _MAX_SHOWN_PATH else f"{path[:_MAX_SHOWN_PATH]}..."
     if path.isprintable():
         return path
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in path)

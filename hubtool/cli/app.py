@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from functools import partial
 from typing import TYPE_CHECKING
@@ -51,6 +52,9 @@ COMMANDS = {
 }
 
 
+_MAX_SHOWN_NAME = 300  # characters
+
+
 class _Commands(click.Group):
     """A group that imports a command when it is used."""
 
@@ -84,8 +88,11 @@ class _Commands(click.Group):
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(__version__, prog_name="hubtool", message="%(prog)s %(version)s")
-def app() -> None:
+@click.option("--debug", is_flag=True, help="Show the details of a fault of hubtool (also HUBTOOL_DEBUG=1).")
+def app(debug: bool) -> None:
     """hubtool: the model-hub registry and asset manager for MindSpore."""
+    if debug:
+        os.environ["HUBTOOL_DEBUG"] = "1"
 
 
 def run(arguments: list[str]) -> int:
@@ -131,12 +138,72 @@ def _run(arguments: list[str]) -> int:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
-        return 130
+        return interrupted()
     except HubError as error:
         say(error)
         return exit_code(error)
+    except (output.ClosedError, output.OutputError, BrokenPipeError):
+        raise
+    except OSError as error:
+        _show_details(error)
+        say(_of_the_system(error))
+        return 1
+    except Exception as error:  # noqa: BLE001 - whatever it is, a user is told, and no traceback is shown unasked
+        return _say_fault(error)
     return result if isinstance(result, int) else 0
+
+
+def _of_the_system(error: OSError) -> HubError:
+    """Return an error of a file or the network that no command foresaw, as hubtool says its errors."""
+    name = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else ""
+    name = name if len(name) <= _MAX_SHOWN_NAME else f"{name[:_MAX_SHOWN_NAME]}..."
+    why = error.strerror or str(error) or type(error).__name__
+    return HubError(f"{name}: {why}" if name else why)
+
+
+def _show_details(error: Exception) -> bool:
+    """Show the traceback of an error if the user asked for details (``--debug``); return whether that was so."""
+    if not os.environ.get("HUBTOOL_DEBUG"):
+        return False
+    import traceback
+
+    click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
+    return True
+
+
+def _say_fault(error: Exception) -> int:
+    """Say that hubtool has a fault, in a line; keep the details in a file, or show them if the user asked for them."""
+    import tempfile
+    import traceback
+
+    first = str(error).partition("\n")[0][:_MAX_SHOWN_NAME]
+    what = f"{type(error).__name__}: {first}" if first else type(error).__name__
+    if _show_details(error):
+        say(HubError(f"this is a fault of hubtool: {what}", hint="please report it with the lines above"))
+        return 1
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="hubtool-fault-", suffix=".txt", encoding="utf-8", errors="backslashreplace", delete=False
+        ) as stream:
+            stream.write(f"hubtool {__version__}, Python {sys.version}\n")
+            traceback.print_exception(error, file=stream)
+    except OSError:
+        hint = "'hubtool --debug ...' shows the details; please report them"
+    else:
+        hint = f"please report it with {stream.name}, which has the details; 'hubtool --debug ...' shows them"
+    say(HubError(f"this is a fault of hubtool: {what}", hint=hint))
+    return 1
+
+
+def interrupted() -> int:
+    """Say that the command was interrupted; return its exit code."""
+    click.echo("interrupted", err=True)
+    if "mindspore" in sys.modules:
+        # MindSpore, interrupted while it is imported or run, aborts the process when Python shuts down.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(130)
+    return 130
 
 
 def exit_code(error: HubError | output.OutputError) -> int:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
 
-from hubtool.cli import render, resolve
+from hubtool.cli import output, render, resolve
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +21,7 @@ def ask(hub: Hub, uid: str, *, checkout: Path | None = None) -> bool:
     Nobody is asked where there is no terminal, where nothing is to be agreed to, or where the repository is not on the
     trust list: a yes is too easily said to code of a stranger. The answer "always" is written to the user's trust list.
     """
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not output.can_ask():
         return False
     found = hub.find(uid)
     decision = hub.decide(found)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from hubtool.cli import complete, render
+from hubtool.cli.output import can_ask
 from hubtool.errors import ArgumentError, HubError
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def command(  # noqa: PLR0917 - one for each option
     )
     for note in known.notes:
         click.echo(f"note: {render.plain(note)}", err=True)
-    if not no_input and sys.stdin.isatty():
+    if not no_input and can_ask():
         known = _ask_all(known)
     data = draft.write(known)
     place_new(path, data)

@@ -194,10 +194,28 @@ def _fill() -> None:
     for number, flags in ((0, os.O_RDONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
         if not _is_open(number):
             os.open(os.devnull, flags)  # standard output's cannot be written, as it could not be before
+    if sys.stdin is None:
+        sys.stdin = io.TextIOWrapper(io.BufferedReader(io.FileIO(0, closefd=False)), encoding="utf-8")
     if sys.stdout is None:
         sys.stdout = io.TextIOWrapper(io.BufferedWriter(io.FileIO(1, "w", closefd=False)), encoding="utf-8")
     if sys.stderr is None:
         sys.stderr = io.TextIOWrapper(io.BufferedWriter(io.FileIO(2, "w", closefd=False)), line_buffering=True)
+
+
+def can_ask() -> bool:
+    """Whether there is a person at a terminal who can answer a question.
+
+    In a notebook, `!hubtool ...` runs at a pseudo-terminal that nobody can type into; a job in the background may not
+    read from its terminal either.
+    """
+    if "JPY_PARENT_PID" in os.environ or not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    if os.name != "posix":
+        return True
+    try:
+        return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+    except OSError:
+        return False
 
 
 def _is_open(number: int) -> bool:

@@ -192,7 +192,10 @@ def open_destination(text: str, *, takeover: float = TAKEOVER, offline: bool = F
         MirrorError: If it cannot be opened.
     """
     if re.match(r"[a-z0-9+.-]+://", text, re.IGNORECASE):
-        parts = urlsplit(text)
+        try:
+            parts = urlsplit(text)
+        except ValueError:
+            raise ArgumentError(f"{text[:200]!a} is not a URL", hint="give a folder, or s3://bucket/prefix") from None
         prefix = parts.path.strip("/")
         if parts.scheme != "s3" or not _BUCKET.match(parts.netloc) or parts.query or parts.fragment:
             raise ArgumentError(f"{text[:200]!a} is not a destination", hint="give a folder, or s3://bucket/prefix")

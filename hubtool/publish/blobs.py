@@ -53,7 +53,10 @@ def link_base(place: str, given: str | None, environ: Mapping[str, str] | None =
     """
     if given is not None:
         return _checked(given)
-    parts = urlsplit(place)
+    try:
+        parts = urlsplit(place)
+    except ValueError:
+        raise ArgumentError(f"{shown(place)!a} is not a URL", hint="give a folder, or s3://bucket/prefix") from None
     if parts.scheme.lower() != "s3":
         return None
     found = configuration(os.environ if environ is None else environ)

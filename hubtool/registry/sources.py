@@ -85,6 +85,10 @@ def parse(name: str, text: str, *, revision: str | None = None, subfolder: str =
     if revision is not None and (not _REVISION.match(revision) or ".." in revision):
         raise ArgumentError(f"{revision[:100]!a} is not a revision", hint="give a branch, a tag or a commit")
     inner = _subfolder(subfolder)
+    try:
+        urlsplit(text)
+    except ValueError:
+        raise ArgumentError(f"{text[:200]!a} is not a URL", hint="correct it, or give a folder") from None
     forced = text.startswith("git+")
     plain = text.removeprefix("git+")
     match = _SCHEME.match(plain)

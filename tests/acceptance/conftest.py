@@ -59,6 +59,7 @@ class Cli:
             check=False,
         )
         assert "Traceback" not in done.stderr, done.stderr
+        assert "a fault of hubtool" not in done.stderr, done.stderr
         return Done(done.returncode, done.stdout, done.stderr)
 
 

@@ -107,7 +107,7 @@ def items(body: str, name: str = "") -> tuple[Item, ...]:
         return tuple(found)
     for match in _LINK.finditer(_CODE.sub("", text)):
         title = _clean(match["title"])
-        if title is None or urlsplit(match["link"]).hostname not in _ARTICLES:
+        if title is None or _host(match["link"]) not in _ARTICLES:
             continue
         if len(title.split()) > 3 or vocabulary.fold(title) == vocabulary.fold(name):
             found.append(Item(text=match[0], title=title, link=_link(match["link"])))
@@ -226,7 +226,16 @@ def _first_link(item: str) -> str | None:
     return f"https://arxiv.org/abs/{match['id']}" if match else None
 
 
+def _host(link: str) -> str | None:
+    try:
+        return urlsplit(link).hostname
+    except ValueError:
+        return None
+
+
 def _link(link: str) -> str:
+    if _host(link) is None:
+        return link
     parts = urlsplit(link)
     if parts.hostname == "link.zhihu.com":  # a page that only forwards
         target = parse_qs(parts.query).get("target", [""])[0]
