@@ -121,7 +121,7 @@ class Hub:
         is_path = source == "local" or (
             name.endswith(".md") and not _URL.match(name) and path is not None and path.is_file()
         )
-        if is_path:
+        if is_path or _names_file(name):
             if path is None or not path.is_file():
                 raise CardError(f"there is no card at {ascii(name)[1:-1]}", hint="give the path of a card's .md file")
             if self.settings.lock is not None:
@@ -164,9 +164,16 @@ class Hub:
             CardError: If it cannot be read.
             ArgumentError: If there is no such device.
         """
+        return self.resolve_found(self.find(name, source=source), device=device)
+
+    def resolve_found(self, found: FoundCard, *, device: str = "auto") -> Resolution:
+        """Resolve a card that was found already, as :meth:`resolve` does; it is not read again.
+
+        Raises:
+            ArgumentError: If there is no such device.
+        """
         from hubtool import machine, resolver  # noqa: PLC0415 (not needed to fetch)
 
-        found = self.find(name, source=source)
         return resolver.resolve(
             found.card,
             locate=lambda asset: self._located(asset, found),
@@ -424,6 +431,12 @@ def _local_path(asset: Asset, found: FoundCard) -> Path:
             f"the asset link {asset.link!a} leads out of the registry", hint="put the file beside the card"
         )
     return path
+
+
+def _names_file(name: str) -> bool:
+    """Whether a name can only be a path: what it leads to need not be there."""
+    starts = ("/", "./", "../", "~/", ".\\", "..\\")
+    return name.startswith(starts) or (name.endswith(".md") and not _URL.match(name))
 
 
 def parse_name(name: str) -> Uid:

@@ -17,8 +17,11 @@ from hubtool import ownership, settings
 from hubtool.errors import ArgumentError, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
+
+    from hubtool.card.model import Recipe
+    from hubtool.card.repository import RepositoryPlace
 
 #: The organisations behind the repo-links of the public hub's 2,915 cards.
 DEFAULTS = (
@@ -88,28 +91,17 @@ class TrustList:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """What a user agreed to when asked: this code with these arguments, and nothing else.
+    """What a user agreed to when asked: this code, called like this, and nothing else.
 
     Attributes:
-        repository: The repository's URL.
-        commit: The commit that was shown; None for a checkout.
-        folder: The folder within the repository.
-        tree: The digest of the files that were shown; None for a checkout.
-        entry: Where the code begins.
-        arguments: What it is called with, as JSON.
+        recipe: The recipe that was shown: the entry point and its arguments; None for a card without one.
+        place: The repository, commit and folder that were shown; None where no code of a repository runs.
+        tree: The tree digest of the files that were shown; None where there are none, or for a checkout.
     """
 
-    repository: str
-    commit: str | None
-    folder: str
-    tree: str | None
-    entry: str
-    arguments: str
-
-
-def call_text(arguments: Mapping[str, object], argv: Sequence[str], overrides: Mapping[str, object]) -> str:
-    """Return the arguments of a network as one text, so that two calls can be compared."""
-    return json.dumps([dict(arguments), list(argv), dict(overrides)], sort_keys=True, default=repr)
+    recipe: Recipe | None
+    place: RepositoryPlace | None = None
+    tree: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
