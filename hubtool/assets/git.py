@@ -112,7 +112,7 @@ def run(
         arguments: The command and its arguments. What of them comes from outside stands behind ``--`` or
             ``--end-of-options``, or was checked not to begin with a dash.
         folder: Where it runs; it has a home of its own there.
-        url: The repository that it talks to, or None if it talks to none; then every transport but https is off, too.
+        url: The repository that it talks to, or None if it talks to none; then every transport is off.
         seconds: How long it may take.
         max_bytes: The most that the folder may grow to.
         max_printed: The most bytes that it may print; a file takes any number, and counts for the folder.
@@ -194,7 +194,9 @@ def _blocks(
     if program is None:
         raise FetchError("the program 'git' is not installed", hint="install git, for example with 'apt install git'")
     options = dict(_OPTIONS)
-    if url is not None and url.startswith("file://"):
+    if url is None:
+        options["protocol.https.allow"] = "never"
+    elif url.startswith("file://"):
         options["protocol.file.allow"] = "always"
     if url is not None and _is_local_http(url):
         options["protocol.http.allow"] = "always"
