@@ -33,7 +33,7 @@ from hubtool.assets import disk, git
 from hubtool.assets.links import shown
 from hubtool.card.repository import check_repository_url, check_revision
 from hubtool.digest import digest_file
-from hubtool.errors import FetchError, OfflineError
+from hubtool.errors import ArgumentError, FetchError, OfflineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -248,7 +248,8 @@ class CodeStore:
         """Store a copy of a folder as the code of a place, in the temporary store of a trial and nowhere else.
 
         Raises:
-            StoreError: If the folder cannot be copied.
+            ArgumentError: If it is larger than code may be.
+            StoreError: If it cannot be copied.
         """
         commit = place.revision if place.revision is not None and place.is_pinned else "0" * 40
         temporary = self._root / "put.part"
@@ -317,12 +318,18 @@ def copy_code(folder: Path, target: Path) -> None:
     """Copy what belongs to the code in a folder: no links, nothing of git, and no compiled files.
 
     Raises:
-        OSError: If a file cannot be read or written, or there are more than :data:`MAX_FILES`.
+        OSError: If a file cannot be read or written.
+        ArgumentError: If there are more than :data:`MAX_FILES`, or more than :data:`MAX_CODE_BYTES`.
     """
     target.mkdir(parents=True)
+    left = MAX_CODE_BYTES
     for count, path in enumerate(own_files(folder)):
-        if count >= MAX_FILES:
-            raise OSError(f"{folder} has more than {MAX_FILES:,} files")
+        left -= path.stat().st_size
+        if count >= MAX_FILES or left < 0:
+            raise ArgumentError(
+                f"{folder} has more than {MAX_FILES:,} files or {MAX_CODE_BYTES:,} bytes",
+                hint="take data and checkpoints out of it",
+            )
         to = target / path.relative_to(folder)
         to.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, to)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ from hubtool.digest import digest_file
 from hubtool.errors import ArgumentError, FetchError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from hubtool.assets.code import CodeStore
     from hubtool.card.repository import RepositoryPlace
 
@@ -55,9 +58,8 @@ def compare(store: CodeStore, place: RepositoryPlace, checkout: Path) -> str:
     wanted = store.commit(place)
     code = store.find(place)
     if code is not None:
-        here = {path.relative_to(root).as_posix(): digest_file(path) for path in own_files(root)}
         there = {name: digest_file(code.path / name) for name in code.files if not name.endswith(".pyc")}
-        changed = _differing(here, there)
+        changed = _differing(root, there, digest_file)
         if not changed:
             return f"the checkout has the files of the card's commit {code.commit}"
         return f"the checkout differs from the card's commit {code.commit}: {_named(changed)}"
@@ -78,8 +80,11 @@ def _named(changed: list[str]) -> str:
     return f"{len(changed):,} {'file differs' if len(changed) == 1 else 'files differ'} ({names}{more})"
 
 
-def _differing(here: dict[str, str], there: dict[str, str]) -> list[str]:
-    return sorted(name for name in {*here, *there} if here.get(name) != there.get(name))
+def _differing(root: Path, there: dict[str, str], digest: Callable[[Path], str]) -> list[str]:
+    """Return the files that are changed, missing or added; added ones, which may be large data, are not hashed."""
+    here = {path.relative_to(root).as_posix(): path for path in islice(own_files(root), 2 * MAX_FILES)}
+    changed = {name for name, path in here.items() if name in there and digest(path) != there[name]}
+    return sorted(changed | (here.keys() ^ there.keys()))
 
 
 def _git_state(root: Path) -> tuple[str, list[str]] | None:
@@ -106,10 +111,9 @@ def _git_state(root: Path) -> tuple[str, list[str]] | None:
                 mode, _, oid = kind.split(" ")
                 if mode in ("100644", "100755", "100664"):
                     there[name] = oid
-        here = {path.relative_to(root).as_posix(): _blob_id(path, len(head)) for path in own_files(root)}
+        return head, _differing(root, there, lambda path: _blob_id(path, len(head)))
     except (FetchError, OSError):
         return None
-    return head, _differing(here, there)
 
 
 def _blob_id(path: Path, digits: int) -> str:
