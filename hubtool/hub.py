@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
 SOURCES = ("gitee", "github", "local")
 _URL = re.compile(r"https?://", re.IGNORECASE)
+# No UID begins with one of these.
+_PATH_STARTS = ("/", "./", "../", "~/", ".\\", "..\\", "~\\")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +123,7 @@ class Hub:
         is_path = source == "local" or (
             name.endswith(".md") and not _URL.match(name) and path is not None and path.is_file()
         )
-        if is_path or _names_file(name):
+        if is_path or (name.endswith(".md") and not _URL.match(name)):
             if path is None or not path.is_file():
                 raise CardError(f"there is no card at {ascii(name)[1:-1]}", hint="give the path of a card's .md file")
             if self.settings.lock is not None:
@@ -130,6 +132,11 @@ class Hub:
                     hint=f"{self.settings.lock} is in force; unset HUBTOOL_LOCK (or 'lock' in hubtool.toml) to use it",
                 )
             return FoundCard(card=read_card(path.absolute(), None), root=path.absolute().parent)
+        if name.startswith(_PATH_STARTS):
+            raise InvalidNameError(
+                f"{name[:200]!a} is not a UID, and no card: there is no file of that path that ends in .md",
+                hint="give the path of a card's .md file, or a UID: publisher/version/name",
+            )
         uid = parse_name(name)
         if self.settings.lock is not None:
             return self.find_pinned(uid, self.settings.lock)
@@ -431,12 +438,6 @@ def _local_path(asset: Asset, found: FoundCard) -> Path:
             f"the asset link {asset.link!a} leads out of the registry", hint="put the file beside the card"
         )
     return path
-
-
-def _names_file(name: str) -> bool:
-    """Whether a name can only be a path: what it leads to need not be there."""
-    starts = ("/", "./", "../", "~/", ".\\", "..\\")
-    return name.startswith(starts) or (name.endswith(".md") and not _URL.match(name))
 
 
 def parse_name(name: str) -> Uid:

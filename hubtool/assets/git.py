@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -27,10 +28,11 @@ from hubtool.errors import ArgumentError, FetchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
-    from pathlib import Path
 
 SECONDS = 600.0
 MAX_BYTES = 2 << 30
+# Hosts, with commas between, whose repositories are fetched with the login that the user's ~/.netrc has for them.
+LOGIN_HOSTS = "HUBTOOL_LOGIN_HOSTS"
 MAX_PRINTED_BYTES = 64 << 20
 _BLOCK_BYTES = 1 << 16
 # Waits for a line. Its standard input is a pipe that only this process holds: without a line, this process is gone.
@@ -208,7 +210,7 @@ def _blocks(
             stdout=subprocess.PIPE if output is None else output,
             stderr=said,
             cwd=folder,
-            env=_environment(folder),
+            env=_environment(folder, url),
             start_new_session=True,
         )
         try:
@@ -221,7 +223,15 @@ def _blocks(
             _end(process)
         if process.returncode != 0:
             said.seek(0)
-            raise FetchError(_last_line(said.read(1 << 16)))
+            why = _last_line(said.read(1 << 16))
+            hint = None
+            if url is not None and re.search(r"could not read (Username|Password)|Authentication failed|\b401\b", why):
+                hint = (
+                    f"it asks for a login: put it into ~/.netrc, and name the host in {LOGIN_HOSTS}"
+                    if not _may_log_in(url)
+                    else "the server refuses the login that ~/.netrc has for it"
+                )
+            raise FetchError(why, hint=hint)
 
 
 @contextlib.contextmanager
@@ -317,14 +327,24 @@ def _read(stream: IO[bytes], limits: _Limits) -> Iterator[bytes]:
         stopped.set()
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def _may_log_in(url: str | None) -> bool:
+    """Whether the user named the host of a repository as one that ``~/.netrc`` may be used for."""
+    named = {host.strip().lower() for host in os.environ.get(LOGIN_HOSTS, "").split(",")} - {""}
+    secret = url is not None and (url.startswith("https://") or _is_local_http(url))
+    return secret and urlsplit(url or "").netloc.lower() in named
+
+
+def _environment(folder: Path, url: str | None) -> dict[str, str]:
     """Return what git needs to find the network, and nothing that configures it."""
+    # Of the user's own home git reads nothing but .netrc: its configuration is switched off below. A redirect to
+    # another host is not followed, so what .netrc says of a named host goes to that host only.
+    home = Path.home() if _may_log_in(url) else folder
     environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
     proxies = [name for proxy in _PROXIES for name in (proxy, proxy.lower()) if name in os.environ]
     return {
         **environment,
         **{name: os.environ[name] for name in proxies},
-        "HOME": str(folder),
+        "HOME": str(home),
         "XDG_CONFIG_HOME": str(folder),
         "LC_ALL": "C",
         "GIT_ASKPASS": "true",

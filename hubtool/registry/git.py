@@ -300,11 +300,11 @@ class _Repository:
                 output=output,
             )
         except FetchError as error:
-            raise self._failed(error.message) from error
+            raise self._failed(error.message, error.hint) from error
         return printed[: 1 << 16].decode("utf-8", "replace")
 
-    def _failed(self, why: str) -> FetchError:
-        hint = "check the address, the revision and the subfolder; a repository that asks for a login cannot be used"
+    def _failed(self, why: str, given: str | None = None) -> FetchError:
+        hint = given or "check the address, the revision and the subfolder"
         if "redirect" in why or "301" in why or "302" in why:
             hint = "the server sends us elsewhere: give the address that it sends us to"
         return FetchError(f"{shown(self._link)}: {why}", hint=hint)

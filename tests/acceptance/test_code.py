@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import resource
@@ -80,8 +81,8 @@ def place(root: Path, revision: str | None = "main", folder: str = "official/ber
 
 
 @contextmanager
-def over_http(root: Path) -> Iterator[str]:
-    """Serve the repositories below a folder with git's own HTTP program."""
+def over_http(root: Path, *, login: str = "", seen: list[str] | None = None) -> Iterator[str]:
+    """Serve the repositories below a folder with git's own HTTP program, to anyone or to one name and password."""
     backend = Path(git(root, "--exec-path")) / "git-http-backend"
 
     class Handler(BaseHTTPRequestHandler):
@@ -96,6 +97,15 @@ def over_http(root: Path) -> Iterator[str]:
 
         def answer(self) -> None:
             path, _, query = self.path.partition("?")
+            given = self.headers.get("Authorization", "")
+            if seen is not None:
+                seen.append(given)
+            if login and given != "Basic " + base64.b64encode(login.encode()).decode():
+                self.send_response(401)
+                self.send_header("WWW-Authenticate", 'Basic realm="x"')
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             environ = {
                 "PATH": os.environ["PATH"],
@@ -444,3 +454,25 @@ def test_git_ends_when_hubtool_is_killed(tmp_path: Path) -> None:
             connection.settimeout(10)
             connection.recv(1 << 16)
             assert connection.recv(1) == b""  # the helper is gone, and so is its connection
+
+
+def test_a_login_is_used_for_the_hosts_that_the_user_named_only(
+    repository: Path, codes: CodeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "user"
+    home.mkdir()
+    (home / ".netrc").write_text("machine 127.0.0.1 login me password secret\n")
+    (home / ".netrc").chmod(0o600)
+    (home / ".gitconfig").write_text('[url "file:///nowhere/"]\n\tinsteadOf = http://\n')
+    monkeypatch.setenv("HOME", str(home))
+    seen: list[str] = []
+    with over_http(repository.parent.parent, login="me:secret", seen=seen) as url:
+        there = RepositoryPlace(url=f"{url}/owner/models", revision="main", folder="official/resnet")
+        for named in ("", "example.org", "127.0.0.1:1"):
+            monkeypatch.setenv("HUBTOOL_LOGIN_HOSTS", named)
+            with pytest.raises(FetchError, match="git fetch failed") as caught:
+                codes.fetch(there)
+            assert "HUBTOOL_LOGIN_HOSTS" in str(caught.value.hint)
+        assert set(seen) == {""}
+        monkeypatch.setenv("HUBTOOL_LOGIN_HOSTS", url.removeprefix("http://"))
+        assert codes.fetch(there).files == ("model.py",)

@@ -10,7 +10,7 @@ import pytest
 from hubtool import loader
 from hubtool.card.repository import RepositoryPlace
 from hubtool.cli import app
-from hubtool.errors import CardError, NetworkError
+from hubtool.errors import CardError, InvalidNameError, NetworkError
 from hubtool.hub import Hub
 from hubtool.registry import Registries
 from hubtool.trust import Agreement
@@ -83,7 +83,14 @@ def test_another_recipe_repository_or_folder_than_agreed_to_is_refused() -> None
 
 
 @pytest.mark.usefixtures("reads")
-@pytest.mark.parametrize("name", ["./gone.md", "../gone", "/gone/card.md", "gone.md", "~/gone.md"])
+@pytest.mark.parametrize("name", ["./gone", "../gone", "/gone/card", "~/gone"])
+def test_a_path_that_is_no_card_is_said_to_be_a_path(name: str) -> None:
+    with pytest.raises(InvalidNameError, match="there is no file of that path"):
+        Hub.open().find(name)
+
+
+@pytest.mark.usefixtures("reads")
+@pytest.mark.parametrize("name", ["./gone.md", "/gone/card.md", "gone.md", "~/gone.md", "a/1.0/gone.md"])
 def test_a_path_that_does_not_exist_is_said_to_be_one(name: str) -> None:
     with pytest.raises(CardError, match="there is no card at"):
         Hub.open().find(name)
