@@ -33,7 +33,7 @@ def check_private(path: Path, what: str) -> None:
         try:
             status = place.stat()
         except FileNotFoundError:
-            continue
+            return  # nothing is believed
         except (OSError, RuntimeError) as error:
             raise SettingsError(f"{what} {path} cannot be read: {error}", hint="check its permissions") from error
         if not is_own(status):

@@ -50,7 +50,7 @@ _MAX_LISTING_BYTES = 16 << 20
 _MAX_REFS_BYTES = 32 << 20
 _LISTING_SECONDS = 60.0
 _COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
-_NO_CODE_HINT = "with a copy of the repository at hand: --checkout FOLDER"
+_NO_CODE_HINT = "'hubtool load --checkout FOLDER' takes a copy of the repository instead"
 # Attributes of the repository could have files rewritten (line endings, encodings, filters); these come before them.
 _NO_ATTRIBUTES = "* -text -eol -ident -filter -working-tree-encoding\n"
 

@@ -215,7 +215,7 @@ def _blocks(
         )
         try:
             with _watched(process):
-                limits = _Limits(folder, seconds, max_bytes, max_printed, check)
+                limits = _Limits(folder, seconds, max_bytes, max_printed, check=check, messages=said.fileno())
                 if process.stdout is not None:
                     yield from _read(process.stdout, limits)
                 _wait(process, limits)
@@ -267,13 +267,21 @@ class _Limits:
     """The limits of one run of git."""
 
     def __init__(
-        self, folder: Path, seconds: float, max_bytes: int, max_printed: int, check: Callable[[], None] | None
+        self,
+        folder: Path,
+        seconds: float,
+        max_bytes: int,
+        max_printed: int,
+        *,
+        check: Callable[[], None] | None,
+        messages: int,
     ) -> None:
         self._folder = folder
         self._seconds = seconds
         self._end = time.monotonic() + seconds
         self._max_bytes = max_bytes
         self._check = check
+        self._messages = messages
         self.max_printed = max_printed
 
     def hold(self) -> None:
@@ -282,6 +290,9 @@ class _Limits:
             self._check()
         if time.monotonic() > self._end:
             raise FetchError(f"it took longer than {self._seconds:g} seconds", hint="try again, or use a nearer copy")
+        # A server can send messages without end, too, which git passes on.
+        if os.fstat(self._messages).st_size > MAX_PRINTED_BYTES:
+            raise FetchError(f"it says more than {MAX_PRINTED_BYTES:,} bytes", hint="use another copy")
         if _used(self._folder) > self._max_bytes:
             raise FetchError(f"it has more than {self._max_bytes:,} bytes", hint="use a smaller repository")
 

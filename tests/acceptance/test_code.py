@@ -12,13 +12,14 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from hubtool.assets import git as hardened
 from hubtool.assets.code import CodeStore, tree_digest
 from hubtool.assets.links import LinkPolicy
 from hubtool.assets.store import Store
@@ -476,3 +477,48 @@ def test_a_login_is_used_for_the_hosts_that_the_user_named_only(
         assert set(seen) == {""}
         monkeypatch.setenv("HUBTOOL_LOGIN_HOSTS", url.removeprefix("http://"))
         assert codes.fetch(there).files == ("model.py",)
+
+
+def test_a_server_that_talks_without_end_is_left(repository: Path, tmp_path: Path) -> None:
+    """Serve the sideband of a fetch whose messages never end."""
+
+    def packet(data: bytes) -> bytes:
+        return f"{len(data) + 4:04x}".encode() + data
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+        def do_GET(self) -> None:
+            kind = "application/x-git-upload-pack-advertisement"
+            oid = git(repository, "rev-parse", "HEAD").encode()
+            first = packet(b"# service=git-upload-pack\n") + b"0000"
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            self.end_headers()
+            able = b"\0side-band-64k shallow filter allow-reachable-sha1-in-want allow-tip-sha1-in-want\n"
+            self.wfile.write(first + packet(oid + b" refs/heads/main" + able) + b"0000")
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(200)
+            self.send_header("Content-Type", "application/x-git-upload-pack-result")
+            self.end_headers()
+            with suppress(OSError):
+                self.wfile.write(packet(b"NAK\n"))
+                message = packet(b"\x02" + b"x" * 60000 + b"\n")
+                for _ in range(1 << 15):  # 2 GiB
+                    self.wfile.write(message)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}/a/b"
+        git(tmp_path, "init", "--quiet", "here")
+        with pytest.raises(FetchError, match="it says more than"):
+            hardened.run(("fetch", "--quiet", url, "main"), folder=tmp_path / "here", url=url)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
