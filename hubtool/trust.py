@@ -34,7 +34,7 @@ DEFAULTS = (
 # groups within groups: an entry may be as deep as a repository.
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9._+-]*"
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
-_ENTRY = re.compile(rf"{_HOST}(?:/{_NAME})+\Z|/(?:[\w.+ @-]+/?)+\Z")
+_ENTRY = re.compile(rf"{_HOST}(?:/{_NAME})+\Z|/(?:[A-Za-z]:/)?[\w.+ @-]+(?:/[\w.+ @-]+)*/?\Z")
 _TRUE = frozenset({"1", "true", "yes", "on"})
 
 

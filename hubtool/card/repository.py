@@ -121,6 +121,8 @@ def check_repository_url(url: str) -> None:
     scheme, _, rest = url.partition("://")
     host, *names = rest.split("/")
     if scheme == "file":
+        if names and re.fullmatch(r"[A-Za-z]:", names[0]):  # a drive of Windows
+            names = names[1:]
         good = not host and all(_PART.match(name) and name not in (".", "..") for name in names)
     else:
         good = (
