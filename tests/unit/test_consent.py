@@ -12,6 +12,7 @@ from hubtool.card.repository import RepositoryPlace
 from hubtool.cli import app
 from hubtool.errors import CardError, InvalidNameError, NetworkError
 from hubtool.hub import Hub
+from hubtool.publish import check
 from hubtool.registry import Registries
 from hubtool.trust import Agreement
 from tests.cards import write_card
@@ -20,10 +21,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hubtool.card.model import Card
+    from hubtool.hub import FoundCard
     from hubtool.registry import Registry
     from hubtool.uid import Uid
 
 UID = "tests/1.9/net"
+STRANGER = "https://github.com/stranger/models/tree/main/net"
 
 
 @pytest.fixture
@@ -31,7 +34,7 @@ def reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Uid]:
     """Set up a registry with a card of repository code, and return what is read of it."""
     path = write_card(tmp_path / "registry", UID, link="https://github.com/x/net.ckpt", content=b"x")
     text = path.read_text("utf-8").replace("provider: builtin", "provider: repository")
-    link = "repo-link: https://github.com/stranger/models/tree/main/net\n"
+    link = f"repo-link: {STRANGER}\n"
     path.write_text(text.replace("network:\n", f"{link}network:\n"), encoding="utf-8")
     monkeypatch.setenv("HUBTOOL_REGISTRY", str(tmp_path / "registry"))
     monkeypatch.setenv("HUBTOOL_HOME", str(tmp_path / "home"))
@@ -94,3 +97,25 @@ def test_a_path_that_is_no_card_is_said_to_be_a_path(name: str) -> None:
 def test_a_path_that_does_not_exist_is_said_to_be_one(name: str) -> None:
     with pytest.raises(CardError, match="there is no card at"):
         Hub.open().find(name)
+
+
+@pytest.mark.usefixtures("reads")
+def test_a_card_that_changes_while_it_is_checked_or_tried_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The registry answers differently the second time: first with a trusted repository, then with another one."""
+    find = Hub.find
+
+    def changing(self: Hub, name: str, *, source: str = "gitee") -> FoundCard:
+        found = find(self, name, source=source)
+        if found.card.path is not None and found.card.repo_link == STRANGER:
+            text = found.card.path.read_text("utf-8")
+            found.card.path.write_text(text.replace("stranger", "another"), encoding="utf-8")
+        return found
+
+    hub = Hub.open()
+    path, source = check.card_file(hub, UID)
+    monkeypatch.setattr(Hub, "find", changing)
+    with pytest.raises(CardError, match="changed while it was read"):
+        check.read_once(hub, UID, path, source)
+    path.write_text(path.read_text("utf-8").replace("another", "stranger"), encoding="utf-8")
+    report = check.check_card(hub, path, trust=True)
+    assert report.row(check.RECIPE).reason == "the card cannot be read"
