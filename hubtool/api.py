@@ -31,6 +31,8 @@ def load(
     force_reload: bool = False,
     strict: Literal[True] = True,
     lock: str | os.PathLike[str] | None = None,
+    checkout: str | os.PathLike[str] | None = None,
+    trust: bool = False,
     **kwargs: object,
 ) -> Any: ...  # noqa: ANN401 - MindSpore ships no types
 
@@ -44,6 +46,8 @@ def load(
     force_reload: bool = False,
     strict: Literal[False],
     lock: str | os.PathLike[str] | None = None,
+    checkout: str | os.PathLike[str] | None = None,
+    trust: bool = False,
     **kwargs: object,
 ) -> tuple[Any, Coverage | None]: ...
 
@@ -56,6 +60,8 @@ def load(
     force_reload: bool = False,
     strict: bool = True,
     lock: str | os.PathLike[str] | None = None,
+    checkout: str | os.PathLike[str] | None = None,
+    trust: bool = False,
     **kwargs: object,
 ) -> Any:
     """Load the network of a card, with its trained weights.
@@ -73,6 +79,9 @@ def load(
         strict: Whether coverage that is not total is an error. With False the network is returned as it is, in a pair
             with the :class:`~hubtool.coverage.Coverage`.
         lock: A lock that the card, its assets and its code must agree with, instead of the one of the settings.
+        checkout: A folder with the tree of the card's repository, in place of the code that its repo-link names.
+        trust: Whether you agree, for this once, that code which the card chooses runs: the code of a repository on the
+            trust list.
         **kwargs: Arguments of the network, such as ``num_attention_heads=12``, beyond the card's recipe.
 
     Returns:
@@ -94,7 +103,7 @@ def load(
     Warns:
         CardStatusWarning: If the card is deprecated; the warning names its successor.
     """
-    _check_arguments(name, source, pretrained=pretrained, force_reload=force_reload, strict=strict)
+    _check_arguments(name, source, pretrained=pretrained, force_reload=force_reload, strict=strict, trust=trust)
     from hubtool import loader  # noqa: PLC0415
 
     if args:
@@ -110,6 +119,8 @@ def load(
         force_reload=force_reload,
         strict=strict,
         overrides=kwargs,
+        checkout=_folder(checkout),
+        trust=trust,
     )
     _warn(loaded.status, loaded.uid)
     if loaded.path is not None:
@@ -127,8 +138,9 @@ def load_weights(name: str, source: str = "gitee", force_reload: bool = False) -
     from hubtool import loader  # noqa: PLC0415
 
     hub = _hub()
-    weights = loader.load_weights(hub, name, source=source, force_reload=force_reload)
-    _warn(hub.find(name, source=source).card.status, name)
+    found = hub.find(name, source=source)
+    weights = loader.load_weights(hub, found, force_reload=force_reload)
+    _warn(found.card.status, name)
     return weights
 
 
@@ -220,6 +232,17 @@ def _held(lock: object) -> Hub:
     if not isinstance(lock, (str, os.PathLike)):
         raise ArgumentTypeError(f"lock is {lock!r}, but must be the path of a lock")
     return _hub().with_lock(Path(os.fsdecode(lock)).expanduser().absolute())
+
+
+def _folder(checkout: object) -> Path | None:
+    if checkout is None:
+        return None
+    if not isinstance(checkout, (str, os.PathLike)):
+        raise ArgumentTypeError(f"checkout is {checkout!r}, but must be the path of a folder")
+    path = Path(os.fsdecode(checkout)).expanduser()
+    if not path.is_dir():
+        raise ArgumentError(f"{path} is not a folder", hint="give the folder with the tree of the card's repository")
+    return path
 
 
 def _warn(status: Status | None, name: str) -> None:

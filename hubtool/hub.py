@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
 SOURCES = ("gitee", "github", "local")
 _URL = re.compile(r"https?://", re.IGNORECASE)
+# No UID begins with one of these.
+_PATH_STARTS = ("/", "./", "../", "~/", ".\\", "..\\", "~\\")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +123,7 @@ class Hub:
         is_path = source == "local" or (
             name.endswith(".md") and not _URL.match(name) and path is not None and path.is_file()
         )
-        if is_path:
+        if is_path or (name.endswith(".md") and not _URL.match(name)):
             if path is None or not path.is_file():
                 raise CardError(f"there is no card at {ascii(name)[1:-1]}", hint="give the path of a card's .md file")
             if self.settings.lock is not None:
@@ -130,6 +132,11 @@ class Hub:
                     hint=f"{self.settings.lock} is in force; unset HUBTOOL_LOCK (or 'lock' in hubtool.toml) to use it",
                 )
             return FoundCard(card=read_card(path.absolute(), None), root=path.absolute().parent)
+        if name.startswith(_PATH_STARTS):
+            raise InvalidNameError(
+                f"{name[:200]!a} is not a UID, and no card: there is no file of that path that ends in .md",
+                hint="give the path of a card's .md file, or a UID: publisher/version/name",
+            )
         uid = parse_name(name)
         if self.settings.lock is not None:
             return self.find_pinned(uid, self.settings.lock)
@@ -164,9 +171,16 @@ class Hub:
             CardError: If it cannot be read.
             ArgumentError: If there is no such device.
         """
+        return self.resolve_found(self.find(name, source=source), device=device)
+
+    def resolve_found(self, found: FoundCard, *, device: str = "auto") -> Resolution:
+        """Resolve a card that was found already, as :meth:`resolve` does; it is not read again.
+
+        Raises:
+            ArgumentError: If there is no such device.
+        """
         from hubtool import machine, resolver  # noqa: PLC0415 (not needed to fetch)
 
-        found = self.find(name, source=source)
         return resolver.resolve(
             found.card,
             locate=lambda asset: self._located(asset, found),

@@ -44,7 +44,9 @@ if TYPE_CHECKING:
     from hubtool.card.model import Asset, Recipe
     from hubtool.hub import FoundCard, Hub
     from hubtool.networks.provider import Built, Provider
+    from hubtool.trust import Agreement
 
+_CHANGED = "the code that would run is not the code that you agreed to: the card says something else by now"
 # The types of NumPy that MindSpore takes without a copy.
 _NUMPY_TYPES = frozenset(
     {"bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64",
@@ -109,6 +111,7 @@ def load(
     hub: Hub,
     name: str,
     *,
+    found: FoundCard | None = None,
     source: str = "gitee",
     pretrained: bool = True,
     force_reload: bool = False,
@@ -118,12 +121,14 @@ def load(
     progress: Progress | None = None,
     checkout: Path | None = None,
     trust: bool = False,
+    agreement: Agreement | None = None,
 ) -> Loaded:
     """Load the network of a card.
 
     Args:
         hub: Settings, registries and store.
         name: A UID, the URL of a card on the public hub, or with ``source="local"`` the path of a card.
+        found: The card of that name, if it was found already: it is not read again.
         source: ``gitee``, ``github`` or ``local``.
         pretrained: Whether the weights are placed. Without them the network is initialised as for training.
         force_reload: Whether the assets are fetched even if they are stored.
@@ -133,14 +138,18 @@ def load(
         progress: Called with the bytes that have come and the bytes in all, or None where that is not known.
         checkout: A folder with the tree of the card's repository, in place of the code that its repo-link names.
         trust: Whether the user agrees, for this once, that the code of a trusted repository runs.
+        agreement: What the user agreed to when asked; no other code runs, and not with other arguments.
 
     Raises:
         ArgumentError: If a card that is a graph is to be built without its weights, or with arguments.
         HubError: The subclasses say which stage failed, and why.
     """
     watch = _Stopwatch()
+    trust = trust or agreement is not None
     with watch.stage("resolve"):
-        found = hub.find(name, source=source)
+        found = hub.find(name, source=source) if found is None else found
+        if agreement is not None and agreement.recipe != found.card.recipe:
+            raise NetworkError(_CHANGED, hint="look at the card again, and run the command again")
         check_status(found)
         graph = choose_graph(found.card) if choose_weights(found.card) is None else None
         if graph is not None and found.pin is not None and (why := found.pin.check_machine(machine.probe().mindspore)):
@@ -163,7 +172,7 @@ def load(
             )
         if found.pin is not None and (why := found.pin.check_machine(machine.probe().mindspore)):
             raise found.pin.error(why)
-        builder = _provider(hub, found, recipe, checkout=checkout, trust=trust)
+        builder, told = _provider(hub, found, recipe, checkout=checkout, trust=trust, agreement=agreement)
     header, path = None, None
     with watch.stage("fetch"):
         if pretrained:
@@ -186,7 +195,7 @@ def load(
         built = builder.build(
             recipe, shapes=header.shapes() if header else {}, overrides=overrides or {}, compute_type=compute_type
         )
-    coverage, notes = None, built.notes
+    coverage, notes = None, (*told, *built.notes)
     if header is not None and path is not None:
         with watch.stage("place"):
             coverage, placed = _place(built, header, path, recipe, strict=strict, name=name)
@@ -268,13 +277,12 @@ def _load_graph(
     )
 
 
-def load_weights(hub: Hub, name: str, *, source: str = "gitee", force_reload: bool = False) -> dict[str, Any]:
+def load_weights(hub: Hub, found: FoundCard, *, force_reload: bool = False) -> dict[str, Any]:
     """Return every tensor of a card's checkpoint as a ``mindspore.Parameter``, by its name in the file.
 
     Raises:
         HubError: The subclasses say which stage failed, and why.
     """
-    found = hub.find(name, source=source)
     check_status(found)
     stored = hub.bring(found, _weights(found), again=force_reload)
     header = read_header(stored.path)
@@ -285,19 +293,29 @@ def load_weights(hub: Hub, name: str, *, source: str = "gitee", force_reload: bo
     return {name: Parameter(tensor, name=name) for name, tensor in _tensors(header, path).items()}
 
 
-def _provider(hub: Hub, found: FoundCard, recipe: Recipe, *, checkout: Path | None, trust: bool) -> Provider:
+def _provider(
+    hub: Hub,
+    found: FoundCard,
+    recipe: Recipe,
+    *,
+    checkout: Path | None,
+    trust: bool,
+    agreement: Agreement | None,
+) -> tuple[Provider, tuple[str, ...]]:
+    """Return what builds the network, and what there is to say of its code."""
     if recipe.provider == "builtin":
         from hubtool.networks.builtin.provider import BuiltinProvider  # noqa: PLC0415
 
-        return BuiltinProvider()
+        return BuiltinProvider(), ()
     if recipe.provider == "package":
         from hubtool.networks.package import PackageProvider  # noqa: PLC0415
 
-        return PackageProvider()
+        return PackageProvider(), ()
     if recipe.provider != "repository":
         raise RecipeError(
             f"there is no network provider {recipe.provider!r}", hint="there are builtin, package and repository"
         )
+    from hubtool.networks import checkout as checkouts  # noqa: PLC0415
     from hubtool.networks.repository import Place, RepositoryProvider  # noqa: PLC0415
 
     place = place_of(found.card)
@@ -310,16 +328,21 @@ def _provider(hub: Hub, found: FoundCard, recipe: Recipe, *, checkout: Path | No
     decision = trusts.decide(place.url, trusts.read(), agreed_now=trust or trusts.agreed_by())
     if not decision.allowed:
         raise NetworkError(decision.why, hint=decision.hint)
+    if agreement is not None and agreement.place is not None:
+        if (agreement.place.url, agreement.place.folder) != (place.url, place.folder):
+            raise NetworkError(_CHANGED, hint="look at the card again, and run the command again")
+        place = agreement.place
     if checkout is not None:
         if found.pin is not None:
             raise found.pin.error("a checkout in place of its code is not what is pinned", hint="leave --checkout out")
-        return RepositoryProvider(
-            place=Place(root=checkout / place.folder, folder="", identity=str(checkout.resolve()))
-        )
-    code = CodeStore(hub.store, hub.policy, offline=hub.settings.offline).fetch(place)
+        root = checkouts.root_of(place, checkout)
+        note = checkouts.compare(CodeStore(hub.store, hub.policy, offline=True), place, checkout)
+        return RepositoryProvider(place=Place(root=root, folder="", identity=str(checkout.resolve()))), (note,)
+    tree = None if agreement is None else agreement.tree
+    code = CodeStore(hub.store, hub.policy, offline=hub.settings.offline).fetch(place, tree=tree)
     if found.pin is not None:
         found.pin.check_tree(code.tree)
-    return RepositoryProvider(place=Place(root=code.path, folder="", identity=code.tree))
+    return RepositoryProvider(place=Place(root=code.path, folder="", identity=code.tree)), ()
 
 
 def _weights(found: FoundCard) -> Asset:

@@ -13,12 +13,15 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from hubtool import settings
+from hubtool import ownership, settings
 from hubtool.errors import ArgumentError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from hubtool.card.model import Recipe
+    from hubtool.card.repository import RepositoryPlace
 
 #: The organisations behind the repo-links of the public hub's 2,915 cards.
 DEFAULTS = (
@@ -27,7 +30,11 @@ DEFAULTS = (
     "github.com/mindspore-ai",
     "github.com/mindspore-lab",
 )
-_ENTRY = re.compile(r"(?:[a-z0-9.-]+(?::[0-9]+)?(?:/[\w.+-]+){1,2}|/(?:[^\s\0/]+/?)+)\Z", re.IGNORECASE)
+# Every part after the host is a plain name, so that no server can decode or resolve it into another one. GitLab has
+# groups within groups: an entry may be as deep as a repository.
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9._+-]*"
+_HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
+_ENTRY = re.compile(rf"{_HOST}(?:/{_NAME})+\Z|/(?:[A-Za-z]:/)?[\w.+ @-]+(?:/[\w.+ @-]+)*/?\Z")
 _TRUE = frozenset({"1", "true", "yes", "on"})
 
 
@@ -83,6 +90,21 @@ class TrustList:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Agreement:
+    """What a user agreed to when asked: this code, called like this, and nothing else.
+
+    Attributes:
+        recipe: The recipe that was shown: the entry point and its arguments; None for a card without one.
+        place: The repository, commit and folder that were shown; None where no code of a repository runs.
+        tree: The tree digest of the files that were shown; None where there are none, or for a checkout.
+    """
+
+    recipe: Recipe | None
+    place: RepositoryPlace | None = None
+    tree: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
     """Whether code of one repository may run.
 
@@ -106,10 +128,15 @@ class Decision:
     @property
     def hint(self) -> str | None:
         """What to do so that it may, or None if it may."""
+        if self.entry is None and not _is_plain(self.repository):
+            return "correct the repo-link of the card"
         if self.entry is None:
             return f"if you trust it: hubtool trust add {self.repository}"
         if not self.agreed:
-            return f"to agree once: hubtool trust add {self.entry}; for one run: --trust, or HUBTOOL_TRUST=1"
+            return (
+                f"to agree for good: hubtool trust add {self.entry}; for one run: --trust; in a script: "
+                "hubtool.load(..., trust=True), or HUBTOOL_TRUST=1 in its environment"
+            )
         return None
 
 
@@ -122,6 +149,13 @@ def decide(url: str, trust: TrustList, *, agreed_now: bool = False) -> Decision:
         agreed_now: Whether the user agrees for this run (``--trust``, ``HUBTOOL_TRUST=1``).
     """
     repository = repository_name(url)
+    if not _is_plain(repository):
+        return Decision(
+            repository=ascii(repository[:200])[1:-1],
+            entry=None,
+            agreed=False,
+            why=f"{url[:200]!a} is not the plain address of a repository: its code does not run",
+        )
     entry = next((item for item in trust.entries if _covers(item, repository)), None)
     if entry is None:
         return Decision(
@@ -136,7 +170,13 @@ def decide(url: str, trust: TrustList, *, agreed_now: bool = False) -> Decision:
     elif agreed_now:
         why, agreed = f"{entry} is trusted {origin}, and you agree for this run", True
     else:
-        why, agreed = f"{entry} is trusted {origin}, but you have not agreed yet that its code runs", False
+        why, agreed = (
+            (
+                f"loading runs code of {repository}, and you have not agreed to that yet ({entry} is on the trust list "
+                f"{origin}, which alone runs nothing)"
+            ),
+            False,
+        )
     return Decision(repository=repository, entry=entry, agreed=agreed, why=why)
 
 
@@ -147,6 +187,10 @@ def repository_name(url: str) -> str:
     return f"{host.lower()}{slash}{rest}"
 
 
+def _is_plain(repository: str) -> bool:
+    return bool(_ENTRY.match(repository)) and not any(".." in part for part in repository.split("/"))
+
+
 def parse_entry(text: str) -> str:
     """Read an entry of the trust list; a URL stands for the repository it names.
 
@@ -154,7 +198,7 @@ def parse_entry(text: str) -> str:
         ArgumentError: If it names neither an organisation nor a repository.
     """
     entry = repository_name(text.strip())
-    if not _ENTRY.match(entry) or ".." in entry.split("/"):
+    if not _is_plain(entry) or "." in entry.split("/"):
         raise ArgumentError(
             f"{text[:200]!a} names neither an organisation nor a repository",
             hint="write host/owner or host/owner/name, such as gitee.com/mindspore",
@@ -181,9 +225,11 @@ def read(path: Path | None = None) -> TrustList:
     """Read the user's lists.
 
     Raises:
-        SettingsError: If the file is there and cannot be read; then nothing is taken for trusted.
+        SettingsError: If the file is there and cannot be read, or other users can write it; then nothing is taken for
+            trusted.
     """
     path = trust_file() if path is None else path
+    ownership.check_private(path, "the trust list")
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -197,6 +243,12 @@ def read(path: Path | None = None) -> TrustList:
             raise SettingsError(f"the trust list {path} is not one: {name!r} is wrong", hint="mend or delete it")
         lists.append(tuple(items))
     added, removed, agreed = lists
+    for item in added:
+        if not _is_plain(item):
+            raise SettingsError(
+                f"the trust list {path}: {item[:200]!a} names neither an organisation nor a repository",
+                hint="take it out",
+            )
     return TrustList(added=added, removed=removed, agreed=agreed)
 
 
@@ -212,6 +264,7 @@ def write(trust: TrustList, path: Path | None = None) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text(text + "\n", encoding="utf-8")
+        temporary.chmod(0o600)  # whatever the umask: `read` refuses what a group can write
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)

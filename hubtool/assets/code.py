@@ -3,11 +3,16 @@
 Below the store's root::
 
     code/sha256/ab/<tree digest>/            the files of one folder of one commit, read-only
-    code/records/<digest of the place>.json  which commit and tree a place was, each time it was asked for by commit
-    code/revisions/<digest of the place>.json  which commit a branch or tag was when it was first asked for
+    code/records/<digest of the place>.json  which tree the folder of a commit has
+    code/revisions/<digest of the place>.json  which commit a branch or tag was when it was first asked for; of a
+                                             commit, that it was found on a branch or tag of its repository
 
 The *tree digest* is the SHA-256 over the paths and the SHA-256 of the files. It is computed again whenever code is
-taken out of the store: a file that was changed since is seen, and the code is fetched again.
+taken out of the store: a file that was changed since is seen, and the code is fetched again. Records are read from the
+user's own store only, never from the others that the settings name, and only if they state what they are about.
+
+A repository stands for its branches and tags, and for nothing else that its server hands out: servers also give
+commits that anyone put into a pull request.
 """
 
 from __future__ import annotations
@@ -20,16 +25,18 @@ import shutil
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hubtool import ownership
 from hubtool.assets import disk, git
 from hubtool.assets.links import shown
+from hubtool.card.repository import check_repository_url, check_revision
 from hubtool.digest import digest_file
 from hubtool.errors import ArgumentError, FetchError, OfflineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from hubtool.assets.links import LinkPolicy
     from hubtool.assets.store import Store
@@ -37,7 +44,13 @@ if TYPE_CHECKING:
 
 MAX_FILES = 20_000
 MAX_CODE_BYTES = 512 << 20
-_COMMIT = re.compile(r"[0-9a-f]{40}\Z")
+# Folders count too: trees without a single file can stand for billions of them.
+_MAX_ENTRIES = 4 * MAX_FILES
+_MAX_LISTING_BYTES = 16 << 20
+_MAX_REFS_BYTES = 32 << 20
+_LISTING_SECONDS = 60.0
+_COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
+_NO_CODE_HINT = "'hubtool load --checkout FOLDER' takes a copy of the repository instead"
 # Attributes of the repository could have files rewritten (line endings, encodings, filters); these come before them.
 _NO_ATTRIBUTES = "* -text -eol -ident -filter -working-tree-encoding\n"
 
@@ -91,7 +104,9 @@ class CodeStore:
         if place.is_pinned:
             return place.revision
         raw = _read_json(self._revision_path(place))
-        commit = raw.get("commit") if raw else None
+        if raw is None or (raw.get("url"), raw.get("revision")) != (place.url, place.revision):
+            return None
+        commit = raw.get("commit")
         return commit if isinstance(commit, str) and _COMMIT.match(commit) else None
 
     def find(self, place: RepositoryPlace) -> Code | None:
@@ -103,7 +118,10 @@ class CodeStore:
         if commit is None:
             return None
         raw = _read_json(self._record_path(place.at(commit)))
-        tree = raw.get("tree") if raw else None
+        stated = (place.url, commit, place.folder, True)
+        if raw is None or tuple(raw.get(key) for key in ("url", "commit", "folder", "reachable")) != stated:
+            return None  # of an older hubtool, or not of this place: it is fetched, and checked, again
+        tree = raw.get("tree")
         if not isinstance(tree, str) or not re.fullmatch(r"[0-9a-f]{64}", tree):
             return None
         path = self._tree_path(tree)
@@ -112,7 +130,7 @@ class CodeStore:
         if tree_digest(path) != tree:
             _remove(path)
             return None
-        left_out = raw.get("left-out", []) if raw else []
+        left_out = raw.get("left-out", [])
         return Code(
             path=path,
             url=place.url,
@@ -141,12 +159,17 @@ class CodeStore:
             if self.offline:
                 raise OfflineError(
                     f"the code of {shown(place.url)} is not stored, and the network may not be used",
-                    hint="fetch it where HUBTOOL_OFFLINE is not set",
+                    hint="'hubtool load' or 'hubtool check' fetches code where HUBTOOL_OFFLINE is not set; "
+                    f"{_NO_CODE_HINT}",
                 )
             self._check(place)
             key = _digest("code", place.url, place.revision or "", place.folder)
-            with self.store.lock(key):
-                found = self.find(place) or self._bring(place, key)
+            try:
+                with self.store.lock(key):
+                    found = self.find(place) or self._bring(place, key)
+            except FetchError as error:
+                error.hint = f"{error.hint}; or {_NO_CODE_HINT}" if error.hint else _NO_CODE_HINT
+                raise
         if tree is not None and found.tree != tree:
             raise FetchError(
                 f"the code of {shown(place.url)} at {found.commit[:12]} has the tree digest {found.tree}, not {tree}",
@@ -174,24 +197,22 @@ class CodeStore:
 
     def _check(self, place: RepositoryPlace) -> None:
         git.check_url(place.url)
+        check_repository_url(place.url)
         if not place.url.startswith("file://"):
             self.policy.check(place.url)
-        if place.revision is not None and (place.revision.startswith("-") or ".." in place.revision):
-            raise ArgumentError(f"{place.revision!a} is not a revision")
+        if place.revision is not None:
+            check_revision(place.revision)
 
     def _bring(self, place: RepositoryPlace, key: str) -> Code:
         temporary = self.store.root / "temporary" / f"{key}.code.part"
         _remove(temporary)
         try:
             (temporary / "work").mkdir(parents=True)
-            commit = _checkout(place, temporary / "work")
-            source = temporary / "work" / place.folder
-            if not source.is_dir():
-                raise FetchError(
-                    f"{shown(place.url)} has no folder {place.folder!r} at {commit[:12]}",
-                    hint="the repo-link of the card names it; it may have moved",
-                )
-            left_out = _clean(temporary / "work", place.folder, commit)
+            source = temporary / "work"
+            (temporary / "history").mkdir()
+            repository = _Repository(place, source, temporary / "history")
+            commit = repository.bring(known=place.is_pinned and self._is_known(place))
+            left_out = repository.write_files(commit)
             digest = tree_digest(source)
             target = self._tree_path(digest)
             if target.is_dir() and tree_digest(target) != digest:
@@ -204,10 +225,44 @@ class CodeStore:
             raise disk.store_error(error, temporary) from error
         finally:
             _remove(temporary)
-        self._write(self._record_path(place.at(commit)), {"tree": digest, "left-out": list(left_out)})
-        if not place.is_pinned:
-            self._write(self._revision_path(place), {"commit": commit, "url": place.url, "revision": place.revision})
+        self._record(place, commit, digest, left_out)
         return Code(path=target, url=place.url, commit=commit, folder=place.folder, tree=digest, left_out=left_out)
+
+    def _record(self, place: RepositoryPlace, commit: str, tree: str, left_out: tuple[str, ...]) -> None:
+        about = {"url": place.url, "commit": commit, "reachable": True}
+        self._write(
+            self._record_path(place.at(commit)),
+            {**about, "folder": place.folder, "tree": tree, "left-out": list(left_out)},
+        )
+        self._write(self._revision_path(place.at(commit)), {**about, "revision": commit})
+        if not place.is_pinned:
+            self._write(self._revision_path(place), {**about, "revision": place.revision})
+
+    def _is_known(self, place: RepositoryPlace) -> bool:
+        """Whether a commit was found on a branch or tag before, when another folder of it was fetched."""
+        raw = _read_json(self._revision_path(place))
+        stated = (place.url, place.revision, place.revision, True)
+        return raw is not None and tuple(raw.get(key) for key in ("url", "revision", "commit", "reachable")) == stated
+
+    def put(self, place: RepositoryPlace, folder: Path) -> Code:
+        """Store a copy of a folder as the code of a place, in the temporary store of a trial and nowhere else.
+
+        Raises:
+            ArgumentError: If it is larger than code may be.
+            StoreError: If it cannot be copied.
+        """
+        commit = place.revision if place.revision is not None and place.is_pinned else "0" * 40
+        temporary = self._root / "put.part"
+        try:
+            copy_code(folder, temporary)
+            tree = tree_digest(temporary)
+            target = self._tree_path(tree)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            temporary.rename(target)
+        except OSError as error:
+            raise disk.store_error(error, temporary) from error
+        self._record(place, commit, tree, ())
+        return Code(path=target, url=place.url, commit=commit, folder=place.folder, tree=tree)
 
     def _write(self, path: Path, value: dict[str, object]) -> None:
         temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
@@ -259,80 +314,205 @@ def _files(root: Path) -> list[Path]:
     return sorted(found, key=lambda path: path.relative_to(root).as_posix())
 
 
-def _checkout(place: RepositoryPlace, work: Path) -> str:
-    """Check the folder of a place out into a folder, and return the commit."""
+def copy_code(folder: Path, target: Path) -> None:
+    """Copy what belongs to the code in a folder: no links, nothing of git, and no compiled files.
 
-    def run(*arguments: str, url: str | None = None) -> str:
-        try:
-            output = git.run(arguments, folder=work, url=url, max_bytes=MAX_CODE_BYTES * 2)
-        except FetchError as error:
-            message = f"{shown(place.url)}: git {arguments[0]} failed: {error.message}"
-            raise FetchError(
-                message, hint=error.hint or "check the repository, the revision and the network"
-            ) from error
-        return output.decode("utf-8", "surrogateescape").strip()
+    Raises:
+        OSError: If a file cannot be read or written.
+        ArgumentError: If there are more than :data:`MAX_FILES`, or more than :data:`MAX_CODE_BYTES`.
+    """
+    target.mkdir(parents=True)
+    left = MAX_CODE_BYTES
+    for count, path in enumerate(own_files(folder)):
+        left -= path.stat().st_size
+        if count >= MAX_FILES or left < 0:
+            raise ArgumentError(
+                f"{folder} has more than {MAX_FILES:,} files or {MAX_CODE_BYTES:,} bytes",
+                hint="take data and checkpoints out of it",
+            )
+        to = target / path.relative_to(folder)
+        to.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, to)
 
-    run("init", "--quiet", "--template=")
-    run("config", "remote.origin.url", place.url)
-    run("config", "remote.origin.promisor", "true")
-    run("config", "remote.origin.partialclonefilter", "blob:none")
-    (work / ".git" / "info").mkdir(exist_ok=True)
-    (work / ".git" / "info" / "attributes").write_text(_NO_ATTRIBUTES, encoding="ascii")
-    fetch = (
-        "fetch",
-        "--quiet",
-        "--no-tags",
-        "--no-recurse-submodules",
-        "--no-write-commit-graph",
-        "--filter=blob:none",
-    )
-    revision = place.revision or "HEAD"
-    try:
-        run(*fetch, "--depth=1", "origin", revision, url=place.url)
-        commit = run("rev-parse", "--verify", "--quiet", "FETCH_HEAD^{commit}")
-    except FetchError:
+
+def own_files(folder: Path) -> Iterator[Path]:
+    """Yield the files that belong to the code in a folder: no links, nothing of git, and no compiled files."""
+    for where, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name not in (".git", "__pycache__"))
+        for name in sorted(names):
+            path = Path(where, name)
+            if name != ".git" and not name.endswith(".pyc") and stat.S_ISREG(path.lstat().st_mode):
+                yield path
+
+
+class _Repository:
+    """One fetch of one folder of a repository.
+
+    Args:
+        place: What is fetched.
+        work: An empty folder; the files of the place's folder end up in it.
+        history: Another empty folder, for the commits of all branches and tags, without their files.
+    """
+
+    def __init__(self, place: RepositoryPlace, work: Path, history: Path) -> None:
+        self._place = place
+        self._work = work
+        self._history = history
+        self._listed: list[bytes] = []
+
+    def bring(self, *, known: bool) -> str:
+        """Fetch the commit of the place without its files, and return it; it is on a branch or tag.
+
+        Args:
+            known: Whether the commit was found on a branch or tag before.
+        """
+        self._start(self._work)
+        (self._work / ".git" / "info").mkdir(exist_ok=True)
+        (self._work / ".git" / "info" / "attributes").write_text(_NO_ATTRIBUTES, encoding="ascii")
+        refs = self._refs()
+        place = self._place
         if not place.is_pinned:
-            raise
-        # Some servers give a commit only as part of a branch: all of them are asked for, without their files.
-        run(*fetch, "origin", "+refs/heads/*:refs/remotes/origin/*", url=place.url)
-        commit = run("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
-    if place.is_pinned and commit != place.revision:
-        raise FetchError(f"{shown(place.url)} gave the commit {commit} for {place.revision}")
-    if place.folder:
-        kind = run("ls-tree", "-d", commit, "--", place.folder)
-        if not kind:
+            # By its full name: "pull/7/head", or a name that the server makes up, cannot be meant.
+            self._fetch(self._work, "--filter=blob:none", "--depth=1", "origin", self._named(refs))
+            commit = self._run("rev-parse", "--verify", "--quiet", "FETCH_HEAD^{commit}")
+            if place.revision is None and commit not in refs.values():
+                self._check_reachable(commit)
+            return commit
+        commit = str(place.revision)
+        tip = next((name for name, one in refs.items() if one == commit), None)
+        if tip is None and not known:
+            self._check_reachable(commit)
+        try:
+            self._fetch(self._work, "--filter=blob:none", "--depth=1", "origin", commit)
+        except FetchError:
+            # Some servers give a commit only as part of a branch: all of them are asked for, without their files.
+            self._fetch(
+                self._work,
+                "--filter=blob:none",
+                "origin",
+                "+refs/heads/*:refs/remotes/origin/*",
+                "+refs/tags/*:refs/tags/*",
+            )
+        got = self._run("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}")
+        if got != commit:
+            raise FetchError(f"{shown(place.url)} gave the commit {got} for {commit}")
+        return commit
+
+    def write_files(self, commit: str) -> tuple[str, ...]:
+        """Write the files of the folder; return the paths of links and submodules, which are left out."""
+        place = self._place
+        tree = f"{commit}:{place.folder}" if place.folder else f"{commit}^{{tree}}"
+        try:
+            kind = self._run("cat-file", "-t", tree)
+        except FetchError:
+            kind = ""
+        if kind != "tree":
             raise FetchError(
                 f"{shown(place.url)} has no folder {place.folder!r} at {commit[:12]}",
                 hint="the repo-link of the card names it; it may have moved",
             )
-    names = git.run(("ls-tree", "-r", "-z", "--name-only", commit, "--", place.folder or "."), folder=work)
-    count = len(list(git.records(names)))
-    if count > MAX_FILES:
-        raise FetchError(f"{shown(place.url)} has {count:,} files there; a model's code has at most {MAX_FILES:,}")
-    run("sparse-checkout", "set", "--no-cone", f"/{place.folder}/" if place.folder else "/*")
-    run("checkout", "--quiet", "--detach", commit, url=place.url)
-    return commit
-
-
-def _clean(work: Path, folder: str, commit: str) -> tuple[str, ...]:
-    """Remove git's own files, and what stands for links and submodules; return the paths of the latter."""
-    listing = git.run(("ls-tree", "-r", "-z", commit, "--", folder or "."), folder=work)
-    left_out = []
-    for record in git.records(listing):
-        mode, _, name = record.partition("\t")
-        if mode.split(" ")[0] not in ("100644", "100755", "100664"):
-            relative = PurePosixPath(name).relative_to(folder) if folder else PurePosixPath(name)
-            left_out.append(relative.as_posix())
-            target = work / name
-            if target.is_dir():
+        listed = git.listing(
+            ("ls-tree", "-r", "-t", "-z", tree),
+            folder=self._work,
+            most=_MAX_ENTRIES,
+            max_printed=_MAX_LISTING_BYTES,
+            seconds=_LISTING_SECONDS,
+        )
+        modes = {}
+        try:
+            for record in listed:
+                head, _, name = record.decode("utf-8", "surrogateescape").partition("\t")
+                mode, kind = head.split(" ")[:2]
+                if kind != "tree":
+                    modes[name] = mode
+        except FetchError as error:
+            raise self._failed("ls-tree", error) from error
+        if len(modes) > MAX_FILES:
+            raise FetchError(
+                f"{shown(place.url)} has {len(modes):,} files there; a model's code has at most {MAX_FILES:,}"
+            )
+        # Only the tree of the folder goes into the index: what else the repository has, however much, is not expanded.
+        self._run("read-tree", "--reset", "-u", tree, url=place.url)
+        _remove(self._work / ".git")
+        left_out = sorted(name for name, mode in modes.items() if mode not in ("100644", "100755", "100664"))
+        for name in left_out:
+            target = self._work / name
+            if target.is_dir() and not target.is_symlink():
                 _remove(target)
             else:
                 target.unlink(missing_ok=True)
-    _remove(work / ".git")
-    for path in _files(work / folder):
-        if stat.S_ISLNK(path.lstat().st_mode):
-            path.unlink()
-    return tuple(sorted(left_out))
+        for path in _files(self._work):
+            if stat.S_ISLNK(path.lstat().st_mode):
+                path.unlink()
+        return tuple(left_out)
+
+    def _refs(self) -> dict[str, str]:
+        """Return the commits of all branches and tags, by their full names."""
+        try:
+            printed = self._listing("ls-remote", "--quiet", "--heads", "--tags", "origin")
+        except FetchError as error:
+            raise self._failed("fetch", error) from error
+        refs = {}
+        for line in printed.decode("utf-8", "surrogateescape").splitlines():
+            commit, _, name = line.partition("\t")
+            # An annotated tag is listed twice: as itself, and with ^{} as the commit that it is of.
+            if _COMMIT.match(commit) and name.startswith(("refs/heads/", "refs/tags/")):
+                refs[name.removesuffix("^{}")] = commit
+        return refs
+
+    def _listing(self, *arguments: str) -> bytes:
+        return git.run(arguments, folder=self._work, url=self._place.url, max_printed=_MAX_REFS_BYTES)
+
+    def _named(self, refs: dict[str, str]) -> str:
+        """Return the full name of the place's branch or tag, a tag before a branch as git has it."""
+        revision = self._place.revision
+        if revision is None:
+            return "HEAD"
+        for name in (f"refs/tags/{revision}", f"refs/heads/{revision}"):
+            if name in refs:
+                return name
+        raise FetchError(
+            f"{shown(self._place.url)}: git fetch failed: it has no branch and no tag {revision!r}",
+            hint="check 'repo-revision', or the revision in the repo-link",
+        )
+
+    def _check_reachable(self, commit: str) -> None:
+        """Refuse a commit that is on no branch and no tag; the commits of these are fetched, without trees or files."""
+        self._start(self._history)
+        self._fetch(
+            self._history, "--filter=tree:0", "origin", "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"
+        )
+        try:
+            on = self._run("for-each-ref", "--count=1", "--format=x", f"--contains={commit}", folder=self._history)
+        except FetchError:  # it is not among what was fetched
+            on = ""
+        if not on:
+            raise FetchError(
+                f"{shown(self._place.url)}: git finds the commit {commit} on no branch and no tag of it",
+                hint="such a commit may be of a pull request, which anyone can make; name one that was merged",
+            )
+
+    def _start(self, folder: Path) -> None:
+        self._run("init", "--quiet", "--template=", folder=folder)
+        self._run("config", "remote.origin.url", self._place.url, folder=folder)
+        self._run("config", "remote.origin.promisor", "true", folder=folder)
+
+    def _fetch(self, folder: Path, *arguments: str) -> None:
+        options = ("--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-commit-graph")
+        self._run("fetch", *options, *arguments, folder=folder, url=self._place.url)
+
+    def _run(self, *arguments: str, folder: Path | None = None, url: str | None = None) -> str:
+        try:
+            output = git.run(arguments, folder=folder or self._work, url=url, max_bytes=MAX_CODE_BYTES * 2)
+        except FetchError as error:
+            raise self._failed(arguments[0], error) from error
+        return output.decode("utf-8", "surrogateescape").strip()
+
+    def _failed(self, command: str, error: FetchError) -> FetchError:
+        return FetchError(
+            f"{shown(self._place.url)}: git {command} failed: {error.message}",
+            hint=error.hint or "check the repository, the revision and the network",
+        )
 
 
 def _protect(root: Path) -> None:
@@ -352,7 +532,10 @@ def _remove(path: Path) -> None:
 
 
 def _read_json(path: Path) -> dict[str, object] | None:
+    """Read a record; one that another user of the machine wrote is not believed."""
     try:
+        if not ownership.is_own(path.stat()):
+            return None
         raw = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return None

@@ -25,8 +25,18 @@ if TYPE_CHECKING:
 @options.timeout
 @options.memory
 @options.trust
+@options.checkout
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(name: str, assets: tuple[Path, ...], timeout: float, memory: float, trust: bool, as_json: bool) -> int:  # noqa: PLR0917 - one for each option
+def command(
+    *,
+    name: str,
+    assets: tuple[Path, ...],
+    timeout: float,
+    memory: float,
+    trust: bool,
+    checkout: Path | None,
+    as_json: bool,
+) -> int:
     """Check all that publishing a card requires, in order, as a table.
 
     CARD is the path of a card, in a registry or not, or a UID. The rows: schema and rules; the links answer; the
@@ -44,6 +54,7 @@ def command(name: str, assets: tuple[Path, ...], timeout: float, memory: float, 
         assets=assets,
         limits=Limits(seconds=timeout, memory=int(memory * (1 << 30))),
         trust=trust,
+        checkout=checkout,
         tell=None if as_json else print_row,
     )
     if as_json:

@@ -7,30 +7,41 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hubtool.assets.code import CodeStore
+from hubtool.card.repository import place_of
 from hubtool.cli import output, render, resolve
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hubtool.hub import Hub
+    from hubtool.hub import FoundCard, Hub
+    from hubtool.trust import Agreement
 
 
-def ask(hub: Hub, uid: str, *, checkout: Path | None = None) -> bool:
-    """Return whether the user agrees, now and here, that the code of a card's repository runs.
+def ask(hub: Hub, found: FoundCard, *, checkout: Path | None = None) -> Agreement | None:
+    """Return what the user agrees to, now and here, of what the code of a card's repository would run; None if nothing.
+
+    The code is fetched before the question, so that it is about one commit with its files, and that commit runs.
 
     Nobody is asked where there is no terminal, where nothing is to be agreed to, or where the repository is not on the
     trust list: a yes is too easily said to code of a stranger. The answer "always" is written to the user's trust list.
     """
     if not output.can_ask():
-        return False
-    found = hub.find(uid)
+        return None
     decision = hub.decide(found)
     if decision is None or decision.allowed or decision.entry is None:
-        return False
+        return None
     from hubtool import trust
     from hubtool.networks import explain
 
-    explanation = explain.explain(hub, found, hub.resolve(uid), checkout=checkout)
+    place = place_of(found.card) if found.card.recipe and found.card.recipe.provider == "repository" else None
+    code = None
+    if place is not None and checkout is None:
+        place = place if found.pin is None else found.pin.place(place)
+        code = CodeStore(hub.store, hub.policy, offline=hub.settings.offline).fetch(place)
+        place = place.at(code.commit)
+    agreement = trust.Agreement(recipe=found.card.recipe, place=place, tree=None if code is None else code.tree)
+    explanation = explain.explain(hub, found, hub.resolve_found(found), checkout=checkout, code=code)
     click.echo("To build this network, code that is not part of hubtool would run here, with your rights:", err=True)
     render.pairs(resolve.explained(replace(explanation, decision=None), most=5), err=True)
     answer = click.prompt(
@@ -42,4 +53,4 @@ def ask(hub: Hub, uid: str, *, checkout: Path | None = None) -> bool:
     ).lower()
     if answer == "a":
         trust.write(trust.read().agree(decision.entry))
-    return answer in ("y", "a")
+    return agreement if answer in ("y", "a") else None

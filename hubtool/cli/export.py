@@ -61,11 +61,20 @@ def command(
     from hubtool.networks import graphs, repository
 
     hub = Hub.open() if lock is None else Hub.open().with_lock(lock.absolute())
-    chosen = hub.resolve(uid).device
-    trust = trust or consent.ask(hub, uid, checkout=checkout)
+    found = hub.find(uid)
+    chosen = hub.resolve_found(found).device
+    agreement = None if trust else consent.ask(hub, found, checkout=checkout)
     with transfer(uid) as progress:
         loaded = loader.load(
-            hub, uid, device=chosen, progress=progress, trust=trust, checkout=checkout, pretrained=not no_pretrained
+            hub,
+            uid,
+            found=found,
+            device=chosen,
+            progress=progress,
+            trust=trust,
+            agreement=agreement,
+            checkout=checkout,
+            pretrained=not no_pretrained,
         )
     if loaded.path is not None:
         raise ArgumentError(f"{uid} is a graph already: {loaded.path}", hint=loaded.notes[0] if loaded.notes else None)

@@ -54,11 +54,20 @@ def command(
     from hubtool.hub import Hub
 
     hub = Hub.open() if lock is None else Hub.open().with_lock(lock.absolute())
-    chosen = hub.resolve(uid, device=device).device
-    trust = trust or consent.ask(hub, uid, checkout=checkout)
+    found = hub.find(uid)
+    chosen = hub.resolve_found(found, device=device).device
+    agreement = None if trust else consent.ask(hub, found, checkout=checkout)
     with transfer(uid) as progress:
         loaded = loader.load(
-            hub, uid, pretrained=not no_pretrained, device=chosen, progress=progress, trust=trust, checkout=checkout
+            hub,
+            uid,
+            found=found,
+            pretrained=not no_pretrained,
+            device=chosen,
+            progress=progress,
+            trust=trust,
+            agreement=agreement,
+            checkout=checkout,
         )
     if loaded.path is not None:
         _hand_over(loaded, as_json=as_json)

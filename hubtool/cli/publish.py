@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 @click.option("--push", is_flag=True, help="Push the branch.")
 @click.option("--dry-run", is_flag=True, help="Print what would be done; check nothing, and change nothing.")
 @options.trust
+@options.checkout
 @click.option("--unproven", is_flag=True, help="Publish although the network cannot be tried here; the commit says so.")
 @options.timeout
 @options.memory
@@ -52,6 +53,7 @@ def command(
     push: bool,
     dry_run: bool,
     trust: bool,
+    checkout: Path | None,
     unproven: bool,
     timeout: float,
     memory: float,
@@ -81,6 +83,7 @@ def command(
             plan,
             push=push,
             trust=trust,
+            checkout=checkout,
             unproven=unproven,
             limits=Limits(seconds=timeout, memory=int(memory * (1 << 30))),
             tell=None if as_json else print_row,

@@ -50,12 +50,13 @@ def command(
         from hubtool.lock import FILE_NAME
 
         hub = hub.with_lock((lock or Path(FILE_NAME)).absolute())
-    resolution = hub.resolve(uid, device=device)
+    found = hub.find(uid)
+    resolution = hub.resolve_found(found, device=device)
     explanation = None
     if explain:
         from hubtool.networks import explain as explaining
 
-        explanation = explaining.explain(hub, hub.find(uid), resolution, checkout=checkout)
+        explanation = explaining.explain(hub, found, resolution, checkout=checkout)
     if as_json:
         members = resolution.as_json()
         render.echo_json(members if explanation is None else {**members, "explanation": explanation.as_json()})
@@ -136,6 +137,9 @@ def explained(explanation: Explanation, most: int = 12) -> list[tuple[str, str]]
         rows.append(("code", f"{code.repository}, folder {code.folder or 'of the top'}"))
         rows.append(("", _commit(code)))
         rows.append(("", f"begins at {' '.join((code.entry, *code.argv))}"))
+        rows.extend(("", f"  with {name} = {value!r}") for name, value in code.arguments.items())
+        if code.checkout is not None:
+            rows.append(("", code.checkout))
         if code.files is None:
             rows.append(("", "not stored: loading fetches that folder, and only that; its files can be listed then"))
         else:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from hubtool.cli import complete, options, output, render
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command()
@@ -14,7 +18,8 @@ from hubtool.cli import complete, options, output, render
 @click.option("--timeout", type=click.FloatRange(min=1), default=300.0, show_default=True, help="Seconds it may take.")
 @click.option("--memory", type=click.FloatRange(min=0.1), default=8.0, show_default=True, help="GiB it may take.")
 @options.trust
-def command(name: str, timeout: float, memory: float, trust: bool) -> int:
+@options.checkout
+def command(name: str, timeout: float, memory: float, trust: bool, checkout: Path | None) -> int:
     """Run the usage block of a card, and show what it prints.
 
     The assets are fetched if they are not stored. The block then runs as a program of its own: offline, in a folder of
@@ -30,7 +35,7 @@ def command(name: str, timeout: float, memory: float, trust: bool) -> int:
         sys.stdout.flush()
 
     limits = Limits(seconds=timeout, memory=int(memory * (1 << 30)))
-    trial = try_usage(Hub.open().with_lock(None), name, limits=limits, trust=trust, show=show)
+    trial = try_usage(Hub.open().with_lock(None), name, limits=limits, trust=trust, checkout=checkout, show=show)
     for note in trial.adapted:
         click.echo(f"note: {note}", err=True)
     click.echo(f"note: {trial.ended.seconds:.1f} s; {trial.ended.described}", err=True)

@@ -5,16 +5,19 @@ Nothing is fetched and nothing is run to say so.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hubtool.assets.code import CodeStore, code_files
 from hubtool.card.repository import place_of
+from hubtool.networks import checkout as checkouts
 from hubtool.networks import look
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from hubtool.assets.code import Code
     from hubtool.hub import FoundCard, Hub
     from hubtool.networks.look import Touch
     from hubtool.resolver import Resolution, ResolvedAsset
@@ -32,9 +35,11 @@ class CodeToRun:
         folder: The folder within the repository.
         entry: Where it begins: a module and a callable, or a script.
         argv: What a script is run with.
+        arguments: What a callable is called with.
         stored: Where the code is, or None if it would be fetched.
         files: The Python files of the folder; None where it is not here to be listed.
         touches: What they touch beyond building a network, as far as reading them shows.
+        checkout: How the code of a checkout compares with the card's, in one sentence; None without a checkout.
     """
 
     repository: str
@@ -43,9 +48,11 @@ class CodeToRun:
     folder: str
     entry: str
     argv: tuple[str, ...] = ()
+    arguments: Mapping[str, object] = field(default_factory=dict)
     stored: Path | None = None
     files: tuple[str, ...] | None = None
     touches: tuple[Touch, ...] = ()
+    checkout: str | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return the ``code`` member of ``hubtool resolve --explain --json``."""
@@ -56,8 +63,10 @@ class CodeToRun:
             "folder": self.folder,
             "entry": self.entry,
             "argv": list(self.argv),
+            "arguments": dict(self.arguments),
             "stored": None if self.stored is None else str(self.stored),
             "files": None if self.files is None else list(self.files),
+            "checkout": self.checkout,
             "touches": [
                 {"kind": one.kind, "what": one.what, "path": one.path, "line": one.line} for one in self.touches
             ],
@@ -107,7 +116,9 @@ class Explanation:
         }
 
 
-def explain(hub: Hub, found: FoundCard, resolution: Resolution, *, checkout: Path | None = None) -> Explanation:
+def explain(
+    hub: Hub, found: FoundCard, resolution: Resolution, *, checkout: Path | None = None, code: Code | None = None
+) -> Explanation:
     """Say what loading a card would do.
 
     Args:
@@ -115,6 +126,7 @@ def explain(hub: Hub, found: FoundCard, resolution: Resolution, *, checkout: Pat
         found: The card.
         resolution: What the resolver says of it.
         checkout: A folder with the tree of the card's repository, in place of the code that its repo-link names.
+        code: The stored code, if it was looked up already.
 
     Raises:
         ArgumentError: If the card's repo-link does not name a repository.
@@ -127,32 +139,38 @@ def explain(hub: Hub, found: FoundCard, resolution: Resolution, *, checkout: Pat
     package = None
     if recipe is not None and needs_code and recipe.provider == "package":
         package = ", ".join(recipe.requires) or recipe.entry.partition(".")[0]
-    code = _code(hub, found, resolution, checkout) if needs_code else None
+    to_run = _code(hub, found, resolution, checkout, code) if needs_code else None
     return Explanation(
-        downloads=downloads, code=code, package=package, decision=None if code is None else hub.decide(found)
+        downloads=downloads, code=to_run, package=package, decision=None if to_run is None else hub.decide(found)
     )
 
 
-def _code(hub: Hub, found: FoundCard, resolution: Resolution, checkout: Path | None) -> CodeToRun | None:
+def _code(
+    hub: Hub, found: FoundCard, resolution: Resolution, checkout: Path | None, code: Code | None
+) -> CodeToRun | None:
     recipe, place = resolution.recipe, place_of(found.card)
     if recipe is None or recipe.provider != "repository" or place is None:
         return None
     if found.pin is not None:
         place = found.pin.place(place)
     store = CodeStore(hub.store, hub.policy, offline=True)
+    note = None
     if checkout is not None:
-        folder: Path | None = checkout / place.folder
+        folder: Path | None = checkouts.root_of(place, checkout)
+        note = checkouts.compare(store, place, checkout)
     else:
-        code = store.find(place)
+        code = store.find(place) if code is None else code
         folder = None if code is None else code.path
     files = None if folder is None else tuple(name for name in code_files(folder) if name.endswith(".py"))
     return CodeToRun(
         repository=place.url,
         revision=place.revision,
-        commit=store.commit(place),
+        commit=store.commit(place) if code is None else code.commit,
+        checkout=note,
         folder=place.folder,
         entry=recipe.entry,
         argv=recipe.argv,
+        arguments=recipe.arguments,
         stored=folder,
         files=files,
         touches=() if folder is None or files is None else look.look(folder, files),

@@ -21,9 +21,10 @@ from hubtool import settings
 from hubtool.assets.code import CodeStore
 from hubtool.assets.store import Store
 from hubtool.card import usage
-from hubtool.card.repository import parse_repo_link
+from hubtool.card.repository import place_of
 from hubtool.digest import Digest
-from hubtool.errors import AssetError, InvalidNameError
+from hubtool.errors import ArgumentError, AssetError, InvalidNameError
+from hubtool.networks import checkout as checkouts
 from hubtool.publish import confine
 from hubtool.uid import Uid
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from hubtool.card.document import Document
+    from hubtool.card.repository import RepositoryPlace
     from hubtool.card.usage import Usage
     from hubtool.hub import FoundCard, Hub
     from hubtool.publish.confine import Ended, Limits
@@ -108,7 +110,9 @@ class Bench:
 
 
 @contextlib.contextmanager
-def open_bench(hub: Hub, found: FoundCard, document: Document, *, trust: bool = False) -> Iterator[Bench]:
+def open_bench(
+    hub: Hub, found: FoundCard, document: Document, *, trust: bool = False, checkout: Path | None = None
+) -> Iterator[Bench]:
     """Make a bench for a card; it is gone afterwards.
 
     Args:
@@ -116,6 +120,10 @@ def open_bench(hub: Hub, found: FoundCard, document: Document, *, trust: bool = 
         found: The card.
         document: The card taken apart.
         trust: Whether the user agrees, for this once, that the code of a trusted repository runs.
+        checkout: A folder with the tree of the card's repository, in place of the code that its repo-link names.
+
+    Raises:
+        ArgumentError: If the checkout has not the folder that the card names.
     """
     with tempfile.TemporaryDirectory(prefix="hubtool-bench-", ignore_cleanup_errors=True) as folder:
         root = Path(folder).resolve()
@@ -143,8 +151,14 @@ def open_bench(hub: Hub, found: FoundCard, document: Document, *, trust: bool = 
         }
         if trust:
             more["HUBTOOL_TRUST"] = "1"
-        # Code that was fetched, before or while the bench is open, is read from where it is.
-        (scratch / "hub" / "code").symlink_to((current.home / "code").absolute(), target_is_directory=True)
+        place = code_place(found) if checkout is not None else None
+        if checkout is not None and place is not None:
+            # A copy, so that what is proven cannot change meanwhile. The bench believes that it is the card's commit.
+            code = CodeStore(Store(scratch / "hub"), hub.policy, offline=True)
+            code.put(place, checkouts.root_of(place, checkout))
+        else:
+            # Code that was fetched, before or while the bench is open, is read from where it is.
+            (scratch / "hub" / "code").symlink_to((current.home / "code").absolute(), target_is_directory=True)
         yield Bench(root=root, uid=uid, card=card, environ=confine.environment(scratch, more))
 
 
@@ -157,13 +171,34 @@ def bring_code(hub: Hub, found: FoundCard) -> str:
         AssetError: If it cannot be had.
         ArgumentError: If the repo-link names no repository.
     """
-    card = found.card
-    if card.recipe is None or card.recipe.provider != "repository" or card.repo_link is None:
+    place = code_place(found)
+    if place is None:
         return ""
-    place = parse_repo_link(card.repo_link)
-    revision = card.text("repo-revision")
-    place = place.at(revision) if revision is not None else place
     return CodeStore(hub.store, hub.policy, offline=hub.settings.offline).fetch(place).commit
+
+
+def code_place(found: FoundCard) -> RepositoryPlace | None:
+    """Return where the code of a card's network is, or None if it needs none of a repository.
+
+    Raises:
+        ArgumentError: If the repo-link names no repository, or ``repo-revision`` is not a revision.
+    """
+    recipe = found.card.recipe
+    return place_of(found.card) if recipe is not None and recipe.provider == "repository" else None
+
+
+def compare_checkout(hub: Hub, found: FoundCard, checkout: Path) -> str:
+    """Say in one sentence how the code of a checkout compares with the code that a card names.
+
+    Raises:
+        ArgumentError: If the card needs no code of a repository, or the checkout has not the folder that it names.
+    """
+    place = code_place(found)
+    if place is None:
+        raise ArgumentError(
+            "the card's network needs no code of a repository, so a checkout is of no use", hint="leave --checkout out"
+        )
+    return checkouts.compare(CodeStore(hub.store, hub.policy, offline=True), place, checkout)
 
 
 def with_room(limits: Limits, *, weights: int) -> Limits:

@@ -18,7 +18,7 @@ from hubtool import trust as trusts
 from hubtool.assets.checkpoint import read_header
 from hubtool.card import document as documents
 from hubtool.card import metrics as metric_texts
-from hubtool.card import placeholder, reading, run, usage, vocabulary
+from hubtool.card import model, placeholder, reading, run, usage, vocabulary
 from hubtool.card.repository import parse_repo_link
 from hubtool.card.select import Selection
 from hubtool.diagnostics import Severity
@@ -203,6 +203,7 @@ def check_card(
     assets: Sequence[Path] = (),
     limits: Limits = DEFAULT_LIMITS,
     trust: bool = False,
+    checkout: Path | None = None,
     tell: Callable[[Row], None] | None = None,
 ) -> CheckReport:
     """Check all that publishing a card requires.
@@ -217,12 +218,14 @@ def check_card(
             them goes into the user's store.
         limits: What a program may take; for a large checkpoint, more is added.
         trust: Whether the user agrees, for this once, that the code of a trusted repository runs.
+        checkout: A folder with the tree of the card's repository, in place of the code that its repo-link names.
         tell: Called with each row as soon as it is there.
 
     Raises:
         InvalidNameError: If the name is malformed.
         CardNotFoundError: If there is no such card.
-        ArgumentError: If one of ``assets`` is not a file, or none of the card's assets.
+        ArgumentError: If one of ``assets`` is not a file, or none of the card's assets; or if the card needs no
+            checkout, or it has not the folder that the card names.
     """
     for path in assets:
         if not path.is_file():
@@ -235,8 +238,7 @@ def check_card(
     )
     rows.add(rules_row(run.check_paths([path], options).diagnostics))
     try:
-        found = hub.find(str(name), source=source)
-        document = documents.parse(reading.read_card_file(str(path))[1])
+        found, document = read_once(hub, str(name), path, source)
     except (CardError, OSError):
         for other in NAMES[1:]:
             rows.add(Row(name=other, state=State.IMPOSSIBLE, reason="the card cannot be read"))
@@ -246,13 +248,30 @@ def check_card(
         for other in NAMES[1:]:
             rows.add(Row(name=other, state=State.IMPOSSIBLE, reason="the card is withdrawn: it is not to be used"))
         return CheckReport(uid=_uid_text(found), path=str(path), rows=tuple(rows.rows))
-    with benches.open_bench(hub, found, document, trust=trust) as bench:
-        _check(hub, found, document, bench, rows, files=assets, limits=limits, trust=trust)
+    told = None if checkout is None else benches.compare_checkout(hub, found, checkout)
+    with benches.open_bench(hub, found, document, trust=trust, checkout=checkout) as bench:
+        _check(hub, found, document, bench, rows, files=assets, limits=limits, trust=trust, checkout=told)
     return CheckReport(uid=str(bench.uid) if bench.uid else None, path=str(path), rows=tuple(rows.rows))
 
 
 def _uid_text(found: FoundCard) -> str | None:
     return str(found.card.uid) if found.card.uid else None
+
+
+def read_once(hub: Hub, name: str, path: Path, source: str) -> tuple[FoundCard, Document]:
+    """Find a card and take its file apart: both are of the same bytes, as far as it matters for what runs.
+
+    Raises:
+        CardError: If it cannot be read, or changed meanwhile.
+        OSError: If the file cannot be read.
+    """
+    found = hub.find(name, source=source)
+    data = reading.read_card_file(str(path))[1]
+    again = model.read(data, uid=found.card.uid, path=path)
+    stated = [(one.recipe, one.repo_link, one.text("repo-revision"), one.body) for one in (found.card, again)]
+    if stated[0] != stated[1]:
+        raise CardError(f"{path} changed while it was read", hint="run the command again")
+    return found, documents.parse(data)
 
 
 def card_file(hub: Hub, name: str) -> tuple[Path, str]:
@@ -284,6 +303,7 @@ def _check(
     files: Sequence[Path],
     limits: Limits,
     trust: bool,
+    checkout: str | None,
 ) -> None:
     card = found.card
     chosen = _match(card, files)
@@ -305,7 +325,7 @@ def _check(
     limits = benches.with_room(limits, weights=file.size if file else 0)
     here = machine.probe()
     device = "Ascend" if "Ascend" in here.devices else "CPU"
-    recipe = _recipe(hub, found, header, trust=trust)
+    recipe = _recipe(hub, found, header, trust=trust, checkout=checkout)
     if recipe.state is State.PASSED and header is not None and here.mindspore is not None:
         for row in proof_rows(recipe, bench.run_proof(device, limits)):
             rows.add(row)
@@ -416,7 +436,7 @@ def _given(bench: Bench, asset: Asset, file: Path) -> Bytes:
     return Bytes(asset=asset, path=stored.path, digest=stored.digest, size=stored.size, origin=f"the file {file.name}")
 
 
-def _recipe(hub: Hub, found: FoundCard, header: Header | None, *, trust: bool) -> Row:
+def _recipe(hub: Hub, found: FoundCard, header: Header | None, *, trust: bool, checkout: str | None) -> Row:
     """Resolve the recipe as far as no code runs: arguments against shapes, packages, code of the repository."""
     card = found.card
     problems = resolver.recipe_reasons(card)
@@ -431,7 +451,7 @@ def _recipe(hub: Hub, found: FoundCard, header: Header | None, *, trust: bool) -
             if not decision.allowed:
                 why = f"{decision.why} ({decision.hint})"
                 return Row(name=RECIPE, state=State.IMPOSSIBLE, reason=why, details=tuple(details))
-            details.append(f"code of commit {benches.bring_code(hub, found)}")
+            details.append(checkout or f"code of commit {benches.bring_code(hub, found)}")
         except (OfflineError, ForbiddenLinkError) as error:
             return Row(name=RECIPE, state=State.IMPOSSIBLE, reason=error.message, details=tuple(details))
         except HubError as error:

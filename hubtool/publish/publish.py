@@ -368,6 +368,7 @@ def publish(
     *,
     push: bool = False,
     trust: bool = False,
+    checkout: Path | None = None,
     unproven: bool = False,
     limits: Limits = DEFAULT_LIMITS,
     tell: Callable[[Row], None] | None = None,
@@ -380,6 +381,7 @@ def publish(
         todo: The plan.
         push: Whether the branch is pushed; as in the plan.
         trust: Whether the user agrees, for this once, that the code of a trusted repository runs.
+        checkout: A folder with the tree of the card's repository, in place of the code that its repo-link names.
         unproven: Whether a card is published whose network could not be tried here.
         limits: What a program of the check may take.
         tell: Called with each row of the check as soon as it is there.
@@ -393,7 +395,7 @@ def publish(
     report = None
     change = todo.change
     if not todo.todo.merged:
-        report = _check(hub, todo, trust=trust, limits=limits, tell=tell)
+        report = _check(hub, todo, trust=trust, checkout=checkout, limits=limits, tell=tell)
         _judge(report, unproven=unproven)
         change = replace(change, message=_message(change, todo.uploads, report))
     written = _put(todo, told, offline=hub.settings.offline)
@@ -406,7 +408,15 @@ def _silent(text: str) -> None:
     """Say nothing."""
 
 
-def _check(hub: Hub, todo: Plan, *, trust: bool, limits: Limits, tell: Callable[[Row], None] | None) -> CheckReport:
+def _check(
+    hub: Hub,
+    todo: Plan,
+    *,
+    trust: bool,
+    checkout: Path | None,
+    limits: Limits,
+    tell: Callable[[Row], None] | None,
+) -> CheckReport:
     """Check the very bytes that are going to be committed, at a place like theirs."""
     change = todo.change
     above = change.path.removesuffix(str(change.uid.path))
@@ -421,6 +431,7 @@ def _check(hub: Hub, todo: Plan, *, trust: bool, limits: Limits, tell: Callable[
             root / change.uid.path,
             assets=[one.file.path for one in todo.uploads],
             trust=trust,
+            checkout=checkout,
             limits=limits,
             tell=tell,
         )

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 from hubtool import machine, resolver
 from hubtool import trust as trusts
-from hubtool.card import document as documents
-from hubtool.card import placeholder, reading, usage
+from hubtool.card import placeholder, usage
 from hubtool.card.repository import parse_repo_link
 from hubtool.errors import CardError, NetworkError, RequirementError
 from hubtool.publish import bench as benches
-from hubtool.publish.check import card_file, ending
+from hubtool.publish.check import card_file, ending, read_once
 from hubtool.publish.confine import DEFAULT_LIMITS
 from hubtool.requirements import INSTALL_MINDSPORE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from hubtool.hub import Hub
     from hubtool.publish.confine import Ended, Limits
@@ -29,7 +29,7 @@ class Trial:
 
     Attributes:
         ended: How its program ended.
-        adapted: What was changed so that it runs here, one sentence each.
+        adapted: What was changed so that it runs here, and how a checkout compares, one sentence each.
     """
 
     ended: Ended
@@ -52,6 +52,7 @@ def try_usage(
     *,
     limits: Limits = DEFAULT_LIMITS,
     trust: bool = False,
+    checkout: Path | None = None,
     show: Callable[[str], None] | None = None,
     shut_in: bool = True,
 ) -> Trial:
@@ -62,6 +63,7 @@ def try_usage(
         name: The path of a card, or a UID.
         limits: What it may take; for a large checkpoint, more is added.
         trust: Whether the user agrees, for this once, that the code of a trusted repository runs.
+        checkout: A folder with the tree of the card's repository, in place of the code that its repo-link names.
         show: Called with what it prints, as it comes.
         shut_in: Whether to use namespaces at all.
 
@@ -74,9 +76,8 @@ def try_usage(
         RequirementError: If MindSpore is not installed.
     """
     path, source = card_file(hub, name)
-    found = hub.find(name, source=source)
     try:
-        document = documents.parse(reading.read_card_file(str(path))[1])
+        found, document = read_once(hub, name, path, source)
     except OSError as error:
         raise CardError(f"{path} cannot be read: {error.strerror or error}") from error
     code = usage.of_document(document)
@@ -93,7 +94,9 @@ def try_usage(
         decision = trusts.decide(url, trusts.read(), agreed_now=trust or trusts.agreed_by())
         if not decision.allowed:
             raise NetworkError(decision.why, hint=decision.hint)
-        benches.bring_code(hub, found)
+        if checkout is None:
+            benches.bring_code(hub, found)
+    told = () if checkout is None else (benches.compare_checkout(hub, found, checkout),)
     weights = resolver.choose_weights(card)
     size = 0
     for asset in card.assets:
@@ -101,6 +104,6 @@ def try_usage(
             stored = hub.bring(found, asset)
             size = stored.size if asset is weights else size
     adapted = usage.for_device(code, "Ascend" if "Ascend" in here.devices else "CPU")
-    with benches.open_bench(hub, found, document, trust=trust) as bench:
+    with benches.open_bench(hub, found, document, trust=trust, checkout=checkout) as bench:
         ended = bench.run_usage(adapted, str(path), benches.with_room(limits, weights=size), show=show, shut_in=shut_in)
-    return Trial(ended=ended, adapted=adapted.adapted)
+    return Trial(ended=ended, adapted=(*told, *adapted.adapted))

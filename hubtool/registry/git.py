@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from hubtool.registry.sources import Source
 
 _STATE = "state.json"
+_MAX_LISTING_BYTES = 256 << 20
 _OBJECT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?\Z")
 
 
@@ -51,7 +52,7 @@ class Limits:
     seconds: float = 600.0
     bytes: int = 4 << 30
     file_bytes: int = 16 << 20
-    files: int = 4_000_000
+    files: int = 250_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,17 +214,31 @@ class _Repository:
 
     def _files(self, tree: str) -> Iterator[_File | None]:
         """Yield the files of a tree; None for what is not a regular file, or not text."""
-        with (self._place / "list").open("wb+") as output:
-            self._git("ls-tree", "-r", "-z", "-l", "--full-tree", "--end-of-options", tree, output=output)
-            output.seek(0)
-            data = output.read()
-        for count, line in enumerate(data.split(b"\0")):
-            if count >= self._limits.files:
-                raise self._failed(f"it has more than {self._limits.files:,} files")
-            if not line:
-                continue
+        # -t lists folders too, so that trees without a single file are counted as well.
+        listed = ("ls-tree", "-r", "-t", "-z", "-l", "--full-tree", "--end-of-options", tree)
+        lines = git.listing(
+            ("--git-dir", str(self._place / "bare"), *listed),
+            folder=self._place,
+            most=4 * self._limits.files,
+            seconds=max(self._deadline - time.monotonic(), 0),
+            max_bytes=self._limits.bytes,
+            max_printed=_MAX_LISTING_BYTES,
+        )
+        try:
+            yield from self._regular(lines)
+        except FetchError as error:
+            raise self._failed(error.message) from error
+
+    def _regular(self, lines: Iterator[bytes]) -> Iterator[_File | None]:
+        count = 0
+        for line in lines:
             head, _, name = line.partition(b"\t")
             mode, kind, oid, size = head.split()
+            if kind == b"tree":
+                continue
+            count += 1
+            if count > self._limits.files:
+                raise FetchError(f"it has more than {self._limits.files:,} files")
             try:
                 path = PurePosixPath(name.decode("utf-8"))
             except UnicodeDecodeError:
@@ -285,11 +300,11 @@ class _Repository:
                 output=output,
             )
         except FetchError as error:
-            raise self._failed(error.message) from error
+            raise self._failed(error.message, error.hint) from error
         return printed[: 1 << 16].decode("utf-8", "replace")
 
-    def _failed(self, why: str) -> FetchError:
-        hint = "check the address, the revision and the subfolder; a repository that asks for a login cannot be used"
+    def _failed(self, why: str, given: str | None = None) -> FetchError:
+        hint = given or "check the address, the revision and the subfolder"
         if "redirect" in why or "301" in why or "302" in why:
             hint = "the server sends us elsewhere: give the address that it sends us to"
         return FetchError(f"{shown(self._link)}: {why}", hint=hint)

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from hubtool import settings
+from hubtool import ownership, settings
 from hubtool.errors import ArgumentError, SettingsError
 from hubtool.registry import ADDED_FILE_NAME
 
@@ -140,6 +140,7 @@ def load(path: Path) -> tuple[Source, ...]:
     """
     if not path.is_file():
         return ()
+    ownership.check_private(path, "the list of registries")
     if sys.version_info >= (3, 11):
         import tomllib  # noqa: PLC0415 - most users have no file
     else:
@@ -198,6 +199,7 @@ def save(path: Path, sources: Sequence[Source]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        temporary.chmod(0o600)  # whatever the umask: `load` refuses what a group can write
         temporary.replace(path)
     except OSError as error:
         raise SettingsError(f"{path} cannot be written: {error.strerror}", hint="check its permissions") from error

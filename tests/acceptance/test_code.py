@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import os
+import resource
 import shutil
+import socket
 import subprocess
+import sys
 import threading
-from contextlib import contextmanager
+import time
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from hubtool.assets import git as hardened
 from hubtool.assets.code import CodeStore, tree_digest
 from hubtool.assets.links import LinkPolicy
 from hubtool.assets.store import Store
 from hubtool.card.repository import RepositoryPlace
 from hubtool.errors import ArgumentError, FetchError, ForbiddenLinkError, OfflineError
+from hubtool.registry import git as registry_git
+from hubtool.registry.sources import Source
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,8 +82,8 @@ def place(root: Path, revision: str | None = "main", folder: str = "official/ber
 
 
 @contextmanager
-def over_http(root: Path) -> Iterator[str]:
-    """Serve the repositories below a folder with git's own HTTP program."""
+def over_http(root: Path, *, login: str = "", seen: list[str] | None = None) -> Iterator[str]:
+    """Serve the repositories below a folder with git's own HTTP program, to anyone or to one name and password."""
     backend = Path(git(root, "--exec-path")) / "git-http-backend"
 
     class Handler(BaseHTTPRequestHandler):
@@ -89,6 +98,15 @@ def over_http(root: Path) -> Iterator[str]:
 
         def answer(self) -> None:
             path, _, query = self.path.partition("?")
+            given = self.headers.get("Authorization", "")
+            if seen is not None:
+                seen.append(given)
+            if login and given != "Basic " + base64.b64encode(login.encode()).decode():
+                self.send_response(401)
+                self.send_header("WWW-Authenticate", 'Basic realm="x"')
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             environ = {
                 "PATH": os.environ["PATH"],
@@ -280,3 +298,227 @@ def test_revisions_that_are_refused(repository: Path, codes: CodeStore, revision
 def test_offline(repository: Path, codes: CodeStore) -> None:
     with pytest.raises(OfflineError):
         CodeStore(codes.store, LinkPolicy(), offline=True).fetch(place(repository))
+
+
+def pull_request(repository: Path) -> str:
+    """Make a commit that only refs/pull/7/head names, as a forge keeps the pull request of a stranger."""
+    git(repository, "checkout", "--quiet", "--detach")
+    (repository / "official/bert/src/model.py").write_text("VALUE = 'evil'\n")
+    git(repository, "commit", "--quiet", "-am", "a stranger's")
+    commit = git(repository, "rev-parse", "HEAD")
+    git(repository, "update-ref", "refs/pull/7/head", commit)
+    git(repository, "checkout", "--quiet", "main")
+    return commit
+
+
+@pytest.mark.parametrize(
+    "revision", ["refs/pull/7/head", "pull/7/head", "HEAD", "main~1", "main@{0}", "refs/heads/main"]
+)
+def test_a_revision_is_a_commit_or_the_plain_name_of_a_branch_or_tag(
+    repository: Path, codes: CodeStore, revision: str
+) -> None:
+    pull_request(repository)
+    with pytest.raises(ArgumentError, match="is not a revision"):
+        codes.fetch(place(repository, revision))
+
+
+def test_a_short_commit_id_is_the_name_of_a_branch_only(repository: Path, codes: CodeStore) -> None:
+    short = git(repository, "rev-parse", "HEAD")[:10]
+    with pytest.raises(FetchError, match="no branch and no tag"):
+        codes.fetch(place(repository, short))
+
+
+@pytest.mark.parametrize("filters", ["true", "false"])
+def test_a_commit_of_a_pull_request_is_refused(repository: Path, codes: CodeStore, filters: str) -> None:
+    git(repository, "config", "uploadpack.allowFilter", filters)
+    commit = pull_request(repository)
+    with pytest.raises(FetchError, match="on no branch and no tag"):
+        codes.fetch(place(repository, commit))
+    assert codes.find(place(repository, commit)) is None
+    # Once it is merged, it is the organisation's.
+    git(repository, "merge", "--quiet", "--ff-only", commit)
+    (repository / "later").write_text("x")
+    git(repository, "add", "later")
+    git(repository, "commit", "--quiet", "-m", "later")
+    assert (codes.fetch(place(repository, commit)).path / "src/model.py").read_text() == "VALUE = 'evil'\n"
+
+
+def test_a_commit_of_a_pull_request_is_refused_over_http(repository: Path, codes: CodeStore) -> None:
+    commit = pull_request(repository)
+    old = git(repository, "rev-parse", "main")
+    (repository / "later").write_text("x")
+    git(repository, "add", "later")
+    git(repository, "commit", "--quiet", "-m", "later")
+    git(repository, "tag", "-a", "-m", "one", "v1", old)
+    with over_http(repository.parent.parent) as url:
+        there = RepositoryPlace(url=f"{url}/owner/models", revision=commit, folder="official/bert")
+        with pytest.raises(FetchError, match="on no branch and no tag"):
+            codes.fetch(there)
+        assert codes.fetch(there.at(old)).commit == old
+        assert codes.fetch(there.at("v1")).commit == old
+
+
+def test_a_record_that_does_not_say_what_it_is_about_is_not_believed(repository: Path, codes: CodeStore) -> None:
+    commit = git(repository, "rev-parse", "HEAD")
+    code = codes.fetch(place(repository, commit))
+    (record,) = (codes.store.root / "code" / "records").glob("*.json")
+    whole = json.loads(record.read_text())
+    assert whole == {
+        "url": repository.as_uri(),
+        "commit": commit,
+        "folder": "official/bert",
+        "tree": code.tree,
+        "reachable": True,
+        "left-out": ["passwd", "up"],
+    }
+    for key in ("url", "commit", "folder", "tree", "reachable"):
+        record.write_text(json.dumps({name: value for name, value in whole.items() if name != key}))
+        assert codes.find(place(repository, commit)) is None, key
+    record.write_text(json.dumps(whole))
+    assert codes.find(place(repository, commit)) == code
+
+
+def test_code_of_another_store_is_not_believed(repository: Path, codes: CodeStore, tmp_path: Path) -> None:
+    codes.fetch(place(repository))
+    shared = CodeStore(Store(tmp_path / "mine", shared=(codes.store.root,)), LinkPolicy(), offline=True)
+    assert shared.find(place(repository)) is None
+
+
+def tree_bomb(root: Path, *, empty: bool = False) -> Path:
+    """Make a repository of some kilobytes whose folder "bomb" stands for 10 thousand million files or folders."""
+    root.mkdir(parents=True)
+    git(root, "init", "--quiet", "--initial-branch=main", ".")
+
+    def make(kind: str, oid: str) -> str:
+        mode = "040000" if kind == "tree" else "100644"
+        lines = "".join(f"{mode} {kind} {oid}\tn{number}\n" for number in range(100, 200))
+        return subprocess.run(
+            ["git", "mktree"], cwd=root, input=lines, text=True, capture_output=True, check=True
+        ).stdout.strip()
+
+    blob = subprocess.run(
+        ["git", "hash-object", "-w", "--stdin"], cwd=root, input="x", text=True, capture_output=True, check=True
+    ).stdout.strip()
+    tree = git(root, "hash-object", "-w", "-t", "tree", os.devnull) if empty else make("blob", blob)
+    for _ in range(4):
+        tree = make("tree", tree)
+    good = make("blob", blob)
+    top = subprocess.run(
+        ["git", "mktree"],
+        cwd=root,
+        input=f"040000 tree {tree}\tbomb\n040000 tree {good}\tgood\n",
+        text=True,
+        capture_output=True,
+        check=True,
+    ).stdout.strip()
+    git(root, "update-ref", "refs/heads/main", git(root, "commit-tree", "-m", "bomb", top))
+    git(root, "config", "uploadpack.allowFilter", "true")
+    return root
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_a_tree_bomb_is_ended_while_it_is_listed(codes: CodeStore, tmp_path: Path, *, empty: bool) -> None:
+    root = tree_bomb(tmp_path / "bombs" / "bomb", empty=empty)
+    before = time.monotonic()
+    for folder in ("bomb", ""):
+        with pytest.raises(FetchError, match="more than 80,000 files and folders"):
+            codes.fetch(place(root, "main", folder))
+    # What stands beside the folder that is wanted is not expanded.
+    assert len(codes.fetch(place(root, "main", "good")).files) == 100
+    assert time.monotonic() - before < 20
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 1 << 20  # KiB
+
+
+def test_a_tree_bomb_as_a_registry(tmp_path: Path) -> None:
+    root = tree_bomb(tmp_path / "bombs" / "bomb")
+    source = Source(name="x", kind="git", location=root.as_uri())
+    before = time.monotonic()
+    with pytest.raises(FetchError, match="more than"):
+        registry_git.sync(source, tmp_path / "home", policy=LinkPolicy())
+    assert time.monotonic() - before < 60
+
+
+def test_git_ends_when_hubtool_is_killed(tmp_path: Path) -> None:
+    """Kill a fetch from a server that never answers, with the signal that nothing can catch."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/a/b"
+        program = (
+            "from pathlib import Path; from hubtool.assets import git; "
+            f"git.run(('ls-remote', {url!r}), folder=Path({str(tmp_path)!r}), url={url!r})"
+        )
+        process = subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[2])
+        server.settimeout(30)
+        connection, _ = server.accept()  # git's helper is there, and waits for an answer
+        with connection:
+            process.kill()
+            process.wait()
+            connection.settimeout(10)
+            connection.recv(1 << 16)
+            assert connection.recv(1) == b""  # the helper is gone, and so is its connection
+
+
+def test_a_login_is_used_for_the_hosts_that_the_user_named_only(
+    repository: Path, codes: CodeStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "user"
+    home.mkdir()
+    (home / ".netrc").write_text("machine 127.0.0.1 login me password secret\n")
+    (home / ".netrc").chmod(0o600)
+    (home / ".gitconfig").write_text('[url "file:///nowhere/"]\n\tinsteadOf = http://\n')
+    monkeypatch.setenv("HOME", str(home))
+    seen: list[str] = []
+    with over_http(repository.parent.parent, login="me:secret", seen=seen) as url:
+        there = RepositoryPlace(url=f"{url}/owner/models", revision="main", folder="official/resnet")
+        for named in ("", "example.org", "127.0.0.1:1"):
+            monkeypatch.setenv("HUBTOOL_LOGIN_HOSTS", named)
+            with pytest.raises(FetchError, match="git fetch failed") as caught:
+                codes.fetch(there)
+            assert "HUBTOOL_LOGIN_HOSTS" in str(caught.value.hint)
+        assert set(seen) == {""}
+        monkeypatch.setenv("HUBTOOL_LOGIN_HOSTS", url.removeprefix("http://"))
+        assert codes.fetch(there).files == ("model.py",)
+
+
+def test_a_server_that_talks_without_end_is_left(repository: Path, tmp_path: Path) -> None:
+    """Serve the sideband of a fetch whose messages never end."""
+
+    def packet(data: bytes) -> bytes:
+        return f"{len(data) + 4:04x}".encode() + data
+
+    class Handler(BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+        def do_GET(self) -> None:
+            kind = "application/x-git-upload-pack-advertisement"
+            oid = git(repository, "rev-parse", "HEAD").encode()
+            first = packet(b"# service=git-upload-pack\n") + b"0000"
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            self.end_headers()
+            able = b"\0side-band-64k shallow filter allow-reachable-sha1-in-want allow-tip-sha1-in-want\n"
+            self.wfile.write(first + packet(oid + b" refs/heads/main" + able) + b"0000")
+
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(200)
+            self.send_header("Content-Type", "application/x-git-upload-pack-result")
+            self.end_headers()
+            with suppress(OSError):
+                self.wfile.write(packet(b"NAK\n"))
+                message = packet(b"\x02" + b"x" * 60000 + b"\n")
+                for _ in range(1 << 15):  # 2 GiB
+                    self.wfile.write(message)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        url = f"http://127.0.0.1:{server.server_port}/a/b"
+        git(tmp_path, "init", "--quiet", "here")
+        with pytest.raises(FetchError, match="it says more than"):
+            hardened.run(("fetch", "--quiet", url, "main"), folder=tmp_path / "here", url=url)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

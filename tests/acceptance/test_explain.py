@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import select
@@ -153,3 +154,61 @@ def test_at_a_terminal_the_user_is_asked(cli: Cli, tmp_path: Path, answer: str, 
     assert (code == 0) is loads, text
     assert ("total: 4 of 4" in text) is loads
     assert (str(root) in lists.read_text("utf-8").partition("agreed")[2]) is remembered
+
+
+def test_what_was_asked_about_is_what_runs(cli: Cli, tmp_path: Path) -> None:
+    """While the question stands, the card comes to name another repository, and its branch moves on."""
+    pty = pytest.importorskip("pty", reason="pseudo-terminals are POSIX's")
+    root = repository(tmp_path / "models")
+    shown = git(root, "rev-parse", "HEAD")
+    uid = card(cli, root, CALLABLE)
+    path = cli.registry / "tests" / "1.9" / "net.md"
+    text = re.sub("repo-revision: .*", "repo-revision: main", path.read_text("utf-8"))
+    path.write_text(text, encoding="utf-8")
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    other = repository(tmp_path / "evil")
+    for place in (root, other):
+        (marks / place.name).write_text("")
+    lists = tmp_path / "config" / "hubtool" / "trust.json"
+    lists.parent.mkdir(parents=True)
+    lists.write_text(json.dumps({"added": [str(root), str(other)], "removed": [], "agreed": [str(other)]}))
+
+    def change() -> None:
+        path.write_text(text.replace(root.as_uri(), other.as_uri()), encoding="utf-8")
+        for place in (root, other):
+            with (place / "research" / "net" / "src" / "network.py").open("a", encoding="utf-8") as stream:
+                stream.write(f"\nimport os\nos.remove({str(marks / place.name)!r})\n")
+            git(place, "commit", "--quiet", "-am", "changed")
+
+    parent, child = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "hubtool", "load", uid],
+        cwd=cli.folder,
+        env={**cli.environ, "COLUMNS": "200"},
+        stdin=child,
+        stdout=child,
+        stderr=child,
+    ) as process:
+        os.close(child)
+        said, deadline, answered = "", time.monotonic() + 120, False
+        while time.monotonic() < deadline:
+            if select.select([parent], [], [], 0.5)[0]:
+                try:
+                    chunk = os.read(parent, 4096)
+                except OSError:
+                    break
+                if not chunk:
+                    break
+                said += chunk.decode("utf-8", "replace")
+                if not answered and "[n] no" in said:
+                    answered = True
+                    change()
+                    os.write(parent, b"y\n")
+        code = process.wait(60)
+    os.close(parent)
+    assert answered, said
+    assert shown in said
+    assert "with num_classes = 5" in said
+    assert code == 0, said
+    assert sorted(one.name for one in marks.iterdir()) == ["evil", "models"]

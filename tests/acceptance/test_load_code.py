@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -99,3 +101,58 @@ def test_a_checkpoint_of_another_network(cli: Cli, tmp_path: Path) -> None:
     done = cli("load", uid)
     assert done.code == 1
     assert "head.weight: checkpoint [5, 4], network [6, 4]" in done.err
+
+
+def test_a_checkout_is_compared_with_the_card_s_commit(cli: Cli, tmp_path: Path) -> None:
+    root = repository(tmp_path / "models")
+    uid = card(cli, root, CALLABLE)
+    commit = git(root, "rev-parse", "HEAD")
+    assert cli("trust", "add", str(root)).code == 0
+    assert f"the checkout is at commit {commit}, which the card names" in cli("load", uid, "--checkout", root).out
+    model = root / "research/net/src/network.py"
+    model.write_text(model.read_text() + "# edited\n")
+    edited = cli("load", uid, "--checkout", root).out
+    assert "1 file differs (src/network.py)" in edited
+    # A copy without git, of which nothing is known yet.
+    copy = tmp_path / "copy"
+    shutil.copytree(root / "research", copy / "research")
+    assert "was not compared" in cli("load", uid, "--checkout", copy).out
+    assert cli("load", uid).code == 0
+    assert f"differs from the card's commit {commit}: 1 file differs" in cli("load", uid, "--checkout", copy).out
+    git(root, "checkout", "--quiet", "--", ".")
+    assert f"has the files of the card's commit {commit}" in cli("load", uid, "--checkout", root).out
+    assert "give the top folder" in cli("load", uid, "--checkout", model.parent).err
+
+
+def test_a_checkout_proves_code_that_is_not_public_yet(cli: Cli, tmp_path: Path) -> None:
+    """The commit of the card is nowhere but in the author's own clone."""
+    root = repository(tmp_path / "models")
+    mine = tmp_path / "mine"
+    git(tmp_path, "clone", "--quiet", root.as_uri(), "mine")
+    (mine / "research/net/extra.py").write_text("")
+    git(mine, "add", "--all")
+    git(mine, "commit", "--quiet", "-m", "mine")
+    uid = card(cli, root, SCRIPT)
+    path = cli.registry / "tests/1.9/net.md"
+    text = path.read_text("utf-8").replace(git(root, "rev-parse", "HEAD"), git(mine, "rev-parse", "HEAD"))
+    path.write_text(text, encoding="utf-8")
+    assert cli("trust", "add", str(root)).code == 0
+    missing = cli("load", uid)
+    assert missing.code == 1
+    assert "--checkout" in missing.err
+    found = {row["name"]: row for row in cli("check", "--json", uid, "--checkout", mine).json["rows"]}
+    for name in ("recipe", "coverage", "forward pass", "usage block"):
+        assert found[name]["state"] == "passed", found[name]
+    assert any("its files are unchanged" in detail for detail in found["recipe"]["details"])
+    tried = cli("try", uid, "--checkout", mine)
+    assert tried.code == 0, tried.err
+    assert "note: the checkout is at commit" in tried.err
+    assert not (cli.home / "code" / "records").exists()
+    program = f"import hubtool; hubtool.load({uid!r}, checkout={str(mine)!r}, trust=True)"
+    assert cli("trust", "remove", str(root)).code == 0
+    lists = tmp_path / "config" / "hubtool" / "trust.json"
+    lists.write_text(f'{{"added": ["{root}"]}}')
+    lists.chmod(0o600)
+    for arguments, code in ((program, 0), (program.replace(", trust=True", ""), 1)):
+        done = subprocess.run([sys.executable, "-c", arguments], env=cli.environ, capture_output=True, check=False)
+        assert done.returncode == code, done.stderr

@@ -1,0 +1,51 @@
+"""Files that say what may run or what is believed here: read only if no other user of the machine can write them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING
+
+from hubtool.errors import SettingsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def is_own(status: os.stat_result) -> bool:
+    """Whether a file belongs to this user or to root; True on systems without owners."""
+    return not hasattr(os, "geteuid") or status.st_uid in (os.geteuid(), 0)
+
+
+def check_private(path: Path, what: str) -> None:
+    """Refuse a file that another user owns or can write or replace; a file that is not there passes.
+
+    Args:
+        path: The file. Of a symbolic link, the file that it leads to is checked.
+        what: What the file is, as in "the trust list".
+
+    Raises:
+        SettingsError: If another user owns it, its mode lets others write, or its folder lets others replace it.
+    """
+    if not hasattr(os, "geteuid"):
+        return
+    for place, noun in ((path, what), (path.parent, f"the folder of {what}"), (path.resolve().parent, "its folder")):
+        try:
+            status = place.stat()
+        except FileNotFoundError:
+            return  # nothing is believed
+        except (OSError, RuntimeError) as error:
+            raise SettingsError(f"{what} {path} cannot be read: {error}", hint="check its permissions") from error
+        if not is_own(status):
+            raise SettingsError(
+                f"{noun}, {place}, belongs to another user (number {status.st_uid}), so it is not used",
+                hint=f"look at what it holds; then: chown {os.geteuid()} {place}",
+            )
+        # In a folder with the sticky bit, such as /tmp, others can add files but not replace those of this user.
+        others = stat.S_IWOTH if stat.S_ISDIR(status.st_mode) else stat.S_IWOTH | stat.S_IWGRP
+        sticky = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
+        if status.st_mode & others and not sticky:
+            raise SettingsError(
+                f"other users can write {noun}, {place}, so it is not used",
+                hint=f"look at what it holds; then: chmod go-w {place}",
+            )
