@@ -183,17 +183,20 @@ class Hub:
         )
 
     def decide(self, found: FoundCard) -> Decision | None:
-        """Return whether the code of a card's repository may run; None if it has a network without such code.
+        """Return whether the code that a card chooses may run; None if nothing in it needs the user's consent.
 
         Raises:
             ArgumentError: If its repo-link does not name a repository.
+            RecipeError: If the arguments of its recipe are too large.
             SettingsError: If the user's trust list cannot be read.
         """
         recipe = found.card.recipe
-        if recipe is None or recipe.provider != "repository":
+        if recipe is None or recipe.provider not in ("package", "repository"):
             return None
         from hubtool import trust as trusts  # noqa: PLC0415 (not needed to fetch)
 
+        if recipe.provider == "package":
+            return trusts.decide_call(recipe, trusts.read(), agreed_now=trusts.agreed_by())
         place = place_of(found.card)
         return None if place is None else trusts.decide(place.url, trusts.read(), agreed_now=trusts.agreed_by())
 
@@ -201,7 +204,7 @@ class Hub:
         """Say what the user still has to agree to before a card is loaded; None if there is nothing."""
         try:
             decision = self.decide(found)
-        except ArgumentError:
+        except (ArgumentError, RecipeError):
             return None
         if decision is None or decision.allowed or decision.entry is None:
             return None
@@ -212,6 +215,8 @@ class Hub:
             decision = self.decide(found)
         except ArgumentError as error:
             return (f"its network is built with code of a repository, and {error.message}",)
+        except RecipeError as error:
+            return (error.message,)
         if decision is None or decision.entry is not None:
             return ()
         return (f"{decision.why}; {decision.hint}",)

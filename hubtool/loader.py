@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from hubtool.card.model import Asset, Recipe
     from hubtool.hub import FoundCard, Hub
     from hubtool.networks.provider import Built, Provider
+    from hubtool.trust import Decision
 
 # The types of NumPy that MindSpore takes without a copy.
 _NUMPY_TYPES = frozenset(
@@ -160,7 +161,7 @@ def load(
             )
         if found.pin is not None and (why := found.pin.check_machine(machine.probe().mindspore)):
             raise found.pin.error(why)
-        builder = _provider(hub, found, recipe, checkout=checkout, trust=trust)
+        builder = _provider(hub, found, recipe, checkout=checkout, trust=trust, overrides=overrides or {})
     header, path = None, None
     with watch.stage("fetch"):
         if pretrained:
@@ -282,7 +283,15 @@ def load_weights(hub: Hub, name: str, *, source: str = "gitee", force_reload: bo
     return {name: Parameter(tensor, name=name) for name, tensor in _tensors(header, path).items()}
 
 
-def _provider(hub: Hub, found: FoundCard, recipe: Recipe, *, checkout: Path | None, trust: bool) -> Provider:
+def _provider(
+    hub: Hub,
+    found: FoundCard,
+    recipe: Recipe,
+    *,
+    checkout: Path | None,
+    trust: bool,
+    overrides: Mapping[str, object],
+) -> Provider:
     if recipe.provider == "builtin":
         from hubtool.networks.builtin.provider import BuiltinProvider  # noqa: PLC0415
 
@@ -290,6 +299,9 @@ def _provider(hub: Hub, found: FoundCard, recipe: Recipe, *, checkout: Path | No
     if recipe.provider == "package":
         from hubtool.networks.package import PackageProvider  # noqa: PLC0415
 
+        _check_allowed(
+            trusts.decide_call(recipe, trusts.read(), overridden=overrides, agreed_now=trust or trusts.agreed_by())
+        )
         return PackageProvider()
     if recipe.provider != "repository":
         raise RecipeError(
@@ -304,9 +316,7 @@ def _provider(hub: Hub, found: FoundCard, recipe: Recipe, *, checkout: Path | No
         )
     if found.pin is not None:
         place = found.pin.place(place)
-    decision = trusts.decide(place.url, trusts.read(), agreed_now=trust or trusts.agreed_by())
-    if not decision.allowed:
-        raise NetworkError(decision.why, hint=decision.hint)
+    _check_allowed(trusts.decide(place.url, trusts.read(), agreed_now=trust or trusts.agreed_by()))
     if checkout is not None:
         if found.pin is not None:
             raise found.pin.error("a checkout in place of its code is not what is pinned", hint="leave --checkout out")
@@ -317,6 +327,11 @@ def _provider(hub: Hub, found: FoundCard, recipe: Recipe, *, checkout: Path | No
     if found.pin is not None:
         found.pin.check_tree(code.tree)
     return RepositoryProvider(place=Place(root=code.path, folder="", identity=code.tree))
+
+
+def _check_allowed(decision: Decision | None) -> None:
+    if decision is not None and not decision.allowed:
+        raise NetworkError(decision.why, hint=decision.hint)
 
 
 def _weights(found: FoundCard) -> Asset:

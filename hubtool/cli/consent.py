@@ -1,9 +1,8 @@
-"""Asking at a terminal whether code of a repository may run."""
+"""Asking at a terminal whether code that a card chooses may run."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def ask(hub: Hub, uid: str, *, checkout: Path | None = None) -> bool:
-    """Return whether the user agrees, now and here, that the code of a card's repository runs.
+    """Return whether the user agrees, now and here, that the code runs which a card chooses.
 
     Nobody is asked where there is no terminal, where nothing is to be agreed to, or where the repository is not on the
     trust list: a yes is too easily said to code of a stranger. The answer "always" is written to the user's trust list.
@@ -33,7 +32,10 @@ def ask(hub: Hub, uid: str, *, checkout: Path | None = None) -> bool:
 
     explanation = explain.explain(hub, found, hub.resolve(uid), checkout=checkout)
     click.echo("To build this network, code that is not part of hubtool would run here, with your rights:", err=True)
-    render.pairs(resolve.explained(replace(explanation, decision=None), most=5), err=True)
+    rows = resolve.explained(explanation, most=5, with_trust=False)
+    if explanation.code is None:
+        rows.append(("why it asks", decision.why))
+    render.pairs(rows, err=True)
     answer = click.prompt(
         f"Run it? [y] this once, [a] always for {decision.entry}, [n] no",
         type=click.Choice(["y", "a", "n"], case_sensitive=False),
@@ -42,5 +44,5 @@ def ask(hub: Hub, uid: str, *, checkout: Path | None = None) -> bool:
         err=True,
     ).lower()
     if answer == "a":
-        trust.write(trust.read().agree(decision.entry))
+        trust.write(trust.read().add(decision.entry))
     return answer in ("y", "a")

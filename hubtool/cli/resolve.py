@@ -119,7 +119,7 @@ def _state(asset: ResolvedAsset) -> str:
     return f"{asset.asset.format}, {render.size(asset.asset.size)}, sha256 {digest or 'not stated'}, {stored}"
 
 
-def explained(explanation: Explanation, most: int = 12) -> list[tuple[str, str]]:
+def explained(explanation: Explanation, most: int = 12, *, with_trust: bool = True) -> list[tuple[str, str]]:
     """Return an explanation as rows of a name and a text, with at most so many files and lines of code."""
     rows = []
     for one in explanation.downloads:
@@ -130,6 +130,9 @@ def explained(explanation: Explanation, most: int = 12) -> list[tuple[str, str]]
     code = explanation.code
     if explanation.package is not None:
         rows.append(("code", f"of the installed distribution {explanation.package}"))
+        rows.append(("", f"begins at {explanation.entry}"))
+        if explanation.decision is None and with_trust:
+            rows.append(("trust", "it may run: hubtool's table of calls lists this entry with these arguments"))
     elif code is None:
         rows.append(("code", "none from elsewhere: nothing but hubtool and MindSpore runs"))
     else:
@@ -149,7 +152,7 @@ def explained(explanation: Explanation, most: int = 12) -> list[tuple[str, str]]
             if len(code.touches) > most:
                 rows.append(("", f"  and {len(code.touches) - most:,} more (--json lists all)"))
     decision = explanation.decision
-    if decision is not None:
+    if decision is not None and with_trust:
         rows.append(("trust", f"{'it may run' if decision.allowed else 'it may not run yet'}: {decision.why}"))
         if decision.hint:
             rows.append(("", decision.hint))

@@ -72,12 +72,14 @@ class Explanation:
         downloads: The files that would be fetched.
         code: The code of a repository that would run, or None.
         package: The installed distribution whose code would run, as a requirement, or None.
-        decision: Whether that repository's code may run, or None where there is none.
+        entry: What of that distribution is called, or None.
+        decision: Whether the code may run, or None where there is none that needs consent.
     """
 
     downloads: tuple[ResolvedAsset, ...]
     code: CodeToRun | None
     package: str | None
+    entry: str | None = None
     decision: Decision | None
 
     def as_json(self) -> dict[str, object]:
@@ -94,6 +96,7 @@ class Explanation:
             ],
             "code": None if self.code is None else self.code.as_json(),
             "package": self.package,
+            "entry": self.entry,
             "trust": None
             if decision is None
             else {
@@ -129,7 +132,11 @@ def explain(hub: Hub, found: FoundCard, resolution: Resolution, *, checkout: Pat
         package = ", ".join(recipe.requires) or recipe.entry.partition(".")[0]
     code = _code(hub, found, resolution, checkout) if needs_code else None
     return Explanation(
-        downloads=downloads, code=code, package=package, decision=None if code is None else hub.decide(found)
+        downloads=downloads,
+        code=code,
+        package=package,
+        entry=None if package is None or recipe is None else recipe.entry,
+        decision=hub.decide(found) if needs_code else None,
     )
 
 

@@ -436,6 +436,14 @@ def _recipe(hub: Hub, found: FoundCard, header: Header | None, *, trust: bool) -
             return Row(name=RECIPE, state=State.IMPOSSIBLE, reason=error.message, details=tuple(details))
         except HubError as error:
             return Row(name=RECIPE, state=State.FAILED, reason=error.message, details=tuple(details))
+    if recipe.provider == "package":
+        try:
+            called = trusts.decide_call(recipe, trusts.read(), agreed_now=trust or trusts.agreed_by())
+        except RecipeError as error:
+            return Row(name=RECIPE, state=State.FAILED, reason=error.message, details=tuple(details))
+        if called is not None and not called.allowed:
+            why = f"{called.why} ({called.hint})"
+            return Row(name=RECIPE, state=State.IMPOSSIBLE, reason=why, details=tuple(details))
     if recipe.provider == "builtin" and header is not None:
         from hubtool.networks.builtin.config import infer  # noqa: PLC0415 - for this one kind of network
 

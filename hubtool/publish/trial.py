@@ -93,6 +93,10 @@ def try_usage(
         if not decision.allowed:
             raise NetworkError(decision.why, hint=decision.hint)
         benches.bring_code(hub, found)
+    elif card.recipe is not None and card.recipe.provider == "package":
+        called = trusts.decide_call(card.recipe, trusts.read(), agreed_now=trust or trusts.agreed_by())
+        if called is not None and not called.allowed:
+            raise NetworkError(called.why, hint=called.hint)
     weights = resolver.choose_weights(card)
     size = 0
     for asset in card.assets:
