@@ -187,14 +187,22 @@ class Hub:
 
         Raises:
             ArgumentError: If its repo-link does not name a repository.
+            CheckpointError: If it is a MindIR whose operators cannot be read.
             RecipeError: If the arguments of its recipe are too large.
             SettingsError: If the user's trust list cannot be read.
         """
+        from hubtool import trust as trusts  # noqa: PLC0415 (not needed to fetch)
+        from hubtool.resolver import choose_graph, choose_weights  # noqa: PLC0415 - as above
+
+        graph = choose_graph(found.card) if choose_weights(found.card) is None else None
+        if graph is not None:
+            stored = self.stored(found, graph) if graph.format.lower() == "mindir" else None
+            if stored is None:
+                return None
+            return trusts.decide_graph(stored.path, stored.digest, trusts.read(), agreed_now=trusts.agreed_by())
         recipe = found.card.recipe
         if recipe is None or recipe.provider not in ("package", "repository"):
             return None
-        from hubtool import trust as trusts  # noqa: PLC0415 (not needed to fetch)
-
         if recipe.provider == "package":
             return trusts.decide_call(recipe, trusts.read(), agreed_now=trusts.agreed_by())
         place = place_of(found.card)
@@ -204,7 +212,7 @@ class Hub:
         """Say what the user still has to agree to before a card is loaded; None if there is nothing."""
         try:
             decision = self.decide(found)
-        except (ArgumentError, RecipeError):
+        except (ArgumentError, CheckpointError, RecipeError):
             return None
         if decision is None or decision.allowed or decision.entry is None:
             return None
@@ -215,7 +223,7 @@ class Hub:
             decision = self.decide(found)
         except ArgumentError as error:
             return (f"its network is built with code of a repository, and {error.message}",)
-        except RecipeError as error:
+        except (CheckpointError, RecipeError) as error:
             return (error.message,)
         if decision is None or decision.entry is not None:
             return ()
@@ -398,6 +406,19 @@ class Hub:
                 hint=f"fetch it with 'hubtool fetch {resolution.uid}'",
             )
         return weights.stored
+
+    def stored(self, found: FoundCard, asset: Asset) -> Stored | None:
+        """Return the verified file of an asset if it is here; nothing is fetched."""
+        if asset.digest is None:
+            return None
+        if not asset.is_local:
+            return self.store.find(asset.digest)
+        if found.pin is not None:
+            return self.beside(found, asset) or self.store.find(asset.digest)
+        try:
+            return self.store.adopt(_local_path(asset, found), asset.digest)
+        except AssetError:
+            return None
 
     def _located(self, asset: Asset, found: FoundCard) -> Path | None:
         if asset.digest is None:

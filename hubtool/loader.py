@@ -149,7 +149,9 @@ def load(
                 f"{name} is a graph, {graph.file_name}: it takes no arguments, and has its weights in it",
                 hint="load it without arguments",
             )
-        return _load_graph(hub, found, graph, watch, force_reload=force_reload, device=device, progress=progress)
+        return _load_graph(
+            hub, found, graph, watch, force_reload=force_reload, device=device, progress=progress, trust=trust
+        )
     with watch.stage("resolve"):
         recipe = found.card.recipe
         if recipe is None:
@@ -226,6 +228,7 @@ def _load_graph(
     force_reload: bool,
     device: str | None,
     progress: Progress | None,
+    trust: bool,
 ) -> Loaded:
     """Load a card that has no checkpoint but a whole network in a file; what MindSpore does not run, is handed over."""
     from hubtool.networks import graphs  # noqa: PLC0415
@@ -249,10 +252,12 @@ def _load_graph(
             path=path,
             status=found.card.status,
         )
+    decision = trusts.decide_graph(path, stored.digest, trusts.read(), agreed_now=trust or trusts.agreed_by())
+    _check_allowed(decision)
     with watch.stage("import mindspore"):
         _compute_type(device)
     with watch.stage("build"):
-        built = graphs.load(path)
+        built = graphs.load(path, agreed=decision is not None)
     built.network.set_train(mode=False)
     return Loaded(
         uid=uid,

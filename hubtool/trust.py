@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hubtool import settings
+from hubtool.assets import operators
 from hubtool.card import calls
 from hubtool.errors import ArgumentError, SettingsError
 
@@ -181,6 +182,25 @@ def decide_call(
     if why is None:
         return None
     return decide_named(calls.identity(recipe), f"the card calls {package}, and {why}", trust, agreed_now=agreed_now)
+
+
+def decide_graph(path: Path, digest: str, trust: TrustList, *, agreed_now: bool = False) -> Decision | None:
+    """Decide whether the operators of a MindIR may run; None if all of them only compute.
+
+    Args:
+        path: The file.
+        digest: Its whole digest: what agreement is bound to.
+        trust: The lists.
+        agreed_now: Whether the user agrees for this run (``--trust``, ``HUBTOOL_TRUST=1``).
+
+    Raises:
+        CheckpointError: If its operators cannot be read.
+    """
+    found = operators.foreign(path)
+    if not found:
+        return None
+    what = f"the graph has operators that can run code from elsewhere: {'; '.join(found)}"
+    return decide_named(f"mindir/{digest}", what, trust, agreed_now=agreed_now)
 
 
 def repository_name(url: str) -> str:

@@ -23,7 +23,14 @@ def ask(hub: Hub, uid: str, *, checkout: Path | None = None) -> bool:
     """
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         return False
+    from hubtool.cli.progress import transfer
+    from hubtool.resolver import choose_graph, choose_weights
+
     found = hub.find(uid)
+    graph = choose_graph(found.card) if choose_weights(found.card) is None else None
+    if graph is not None and graph.format.lower() == "mindir":
+        with transfer(uid) as progress:  # what its operators are can be asked about only once it is here
+            hub.bring(found, graph, progress=progress)
     decision = hub.decide(found)
     if decision is None or decision.allowed or decision.entry is None:
         return False

@@ -133,6 +133,12 @@ def explained(explanation: Explanation, most: int = 12, *, with_trust: bool = Tr
         rows.append(("", f"begins at {explanation.entry}"))
         if explanation.decision is None and with_trust:
             rows.append(("trust", "it may run: hubtool's table of calls lists this entry with these arguments"))
+    elif explanation.graph is not None:
+        rows.append(("code", f"the operators of the graph {explanation.graph.asset.file_name}, run by MindSpore"))
+        if explanation.graph.stored is None:
+            rows.append(("", "not stored: they are read when it is, and before MindSpore loads it"))
+        elif explanation.decision is None and with_trust:
+            rows.append(("trust", "it may run: all of its operators only compute"))
     elif code is None:
         rows.append(("code", "none from elsewhere: nothing but hubtool and MindSpore runs"))
     else:

@@ -72,6 +72,7 @@ class Explanation:
         downloads: The files that would be fetched.
         code: The code of a repository that would run, or None.
         package: The installed distribution whose code would run, as a requirement, or None.
+        graph: The MindIR whose operators would run, or None.
         entry: What of that distribution is called, or None.
         decision: Whether the code may run, or None where there is none that needs consent.
     """
@@ -80,6 +81,7 @@ class Explanation:
     code: CodeToRun | None
     package: str | None
     entry: str | None = None
+    graph: ResolvedAsset | None = None
     decision: Decision | None
 
     def as_json(self) -> dict[str, object]:
@@ -97,6 +99,7 @@ class Explanation:
             "code": None if self.code is None else self.code.as_json(),
             "package": self.package,
             "entry": self.entry,
+            "graph": None if self.graph is None else self.graph.asset.link,
             "trust": None
             if decision is None
             else {
@@ -136,7 +139,8 @@ def explain(hub: Hub, found: FoundCard, resolution: Resolution, *, checkout: Pat
         code=code,
         package=package,
         entry=None if package is None or recipe is None else recipe.entry,
-        decision=hub.decide(found) if needs_code else None,
+        graph=None if weights is None or weights.asset.format.lower() != "mindir" else weights,
+        decision=hub.decide(found),
     )
 
 
