@@ -400,6 +400,12 @@ class Hub:
         weights = resolution.weights
         if weights is None:
             raise AssetError(f"the card {resolution.uid} names no checkpoint")
+        if not weights.asset.is_weights:
+            raise AssetError(
+                f"{weights.asset.file_name} of {resolution.uid} is not a checkpoint but a graph in the format "
+                f"{weights.asset.format}, run by {weights.asset.runner}",
+                hint=f"'hubtool load {resolution.uid}' loads it",
+            )
         if weights.stored is None:
             raise AssetError(
                 f"the checkpoint of {resolution.uid} is not stored",
