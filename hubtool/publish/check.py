@@ -610,6 +610,7 @@ def _error(ended: Ended) -> str:
     with contextlib.suppress(ValueError, TypeError, KeyError):
         return str(json.loads(ended.answer)["error"])
     lines = [line for line in ended.output.splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith("hint: ")] or lines  # the error comes before its hint
     named = (line for line in reversed(lines) if re.match(r"[A-Za-z_][\w.]*(?::|\Z)", line))
     return next(named, lines[-1] if lines else "")
 
