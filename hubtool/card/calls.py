@@ -17,9 +17,8 @@ from hubtool import packaged
 from hubtool.errors import RecipeError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
 
-    from jsonschema.exceptions import ValidationError
     from jsonschema.protocols import Validator
 
     from hubtool.card.model import Recipe
@@ -51,9 +50,8 @@ def outside(recipe: Recipe, *, overridden: Collection[str] = ()) -> str | None:
     validator = _validators().get(recipe.entry)
     if validator is None:
         return f"the entry {recipe.entry} is not in hubtool's table of calls"
-    problem = next(
-        (one for one in _problems(validator, dict(recipe.arguments)) if not _is_overridden(one, overridden)), None
-    )
+    arguments: Any = dict(recipe.arguments)
+    problem = next((one for one in validator.iter_errors(arguments) if not _is_overridden(one, overridden)), None)
     return None if problem is None else _sentence(problem, recipe)
 
 
@@ -78,11 +76,7 @@ def _validators() -> dict[str, Validator]:
     }
 
 
-def _problems(validator: Validator, arguments: dict[str, object]) -> Iterator[ValidationError]:
-    yield from validator.iter_errors(arguments)
-
-
-def _is_overridden(problem: ValidationError, overridden: Collection[str]) -> bool:
+def _is_overridden(problem: Any, overridden: Collection[str]) -> bool:  # noqa: ANN401 - jsonschema's types are looser
     if problem.absolute_path:
         return problem.absolute_path[0] in overridden
     if problem.validator == "additionalProperties":
@@ -90,11 +84,11 @@ def _is_overridden(problem: ValidationError, overridden: Collection[str]) -> boo
     return problem.validator == "required" and set(problem.validator_value) - set(problem.instance) <= set(overridden)
 
 
-def _unknown(problem: ValidationError) -> set[str]:
+def _unknown(problem: Any) -> set[str]:  # noqa: ANN401 - as above
     return set(problem.instance) - set(problem.schema["properties"])
 
 
-def _sentence(problem: ValidationError, recipe: Recipe) -> str:
+def _sentence(problem: Any, recipe: Recipe) -> str:  # noqa: ANN401 - as above
     path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in problem.absolute_path).lstrip(".")
     if problem.validator == "additionalProperties":
         names = ", ".join(sorted(f"{path}.{name}".lstrip(".") for name in _unknown(problem)))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.acceptance import terminal
 from tests.acceptance.conftest import ROOT
 from tests.cards import write_local
 
@@ -171,9 +172,17 @@ def test_the_library_that_a_graph_names_is_opened_only_after_consent(cli: Cli, t
     assert not opened.exists()
     entry = re.search(r"hubtool trust add (mindir/[0-9a-f]{64})", refused.err)
     assert entry is not None
+    code, text = terminal.ask(cli, "load", "tests/2.10/evil", "--smoke", answer="n")
+    assert code == 1
+    assert f"Custom (func_name '{library}:add_one'" in " ".join(text.split())
+    assert not opened.exists()
     # What runs once the user agreed is the library: the test would see it.
     assert cli("load", "tests/2.10/evil", "--smoke", "--trust").code == 0
     assert opened.exists()
+    opened.unlink()
+    assert terminal.ask(cli, "load", "tests/2.10/evil", "--smoke", answer="y")[0] == 0
+    assert opened.exists()
+    assert "once you agree" in cli("resolve", "tests/2.10/evil").out
     assert cli("trust", "add", entry[1]).code == 0
     assert "loadable  yes\n" in cli("resolve", "tests/2.10/evil").out
 
