@@ -29,6 +29,8 @@ def ask(hub: Hub, uid: str, *, checkout: Path | None = None) -> bool:
     found = hub.find(uid)
     graph = choose_graph(found.card) if choose_weights(found.card) is None else None
     if graph is not None and graph.format.lower() == "mindir":
+        if not hub.resolve(uid).loadable:
+            return False  # loading it says why
         with transfer(uid) as progress:  # what its operators are can be asked about only once it is here
             hub.bring(found, graph, progress=progress)
     decision = hub.decide(found)

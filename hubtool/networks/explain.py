@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from hubtool.assets.code import CodeStore, code_files
 from hubtool.card.repository import place_of
+from hubtool.errors import CheckpointError, RecipeError
 from hubtool.networks import look
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class Explanation:
         graph: The MindIR whose operators would run, or None.
         entry: What of that distribution is called, or None.
         decision: Whether the code may run, or None where there is none that needs consent.
+        refused: Why it runs in no case: what it would do cannot be read; or None.
     """
 
     downloads: tuple[ResolvedAsset, ...]
@@ -83,6 +85,7 @@ class Explanation:
     entry: str | None = None
     graph: ResolvedAsset | None = None
     decision: Decision | None
+    refused: str | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return the ``explanation`` member of ``hubtool resolve --explain --json``."""
@@ -100,6 +103,7 @@ class Explanation:
             "package": self.package,
             "entry": self.entry,
             "graph": None if self.graph is None else self.graph.asset.link,
+            "refused": self.refused,
             "trust": None
             if decision is None
             else {
@@ -134,13 +138,19 @@ def explain(hub: Hub, found: FoundCard, resolution: Resolution, *, checkout: Pat
     if recipe is not None and needs_code and recipe.provider == "package":
         package = ", ".join(recipe.requires) or recipe.entry.partition(".")[0]
     code = _code(hub, found, resolution, checkout) if needs_code else None
+    decision, refused = None, None
+    try:
+        decision = hub.decide(found)
+    except (CheckpointError, RecipeError) as error:
+        refused = error.message
     return Explanation(
         downloads=downloads,
         code=code,
         package=package,
         entry=None if package is None or recipe is None else recipe.entry,
         graph=None if weights is None or weights.asset.format.lower() != "mindir" else weights,
-        decision=hub.decide(found),
+        decision=decision,
+        refused=refused,
     )
 
 

@@ -100,6 +100,9 @@ def test_a_file_that_is_no_mindir(cli: Cli) -> None:
     done = cli("load", "tests/2.10/graph")
     assert done.code == 1
     assert "cannot be read as a MindIR" in done.err
+    resolved = cli("resolve", "tests/2.10/graph", "--explain")
+    assert "loadable  no" in resolved.out
+    assert "it does not run" in resolved.out
 
 
 def test_export_writes_nothing_where_it_must_not(cli: Cli, tmp_path: Path) -> None:
