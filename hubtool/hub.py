@@ -197,17 +197,28 @@ class Hub:
         )
 
     def decide(self, found: FoundCard) -> Decision | None:
-        """Return whether the code of a card's repository may run; None if it has a network without such code.
+        """Return whether the code that a card chooses may run; None if nothing in it needs the user's consent.
 
         Raises:
             ArgumentError: If its repo-link does not name a repository.
+            CheckpointError: If it is a MindIR whose operators cannot be read.
+            RecipeError: If the arguments of its recipe are too large.
             SettingsError: If the user's trust list cannot be read.
         """
-        recipe = found.card.recipe
-        if recipe is None or recipe.provider != "repository":
-            return None
         from hubtool import trust as trusts  # noqa: PLC0415 (not needed to fetch)
+        from hubtool.resolver import choose_graph, choose_weights  # noqa: PLC0415 - as above
 
+        graph = choose_graph(found.card) if choose_weights(found.card) is None else None
+        if graph is not None:
+            stored = self.stored(found, graph) if graph.format.lower() == "mindir" else None
+            if stored is None:
+                return None
+            return trusts.decide_graph(stored.path, stored.digest, trusts.read(), agreed_now=trusts.agreed_by())
+        recipe = found.card.recipe
+        if recipe is None or recipe.provider not in ("package", "repository"):
+            return None
+        if recipe.provider == "package":
+            return trusts.decide_call(recipe, trusts.read(), agreed_now=trusts.agreed_by())
         place = place_of(found.card)
         return None if place is None else trusts.decide(place.url, trusts.read(), agreed_now=trusts.agreed_by())
 
@@ -215,7 +226,7 @@ class Hub:
         """Say what the user still has to agree to before a card is loaded; None if there is nothing."""
         try:
             decision = self.decide(found)
-        except ArgumentError:
+        except (ArgumentError, CheckpointError, RecipeError):
             return None
         if decision is None or decision.allowed or decision.entry is None:
             return None
@@ -226,6 +237,8 @@ class Hub:
             decision = self.decide(found)
         except ArgumentError as error:
             return (f"its network is built with code of a repository, and {error.message}",)
+        except (CheckpointError, RecipeError) as error:
+            return (error.message,)
         if decision is None or decision.entry is not None:
             return ()
         return (f"{decision.why}; {decision.hint}",)
@@ -401,12 +414,31 @@ class Hub:
         weights = resolution.weights
         if weights is None:
             raise AssetError(f"the card {resolution.uid} names no checkpoint")
+        if not weights.asset.is_weights:
+            raise AssetError(
+                f"{weights.asset.file_name} of {resolution.uid} is not a checkpoint but a graph in the format "
+                f"{weights.asset.format}, run by {weights.asset.runner}",
+                hint=f"'hubtool load {resolution.uid}' loads it",
+            )
         if weights.stored is None:
             raise AssetError(
                 f"the checkpoint of {resolution.uid} is not stored",
                 hint=f"fetch it with 'hubtool fetch {resolution.uid}'",
             )
         return weights.stored
+
+    def stored(self, found: FoundCard, asset: Asset) -> Stored | None:
+        """Return the verified file of an asset if it is here; nothing is fetched."""
+        if asset.digest is None:
+            return None
+        if not asset.is_local:
+            return self.store.find(asset.digest)
+        if found.pin is not None:
+            return self.beside(found, asset) or self.store.find(asset.digest)
+        try:
+            return self.store.adopt(_local_path(asset, found), asset.digest)
+        except AssetError:
+            return None
 
     def _located(self, asset: Asset, found: FoundCard) -> Path | None:
         if asset.digest is None:

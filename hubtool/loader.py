@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from hubtool.card.model import Asset, Recipe
     from hubtool.hub import FoundCard, Hub
     from hubtool.networks.provider import Built, Provider
-    from hubtool.trust import Agreement
+    from hubtool.trust import Agreement, Decision
 
 _CHANGED = "the code that would run is not the code that you agreed to: the card says something else by now"
 # The types of NumPy that MindSpore takes without a copy.
@@ -145,7 +145,6 @@ def load(
         HubError: The subclasses say which stage failed, and why.
     """
     watch = _Stopwatch()
-    trust = trust or agreement is not None
     with watch.stage("resolve"):
         found = hub.find(name, source=source) if found is None else found
         if agreement is not None and agreement.recipe != found.card.recipe:
@@ -160,7 +159,17 @@ def load(
                 f"{name} is a graph, {graph.file_name}: it takes no arguments, and has its weights in it",
                 hint="load it without arguments",
             )
-        return _load_graph(hub, found, graph, watch, force_reload=force_reload, device=device, progress=progress)
+        return _load_graph(
+            hub,
+            found,
+            graph,
+            watch,
+            force_reload=force_reload,
+            device=device,
+            progress=progress,
+            trust=trust,
+            agreement=agreement,
+        )
     with watch.stage("resolve"):
         recipe = found.card.recipe
         if recipe is None:
@@ -172,7 +181,9 @@ def load(
             )
         if found.pin is not None and (why := found.pin.check_machine(machine.probe().mindspore)):
             raise found.pin.error(why)
-        builder, told = _provider(hub, found, recipe, checkout=checkout, trust=trust, agreement=agreement)
+        builder, told = _provider(
+            hub, found, recipe, checkout=checkout, trust=trust, agreement=agreement, overrides=overrides or {}
+        )
     header, path = None, None
     with watch.stage("fetch"):
         if pretrained:
@@ -237,6 +248,8 @@ def _load_graph(
     force_reload: bool,
     device: str | None,
     progress: Progress | None,
+    trust: bool,
+    agreement: Agreement | None,
 ) -> Loaded:
     """Load a card that has no checkpoint but a whole network in a file; what MindSpore does not run, is handed over."""
     from hubtool.networks import graphs  # noqa: PLC0415
@@ -260,10 +273,12 @@ def _load_graph(
             path=path,
             status=found.card.status,
         )
+    decision = trusts.decide_graph(path, stored.digest, trusts.read(), agreed_now=trust or trusts.agreed_by())
+    _check_allowed(decision, agreement)
     with watch.stage("import mindspore"):
         _compute_type(device)
     with watch.stage("build"):
-        built = graphs.load(path)
+        built = graphs.load(path, agreed=decision is not None)
     built.network.set_train(mode=False)
     return Loaded(
         uid=uid,
@@ -301,6 +316,7 @@ def _provider(
     checkout: Path | None,
     trust: bool,
     agreement: Agreement | None,
+    overrides: Mapping[str, object],
 ) -> tuple[Provider, tuple[str, ...]]:
     """Return what builds the network, and what there is to say of its code."""
     if recipe.provider == "builtin":
@@ -310,6 +326,10 @@ def _provider(
     if recipe.provider == "package":
         from hubtool.networks.package import PackageProvider  # noqa: PLC0415
 
+        decision = trusts.decide_call(
+            recipe, trusts.read(), overridden=overrides, agreed_now=trust or trusts.agreed_by()
+        )
+        _check_allowed(decision, agreement)
         return PackageProvider(), ()
     if recipe.provider != "repository":
         raise RecipeError(
@@ -325,9 +345,7 @@ def _provider(
         )
     if found.pin is not None:
         place = found.pin.place(place)
-    decision = trusts.decide(place.url, trusts.read(), agreed_now=trust or trusts.agreed_by())
-    if not decision.allowed:
-        raise NetworkError(decision.why, hint=decision.hint)
+    _check_allowed(trusts.decide(place.url, trusts.read(), agreed_now=trust or trusts.agreed_by()), agreement)
     if agreement is not None and agreement.place is not None:
         if (agreement.place.url, agreement.place.folder) != (place.url, place.folder):
             raise NetworkError(_CHANGED, hint="look at the card again, and run the command again")
@@ -343,6 +361,13 @@ def _provider(
     if found.pin is not None:
         found.pin.check_tree(code.tree)
     return RepositoryProvider(place=Place(root=code.path, folder="", identity=code.tree)), ()
+
+
+def _check_allowed(decision: Decision | None, agreement: Agreement | None) -> None:
+    if decision is None or decision.allowed:
+        return
+    if agreement is None or agreement.entry is None or agreement.entry != decision.entry:
+        raise NetworkError(decision.why, hint=decision.hint)
 
 
 def _weights(found: FoundCard) -> Asset:

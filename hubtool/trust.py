@@ -14,10 +14,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hubtool import ownership, settings
+from hubtool.assets import operators
+from hubtool.card import calls
 from hubtool.errors import ArgumentError, SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from hubtool.card.model import Recipe
@@ -97,11 +99,13 @@ class Agreement:
         recipe: The recipe that was shown: the entry point and its arguments; None for a card without one.
         place: The repository, commit and folder that were shown; None where no code of a repository runs.
         tree: The tree digest of the files that were shown; None where there are none, or for a checkout.
+        entry: The entry of the trust list that was named: of a repository, of a call, or of a graph's digest.
     """
 
     recipe: Recipe | None
     place: RepositoryPlace | None = None
     tree: str | None = None
+    entry: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +182,65 @@ def decide(url: str, trust: TrustList, *, agreed_now: bool = False) -> Decision:
             False,
         )
     return Decision(repository=repository, entry=entry, agreed=agreed, why=why)
+
+
+def decide_named(name: str, what: str, trust: TrustList, *, agreed_now: bool = False) -> Decision:
+    """Decide whether code that comes from no repository may run: a call of a package, or operators of a graph.
+
+    Args:
+        name: The name that agreement is bound to: an entry of the trust list, such as ``pypi.org/mindcv/DIGEST``.
+        what: What would run, as the beginning of a sentence.
+        trust: The lists.
+        agreed_now: Whether the user agrees for this run (``--trust``, ``HUBTOOL_TRUST=1``).
+    """
+    agreed = any(_covers(item, name) for item in trust.agreed)
+    if agreed:
+        why = f"{what}; you agreed to it"
+    elif agreed_now:
+        why = f"{what}; you agree for this run"
+    else:
+        why = f"{what}; it runs only if you agree to it"
+    return Decision(repository=name, entry=name, agreed=agreed or agreed_now, why=why)
+
+
+def decide_call(
+    recipe: Recipe, trust: TrustList, *, overridden: Collection[str] = (), agreed_now: bool = False
+) -> Decision | None:
+    """Decide whether the call of an installed package may run; None if it needs no consent, or names no package.
+
+    Args:
+        recipe: A recipe of the provider ``package``.
+        trust: The lists.
+        overridden: Names of arguments that the user's own call replaces: they are the user's choice.
+        agreed_now: Whether the user agrees for this run (``--trust``, ``HUBTOOL_TRUST=1``).
+
+    Raises:
+        RecipeError: If its arguments are nested too deeply, or too many.
+    """
+    package = calls.package_of(recipe)
+    why = None if package is None else calls.outside(recipe, overridden=overridden)
+    if why is None:
+        return None
+    return decide_named(calls.identity(recipe), f"the card calls {package}, and {why}", trust, agreed_now=agreed_now)
+
+
+def decide_graph(path: Path, digest: str, trust: TrustList, *, agreed_now: bool = False) -> Decision | None:
+    """Decide whether the operators of a MindIR may run; None if all of them only compute.
+
+    Args:
+        path: The file.
+        digest: Its whole digest: what agreement is bound to.
+        trust: The lists.
+        agreed_now: Whether the user agrees for this run (``--trust``, ``HUBTOOL_TRUST=1``).
+
+    Raises:
+        CheckpointError: If its operators cannot be read.
+    """
+    found = operators.foreign(path)
+    if not found:
+        return None
+    what = f"the graph has operators that can run code from elsewhere: {'; '.join(found)}"
+    return decide_named(f"mindir/{digest}", what, trust, agreed_now=agreed_now)
 
 
 def repository_name(url: str) -> str:

@@ -17,6 +17,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
@@ -111,6 +112,21 @@ _CRC_MARK = b"crc_num"
 _CRC_BYTES = len(_CRC_MARK) + 10
 # The first four bytes of a file that MindSpore encrypted: one number for each of AES-GCM, AES-CBC and SM4-CBC.
 _ENCRYPTED = (b"\xd8\x5e\x3a\x7f", b"\xd9\x5e\x3a\x7f", b"\xda\x5e\x3a\x7f")
+# How a MindIR begins: perhaps ir_version = 1, a text such as "1.1" or "0.1.0"; then producer_name = 2, another text, or
+# the graph. An ONNX model begins with ir_version = 1, a number, and producer_name = 2, a text, or what follows that. A
+# parallel strategy begins with current_stage = 1, a number, and a message of a name (node_strategy.proto).
+_VERSION = rb"\n[\x01-\x20][0-9][0-9A-Za-z.+-]{0,31}"
+_PARALLEL = re.compile(rb"(?:\x08[\x00-\x7f])?[\x12\x1a](?:[\x80-\xff]{0,4}[\x00-\x7f])\n[\x01-\xff]", re.DOTALL)
+_GRAPHS: tuple[tuple[re.Pattern[bytes], str, str], ...] = (
+    (re.compile(rb"(?:" + _VERSION + rb")?\x12[\x00-\x7f]MindSpore", re.DOTALL), "a MindIR graph", "mindir"),
+    (re.compile(_VERSION + rb"[\x12\x1a\x22\x2a\x32\x3a]", re.DOTALL), "a MindIR graph", "mindir"),
+    (re.compile(rb".{4}MSL[0-9]", re.DOTALL), "a graph of MindSpore Lite (.ms)", "mslite"),
+    (re.compile(rb"\x08[\x01-\x7f](?:[\x1a\x22\x3a\x42\x72]|\x28[\x00-\x7f]|\x12[\x00-\x7f][^\n])", re.DOTALL),
+     "an ONNX graph", "onnx"),
+    (re.compile(rb"IMOD"), "an offline model of Ascend (.om)", "om"),
+)  # fmt: skip
+# A message whose first field is not a message that begins with a text, as every value of a .ckpt does.
+_OTHER_MESSAGE = re.compile(rb"\n(?:[\x80-\xff]{0,9}[\x00-\x7f])[\x20-\x7e]", re.DOTALL)
 _FETCH_AGAIN = "fetch it again, and compare its SHA-256 with the card's"
 _NOT_ONE = "a checkpoint is a .ckpt file that MindSpore saved, or a .safetensors file"
 
@@ -252,6 +268,22 @@ def _refuse_others(start: bytes, path: Path) -> None:
     for mark, kind in kinds:
         if start.startswith(mark):
             raise CheckpointError(f"{path} is not a checkpoint but {kind}", hint=_NOT_ONE)
+    if _PARALLEL.match(start):
+        raise CheckpointError(
+            f"{path} is not a checkpoint but a parallel strategy: how training divided the tensors among devices",
+            hint="the checkpoint itself is another file; merge its parts where they were trained",
+        )
+    for pattern, graph, form in _GRAPHS:
+        if pattern.match(start):
+            raise CheckpointError(
+                f"{path} is not a checkpoint but {graph}",
+                hint=f"name it on a card as an asset with 'file-format: {form}'; 'hubtool load UID' then loads it",
+            )
+    if _OTHER_MESSAGE.match(start):
+        raise CheckpointError(
+            f"{path} is not a checkpoint: it does not begin with the name of a tensor",
+            hint=_NOT_ONE,
+        )
 
 
 @dataclass(slots=True, kw_only=True)

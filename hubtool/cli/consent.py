@@ -1,8 +1,7 @@
-"""Asking at a terminal whether code of a repository may run."""
+"""Asking at a terminal whether code that a card chooses may run."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import click
@@ -19,15 +18,24 @@ if TYPE_CHECKING:
 
 
 def ask(hub: Hub, found: FoundCard, *, checkout: Path | None = None) -> Agreement | None:
-    """Return what the user agrees to, now and here, of what the code of a card's repository would run; None if nothing.
+    """Return what the user agrees to, now and here, of the code that a card chooses; None if nothing.
 
-    The code is fetched before the question, so that it is about one commit with its files, and that commit runs.
+    Code of a repository and graphs are fetched before the question, so that it is about what then runs.
 
     Nobody is asked where there is no terminal, where nothing is to be agreed to, or where the repository is not on the
     trust list: a yes is too easily said to code of a stranger. The answer "always" is written to the user's trust list.
     """
     if not output.can_ask():
         return None
+    from hubtool.cli.progress import transfer
+    from hubtool.resolver import choose_graph, choose_weights
+
+    graph = choose_graph(found.card) if choose_weights(found.card) is None else None
+    if graph is not None and graph.format.lower() == "mindir":
+        if not hub.resolve_found(found).loadable:
+            return None  # loading it says why
+        with transfer(str(found.card.uid or found.card.path)) as progress:
+            hub.bring(found, graph, progress=progress)
     decision = hub.decide(found)
     if decision is None or decision.allowed or decision.entry is None:
         return None
@@ -40,10 +48,15 @@ def ask(hub: Hub, found: FoundCard, *, checkout: Path | None = None) -> Agreemen
         place = place if found.pin is None else found.pin.place(place)
         code = CodeStore(hub.store, hub.policy, offline=hub.settings.offline).fetch(place)
         place = place.at(code.commit)
-    agreement = trust.Agreement(recipe=found.card.recipe, place=place, tree=None if code is None else code.tree)
+    agreement = trust.Agreement(
+        recipe=found.card.recipe, place=place, tree=None if code is None else code.tree, entry=decision.entry
+    )
     explanation = explain.explain(hub, found, hub.resolve_found(found), checkout=checkout, code=code)
     click.echo("To build this network, code that is not part of hubtool would run here, with your rights:", err=True)
-    render.pairs(resolve.explained(replace(explanation, decision=None), most=5), err=True)
+    rows = resolve.explained(explanation, most=5, with_trust=False)
+    if explanation.code is None:
+        rows.append(("why it asks", decision.why))
+    render.pairs(rows, err=True)
     answer = click.prompt(
         f"Run it? [y] this once, [a] always for {decision.entry}, [n] no",
         type=click.Choice(["y", "a", "n"], case_sensitive=False),
@@ -52,5 +65,5 @@ def ask(hub: Hub, found: FoundCard, *, checkout: Path | None = None) -> Agreemen
         err=True,
     ).lower()
     if answer == "a":
-        trust.write(trust.read().agree(decision.entry))
+        trust.write(trust.read().add(decision.entry))
     return agreement if answer in ("y", "a") else None

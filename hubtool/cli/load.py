@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -73,10 +73,12 @@ def command(
         _hand_over(loaded, as_json=as_json)
         return
     seconds = {name: round(value, 4) for name, value in loaded.seconds.items()}
-    outputs: list[tuple[list[int], str]] = []
+    outputs: list[tuple[str, list[int]]] = []
     if smoke:
+        from hubtool.networks.forward import forward
+
         start = time.perf_counter()
-        outputs = _forward(loaded)
+        outputs = forward(loaded.network, loaded.built.example(), fixed=loaded.is_graph)
         seconds["smoke"] = round(time.perf_counter() - start, 4)
     if as_json:
         render.echo_json(_as_json(loaded, seconds))
@@ -97,13 +99,6 @@ def _status(loaded: Loaded) -> list[tuple[str, str]]:
     return [] if loaded.status is None else [("warning", render.plain(loaded.status.told("the card")))]
 
 
-def _forward(loaded: Loaded) -> list[tuple[list[int], str]]:
-    result: Any = loaded.network(*loaded.built.example())
-    tensors = result if isinstance(result, tuple) else (result,)
-    # Reading the values waits for the computation, and shows that it did not fail on the device.
-    return [(list(tensor.asnumpy().shape), str(tensor.dtype)) for tensor in tensors]
-
-
 def _as_json(loaded: Loaded, seconds: dict[str, float]) -> dict[str, object]:
     coverage = loaded.coverage
     return {
@@ -117,7 +112,7 @@ def _as_json(loaded: Loaded, seconds: dict[str, float]) -> dict[str, object]:
     }
 
 
-def _print(loaded: Loaded, seconds: dict[str, float], outputs: list[tuple[list[int], str]], device: str) -> None:
+def _print(loaded: Loaded, seconds: dict[str, float], outputs: list[tuple[str, list[int]]], device: str) -> None:
     rows = [
         ("uid", loaded.uid),
         ("network", f"{type(loaded.network).__name__} on {device}"),
@@ -142,6 +137,6 @@ def _print(loaded: Loaded, seconds: dict[str, float], outputs: list[tuple[list[i
             rows.append(("", f"{tensors} {be} an optimizer's state, and not placed"))
     rows.extend(_status(loaded))
     rows.extend(("note", note) for note in loaded.notes)
-    rows.extend(("output", f"{dtype} {shape}") for shape, dtype in outputs)
+    rows.extend(("output", f"{dtype} {shape}") for dtype, shape in outputs)
     rows.append(("seconds", ", ".join(f"{name} {value:.3f}" for name, value in seconds.items())))
     render.pairs(rows)

@@ -10,7 +10,6 @@ import json
 import os
 import sys
 import time
-from typing import Any
 
 from hubtool.cli import render
 from hubtool.errors import CoverageError, DeviceError, HubError, NetworkError, RecipeError, RequirementError
@@ -21,6 +20,7 @@ def main() -> None:
     name, device = sys.argv[1:]
     from hubtool import loader, trust
     from hubtool.hub import Hub
+    from hubtool.networks.forward import forward
 
     try:
         loaded = loader.load(
@@ -51,17 +51,16 @@ def main() -> None:
         told.append(f"{render.count(len(coverage.ignored), 'tensor')} {be} not used, as the recipe says")
     _answer("coverage", details=[*told, *loaded.notes])
     start = time.perf_counter()
-    result: Any = loaded.network(*loaded.built.example())
-    # Reading the values waits for the computation, and shows that it did not fail on the device.
-    found = [(str(one.dtype), list(one.asnumpy().shape)) for one in _flat(result)]
+    try:
+        found = forward(loaded.network, loaded.built.example(), fixed=loaded.is_graph)
+    except RecipeError as error:
+        _answer("forward", failed=f"{error.message}: {error.hint}")
+        return
+    except NetworkError as error:
+        _answer("forward", failed=error.message, details=[error.hint] if error.hint else [])
+        return
     seconds = time.perf_counter() - start
     _answer("forward", details=[*(f"{dtype} {shape}" for dtype, shape in found), f"{seconds:.2f} s on {device}"])
-
-
-def _flat(result: Any) -> list[Any]:  # noqa: ANN401 - what a network returns
-    if isinstance(result, (tuple, list)):
-        return [one for item in result for one in _flat(item)]
-    return [result] if hasattr(result, "asnumpy") else []
 
 
 def _answer(stage: str, *, failed: str = "", impossible: str = "", details: list[str] | None = None) -> None:

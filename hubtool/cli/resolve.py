@@ -120,7 +120,7 @@ def _state(asset: ResolvedAsset) -> str:
     return f"{asset.asset.format}, {render.size(asset.asset.size)}, sha256 {digest or 'not stated'}, {stored}"
 
 
-def explained(explanation: Explanation, most: int = 12) -> list[tuple[str, str]]:
+def explained(explanation: Explanation, most: int = 12, *, with_trust: bool = True) -> list[tuple[str, str]]:
     """Return an explanation as rows of a name and a text, with at most so many files and lines of code."""
     rows = []
     for one in explanation.downloads:
@@ -131,6 +131,15 @@ def explained(explanation: Explanation, most: int = 12) -> list[tuple[str, str]]
     code = explanation.code
     if explanation.package is not None:
         rows.append(("code", f"of the installed distribution {explanation.package}"))
+        rows.append(("", f"begins at {explanation.entry}"))
+        if explanation.decision is None and explanation.refused is None and with_trust:
+            rows.append(("trust", "it may run: hubtool's table of calls lists this entry with these arguments"))
+    elif explanation.graph is not None:
+        rows.append(("code", f"the operators of the graph {explanation.graph.asset.file_name}, run by MindSpore"))
+        if explanation.graph.stored is None:
+            rows.append(("", "not stored: they are read when it is, and before MindSpore loads it"))
+        elif explanation.decision is None and explanation.refused is None and with_trust:
+            rows.append(("trust", "it may run: all of its operators only compute"))
     elif code is None:
         rows.append(("code", "none from elsewhere: nothing but hubtool and MindSpore runs"))
     else:
@@ -152,8 +161,10 @@ def explained(explanation: Explanation, most: int = 12) -> list[tuple[str, str]]
             rows.extend(("", f"  {one.path}:{one.line}: {one.kind}: {one.what}") for one in code.touches[:most])
             if len(code.touches) > most:
                 rows.append(("", f"  and {len(code.touches) - most:,} more (--json lists all)"))
+    if explanation.refused is not None and with_trust:
+        rows.append(("trust", f"it does not run: {explanation.refused}"))
     decision = explanation.decision
-    if decision is not None:
+    if decision is not None and with_trust:
         rows.append(("trust", f"{'it may run' if decision.allowed else 'it may not run yet'}: {decision.why}"))
         if decision.hint:
             rows.append(("", decision.hint))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from hubtool.assets.code import CodeStore, code_files
 from hubtool.card.repository import place_of
+from hubtool.errors import CheckpointError, RecipeError
 from hubtool.networks import checkout as checkouts
 from hubtool.networks import look
 
@@ -81,13 +82,19 @@ class Explanation:
         downloads: The files that would be fetched.
         code: The code of a repository that would run, or None.
         package: The installed distribution whose code would run, as a requirement, or None.
-        decision: Whether that repository's code may run, or None where there is none.
+        graph: The MindIR whose operators would run, or None.
+        entry: What of that distribution is called, or None.
+        decision: Whether the code may run, or None where there is none that needs consent.
+        refused: Why it runs in no case: what it would do cannot be read; or None.
     """
 
     downloads: tuple[ResolvedAsset, ...]
     code: CodeToRun | None
     package: str | None
+    entry: str | None = None
+    graph: ResolvedAsset | None = None
     decision: Decision | None
+    refused: str | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return the ``explanation`` member of ``hubtool resolve --explain --json``."""
@@ -103,6 +110,9 @@ class Explanation:
             ],
             "code": None if self.code is None else self.code.as_json(),
             "package": self.package,
+            "entry": self.entry,
+            "graph": None if self.graph is None else self.graph.asset.link,
+            "refused": self.refused,
             "trust": None
             if decision is None
             else {
@@ -140,8 +150,19 @@ def explain(
     if recipe is not None and needs_code and recipe.provider == "package":
         package = ", ".join(recipe.requires) or recipe.entry.partition(".")[0]
     to_run = _code(hub, found, resolution, checkout, code) if needs_code else None
+    decision, refused = None, None
+    try:
+        decision = hub.decide(found)
+    except (CheckpointError, RecipeError) as error:
+        refused = error.message
     return Explanation(
-        downloads=downloads, code=to_run, package=package, decision=None if to_run is None else hub.decide(found)
+        downloads=downloads,
+        code=to_run,
+        package=package,
+        entry=None if package is None or recipe is None else recipe.entry,
+        graph=None if weights is None or weights.asset.format.lower() != "mindir" else weights,
+        decision=decision,
+        refused=refused,
     )
 
 

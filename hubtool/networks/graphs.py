@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hubtool.assets import disk, mindir
+from hubtool.assets import disk, mindir, operators
 from hubtool.errors import NetworkError, StoreError
 from hubtool.networks.provider import Built
 from hubtool.networks.repository import example, first_line
@@ -36,16 +36,22 @@ def with_suffix(store: Store, path: Path, digest: str, suffix: str) -> Path:
     return store.derive(digest, suffix, copy)
 
 
-def load(path: Path) -> Built:
+def load(path: Path, *, agreed: bool = False) -> Built:
     """Load a MindIR.
 
     Args:
         path: The file; its name ends in ``.mindir``.
+        agreed: Whether the user agreed to operators that do more than compute.
 
     Raises:
         CheckpointError: If it is no MindIR.
-        NetworkError: If MindSpore cannot load it.
+        NetworkError: If it has such operators and the user did not agree, or MindSpore cannot load it.
     """
+    if not agreed and (found := operators.foreign(path)):
+        raise NetworkError(
+            f"the graph {path} has operators that can run code from elsewhere: {'; '.join(found)}",
+            hint="if you trust it: --trust, or HUBTOOL_TRUST=1",
+        )
     inputs = tuple(
         (one.name, tuple(side if side > 0 else _ANY for side in one.shape), one.dtype)
         for one in mindir.read_inputs(path)
@@ -119,7 +125,7 @@ def export(network: Any, inputs: Sequence[Any], path: Path, *, tolerance: float 
         graph = next((one for one in made if one.suffix == ".mindir"), None)
         if graph is None:
             raise NetworkError("MindSpore wrote no MindIR")
-        again = load(graph)
+        again = load(graph, agreed=True)  # it is the network that runs here already
         expected, actual = _outputs(network(*inputs)), _outputs(again.network(*inputs))
         difference, largest = _difference(expected, actual)
         if not difference <= tolerance * max(1.0, largest):

@@ -2,6 +2,8 @@
 
 The package runs in a namespace of its own, as a repository's code does: what it was written for is an older MindSpore,
 and the bridge is for it alone. The same package imported by the user stays as it is.
+
+Which calls need no consent is decided before: see :mod:`hubtool.card.calls`.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hubtool import requirements
+from hubtool.card.calls import PACKAGES, package_of
 from hubtool.errors import RecipeError, RequirementError
 from hubtool.networks import repository
 from hubtool.networks.isolation import Namespace
@@ -22,9 +25,6 @@ if TYPE_CHECKING:
 
     from hubtool.card.model import Recipe
     from hubtool.coverage import Shape
-
-#: Packages that recipes may take networks from; any other code comes from a repository, with its commit.
-PACKAGES = ("mindaudio", "mindcv", "mindocr", "mindyolo")
 
 
 class PackageProvider:
@@ -40,8 +40,8 @@ class PackageProvider:
     ) -> Built:
         """Build a network; see :meth:`hubtool.networks.provider.Provider.build`."""
         match = repository.CALLABLE.match(recipe.entry)
-        head = match["module"].partition(".")[0] if match else ""
-        if match is None or "__" in recipe.entry or head not in PACKAGES:
+        head = package_of(recipe)
+        if match is None or head is None:
             raise RecipeError(
                 f"{recipe.entry!r} is no entry point of a package",
                 hint=f"it is 'module:callable' of {', '.join(PACKAGES)}",

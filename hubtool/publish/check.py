@@ -456,6 +456,14 @@ def _recipe(hub: Hub, found: FoundCard, header: Header | None, *, trust: bool, c
             return Row(name=RECIPE, state=State.IMPOSSIBLE, reason=error.message, details=tuple(details))
         except HubError as error:
             return Row(name=RECIPE, state=State.FAILED, reason=error.message, details=tuple(details))
+    if recipe.provider == "package":
+        try:
+            called = trusts.decide_call(recipe, trusts.read(), agreed_now=trust or trusts.agreed_by())
+        except RecipeError as error:
+            return Row(name=RECIPE, state=State.FAILED, reason=error.message, details=tuple(details))
+        if called is not None and not called.allowed:
+            why = f"{called.why} ({called.hint})"
+            return Row(name=RECIPE, state=State.IMPOSSIBLE, reason=why, details=tuple(details))
     if recipe.provider == "builtin" and header is not None:
         from hubtool.networks.builtin.config import infer  # noqa: PLC0415 - for this one kind of network
 
@@ -622,6 +630,7 @@ def _error(ended: Ended) -> str:
     with contextlib.suppress(ValueError, TypeError, KeyError):
         return str(json.loads(ended.answer)["error"])
     lines = [line for line in ended.output.splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith("hint: ")] or lines  # the error comes before its hint
     named = (line for line in reversed(lines) if re.match(r"[A-Za-z_][\w.]*(?::|\Z)", line))
     return next(named, lines[-1] if lines else "")
 

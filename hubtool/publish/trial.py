@@ -96,6 +96,10 @@ def try_usage(
             raise NetworkError(decision.why, hint=decision.hint)
         if checkout is None:
             benches.bring_code(hub, found)
+    elif card.recipe is not None and card.recipe.provider == "package":
+        called = trusts.decide_call(card.recipe, trusts.read(), agreed_now=trust or trusts.agreed_by())
+        if called is not None and not called.allowed:
+            raise NetworkError(called.why, hint=called.hint)
     told = () if checkout is None else (benches.compare_checkout(hub, found, checkout),)
     weights = resolver.choose_weights(card)
     size = 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.acceptance import terminal
 from tests.acceptance.conftest import ROOT
 from tests.cards import write_local
 
@@ -97,6 +100,9 @@ def test_a_file_that_is_no_mindir(cli: Cli) -> None:
     done = cli("load", "tests/2.10/graph")
     assert done.code == 1
     assert "cannot be read as a MindIR" in done.err
+    resolved = cli("resolve", "tests/2.10/graph", "--explain")
+    assert "loadable  no" in resolved.out
+    assert "it does not run" in resolved.out
 
 
 def test_export_writes_nothing_where_it_must_not(cli: Cli, tmp_path: Path) -> None:
@@ -118,3 +124,91 @@ def test_export_writes_nothing_where_it_must_not(cli: Cli, tmp_path: Path) -> No
     assert wrong_shape.code == 1
     assert not (tmp_path / "b.mindir").exists()
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []
+
+
+LIBRARY = """
+#include <stdint.h>
+#include <stdio.h>
+__attribute__((constructor)) static void opened(void) { fclose(fopen("OPENED", "w")); }
+int add_one(int count, void **params, int *dims, int64_t **shapes, const char **types, void *stream, void *extra) {
+    float *from = params[0], *to = params[1];
+    for (int64_t at = 0; at < shapes[0][0] * shapes[0][1]; at++) to[at] = from[at] + 1;
+    return 0;
+}
+"""
+EXPORT = """
+import sys
+import mindspore, numpy
+from mindspore import nn, ops
+mindspore.set_context(mode=mindspore.GRAPH_MODE)
+class Net(nn.Cell):
+    def __init__(self):
+        super().__init__()
+        self.custom = ops.Custom(sys.argv[1], lambda x: x, lambda x: x, func_type="aot")
+    def construct(self, x):
+        return self.custom(x)
+ones = mindspore.Tensor(numpy.ones((1, 2), numpy.float32))
+mindspore.export(Net(), ones, file_name=sys.argv[2], file_format="MINDIR")
+"""
+
+
+def test_the_library_that_a_graph_names_is_opened_only_after_consent(cli: Cli, tmp_path: Path) -> None:
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("there is no C compiler")
+    opened, library = tmp_path / "opened", tmp_path / "evil.so"
+    (tmp_path / "evil.c").write_text(LIBRARY.replace("OPENED", str(opened)))
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, tmp_path / "evil.c"], check=True)
+    program = tmp_path / "make.py"  # a file: MindSpore reads the source of the lambdas
+    program.write_text(EXPORT)
+    command = [sys.executable, str(program), f"{library}:add_one", str(tmp_path / "custom")]
+    subprocess.run(command, env=cli.environ, check=True, capture_output=True, timeout=200)
+    opened.unlink(missing_ok=True)
+    content = (tmp_path / "custom.mindir").read_bytes()
+    strip_recipe(write_local(cli.registry, "tests/2.10/evil", content, form="mindir"))
+    for told in (cli("resolve", "tests/2.10/evil").out, cli("resolve", "tests/2.10/evil", "--explain").out):
+        assert "once you agree" in told
+        assert f"Custom (func_name '{library}:add_one', func_type 'aot')" in " ".join(told.split())
+    refused = cli("load", "tests/2.10/evil", "--smoke")
+    assert refused.code == 1
+    assert str(library) in refused.err
+    assert not opened.exists()
+    entry = re.search(r"hubtool trust add (mindir/[0-9a-f]{64})", refused.err)
+    assert entry is not None
+    code, text = terminal.ask(cli, "load", "tests/2.10/evil", "--smoke", answer="n")
+    assert code == 1
+    assert f"Custom (func_name '{library}:add_one'" in " ".join(text.split())
+    assert not opened.exists()
+    # What runs once the user agreed is the library: the test would see it.
+    assert cli("load", "tests/2.10/evil", "--smoke", "--trust").code == 0
+    assert opened.exists()
+    opened.unlink()
+    assert terminal.ask(cli, "load", "tests/2.10/evil", "--smoke", answer="y")[0] == 0
+    assert opened.exists()
+    assert "once you agree" in cli("resolve", "tests/2.10/evil").out
+    assert cli("trust", "add", entry[1]).code == 0
+    assert "loadable  yes\n" in cli("resolve", "tests/2.10/evil").out
+
+
+def test_an_operator_in_a_graph_that_was_edited_is_refused(cli: Cli, mindir: Path, tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "from mindspore.train.mind_ir_pb2 import ModelProto\n"
+        "model = ModelProto()\n"
+        "model.ParseFromString(open(sys.argv[1], 'rb').read())\n"
+        "node = model.functions[0].node.add()\n"
+        "node.name, node.op_type = 'evil', 'PyExecute'\n"
+        "node.attribute.add(name='script', s=b'print(1)', type=8)\n"
+        "open(sys.argv[2], 'wb').write(model.SerializeToString())\n"
+    )
+    edited = tmp_path / "edited.mindir"
+    command = [sys.executable, "-c", program, str(mindir), str(edited)]
+    subprocess.run(command, env=cli.environ, check=True, capture_output=True, timeout=200)
+    strip_recipe(write_local(cli.registry, "tests/2.10/edited", edited.read_bytes(), form="mindir"))
+    done = cli("load", "tests/2.10/edited")
+    assert done.code == 1
+    assert "PyExecute" in done.err
+    assert "--trust" in done.err
+    ordinary = cli("resolve", "tests/2.10/edited", "--explain", "--json").json["explanation"]
+    assert ordinary["graph"].endswith(".mindir")
+    assert ordinary["trust"]["allowed"] is False

@@ -156,3 +156,50 @@ def test_a_checkout_proves_code_that_is_not_public_yet(cli: Cli, tmp_path: Path)
     for arguments, code in ((program, 0), (program.replace(", trust=True", ""), 1)):
         done = subprocess.run([sys.executable, "-c", arguments], env=cli.environ, capture_output=True, check=False)
         assert done.returncode == code, done.stderr
+
+
+NESTED = """
+from mindspore import nn
+
+
+class Net(nn.Cell):
+    def __init__(self):
+        super().__init__()
+        self.dense = nn.Dense(3, 4)
+
+    def construct(self, x):
+        if x.shape[1] != 3:
+            raise ValueError(f"it takes 3 columns, and got {x.shape[1]}")
+        y = self.dense(x)
+        return (y, (x, [y])), x
+"""
+INPUTS = """  provider: repository
+  entry: src.network:Net
+  ignore: ["head.*"]
+  inputs:
+    - name: x
+      shape: [512, COLUMNS]
+      dtype: float32
+"""
+
+
+def test_smoke_prints_nested_outputs_of_a_batch_of_one_and_the_error_of_the_network(cli: Cli, tmp_path: Path) -> None:
+    root = repository(tmp_path / "models")
+    models.write(root / "research" / "net", {"src/network.py": NESTED})
+    git(root, "commit", "--quiet", "--all", "-m", "nested")
+    uid = card(cli, root, INPUTS.replace("COLUMNS", "3"))
+    assert cli("trust", "add", str(root)).code == 0
+    done = cli("load", uid, "--smoke")
+    assert done.code == 0, done.err
+    assert [" ".join(line.split()[-3:]) for line in done.out.splitlines() if "Float32" in line] == [
+        "Float32 [1, 4]", "Float32 [1, 3]", "Float32 [1, 4]", "Float32 [1, 3]",
+    ]  # fmt: skip
+    uid = card(cli, root, INPUTS.replace("COLUMNS", "7"))
+    failed = cli("load", uid, "--smoke")
+    assert failed.code == 1
+    assert "the forward pass failed: ValueError: it takes 3 columns, and got 7 (network.py:" in failed.err
+    assert "Traceback" not in failed.err
+    checked = cli("check", uid, "--json", "--trust")
+    forward = next(row for row in checked.json["rows"] if row["name"] == "forward pass")
+    assert forward["state"] == "failed"
+    assert "it takes 3 columns, and got 7" in forward["reason"]

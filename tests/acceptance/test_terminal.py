@@ -14,6 +14,7 @@ import pytest
 from tests.cards import TEXT
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.acceptance.conftest import Cli
@@ -49,6 +50,10 @@ def at_terminal(cli: Cli, *arguments: str | Path, answer: str = "", seconds: flo
     return got.decode()
 
 
+def key_is(key: str) -> Callable[[object], str]:
+    return lambda _: f"{key}: {YAML}"
+
+
 def hostile(registry: Path, name: str, network: str, *, status: str = "") -> str:
     """Write a card that is hostile in every field that can be; return its UID."""
     front, _, body = TEXT.partition("## Introduction")
@@ -64,7 +69,7 @@ def hostile(registry: Path, name: str, network: str, *, status: str = "") -> str
         ignore="[]",
     )
     for key in ("backbone-name", "author", "user-id", "license", "summary", "used-for", "module-type", "update-time"):
-        text = re.sub(rf"^{key}: .*$", lambda _, key=key: f"{key}: {YAML}", text, flags=re.MULTILINE)
+        text = re.sub(rf"^{key}: .*$", key_is(key), text, flags=re.MULTILINE)
     text = re.sub(r"^  - file-format: .*$", lambda _: f"  - file-format: {YAML}", text, flags=re.MULTILINE)
     text = re.sub(r"network:\n(  .*\n)+", lambda _: f"{network}{status}unknown-key: {YAML}\n{YAML}: 1\n", text)
     text = text.replace(f"# {name}\n", f"# {name} {RAW}\n")

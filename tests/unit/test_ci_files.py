@@ -27,7 +27,7 @@ class _GitLab(yaml.SafeLoader):
     """Reads GitLab's ``!reference [job, key]`` as a list."""
 
 
-_GitLab.add_constructor("!reference", lambda loader, node: loader.construct_sequence(node))
+_GitLab.add_constructor("!reference", lambda _loader, node: str(node.value))
 
 
 def scripts(name: str) -> list[str]:

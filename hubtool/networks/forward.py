@@ -1,0 +1,81 @@
+"""One forward pass, to see that a network runs."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hubtool.errors import NetworkError
+from hubtool.networks.repository import first_line
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Outputs = list[tuple[str, list[int]]]
+"""Element type and shape of each output, in order; nested outputs one after the other."""
+
+
+def forward(network: Any, tensors: Sequence[Any], *, fixed: bool = False) -> Outputs:  # noqa: ANN401 - a Cell
+    """Run one forward pass.
+
+    Recorded inputs may be a whole training batch, which takes minutes on a CPU. Where all of them begin with the same
+    dimension, the pass is run with 1 in its place; a network that takes no other size gets the tensors as they are.
+
+    Args:
+        network: A ``mindspore.nn.Cell``.
+        tensors: What it is called with.
+        fixed: Whether it takes inputs of exactly these shapes, as a graph does.
+
+    Raises:
+        NetworkError: If the pass fails; the message is the network's own.
+    """
+    single = None if fixed else _single(tensors)
+    if single is not None:
+        try:
+            return _run(network, single)
+        except Exception:  # noqa: BLE001, S110 - the network is then called with what was recorded, and that error told
+            pass
+    try:
+        return _run(network, tensors)
+    except Exception as error:
+        shapes = ", ".join(str(list(one.shape)) for one in tensors if hasattr(one, "shape"))
+        raise NetworkError(
+            f"the forward pass failed: {type(error).__name__}: {first_line(error)}{_where(error)}",
+            hint=f"it was called with inputs of the shapes {shapes}",
+        ) from error
+
+
+def _single(tensors: Sequence[Any]) -> list[Any] | None:
+    """Return the first item of a batch, as a batch of one; None where the tensors are no batch of several."""
+    sizes = {one.shape[0] if one.shape else 1 for one in tensors if hasattr(one, "shape")}
+    if len(sizes) != 1 or sizes == {1}:
+        return None
+    from mindspore import Tensor  # noqa: PLC0415
+
+    return [Tensor(one.asnumpy()[:1]) if hasattr(one, "shape") else one for one in tensors]
+
+
+def _run(network: Any, tensors: Sequence[Any]) -> Outputs:  # noqa: ANN401 - a Cell
+    # Reading the values waits for the computation, and shows that it did not fail on the device.
+    return [(str(one.dtype), list(one.asnumpy().shape)) for one in flat(network(*tensors))]
+
+
+def flat(result: Any) -> list[Any]:  # noqa: ANN401 - what a network returns
+    """Return the tensors of an output that may be nested, in order."""
+    if isinstance(result, dict):
+        mapping: Mapping[Any, Any] = result
+        result = list(mapping.values())
+    if isinstance(result, (tuple, list)):
+        return [one for item in result for one in flat(item)]
+    return [result] if hasattr(result, "asnumpy") else []
+
+
+def _where(error: Exception) -> str:
+    """Say at which line of the model's own code an error was raised."""
+    own = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if "mindspore" not in Path(frame.filename).parts and frame.filename != __file__ and "<" not in frame.filename
+    ]
+    return f" ({Path(own[-1].filename).name}:{own[-1].lineno})" if own else ""
