@@ -72,12 +72,15 @@ def load(
     Args:
         name: A UID such as ``mindspore/1.9/bertfinetune_bilstmcrf_chinesener``, the URL of a card on the public hub, or
             with ``source="local"`` the path of a card.
-        *args: Not used by the networks that are part of hubtool, which take their arguments by name.
+        *args: Arguments of the network in the order of its own signature, for networks whose code is in a repository or
+            a package. The networks that are part of hubtool take theirs by name.
         source: ``gitee``, ``github`` or ``local``.
-        pretrained: Whether the weights are placed. Without them the network is initialised as for training.
+        pretrained: Whether the weights are placed. Without them the network is initialised as for training; what its
+            recipe leaves to the checkpoint's shapes is still taken from a stored checkpoint.
         force_reload: Whether the checkpoint is fetched even if it is stored.
         strict: Whether coverage that is not total is an error. With False the network is returned as it is, in a pair
-            with the :class:`~hubtool.coverage.Coverage`.
+            with the :class:`~hubtool.coverage.Coverage`. To fine-tune on other classes, give their number with it: the
+            body has the checkpoint's weights, the head fresh ones, and the coverage lists what is fresh.
         lock: A lock that the card, its assets and its code must agree with, instead of the one of the settings.
         checkout: A folder with the tree of the card's repository, in place of the code that its repo-link names.
         trust: Whether you agree, for this once, that code which the card chooses runs: the code of a repository on the
@@ -106,11 +109,6 @@ def load(
     _check_arguments(name, source, pretrained=pretrained, force_reload=force_reload, strict=strict, trust=trust)
     from hubtool import loader  # noqa: PLC0415
 
-    if args:
-        raise ArgumentTypeError(
-            f"the network of {name} takes no arguments without a name, but {len(args)} were given",
-            hint="give them by name, such as num_labels=9",
-        )
     loaded = loader.load(
         _held(lock),
         name,
@@ -119,6 +117,7 @@ def load(
         force_reload=force_reload,
         strict=strict,
         overrides=kwargs,
+        positional=args,
         checkout=_folder(checkout),
         trust=trust,
     )

@@ -53,6 +53,7 @@ class Coverage:
         mismatched: Tensors and parameters of the same name with different shapes.
         ignored: Tensors that the recipe says are not used.
         optimizer: Tensors that are an optimizer's state.
+        appended: Single numbers that were saved beside the weights, as ``save_checkpoint(append_dict=...)`` does.
         prefix: The wrapper's prefix that was taken off the tensors' names, or empty.
     """
 
@@ -62,6 +63,7 @@ class Coverage:
     mismatched: tuple[Mismatch, ...]
     ignored: tuple[str, ...] = ()
     optimizer: tuple[str, ...] = ()
+    appended: tuple[str, ...] = ()
     prefix: str = ""
 
     @property
@@ -103,6 +105,7 @@ class Coverage:
             ],
             "ignored": list(self.ignored),
             "optimizer": list(self.optimizer),
+            "appended": list(self.appended),
             "prefix": self.prefix,
         }
 
@@ -138,10 +141,14 @@ def cover(
         else:
             unexpected.append(name)
     placed = loaded.keys() | {item.name for item in mismatched}
+    missing = tuple(name for name in parameters if name not in placed)
+    # A number of its own that no parameter lacks. Were one missing, it could be that one under another name.
+    appended = [] if missing else [name for name in unexpected if "." not in name and tensors[name] in ((), (1,))]
     return Coverage(
         loaded=loaded,
-        missing=tuple(name for name in parameters if name not in placed),
-        unexpected=tuple(unexpected),
+        missing=missing,
+        unexpected=tuple(name for name in unexpected if name not in appended),
+        appended=tuple(appended),
         mismatched=tuple(mismatched),
         ignored=tuple(ignored),
         optimizer=tuple(optimizer),

@@ -32,6 +32,7 @@ from hubtool.errors import (
     StoreError,
     WithdrawnError,
 )
+from hubtool.networks.provider import CLASS_COUNTS, Asked
 from hubtool.requirements import INSTALL_MINDSPORE
 from hubtool.resolver import choose_graph, choose_weights
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from hubtool.assets.events import Progress
     from hubtool.card.life import Status
     from hubtool.card.model import Asset, Recipe
+    from hubtool.coverage import Shape
     from hubtool.hub import FoundCard, Hub
     from hubtool.networks.provider import Built, Provider
     from hubtool.trust import Agreement, Decision
@@ -118,6 +120,7 @@ def load(
     strict: bool = True,
     device: str | None = None,
     overrides: Mapping[str, object] | None = None,
+    positional: tuple[object, ...] = (),
     progress: Progress | None = None,
     checkout: Path | None = None,
     trust: bool = False,
@@ -135,6 +138,7 @@ def load(
         strict: Whether coverage that is not total is an error.
         device: The device target to check for; by default the one that MindSpore's context names.
         overrides: Arguments of the network beyond the card's recipe.
+        positional: Arguments of the network without a name, in the order of its entry's signature.
         progress: Called with the bytes that have come and the bytes in all, or None where that is not known.
         checkout: A folder with the tree of the card's repository, in place of the code that its repo-link names.
         trust: Whether the user agrees, for this once, that the code of a trusted repository runs.
@@ -154,7 +158,7 @@ def load(
         if graph is not None and found.pin is not None and (why := found.pin.check_machine(machine.probe().mindspore)):
             raise found.pin.error(why)
     if graph is not None:
-        if overrides or not pretrained:
+        if overrides or positional or not pretrained:
             raise ArgumentError(
                 f"{name} is a graph, {graph.file_name}: it takes no arguments, and has its weights in it",
                 hint="load it without arguments",
@@ -203,13 +207,13 @@ def load(
             header, path = _mappable(hub, header, path, digest)
     quick = _no_initialisation() if header is not None and not recipe.initialise else nullcontext()
     with watch.stage("build"), quick:
-        built = builder.build(
-            recipe, shapes=header.shapes() if header else {}, overrides=overrides or {}, compute_type=compute_type
-        )
+        asked = Asked(arguments=overrides or {}, positional=positional, pretrained=pretrained, strict=strict)
+        shapes = header.shapes() if header else {} if pretrained else _stored_shapes(hub, found)
+        built = builder.build(recipe, shapes=shapes, asked=asked, compute_type=compute_type)
     coverage, notes = None, (*told, *built.notes)
     if header is not None and path is not None:
         with watch.stage("place"):
-            coverage, placed = _place(built, header, path, recipe, strict=strict, name=name)
+            coverage, placed = _place(built, header, path, recipe, asked=asked, name=name)
         notes += placed
     built.network.set_train(mode=False)
     return Loaded(
@@ -345,11 +349,11 @@ def _provider(
         )
     if found.pin is not None:
         place = found.pin.place(place)
-    _check_allowed(trusts.decide(place.url, trusts.read(), agreed_now=trust or trusts.agreed_by()), agreement)
     if agreement is not None and agreement.place is not None:
         if (agreement.place.url, agreement.place.folder) != (place.url, place.folder):
             raise NetworkError(_CHANGED, hint="look at the card again, and run the command again")
         place = agreement.place
+    _check_allowed(trusts.decide(place.url, trusts.read(), agreed_now=trust or trusts.agreed_by()), agreement)
     if checkout is not None:
         if found.pin is not None:
             raise found.pin.error("a checkout in place of its code is not what is pinned", hint="leave --checkout out")
@@ -368,6 +372,13 @@ def _check_allowed(decision: Decision | None, agreement: Agreement | None) -> No
         return
     if agreement is None or agreement.entry is None or agreement.entry != decision.entry:
         raise NetworkError(decision.why, hint=decision.hint)
+
+
+def _stored_shapes(hub: Hub, found: FoundCard) -> Mapping[str, Shape]:
+    """Return the shapes of a card's checkpoint if it is stored, for a network that is built without its weights."""
+    asset = choose_weights(found.card)
+    stored = None if asset is None else hub.stored(found, asset)
+    return {} if stored is None else read_header(stored.path).shapes()
 
 
 def _weights(found: FoundCard) -> Asset:
@@ -479,7 +490,7 @@ def _array(tensor: TensorInfo, mapped: Any, path: Path) -> Any:  # noqa: ANN401 
 
 
 def _place(
-    built: Built, header: Header, path: Path, recipe: Recipe, *, strict: bool, name: str
+    built: Built, header: Header, path: Path, recipe: Recipe, *, asked: Asked, name: str
 ) -> tuple[Coverage, tuple[str, ...]]:
     """Put the tensors into the parameters; return the coverage, and notes on what was converted."""
     parameters = built.network.parameters_dict()
@@ -489,11 +500,12 @@ def _place(
         header, tensors=tuple(replace(tensor, name=renaming.apply(tensor.name)) for tensor in header.tensors)
     )
     coverage = cover(header.shapes(), shapes, prefix=built.prefix, ignore=recipe.ignore)
-    if strict and not coverage.is_total:
+    if asked.strict and not coverage.is_total:
         raise CoverageError(
             f"the checkpoint of {name} and its network do not match:\n{coverage.describe()}",
             coverage=coverage,
-            hint=_other_arguments(header, recipe)
+            hint=_fresh_head(coverage, asked)
+            or _other_arguments(header, recipe)
             or "correct the recipe on the card, or load with strict=False to get the network as it is, with a report",
         )
     used = set(coverage.loaded.values())
@@ -516,6 +528,17 @@ def _place(
         for change, count in converted.items()
     )
     return coverage, (*renaming.notes, *conversions)
+
+
+def _fresh_head(coverage: Coverage, asked: Asked) -> str | None:
+    """Say how to get the weights that fit, where the caller asked for another number of classes."""
+    name = next((name for name in asked.arguments if name in CLASS_COUNTS), None)
+    if name is None or not coverage.mismatched or coverage.unexpected:
+        return None
+    return (
+        f"to fine-tune on other classes: load(..., {name}={asked.arguments[name]!r}, strict=False) places all weights "
+        "but the head's, and returns the network with its coverage"
+    )
 
 
 def _other_arguments(header: Header, recipe: Recipe) -> str | None:

@@ -8,6 +8,8 @@ import click
 
 from hubtool.cli import complete, render
 
+_MAX_TEXT = 200  # characters
+
 
 @click.command()
 @click.argument("target", metavar="UID|FILE", shell_complete=complete.uids)
@@ -35,6 +37,7 @@ def command(target: str, as_json: bool) -> None:
                     {"name": tensor.name, "shape": list(tensor.shape), "dtype": tensor.dtype, "bytes": tensor.bytes}
                     for tensor in header.tensors
                 ],
+                "texts": dict(header.texts),
                 "totals": {"tensors": len(header.tensors), "elements": header.elements, "bytes": header.bytes},
             }
         )
@@ -42,5 +45,7 @@ def command(target: str, as_json: bool) -> None:
     width = max((len(tensor.name) for tensor in header.tensors), default=0)
     for tensor in header.tensors:
         click.echo(f"{tensor.name.ljust(width)}  {tensor.dtype:<9} {list(tensor.shape)}")
+    for name, text in header.texts:
+        click.echo(f"{render.plain(name).ljust(width)}  text      {render.plain(text[:_MAX_TEXT])!r}")
     tensors, elements = render.count(len(header.tensors), "tensor"), render.count(header.elements, "element")
     click.echo(f"{tensors}, {elements}, {render.size(header.bytes)} ({header.format})")

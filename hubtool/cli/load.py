@@ -135,6 +135,11 @@ def _print(loaded: Loaded, seconds: dict[str, float], outputs: list[tuple[str, l
             be = "is" if len(coverage.optimizer) == 1 else "are"
             tensors = render.count(len(coverage.optimizer), "tensor")
             rows.append(("", f"{tensors} {be} an optimizer's state, and not placed"))
+        if coverage.appended:
+            be = "was" if len(coverage.appended) == 1 else "were"
+            numbers = render.count(len(coverage.appended), "number")
+            shown = ", ".join(coverage.appended[:5])
+            rows.append(("", f"{numbers} {be} saved beside the weights, and not placed: {shown}"))
     rows.extend(_status(loaded))
     rows.extend(("note", note) for note in loaded.notes)
     rows.extend(("output", f"{dtype} {shape}") for dtype, shape in outputs)

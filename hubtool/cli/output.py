@@ -214,8 +214,8 @@ def can_ask() -> bool:
         return True
     try:
         return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
-    except OSError:
-        return False
+    except OSError:  # a terminal, and not the one that controls this process: nothing speaks against it
+        return True
 
 
 def _is_open(number: int) -> bool:

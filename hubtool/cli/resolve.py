@@ -132,6 +132,7 @@ def explained(explanation: Explanation, most: int = 12, *, with_trust: bool = Tr
     if explanation.package is not None:
         rows.append(("code", f"of the installed distribution {explanation.package}"))
         rows.append(("", f"begins at {explanation.entry}"))
+        rows.extend(("", f"  with {name} = {value!r}") for name, value in explanation.arguments.items())
         if explanation.decision is None and explanation.refused is None and with_trust:
             rows.append(("trust", "it may run: hubtool's table of calls lists this entry with these arguments"))
     elif explanation.graph is not None:

@@ -84,6 +84,7 @@ class Explanation:
         package: The installed distribution whose code would run, as a requirement, or None.
         graph: The MindIR whose operators would run, or None.
         entry: What of that distribution is called, or None.
+        arguments: What it is called with.
         decision: Whether the code may run, or None where there is none that needs consent.
         refused: Why it runs in no case: what it would do cannot be read; or None.
     """
@@ -92,6 +93,7 @@ class Explanation:
     code: CodeToRun | None
     package: str | None
     entry: str | None = None
+    arguments: Mapping[str, object] = field(default_factory=dict)
     graph: ResolvedAsset | None = None
     decision: Decision | None
     refused: str | None = None
@@ -111,6 +113,7 @@ class Explanation:
             "code": None if self.code is None else self.code.as_json(),
             "package": self.package,
             "entry": self.entry,
+            "arguments": dict(self.arguments),
             "graph": None if self.graph is None else self.graph.asset.link,
             "refused": self.refused,
             "trust": None
@@ -160,6 +163,7 @@ def explain(
         code=to_run,
         package=package,
         entry=None if package is None or recipe is None else recipe.entry,
+        arguments={} if package is None or recipe is None else recipe.arguments,
         graph=None if weights is None or weights.asset.format.lower() != "mindir" else weights,
         decision=decision,
         refused=refused,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from hubtool.card.model import Recipe
     from hubtool.coverage import Shape
+    from hubtool.networks.provider import Asked
 
 
 class PackageProvider:
@@ -35,7 +36,7 @@ class PackageProvider:
         recipe: Recipe,
         *,
         shapes: Mapping[str, Shape],  # noqa: ARG002 - the interface: the code knows its own shapes
-        overrides: Mapping[str, object],
+        asked: Asked,
         compute_type: str,  # noqa: ARG002 - the interface: the code decides
     ) -> Built:
         """Build a network; see :meth:`hubtool.networks.provider.Provider.build`."""
@@ -48,8 +49,10 @@ class PackageProvider:
             )
         check(recipe.requires or (head,))
         namespace = open_package(head)
-        arguments = {**recipe.arguments, **overrides}
-        network = repository.call(namespace, recipe, match["module"], match["name"], arguments)
+        arguments = {**recipe.arguments, **asked.arguments}
+        network = repository.call(
+            namespace, recipe, match["module"], match["name"], arguments, positional=asked.positional
+        )
         inputs = recipe.inputs
         return Built(network=network, prefix="", notes=(), example=lambda: repository.example(inputs))
 

@@ -5,6 +5,8 @@ The code is given as a place, a folder with the tree; fetching it and deciding w
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import json
 import re
 import shutil
@@ -14,9 +16,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from hubtool.errors import HubError, NetworkError, RecipeError, RequirementError
+from hubtool.errors import ArgumentTypeError, HubError, NetworkError, RecipeError, RequirementError
 from hubtool.networks.isolation import CHECKPOINT, FOLDER, SCRATCH, ArgumentsRefusedError, CodeExitError, Namespace
-from hubtool.networks.provider import Built
+from hubtool.networks.provider import CLASS_COUNTS, Built
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from hubtool.card.model import Recipe
     from hubtool.coverage import Shape
     from hubtool.networks.capture import Watch
+    from hubtool.networks.provider import Asked
 
 #: An entry point that is a callable.
 CALLABLE: Final = re.compile(r"(?P<module>[A-Za-z]\w*(?:\.[A-Za-z]\w*)*):(?P<name>[A-Za-z]\w*)\Z")
@@ -62,11 +65,11 @@ class RepositoryProvider:
         recipe: Recipe,
         *,
         shapes: Mapping[str, Shape],
-        overrides: Mapping[str, object],
+        asked: Asked,
         compute_type: str,  # noqa: ARG002 - the interface: the code decides
     ) -> Built:
         """Build a network; see :meth:`hubtool.networks.provider.Provider.build`."""
-        return build(self.place, recipe, shapes=shapes, overrides=overrides)
+        return build(self.place, recipe, shapes=shapes, overrides=asked.arguments, positional=asked.positional)
 
 
 def build(
@@ -75,6 +78,7 @@ def build(
     *,
     shapes: Mapping[str, Shape] | None = None,
     overrides: Mapping[str, object] | None = None,
+    positional: tuple[object, ...] = (),
     watch: Watch | None = None,
     opened: Callable[[Namespace], None] | None = None,
 ) -> Built:
@@ -85,6 +89,7 @@ def build(
         recipe: The card's recipe.
         shapes: The shape of every tensor of the checkpoint, where there is one.
         overrides: What the caller asked for beyond the recipe.
+        positional: Arguments of the caller without a name.
         watch: Stands for the functions that weights go through; discovery brings its own.
         opened: Called with the namespace before any code runs.
 
@@ -117,10 +122,16 @@ def build(
     namespace.skip = frozenset(recipe.skip)
     if opened is not None:
         opened(namespace)
+    if is_script and positional:
+        raise ArgumentTypeError(
+            f"the network is built by running {recipe.entry}, which takes options and no arguments without a name",
+            hint="give them by name, as the script's own options are called",
+        )
     if is_script:
         network = _run(namespace, recipe, watch)
     else:
-        network = call(namespace, recipe, match["module"], match["name"], settle(recipe.arguments, shapes or {}))
+        arguments = settle(recipe.arguments, shapes or {})
+        network = call(namespace, recipe, match["module"], match["name"], arguments, positional=positional)
     notes = []
     if namespace.stood_in:
         notes.append(f"not installed, and not needed to build the network: {', '.join(namespace.stood_in)}")
@@ -201,10 +212,27 @@ def _as_arguments(overrides: Mapping[str, object]) -> Iterator[str]:
         yield str(value)
 
 
-def call(namespace: Namespace, recipe: Recipe, module: str, name: str, arguments: Mapping[str, object]) -> Any:  # noqa: ANN401 - a Cell
+def call(
+    namespace: Namespace,
+    recipe: Recipe,
+    module: str,
+    name: str,
+    arguments: Mapping[str, object],
+    *,
+    positional: tuple[object, ...] = (),
+) -> Any:  # noqa: ANN401 - a Cell
     """Call an entry point of a namespace's code.
 
+    Args:
+        namespace: The code.
+        recipe: The card's recipe.
+        module: The module of the entry point.
+        name: The entry point's name in it.
+        arguments: Its arguments by name, those of the caller included.
+        positional: Arguments of the caller without a name; they go to the first parameters of the signature.
+
     Raises:
+        ArgumentTypeError: If it does not take these arguments.
         RecipeError: If it is not the code's own.
         NetworkError: If it builds no network.
     """
@@ -228,8 +256,59 @@ def call(namespace: Namespace, recipe: Recipe, module: str, name: str, arguments
                 hint="correct 'entry' in the recipe",
             )
         # Configurations are dictionaries in a recipe; the code mostly reads them by attribute.
-        network = entry(**{key: nest(_filled(value, namespace)) for key, value in arguments.items()})
+        named = {key: nest(_filled(value, namespace)) for key, value in arguments.items()}
+        first, named = bound(entry, recipe.entry, positional, named)
+        network = entry(*first, **named)
     return _checked(network, recipe)
+
+
+def bound(
+    entry: Callable[..., object], shown: str, positional: tuple[object, ...], arguments: dict[str, object]
+) -> tuple[tuple[object, ...], dict[str, object]]:
+    """Return the arguments that an entry point is called with: without a name, and by name.
+
+    The public hub calls ``create_network(name, *args, **kwargs)``: of such an entry, the recipe gives the name, and the
+    caller's arguments come after it.
+
+    Args:
+        entry: The entry point.
+        shown: What messages call it.
+        positional: The caller's arguments without a name.
+        arguments: The arguments by name: the caller's, and the recipe's for what the caller did not give.
+
+    Raises:
+        RecipeError: If the entry point takes no argument of a name; its own are named.
+        ArgumentTypeError: If it takes fewer arguments without a name.
+    """
+    try:
+        parameters = [*inspect.signature(entry).parameters.values()]
+    except (TypeError, ValueError):
+        parameters = None
+    if parameters is None:  # code that says nothing about itself; it judges its arguments alone
+        return positional, arguments
+    kinds = inspect.Parameter
+    plain = [one.name for one in parameters if one.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD)]
+    by_name = [one.name for one in parameters if one.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY)]
+    takes_any = any(one.kind is kinds.VAR_KEYWORD for one in parameters)
+    unknown = [name for name in arguments if name not in by_name]
+    own = f"its arguments are {', '.join(by_name)}" if by_name else "it takes none"
+    if unknown and not takes_any:
+        same = next((name for name in by_name if name in CLASS_COUNTS), None)
+        near = difflib.get_close_matches(unknown[0], by_name, n=1)
+        meant = same if same is not None and unknown[0] in CLASS_COUNTS else near[0] if near else None
+        raise RecipeError(
+            f"{shown} takes no argument {unknown[0]!r}", hint=(f"did you mean {meant!r}? " if meant else "") + own
+        )
+    skipped = 1 if plain[:1] == ["name"] and "name" in arguments else 0
+    free = plain[skipped:]
+    if len(positional) <= len(free):
+        return (), {**arguments, **dict(zip(free, positional, strict=False))}
+    if not any(one.kind is kinds.VAR_POSITIONAL for one in parameters):
+        raise ArgumentTypeError(
+            f"{shown} takes at most {len(free)} arguments without a name, but {len(positional)} were given", hint=own
+        )
+    leading = tuple(arguments[name] for name in plain[:skipped])
+    return (*leading, *positional), {name: value for name, value in arguments.items() if name not in plain}
 
 
 def _run(namespace: Namespace, recipe: Recipe, watch: Watch) -> Any:  # noqa: ANN401 - a Cell

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -32,7 +33,6 @@ from tests.support import shared_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.acceptance.conftest import Cli
 
@@ -193,6 +193,71 @@ def test_without_weights_the_network_is_initialised(environment: Cli) -> None:
         hubtool.load(uid, pretrained=False, num_labls=9)
 
 
+TINY = "hubtool/2.10/tinybert_bilstmcrf_toyner"
+
+
+@pytest.mark.usefixtures("environment")
+def test_fine_tuning_on_other_labels_keeps_the_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    import numpy as np
+
+    monkeypatch.delenv("HUBTOOL_REGISTRY")
+    whole = hubtool.load(TINY)
+    with pytest.raises(RecipeError) as caught:
+        hubtool.load(TINY, num_labels=5)
+    assert "strict=False" in str(caught.value)
+    network, coverage = hubtool.load(TINY, num_labels=5, strict=False)
+    assert coverage is not None
+    assert {item.name for item in coverage.mismatched} == {
+        "bert.dense_1.weight", "bert.dense_1.bias", "loss.transitions",
+    }  # fmt: skip
+    assert not coverage.missing
+    assert not coverage.unexpected
+    fresh = {item.name for item in coverage.mismatched}
+    before = whole.parameters_dict()
+    for name, parameter in network.parameters_dict().items():
+        if name in fresh:
+            assert np.isfinite(parameter.asnumpy()).all()
+            assert 5 in parameter.shape
+        else:
+            np.testing.assert_array_equal(parameter.asnumpy(), before[name].asnumpy())
+    # Without its weights it is this network all the same, and no BERT-base.
+    bare = hubtool.load(TINY, num_labels=5, pretrained=False)
+    assert sum(one.size for one in bare.get_parameters()) == sum(one.size for one in network.get_parameters())
+
+
+def test_sizes_that_stand_in_a_checkpoint_are_not_guessed(environment: Cli) -> None:
+    uid = "tests/1.9/far"
+    write_card(environment.registry, uid, link="https://gitee.com/x.ckpt", content=b"", entry="bert-ner")
+    with pytest.raises(RecipeError, match="which is not stored: vocab_size, hidden_size"):
+        hubtool.load(uid, pretrained=False, num_labels=9)
+
+
+def test_arguments_without_a_name_come_after_the_look_up(environment: Cli) -> None:
+    with pytest.raises(CardNotFoundError):
+        hubtool.load("tests/1.9/none", 10, pretrained=False)
+    uid = write_oracle(environment.registry)
+    with pytest.raises(ArgumentTypeError, match="bert-ner takes its arguments by name"):
+        hubtool.load(uid, 10)
+
+
+def test_the_names_of_the_public_package_are_there() -> None:
+    program = """
+import mindspore_hub
+from mindspore_hub.info import CellInfo
+from mindspore_hub.list import hub_list
+from mindspore_hub.load import load, load_weights
+from mindspore_hub.manage import get_hub_dir, set_hub_dir
+import mindspore_hub.load
+assert callable(mindspore_hub.load) and mindspore_hub.load is load
+assert mindspore_hub.__version__ and "__version__" in mindspore_hub.__all__
+from mindspore_hub import *
+info = CellInfo("registry/hubtool/2.10/tinybert_bilstmcrf_toyner.md")
+assert (info.name, info.dataset is None or info.dataset) and info.author and info.input_shape is None
+assert info.asset[0]["file-format"] == "ckpt"
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=Path(__file__).parents[2])
+
+
 def test_load_weights(environment: Cli) -> None:
     import mindspore as ms
     import numpy as np
@@ -224,7 +289,7 @@ def test_the_store_may_be_read_only(environment: Cli, monkeypatch: pytest.Monkey
         (TypeError, (UID,), {"pretrained": "yes"}),
         (TypeError, (UID,), {"force_reload": 1}),
         (TypeError, (UID,), {"source": 3}),
-        (TypeError, (UID, 10), {}),
+        (LookupError, (UID, 10), {}),
         (ValueError, ("",), {}),
         (ValueError, ("bert",), {}),
         (ValueError, ("../../etc/passwd",), {}),

@@ -95,6 +95,12 @@ BUILTIN = f"""network:
     {YAML}: {YAML}
   ignore: [{YAML}]
 """
+PACKAGE = f"""network:
+  provider: package
+  entry: mindcv.utils.amp:auto_mixed_precision
+  arguments:
+    amp_cast_list: {YAML}
+"""
 WITHDRAWN = f"""status:
   state: withdrawn
   since: 2026-11-01
@@ -175,7 +181,9 @@ def test_no_command_lets_a_card_steer_the_terminal(cards: Cli, name: str) -> Non
 
 
 def test_the_question_whether_code_may_run_is_clean(cards: Cli) -> None:
-    out = at_terminal(cards, "load", "tests/1.9/code", answer="n\n")
+    hostile(cards.registry, "call", PACKAGE)
+    out = at_terminal(cards, "load", "tests/1.9/call", answer="n\n")
+    assert "[y] this once" in out
     assert "EVIL" in out
     assert not FORBIDDEN.search(out)
     assert not re.search(r"^forged", out, re.MULTILINE)

@@ -27,7 +27,7 @@ class _GitLab(yaml.SafeLoader):
     """Reads GitLab's ``!reference [job, key]`` as a list."""
 
 
-_GitLab.add_constructor("!reference", lambda _loader, node: str(node.value))
+_GitLab.add_constructor("!reference", lambda _loader, node: {"reference": str(node)})
 
 
 def scripts(name: str) -> list[str]:

@@ -56,6 +56,25 @@ def test_an_optimizers_state_is_recognised_and_not_placed() -> None:
     assert set(coverage.optimizer) == set(state)
 
 
+def test_numbers_of_append_dict_are_named_and_not_placed() -> None:
+    coverage = cover({**NETWORK, "epoch": (), "lr": (1,)}, NETWORK)
+    assert coverage.is_total
+    assert coverage.appended == ("epoch", "lr")
+    assert coverage.as_json()["appended"] == ["epoch", "lr"]
+
+
+@pytest.mark.parametrize("extra", [{"table": (2,)}, {"head.scale": ()}])
+def test_what_may_be_a_weight_is_no_number_of_append_dict(extra: dict[str, Shape]) -> None:
+    assert cover({**NETWORK, **extra}, NETWORK).unexpected == tuple(extra)
+
+
+def test_a_number_may_be_the_parameter_that_is_missing() -> None:
+    tensors = {name: shape for name, shape in NETWORK.items() if name != "scale"}
+    coverage = cover({**tensors, "factor": ()}, NETWORK)
+    assert coverage.unexpected == ("factor",)
+    assert coverage.missing == ("scale",)
+
+
 def test_a_moment_of_nothing_is_unexpected() -> None:
     assert cover({**NETWORK, "adam_m.other.weight": (4, 3)}, NETWORK).unexpected == ("adam_m.other.weight",)
 
@@ -156,7 +175,9 @@ def test_everything_ends_in_exactly_one_place(
     coverage = cover(tensors, parameters, prefix=prefix, ignore=ignore)
     clashing = [prefix + item.name for item in coverage.mismatched]
     placed = [*coverage.loaded.values(), *clashing]
-    assert sorted([*placed, *coverage.unexpected, *coverage.ignored, *coverage.optimizer]) == sorted(tensors)
+    assert sorted(
+        [*placed, *coverage.unexpected, *coverage.ignored, *coverage.optimizer, *coverage.appended]
+    ) == sorted(tensors)
     filled = [*coverage.loaded, *(item.name for item in coverage.mismatched)]
     assert sorted([*filled, *coverage.missing]) == sorted(parameters)
     assert all(tensors[tensor] in (parameters[name], (), (1,)) for name, tensor in coverage.loaded.items())

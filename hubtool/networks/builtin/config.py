@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Final, cast
 
 from hubtool.coverage import STATES
 from hubtool.errors import RecipeError
+from hubtool.networks.provider import CLASS_COUNTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     Shape = tuple[int, ...]
 
@@ -54,6 +55,9 @@ ASSESSMENT_METHODS: Final = (
     "mf1",
     "spearman_correlation",
 )
+
+#: Sizes that a checkpoint's shapes state, and that a network without them would have to guess.
+SIZES: Final = ("vocab_size", "hidden_size", "num_hidden_layers", "type_vocab_size")
 
 _NOTHING: Final[Mapping[str, object]] = MappingProxyType({})
 _FLOATS: Final = ("bfloat16", "float16", "float32")
@@ -264,7 +268,8 @@ def _checked(values: Mapping[str, object], entry: str) -> dict[str, object]:
     found: dict[str, object] = {}
     for name, value in values.items():
         if not isinstance(name, str) or name not in _CHECKS:
-            close = _near(str(name), ARGUMENTS)
+            same = "did you mean 'num_labels'?" if name in CLASS_COUNTS else ""
+            close = same or _near(str(name), ARGUMENTS)
             allowed = f"{entry} takes {', '.join(sorted(ARGUMENTS))}"
             raise RecipeError(
                 f"unknown argument {_quote(name)} for the built-in network {entry}",
@@ -448,6 +453,7 @@ def infer(
     tensors: Mapping[str, Shape],
     *,
     overrides: Mapping[str, object] = _NOTHING,
+    overruling: Collection[str] = (),
 ) -> Inferred:
     """Work out a network's configuration from a checkpoint's shapes and a recipe's arguments.
 
@@ -462,6 +468,8 @@ def infer(
         arguments: The recipe's arguments.
         tensors: Names of all tensors of the checkpoint, with their shapes, optimizer state included; may be empty.
         overrides: Arguments of the caller, which come before those of the recipe.
+        overruling: Names of the caller's arguments that come before the checkpoint's shapes too: where its weights are
+            not placed, or only those that fit.
 
     Returns:
         The configuration, the prefix of the names in the checkpoint, and notes.
@@ -487,11 +495,18 @@ def infer(
     recipe = {name: value for name, value in recipe.items() if _relevant(known, name)}
     asked = {name: value for name, value in asked.items() if _relevant(known, name)}
 
-    for name, value in fixed.items():
+    for name, value in list(fixed.items()):
         if name in asked and asked[name] != value:
+            if name in overruling:
+                notes.add(f"argument {name} is {_quote(asked[name])}; the checkpoint's shapes say {value!r}")
+                del fixed[name]
+                continue
             raise RecipeError(
                 f"argument {name} was given as {_quote(asked[name])}, but the checkpoint's shapes say {value!r}",
-                hint=f"leave {name} out, or build the network without its weights (pretrained=False)",
+                hint=f"to fine-tune on other labels: load(..., {name}={_quote(asked[name])}, strict=False) places all "
+                "weights but the head's"
+                if name == "num_labels"
+                else f"leave {name} out, or build the network without its weights (pretrained=False)",
             )
         if name in recipe and recipe[name] != value:
             notes.add(f"argument {name} of the recipe is {_quote(recipe[name])}; the checkpoint's shapes say {value!r}")
@@ -533,7 +548,7 @@ def _complete(
                 f"argument num_labels is missing: {entry} without a checkpoint cannot be built without it",
                 hint="say num_labels in the recipe's arguments, or load the weights",
             )
-        silent = [n for n in ("vocab_size", "hidden_size", "num_hidden_layers", "type_vocab_size") if n not in values]
+        silent = [name for name in SIZES if name not in values]
         if silent:
             shown = ", ".join(f"{n} {getattr(BertConfig(), n)}" for n in silent)
             notes.add(f"not said, hence that of the Chinese base network: {shown}")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hubtool.errors import ArgumentTypeError, RecipeError
 from hubtool.networks.builtin import build, infer
+from hubtool.networks.builtin.config import ARGUMENTS, SIZES
 from hubtool.networks.provider import Built
 
 if TYPE_CHECKING:
@@ -13,6 +15,7 @@ if TYPE_CHECKING:
     from hubtool.card.model import Recipe
     from hubtool.coverage import Shape
     from hubtool.networks.builtin import BertConfig
+    from hubtool.networks.provider import Asked
 
 _EXAMPLE_LENGTH = 128
 _EXAMPLE_MASKED = 20
@@ -26,16 +29,41 @@ class BuiltinProvider:
         recipe: Recipe,
         *,
         shapes: Mapping[str, Shape],
-        overrides: Mapping[str, object],
+        asked: Asked,
         compute_type: str,
     ) -> Built:
         """Build a network; see :meth:`hubtool.networks.provider.Provider.build`."""
-        inferred = infer(recipe.entry, recipe.arguments, shapes, overrides=overrides)
+        if asked.positional:
+            raise ArgumentTypeError(
+                f"the built-in network {recipe.entry} takes its arguments by name, but {len(asked.positional)} were "
+                "given without one",
+                hint="give them by name, such as num_labels=9",
+            )
+        if not shapes:
+            _check_sizes(recipe, asked.arguments)
+        overruling = ARGUMENTS if not asked.pretrained else () if asked.strict else ("num_labels",)
+        inferred = infer(recipe.entry, recipe.arguments, shapes, overrides=asked.arguments, overruling=overruling)
         return Built(
             network=build(recipe.entry, inferred.config, compute_type=compute_type),
             prefix=inferred.prefix,
             notes=inferred.notes,
             example=lambda: example(recipe.entry, inferred.config),
+        )
+
+
+def _check_sizes(recipe: Recipe, arguments: Mapping[str, object]) -> None:
+    """Refuse to guess sizes: the network would be another one than the card's.
+
+    Raises:
+        RecipeError: If neither the recipe nor the caller states a size that the checkpoint would.
+    """
+    # Two token types are what all of the family have.
+    known = {*recipe.arguments, *arguments, "type_vocab_size"}
+    missing = [name for name in SIZES if name not in known]
+    if missing:
+        raise RecipeError(
+            f"the sizes of this network stand in its checkpoint, which is not stored: {', '.join(missing)}",
+            hint="fetch the checkpoint first ('hubtool fetch UID'), or give these sizes as arguments",
         )
 
 

@@ -21,6 +21,7 @@ from hubtool.networks import repository
 from hubtool.networks.capture import StopCapture, Watch, shapes_of
 from hubtool.networks.discovery import guess, known
 from hubtool.networks.isolation import ArgumentsRefusedError, Namespace
+from hubtool.networks.provider import Asked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -572,7 +573,7 @@ def forward(place: Place, outcome: Outcome) -> None:
 
 def _run_forward(place: Place, outcome: Outcome, recipe: Recipe) -> None:
     try:
-        built = _provider(place, recipe).build(recipe, shapes={}, overrides={}, compute_type="float32")
+        built = _provider(place, recipe).build(recipe, shapes={}, asked=Asked(), compute_type="float32")
         built.network.set_train(False)
         result = built.network(*built.example())
         outcome.outputs = [list(tensor.asnumpy().shape) for tensor in _tensors(result)]

@@ -14,6 +14,7 @@ from hubtool.errors import HubError
 from hubtool.networks import package
 from hubtool.networks.capture import shapes_of
 from hubtool.networks.discovery.attempt import Outcome
+from hubtool.networks.provider import Asked
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +51,7 @@ def attempt(distribution: str, folder: str, facts: Facts, configurations: Path |
         if recipe is None:
             return Outcome(reason=f"{distribution} {version} has no network called {facts.model_name}")
         recipe = replace(recipe, requires=(f"{distribution}>={_minor(version)}",))
-        network = package.PackageProvider().build(recipe, shapes={}, overrides={}, compute_type="float32").network
+        network = package.PackageProvider().build(recipe, shapes={}, asked=Asked(), compute_type="float32").network
     except HubError as error:
         return Outcome(reason=error.message)
     shapes = shapes_of(network)

@@ -1,0 +1,5 @@
+"""``from mindspore_hub.load import load``."""
+
+from hubtool import load, load_weights
+
+__all__ = ["load", "load_weights"]
