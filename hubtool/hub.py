@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from hubtool import settings
+from hubtool.assets.links import shown
 from hubtool.assets.store import Store
 from hubtool.card.repository import place_of
 from hubtool.errors import (
@@ -191,7 +192,12 @@ class Hub:
             registry=found.registry,
             others=found.others,
             pinned=found.pin is not None,
-            more_reasons=(*self._pin_reasons(found), *_missing(found.card.recipe), *self._untrusted(found)),
+            more_reasons=(
+                *self._pin_reasons(found),
+                *_missing(found.card.recipe),
+                *self._untrusted(found),
+                *self._code_missing(found),
+            ),
             consent=self.consent(found),
             compare=_compare,
         )
@@ -242,6 +248,24 @@ class Hub:
         if decision is None or decision.entry is not None:
             return ()
         return (f"{decision.why}; {decision.hint}",)
+
+    def _code_missing(self, found: FoundCard) -> tuple[str, ...]:
+        """Say that the code of a repository is not stored, where it cannot be fetched."""
+        if not self.settings.offline or found.card.recipe is None or found.card.recipe.provider != "repository":
+            return ()
+        from hubtool.assets.code import CodeStore  # noqa: PLC0415 (not needed to fetch)
+
+        try:
+            place = place_of(found.card)
+        except ArgumentError:
+            return ()  # said already
+        if place is None:
+            return ()
+        place = place if found.pin is None else found.pin.place(place)
+        if CodeStore(self.store, self.policy, offline=True).find(place) is not None:
+            return ()
+        why = f"the code of {shown(place.url)} is not stored, and the network may not be used"
+        return (f"{why}: 'hubtool load' fetches it where HUBTOOL_OFFLINE is not set",)
 
     def _pin_reasons(self, found: FoundCard) -> tuple[str, ...]:
         """Say why what is pinned does not load here, beyond what holds for every card.

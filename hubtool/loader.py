@@ -377,8 +377,11 @@ def _check_allowed(decision: Decision | None, agreement: Agreement | None) -> No
 def _stored_shapes(hub: Hub, found: FoundCard) -> Mapping[str, Shape]:
     """Return the shapes of a card's checkpoint if it is stored, for a network that is built without its weights."""
     asset = choose_weights(found.card)
-    stored = None if asset is None else hub.stored(found, asset)
-    return {} if stored is None else read_header(stored.path).shapes()
+    try:
+        stored = None if asset is None else hub.stored(found, asset)
+        return {} if stored is None else read_header(stored.path).shapes()
+    except (AssetError, CheckpointError):
+        return {}  # its weights are not asked for: what cannot be read says nothing
 
 
 def _weights(found: FoundCard) -> Asset:

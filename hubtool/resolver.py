@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -63,7 +64,7 @@ class Resolution:
         recipe: How its network is built, or None if nobody knows.
         requires: What must be installed, as distribution names and version ranges.
         device: The device target that is chosen: ``CPU``, ``GPU`` or ``Ascend``.
-        reasons: Why it cannot be loaded; empty if it can.
+        reasons: Why it cannot be loaded, what the user still has to agree to included; empty if it can.
         registry: The registry that the card is of, or None.
         others: Later registries that have the UID too, with other bytes: they are not used.
         pinned: Whether the card is held to a lock.
@@ -86,8 +87,13 @@ class Resolution:
 
     @property
     def loadable(self) -> bool:
-        """Whether nothing known stands between this card and a loaded network."""
+        """Whether nothing known stands between this card and a loaded network, the user's consent included."""
         return not self.reasons
+
+    @property
+    def ready(self) -> bool:
+        """Whether it can be loaded as soon as the user agrees that its code runs."""
+        return all(reason == self.consent for reason in self.reasons)
 
     @property
     def weights(self) -> ResolvedAsset | None:
@@ -102,13 +108,18 @@ class Resolution:
 
     @property
     def python(self) -> tuple[str, ...]:
-        """The Python lines that load the network."""
-        source = "" if self.card.uid else ', source="local"'
+        """The Python lines that load the network; with what the checkpoint needs, and the consent that is missing."""
+        arguments = [json.dumps(self.uid, ensure_ascii=False)]
+        arguments += [] if self.card.uid else ['source="local"']
+        if self.fit is not None:
+            arguments += [f"{name}={value!r}" for name, value in self.fit.arguments.items()]
+        arguments += ["trust=True"] if self.consent else []
+        call = f"hubtool.load({', '.join(arguments)})"
         if self.handed_over:
-            return ("import hubtool", "", f'path = hubtool.load("{self.uid}"{source})')
+            return ("import hubtool", "", f"path = {call}")
         lines = ["import mindspore", "import hubtool", ""]
         lines.append(f'mindspore.set_device("{self.device}")')
-        lines.append(f'network = hubtool.load("{self.uid}"{source})')
+        lines.append(f"network = {call}")
         lines.append("network.set_train(False)")
         return tuple(lines)
 
@@ -193,6 +204,7 @@ def resolve(
         *(reason for asset in assets if asset.weights for reason in _asset_reasons(asset, forbidden, offline=offline)),
         *(_machine_reasons(machine, chosen) if weights is None or _is_for_mindspore(weights) else ()),
         *more_reasons,
+        *([] if consent is None else [consent]),
     ]
     if weights is None:
         reasons.insert(0, _no_weights(card))

@@ -32,7 +32,7 @@ def ask(hub: Hub, found: FoundCard, *, checkout: Path | None = None) -> Agreemen
 
     graph = choose_graph(found.card) if choose_weights(found.card) is None else None
     if graph is not None and graph.format.lower() == "mindir":
-        if not hub.resolve_found(found).loadable:
+        if not hub.resolve_found(found).ready:
             return None  # loading it says why
         with transfer(str(found.card.uid or found.card.path)) as progress:
             hub.bring(found, graph, progress=progress)

@@ -52,7 +52,6 @@ def command(uid: str | None, as_json: bool) -> int:
     resolution = hub.resolve(uid) if uid else None
     if resolution is not None:
         problems += [reason for reason in resolution.reasons if reason not in problems]
-        problems += [resolution.consent] if resolution.consent else []
         if resolution.fit is not None and resolution.fit.arguments:
             stated = ", ".join(f"{name}={value}" for name, value in resolution.fit.arguments.items())
             problems.append(f"the stored checkpoint: {resolution.fit.why}; load it with {stated}")

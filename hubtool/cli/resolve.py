@@ -102,13 +102,11 @@ def _print(resolution: Resolution) -> None:
             ("", f"it would fit with {name} = {value} (an argument of load, or of the recipe)")
             for name, value in resolution.fit.arguments.items()
         )
-    agreed = "yes, once you agree that its code runs" if resolution.consent else "yes"
-    rows.append(("loadable", agreed if resolution.loadable else "no"))
-    if resolution.loadable and resolution.consent:
-        rows.append(("", f"- {resolution.consent}"))
+    otherwise = "once you agree that its code runs" if resolution.ready else "no"
+    rows.append(("loadable", "yes" if resolution.loadable else otherwise))
     rows.extend(("", f"- {reason}") for reason in resolution.reasons)
     render.pairs(rows)
-    if resolution.loadable:
+    if resolution.ready:
         click.echo()
         for line in resolution.python:
             click.echo(f"    {line}" if line else "")

@@ -77,7 +77,15 @@ def test_a_repository_of_the_defaults_is_loadable_once_agreed(cli: Cli, tmp_path
     text = re.sub("repo-link: .*", "repo-link: https://gitee.com/mindspore/models/tree/r1.9/x", path.read_text("utf-8"))
     path.write_text(text, encoding="utf-8")
     done = cli("resolve", uid)
-    assert "yes, once you agree that its code runs" in done.out
+    assert "loadable  once you agree that its code runs" in done.out
+    # What the library says is what `load` does: it would ask for consent.
+    asked = cli("resolve", uid, "--json").json
+    assert asked["loadable"] is False
+    assert asked["reasons"] == [asked["consent"]]
+    assert f'hubtool.load("{uid}", trust=True)' in done.out
+    offline = cli("resolve", uid, "--json", HUBTOOL_TRUST="1", HUBTOOL_OFFLINE="1").json
+    assert offline["loadable"] is False
+    assert any("the code of https://gitee.com/mindspore/models is not stored" in why for why in offline["reasons"])
     assert "hubtool trust add gitee.com/mindspore" in done.out
     agreed = cli("resolve", uid, "--json", HUBTOOL_TRUST="1").json
     assert (agreed["consent"], agreed["loadable"]) == (None, True)
