@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -94,6 +95,17 @@ def distrusts(error: Exception) -> bool:
     return "InvalidCertificate" in str(error)
 
 
+CLOCK_HINT = "set this machine's clock, and try again"
+
+
+def of_clock(error: Exception) -> str | None:
+    """Say that an object store refused a request because of the time in its signature; None if it did not."""
+    if not any(code in str(error) for code in ("RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture")):
+        return None
+    now = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+    return f"the object store refuses the time of the request: this machine's clock says {now}"
+
+
 def open_transport(base: str, timeouts: Timeouts | None) -> S3Transport:
     """Open the transport of a mirror in an object store.
 
@@ -163,6 +175,8 @@ class S3Transport:
         return threading.get_ident() in self._ended
 
     def _failed(self, link: str, error: Exception) -> FetchError:
+        if (why := of_clock(error)) is not None:
+            return FetchError(f"{shown(link)}: {why}", hint=CLOCK_HINT, status=403)
         refused = (self._obs.exceptions.PermissionDeniedError, self._obs.exceptions.UnauthenticatedError)
         if isinstance(error, refused):
             hint = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"

@@ -147,12 +147,16 @@ class Transfer:
             if "html" not in self._kind.lower():
                 raise
             raise DigestError(
-                f"{error.message}; the server says that it sent a web page ({self._kind[:40]})",
+                f"{error.message}; {_web_page(self._kind)}",
                 expected=error.expected,
                 actual=error.actual,
-                hint="open the link in a browser: it may have moved, or ask for a login",
+                hint=_OPEN_IT,
             ) from None
         except FetchError as error:
+            # A login page or an index stands where the file was: what it has in bytes says less than what it is.
+            if "html" in self._kind.lower() and not self._part.position and not isinstance(error, EndedError):
+                error.message += f"; {_web_page(self._kind)}"
+                error.hint = _OPEN_IT
             if self._refused and not isinstance(error, EndedError):
                 error.message += f"; and no mirror helped ({'; '.join(self._refused)})"
             raise
@@ -406,6 +410,13 @@ class Transfer:
                 wait=wait,
             )
         )
+
+
+_OPEN_IT = "open the link in a browser: it may have moved, or ask for a login"
+
+
+def _web_page(kind: str) -> str:
+    return f"the server says that it sent a web page ({kind[:40]})"
 
 
 def _whose(size: int, wanted: Wanted) -> str:

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, overload
 from urllib.parse import urlsplit
 
-from hubtool.assets import plain
+from hubtool.assets import plain, proxies
 from hubtool.assets.guard import Counted, Watchdog, current, watched
 from hubtool.assets.links import LinkPolicy, is_loopback, shown
 from hubtool.assets.transport import BLOCK, Timeouts, Whole
@@ -48,11 +48,11 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 # What servers answer to HEAD that would give the file: the method is not known, or a signed link is for GET alone.
 _NO_HEAD = frozenset({400, 403, 404, 405, 501})
+_OF_TIME = (9, 10)  # X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED
 _ADVICE = {
     401: "the server asks for a login: put it into ~/.netrc",
     403: "the server does not give this file to you: ask the publisher, or put a login into ~/.netrc",
     404: "the file is no longer there: check the card's asset-link, or ask the publisher",
-    407: "the proxy asks for a login: put it into HTTPS_PROXY",
     410: "the publisher took the file away",
     416: "the file at the link is shorter than it was: ask its publisher",
     429: "the server has had too many requests: try again later, or use fewer --connections",
@@ -329,6 +329,9 @@ class HttpTransport:
         if status != 200 and not (status == 206 and "Range" in headers):
             response.close()
             by = "" if link == first else f" (from {shown(link)})"
+            if status == 407:
+                why, hint = proxies.login_asked(link)
+                raise FetchError(f"{shown(first)}: {why}", hint=hint, status=status)
             passing = status in _PASSING
             raise FetchError(
                 f"{shown(first)}: the server answered {status} {_reason(response.reason)}{by}".rstrip(),
@@ -733,8 +736,17 @@ def _fail(error: Exception, link: str, guard: Guard) -> NoReturn:
     tls = among(ssl.SSLError)
     hint = "try again later; check the network, and HTTPS_PROXY where there is a proxy"
     passing = reached = True
-    if among(requests.exceptions.ProxyError, urllib3.exceptions.ProxyError):
-        why, hint = "the proxy cannot be used", "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
+    socks = proxies.needs_socks(link) if "SOCKS" in str(error) else None
+    if socks is not None:
+        why, hint = socks
+        passing = False
+    elif among(requests.exceptions.ProxyError, requests.exceptions.InvalidProxyURL, urllib3.exceptions.ProxyError):
+        reason = None if system is None else system.strerror
+        why, hint = proxies.refusal(link, " ".join(map(str, chain)), reason)
+        passing = False
+    elif isinstance(tls, ssl.SSLCertVerificationError) and tls.verify_code in _OF_TIME:
+        why = f"the server's certificate is not accepted: {tls.verify_message}"
+        hint = f"this machine's clock says {time.strftime('%Y-%m-%d')}: set it if that is wrong"
         passing = False
     elif isinstance(tls, ssl.SSLCertVerificationError):
         why = f"the server's certificate is not accepted: {tls.verify_message}"

@@ -32,7 +32,10 @@ def command(uid: str | None, as_json: bool) -> int:
 
     The exit code is 1 if the card, or without one any network, cannot be loaded here.
     """
+    from importlib.util import find_spec
+
     from hubtool import machine
+    from hubtool.assets import proxies
     from hubtool.hub import Hub
     from hubtool.requirements import INSTALL_MINDSPORE
 
@@ -56,6 +59,9 @@ def command(uid: str | None, as_json: bool) -> int:
             stated = ", ".join(f"{name}={value}" for name, value in resolution.fit.arguments.items())
             problems.append(f"the stored checkpoint: {resolution.fit.why}; load it with {stated}")
     free = _free(hub.store.root)
+    through = {scheme: proxy for scheme in ("https", "http") if (proxy := proxies.of_scheme(scheme)) is not None}
+    if any(proxy.is_socks for proxy in through.values()) and find_spec("socks") is None:
+        problems.append("a SOCKS proxy is set, and PySocks is not installed: pip install 'requests[socks]'")
     if as_json:
         render.echo_json(
             {
@@ -66,6 +72,7 @@ def command(uid: str | None, as_json: bool) -> int:
                 "store": {"path": str(hub.store.root), "free": free},
                 "registries": [str(member.root) for member in hub.registries.members],
                 "offline": hub.settings.offline,
+                "proxies": {scheme: proxy.shown for scheme, proxy in through.items()},
                 "uid": resolution.uid if resolution else None,
                 "problems": problems,
             }
@@ -78,6 +85,7 @@ def command(uid: str | None, as_json: bool) -> int:
         ("store", f"{hub.store.root}, {render.size(free)} free"),
         *(("registry", str(member.root)) for member in hub.registries.members),
         ("offline", str(hub.settings.offline)),
+        *((f"{scheme} proxy", f"{proxy.shown} ({proxy.variable})") for scheme, proxy in through.items()),
     ]
     if resolution is not None:
         rows.append(("card", f"{resolution.uid}: {'loadable' if resolution.loadable else 'not loadable'}"))

@@ -313,6 +313,8 @@ class ObjectDestination:
         where = f"{self.name}/{name}".rstrip("/")
         if "NoSuchBucket" in text:
             raise MirrorError(f"{where}: there is no such bucket", hint="create it, or correct its name") from None
+        if (clock := s3.of_clock(error)) is not None:
+            raise MirrorError(f"{where}: {clock}", hint=s3.CLOCK_HINT) from None
         if isinstance(error, (self._errors.PermissionDeniedError, self._errors.UnauthenticatedError)):
             why = "the object store refuses the credentials, or they have no right to this"
             hint = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, and what they may do"

@@ -203,8 +203,13 @@ def make_certificate(folder: Path, name: str = "IP:127.0.0.1") -> Path:
     return path
 
 
-def make_authority(folder: Path) -> tuple[Path, Path]:
-    """Make a private CA, and a certificate for 127.0.0.1 that it signed, with its key; skips without openssl."""
+def make_authority(folder: Path, *, days: int = 2) -> tuple[Path, Path]:
+    """Make a private CA, and a certificate for 127.0.0.1 that it signed, with its key; skips without openssl.
+
+    Args:
+        folder: Where they are put.
+        days: For how many days the certificate is valid; with 0 it expires at once.
+    """
     if shutil.which("openssl") is None:
         pytest.skip("openssl, which makes the certificates, is not installed")
     (folder / "extensions").write_text("subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n")
@@ -213,7 +218,8 @@ def make_authority(folder: Path) -> tuple[Path, Path]:
         ("req", "-x509", *new, "-days", "2", "-subj", "/CN=tests", "-keyout", "ca.key", "-out", "ca.pem"),
         ("req", *new, "-subj", "/CN=127.0.0.1", "-keyout", "own.key", "-out", "own.csr"),
         (
-            *("x509", "-req", "-in", "own.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2"),
+            *("x509", "-req", "-in", "own.csr", "-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial"),
+            *("-days", str(days)),
             *("-extfile", "extensions", "-out", "own.pem"),
         ),
     ):
