@@ -140,12 +140,15 @@ def run(
         show: Called with what it prints, as it comes.
         shut_in: Whether to use namespaces at all; False is for tests of what holds without them.
     """
+    devices = scratch / "dev"
+    devices.mkdir(exist_ok=True)
     status_reader, status_writer = os.pipe()
     answer_reader, answer_writer = os.pipe()
     spec = {
         "command": list(command),
         "cwd": str(scratch / "work"),
         "writable": [str(scratch)],
+        "devices": str(devices),
         "status": status_writer,
         "file_size": limits.disk,
         "cpu": int(limits.seconds * 4) + 10,

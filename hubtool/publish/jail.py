@@ -5,7 +5,9 @@ no threads, which Linux asks for before a process may enter a user namespace. Wh
 as one line of JSON, to the file descriptor of the specification; when the program has ended, how, as another.
 
 On Linux, where user namespaces are allowed, the program has no network, sees all files and can write only some folders,
-and no process of it is left when it ends. It has no capabilities, so that it cannot undo any of this.
+and no process of it is left when it ends. It has a ``/dev`` of its own, and devices are devices nowhere else: root, in
+a container for instance, could write files outside through a loop device. It has no capabilities: it cannot undo
+any of this.
 """
 
 from __future__ import annotations
@@ -17,11 +19,16 @@ import signal
 import sys
 
 _NEWNS, _NEWIPC, _NEWUSER, _NEWPID, _NEWNET = 0x20000, 0x8000000, 0x10000000, 0x20000000, 0x40000000
-_MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_BIND, _MS_REC, _MS_PRIVATE = 2, 4, 8, 4096, 16384, 1 << 18
+_MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_BIND, _MS_REC, _MS_PRIVATE = 1, 2, 4, 8, 4096, 16384, 1 << 18
 _MOUNT_SETATTR = 442  # the same number on all architectures, since Linux 5.12
-_AT_RECURSIVE, _AT_FDCWD, _RDONLY = 0x8000, -100, 1
+_AT_RECURSIVE, _AT_FDCWD = 0x8000, -100
+_RDONLY, _NODEV = 1, 4
 _PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 24, 38
 _LAST_CAPABILITY = 63
+# What every program may use, and what computes: Ascend's and NVIDIA's devices.
+_DEVICES = ("null", "zero", "full", "random", "urandom")
+_COMPUTING = ("davinci", "devmm_svm", "hisi_hdc", "nvidia")
+_LINKS = {"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"}
 # Where sockets of services of this machine are; the program has no business with them.
 _SOCKETS = ("/run", "/var/run")
 
@@ -74,8 +81,8 @@ def _be_init(spec: dict[str, object]) -> None:
     library = ctypes.CDLL(None, use_errno=True)
     library.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     # A /proc of the namespace's own, so that the numbers in it are those that the program knows; not all containers
-    # allow it.
-    library.mount(b"proc", b"/proc", b"proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, None)
+    # allow it. Read-only: root may write the system's settings in it, whatever the namespace.
+    library.mount(b"proc", b"/proc", b"proc", _MS_RDONLY | _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, None)
     child = os.fork()
     if child:
         _end(_wait(spec, child, told=False))
@@ -133,7 +140,8 @@ def _enter(spec: dict[str, object]) -> tuple[list[str], str]:
     except OSError as error:
         return ["network", "processes"], f"user namespaces cannot be used fully here: {error.strerror}"
     held = ["network", "processes"]
-    why = _mount(library, [str(folder) for folder in spec["writable"]])  # type: ignore[attr-defined]  # as above
+    folders = [str(folder) for folder in spec["writable"]]  # type: ignore[attr-defined]  # as above
+    why = _mount(library, folders, str(spec["devices"]))
     if not why:
         held.append("files")
     return held, why
@@ -147,33 +155,57 @@ def _write(path: str, text: str) -> None:
         os.close(descriptor)
 
 
-def _mount(library: ctypes.CDLL, writable: list[str]) -> str:
-    """Make all files read-only but those of some folders; return why that cannot be, or nothing."""
+def _mount(library: ctypes.CDLL, writable: list[str], devices: str) -> str:
+    """Make all files read-only but those of some folders, and no device one but a few; return why not, or nothing."""
     if library.mount(None, b"/", None, _MS_REC | _MS_PRIVATE, None) != 0:
         return f"mounts cannot be changed here: {os.strerror(ctypes.get_errno())}"
     for folder in writable:
         if library.mount(os.fsencode(folder), os.fsencode(folder), None, _MS_BIND | _MS_REC, None) != 0:
             return f"{folder} cannot be mounted: {os.strerror(ctypes.get_errno())}"
-    if not _set_read_only(library, "/", on=True):
+    shown = _gather_devices(library, devices)
+    if shown is None:
+        return f"a /dev of its own cannot be made here: {os.strerror(ctypes.get_errno())}"
+    if not _set_attributes(library, "/", on=_RDONLY | _NODEV, recursive=True):
         return f"files cannot be made read-only here: {os.strerror(ctypes.get_errno())}"
     for folder in writable:
-        if not _set_read_only(library, folder, on=False):
+        if not _set_attributes(library, folder, off=_RDONLY):
             return f"{folder} cannot be made writable again: {os.strerror(ctypes.get_errno())}"
+    for device in shown:
+        if not _set_attributes(library, f"{devices}/{device}", off=_NODEV):
+            return f"/dev/{device} cannot be used: {os.strerror(ctypes.get_errno())}"
+    if library.mount(os.fsencode(devices), b"/dev", None, _MS_BIND | _MS_REC, None) != 0:
+        return f"/dev cannot be replaced: {os.strerror(ctypes.get_errno())}"
     library.mount(b"tmpfs", b"/dev/shm", b"tmpfs", _MS_NOSUID | _MS_NODEV, b"size=1g")
     needed = [os.path.realpath(path) for path in (sys.prefix, sys.executable, *writable)]
     for folder in _SOCKETS:
-        if os.path.isdir(folder) and not any(path.startswith(folder + "/") for path in needed):  # noqa: PTH112 - starts in milliseconds
+        if os.path.isdir(folder) and not any(path.startswith(folder + "/") for path in needed):
             library.mount(b"tmpfs", os.fsencode(folder), b"tmpfs", _MS_NOSUID | _MS_NODEV, b"size=64k,mode=555")
     return ""
 
 
-def _set_read_only(library: ctypes.CDLL, path: str, *, on: bool) -> bool:
-    attributes = _MountAttributes(attr_set=_RDONLY if on else 0, attr_clr=0 if on else _RDONLY)
+def _gather_devices(library: ctypes.CDLL, folder: str) -> list[str] | None:
+    """Mount the devices that a program may use into a folder; return their names, or None if that cannot be."""
+    if library.mount(b"tmpfs", os.fsencode(folder), b"tmpfs", _MS_NOSUID, b"size=64k,mode=755") != 0:
+        return None
+    found = [name for name in os.listdir("/dev") if name in _DEVICES or name.startswith(_COMPUTING)]
+    found = [name for name in found if os.path.exists(f"/dev/{name}") and not os.path.isdir(f"/dev/{name}")]
+    for name in found:
+        os.close(os.open(f"{folder}/{name}", os.O_CREAT | os.O_WRONLY, 0o600))
+        if library.mount(os.fsencode(f"/dev/{name}"), os.fsencode(f"{folder}/{name}"), None, _MS_BIND, None) != 0:
+            return None
+    for name, target in _LINKS.items():
+        os.symlink(target, f"{folder}/{name}")
+    os.mkdir(f"{folder}/shm")
+    return found
+
+
+def _set_attributes(library: ctypes.CDLL, path: str, *, on: int = 0, off: int = 0, recursive: bool = False) -> bool:
+    attributes = _MountAttributes(attr_set=on, attr_clr=off)
     done: int = library.syscall(
         _MOUNT_SETATTR,
         _AT_FDCWD,
         os.fsencode(path),
-        _AT_RECURSIVE if on else 0,
+        _AT_RECURSIVE if recursive else 0,
         ctypes.byref(attributes),
         ctypes.c_size_t(ctypes.sizeof(attributes)),
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import stat
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -103,3 +105,61 @@ def test_the_environment_has_no_secrets(tmp_path: Path, monkeypatch: pytest.Monk
     assert environ["LC_ALL"] == "C.UTF-8"
     assert environ["MORE"] == "1"
     assert environ["HOME"] == str(tmp_path / "home")
+
+
+DEVICES = """
+import json, os, stat, sys
+found = {}
+for where in ("/dev", sys.argv[1]):
+    for name in sorted(os.listdir(where)):
+        path = os.path.join(where, name)
+        mode = os.stat(path).st_mode if os.path.exists(path) else 0
+        if stat.S_ISCHR(mode) or stat.S_ISBLK(mode):
+            try:
+                os.close(os.open(path, os.O_RDWR))
+                found[path] = "opened"
+            except OSError as error:
+                found[path] = error.strerror
+try:
+    open("/proc/sys/kernel/printk", "w").close()
+    found["/proc/sys"] = "opened"
+except OSError as error:
+    found["/proc/sys"] = error.strerror
+try:
+    os.mknod("made", 0o600 | stat.S_IFBLK, os.makedev(7, 0))
+    found["made"] = "opened"
+except OSError as error:
+    found["made"] = error.strerror
+open("/dev/null", "w").write("x")
+assert open("/dev/urandom", "rb").read(4)
+open("/dev/shm/x", "w").write("x")
+assert open("/dev/stdin").read() == ""
+os.write(int(os.environ["HUBTOOL_ANSWER"]), json.dumps(found).encode())
+"""
+
+
+def test_the_program_has_a_dev_of_its_own(tmp_path: Path) -> None:
+    """Root, as in a container, may open every device that it finds: a loop device writes files outside."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    if os.geteuid() == 0:
+        os.mknod(elsewhere / "zero", 0o666 | stat.S_IFCHR, os.makedev(1, 5))
+        os.mknod(elsewhere / "disk", 0o666 | stat.S_IFBLK, os.makedev(7, 0))
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    ended = confine.run(
+        [sys.executable, "-c", DEVICES, str(elsewhere)],
+        scratch=scratch,
+        environ=confine.environment(scratch, {}),
+        limits=confine.Limits(seconds=30),
+    )
+    if "files" not in ended.held:
+        pytest.skip(f"this system does not let a program be shut in: {ended.why}")
+    assert ended.code == 0, ended.output
+    found = json.loads(ended.answer)
+    opened = {path for path, how in found.items() if how == "opened" and path != "/dev/stdin"}
+    assert opened <= {f"/dev/{name}" for name in ("full", "null", "random", "urandom", "zero")} | {
+        path for path in found if path.startswith(("/dev/davinci", "/dev/devmm", "/dev/hisi", "/dev/nvidia"))
+    }
+    assert {"/dev/null", "/dev/zero", "/dev/urandom"} <= opened
+    assert not {path for path in found if "loop" in path or "fuse" in path or "tun" in path}
