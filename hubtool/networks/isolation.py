@@ -23,7 +23,6 @@ import importlib.util
 import io
 import logging
 import os
-import random
 import signal
 import sys
 import threading
@@ -36,14 +35,13 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from hubtool.errors import NetworkError
 from hubtool.networks.anything import Anything
+from hubtool.networks.restore import PACKAGE, undisturbed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from typing_extensions import Self
 
-#: The package that all private modules are in.
-PACKAGE: Final = "_hubtool_code"
 
 #: Names that a folder never supplies itself: the interpreter's own, and the packages that the network is built on.
 PROTECTED: Final = frozenset(
@@ -518,7 +516,7 @@ class Namespace:
             CodeExitError: If the code ends the program.
             NetworkError: If the code leaves threads running, or does not end.
         """
-        with _BUILDING, _undisturbed(self), _in_time(self.folder.name), warnings.catch_warnings():
+        with _BUILDING, undisturbed(self), _in_time(self.folder.name), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what old code does in an old way is not its user's concern
             self._building = True
             sys.argv = self.argv
@@ -732,104 +730,3 @@ def _exists(real: Callable[[Any], bool]) -> Callable[[Any], bool]:
         return real(path) or (isinstance(path, (str, os.PathLike)) and str(path).endswith(".ckpt"))
 
     return exists
-
-
-@contextmanager
-def _undisturbed(namespace: Namespace) -> Iterator[None]:
-    """Put the interpreter back as it was."""
-    root = logging.getLogger()
-    argv, path, meta, hooks = sys.argv, list(sys.path), list(sys.meta_path), list(sys.path_hooks)
-    modules, environ, directory = dict(sys.modules), dict(os.environ), Path.cwd()
-    streams = sys.stdin, sys.stdout, sys.stderr, sys.excepthook, sys.displayhook
-    state, limit = random.getstate(), sys.getrecursionlimit()
-    handlers, level, disabled = list(root.handlers), root.level, logging.root.manager.disable
-    own_builtins = dict(vars(builtins))
-    numpy = sys.modules.get("numpy")
-    numbers = numpy.random.get_state() if numpy is not None else None
-    printing = numpy.get_printoptions() if numpy is not None else None
-    errors = numpy.geterr() if numpy is not None else None
-    signals = {}
-    if threading.current_thread() is threading.main_thread():
-        signals = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM)}
-    patched = _Members.of_mindspore()
-    try:
-        yield
-    finally:
-        patched.restore()
-        sys.argv = argv
-        sys.path[:], sys.meta_path[:], sys.path_hooks[:] = path, meta, hooks
-        _restore_modules(modules, namespace)
-        if dict(os.environ) != environ:
-            os.environ.clear()
-            os.environ.update(environ)
-        os.chdir(directory)
-        sys.stdin, sys.stdout, sys.stderr, sys.excepthook, sys.displayhook = streams
-        random.setstate(state)
-        sys.setrecursionlimit(limit)
-        root.handlers[:], root.level = handlers, level
-        logging.disable(disabled)
-        for name in [name for name in vars(builtins) if name not in own_builtins]:
-            delattr(builtins, name)
-        vars(builtins).update(own_builtins)
-        if numpy is not None and numbers is not None and printing is not None and errors is not None:
-            numpy.random.set_state(numbers)
-            numpy.set_printoptions(**printing)
-            numpy.seterr(**errors)
-        for number, handler in signals.items():
-            if handler is not None and signal.getsignal(number) is not handler:
-                signal.signal(number, handler)
-
-
-def _restore_modules(before: Mapping[str, ModuleType], namespace: Namespace) -> None:
-    for name, module in list(sys.modules.items()):
-        if name in before or name == PACKAGE or name.startswith(PACKAGE + "."):
-            continue
-        file = getattr(module, "__file__", None)
-        if not isinstance(module, ModuleType) or (isinstance(file, str) and namespace.is_inside(file)):
-            del sys.modules[name]
-    for name, module in before.items():
-        if sys.modules.get(name) is not module:
-            sys.modules[name] = module
-
-
-@dataclass(frozen=True, slots=True)
-class _Members:
-    """The members of the modules and classes that code of models is known to patch."""
-
-    taken: tuple[tuple[Any, dict[str, Any]], ...]
-
-    @classmethod
-    def of_mindspore(cls) -> _Members:
-        module = sys.modules.get("mindspore")
-        if module is None:
-            return cls(())
-        owners: list[Any] = [item for name, item in list(sys.modules.items()) if _is_shared(name) and item is not None]
-        nn = cast("Any", sys.modules.get("mindspore.nn"))
-        owners += [value for value in vars(nn).values() if isinstance(value, type)] if nn is not None else []
-        owners += [
-            getattr(module, name)
-            for name in ("Tensor", "Parameter", "Model", "ParameterTuple")
-            if hasattr(module, name)
-        ]
-        return cls(tuple((owner, dict(vars(owner))) for owner in owners))
-
-    def restore(self) -> None:
-        for owner, members in self.taken:
-            now = vars(owner)
-            if len(now) == len(members) and all(now.get(name, _ABSENT) is value for name, value in members.items()):
-                continue
-            for name in [name for name in now if name not in members]:
-                if isinstance(owner, type):
-                    delattr(owner, name)  # a module, in contrast, may have loaded more of itself
-            for name, value in members.items():
-                if now.get(name, _ABSENT) is not value:
-                    setattr(owner, name, value)
-
-
-_ABSENT = object()
-_SHARED = ("mindspore", "mindspore.nn", "mindspore.ops", "mindspore.ops.operations", "mindspore.ops.functional",
-           "numpy", "mindspore.train.serialization", "mindspore.context", "os", "sys", "argparse")  # fmt: skip
-
-
-def _is_shared(name: str) -> bool:
-    return name in _SHARED

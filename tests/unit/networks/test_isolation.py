@@ -18,6 +18,8 @@ from hubtool.errors import NetworkError
 from hubtool.networks.isolation import ArgumentsRefusedError, CodeExitError, Namespace
 from tests.models import write
 
+ROOT = Path(__file__).parents[3]
+
 
 def opened(folder: Path, files: dict[str, str], identity: str = "") -> Namespace:
     write(folder, files)
@@ -255,6 +257,84 @@ def test_everything_is_as_before(tmp_path: Path, end: str, capsys: pytest.Captur
     assert state() == before
     assert not Path("/hubtool-was-here").exists()
     assert capsys.readouterr() == ("", "")
+
+
+MEDDLING = """
+import atexit, gc, json, locale, logging, os, resource, signal, socket, subprocess, sys, threading, types
+import hubtool.trust as trust, hubtool.networks.package as package
+from hubtool.assets import store
+
+def evil(*args, **kwargs):
+    raise AssertionError("left behind")
+
+json.loads = evil
+json.JSONDecoder.decode = evil
+subprocess.Popen.__init__ = evil
+os.umask(0o777)
+sys.excepthook = threading.excepthook = sys.unraisablehook = evil
+signal.signal(signal.SIGUSR1, evil)
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+socket.setdefaulttimeout(0.001)
+sys.setswitchinterval(1.0)
+gc.disable()
+gc.callbacks.append(evil)
+sys.setprofile(lambda *_: None)
+resource.setrlimit(resource.RLIMIT_NOFILE, (32, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+logging.setLoggerClass(type("Evil", (logging.Logger,), {}))
+sys.modules["requests_of_evil"] = types.ModuleType("requests_of_evil")
+atexit.register(evil)
+trust.decide = evil
+trust.TrustList.add = evil
+trust.DEFAULTS += ("evil.example",)
+trust.repository_name.__code__ = evil.__code__
+trust.planted = evil
+store.Store.find = evil
+package.PACKAGES += ("os",)
+package.check.__defaults__ = (evil,)
+os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+"""
+
+
+def test_hubtool_and_the_process_are_as_before(tmp_path: Path) -> None:
+    """Run in a process of its own: what is left behind would be this one's."""
+    (tmp_path / "net.py").write_text(MEDDLING)
+    program = f"""
+import atexit, gc, json, os, resource, signal, socket, subprocess, sys, threading
+from pathlib import Path
+from hubtool import trust
+from hubtool.assets import store
+from hubtool.networks import package
+from hubtool.networks.isolation import Namespace
+
+def state():
+    old = os.umask(0); os.umask(old)
+    return {{
+        "json": json.loads, "decoder": json.JSONDecoder.decode, "popen": subprocess.Popen.__init__, "umask": old,
+        "hooks": (sys.excepthook, threading.excepthook, sys.unraisablehook), "profile": sys.getprofile(),
+        "signals": [signal.getsignal(number) for number in sorted(signal.valid_signals())],
+        "timeout": socket.getdefaulttimeout(), "interval": sys.getswitchinterval(),
+        "gc": (gc.isenabled(), list(gc.callbacks)), "files": resource.getrlimit(resource.RLIMIT_NOFILE),
+        "logger": __import__("logging").getLoggerClass(), "fake": "requests_of_evil" in sys.modules,
+        "stdin": os.fstat(0).st_ino,
+        "trust": (trust.decide, trust.TrustList.add, trust.DEFAULTS, sorted(vars(trust))),
+        "code": trust.repository_name.__code__,
+        "store": store.Store.find, "package": (package.PACKAGES, package.check.__defaults__),
+    }}
+
+folder = Path({str(tmp_path)!r})
+before = state()
+namespace = Namespace.open(folder, folder, identity="evil")
+with namespace.building():
+    namespace.load("net")
+after = state()
+changed = [name for name in before if before[name] != after[name]]
+assert not changed, changed
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], stdin=subprocess.PIPE, capture_output=True, text=True, check=False, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    assert "left behind" not in done.stderr  # what was registered with atexit does not run
 
 
 def test_scripts_see_their_own_arguments_and_are_the_main_program(tmp_path: Path) -> None:
