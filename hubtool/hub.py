@@ -362,10 +362,10 @@ class Hub:
                 hint="add 'asset-sha256' to the card",
             )
         if found.pin is None:
-            return _fitting(found, asset, self.store.adopt(_local_path(asset, found), asset.digest))
+            return fitting(found, asset, self.store.adopt(_local_path(asset, found), asset.digest))
         stored = self.beside(found, asset) or self.store.find(asset.digest)
         if stored is not None:
-            return _fitting(found, asset, stored)
+            return fitting(found, asset, stored)
         from hubtool.assets.events import Wanted  # noqa: PLC0415 - as in `bring`
 
         with (
@@ -419,7 +419,7 @@ class Hub:
                 stored = self.beside(found, asset) or self.store.find(asset.digest)
             else:
                 stored = self.store.adopt(_local_path(asset, found), asset.digest)
-            return None if stored is None else _fitting(found, asset, stored).path
+            return None if stored is None else fitting(found, asset, stored).path
         except StoreError:
             if not asset.is_local:
                 raise
@@ -435,7 +435,7 @@ class Hub:
         return None
 
 
-def _fitting(found: FoundCard, asset: Asset, stored: Stored) -> Stored:
+def fitting(found: FoundCard, asset: Asset, stored: Stored) -> Stored:
     """Return a file if it has as many bytes as the card or the lock states.
 
     Raises:

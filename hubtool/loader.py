@@ -195,7 +195,7 @@ def load(
         built = builder.build(
             recipe, shapes=header.shapes() if header else {}, overrides=overrides or {}, compute_type=compute_type
         )
-    coverage, notes = None, (*told, *built.notes)
+    coverage, notes = None, (*told, *built.notes, *(_weakness(_weights(found)) if pretrained else ()))
     if header is not None and path is not None:
         with watch.stage("place"):
             coverage, placed = _place(built, header, path, recipe, strict=strict, name=name)
@@ -210,6 +210,10 @@ def load(
         built=built,
         status=found.card.status,
     )
+
+
+def _weakness(asset: Asset) -> tuple[str, ...]:
+    return () if asset.weakness is None else (asset.weakness,)
 
 
 def check_status(found: FoundCard) -> None:
@@ -254,7 +258,7 @@ def _load_graph(
             uid=uid,
             network=None,
             coverage=None,
-            notes=(f"this is a graph in the format {asset.format}; it is run by {asset.runner}",),
+            notes=(f"this is a graph in the format {asset.format}; it is run by {asset.runner}", *_weakness(asset)),
             seconds=watch.seconds,
             built=nothing,
             path=path,
@@ -269,7 +273,7 @@ def _load_graph(
         uid=uid,
         network=built.network,
         coverage=None,
-        notes=built.notes,
+        notes=(*built.notes, *_weakness(asset)),
         seconds=watch.seconds,
         built=built,
         is_graph=True,

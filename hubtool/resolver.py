@@ -49,6 +49,7 @@ class ResolvedAsset:
             "size": self.asset.size,
             "stored": str(self.stored) if self.stored else None,
             "weights": self.weights,
+            **({"weak": self.asset.weakness} if self.asset.weakness else {}),
         }
 
 
@@ -88,6 +89,11 @@ class Resolution:
     def loadable(self) -> bool:
         """Whether nothing known stands between this card and a loaded network."""
         return not self.reasons
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to know about the card although it does not keep it from being loaded."""
+        return tuple(asset.asset.weakness for asset in self.assets if asset.asset.weakness)
 
     @property
     def weights(self) -> ResolvedAsset | None:

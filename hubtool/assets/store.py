@@ -45,7 +45,7 @@ from hubtool.errors import ArgumentError, DigestError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from typing import BinaryIO, TypeGuard
+    from typing import Any, BinaryIO, TypeGuard
 
     from typing_extensions import Buffer
 
@@ -178,13 +178,12 @@ class _Record:
         if not isinstance(raw, dict):
             return None
         digest, source = raw.get("digest"), raw.get("source", "")
-        numbers = [raw.get(key) for key in ("size", "mtime_ns", "ctime_ns", "inode")]
+        numbers: dict[str, Any] = {key: raw.get(key) for key in ("size", "mtime_ns", "ctime_ns", "inode")}
         if not _is_digest(digest) or not (source == "" or _is_digest(source)):
             return None
-        if not all(type(number) is int for number in numbers):
+        if not all(type(number) is int for number in numbers.values()):
             return None
-        size, mtime_ns, ctime_ns, inode = numbers
-        return cls(digest=digest, size=size, mtime_ns=mtime_ns, ctime_ns=ctime_ns, inode=inode, source=source)
+        return cls(digest=digest, source=source, **numbers)
 
     def write(self, path: str) -> bool:
         """Write the record; return whether that succeeded.

@@ -67,6 +67,9 @@ def command(
         status = hub.find(name).card.status
         if status is not None:
             click.echo(f"note: {render.plain(status.told(name))}", err=True)
+        for asset in hub.find(name).card.assets:
+            if asset.weakness:
+                click.echo(f"note: {name}: {render.plain(asset.weakness)}; the lock holds the whole one", err=True)
     changed = any(one.kind != "unchanged" for one in found)
     if not check:
         locks.write(output, after)

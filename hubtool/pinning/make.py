@@ -1,7 +1,8 @@
 """Making a lock: short digests become whole, branches become commits, and what changed since the last lock is told.
 
-What is not known is found out in this order: from the store, from the registry or a mirror whose index says it, and
-last by fetching. Nothing is written unless everything is known.
+What is not known is found out in this order: from the store, from a mirror whose index says a size, and last by
+fetching. Which file a short digest means, only bytes from the card's own link say. Nothing is written unless everything
+is known.
 """
 
 from __future__ import annotations
@@ -182,15 +183,14 @@ def _known(hub: Hub, found: FoundCard, asset: Asset, here: Asset, mirrors: Mirro
             f"{asset.file_name} has no SHA-256 digest on the card, so nobody can tell which bytes are meant",
             hint="add 'asset-sha256' to the card",
         )
-    stored = hub.local(found, here) if here.is_local else hub.store.find(here.digest)
+    stored = hub.local(found, here) if here.is_local else hub.store.find(here.digest, link=here.link)
     if stored is not None:
         return _fitting(asset, stored.digest, stored.size)
     if not here.digest.is_short and asset.size is not None:
         return LockedAsset(link=asset.link, sha256=here.digest.hex, size=asset.size)
-    listed = mirrors.asset(str(found.card.uid), asset)
-    if listed is not None:
-        return _fitting(asset, *listed)
-    return None
+    # Which file a short digest means, only the card's own link may say.
+    listed = None if here.digest.is_short else mirrors.asset(str(found.card.uid), asset)
+    return None if listed is None else _fitting(asset, *listed)
 
 
 def _fitting(asset: Asset, digest: str, size: int) -> LockedAsset:

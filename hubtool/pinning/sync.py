@@ -16,6 +16,7 @@ from hubtool.assets.events import Labels, Wanted, total
 from hubtool.card import life, model
 from hubtool.digest import Digest
 from hubtool.errors import DigestError, HubError, LockError, StoreError
+from hubtool.hub import fitting
 from hubtool.lock import code_place, misfits
 from hubtool.pinning.mirrored import MirrorReader
 from hubtool.pins import Pin
@@ -172,9 +173,9 @@ def _copied(hub: Hub, found: FoundCard, asset: Asset) -> Stored | None:
         return None
     stored = hub.store.find(asset.digest)
     if stored is not None:
-        return stored
+        return fitting(found, asset, stored)
     beside = hub.beside(found, asset)
-    return None if beside is None else _copy(hub.store, beside, asset.digest)
+    return None if beside is None else _copy(hub.store, fitting(found, asset, beside), asset.digest)
 
 
 def _copy(store: Store, beside: Stored, digest: Digest) -> Stored:
