@@ -9,6 +9,8 @@ Under the root, every path relative, so that the whole folder can be moved::
     temporary/<digest or its beginning>.<...>.part what is being written
     locks/<first digits, eight as a rule>.lock     empty files that processes lock; `cache prune` removes the free ones
     quarantine/<digest>.<time>                     files that had changed and were wrong
+    used/<digest>.<number of a user>               written by users who have this store among their shared ones, when
+                                                   they use a file; make it with mode 1777 where it is not theirs
 
 A stored file is hashed again only if its size, its inode, or the time at which it or its data changed last is not the
 recorded one. Records are believed only in the root, and only if this user wrote them. No program can set the time of
@@ -338,6 +340,30 @@ def _use(record_path: Path) -> None:
             os.utime(record_path, (now, now))
 
 
+def _mark_used(folder: Path, digest: str) -> None:
+    """Note in a shared store that this user used a file, to the hour, so that whoever prunes it knows.
+
+    In ``used`` each user has files of their own; where that folder cannot be written, nothing is noted.
+    """
+    if not hasattr(os, "geteuid"):
+        return
+    path = folder / "used" / f"{digest}.{os.geteuid()}"
+    with suppress(OSError):
+        with suppress(FileNotFoundError):
+            if 0 <= time.time() - path.lstat().st_mtime < USE_STEP:
+                return
+        if not path.parent.is_dir():
+            if not (folder / "records").is_dir():
+                return  # a mirror, which nobody prunes by use
+            path.parent.mkdir()
+        # Others may write to this folder: a link that they put there is not followed.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+        try:
+            os.utime(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 _PART = ".blob.part"
 """How the name of a fetch's part ends; beside it stand its note, and for a moment a new note."""
 
@@ -479,7 +505,9 @@ class Store:
             # The other store's records are its owner's word. Ours is written here, so that each user hashes a file
             # once, and not each process.
             if path.is_file():
-                yield self.adopt(path, Digest(digest))
+                stored = self.adopt(path, Digest(digest))
+                _mark_used(folder, digest)
+                yield stored
 
     def _blob(self, digest: str) -> Stored | None:
         try:
@@ -970,10 +998,13 @@ class Store:
         path = self._blob_path(digest)
         with self.lock(digest, patience=0):
             try:
+                there = False
                 for kind in self.kinds():
-                    self._derived_path(digest, kind).unlink(missing_ok=True)
+                    with suppress(FileNotFoundError):
+                        self._derived_path(digest, kind).unlink()
+                        there = True
                     self._record_path(kind, digest).unlink(missing_ok=True)
-                there = path.exists()
+                there = there or path.exists()
                 path.unlink(missing_ok=True)
                 # The record goes last: a kill in between leaves a record without a file, which means nothing.
                 self._record_path("blobs", digest).unlink(missing_ok=True)
@@ -1012,11 +1043,28 @@ class Store:
         yield from _named(self.state / "derived" / kind, f".{kind}")
 
     def used(self, digest: str) -> float | None:
-        """Return when a file was used last, in seconds since 1970, to the hour; None where that is not known."""
-        try:
-            return self._record_path("blobs", digest).stat().st_mtime
-        except OSError:
-            return None
+        """Return when this user used a file, or what was made from it, last; None where that is not known.
+
+        In seconds since 1970, to the hour.
+        """
+        times = []
+        for kind in ("blobs", *self.kinds()):
+            with suppress(OSError):
+                times.append(self._record_path(kind, digest).stat().st_mtime)
+        return max(times, default=None)
+
+    def used_by_others(self) -> dict[str, float]:
+        """Return when users who share this store used each file last, by digest, as far as they could note it."""
+        found: dict[str, float] = {}
+        with suppress(OSError), os.scandir(self.root / "used") as listed:
+            for entry in listed:
+                digest = entry.name.partition(".")[0]
+                if _is_digest(digest):
+                    with suppress(OSError):
+                        # A time in the future would keep a file for ever.
+                        when = min(entry.stat(follow_symlinks=False).st_mtime, time.time())
+                        found[digest] = max(when, found.get(digest, 0.0))
+        return found
 
     # -- places ----------------------------------------------------------------------------------------------------
 
