@@ -327,7 +327,7 @@ def test_the_use_of_others_counts_where_a_store_is_pruned(tmp_path: Path) -> Non
     os.utime(marker, (now - DAY, now - DAY))  # that was yesterday
     there = upkeep.items(theirs)
     for wishes in ({"older_than": 30 * DAY}, {"unreferenced": True}, {"max_bytes": len(b"used by others")}):
-        removal = upkeep.plan(there, now=now, **wishes)  # type: ignore[arg-type] # one of three
+        removal = upkeep.plan(there, now=now, **wishes)
         assert [item.digest for item, _ in removal.remove] == [idle], wishes
     # What is used between plan and act stays.
     removal = upkeep.plan(there, now=now, older_than=DAY / 2)
