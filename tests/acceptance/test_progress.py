@@ -240,4 +240,4 @@ def test_progress_is_a_flag_or_a_function() -> None:
 
     for call in (hubtool.fetch, hubtool.load):
         with pytest.raises(ArgumentTypeError, match="progress is 'yes'"):
-            call("hubtool/1.9/one", progress="yes")
+            call("hubtool/1.9/one", progress="yes")  # type: ignore[arg-type, call-overload]  # that is what is tested
