@@ -9,11 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from hubtool import progress as progresses
 from hubtool import settings
 from hubtool.errors import ArgumentError, ArgumentTypeError, CardStatusWarning, InvalidNameError
 from hubtool.hub import SOURCES, Hub
 
 if TYPE_CHECKING:
+    from hubtool.assets.events import Progress
     from hubtool.card.life import Status
     from hubtool.coverage import Coverage
     from hubtool.resolver import Resolution
@@ -33,6 +35,7 @@ def load(
     lock: str | os.PathLike[str] | None = None,
     checkout: str | os.PathLike[str] | None = None,
     trust: bool = False,
+    progress: bool | Progress = False,
     **kwargs: object,
 ) -> Any: ...  # noqa: ANN401 - MindSpore ships no types
 
@@ -48,6 +51,7 @@ def load(
     lock: str | os.PathLike[str] | None = None,
     checkout: str | os.PathLike[str] | None = None,
     trust: bool = False,
+    progress: bool | Progress = False,
     **kwargs: object,
 ) -> tuple[Any, Coverage | None]: ...
 
@@ -62,6 +66,7 @@ def load(
     lock: str | os.PathLike[str] | None = None,
     checkout: str | os.PathLike[str] | None = None,
     trust: bool = False,
+    progress: bool | Progress = False,
     **kwargs: object,
 ) -> Any:
     """Load the network of a card, with its trained weights.
@@ -85,6 +90,8 @@ def load(
         checkout: A folder with the tree of the card's repository, in place of the code that its repo-link names.
         trust: Whether you agree, for this once, that code which the card chooses runs: the code of a repository on the
             trust list.
+        progress: True shows a bar on standard error while the checkpoint is fetched; a function is called with the
+            bytes received so far and the bytes of the file, or None where they are not known.
         **kwargs: Arguments of the network, such as ``num_attention_heads=12``, beyond the card's recipe.
 
     Returns:
@@ -107,20 +114,23 @@ def load(
         CardStatusWarning: If the card is deprecated; the warning names its successor.
     """
     _check_arguments(name, source, pretrained=pretrained, force_reload=force_reload, strict=strict, trust=trust)
+    progresses.check(progress)
     from hubtool import loader  # noqa: PLC0415
 
-    loaded = loader.load(
-        _held(lock),
-        name,
-        source=source,
-        pretrained=pretrained,
-        force_reload=force_reload,
-        strict=strict,
-        overrides=kwargs,
-        positional=args,
-        checkout=_folder(checkout),
-        trust=trust,
-    )
+    with progresses.shown(progress) as report_of:
+        loaded = loader.load(
+            _held(lock),
+            name,
+            source=source,
+            pretrained=pretrained,
+            force_reload=force_reload,
+            strict=strict,
+            overrides=kwargs,
+            positional=args,
+            checkout=_folder(checkout),
+            trust=trust,
+            progress=report_of(name),
+        )
     _warn(loaded.status, loaded.uid)
     if loaded.path is not None:
         return loaded.path
@@ -161,16 +171,30 @@ def resolve(
     return _held(lock).resolve(name, device=device, source=source)
 
 
-def fetch(name: str, *, source: str = "gitee", force_reload: bool = False) -> dict[str, Path]:
+def fetch(
+    name: str, *, source: str = "gitee", force_reload: bool = False, progress: bool | Progress = False
+) -> dict[str, Path]:
     """Bring all assets of a card into the store, and return where they are, by the file names of their links.
+
+    Args:
+        name: As :func:`load` takes it.
+        source: ``gitee``, ``github`` or ``local``.
+        force_reload: Whether the assets are fetched even if they are stored.
+        progress: True shows a bar for each file on standard error; a function is called with the bytes received so far
+            and the bytes of the file, or None where they are not known.
 
     Raises:
         HubError: If there is no such card, or an asset cannot be had.
     """
     _check_arguments(name, source, force_reload=force_reload)
+    progresses.check(progress)
     hub = _hub()
     found = hub.find(name, source=source)
-    return {asset.file_name: hub.bring(found, asset, again=force_reload).path for asset in found.card.assets}
+    with progresses.shown(progress) as report_of:
+        return {
+            asset.file_name: hub.bring(found, asset, again=force_reload, progress=report_of(asset.file_name)).path
+            for asset in found.card.assets
+        }
 
 
 def hub_list(version: str | None = None, force_reload: bool = False) -> list[str]:  # noqa: FBT001, FBT002 - the public hub's signature

@@ -29,6 +29,7 @@ from hubtool.errors import (
     OfflineError,
     RecipeError,
     SettingsError,
+    StoreError,
 )
 from hubtool.registry import Registries
 from hubtool.registry.folder import read_card
@@ -398,10 +399,10 @@ class Hub:
                 hint="add 'asset-sha256' to the card",
             )
         if found.pin is None:
-            return self.store.adopt(_local_path(asset, found), asset.digest)
+            return fitting(found, asset, self.store.adopt(_local_path(asset, found), asset.digest))
         stored = self.beside(found, asset) or self.store.find(asset.digest)
         if stored is not None:
-            return stored
+            return fitting(found, asset, stored)
         from hubtool.assets.events import Wanted  # noqa: PLC0415 - as in `bring`
 
         with (
@@ -467,14 +468,19 @@ class Hub:
     def _located(self, asset: Asset, found: FoundCard) -> Path | None:
         if asset.digest is None:
             return None
-        if not asset.is_local:
-            return self.store.path(asset.digest)
-        if found.pin is not None:
-            stored = self.beside(found, asset) or self.store.find(asset.digest)
-            return None if stored is None else stored.path
         try:
-            return self.store.adopt(_local_path(asset, found), asset.digest).path
-        except AssetError:
+            if not asset.is_local:
+                stored = self.store.find(asset.digest, link=asset.link)
+            elif found.pin is not None:
+                stored = self.beside(found, asset) or self.store.find(asset.digest)
+            else:
+                stored = self.store.adopt(_local_path(asset, found), asset.digest)
+            return None if stored is None else fitting(found, asset, stored).path
+        except StoreError:
+            if not asset.is_local:
+                raise
+            return None
+        except (AssetError, LockError):
             return None  # the resolver says so; `fetch` and `load` say why
 
     def _forbidden(self, link: str) -> str | None:
@@ -483,6 +489,22 @@ class Hub:
         except ForbiddenLinkError as error:
             return error.message
         return None
+
+
+def fitting(found: FoundCard, asset: Asset, stored: Stored) -> Stored:
+    """Return a file if it has as many bytes as the card or the lock states.
+
+    Raises:
+        AssetError: If the card states another size.
+        LockError: If the lock does.
+    """
+    if stored.fits(asset.size):
+        return stored
+    problem = f"{asset.file_name} is stated to have {asset.size:,} bytes, and the file with its SHA-256 has "
+    problem += f"{stored.size:,}"
+    if found.pin is not None:
+        raise found.pin.error(problem)
+    raise AssetError(found.card.blame(problem), hint="correct 'asset-size' on the card")
 
 
 def _local_path(asset: Asset, found: FoundCard) -> Path:

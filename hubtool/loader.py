@@ -210,7 +210,7 @@ def load(
         asked = Asked(arguments=overrides or {}, positional=positional, pretrained=pretrained, strict=strict)
         shapes = header.shapes() if header else {} if pretrained else _stored_shapes(hub, found)
         built = builder.build(recipe, shapes=shapes, asked=asked, compute_type=compute_type)
-    coverage, notes = None, (*told, *built.notes)
+    coverage, notes = None, (*told, *built.notes, *(_weakness(_weights(found)) if pretrained else ()))
     if header is not None and path is not None:
         with watch.stage("place"):
             coverage, placed = _place(built, header, path, recipe, asked=asked, name=name)
@@ -225,6 +225,10 @@ def load(
         built=built,
         status=found.card.status,
     )
+
+
+def _weakness(asset: Asset) -> tuple[str, ...]:
+    return () if asset.weakness is None else (asset.weakness,)
 
 
 def check_status(found: FoundCard) -> None:
@@ -271,7 +275,7 @@ def _load_graph(
             uid=uid,
             network=None,
             coverage=None,
-            notes=(f"this is a graph in the format {asset.format}; it is run by {asset.runner}",),
+            notes=(f"this is a graph in the format {asset.format}; it is run by {asset.runner}", *_weakness(asset)),
             seconds=watch.seconds,
             built=nothing,
             path=path,
@@ -288,7 +292,7 @@ def _load_graph(
         uid=uid,
         network=built.network,
         coverage=None,
-        notes=built.notes,
+        notes=(*built.notes, *_weakness(asset)),
         seconds=watch.seconds,
         built=built,
         is_graph=True,

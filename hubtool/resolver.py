@@ -50,6 +50,7 @@ class ResolvedAsset:
             "size": self.asset.size,
             "stored": str(self.stored) if self.stored else None,
             "weights": self.weights,
+            **({"weak": self.asset.weakness} if self.asset.weakness else {}),
         }
 
 
@@ -94,6 +95,11 @@ class Resolution:
     def ready(self) -> bool:
         """Whether it can be loaded as soon as the user agrees that its code runs."""
         return all(reason == self.consent for reason in self.reasons)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to know about the card although it does not keep it from being loaded."""
+        return tuple(asset.asset.weakness for asset in self.assets if asset.asset.weakness)
 
     @property
     def weights(self) -> ResolvedAsset | None:

@@ -11,11 +11,12 @@ import time
 from contextlib import ExitStack, closing, nullcontext
 from itertools import islice
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from hubtool import processes
 from hubtool.assets.events import KINDS, Kind, Outcome, Progress, Wanted, Watcher
 from hubtool.assets.limits import Rate, Reach, Retries, Slots
-from hubtool.assets.links import DEFAULT_HOSTS, LinkPolicy, host_of, shown
+from hubtool.assets.links import DEFAULT_HOSTS, LinkPolicy, host_of, is_loopback, shown
 from hubtool.assets.mirrors import Mirror, Source
 from hubtool.assets.part import Part
 from hubtool.assets.store import MAX_BYTES, Stored
@@ -23,7 +24,7 @@ from hubtool.assets.transfer import EndedError, First, Transfer
 from hubtool.assets.transport import Timeouts, Transport, Whole
 from hubtool.assets.web import HttpTransport
 from hubtool.digest import FULL_LENGTH
-from hubtool.errors import FetchError, HubError, OfflineError
+from hubtool.errors import FetchError, HubError, OfflineError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Sequence
@@ -314,19 +315,21 @@ class Fetcher:
                 f"{shown(link)}: the card states no SHA-256, so nothing could tell whether the right bytes came",
                 hint="add asset-sha256 to the card",
             )
-        found = self.store.find(digest)
+        found = self._stored(wanted, digest)
         if found is not None and (self.offline or not again):
             return found
         mirrors = [] if digest.is_short else [one for one in self.mirrors if one.is_local or not self.offline]
         if self.offline and not mirrors:
-            raise self.offline_error(link)
+            raise self.offline_error(link, digest)
+        if digest.is_short:
+            _check_secure(link, digest)
         if not mirrors:
             self.policy.check(link)
         limit = max_bytes if max_bytes is not None else max(wanted.size or 0, MAX_BYTES)
         held = self.store.holds(digest.hex)
         with self.store.lock(digest.hex) as lock:
             # While we waited, another process may have fetched it.
-            found = None if again or held else self.store.find(digest)
+            found = None if again or held else self._stored(wanted, digest)
             if found is not None:
                 return found
             if not self._cleaned:
@@ -337,12 +340,49 @@ class Fetcher:
             if isinstance(first, Stored):
                 return first
             with nullcontext() if first is None else closing(first):
-                part = Part(self.store, digest, source=shown(link), size=wanted.size, limit=limit, sure=lock.sure)
+                part = Part(
+                    self.store,
+                    digest,
+                    source=shown(link),
+                    size=wanted.size,
+                    limit=limit,
+                    sure=lock.sure,
+                    only=Source(link=self.policy.check(link), transport=self.transport).name
+                    if digest.is_short
+                    else None,
+                )
                 try:
                     return Transfer(self, wanted, digest, part, mirrors, first=first).run()
                 finally:
                     if part.keep():
                         self.tell(wanted.event("kept", received=part.position, size=part.origin.size))
+
+    def _stored(self, wanted: Wanted, digest: Digest) -> Stored | None:
+        """Return a stored asset, or None.
+
+        Raises:
+            FetchError: If it has another size than the card or the lock states.
+        """
+        found = self.store.find(digest, link=wanted.link)
+        if found is not None and not found.fits(wanted.size):
+            raise FetchError(
+                f"{shown(wanted.link)}: {wanted.size:,} bytes are stated, and the stored file with this SHA-256 has "
+                f"{found.size:,}",
+                hint="correct 'asset-size' on the card; if a lock states it, find out who changed that lock",
+            )
+        return found
+
+    def came_from(self, wanted: Wanted, stored: Stored) -> None:
+        """Record that an asset came from its own link, which completes the short digest of a card with that link.
+
+        Raises:
+            StoreError: If the digest is short, and the store cannot be written.
+        """
+        is_short = wanted.digest is not None and wanted.digest.is_short
+        if (self.store.durable or is_short) and not self.store.came_from(wanted.link, stored.digest) and is_short:
+            raise StoreError(
+                f"the store at {self.store.root} cannot be written", hint="check its folder, and the room on its disk"
+            )
 
     def _fetch_small(
         self, wanted: Wanted, digest: Digest, mirrors: Sequence[Mirror], limit: int
@@ -394,6 +434,7 @@ class Fetcher:
                 source.mirror.helped()
             else:
                 self.reach.note(host_of(wanted.link), reached=True)
+                self.came_from(wanted, stored)
             if self.wants("started"):
                 self.tell(wanted.event("started", source=shown(source.link), size=stored.size))
         return stored
@@ -417,8 +458,14 @@ class Fetcher:
 
     # -- what transfers share ----------------------------------------------------------------------------------------
 
-    def offline_error(self, link: str) -> OfflineError:
+    def offline_error(self, link: str, digest: Digest | None = None) -> OfflineError:
         """Say that an asset is not stored while the network may not be used."""
+        if digest is not None and digest.is_short:
+            return OfflineError(
+                f"nothing in the store at {self.store.root} is known to come from {shown(link)}, and the network may "
+                f"not be used; the card states {len(digest.hex)} of {FULL_LENGTH} digits, which name no file alone",
+                hint="use a lock (`hubtool lock` where HUBTOOL_OFFLINE is not set), which holds the whole SHA-256",
+            )
         return OfflineError(
             f"{shown(link)} is not in the store at {self.store.root}, and the network may not be used",
             hint="run `hubtool fetch` where HUBTOOL_OFFLINE is not set, or set HUBTOOL_HOME to a store that has it",
@@ -476,6 +523,17 @@ class Fetcher:
         """
         if self._ended.is_set():
             raise EndedError("the transfer was ended", hint="start it again: it goes on from there")
+
+
+def _check_secure(link: str, digest: Digest) -> None:
+    """Refuse to complete a short digest from a link whose bytes anyone on the way can replace."""
+    parts = urlsplit(link)
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise FetchError(
+            f"{shown(link)}: the card states {len(digest.hex)} of the {FULL_LENGTH} digits of the SHA-256, and the "
+            "link is plain http, so nothing proves which file is meant",
+            hint="state the whole SHA-256 on the card, or use an https link",
+        )
 
 
 def are_small(sizes: Sequence[int | None]) -> bool:

@@ -87,7 +87,17 @@ class Part:
         resumed: Whether bytes of an earlier run, or of several answers, are among them.
     """
 
-    def __init__(self, store: Store, digest: Digest, *, source: str, size: int | None, limit: int, sure: bool) -> None:
+    def __init__(
+        self,
+        store: Store,
+        digest: Digest,
+        *,
+        source: str,
+        size: int | None,
+        limit: int,
+        sure: bool,
+        only: str | None = None,
+    ) -> None:
         """Take over the part of an earlier run, or begin a new one.
 
         Args:
@@ -97,6 +107,8 @@ class Part:
             size: How many bytes there must be, where the card says it.
             limit: The most bytes that are taken.
             sure: Whether nobody else can be writing to the part of an earlier run (see :class:`Lock`).
+            only: The name of the one link whose bytes may be resumed, or None for any: of a short digest, bytes from
+                elsewhere may be of another file.
 
         Raises:
             FetchError: If ``size`` is above the limit.
@@ -107,6 +119,7 @@ class Part:
         self.resumed = False
         self._store = store
         self._promise = Promise(digest=digest, source=source, size=size, limit=limit)
+        self._only = only
         self._there: Origin | None = None  # what the note on the disk says
         self._stream: BinaryIO | None = None
         self._path = store._temporary(digest.hex, "blob")  # noqa: SLF001 (Part is the store's other half)
@@ -136,6 +149,8 @@ class Part:
             origin = Origin.read(_note(path)) if path.name.endswith(".blob.part") else None
             named = path.name.partition(".")[0]
             if origin is None or not (named.startswith(ours) or ours.startswith(named)):
+                continue
+            if self._only is not None and origin.link != self._only:
                 continue
             with suppress(OSError):
                 length = path.lstat().st_size

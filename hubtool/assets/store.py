@@ -5,18 +5,24 @@ Under the root, every path relative, so that the whole folder can be moved::
     blobs/sha256/ab/<digest>                       an asset, under its own SHA-256
     derived/<kind>/ab/<digest>.<kind>              a file made from that asset, such as its safetensors twin
     records/blobs/ab/<digest>.json                 what the file was when it was hashed last; one tree for each kind
+    records/links/ab/<digest of the link>.json     the digest of what came from a link itself, not from a mirror
     temporary/<digest or its beginning>.<...>.part what is being written
     locks/<first digits, eight as a rule>.lock     empty files that processes lock; `cache prune` removes the free ones
     quarantine/<digest>.<time>                     files that had changed and were wrong
+    used/<digest>.<number of a user>               written by users who have this store among their shared ones, when
+                                                   they use a file; make it with mode 1777 where it is not theirs
 
-A stored file is hashed again only if its size, its modification time or its inode is not the recorded one. A record's
-own modification time says when the file was used last, to the hour. Whatever is written for a digest is written under
+A stored file is hashed again only if its size, its inode, or the time at which it or its data changed last is not the
+recorded one. Records are believed only in the root, and only if this user wrote them. No program can set the time of
+the last change, so a record that came with a copy of a store fits no file. A record's own modification time says when
+the file was used last, to the hour. Whatever is written for a digest is written under
 that digest's lock, which the operating system frees when its holder dies: a temporary file whose lock is free is an
 orphan, and the next writer removes it.
 
 Everything but the blobs may stand in another folder of the same file system (``state``): so a mirror in a folder is
 written with a store's care, and shows its blobs alone. Other stores, and mirrors, may be looked in as well
-(``shared``); they are only read.
+(``shared``); they are only read, and no record of theirs is believed: a file there is hashed when it is first used, and
+what it was is recorded under the root.
 """
 
 from __future__ import annotations
@@ -32,6 +38,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hubtool import ownership
 from hubtool.assets import disk
 from hubtool.assets.locks import Lock
 from hubtool.assets.promise import Promise
@@ -40,7 +47,7 @@ from hubtool.errors import ArgumentError, DigestError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from typing import BinaryIO
+    from typing import Any, BinaryIO, TypeGuard
 
     from typing_extensions import Buffer
 
@@ -59,6 +66,7 @@ USE_STEP = 3600.0
 _SETTLED = 3_000_000_000
 """Nanoseconds after which a change of a folder shows in its time, on any file system."""
 
+_MAX_RECORD_BYTES = 64 << 10
 _HEX = frozenset("0123456789abcdef")
 _held = threading.local()
 
@@ -81,6 +89,10 @@ class Stored:
     def path(self) -> Path:
         """Where it is."""
         return Path(self.location)
+
+    def fits(self, size: int | None) -> bool:
+        """Whether it has as many bytes as a card or a lock states; True where none does."""
+        return size is None or size == self.size
 
     def __reduce__(self) -> tuple[object, tuple[str, str, int]]:
         # Processes send one another thousands; what dataclasses do of themselves takes ten times as long.
@@ -131,32 +143,49 @@ _GONE = Judgement(reason="is not there any more")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Record:
-    """What a file was when it was hashed."""
+    """What a file was when it was hashed.
+
+    Attributes:
+        digest: Its SHA-256.
+        size: Its bytes.
+        mtime_ns: When its data changed last, in nanoseconds since 1970.
+        ctime_ns: When anything of it changed last. No program can set this time, so a record that was made elsewhere,
+            for another file, does not fit.
+        inode: Its number in the file system.
+        source: Of a derived file, the SHA-256 of the file that it was made from; else empty.
+    """
 
     digest: str
     size: int
     mtime_ns: int
+    ctime_ns: int
     inode: int
+    source: str = ""
 
     @classmethod
-    def of(cls, digest: str, found: os.stat_result) -> _Record:
-        return cls(digest=digest, size=found.st_size, mtime_ns=found.st_mtime_ns, inode=found.st_ino)
+    def of(cls, digest: str, found: os.stat_result, *, source: str = "") -> _Record:
+        return cls(
+            digest=digest,
+            size=found.st_size,
+            mtime_ns=found.st_mtime_ns,
+            ctime_ns=found.st_ctime_ns,
+            inode=found.st_ino,
+            source=source,
+        )
 
     @classmethod
     def read(cls, path: Path) -> _Record | None:
-        """Read a record; one that is missing or damaged is none, and the file is hashed again."""
-        try:
-            raw = json.loads(path.read_bytes())
-        except (OSError, ValueError, RecursionError):
-            return None
+        """Read a record; None if it is missing, damaged or another user's: then the file is hashed again."""
+        raw = _read_own(path)
         if not isinstance(raw, dict):
             return None
-        digest, size, mtime_ns, inode = (raw.get(key) for key in ("digest", "size", "mtime_ns", "inode"))
-        if not isinstance(digest, str) or len(digest) != FULL_LENGTH or not _HEX.issuperset(digest):
+        digest, source = raw.get("digest"), raw.get("source", "")
+        numbers: dict[str, Any] = {key: raw.get(key) for key in ("size", "mtime_ns", "ctime_ns", "inode")}
+        if not _is_digest(digest) or not (source == "" or _is_digest(source)):
             return None
-        if not isinstance(size, int) or not isinstance(mtime_ns, int) or not isinstance(inode, int):
+        if not all(type(number) is int for number in numbers.values()):
             return None
-        return cls(digest=digest, size=size, mtime_ns=mtime_ns, inode=inode)
+        return cls(digest=digest, source=source, **numbers)
 
     def write(self, path: str) -> bool:
         """Write the record; return whether that succeeded.
@@ -164,22 +193,47 @@ class _Record:
         In place: what a kill, a full disk or another writer leaves of it is no record, or is one of these bytes. Then
         the file is hashed again, and nothing else is lost.
         """
+        source = f', "source": "{self.source}"' if self.source else ""
         data = (
-            f'{{"digest": "{self.digest}", "size": {self.size}, "mtime_ns": {self.mtime_ns}, "inode": {self.inode}}}'
+            f'{{"digest": "{self.digest}", "size": {self.size}, "mtime_ns": {self.mtime_ns}, '
+            f'"ctime_ns": {self.ctime_ns}, "inode": {self.inode}{source}}}'
         ).encode()
+        return _write_anew(data, path)
+
+
+def _read_own(path: Path) -> object:
+    """Read a JSON file that this user (or root) wrote; None if there is none, or it is damaged."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         try:
-            try:
-                descriptor = disk.open_anew(path)
-            except FileNotFoundError:
-                Path(path).parent.mkdir(parents=True, exist_ok=True)
-                descriptor = disk.open_anew(path)
-            try:
-                disk.write(descriptor, data)
-            finally:
-                os.close(descriptor)
-        except OSError:
-            return False
-        return True
+            if not ownership.is_own(os.fstat(descriptor)):
+                return None
+            return json.loads(os.read(descriptor, _MAX_RECORD_BYTES))
+        finally:
+            os.close(descriptor)
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def _is_digest(text: object) -> TypeGuard[str]:
+    return isinstance(text, str) and len(text) == FULL_LENGTH and _HEX.issuperset(text)
+
+
+def _write_anew(data: bytes, path: str) -> bool:
+    """Write a small file in place; return whether that succeeded."""
+    try:
+        try:
+            descriptor = disk.open_anew(path)
+        except FileNotFoundError:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            descriptor = disk.open_anew(path)
+        try:
+            disk.write(descriptor, data)
+        finally:
+            os.close(descriptor)
+    except OSError:
+        return False
+    return True
 
 
 def _write_new(data: Buffer, path: str, *, durable: bool, mode: int) -> os.stat_result:
@@ -242,7 +296,7 @@ def _put(data: Buffer, temporary: str, path: str, *, mode: int) -> os.stat_resul
     if written is not None:
         disk.sync_folder(folder)
         return written
-    found = _write_new(data, temporary, durable=True, mode=mode)
+    _write_new(data, temporary, durable=True, mode=mode)
     try:
         try:
             os.replace(temporary, path)  # noqa: PTH105 (the same)
@@ -254,7 +308,7 @@ def _put(data: Buffer, temporary: str, path: str, *, mode: int) -> os.stat_resul
         with suppress(OSError):
             os.unlink(temporary)  # noqa: PTH108 (the same)
         raise
-    return found
+    return os.stat(path)  # noqa: PTH116 (the same; the move changed the time of its last change)
 
 
 def _named(folder: Path, suffix: str) -> Iterator[tuple[str, os.stat_result]]:
@@ -284,6 +338,30 @@ def _use(record_path: Path) -> None:
         now = time.time()
         if not 0 <= now - record_path.stat().st_mtime < USE_STEP:
             os.utime(record_path, (now, now))
+
+
+def _mark_used(folder: Path, digest: str) -> None:
+    """Note in a shared store that this user used a file, to the hour, so that whoever prunes it knows.
+
+    In ``used`` each user has files of their own; where that folder cannot be written, nothing is noted.
+    """
+    if not hasattr(os, "geteuid"):
+        return
+    path = folder / "used" / f"{digest}.{os.geteuid()}"
+    with suppress(OSError):
+        with suppress(FileNotFoundError):
+            if 0 <= time.time() - path.lstat().st_mtime < USE_STEP:
+                return
+        if not path.parent.is_dir():
+            if not (folder / "records").is_dir():
+                return  # a mirror, which nobody prunes by use
+            path.parent.mkdir()
+        # Others may write to this folder: a link that they put there is not followed.
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
+        try:
+            os.utime(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 _PART = ".blob.part"
@@ -345,39 +423,56 @@ class Store:
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
-    def path(self, digest: Digest) -> Path | None:
-        """Return where the verified file of this digest is, or None where it is not stored.
+    def path(self, digest: Digest, *, link: str | None = None) -> Path | None:
+        """Return where the verified file of this digest is, or None where it is not stored; see :meth:`find`.
 
         Raises:
-            StoreError: If the store cannot be read, or a short digest names several files.
+            StoreError: If the store cannot be read.
         """
-        found = self.find(digest)
+        found = self.find(digest, link=link)
         return None if found is None else found.path
 
-    def find(self, digest: Digest) -> Stored | None:
-        """Return the verified file of this digest, whole or short, or None where it is not stored.
+    def find(self, digest: Digest, *, link: str | None = None) -> Stored | None:
+        """Return the verified file of this digest, or None where it is not stored.
 
         A file that changed since it was hashed and no longer has its digest is moved into quarantine. What the root
         does not have is looked for in the shared folders.
 
+        Args:
+            digest: The digest. Of a short one, only the file that was fetched from ``link`` is returned: anyone can
+                make another file whose digest begins like that.
+            link: The link of the card that states the digest.
+
         Raises:
-            StoreError: If the store cannot be read, or a short digest names several files.
+            StoreError: If the store cannot be read.
         """
-        if not digest.is_short and not self.shared:
-            return self._blob(digest.hex)
-        names = [digest.hex] if not digest.is_short else self._names(digest, self.root)
-        found = [stored for stored in map(self._blob, names) if stored is not None]
-        if not found and not self.shared:
+        name = digest.hex
+        if digest.is_short:
+            completed = None if link is None else self.completed(digest, link)
+            if completed is None:
+                return None
+            name = completed
+        found = self._blob(name)
+        if found is not None or not self.shared:
+            return found
+        return next((stored for folder in self.shared for stored in self._shared(name, folder)), None)
+
+    def completed(self, digest: Digest, link: str) -> str | None:
+        """Return the whole digest of what this user fetched from a link for a short digest; None if that is unknown."""
+        raw = _read_own(Path(self._link_record(digest.hex, link)))
+        if not isinstance(raw, dict) or raw.get("link") != link.strip("<> "):
             return None
-        if not found:
-            found = [stored for folder in self.shared for stored in self._shared(digest, folder)]
-        if len({stored.digest for stored in found}) > 1:
-            raise StoreError(
-                f"the short digest {digest} names {len(found)} files in the store: "
-                + ", ".join(stored.digest for stored in found),
-                hint="state the whole SHA-256 on the card",
-            )
-        return found[0] if found else None
+        whole = raw.get("digest")
+        return whole if _is_digest(whole) and digest.matches(whole) else None
+
+    def came_from(self, link: str, digest: str) -> bool:
+        """Record that the file of a whole digest came from a link itself; return whether that could be written."""
+        data = json.dumps({"link": link.strip("<> "), "digest": digest}).encode()
+        return _write_anew(data, self._link_record(digest, link))
+
+    def _link_record(self, digest: str, link: str) -> str:
+        about = f"{digest[:SHORTEST]} {link.strip('<> ')}"
+        return self._record_name("links", hashlib.sha256(about.encode("utf-8", "surrogatepass")).hexdigest())
 
     def peek(self, digest: str) -> Stored | None:
         """Return the file of a whole digest without verifying it, for those who hash it themselves; None if absent.
@@ -402,33 +497,17 @@ class Store:
                 found.update(os.listdir(root / "blobs" / "sha256" / group))  # noqa: PTH208 (names are wanted)
         return frozenset(name for name in found if len(name) == FULL_LENGTH and _HEX.issuperset(name))
 
-    def _shared(self, digest: Digest, folder: Path) -> Iterator[Stored]:
-        """Yield the files of this digest in a shared folder; a wrong file, or one that cannot be read, is not there."""
-        try:
-            names = [digest.hex] if not digest.is_short else self._names(digest, folder)
-        except StoreError:
-            return  # a share that is away must not stop what does not need it
-        for name in names:
-            path = self._blob_path(name, folder)
-            with suppress(DigestError, StoreError):
-                # The record is the other store's, where there is one that fits, and else our own: then the file is
-                # hashed once for each user, and not by each process.
-                if path.is_file():
-                    with suppress(OSError):
-                        if _Record.of(name, path.stat()) == _Record.read(self._record_path("blobs", name, folder)):
-                            yield Stored(location=str(path), digest=name, size=path.stat().st_size)
-                            continue
-                    yield self.adopt(path, Digest(name))
-
-    def _names(self, digest: Digest, root: Path) -> list[str]:
-        folder = self._blob_path(digest.hex, root).parent
-        try:
-            names = sorted(os.listdir(folder))  # noqa: PTH208 (names are wanted, not paths)
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise disk.store_error(error, folder) from error
-        return [name for name in names if len(name) == FULL_LENGTH and _HEX.issuperset(name) and digest.matches(name)]
+    def _shared(self, digest: str, folder: Path) -> Iterator[Stored]:
+        """Yield the file of this digest in a shared folder; a wrong file, or one that cannot be read, is not there."""
+        path = self._blob_path(digest, folder)
+        # A share that is away must not stop what does not need it.
+        with suppress(DigestError, StoreError, OSError):
+            # The other store's records are its owner's word. Ours is written here, so that each user hashes a file
+            # once, and not each process.
+            if path.is_file():
+                stored = self.adopt(path, Digest(digest))
+                _mark_used(folder, digest)
+                yield stored
 
     def _blob(self, digest: str) -> Stored | None:
         try:
@@ -454,19 +533,25 @@ class Store:
             StoreError: If the store cannot be read.
         """
         path = self._derived_path(digest, kind)
-        # Its name is the asset's digest, so only the record knows its own: without a record it is not to be trusted.
+        # Its name is the asset's digest, so its own bytes prove nothing: only our record says what it was made from.
+        record = self._record_of_derived(path, digest, kind)
+        if record is None:
+            return None
         record_path = self._record_path(kind, digest)
-        record = _Record.read(record_path)
-        if record is not None:
-            found = self._verified(path, record_path, record.digest, key=digest)
-            if found is not None:
-                return found.path
-        for folder in self.shared:
-            path = self._derived_path(digest, kind, folder)
-            record = _Record.read(self._record_path(kind, digest, folder))
+        _use(record_path)
+        return path
+
+    def _record_of_derived(self, path: Path, digest: str, kind: str) -> _Record | None:
+        """Return the record of a derived file that is unchanged since this user made it from that asset."""
+        for record in (self._known.get(str(path)), _Record.read(self._record_path(kind, digest))):
             with suppress(OSError):
-                if record is not None and _Record.of(record.digest, path.stat()) == record:
-                    return path
+                found = path.lstat()
+                if (
+                    record is not None
+                    and record == _Record.of(record.digest, found, source=digest)
+                    and ownership.is_own(found)
+                ):
+                    return record
         return None
 
     def check(self, digest: str, *, kind: str | None = None, quarantine: bool = True) -> Judgement:
@@ -482,16 +567,17 @@ class Store:
         Raises:
             StoreError: If the file cannot be read.
         """
+        source = ""
         if kind is None:
             path, record_path, own = self._blob_path(digest), self._record_path("blobs", digest), digest
         else:
             path, record_path = self._derived_path(digest, kind), self._record_path(kind, digest)
             record = _Record.read(record_path)
-            if record is None:
+            if record is None or record.source != digest:
                 return Judgement(reason="has no record of what it must be, and is made anew when it is needed")
-            own = record.digest
+            own, source = record.digest, digest
         if quarantine:
-            return self._judge(path, record_path, own, key=digest, trusting=False)
+            return self._judge(path, record_path, own, key=digest, trusting=False, source=source)
         try:
             right, size = digest_file(path) == own, path.stat().st_size
         except FileNotFoundError:
@@ -506,7 +592,9 @@ class Store:
         """Return a file if it has its digest, hashing it if it may have changed; else move it away."""
         return self._judge(path, record_path, digest, key=key, trusting=True).stored
 
-    def _judge(self, path: Path, record_path: Path, digest: str, *, key: str, trusting: bool) -> Judgement:
+    def _judge(
+        self, path: Path, record_path: Path, digest: str, *, key: str, trusting: bool, source: str = ""
+    ) -> Judgement:
         """Say whether a file has its digest, by its record or by hashing it; move it away if it has not."""
         for _ in range(3):
             try:
@@ -519,11 +607,12 @@ class Store:
                 return _GONE
             except OSError as error:
                 raise disk.store_error(error, path) from error
-            record = _Record.of(actual, after)
-            if record != _Record.of(actual, before):
+            record = _Record.of(actual, after, source=source)
+            if record != _Record.of(actual, before, source=source):
                 continue  # written to, or replaced, while we read
             if actual == digest:
-                if _Record.read(record_path) != record:
+                # Of a derived file the record is all that is known, so it is written by who made the file alone.
+                if not source and _Record.read(record_path) != record:
                     self._remember(record, path, record_path)
                 return Judgement(stored=Stored(location=str(path), digest=digest, size=after.st_size))
             judgement = self._quarantine(path, record_path, record, key)
@@ -547,7 +636,7 @@ class Store:
             # holds the lock is about to put the right one there, which is nothing to wait for.
             with self.lock(key, patience=0):
                 # Between the hashing and the lock, another process may have put the right file there.
-                if _Record.of(wrong.digest, path.stat()) != wrong:
+                if _Record.of(wrong.digest, path.stat(), source=wrong.source) != wrong:
                     return None
                 if self.durable:
                     aside.mkdir(parents=True, exist_ok=True)
@@ -891,7 +980,7 @@ class Store:
                 own = digest_file(temporary)
                 with temporary.open("rb+", buffering=0) as stream:
                     disk.settle(stream, temporary, path, read_only=True)
-                self._remember(_Record.of(own, path.stat()), path, self._record_path(kind, digest))
+                self._remember(_Record.of(own, path.stat(), source=digest), path, self._record_path(kind, digest))
             except OSError as error:
                 raise disk.store_error(error, path) from error
             finally:
@@ -909,10 +998,13 @@ class Store:
         path = self._blob_path(digest)
         with self.lock(digest, patience=0):
             try:
+                there = False
                 for kind in self.kinds():
-                    self._derived_path(digest, kind).unlink(missing_ok=True)
+                    with suppress(FileNotFoundError):
+                        self._derived_path(digest, kind).unlink()
+                        there = True
                     self._record_path(kind, digest).unlink(missing_ok=True)
-                there = path.exists()
+                there = there or path.exists()
                 path.unlink(missing_ok=True)
                 # The record goes last: a kill in between leaves a record without a file, which means nothing.
                 self._record_path("blobs", digest).unlink(missing_ok=True)
@@ -951,11 +1043,28 @@ class Store:
         yield from _named(self.state / "derived" / kind, f".{kind}")
 
     def used(self, digest: str) -> float | None:
-        """Return when a file was used last, in seconds since 1970, to the hour; None where that is not known."""
-        try:
-            return self._record_path("blobs", digest).stat().st_mtime
-        except OSError:
-            return None
+        """Return when this user used a file, or what was made from it, last; None where that is not known.
+
+        In seconds since 1970, to the hour.
+        """
+        times = []
+        for kind in ("blobs", *self.kinds()):
+            with suppress(OSError):
+                times.append(self._record_path(kind, digest).stat().st_mtime)
+        return max(times, default=None)
+
+    def used_by_others(self) -> dict[str, float]:
+        """Return when users who share this store used each file last, by digest, as far as they could note it."""
+        found: dict[str, float] = {}
+        with suppress(OSError), os.scandir(self.root / "used") as listed:
+            for entry in listed:
+                digest = entry.name.partition(".")[0]
+                if _is_digest(digest):
+                    with suppress(OSError):
+                        # A time in the future would keep a file for ever.
+                        when = min(entry.stat(follow_symlinks=False).st_mtime, time.time())
+                        found[digest] = max(when, found.get(digest, 0.0))
+        return found
 
     # -- places ----------------------------------------------------------------------------------------------------
 

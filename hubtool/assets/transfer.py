@@ -135,13 +135,11 @@ class Transfer:
         source = self._run.origin(self._wanted.link)
         try:
             try:
-                self._receive(source)
-                return self._part.commit()
+                return self._come(source)
             except DigestError:
                 if not self._was_put_together():
                     raise
-            self._receive(source)
-            return self._part.commit()
+            return self._come(source)
         except DigestError as error:
             self._part.drop()
             if "html" not in self._kind.lower():
@@ -160,6 +158,14 @@ class Transfer:
             if self._refused and not isinstance(error, EndedError):
                 error.message += f"; and no mirror helped ({'; '.join(self._refused)})"
             raise
+
+    def _come(self, source: Source) -> Stored:
+        """Take the file from the link, and record that it came from there, unless the beginning may be a mirror's."""
+        self._receive(source)
+        stored = self._part.commit()
+        if self._digest.is_short or not self._part.resumed:
+            self._run.came_from(self._wanted, stored)
+        return stored
 
     def _was_put_together(self) -> bool:
         """Whether the wrong bytes may come from putting several answers together; if so, all are thrown away.

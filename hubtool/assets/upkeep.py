@@ -29,6 +29,10 @@ to open it.
 """
 
 
+OTHERS_SECONDS = 30 * 86400.0
+"""Seconds for which another user's use keeps a file that no card of this user's registries names."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
     """One asset in a store, or what there is of one whose fetch was not finished.
@@ -39,6 +43,8 @@ class Item:
         derived: Bytes of what was made from it.
         stored: When it was stored, in seconds since 1970; of an unfinished fetch, when it was written last.
         used: When it was used last, to the hour; of an unfinished fetch, the same as stored.
+        others: When another user of the store used it last, as far as that is noted; 0 where it is not. Counted in
+            ``used`` as well.
         uids: The cards that name it.
         unfinished: What there is of an unfinished fetch; None for an asset.
     """
@@ -48,6 +54,7 @@ class Item:
     derived: int
     stored: float
     used: float
+    others: float = 0.0
     uids: tuple[str, ...] = ()
     unfinished: Unfinished | None = None
 
@@ -94,6 +101,8 @@ class Checked:
 def items(store: Store, names: Mapping[Digest, tuple[str, ...]] | None = None) -> tuple[Item, ...]:
     """Return every asset in a store, in order of digests; nothing is hashed.
 
+    What was made from an asset of another store stands here alone: then the asset itself has no bytes.
+
     Args:
         store: The store; its shared folders are not listed.
         names: The UIDs of the cards that name a digest, whole or short.
@@ -102,14 +111,19 @@ def items(store: Store, names: Mapping[Digest, tuple[str, ...]] | None = None) -
         StoreError: If the store cannot be read.
     """
     derived: dict[str, int] = {}
+    made: dict[str, float] = {}
     for kind in store.kinds():
         for digest, found in store.made(kind):
             derived[digest] = derived.get(digest, 0) + found.st_size
+            made[digest] = max(made.get(digest, 0.0), found.st_mtime)
+    others = store.used_by_others()
+    there = {digest: (found.st_size, found.st_mtime) for digest, found in store.blobs()}
+    there.update((digest, (0, when)) for digest, when in made.items() if digest not in there)
     whole = {digest.hex: uids for digest, uids in (names or {}).items() if not digest.is_short}
     short = {digest.hex: uids for digest, uids in (names or {}).items() if digest.is_short}
     lengths = sorted({len(digest) for digest in short})
     result = []
-    for digest, found in store.blobs():
+    for digest, (size, stored) in sorted(there.items()):
         uids = {*whole.get(digest, ())}
         for length in lengths:
             uids.update(short.get(digest[:length], ()))
@@ -117,10 +131,11 @@ def items(store: Store, names: Mapping[Digest, tuple[str, ...]] | None = None) -
         result.append(
             Item(
                 digest=digest,
-                size=found.st_size,
+                size=size,
                 derived=derived.get(digest, 0),
-                stored=found.st_mtime,
-                used=found.st_mtime if used is None else max(used, found.st_mtime),
+                stored=stored,
+                used=max(stored, used or 0.0, others.get(digest, 0.0)),
+                others=others.get(digest, 0.0),
                 uids=tuple(sorted(uids)),
             )
         )
@@ -177,6 +192,10 @@ def plan(
 
     for item in sorted(there, key=lambda one: (one.used, one.digest)):
         reason = None
+        if unreferenced and not item.uids and now - item.others < OTHERS_SECONDS:
+            days = (now - item.others) / 86400
+            keep.append((item, f"no card here names it, but another user used it {days:.1f} days ago"))
+            continue
         if broken_off and item.unfinished is not None:
             remove.append((item, "not finished"))
             continue
@@ -204,10 +223,11 @@ def carry_out(store: Store, removal: Removal) -> Removal:
     A file that was used since, that another process is writing, or that cannot be removed, stays, with the reason.
     """
     remove, keep = [], list(removal.keep)
+    others = store.used_by_others()
     for item, reason in removal.remove:
         part = item.unfinished
-        used = store.used(item.digest) if part is None else None
-        if used is not None and used > item.used:
+        used = max(store.used(item.digest) or 0.0, others.get(item.digest, 0.0)) if part is None else 0.0
+        if used > item.used:
             keep.append((item, "it is in use"))
             continue
         try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from hubtool.card import document as documents
 from hubtool.card import front_matter as front_matters
 from hubtool.card import life, schema
-from hubtool.digest import Digest
+from hubtool.digest import FULL_LENGTH, Digest
 from hubtool.errors import ArgumentError, CardError
 
 if TYPE_CHECKING:
@@ -55,6 +55,16 @@ class Asset:
     def is_local(self) -> bool:
         """Whether the link is a path relative to the card."""
         return "://" not in self.link
+
+    @property
+    def weakness(self) -> str | None:
+        """What is weak about a short digest, in one sentence; None if the digest is whole, or there is none."""
+        if self.digest is None or not self.digest.is_short:
+            return None
+        return (
+            f"the card states {len(self.digest.hex)} of the {FULL_LENGTH} digits of the SHA-256 of {self.file_name}: "
+            "anybody can make another file with these, so only its link says which file is meant"
+        )
 
     @property
     def is_weights(self) -> bool:

@@ -109,6 +109,7 @@ def _as_json(loaded: Loaded, seconds: dict[str, float]) -> dict[str, object]:
         "coverage": coverage.as_json() if coverage else None,
         "status": loaded.status.as_json() if loaded.status else None,
         "seconds": seconds,
+        **({"notes": list(loaded.notes)} if loaded.notes else {}),
     }
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("uids", metavar="[UID|GLOB]...", nargs=-1, shell_complete=complete.uids)
+@click.argument("uids", metavar="[UID|GLOB|LOCK]...", nargs=-1, shell_complete=complete.uids)
 @click.option(
     "--output",
     "-o",
@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 )
 @click.option("--remove", multiple=True, metavar="UID", help="Take a card out of the lock.")
 @click.option("--update", is_flag=True, help="Ask branches and tags anew for their commits.")
-@click.option("--check", is_flag=True, help="Write nothing; the exit code is 1 if the lock would change.")
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Write nothing; the exit code is 1 if the lock would change, or if one of the LOCKs needs a look.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 def command(
@@ -46,13 +50,23 @@ def command(
     else loaded.
 
     Cards that the lock has already stay in it; those that are named are made anew, and without any name all are. What
-    changed is said. Where a size or a whole digest is not known, the asset is fetched.
+    changed is said. Where a size or a whole digest is not known, the asset is fetched. A withdrawn card stays in a lock
+    that pins it, and is added to none.
+
+    With --check and the paths of locks, any number of them, each card that they pin is compared with what the
+    registries have now, and nothing is fetched: the exit code is 1 if a card was withdrawn or changed, or a lock cannot
+    be read. A deprecated card is only named.
     """
     from hubtool import lock as locks
     from hubtool.errors import LockError
     from hubtool.hub import Hub
     from hubtool.pinning import make
 
+    paths = [Path(name) for name in uids if check and (name.endswith(".lock") or Path(name).is_file())]
+    if paths:
+        if len(paths) < len(uids) or remove or update:
+            raise click.UsageError("with --check, give either locks or UIDs, and neither --remove nor --update")
+        return _check(paths, as_json=as_json)
     before = locks.read(output) if output.exists() else locks.Lock(cards=())
     removed = {*remove}
     hub = Hub.open().with_lock(None)
@@ -60,21 +74,57 @@ def command(
     if not names and not removed:
         raise LockError("there is nothing to lock", hint=f"name UIDs; there is no lock yet at {output}")
     with progress.reporter("none" if quiet else "auto") as report:
-        made = make.lock(hub, names, update=update, watch=report, expect=report.expect) if uids or not removed else ()
+        made = (
+            make.lock(hub, names, before=before, update=update, watch=report, expect=report.expect)
+            if uids or not removed
+            else ()
+        )
     after = make.merged(before, made, remove=remove)
     found = locks.changes(before, after)
+    statuses = []
     for name in names if uids or not removed else ():
         status = hub.find(name).card.status
         if status is not None:
+            statuses.append({"uid": name, **status.as_json()})
             click.echo(f"note: {render.plain(status.told(name))}", err=True)
+        for asset in hub.find(name).card.assets:
+            if asset.weakness:
+                click.echo(f"note: {name}: {render.plain(asset.weakness)}; the lock holds the whole one", err=True)
     changed = any(one.kind != "unchanged" for one in found)
     if not check:
         locks.write(output, after)
     if as_json:
-        render.echo_json({"lock": str(output), "changed": changed, "cards": [one.as_json() for one in found]})
+        render.echo_json(
+            {
+                "lock": str(output),
+                "changed": changed,
+                "cards": [one.as_json() for one in found],
+                "statuses": statuses,
+            }
+        )
     else:
         _print(found, output, check=check)
     return 1 if check and changed else 0
+
+
+def _check(paths: list[Path], *, as_json: bool) -> int:
+    """Say what became of the cards that locks pin."""
+    from hubtool.hub import Hub
+    from hubtool.pinning import status
+
+    checked = status.check(Hub.open(), paths)
+    good = all(one.is_good for one in checked)
+    if as_json:
+        render.echo_json({"good": good, "locks": [one.as_json() for one in checked]})
+        return 0 if good else 1
+    for one in checked:
+        if one.error is not None:
+            click.echo(f"{one.path}: {one.error.message}", err=True)
+        for card in one.affected:
+            click.echo(f"{one.path}: {card.state}: {render.plain(card.told)}")
+    bad = sum(not one.is_good for one in checked)
+    click.echo(f"{render.count(len(checked), 'lock')}: {bad:,} to look at, {len(checked) - bad:,} good")
+    return 0 if good else 1
 
 
 def _print(found: tuple[Change, ...], output: Path, *, check: bool) -> None:

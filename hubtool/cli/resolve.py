@@ -85,6 +85,7 @@ def _print(resolution: Resolution) -> None:
     for asset in resolution.assets:
         rows.append(("weights" if asset.weights else "asset", asset.asset.link))
         rows.append(("", _state(asset)))
+    rows.extend(("note", note) for note in resolution.notes)
     if resolution.pinned:
         rows.append(("pinned", "yes: this is what the lock says, to the byte"))
     if recipe:

@@ -19,8 +19,10 @@ from hubtool.cli import options, progress, render
 def command(*, lock: Path, limit_rate: float | None, connections: int, kind: str, as_json: bool, quiet: bool) -> int:
     """Bring exactly what a lock pins into the store: cards, assets and code.
 
-    LOCK is hub.lock unless given. A card comes from a registry, or from a mirror (HUBTOOL_MIRRORS), whichever has the
-    locked bytes. What is stored already is not fetched again. The exit code is 1 if something is missing at the end.
+    Each line says whether a file was brought or was there before, and a note says which pinned cards were deprecated or
+    withdrawn since. LOCK is hub.lock unless given. A card comes from a registry, or from a mirror (HUBTOOL_MIRRORS),
+    whichever has the locked bytes. What is stored already is not fetched again. The exit code is 1 if something is
+    missing at the end.
     """
     from hubtool import lock as locks
     from hubtool.hub import Hub
@@ -42,13 +44,29 @@ def command(*, lock: Path, limit_rate: float | None, connections: int, kind: str
             render.echo_json({"lock": str(path), "cards": [card.as_json() for card in done]})
         else:
             for card in done:
-                for _, stored in card.assets:
-                    click.echo(f"{stored.path}  {render.size(stored.size)}  sha256 {stored.digest}")
+                for link, stored in card.assets:
+                    click.echo(
+                        f"{_verb(brought=link in card.brought)} {card.uid}: {stored.path}  {render.size(stored.size)}  "
+                        f"sha256 {stored.digest}"
+                    )
                 if card.code is not None:
-                    click.echo(f"{card.code.path}  commit {card.code.commit}  tree {card.code.tree}")
+                    click.echo(
+                        f"{_verb(brought=card.code.url in card.brought)} {card.uid}: {card.code.path}  commit "
+                        f"{card.code.commit}  tree {card.code.tree}"
+                    )
+            brought = sum(len(card.brought.intersection(link for link, _ in card.assets)) for card in done)
+            there = sum(len(card.assets) for card in done) - brought
+            click.echo(f"{render.count(brought, 'asset')} brought, {there:,} there before")
             whole = sum(not card.errors for card in done)
             click.echo(f"{whole:,} of {render.count(len(done), 'card')} as {lock} pins them")
+        for card in done:
+            if card.status is not None:
+                click.echo(f"note: {render.plain(card.status.told(card.uid))}", err=True)
         errors = [(card.uid, link, error) for card in done for link, error in card.errors]
         for uid, link, error in errors:
             report.error(uid, error, link=link)
     return 1 if errors else 0
+
+
+def _verb(*, brought: bool) -> str:
+    return "brought" if brought else "there  "

@@ -27,7 +27,7 @@ from hubtool.mirror import index, plan
 from hubtool.mirror.destination import UNIT, blob_name, card_name, parse_blob, parse_card
 from hubtool.mirror.index import Listed, ListedAsset, Listing
 from hubtool.mirror.plan import Failure, Need, WantedAsset
-from hubtool.mirror.sync import matches, same, write_index
+from hubtool.mirror.sync import asset_of, matches, write_index
 from hubtool.registry.entry import digest_of
 from hubtool.uid import Uid
 
@@ -114,12 +114,11 @@ def bundle(
     with hub.fetcher(connections=connections, rate=rate, watch=watch) as run:
         brought, failed = _bring(hub, run, todo.needs)
     failures = [*todo.failures, *failed]
-    files = {stored.digest: stored for stored in brought}
-    whole = plan.Digests(files)
+    files = {stored.digest: stored for stored in brought.values()}
     if not failures:
         listing = Listing(
             uids={
-                one.uid: Listed(entry=one.entry, assets=tuple(_listed(asset, files, whole) for asset in one.assets))
+                one.uid: Listed(entry=one.entry, assets=tuple(_listed(asset, brought) for asset in one.assets))
                 for one in todo.wanted
                 if one.entry is not None
             }
@@ -133,13 +132,13 @@ def bundle(
     )
 
 
-def _bring(hub: Hub, run: Fetcher, needs: Sequence[Need]) -> tuple[list[Stored], list[Failure]]:
-    """Find assets in the store, or fetch them into it; return them, and what could not be had.
+def _bring(hub: Hub, run: Fetcher, needs: Sequence[Need]) -> tuple[dict[str, Stored], list[Failure]]:
+    """Find assets in the store, or fetch them into it; return them by their keys, and what could not be had.
 
     What one card's link does not give, the next card's may.
     """
-    brought: list[Stored] = []
-    errors: dict[str, list[HubError]] = {need.digest.hex: [] for need in needs}
+    brought: dict[str, Stored] = {}
+    errors: dict[str, list[HubError]] = {need.key: [] for need in needs}
     labels = Labels()
     at, left = 0, [*needs]
     while left:
@@ -150,17 +149,17 @@ def _bring(hub: Hub, run: Fetcher, needs: Sequence[Need]) -> tuple[list[Stored],
         for need, found in looked:
             outcome = next(came) if isinstance(found, Wanted) else found
             if outcome.stored is not None:
-                brought.append(outcome.stored)
-                del errors[need.digest.hex]
+                brought[need.key] = outcome.stored
+                del errors[need.key]
                 continue
             if outcome.error is not None:
-                errors[need.digest.hex].append(outcome.error)
+                errors[need.key].append(outcome.error)
             if at < len(need.sources):
                 left.append(need)
     failures = []
     for need in needs:
-        if need.digest.hex in errors:
-            reasons = (str(error).replace("\nhint: ", "; ") for error in errors[need.digest.hex])
+        if need.key in errors:
+            reasons = (str(error).replace("\nhint: ", "; ") for error in errors[need.key])
             reason = "; ".join(dict.fromkeys(reasons))
             failures += [
                 Failure(uid=uid, link=link, digest=need.digest.hex, reason=reason) for uid, link in need.sources
@@ -176,11 +175,11 @@ def _look(hub: Hub, need: Need, at: int) -> Wanted | Outcome:
     uid, link = need.sources[at]
     wanted = Wanted(link=link, digest=need.digest, size=need.size)
     try:
-        stored = hub.store.find(need.digest)
+        stored = hub.store.find(need.digest, link=link)
         if stored is not None:
             return Outcome(wanted=wanted, stored=stored)
         card = hub.find(uid)
-        asset = next((one for one in card.card.assets if same(one.digest, need.digest)), None)
+        asset = asset_of(card.card.assets, need.digest, link)
         if asset is None:
             raise CardError(f"the card {uid} no longer names it: it was changed meanwhile", hint="run the same again")
         if asset.is_local:
@@ -190,11 +189,11 @@ def _look(hub: Hub, need: Need, at: int) -> Wanted | Outcome:
     return Wanted(link=asset.link, digest=asset.digest, size=asset.size, name=asset.file_name, uid=uid)
 
 
-def _listed(asset: WantedAsset, files: dict[str, Stored], whole: plan.Digests) -> ListedAsset:
-    found = whole.matching(asset.digest) if asset.digest is not None else ()
-    if not found:
+def _listed(asset: WantedAsset, brought: dict[str, Stored]) -> ListedAsset:
+    found = None if asset.digest is None else brought.get(plan.key_of(asset.digest, asset.link))
+    if found is None:
         return ListedAsset(link=asset.link, digest="", size=None)
-    return ListedAsset(link=asset.link, digest=found[0], size=files[found[0]].size)
+    return ListedAsset(link=asset.link, digest=found.digest, size=found.size)
 
 
 def _write(hub: Hub, file: Path, files: dict[str, Stored], listing: Listing) -> None:

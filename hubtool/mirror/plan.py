@@ -61,6 +61,11 @@ class Need:
     sources: tuple[tuple[str, str], ...]
 
     @property
+    def key(self) -> str:
+        """What tells it from other assets: its digest, and of a short one, which several files may have, its link."""
+        return key_of(self.digest, self.sources[0][1])
+
+    @property
     def unit(self) -> str:
         """The unit of work that it belongs to: what one worker claims at once."""
         return self.digest.hex[:UNIT]
@@ -199,20 +204,18 @@ def make(
                 )
                 failures.append(Failure(uid=one.uid, link=asset.link, digest=None, reason=reason))
                 continue
-            digest = complete(asset.digest, listing.uids.get(one.uid), asset.link, whole)
-            if digest is None:
-                reason = f"the short digest {asset.digest} is the beginning of several; state the whole SHA-256"
-                failures.append(Failure(uid=one.uid, link=asset.link, digest=asset.digest.hex, reason=reason))
-            elif digest.hex in present:
+            digest = complete(asset.digest, listing.uids.get(one.uid), asset.link)
+            if digest.hex in present:
                 size = present[digest.hex]
                 there[digest.hex] = size
                 if asset.size is not None and asset.size != size:
                     reason = f"the card states {asset.size} bytes, and the mirror's blob has {size}; correct the card"
                     failures.append(Failure(uid=one.uid, link=asset.link, digest=digest.hex, reason=reason))
             else:
-                before = needs.get(digest.hex)
+                key = key_of(digest, asset.link)
+                before = needs.get(key)
                 source = (one.uid, asset.link)
-                needs[digest.hex] = Need(
+                needs[key] = Need(
                     digest=digest,
                     size=asset.size if before is None or before.size is None else before.size,
                     sources=(source,) if before is None else (*before.sources, source),
@@ -261,17 +264,19 @@ def suspects(wanted: Sequence[Wanted], present: Mapping[str, int], listing: List
     return tuple(sorted(odd))
 
 
-def complete(digest: Digest, listed: Listed | None, link: str, whole: Digests) -> Digest | None:
-    """Return the whole digest that a short one stands for, the short one where none is known; None if it is ambiguous.
+def key_of(digest: Digest, link: str) -> str:
+    """Return what tells an asset from others: its digest, and of a short one its link too."""
+    return f"{digest.hex} {link}" if digest.is_short else digest.hex
 
-    What the mirror's index recorded for the same card and link decides, then what is known to begin like this.
+
+def complete(digest: Digest, listed: Listed | None, link: str) -> Digest:
+    """Return the whole digest that a short one stands for, or the short one where that is not known.
+
+    Only what the mirror's own index recorded for the same card and link decides: that came from the link. Another file
+    whose digest begins in the same way proves nothing, because anyone can make one.
     """
-    if not digest.is_short:
-        return digest
-    for asset in listed.assets if listed is not None else ():
-        if asset.link == link and asset.digest and digest.matches(asset.digest):
-            return Digest(asset.digest)
-    found = whole.matching(digest)
-    if len(found) > 1:
-        return None
-    return Digest(found[0]) if found else digest
+    if digest.is_short:
+        for asset in listed.assets if listed is not None else ():
+            if asset.link == link and asset.digest and digest.matches(asset.digest):
+                return Digest(asset.digest)
+    return digest

@@ -37,7 +37,7 @@ from hubtool.mirror import cards as cards_of
 from hubtool.mirror import index, plan
 from hubtool.mirror.destination import ClaimLostError, blob_name, card_name
 from hubtool.mirror.index import Listed, ListedAsset, Listing
-from hubtool.mirror.plan import Digests, Failure, Need, Plan
+from hubtool.mirror.plan import Failure, Need, Plan
 from hubtool.mirror.verify import look_into
 from hubtool.registry.entry import digest_of
 
@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from hubtool.assets.events import Event
     from hubtool.assets.fetch import Fetcher
     from hubtool.assets.store import Store, Stored
+    from hubtool.card.model import Asset
     from hubtool.digest import Digest
     from hubtool.hub import Hub
     from hubtool.mirror.destination import Claim, Destination
@@ -479,17 +480,17 @@ class Worker:
             return True
         with self._progress.lock:
             self._progress.in_a_row = 0
-            self._progress.whole[need.digest.hex] = near.digest
+            self._progress.whole[need.key] = near.digest
         done.append((need, near.digest, near.size, written))
         return True
 
     def _found(self, need: Need, there: Mapping[str, int]) -> bool:
-        found = Digests(there).matching(need.digest) if need.digest.is_short else (need.digest.hex,)
-        if len(found) != 1 or found[0] not in there:
+        digest = need.digest.hex
+        if digest not in there:  # a short digest never is: whether what begins like it is meant, only its link tells
             return False
         with self._progress.lock:
-            self._progress.whole[need.digest.hex] = found[0]
-        self._moved(found[0], there[found[0]], written=False)
+            self._progress.whole[need.key] = digest
+        self._moved(digest, there[digest], written=False)
         return True
 
     def _bring(self, need: Need, claim: Claim, done: list[_Step]) -> bool:
@@ -507,14 +508,15 @@ class Worker:
                 self._staging.remove(stored.digest)
         with self._progress.lock:
             self._progress.in_a_row = 0
-            self._progress.whole[need.digest.hex] = stored.digest
+            self._progress.whole[need.key] = stored.digest
         done.append((need, stored.digest, stored.size, written))
         return True
 
     def _obtain(self, need: Need) -> tuple[Stored, bool]:
         """Return a verified file, and whether it is in the staging store."""
         # Of a whole digest it is known that our store does not have it: it would have been copied.
-        found = self._hub.store.find(need.digest) if need.digest.is_short else None
+        link = need.sources[0][1]
+        found = self._hub.store.find(need.digest, link=link) if need.digest.is_short else None
         if found is not None:
             return found, False
         errors: list[HubError] = []
@@ -523,15 +525,12 @@ class Worker:
                 if "://" in link and not need.digest.is_short:  # nothing that the card would tell more of
                     return self._fetch(Wanted(link=link, digest=need.digest, size=need.size))
                 card = self._hub.find(uid)
-                # Not by its link, which a registry elsewhere made absolute.
-                asset = next((one for one in card.card.assets if same(one.digest, need.digest)), None)
+                asset = asset_of(card.card.assets, need.digest, link)
                 if asset is None:
                     continue  # the card was changed meanwhile; the next run sees it
                 if asset.is_local:  # it is read where it is
                     return self._hub.local(card, asset), False
-                # A registry that is a mirror knows the whole digest, by which mirrors can be asked.
-                digest = asset.digest if asset.digest and not asset.digest.is_short else need.digest
-                return self._fetch(Wanted(link=asset.link, digest=digest, size=asset.size))
+                return self._fetch(Wanted(link=asset.link, digest=asset.digest, size=asset.size))
             except HubError as error:
                 if self.stop.is_set():
                     raise _StoppedError from error
@@ -573,7 +572,7 @@ class Worker:
 
     def _failed(self, need: Need, reason: str) -> None:
         with self._progress.lock:
-            self._progress.failures[need.digest.hex] = reason
+            self._progress.failures[need.key] = reason
         if self._events is not None:
             uid, link = need.sources[0]
             self._events.failed(Failure(uid=uid, link=link, digest=need.digest.hex, reason=reason))
@@ -664,7 +663,7 @@ def _apart(
     count: int,
 ) -> list[str]:
     """Have so many processes work on batches of units; return the units that are left."""
-    needs = {need.digest.hex: need for batch in batches for some in batch.values() for need in some}
+    needs = {need.key: need for batch in batches for some in batch.values() for need in some}
     finished: set[str] = set()
     step = partial(worker.apart, work)
     for _, done in processes.share(step, batches, count=count, begin=worker.begin, finish=False):
@@ -686,8 +685,8 @@ def _tidy(staging: Store) -> None:
 
 def _failures(todo: Plan, progress: _Progress) -> Iterable[Failure]:
     for need in todo.needs:
-        reason = progress.failures.get(need.digest.hex)
-        if reason is None and need.digest.hex not in progress.whole:
+        reason = progress.failures.get(need.key)
+        if reason is None and need.key not in progress.whole:
             reason = "not tried: too many others failed before it"
         if reason is not None:
             for uid, link in need.sources:
@@ -702,14 +701,16 @@ def _publish(
 ) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
     """Write the cards that changed, then the index; return what was written and what was kept."""
     there = {**todo.there, **progress.written, **progress.others}
-    whole = Digests(there)
     mine: dict[str, Listed] = {}
     kept: list[str] = []
     for one in todo.wanted:
         assets = []
         for asset in one.assets:
-            digest = asset.digest and plan.complete(asset.digest, listing.uids.get(one.uid), asset.link, whole)
-            found = digest.hex if digest and digest.hex in there else ""
+            found = ""
+            if asset.digest is not None:
+                came = progress.whole.get(plan.key_of(asset.digest, asset.link))
+                found = came or plan.complete(asset.digest, listing.uids.get(one.uid), asset.link).hex
+                found = found if found in there else ""
             assets.append(ListedAsset(link=asset.link, digest=found, size=there.get(found)))
         if one.entry is None:
             continue
@@ -817,6 +818,15 @@ def remove(place: Destination, digests: Iterable[str], *, grace: float = GRACE) 
     place.remove([name for name in old if ages.get(name, 0.0) >= grace])
 
 
-def same(one: Digest | None, other: Digest) -> bool:
-    """Whether two digests can be of one file: one is the other, or its beginning."""
-    return one is not None and (one.matches(other.hex) or other.matches(one.hex))
+def asset_of(assets: Iterable[Asset], digest: Digest, link: str) -> Asset | None:
+    """Return the asset of a card that is meant by a digest and a link, or None if the card names it no more.
+
+    Args:
+        assets: The card's assets; a registry elsewhere made the links of those beside the card absolute.
+        digest: The digest that the card states, or the whole one that it stands for.
+        link: The link as the card writes it.
+    """
+    found = [one for one in assets if one.digest is not None and one.digest.matches(digest.hex)]
+    return next(
+        (one for one in found if one.link == link or one.link.endswith(f"/{link}")), found[0] if found else None
+    )

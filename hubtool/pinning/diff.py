@@ -408,7 +408,7 @@ def _stored(hub: Hub, found: FoundCard, asset: Asset, notes: list[str], *, fetch
         if asset.is_local:
             stored = hub.local(found, asset).path
         elif asset.digest is not None:
-            stored = hub.store.path(asset.digest)
+            stored = hub.store.path(asset.digest, link=asset.link)
     except (AssetError, LockError) as error:
         notes.append(f"{asset.link}: {error.message}")
         return None

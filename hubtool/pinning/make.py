@@ -1,7 +1,8 @@
 """Making a lock: short digests become whole, branches become commits, and what changed since the last lock is told.
 
-What is not known is found out in this order: from the store, from the registry or a mirror whose index says it, and
-last by fetching. Nothing is written unless everything is known.
+What is not known is found out in this order: from the store, from a mirror whose index says a size, and last by
+fetching. Which file a short digest means, only bytes from the card's own link say. Nothing is written unless everything
+is known.
 """
 
 from __future__ import annotations
@@ -75,6 +76,7 @@ def lock(
     hub: Hub,
     uids: Sequence[str],
     *,
+    before: Lock | None = None,
     update: bool = False,
     watch: Watcher | None = None,
     expect: Callable[[int, int | None], None] | None = None,
@@ -86,6 +88,7 @@ def lock(
     Args:
         hub: The registries and the store; a lock that its settings name is not looked at.
         uids: The UIDs.
+        before: The lock as it was. A withdrawn card stays in a lock that pins it already, and goes into no other.
         update: Whether branches and tags are asked anew for their commits; else they are what they were when they were
             first fetched here, which is what loads without a lock.
         watch: Told what happens while assets are fetched.
@@ -102,7 +105,7 @@ def lock(
         mirrors = MirrorReader(run.mirrors, offline=hub.settings.offline)
         for uid in uids:
             with _noted(uid, problems):
-                items.append(_item(hub, uid, mirrors))
+                items.append(_item(hub, uid, mirrors, before or Lock(cards=())))
         if not problems:
             problems += _fetch(run, items, expect)
     made = []
@@ -143,7 +146,7 @@ def _noted(uid: str, problems: list[str]) -> Iterator[None]:
         problems.append(message if error.hint is None else f"{message} ({error.hint})")
 
 
-def _item(hub: Hub, uid: str, mirrors: MirrorReader) -> _Item:
+def _item(hub: Hub, uid: str, mirrors: MirrorReader, before: Lock) -> _Item:
     """Read a card, and find out what is known of its assets without fetching them."""
     found = hub.find(uid)
     path = found.card.path
@@ -160,6 +163,12 @@ def _item(hub: Hub, uid: str, mirrors: MirrorReader) -> _Item:
         raise CardError(raw.blame(f"the card {uid} names no assets"), hint="mend the card")
     # A status may come and change; what was published does not: that is what is pinned.
     data = life.without_status(data)
+    status, pinned = found.card.status, before.card(uid)
+    if status is not None and status.is_withdrawn and (pinned is None or pinned.sha256 != digest_of(data)):
+        raise LockError(
+            f"{status.told(uid)}: a withdrawn card is not pinned anew",
+            hint=f"pin {status.successor} instead" if status.successor else "pin another card",
+        )
     cards.keep(hub.store, data)
     known = [
         _known(hub, found, asset, here, mirrors) for asset, here in zip(raw.assets, found.card.assets, strict=True)
@@ -182,15 +191,14 @@ def _known(hub: Hub, found: FoundCard, asset: Asset, here: Asset, mirrors: Mirro
             f"{asset.file_name} has no SHA-256 digest on the card, so nobody can tell which bytes are meant",
             hint="add 'asset-sha256' to the card",
         )
-    stored = hub.local(found, here) if here.is_local else hub.store.find(here.digest)
+    stored = hub.local(found, here) if here.is_local else hub.store.find(here.digest, link=here.link)
     if stored is not None:
         return _fitting(asset, stored.digest, stored.size)
     if not here.digest.is_short and asset.size is not None:
         return LockedAsset(link=asset.link, sha256=here.digest.hex, size=asset.size)
-    listed = mirrors.asset(str(found.card.uid), asset)
-    if listed is not None:
-        return _fitting(asset, *listed)
-    return None
+    # Which file a short digest means, only the card's own link may say.
+    listed = None if here.digest.is_short else mirrors.asset(str(found.card.uid), asset)
+    return None if listed is None else _fitting(asset, *listed)
 
 
 def _fitting(asset: Asset, digest: str, size: int) -> LockedAsset:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hubtool.card import document as documents
-from hubtool.card import life
+from hubtool.card import life, model
 from hubtool.errors import FetchError
 from hubtool.mirror import index
 from hubtool.mirror.destination import blob_name, card_name
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hubtool.assets.mirrors import Mirror
+    from hubtool.card.life import Status
     from hubtool.card.model import Asset
     from hubtool.mirror.index import Listed
     from hubtool.registry.published import Index
@@ -26,6 +27,7 @@ class MirrorReader:
 
     Attributes:
         failures: Why each mirror that could not be asked could not be, by its name.
+        statuses: The status of each card that a mirror had with one, by its UID.
     """
 
     def __init__(self, mirrors: Sequence[Mirror], *, offline: bool) -> None:
@@ -33,6 +35,7 @@ class MirrorReader:
         self._indexes: dict[str, Index | None] = {}
         self._shards: dict[tuple[str, str], dict[str, Listed]] = {}
         self.failures: dict[str, str] = {}
+        self.statuses: dict[str, Status | None] = {}
 
     def card(self, uid: str, digest: str) -> tuple[bytes | None, list[str]]:
         """Return the bytes of the card with this digest from the first mirror that has it; and what the others have."""
@@ -46,6 +49,7 @@ class MirrorReader:
                     return data, others
                 # The card was deprecated or withdrawn since it was locked; without that it is the one.
                 if digest_of(bare := life.without_status(data)) == digest:
+                    self.statuses[uid] = model.read(data).status
                     return bare, others
                 others.append(f"{mirror.name} has a card with the SHA-256 {digest_of(data)}")
         return None, others

@@ -16,7 +16,9 @@ from hubtool.assets.events import Labels, Wanted, total
 from hubtool.card import life, model
 from hubtool.digest import Digest
 from hubtool.errors import DigestError, HubError, LockError, StoreError
+from hubtool.hub import fitting
 from hubtool.lock import code_place, misfits
+from hubtool.pinning import status
 from hubtool.pinning.mirrored import MirrorReader
 from hubtool.pins import Pin
 from hubtool.registry.entry import digest_of
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from hubtool.assets.events import Watcher
     from hubtool.assets.fetch import Fetcher
     from hubtool.assets.store import Store, Stored
+    from hubtool.card.life import Status
     from hubtool.card.model import Asset
     from hubtool.hub import FoundCard, Hub
     from hubtool.lock import Lock, LockedAsset
@@ -43,12 +46,16 @@ class SyncedCard:
         uid: Its UID.
         assets: Each asset that is stored now: its link, and the verified file.
         code: Its code, where it has any and that is stored now.
+        brought: The links of the assets, and the repository of the code, that were not stored before.
+        status: What became of the card since: deprecated or withdrawn; None if nothing did, as far as is known here.
         errors: What could not be had: the link, or the repository, or the UID itself; and why.
     """
 
     uid: str
     assets: list[tuple[str, Stored]] = field(default_factory=list)
     code: Code | None = None
+    brought: set[str] = field(default_factory=set)
+    status: Status | None = None
     errors: list[tuple[str, HubError]] = field(default_factory=list)
 
     def as_json(self) -> dict[str, object]:
@@ -56,9 +63,16 @@ class SyncedCard:
         value: dict[str, object] = {
             "uid": self.uid,
             "assets": [
-                {"link": link, "digest": one.digest, "size": one.size, "stored": str(one.path)}
+                {
+                    "link": link,
+                    "digest": one.digest,
+                    "size": one.size,
+                    "stored": str(one.path),
+                    "brought": link in self.brought,
+                }
                 for link, one in self.assets
             ],
+            "status": None if self.status is None else self.status.as_json(),
         }
         if self.code is not None:
             value["code"] = {
@@ -67,6 +81,7 @@ class SyncedCard:
                 "folder": self.code.folder,
                 "tree": self.code.tree,
                 "stored": str(self.code.path),
+                "brought": self.code.url in self.brought,
             }
         if self.errors:
             value["failed"] = [{"link": link, "error": one.message, "hint": one.hint} for link, one in self.errors]
@@ -115,9 +130,13 @@ def sync(
             except HubError as error:
                 card.errors.append((locked.uid, error))
                 continue
+            card.status = found.card.status or status.of(hub, locked.uid) or mirrors.statuses.get(locked.uid)
             pinned.append((card, pin, found))
             for asset, one in zip(found.card.assets, locked.assets, strict=True):
                 try:
+                    # Before anything comes: what a lock states of it is checked when it is asked for.
+                    if hub.store.peek(one.sha256) is None:
+                        card.brought.add(one.link)
                     stored = _copied(hub, found, asset) if asset.is_local else None
                 except HubError as error:
                     card.errors.append((one.link, error))
@@ -172,9 +191,9 @@ def _copied(hub: Hub, found: FoundCard, asset: Asset) -> Stored | None:
         return None
     stored = hub.store.find(asset.digest)
     if stored is not None:
-        return stored
+        return fitting(found, asset, stored)
     beside = hub.beside(found, asset)
-    return None if beside is None else _copy(hub.store, beside, asset.digest)
+    return None if beside is None else _copy(hub.store, fitting(found, asset, beside), asset.digest)
 
 
 def _copy(store: Store, beside: Stored, digest: Digest) -> Stored:
@@ -227,9 +246,13 @@ def _bring_code(card: SyncedCard, pin: Pin, found: FoundCard, codes: CodeStore) 
     if place is None:
         return
     try:
-        code = codes.fetch(pin.place(place))
+        at = pin.place(place)
+        was_there = codes.find(at) is not None
+        code = codes.fetch(at)
         pin.check_tree(code.tree)
     except HubError as error:
         card.errors.append((place.url, error))
     else:
         card.code = code
+        if not was_there:
+            card.brought.add(code.url)

@@ -31,6 +31,7 @@ from hubtool.uid import Uid
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from hubtool.assets.store import Stored
     from hubtool.card.document import Document
     from hubtool.card.repository import RepositoryPlace
     from hubtool.card.usage import Usage
@@ -66,7 +67,7 @@ class Bench:
         """The store of the bench, which the programs read."""
         return Store(self.root / "store")
 
-    def put(self, path: Path, digest: str) -> None:
+    def put(self, path: Path, digest: str) -> Stored:
         """Copy a file into the bench's store under the digest that it must have; it is hashed while it is copied.
 
         Raises:
@@ -78,9 +79,13 @@ class Bench:
                 with path.open("rb", buffering=0) as stream:
                     while block := stream.read(_BLOCK):
                         writer.write(block)
-                writer.commit()
+                return writer.commit()
         except OSError as error:
             raise AssetError(f"{path} cannot be read: {error.strerror or error}") from error
+
+    def mean(self, link: str, digest: str) -> None:
+        """Have the programs of the bench take a file, by its whole digest, for what a link gives."""
+        Store(self.scratch / "hub").came_from(link, digest)
 
     def run_usage(
         self, code: Usage, name: str, limits: Limits, *, show: Callable[[str], None] | None = None, shut_in: bool = True

@@ -407,8 +407,13 @@ def _bytes(hub: Hub, found: FoundCard, bench: Bench, chosen: Mapping[int, Path])
                 continue
             if placeholder.is_unpublished(asset.link):
                 raise AssetError("it is not published yet", hint="give the file with --asset")
-            stored_before = asset.digest is not None and not asset.is_local and hub.store.path(asset.digest) is not None
+            stored_before = (
+                asset.digest is not None
+                and not asset.is_local
+                and hub.store.path(asset.digest, link=asset.link) is not None
+            )
             stored = hub.bring(found, asset)
+            bench.mean(asset.link, stored.digest)
             origin = "beside the card" if asset.is_local else "stored" if stored_before else "fetched"
             result.append(Bytes(asset=asset, path=stored.path, digest=stored.digest, size=stored.size, origin=origin))
         except (HubError, OSError) as error:
@@ -422,7 +427,7 @@ def _given(bench: Bench, asset: Asset, file: Path) -> Bytes:
     if asset.digest is None:
         raise AssetError(f"the card states no digest; the file's is {digest_file(file)}")
     try:
-        bench.put(file, asset.digest.hex)
+        stored = bench.put(file, asset.digest.hex)
     except DigestError as error:
         size = file.stat().st_size
         raise AssetError(
@@ -430,9 +435,7 @@ def _given(bench: Bench, asset: Asset, file: Path) -> Bytes:
             f"and the card says {asset.digest}" + (f" and {asset.size:,} bytes" if asset.size else ""),
             hint="correct the card, or give the right file",
         ) from error
-    stored = bench.store.find(asset.digest)
-    if stored is None:
-        raise AssetError(f"{file.name} is gone")
+    bench.mean(asset.link, stored.digest)
     return Bytes(asset=asset, path=stored.path, digest=stored.digest, size=stored.size, origin=f"the file {file.name}")
 
 

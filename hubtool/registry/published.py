@@ -28,7 +28,7 @@ from urllib.parse import quote, unquote, urljoin
 from hubtool.assets import disk
 from hubtool.card import document as documents
 from hubtool.card import model
-from hubtool.digest import Digest, digest_file
+from hubtool.digest import digest_file
 from hubtool.errors import ArgumentError, CardError, FetchError, OfflineError
 from hubtool.registry.entry import Entry, digest_of
 from hubtool.registry.folder import FolderRegistry
@@ -485,29 +485,10 @@ class PublishedRegistry:
 
     def _card(self, uid: Uid, data: bytes) -> Card:
         card = model.read(data, uid=uid, path=self._card_path(uid))
-        link, whole = self._link(uid), self._whole(uid)
-        assets = []
-        for asset in card.assets:
-            digest = whole.get(asset.link)
-            # What a mirror found a short digest to be.
-            if asset.digest is not None and digest and asset.digest.matches(digest):
-                asset = replace(asset, digest=Digest(digest))  # noqa: PLW2901 - the same asset, better known
-            assets.append(replace(asset, link=_join(link, asset.link)) if asset.is_local else asset)
+        link = self._link(uid)
+        # What an index of a mirror says of a short digest is not taken: only the card's own link completes it.
+        assets = (replace(one, link=_join(link, one.link)) if one.is_local else one for one in card.assets)
         return replace(card, assets=tuple(assets))
-
-    def _whole(self, uid: Uid) -> dict[str, str]:
-        """Return the whole digests of a card's assets by their links, where the registry is a mirror that says them."""
-        index = self._index()
-        name = shard_name(str(uid), index.width) if index else ""
-        shard = next((one for one in index.shards if one.name == name), None) if index else None
-        found: dict[str, str] = {}
-        for item in self._items(shard) if shard is not None else ():
-            if isinstance(item, dict) and item.get("uid") == str(uid) and isinstance(item.get("assets"), list):
-                for asset in item["assets"]:
-                    link, digest = (asset.get("link"), asset.get("digest")) if isinstance(asset, dict) else (None, None)
-                    if isinstance(link, str) and isinstance(digest, str) and _HEX64.match(digest):
-                        found[link] = digest
-        return found
 
     def digest(self, uid: Uid) -> str | None:
         """Return the digest of a card if that is known here, without the network; else None."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 import subprocess
 import sys
 import threading
@@ -361,6 +363,38 @@ def test_offline(environment: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
         hubtool.load(UID)
     monkeypatch.setenv("HUBTOOL_OFFLINE", "1")
     assert hubtool.load(UID).dense.weight.shape == (48, 48)
+
+
+def forge(home: Path) -> None:
+    """Make all derived weights of a store zeros, with records that vouch for them."""
+    (twin,) = (home / "derived" / "safetensors").glob("*/*.safetensors")
+    data = twin.read_bytes()
+    header = 8 + int.from_bytes(data[:8], "little")
+    twin.unlink()
+    twin.write_bytes(data[:header] + bytes(len(data) - header))
+    (record,) = (home / "records" / "safetensors").glob("*/*.json")
+    found = twin.stat()
+    times = {"mtime_ns": found.st_mtime_ns, "ctime_ns": found.st_ctime_ns, "inode": found.st_ino}
+    value = {"digest": digest_file(twin), "size": found.st_size, **times, "source": record.stem}
+    record.write_text(json.dumps(value))
+
+
+@pytest.mark.parametrize("kind", ["home", "store"])
+def test_weights_that_another_store_derived_are_not_believed(
+    environment: Cli, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    uid = write_oracle(environment.registry)
+    hubtool.load(uid)
+    forge(environment.home)
+    monkeypatch.setenv("HUBTOOL_HOME", str(environment.folder / "own"))
+    if kind == "store":
+        monkeypatch.setenv("HUBTOOL_STORES", str(environment.home))
+    else:  # a home that came with a clone or an archive
+        shutil.copytree(environment.home, environment.folder / "own", copy_function=shutil.copy2)
+    network = hubtool.load(uid)
+    assert any(parameter.asnumpy().any() for parameter in network.get_parameters())
+    emissions, arrays = call(network.bert, "ner_bilstm_crf", "input_ids", "input_mask", "token_type_ids")
+    assert abs(emissions.asnumpy() - arrays["output_0"]).max() < 1e-3
 
 
 def test_the_hubs_other_functions(environment: Cli) -> None:

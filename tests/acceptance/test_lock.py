@@ -82,17 +82,68 @@ def test_a_short_digest_becomes_whole_and_the_lock_stays_the_same(cli: Cli, serv
     assert [one.name for one in cli.folder.iterdir()] == ["hub.lock"]
 
 
-def test_a_mirror_s_index_knows_whole_digests(cli: Cli, server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["mirror", "published", "another card"])
+def test_a_short_digest_is_completed_by_its_link_alone(cli: Cli, server: Server, tmp_path: Path, kind: str) -> None:
+    """What a mirror's index, a mirror or another card has for it may be any file that begins in the same way."""
     link = server.put("/net.ckpt", CONTENT)
     write_card(cli.registry, UID, link=link, content=CONTENT, digest=digest_of(CONTENT)[:8])
     assert cli("mirror", "sync", tmp_path / "mirror").code == 0
-    assert server.gets("/net.ckpt") == 1
-    there = fresh(cli, tmp_path, HUBTOOL_REGISTRY=str(cli.registry), HUBTOOL_MIRRORS=str(tmp_path / "mirror"))
-    done = there("lock", UID)
-    assert done.code == 0, done.err
-    assert locked(cli).cards[0].assets[0].sha256 == digest_of(CONTENT)
-    assert server.gets("/net.ckpt") == 1
-    assert not (tmp_path / "elsewhere/home/blobs").exists()
+    (tmp_path / "elsewhere").mkdir()
+    there = fresh(cli, tmp_path, HUBTOOL_REGISTRY=str(cli.registry), XDG_CONFIG_HOME=str(tmp_path / "elsewhere/config"))
+    if kind == "mirror":
+        there.environ["HUBTOOL_MIRRORS"] = str(tmp_path / "mirror")
+    elif kind == "another card":
+        write_card(cli.registry, "tests/1.9/evil", link=server.put("/evil.ckpt", CONTENT), content=CONTENT)
+        assert there("fetch", "tests/1.9/evil").code == 0
+    del server.resources["/net.ckpt"]
+    with serving_folder(tmp_path / "mirror") as web:
+        if kind == "published":
+            there.environ["HUBTOOL_REGISTRY"] = str(tmp_path / "elsewhere/registry")
+            assert there("registry", "add", "there", web.url).code == 0
+        commands: list[tuple[str | Path, ...]] = [("lock", UID), ("fetch", UID), ("load", UID)]
+        if kind != "published":  # whose cards a mirror does not take in
+            commands.append(("mirror", "sync", tmp_path / "again"))
+        for command in commands:
+            done = there(*command)
+            assert (done.code, "net.ckpt" in done.err + done.out) == (1, True), done
+        assert not (cli.folder / "hub.lock").exists()
+        resolved = there("resolve", UID, "--json")
+        assert resolved.json["assets"][0]["stored"] is None
+        # The link says which file is meant.
+        server.put("/net.ckpt", CONTENT)
+        done = there("lock", UID)
+        assert done.code == 0, done.err
+        assert "states 8 of the 64 digits" in done.err
+        assert locked(cli).cards[0].assets[0].sha256 == digest_of(CONTENT)
+    weak = there("resolve", UID, "--json").json["assets"][0]
+    assert "8 of the 64 digits" in weak["weak"]
+    assert weak["stored"] is not None
+    assert "8 of the 64 digits" in there("resolve", UID).out
+    held = there("resolve", UID, "--frozen", "--json").json["assets"][0]
+    assert "weak" not in held
+
+
+@pytest.mark.parametrize("where", ["store", "home", "beside"])
+def test_a_file_of_another_size_than_stated_is_refused(cli: Cli, server: Server, tmp_path: Path, where: str) -> None:
+    """A record, or a file that fits its digest, is held to the size of the card and of the lock as well."""
+    link = server.put("/net.ckpt", CONTENT)
+    if where == "beside":
+        write_local(cli.registry, UID, CONTENT)
+    else:
+        write_card(cli.registry, UID, link=link, content=CONTENT)
+    assert cli("lock", UID).code == 0
+    assert cli("sync").code == 0
+    lock = cli.folder / "hub.lock"
+    lock.write_text(lock.read_text().replace(f"size = {len(CONTENT)}", "size = 423000000"))
+    there = cli if where != "store" else fresh(cli, tmp_path, HUBTOOL_REGISTRY=str(cli.registry))
+    if where == "store":
+        there.environ["HUBTOOL_STORES"] = str(cli.home)
+    there.environ["HUBTOOL_LOCK"] = str(lock)
+    for command in (("fetch", UID), ("sync",)):
+        done = there(*command)
+        assert done.code != 0, done.out
+        assert "423,000,000" in done.err + done.out
+    assert there("resolve", UID, "--frozen", "--json").json["assets"][0]["stored"] is None
 
 
 def test_what_cannot_be_had_is_not_locked(cli: Cli, server: Server) -> None:

@@ -200,3 +200,44 @@ def test_errors_at_a_terminal_are_not_broken_into_lines(cli: Cli, server: Server
     assert code == 1
     message = f"hubtool/1.9/{long}: {server.url}/{long}/model.ckpt?...: the server answered 404 Not Found"
     assert f"\x1b[1;31merror\x1b[0m: {message}\r\n" in text
+
+
+PYTHON = """
+import sys, hubtool
+seen = []
+report = {"bar": True, "function": lambda received, size: seen.append((received, size)), "none": False}[sys.argv[2]]
+found = hubtool.fetch(sys.argv[1], progress=report)
+print(len(seen), seen[-1:], [path.stat().st_size for path in found.values()], "rich" in sys.modules)
+"""
+
+
+@pytest.mark.parametrize("kind", ["none", "function", "bar"])
+def test_python_programs_see_progress_if_they_ask_for_it(cli: Cli, server: Server, kind: str) -> None:
+    uid = write(cli, server, "one")
+    size = len(CONTENT) + 3
+
+    def run() -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", PYTHON, uid, kind]
+        return subprocess.run(
+            command, cwd=cli.folder, env=cli.environ, capture_output=True, text=True, timeout=60, check=True
+        )
+
+    done = run()
+    count, _, rest = done.stdout.strip().partition(" ")
+    last = f"[({size}, {size})]" if kind == "function" else "[]"
+    assert rest == f"{last} [{size}] {kind == 'bar'}"
+    assert (int(count) > 0) == (kind == "function")
+    assert ("model.ckpt" in done.stderr) == (kind == "bar")
+    assert kind == "bar" or done.stderr == ""
+    again = run()  # stored: nothing comes, so nothing is shown
+    assert "model.ckpt" not in again.stderr
+    assert again.stdout.startswith("0 ")
+
+
+def test_progress_is_a_flag_or_a_function() -> None:
+    import hubtool
+    from hubtool.errors import ArgumentTypeError
+
+    for call in (hubtool.fetch, hubtool.load):
+        with pytest.raises(ArgumentTypeError, match="progress is 'yes'"):
+            call("hubtool/1.9/one", progress="yes")  # type: ignore[arg-type, call-overload]  # that is what is tested

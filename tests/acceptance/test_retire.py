@@ -208,6 +208,78 @@ def test_what_was_locked_stays(two: Cli, tmp_path: Path) -> None:
     assert two("resolve", OLD, "--frozen", HUBTOOL_HOME=str(tmp_path / "late")).code == 1
 
 
+def test_a_withdrawn_card_is_added_to_no_lock(two: Cli) -> None:
+    assert two("lock", OLD).code == 0
+    assert retire(two, "withdraw", "--superseded-by", NEW, "--in-place").code == 0
+    for arguments in (("lock", OLD, "-o", "other.lock"), ("lock", "tests/*", "-o", "other.lock")):
+        done = two(*arguments)
+        assert (done.code, f"{OLD} is withdrawn" in done.err, f"pin {NEW} instead" in done.err) == (1, True, True)
+        assert not (two.folder / "other.lock").exists()
+    # Where it is pinned already, it stays, and says so.
+    again = two("lock", OLD, "--json")
+    assert (again.code, again.json["changed"], again.json["statuses"][0]["status"]) == (0, False, "withdrawn")
+    # Other bytes under its UID would be a new pin.
+    path = two.registry / f"{OLD}.md"
+    path.write_text(path.read_text().replace("summary: A model", "summary: Another model"))
+    done = two("lock", OLD)
+    assert (done.code, f"{OLD} is withdrawn" in done.err) == (1, True)
+
+
+def test_many_locks_are_checked(two: Cli) -> None:
+    assert two("lock", OLD, "-o", "old.lock").code == 0
+    assert two("lock", NEW, "-o", "new.lock").code == 0
+    assert two("lock", OLD, NEW, "-o", "both.lock").code == 0
+    every = ("old.lock", "new.lock", "both.lock")
+    fine = two("lock", "--check", *every, "--json")
+    assert (fine.code, fine.json["good"], [one["affected"] for one in fine.json["locks"]]) == (0, True, [[], [], []])
+    assert retire(two, "deprecate", "--superseded-by", NEW, "--in-place").code == 0
+    told = two("lock", "--check", *every)
+    assert (told.code, told.out.count(f"deprecated: {OLD}")) == (0, 2)
+    assert retire(two, "withdraw", "--superseded-by", NEW, "--in-place").code == 0
+    before = {name: (two.folder / name).read_bytes() for name in every}
+    done = two("lock", "--check", *every, "--json", HUBTOOL_OFFLINE="1")
+    assert (done.code, done.json["good"]) == (1, False)
+    assert {one["lock"]: [card["uid"] for card in one["affected"]] for one in done.json["locks"]} == {
+        "old.lock": [OLD],
+        "new.lock": [],
+        "both.lock": [OLD],
+    }
+    assert [one["good"] for one in done.json["locks"]] == [False, True, False]
+    assert done.json["locks"][0]["affected"][0]["state"] == "withdrawn"
+    told = two("lock", "--check", *every)
+    assert (told.code, f"both.lock: withdrawn: {OLD} is withdrawn" in told.out) == (1, True)
+    assert {name: (two.folder / name).read_bytes() for name in every} == before
+    # A lock that cannot be read does not hide the others, nor is it good.
+    (two.folder / "broken.lock").write_text("x")
+    done = two("lock", "--check", "broken.lock", "new.lock", "gone.lock", "--json")
+    assert (done.code, [one["good"] for one in done.json["locks"]]) == (1, [False, True, False])
+    # A card that its registry published anew is another one.
+    path = two.registry / f"{NEW}.md"
+    path.write_text(path.read_text().replace("summary: A model", "summary: Another model"))
+    done = two("lock", "--check", "new.lock", "--json")
+    assert (done.code, done.json["locks"][0]["affected"][0]["state"]) == (1, "changed")
+    assert two("lock", "--check", "new.lock", OLD).code == 2
+
+
+def test_sync_says_what_it_brought_and_what_was_withdrawn(two: Cli, tmp_path: Path) -> None:
+    assert two("lock", OLD, NEW).code == 0
+    assert retire(two, "withdraw", "--superseded-by", NEW, "--in-place").code == 0
+    fresh = replace(two, environ={**two.environ, "HUBTOOL_HOME": str(tmp_path / "fresh")})
+    first = fresh("sync")
+    assert first.code == 0, first.err
+    assert f"note: {OLD} is withdrawn" in first.err
+    # Both cards name the same bytes, which came with the first.
+    assert [line.split(":")[0] for line in first.out.splitlines()[:2]] == [f"brought {NEW}", f"there   {OLD}"]
+    assert "1 asset brought, 1 there before" in first.out
+    again = fresh("sync")
+    assert [line.split(":")[0] for line in again.out.splitlines()[:2]] == [f"there   {NEW}", f"there   {OLD}"]
+    assert "0 assets brought, 2 there before" in again.out
+    found = {card["uid"]: card for card in fresh("sync", "--json").json["cards"]}
+    assert found[OLD]["status"]["status"] == "withdrawn"
+    assert found[NEW]["status"] is None
+    assert [one["brought"] for card in found.values() for one in card["assets"]] == [False, False]
+
+
 @pytest.mark.mindspore
 def test_loading_warns_or_fails(environment: Cli) -> None:
     import hubtool

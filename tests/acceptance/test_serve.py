@@ -468,6 +468,8 @@ def test_a_client_with_only_a_mirror(cli: Cli, tmp_path: Path) -> None:
         write_card(cli.registry, "tests/1.9/short", link=far.put("/short.ckpt", short), content=short, digest=cut)
         write_local(cli.registry, "tests/1.9/beside", beside)
         assert cli("mirror", "sync", tmp_path / "mirror").code == 0
+        lock = tmp_path / "short.lock"
+        assert cli("lock", "tests/1.9/short", "-o", lock).code == 0
     # The origin is gone.
     process, link = started(cli, tmp_path / "mirror")
     try:
@@ -475,8 +477,13 @@ def test_a_client_with_only_a_mirror(cli: Cli, tmp_path: Path) -> None:
         added = cli("registry", "add", "lab", link, **there)  # type: ignore[arg-type] # the variables are text
         assert added.code == 0, added.err
         assert cli("registry", "sync", **there).code == 0  # type: ignore[arg-type] # the same
+        # Which file a short digest means, a mirror cannot say; a lock, or the card's own link, does.
+        alone = cli("fetch", "tests/1.9/short", **there)  # type: ignore[arg-type] # the same
+        assert (alone.code, "short.ckpt" in alone.err) == (1, True)
+        held = {**there, "HUBTOOL_LOCK": str(lock)}
         for name, content in (("whole", whole), ("short", short), ("beside", beside)):
-            done = cli("fetch", f"tests/1.9/{name}", "--json", **there)  # type: ignore[arg-type] # the same
+            environ = held if name == "short" else there
+            done = cli("fetch", f"tests/1.9/{name}", "--json", **environ)  # type: ignore[arg-type] # the same
             assert done.code == 0, done.err
             assert hashlib.sha256(content).hexdigest() in done.out
         # The cards from elsewhere, the assets from the mirror.
@@ -486,7 +493,7 @@ def test_a_client_with_only_a_mirror(cli: Cli, tmp_path: Path) -> None:
     finally:
         ended(process)
     # What came is there without the mirror as well.
-    assert cli("fetch", "tests/1.9/short", HUBTOOL_OFFLINE="1", **there).code == 0  # type: ignore[arg-type] # the same
+    assert cli("fetch", "tests/1.9/short", HUBTOOL_OFFLINE="1", **held).code == 0  # type: ignore[arg-type] # the same
     assert len(list(Store(tmp_path / "lab-home").blobs())) == 3
 
 

@@ -73,25 +73,30 @@ def test_a_short_digest_is_what_the_index_says() -> None:
     wanted = [card("p/1/x", ("x", "a" * 8, None))]
     recorded = listing(listed("p/1/x", ("x", OTHER_A)))
     assert plan.make(wanted, {A: 3, OTHER_A: 4}, recorded, cards=()).there == {OTHER_A: 4}
-    # An index that says what does not fit is not believed.
-    lying = listing(listed("p/1/x", ("x", B)))
-    assert plan.make(wanted, {A: 3, B: 4}, lying, cards=()).there == {A: 3}
+    # An index that says what does not fit is not believed, nor one that says it of another link or card.
+    for lying in (("p/1/x", ("x", B)), ("p/1/x", ("y", A)), ("p/1/y", ("x", A))):
+        made = plan.make(wanted, {A: 3, B: 4}, listing(listed(*lying)), cards=())
+        assert (made.there, [need.digest.hex for need in made.needs]) == ({}, ["a" * 8])
 
 
-def test_a_short_digest_is_what_begins_like_it() -> None:
+def test_a_short_digest_is_not_what_begins_like_it() -> None:
     made = plan.make([card("p/1/x", ("x", "a" * 8, None))], {A: 3}, Listing(), cards=())
-    assert made.there == {A: 3}
+    assert (made.there, [need.digest.hex for need in made.needs]) == ({}, ["a" * 8])
+    assert made.unnamed == {}  # it may be the right one: it is not pruned
     made = plan.make([card("p/1/x", ("x", "a" * 8, None)), card("p/1/y", ("y", A, None))], {}, Listing(), cards=())
-    assert [need.digest.hex for need in made.needs] == [A]
-    assert len(made.needs[0].sources) == 2
-    made = plan.make([card("p/1/x", ("x", "a" * 8, None))], {A: 3, OTHER_A: 3}, Listing(), cards=())
-    assert (made.needs, [failure.reason[:32] for failure in made.failures]) == (
-        (),
-        ["the short digest aaaaaaaa is the"],
+    assert [(need.digest.hex, need.sources) for need in made.needs] == [
+        ("a" * 8, (("p/1/x", "x"),)),
+        (A, (("p/1/y", "y"),)),
+    ]
+    # Two cards state the same short digest, and each means the file at its own link.
+    made = plan.make(
+        [card("p/1/x", ("x", "a" * 8, None)), card("p/1/y", ("y", "a" * 8, None)), card("p/1/z", ("x", "a" * 8, None))],
+        {},
+        Listing(),
+        cards=(),
     )
-    assert made.unnamed == {}
-    made = plan.make([card("p/1/x", ("x", "a" * 8, None))], {B: 3}, Listing(), cards=())
-    assert [need.digest.hex for need in made.needs] == ["a" * 8]
+    assert [need.sources for need in made.needs] == [(("p/1/x", "x"), ("p/1/z", "x")), (("p/1/y", "y"),)]
+    assert len({need.key for need in made.needs}) == 2
 
 
 def test_what_can_never_be_had_is_a_failure() -> None:

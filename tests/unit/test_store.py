@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from hubtool.assets import disk
+from hubtool.assets import disk, upkeep
 from hubtool.assets import store as store_module
 from hubtool.assets.store import Store
 from hubtool.digest import Digest, digest_file
@@ -39,6 +40,10 @@ def put(store: Store, content: bytes = CONTENT) -> Path:
 
 def upper(path: Path) -> None:
     path.write_bytes(CONTENT.upper())
+
+
+def elsewhere(path: Path) -> None:
+    path.write_bytes(b"made here")
 
 
 def leftovers(store: Store) -> list[str]:
@@ -67,7 +72,6 @@ def test_what_is_written_is_found_and_not_hashed_again(store: Store, hashed: lis
         found = one.find(Digest(DIGEST))
         assert found is not None
         assert (found.path, found.digest, found.size) == (path, DIGEST, len(CONTENT))
-        assert one.path(Digest(DIGEST[:8])) == path
     assert hashed == []
     assert leftovers(store) == []
     if os.name != "nt":
@@ -124,7 +128,7 @@ def test_a_changed_file_is_moved_away(store: Store, wrong: bytes, in_place: bool
         (path.parent / "new").replace(path)
         if len(wrong) == len(CONTENT):
             os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))  # the inode alone tells
-    assert store.find(Digest(DIGEST[:10])) is None
+    assert store.find(Digest(DIGEST)) is None
     assert not path.exists()
     (aside,) = store.quarantined()
     assert aside.name.startswith(DIGEST)
@@ -133,22 +137,123 @@ def test_a_changed_file_is_moved_away(store: Store, wrong: bytes, in_place: bool
     assert store.path(Digest(DIGEST)) == path
 
 
-def test_a_short_digest_of_two_files_is_an_error(store: Store) -> None:
-    # Two files whose digests begin with the same eight digits are hard to come by: a record says so of the second one.
-    first, second = DIGEST, DIGEST[:8] + "0" * 56
+LINK = "https://gitee.com/weights.ckpt"
+
+
+def test_a_short_digest_finds_only_what_came_from_the_cards_link(store: Store) -> None:
     path = put(store)
-    other = path.with_name(second)
-    shutil.copy2(path, other)
-    found = other.stat()
-    record = store_module._Record.of(second, found)
-    assert record.write(store._record_name("blobs", second))
-    with pytest.raises(StoreError, match="names 2 files") as caught:
-        store.find(Digest(DIGEST[:8]))
-    assert first in str(caught.value)
-    assert second in str(caught.value)
-    found_one = store.find(Digest(DIGEST[:12]))
-    assert found_one is not None
-    assert found_one.digest == first
+    short = Digest(DIGEST[:8])
+    assert store.find(short) is None
+    assert store.find(short, link=LINK) is None
+    assert store.came_from(LINK, DIGEST)
+    for one in (store, Store(store.root)):
+        assert one.path(short, link=LINK) == path
+        assert one.path(Digest(DIGEST[:12]), link=f"<{LINK}>") == path
+        assert one.find(short, link=f"{LINK}.evil") is None
+        assert one.find(Digest(f"{DIGEST[:8]}0"), link=LINK) is None
+        assert one.find(short) is None
+
+
+@pytest.mark.parametrize("record", [b"", b"[]", b'{"link": 1}', b'{"link": "https://gitee.com/b", "digest": "x"}'])
+def test_a_damaged_record_of_a_link_is_none(store: Store, record: bytes) -> None:
+    put(store)
+    store.came_from(LINK, DIGEST)
+    (path,) = (store.root / "records" / "links").glob("*/*.json")
+    path.write_bytes(record)
+    assert store.find(Digest(DIGEST[:8]), link=LINK) is None
+
+
+EVIL = CONTENT.upper()
+
+
+def forge(root: Path, *, kind: str = "blobs") -> Path:
+    """Put another file where an asset, or what was made of it, should be, with a record that vouches for it."""
+    folder = root / ("blobs/sha256" if kind == "blobs" else f"derived/{kind}") / DIGEST[:2]
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / (DIGEST if kind == "blobs" else f"{DIGEST}.{kind}")
+    path.unlink(missing_ok=True)
+    path.write_bytes(EVIL)
+    found = path.stat()
+    own = DIGEST if kind == "blobs" else hashlib.sha256(EVIL).hexdigest()
+    record = root / "records" / kind / DIGEST[:2] / f"{DIGEST}.json"
+    record.parent.mkdir(parents=True, exist_ok=True)
+    times = {"mtime_ns": found.st_mtime_ns, "ctime_ns": found.st_ctime_ns, "inode": found.st_ino}
+    record.write_text(json.dumps({"digest": own, "size": len(EVIL), **times, "source": DIGEST}))
+    return path
+
+
+def test_the_records_of_another_store_are_not_believed(tmp_path: Path, hashed: list[Path]) -> None:
+    theirs = tmp_path / "theirs"
+    evil = forge(theirs)
+    forge(theirs, kind="upper")
+    ours = Store(tmp_path / "ours", shared=[theirs])
+    assert ours.find(Digest(DIGEST)) is None
+    assert ours.derived(DIGEST, "upper") is None
+    assert ours.derive(DIGEST, "upper", elsewhere).read_bytes() == b"made here"
+    evil.unlink()
+    evil.write_bytes(CONTENT)
+    hashed.clear()
+    for _ in range(3):  # hashed once, and remembered in our own home
+        found = Store(tmp_path / "ours", shared=[theirs]).find(Digest(DIGEST))
+        assert found is not None
+        assert (found.path, found.size) == (evil, len(CONTENT))
+    assert hashed == [evil]
+
+
+def test_a_file_of_another_store_that_changes_under_its_old_times_is_hashed_again(tmp_path: Path) -> None:
+    theirs = Store(tmp_path / "theirs")
+    path = put(theirs)
+    ours = Store(tmp_path / "ours", shared=[theirs.root])
+    assert ours.find(Digest(DIGEST)) is not None
+    before = path.stat()
+    path.chmod(0o644)
+    path.write_bytes(EVIL)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    after = path.stat()
+    assert (after.st_size, after.st_mtime_ns, after.st_ino) == (before.st_size, before.st_mtime_ns, before.st_ino)
+    assert ours.find(Digest(DIGEST)) is None
+
+
+@pytest.mark.parametrize("kind", ["blobs", "upper"])
+def test_the_records_of_a_copied_home_are_not_believed(tmp_path: Path, kind: str) -> None:
+    forge(tmp_path / "forged", kind=kind)
+    shutil.copytree(tmp_path / "forged", tmp_path / "home", copy_function=shutil.copy2)
+    store = Store(tmp_path / "home")
+    assert (store.find(Digest(DIGEST)) if kind == "blobs" else store.derived(DIGEST, kind)) is None
+
+
+@pytest.mark.parametrize(
+    "stated", [{"source": "0" * 64}, {"source": ""}, {"source": 7}, {"ctime_ns": 1}, {"inode": 1}, {"size": 1}]
+)
+def test_a_derived_file_is_bound_to_its_source_and_itself(store: Store, stated: dict[str, object]) -> None:
+    store.derive(DIGEST, "upper", upper)
+    record = store.root / "records" / "upper" / DIGEST[:2] / f"{DIGEST}.json"
+    assert json.loads(record.read_text())["source"] == DIGEST
+    record.write_text(json.dumps({**json.loads(record.read_text()), **stated}))
+    fresh = Store(store.root)
+    assert fresh.derived(DIGEST, "upper") is None
+    upkeep.verify(fresh, quarantine=False)  # looking does not bless it
+    assert fresh.derived(DIGEST, "upper") is None
+    assert fresh.derive(DIGEST, "upper", upper).read_bytes() == EVIL
+    assert fresh.derived(DIGEST, "upper") is not None
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("kind", ["blobs", "upper"])
+def test_records_of_another_user_in_ones_own_home_are_not_believed(store: Store, kind: str) -> None:
+    path = forge(store.root, kind=kind)
+    record = store.root / "records" / kind / DIGEST[:2] / f"{DIGEST}.json"
+    os.chown(record, 12345, -1)
+    assert (store.find(Digest(DIGEST)) if kind == "blobs" else store.derived(DIGEST, kind)) is None
+    # Nor a derived file that another user owns, and so can change, even with a record of one's own.
+    if kind == "upper":
+        os.chown(record, 0, -1)
+        path = forge(store.root, kind=kind)
+        assert store.derived(DIGEST, kind) == path
+        os.chown(path, 12345, -1)
+        found = {**json.loads(record.read_text()), "ctime_ns": path.stat().st_ctime_ns}
+        record.write_text(json.dumps(found))
+        assert store.derived(DIGEST, kind) is None
 
 
 def write(store: Store, content: bytes, *, size: int | None = None, limit: int = 1 << 40, offered: int = -1) -> None:

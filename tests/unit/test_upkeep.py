@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import time
 from dataclasses import replace
@@ -44,7 +45,7 @@ def upper(path: Path) -> None:
 
 
 def spoil(path: Path) -> None:
-    """Change a file as a failing disk does: size, time and inode stay."""
+    """Change a file as a failing disk does: size, times and inode stay, so that its record still fits."""
     before = path.stat()
     path.chmod(0o644)
     content = bytearray(path.read_bytes())
@@ -53,6 +54,11 @@ def spoil(path: Path) -> None:
         stream.write(content)
     path.chmod(before.st_mode)
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    # A disk leaves the time of the last change as it was, which a program cannot.
+    kind = path.parents[1].name
+    record = path.parents[3] / "records" / ("blobs" if kind == "sha256" else kind) / path.parent.name
+    record /= f"{path.name.partition('.')[0]}.json"
+    record.write_text(json.dumps({**json.loads(record.read_text()), "ctime_ns": path.stat().st_ctime_ns}))
 
 
 @pytest.mark.parametrize(
@@ -291,12 +297,13 @@ def test_a_shared_store_is_read_and_never_written(tmp_path: Path) -> None:
     theirs.derive(digest, "upper", upper)
     before = sorted((path, path.stat().st_mtime_ns) for path in theirs.root.rglob("*"))
     ours = Store(tmp_path / "home", shared=(tmp_path / "gone", theirs.root))
-    for asked in (digest, digest[:8]):
-        found = ours.find(Digest(asked))
-        assert found is not None
-        assert found.path == theirs.root / "blobs" / "sha256" / digest[:2] / digest
-    assert ours.derived(digest, "upper") == theirs.derived(digest, "upper")
-    assert sorted((path, path.stat().st_mtime_ns) for path in theirs.root.rglob("*")) == before
+    found = ours.find(Digest(digest))
+    assert found is not None
+    assert found.path == theirs.root / "blobs" / "sha256" / digest[:2] / digest
+    assert ours.find(Digest(digest[:8])) is None  # which link it came from is not known here
+    assert ours.derived(digest, "upper") is None  # what it was made from is its maker's word
+    now = sorted((path, path.stat().st_mtime_ns) for path in theirs.root.rglob("*") if "used" not in path.parts)
+    assert now == before  # but for a note that it was used
     assert upkeep.items(ours) == ()
     # Without a record of theirs it is hashed, and believed only if it is right.
     path = theirs.path(Digest(digest))
@@ -305,6 +312,71 @@ def test_a_shared_store_is_read_and_never_written(tmp_path: Path) -> None:
     path.write_bytes(b"weightz")
     assert ours.find(Digest(digest)) is None
     assert path.exists()
+
+
+def test_the_use_of_others_counts_where_a_store_is_pruned(tmp_path: Path) -> None:
+    theirs = Store(tmp_path / "shared")
+    used, idle = put(theirs, b"used by others"), put(theirs, b"used by nobody")
+    now = time.time()
+    for digest in (used, idle):
+        for path in (theirs.root / "blobs/sha256" / digest[:2] / digest, theirs._record_path("blobs", digest)):
+            os.utime(path, (now - 60 * DAY, now - 60 * DAY))
+    ours = Store(tmp_path / "home", shared=[theirs.root])
+    assert ours.find(Digest(used)) is not None
+    (marker,) = (theirs.root / "used").iterdir()
+    os.utime(marker, (now - DAY, now - DAY))  # that was yesterday
+    there = upkeep.items(theirs)
+    for wishes in ({"older_than": 30 * DAY}, {"unreferenced": True}, {"max_bytes": len(b"used by others")}):
+        removal = upkeep.plan(there, now=now, **wishes)
+        assert [item.digest for item, _ in removal.remove] == [idle], wishes
+    # What is used between plan and act stays.
+    removal = upkeep.plan(there, now=now, older_than=DAY / 2)
+    assert {item.digest for item, _ in removal.remove} == {used, idle}
+    assert ours.find(Digest(used)) is not None
+    done = upkeep.carry_out(theirs, removal)
+    assert ([item.digest for item, _ in done.remove], [why for _, why in done.keep]) == ([idle], ["it is in use"])
+    # A time in the future keeps nothing for ever, and a link of somebody else's is not followed.
+    os.utime(marker, (now + 99 * DAY, now + 99 * DAY))
+    assert theirs.used_by_others()[used] <= time.time()
+    marker.unlink()
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"")
+    os.utime(victim, (5, 5))
+    marker.symlink_to(victim)
+    assert ours.find(Digest(used)) is not None
+    assert victim.stat().st_mtime == 5
+
+
+def test_a_mirror_that_is_looked_in_is_not_written(tmp_path: Path) -> None:
+    mirror = Store(tmp_path / "mirror", state=tmp_path / "mirror" / ".hubtool")
+    digest = put(mirror, b"weights")
+    assert Store(tmp_path / "home", shared=[mirror.root]).find(Digest(digest)) is not None
+    assert sorted(path.name for path in mirror.root.iterdir()) == [".hubtool", "blobs"]
+
+
+def test_what_was_made_of_another_stores_asset_is_listed_and_removed(tmp_path: Path) -> None:
+    theirs = Store(tmp_path / "shared")
+    digest = put(theirs, b"weights")
+    ours = Store(tmp_path / "home", shared=[theirs.root])
+    twin = ours.derive(digest, "upper", upper)
+    (one,) = upkeep.items(ours, {Digest(digest): ("a/1.0/b",)})
+    assert (one.digest, one.size, one.derived, one.uids) == (digest, 0, 4, ("a/1.0/b",))
+    old = time.time() - 60 * DAY
+    for path in (twin, ours._record_path("upper", digest)):
+        os.utime(path, (old, old))
+    (one,) = upkeep.items(ours)
+    assert one.used == pytest.approx(old, abs=1)
+    done = upkeep.carry_out(ours, upkeep.plan([one], now=time.time(), older_than=30 * DAY))
+    assert [item.digest for item, _ in done.remove] == [digest]
+    assert not twin.exists()
+    assert upkeep.items(ours) == ()
+    # By name as well; a use of the copy alone protects it.
+    ours.derive(digest, "upper", upper)
+    os.utime(ours._record_path("upper", digest), (old, old))
+    assert ours.derived(digest, "upper") == twin
+    assert time.time() - (ours.used(digest) or 0) < 60
+    assert upkeep.carry_out(ours, upkeep.choose(upkeep.items(ours), [digest[:12]])).freed == 4
+    assert theirs.find(Digest(digest)) is not None
 
 
 def test_state_beside_the_blobs(tmp_path: Path) -> None:

@@ -1,0 +1,128 @@
+"""What became of the cards that locks pin: deprecated, withdrawn or changed in their registry since."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hubtool import lock as locks
+from hubtool import pins
+from hubtool.errors import HubError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from hubtool.card.life import Status
+    from hubtool.hub import FoundCard, Hub
+    from hubtool.lock import LockedCard
+
+CHANGED, ABSENT = "changed", "not found"
+_WRONG = ("withdrawn", CHANGED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Affected:
+    """A pinned card of which there is something to say.
+
+    Attributes:
+        uid: Its UID.
+        state: ``withdrawn``, ``deprecated``, ``changed`` or ``not found``.
+        told: The same as a sentence.
+        status: The status that the card has now, or None.
+    """
+
+    uid: str
+    state: str
+    told: str
+    status: Status | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """Return it as JSON members."""
+        more = {} if self.status is None else self.status.as_json()
+        return {"uid": self.uid, **more, "state": self.state, "message": self.told}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckedLock:
+    """What a check of one lock found.
+
+    Attributes:
+        path: The lock.
+        cards: How many cards it pins.
+        affected: Those of which there is something to say.
+        error: Why the lock cannot be read, or None.
+    """
+
+    path: Path
+    cards: int = 0
+    affected: tuple[Affected, ...] = ()
+    error: HubError | None = None
+
+    @property
+    def is_good(self) -> bool:
+        """Whether no card of it was withdrawn or changed."""
+        return self.error is None and not any(one.state in _WRONG for one in self.affected)
+
+    def as_json(self) -> dict[str, object]:
+        """Return it as JSON members."""
+        return {
+            "lock": str(self.path),
+            "good": self.is_good,
+            "cards": self.cards,
+            "affected": [one.as_json() for one in self.affected],
+            "error": None if self.error is None else self.error.message,
+        }
+
+
+def check(hub: Hub, paths: Iterable[Path]) -> tuple[CheckedLock, ...]:
+    """Compare the cards that locks pin with what the registries have now; nothing of them is fetched.
+
+    Args:
+        hub: The registries; a lock that its settings name is not looked at.
+        paths: The locks. One that cannot be read does not stop the others.
+    """
+    hub = hub.with_lock(None)
+    known: dict[str, FoundCard | None] = {}
+    return tuple(_check(hub, path, known) for path in paths)
+
+
+def _check(hub: Hub, path: Path, known: dict[str, FoundCard | None]) -> CheckedLock:
+    try:
+        cards = locks.read(path).cards
+    except HubError as error:
+        return CheckedLock(path=path, error=error)
+    for card in cards:
+        if card.uid not in known:
+            known[card.uid] = _find(hub, card.uid)
+    affected = tuple(one for card in cards if (one := _affected(card, known[card.uid])) is not None)
+    return CheckedLock(path=path, cards=len(cards), affected=affected)
+
+
+def of(hub: Hub, uid: str) -> Status | None:
+    """Return the status that a card has in the registries now; None if it has none, or no registry here has it."""
+    found = _find(hub.with_lock(None), uid)
+    return None if found is None else found.card.status
+
+
+def _find(hub: Hub, uid: str) -> FoundCard | None:
+    try:
+        return hub.find(uid)
+    except HubError:  # no registry has it, or the one that does is away
+        return None
+
+
+def _affected(locked: LockedCard, found: FoundCard | None) -> Affected | None:
+    uid = locked.uid
+    if found is None or found.card.path is None:
+        return Affected(uid=uid, state=ABSENT, told=f"no registry here has {uid}, so what became of it is not known")
+    status = found.card.status
+    if status is not None:
+        return Affected(uid=uid, state=status.kind, told=status.told(uid), status=status)
+    try:
+        data = found.card.path.read_bytes()
+    except OSError:
+        return Affected(uid=uid, state=ABSENT, told=f"the card {uid} cannot be read")
+    if pins.is_locked(data, locked.sha256):
+        return None
+    return Affected(uid=uid, state=CHANGED, told=f"the registry has another card as {uid} than the one that is pinned")
