@@ -336,8 +336,7 @@ class HttpTransport:
                 hint="the server sends us in circles: open the link in a browser, or ask the publisher",
             )
         status = response.status
-        asked = status == 200 or (status == 206 and "Range" in headers) or (status == 304 and "If-None-Match" in headers)
-        if not asked:
+        if status != 200 and {206: "Range", 304: "If-None-Match"}.get(status) not in headers:
             response.close()
             by = "" if link == first else f" (from {shown(link)})"
             passing = status in _PASSING

@@ -202,7 +202,7 @@ class Registries:
 def open_source(source: Source, current: Settings) -> Registry:
     """Open a registry that the user added; what was fetched of it is in the home folder."""
     if source.kind == "folder":
-        return FolderRegistry(Path(source.location), source.name)
+        return FolderRegistry(Path(source.location), source.name, publishers=source.publishers)
     folder = source.folder(current.home)
     if source.kind == "git":
         from hubtool.registry import git  # noqa: PLC0415 - most users have added none

@@ -74,7 +74,7 @@ def open_registry(source: Source, folder: Path) -> FolderRegistry:
     """Return the cards that the last sync brought; before the first, there are none."""
     state = _state(folder)
     root = folder / state["tree"] if state else folder / "none"
-    return FolderRegistry(root, source.name, f"git {folder}")
+    return FolderRegistry(root, source.name, f"git {folder}", source.publishers)
 
 
 def synced(folder: Path) -> Synced | None:

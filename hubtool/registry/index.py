@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 # Raised whenever the tables or the tokens change: each schema has a file of its own, so that two versions of hubtool
 # with one home folder do not rebuild each other's.
-SCHEMA = 2
+SCHEMA = 3
 _PATIENCE = 60.0
 _OLD = 3600.0
 _NOT_WITHDRAWN = "card.status != 'withdrawn'"

@@ -15,9 +15,24 @@ from hubtool.registry.published import PublishedRegistry
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hubtool.registry import Registry
     from hubtool.registry.index import Conflict
+    from hubtool.registry.published import Changes
     from hubtool.registry.sources import Source
     from hubtool.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ignored:
+    """A publisher of an added registry whose cards are not used: how many there are, and why."""
+
+    publisher: str
+    cards: int
+    reason: str
+
+    def as_json(self) -> dict[str, object]:
+        """Return the members that JSON outputs have."""
+        return {"publisher": self.publisher, "cards": self.cards, "reason": self.reason}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +48,7 @@ class Listed:
         revision: The commit of the last sync of a repository, or None.
         synced: Whether its cards, or its index, have been fetched; a folder needs not be.
         source: What was added, or None for a registry of the settings.
+        ignored: The publishers whose cards are not used.
     """
 
     name: str
@@ -43,6 +59,7 @@ class Listed:
     revision: str | None
     synced: bool
     source: Source | None
+    ignored: tuple[Ignored, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """Return the members that ``hubtool registry list --json`` prints."""
@@ -57,6 +74,7 @@ class Listed:
             "commit": self.revision,
             "synced": self.synced,
             "cards": self.cards,
+            "ignored": [one.as_json() for one in self.ignored],
         }
 
 
@@ -69,14 +87,22 @@ class Brought:
         cards: How many cards it has.
         revision: The commit, of a repository.
         passed_over: How many files of a repository are no cards of ours.
+        serial: The serial of the index of a published registry, or None.
+        changes: What became of the cards of a published registry that were known before, or None.
+        ignored: The publishers whose cards are not used.
         error: Why it could not be synced, or None.
+        hint: What to do about the error, or None.
     """
 
     name: str
     cards: int = 0
     revision: str | None = None
     passed_over: int = 0
+    serial: int | None = None
+    changes: Changes | None = None
+    ignored: tuple[Ignored, ...] = ()
     error: str | None = None
+    hint: str | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return the members that ``hubtool registry sync --json`` prints."""
@@ -85,6 +111,9 @@ class Brought:
             "cards": self.cards,
             "commit": self.revision,
             "passed_over": self.passed_over,
+            "serial": self.serial,
+            "changes": None if self.changes is None else self.changes.as_json(),
+            "ignored": [one.as_json() for one in self.ignored],
             "error": self.error,
         }
 
@@ -113,38 +142,75 @@ def add(source: Source, current: Settings) -> Brought:
     return brought
 
 
-def bring(source: Source, current: Settings, *, whole: bool = True) -> Brought:
+def bring(
+    source: Source,
+    current: Settings,
+    *,
+    whole: bool = True,
+    allow_rollback: bool = False,
+    accept_changes: bool = False,
+) -> Brought:
     """Fetch a registry anew.
 
     Args:
         source: The registry.
         current: The settings.
         whole: Whether to fetch all that lists and searches need, and not only the head of an index.
+        allow_rollback: Whether a published registry may go back to an earlier index.
+        accept_changes: Whether its cards may load or run something else than before.
 
     Raises:
+        RollbackError: If its index is older than the one that was seen last.
         FetchError: If it cannot be fetched.
         StoreError: If what came cannot be kept.
     """
     opened = open_source(source, current)
     if isinstance(opened, PublishedRegistry):
-        cards = opened.sync().cards if whole else opened.check()[0].cards
-        return Brought(name=source.name, cards=cards)
+        if not whole:
+            index = opened.check(allow_rollback=allow_rollback)[0]
+            return Brought(name=source.name, cards=index.cards, serial=index.serial, ignored=ignored(opened))
+        done = opened.sync(allow_rollback=allow_rollback, accept_changes=accept_changes)
+        return Brought(
+            name=source.name, cards=done.cards, serial=done.serial, changes=done.changes, ignored=ignored(opened)
+        )
     if source.kind == "git":
         from hubtool.assets.links import LinkPolicy  # noqa: PLC0415 - folders do without
         from hubtool.registry import git  # noqa: PLC0415 - as above
 
         policy = LinkPolicy.configured(current)
         synced = git.sync(source, source.folder(current.home), policy=policy, offline=current.offline)
-        return Brought(name=source.name, cards=synced.cards, revision=synced.revision, passed_over=synced.passed_over)
-    return Brought(name=source.name, cards=sum(1 for _ in opened.uids()))
+        return Brought(
+            name=source.name,
+            cards=synced.cards,
+            revision=synced.revision,
+            passed_over=synced.passed_over,
+            ignored=ignored(open_source(source, current)),
+        )
+    return Brought(name=source.name, cards=sum(1 for _ in opened.uids()), ignored=ignored(opened))
 
 
-def sync(names: Sequence[str], current: Settings) -> tuple[list[Brought], list[Conflict]]:
+def ignored(registry: Registry) -> tuple[Ignored, ...]:
+    """Return the publishers of a registry whose cards are not used, as far as its cards are known here."""
+    if not isinstance(registry, (FolderRegistry, PublishedRegistry)):
+        return ()
+    why: dict[str, list[str]] = {}
+    for uid in registry.all_uids():
+        reason = registry.objection(uid)
+        if reason is not None:
+            why.setdefault(uid.publisher, []).append(reason)
+    return tuple(Ignored(publisher=one, cards=len(all_), reason=all_[0]) for one, all_ in sorted(why.items()))
+
+
+def sync(
+    names: Sequence[str], current: Settings, *, allow_rollback: bool = False, accept_changes: bool = False
+) -> tuple[list[Brought], list[Conflict]]:
     """Fetch added registries anew; those of which that fails say why, and keep what they had.
 
     Args:
         names: Which; all if empty.
         current: The settings.
+        allow_rollback: Whether a published registry may go back to an earlier index.
+        accept_changes: Whether its cards may load or run something else than before.
 
     Returns:
         What came, and the UIDs that registries have with different cards.
@@ -155,9 +221,9 @@ def sync(names: Sequence[str], current: Settings) -> tuple[list[Brought], list[C
     brought = []
     for source in [_named(name) for name in names] if names else sources.load(sources.file()):
         try:
-            brought.append(bring(source, current))
+            brought.append(bring(source, current, allow_rollback=allow_rollback, accept_changes=accept_changes))
         except FetchError as error:  # noqa: PERF203 - one that fails must not keep the others from coming
-            brought.append(Brought(name=source.name, error=error.message))
+            brought.append(Brought(name=source.name, error=error.message, hint=error.hint))
     with Index.open(current.home, Registries.open(current).members) as index:
         return brought, index.conflicts()
 
@@ -194,6 +260,7 @@ def listing(current: Settings) -> tuple[list[Listed], list[Conflict]]:
                     revision=_revision(source, current),
                     synced=_synced(registry),
                     source=source,
+                    ignored=ignored(registry) if source is not None else (),
                 )
             )
         return found, index.conflicts()

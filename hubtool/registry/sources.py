@@ -38,6 +38,7 @@ class Source:
         location: The folder, the repository, or the address below which a published registry is.
         revision: The branch, tag or commit of a repository; None is its default branch.
         subfolder: The folder of the cards in a repository, or empty.
+        publishers: The reserved publishers that it may have, sorted.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Source:
     location: str
     revision: str | None = None
     subfolder: str = ""
+    publishers: tuple[str, ...] = ()
 
     def folder(self, home: Path) -> Path:
         """Return the folder that holds what was fetched from it; another source of the same name has another."""
@@ -59,6 +61,7 @@ class Source:
             "source": self.location,
             "revision": self.revision,
             "subfolder": self.subfolder or None,
+            **({"publishers": list(self.publishers)} if self.publishers else {}),
         }
 
 
@@ -179,7 +182,17 @@ def _read(item: object, path: Path) -> Source:
             raise wrong
     except ArgumentError as error:
         raise SettingsError(f"{path}: registry {name[:64]!a}: {error.message}", hint=error.hint) from error
-    return Source(name=name, kind=kind, location=location, revision=revision, subfolder=subfolder or "")
+    allowed = item.get("publishers", [])
+    if not isinstance(allowed, list) or not all(isinstance(one, str) for one in allowed):
+        raise wrong
+    return Source(
+        name=name,
+        kind=kind,
+        location=location,
+        revision=revision,
+        subfolder=subfolder or "",
+        publishers=tuple(sorted(set(allowed))),
+    )
 
 
 def save(path: Path, sources: Sequence[Source]) -> None:
