@@ -20,7 +20,7 @@ import re
 import secrets
 import time
 import warnings
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import PurePosixPath
@@ -52,11 +52,11 @@ INDEX = "index.json"
 # So many cards are in a shard at most, on average: a client that wants one card's facts fetches no more than these.
 _SHARD_CARDS = 512
 _MAX_WIDTH = 3
-# A reader refuses what is larger before it reads on: 4,096 shards of 512 cards are two million cards.
+# A reader refuses what is larger before it reads on; the public hub has 3,000 cards.
 _MAX_INDEX_BYTES = 2 << 20
 _MAX_SHARD_BYTES = 16 << 20
-_MAX_ALL_SHARDS_BYTES = 1 << 30
-_MAX_CARDS = 2_000_000
+_MAX_ALL_SHARDS_BYTES = 256 << 20
+_MAX_CARDS = 200_000
 _MAX_SERIAL = (1 << 63) - 1
 _MAX_SYNC_SECONDS = 900.0
 # A registry that failed is not asked again by each command; `hubtool registry sync` asks it at once.
@@ -530,7 +530,8 @@ class PublishedRegistry:
             kept = _bytes(path)
             old = read_index(kept)
             etag = self._etag(path) if old else None
-            answer = client.get(_join(self.source.location, INDEX), limit=_MAX_INDEX_BYTES, etag=etag)
+            with self._noting_failure():
+                answer = client.get(_join(self.source.location, INDEX), limit=_MAX_INDEX_BYTES, etag=etag)
         finally:
             client.close()
         if answer.status == 304 and old is not None:
@@ -575,6 +576,10 @@ class PublishedRegistry:
         for new in after:
             uid = str(new.uid)
             there.add(uid)
+            if len(there) > _MAX_CARDS:
+                raise FetchError(
+                    f"{self.source.location} lists more than {_MAX_CARDS:,} cards", hint="ask its publisher"
+                )
             old = known.get(uid) or self._kept_entry(new.uid)
             known[uid] = new
             if old is None:
@@ -694,8 +699,10 @@ class PublishedRegistry:
     def _fetch(self, uid: Uid, path: Path, kept: bytes | None, digest: str | None) -> bytes | None:
         client = Client(self.policy)
         try:
+            self._check_rested()
             etag = self._etag(path) if kept is not None else None
-            answer = client.get(self._link(uid), limit=documents.MAX_BYTES, etag=etag)
+            with self._noting_failure():
+                answer = client.get(self._link(uid), limit=documents.MAX_BYTES, etag=etag)
         except FetchError:
             # Nothing says that what is kept is out of date; a registry that is down must not take it away.
             if kept is not None and digest is None:
@@ -729,6 +736,36 @@ class PublishedRegistry:
             return kept
         self._keep(path, answer.data, answer.etag)
         return answer.data
+
+    def _check_rested(self) -> None:
+        """Refuse to ask a registry that failed a moment ago: one that is slow must not slow every command.
+
+        Raises:
+            FetchError: If it did.
+        """
+        try:
+            failed = json.loads((self.folder / _FAILED).read_bytes())
+            ago, message = time.time() - float(failed["time"]), str(failed["message"])
+        except (OSError, ValueError, TypeError, KeyError, RecursionError):
+            return
+        if 0 <= ago < _REST_SECONDS:
+            raise FetchError(
+                f"the registry {self.name} failed {ago:.0f} seconds ago and is not asked again yet: {message}",
+                hint=f"to ask it now: hubtool registry sync {self.name}",
+            )
+
+    @contextmanager
+    def _noting_failure(self) -> Iterator[None]:
+        """Note that the registry failed, or that it works again."""
+        path = self.folder / _FAILED
+        try:
+            yield
+        except FetchError as error:
+            with suppress(OSError):  # where nothing can be kept, it is asked each time
+                put(path, _json({"time": time.time(), "message": error.message[:1000]}))
+            raise
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
 
     def _moved(self, uid: Uid, old: bytes, new: bytes) -> bool:
         """Whether a card loads or runs something else than before; one that is withdrawn does neither."""

@@ -345,3 +345,71 @@ def test_python_warns_once_of_a_card_that_another_registry_has_too(environment: 
         hubtool.load_weights("tests/1.9/twice")
     with pytest.raises(HubError):  # a second warning would be an error
         hubtool.load_weights("tests/1.9/twice")
+
+
+# -- hostile and slow registries --------------------------------------------------------------------------------------
+
+
+def test_a_huge_index_is_refused_as_it_comes(cli: Cli, server: Server) -> None:
+    shard = {"name": "all", "path": f"index/all-{'0' * 16}.json", "digest": "0" * 64, "size": 1, "cards": 1}
+    text = json.dumps(shard).encode()
+    huge = b'{"version": 1, "width": 0, "cards": 1, "shards": [' + b",".join([text] * 400_000) + b"]}"
+    for fault in "", "chunked":
+        server.put("/index.json", huge, fault)
+        started = time.monotonic()
+        done = cli("registry", "add", "site", server.url)
+        assert done.code == 1
+        assert "more than 2,097,152" in done.err
+        assert time.monotonic() - started < 5
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        {"shards": 2},
+        {"size": 17 << 20},
+        {"size": -1},
+        {"cards": 200_001},
+        {"serial": -1},
+        {"serial": "2"},
+        {"serial": True},
+        {"serial": 1 << 63},
+    ],
+)
+def test_an_index_that_promises_too_much_is_refused(lie: dict[str, Any]) -> None:
+    shard = {"name": "all", "path": f"index/all-{'0' * 16}.json", "digest": "0" * 64, "size": 1, "cards": 1}
+    value = {"version": 1, "serial": 1, "width": 0, "cards": 1, "shards": [shard]}
+    assert published.read_index(json.dumps(value).encode()) is not None
+    shard.update({key: text for key, text in lie.items() if key in ("size", "cards")})
+    value.update({key: text for key, text in lie.items() if key == "serial"})
+    value["shards"] = [shard] * lie.get("shards", 1)
+    assert published.read_index(json.dumps(value).encode()) is None
+
+
+def test_a_registry_that_failed_is_not_asked_by_each_command(cli: Cli, server: Server) -> None:
+    published.publish(_cards(cli.folder / "origin", "tests/1.9/a"), cli.folder / "site")
+    server.put("/index.json", (cli.folder / "site/index.json").read_bytes())
+    card = "/cards/tests/1.9/a.md"
+    server.put(card, (cli.folder / "site" / card[1:]).read_bytes())
+    assert cli("registry", "add", "site", server.url).code == 0
+    assert cli("resolve", "tests/1.9/a").code == 0
+    server.put(card, b"", "500")
+    server.put("/cards/tests/1.9/b.md", b"", "500")
+    # What is here is used without a word; what is not here is an error, which names the registry.
+    before = server.gets(card)
+    assert cli("resolve", "tests/1.9/a").code == 0
+    assert server.gets(card) == before + 1
+    for _ in range(2):
+        assert cli("resolve", "tests/1.9/a").code == 0
+        other = cli("resolve", "tests/1.9/b")
+        assert other.code == 1
+        assert "the registry site failed" in other.err
+        assert "hubtool registry sync site" in other.err
+    assert server.gets(card) == before + 1
+    assert server.gets("/cards/tests/1.9/b.md") == 0
+    # A sync asks it at once.
+    for shard in (cli.folder / "site/index").iterdir():
+        server.put(f"/index/{shard.name}", shard.read_bytes())
+    server.put(card, (cli.folder / "site" / card[1:]).read_bytes())
+    assert cli("registry", "sync").code == 0
+    assert cli("resolve", "tests/1.9/a").code == 0
