@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hubtool.cli import options, output, progress, render, units
+from hubtool.cli.paths import LocalPath
 from hubtool.cli.render import count
 
 if TYPE_CHECKING:
@@ -210,7 +211,7 @@ def prune(*, destination: str, grace: float, dry_run: bool, as_json: bool) -> No
 
 
 @command.command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=LocalPath(path_type=Path, dir_okay=False))
 @_uids
 @options.limit_rate
 @options.connections
@@ -248,7 +249,7 @@ def bundle(
 
 
 @command.command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.argument("file", type=LocalPath(path_type=Path, dir_okay=False, exists=True))
 @click.option("--to", "folder", metavar="DEST", help="Put it into this mirror (a folder or s3://...), cards included.")
 @_json
 def unbundle(*, file: Path, folder: str | None, as_json: bool) -> None:

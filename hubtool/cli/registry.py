@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hubtool.cli import output, render
+from hubtool.cli.paths import LocalPath
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,10 +28,10 @@ def command() -> None:
 
 
 @command.command("import")
-@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("source", type=LocalPath(path_type=Path))
 @click.option(
     "--into",
-    type=click.Path(path_type=Path),
+    type=LocalPath(path_type=Path),
     default=Path("registry"),
     show_default=True,
     help="The registry to write.",
@@ -244,8 +245,8 @@ def remove_command(name: str) -> None:
 
 
 @command.command("publish")
-@click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--to", "target", type=click.Path(path_type=Path), required=True, help="Where the files go.")
+@click.argument("folder", type=LocalPath(path_type=Path))
+@click.option("--to", "target", required=True, metavar="FOLDER", help="Where the files go.")
 @click.option(
     "--serial",
     type=click.IntRange(1, (1 << 63) - 1),
@@ -253,7 +254,7 @@ def remove_command(name: str) -> None:
     "that starts from an empty folder has to give one, such as the number of its run.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def publish_command(folder: Path, target: Path, serial: int | None, as_json: bool) -> int:
+def publish_command(folder: Path, target: str, serial: int | None, as_json: bool) -> int:
     """Write a registry as static files, which any web server or object store can serve.
 
     The index comes last. What is there already and unchanged is not written again. The exit code is 1 if cards were
@@ -261,7 +262,7 @@ def publish_command(folder: Path, target: Path, serial: int | None, as_json: boo
     """
     from hubtool.registry.published import publish
 
-    done = publish(folder, target, serial=serial)
+    done = publish(folder, Path(target), serial=serial)
     if as_json:
         render.echo_json(done.as_json())
         return 1 if done.passed_over else 0

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hubtool.errors import ArgumentError, FetchError
 from hubtool.registry import Registries, open_source, sources
 from hubtool.registry.folder import FolderRegistry
 from hubtool.registry.index import Index
-from hubtool.registry.published import PublishedRegistry
+from hubtool.registry.published import INDEX, PublishedRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -123,8 +124,10 @@ def add(source: Source, current: Settings) -> Brought:
 
     Of a repository that is its cards, of a published registry its index only: the cards come one by one.
 
+    A folder that is a mirror or a published registry holds its cards in ``cards``: that folder is added.
+
     Raises:
-        ArgumentError: If the name is taken.
+        ArgumentError: If the name is taken, or the source has no cards where cards are.
         SettingsError: If it cannot be written down.
         FetchError: If it cannot be fetched.
         StoreError: If what came cannot be kept.
@@ -137,9 +140,34 @@ def add(source: Source, current: Settings) -> Brought:
             f"there is a registry {source.name} already, from {taken[0].location}",
             hint=f"choose another name, or remove it: hubtool registry remove {source.name}",
         )
+    if source.kind == "folder":
+        source = _with_cards(source)
     brought = bring(source, current, whole=source.kind == "git")
     sources.save(path, (*sources.load(path), source))
     return brought
+
+
+def _with_cards(source: Source) -> Source:
+    """Return the folder with the cards of a folder that is to be added.
+
+    Raises:
+        ArgumentError: If it has no cards; the hint names the folder that has.
+    """
+    from hubtool.card import absent  # noqa: PLC0415 - only adding needs it
+
+    folder = Path(source.location)
+    if (folder / INDEX).is_file() and any(True for _ in FolderRegistry(folder / "cards").uids()):
+        return replace(source, location=str(folder / "cards"))
+    uids = list(FolderRegistry(folder).uids())
+    if not uids:
+        why, hint = absent.say(folder)
+        raise ArgumentError(why, hint=hint)
+    above = sources.misplaced(uids)
+    if above:
+        raise ArgumentError(
+            f"{folder} is one level above the cards: they would be {uids[0]}", hint=f"give {folder / above}"
+        )
+    return source
 
 
 def bring(

@@ -28,8 +28,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urljoin
 
 from hubtool.assets import disk
+from hubtool.assets.links import scheme_of
+from hubtool.card import absent, model
 from hubtool.card import document as documents
-from hubtool.card import model
 from hubtool.card.life import WITHDRAWN
 from hubtool.digest import Digest, digest_file
 from hubtool.errors import ArgumentError, CardError, FetchError, OfflineError, RegistryWarning, RollbackError
@@ -124,8 +125,17 @@ def publish(folder: Path, to: Path, *, serial: int | None = None) -> Published:
             does not rise.
         StoreError: If a file cannot be written.
     """
+    if scheme_of(str(to)):
+        raise ArgumentError(
+            f"{str(to)[:200]!a} is a URL, and a registry is published into a folder",
+            hint="publish into a folder and copy that, index.json last; or have `hubtool mirror sync s3://...` write a "
+            "mirror, which clients can add as a registry too",
+        )
     if not folder.is_dir():
         raise ArgumentError(f"{folder} is not a folder", hint="give the folder of a registry")
+    if not any(True for _ in FolderRegistry(folder).uids()):
+        why, hint = absent.say(folder)
+        raise ArgumentError(why, hint=hint)
     source, target = folder.resolve(), to.resolve()
     if source.is_relative_to(target) or target.is_relative_to(source):
         raise ArgumentError(f"{to} and {folder} are within each other", hint="publish to a folder of its own")

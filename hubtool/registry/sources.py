@@ -18,12 +18,16 @@ from hubtool.errors import ArgumentError, SettingsError
 from hubtool.registry import ADDED_FILE_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from hubtool.uid import Uid
 
 KINDS = ("folder", "git", "published")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}\Z")
 _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):")
+# What stands second in UIDs of four parts.
+_BACKENDS = frozenset({"ascend", "gpu", "cpu", "npu", "common"})
 # On these hosts, a link of two parts is a repository.
 _FORGES = frozenset({"github.com", "gitee.com", "gitlab.com", "bitbucket.org", "codeberg.org"})
 
@@ -121,6 +125,17 @@ def parse(name: str, text: str, *, revision: str | None = None, subfolder: str =
     if forced or revision is not None:
         return Source(name=name, kind="git", location=path.as_uri(), revision=revision, subfolder=inner)
     return Source(name=name, kind="folder", location=str(path / inner))
+
+
+def misplaced(uids: Iterable[Uid]) -> str:
+    """Return the subfolder that holds the cards if they only look like cards one level above it; else an empty text.
+
+    ``registry/mindspore/1.9/name.md`` has the form of the old UIDs with a backend, which only a few words are.
+    """
+    found = list(uids)
+    tops = {uid.publisher for uid in found}
+    wrong = all(uid.backend is not None and uid.backend.lower() not in _BACKENDS for uid in found)
+    return tops.pop() if found and wrong and len(tops) == 1 else ""
 
 
 def _subfolder(text: str) -> str:
