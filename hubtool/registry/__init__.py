@@ -159,11 +159,20 @@ class Registries:
     @property
     def mirrors(self) -> tuple[str, ...]:
         """The addresses of the published registries: what is published may be a mirror, which has the assets too."""
+        # The cards of a mirror in a folder were added as a registry: its assets are beside them.
+        folders = [
+            one.root.parent for one in self.members if isinstance(one, FolderRegistry) and one.publishers is not None
+        ]
+        near = [
+            place.absolute().as_uri()
+            for place in folders
+            if (place / "blobs").is_dir() and (place / "index.json").is_file()
+        ]
         if all(isinstance(one, FolderRegistry) for one in self.members):
-            return ()
+            return tuple(near)
         from hubtool.registry.published import PublishedRegistry  # noqa: PLC0415 - most users have added none
 
-        return tuple(one.source.location for one in self.members if isinstance(one, PublishedRegistry))
+        return (*near, *(one.source.location for one in self.members if isinstance(one, PublishedRegistry)))
 
     def uids(self) -> Iterator[Uid]:
         """Yield every UID once, in the order of the registries."""

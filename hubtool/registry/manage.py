@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -325,3 +326,38 @@ def _named(name: str) -> Source:
     raise ArgumentError(
         f"there is no registry {name[:64]!a}", hint=f"the added ones are {', '.join(one.name for one in known)}"
     )
+
+
+def narrowed(registries: Registries, names: Sequence[str]) -> Registries:
+    """Return only the registries of these names; all if there are none.
+
+    Raises:
+        ArgumentError: If there is no registry of a name.
+    """
+    known = {one.name: one for one in registries.members}
+    for name in names:
+        if name not in known:
+            raise ArgumentError(f"there is no registry {name[:200]!a}", hint=f"there are {', '.join(known)}")
+    return replace(registries, members=tuple(one for one in registries.members if one.name in names or not names))
+
+
+def ages(registries: Registries, current: Settings) -> list[str]:
+    """Say of each added registry that has to be synced how old what is here of it is."""
+    added = {source.name: source for source in sources.load(sources.file()) if source.kind != "folder"}
+    said = []
+    for registry in registries.members:
+        source = added.get(registry.name)
+        if source is None:
+            continue
+        folder = source.folder(current.home)
+        renews = f"`hubtool registry sync {source.name}` renews it"
+        try:
+            # Both files are written anew by each sync.
+            then = (folder / ("seen.json" if source.kind == "published" else "state.json")).stat().st_mtime
+        except OSError:
+            said.append(f"registry {source.name}: not synced yet; {renews}")
+            continue
+        days = int(max(0.0, time.time() - then) // 86400)
+        ago = "today" if days == 0 else "1 day ago" if days == 1 else f"{days:,} days ago"
+        said.append(f"registry {source.name}: as of {time.strftime('%Y-%m-%d', time.localtime(then))}, {ago}; {renews}")
+    return said

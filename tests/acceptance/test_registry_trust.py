@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import time
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from hubtool.registry import published, publishers
 from hubtool.registry.http import Client
 from tests.acceptance.servers import serving
 from tests.acceptance.web import git, serving_folder
-from tests.cards import write_card
+from tests.cards import write_card, write_local
 from tests.checkpoints import ckpt, filled
 
 if TYPE_CHECKING:
@@ -413,3 +414,117 @@ def test_a_registry_that_failed_is_not_asked_by_each_command(cli: Cli, server: S
     server.put(card, (cli.folder / "site" / card[1:]).read_bytes())
     assert cli("registry", "sync").code == 0
     assert cli("resolve", "tests/1.9/a").code == 0
+
+
+# -- what is no registry, and mirrors ---------------------------------------------------------------------------------
+
+
+def test_a_bucket_is_no_folder(cli: Cli) -> None:
+    origin = _cards(cli.folder / "origin", "tests/1.9/a")
+    done = cli("registry", "publish", origin, "--to", "s3://bucket/site")
+    assert done.code == 2
+    assert "mirror sync" in done.err
+    for arguments in (
+        ("registry", "import", "s3://bucket/hub"),
+        ("registry", "import", str(origin), "--into", "s3:/bucket"),
+        ("mirror", "sync", "s3:/bucket"),
+        ("mirror", "bundle", "s3://bucket/a.tar"),
+        ("validate", "https://example.org/a.md"),
+    ):
+        refused = cli(*arguments)
+        assert refused.code == 2, arguments
+        assert refused.err
+    assert [path.name for path in cli.folder.iterdir()] == ["origin"]
+
+
+HUGGING_FACE = "---\nlicense: mit\ntags:\n- pytorch\n---\n\n# my-model\n"
+MODELSCOPE = "---\nlicense: Apache License 2.0\ntasks:\n- ocr\nframeworks:\n- pytorch\n---\n\n# Model\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (HUGGING_FACE, "README.md is a Hugging Face model card"),
+        (MODELSCOPE, "README.md is a ModelScope model card"),
+        ("# A folder\n", "README.md is not taken for one"),
+        (None, "no card in"),
+    ],
+)
+@pytest.mark.parametrize(
+    "command", [("validate",), ("fmt",), ("registry", "import"), ("registry", "add", "x"), ("registry", "publish")]
+)
+def test_no_card_is_no_pass(cli: Cli, command: tuple[str, ...], text: str | None, said: str) -> None:
+    folder = cli.folder / "folder"
+    folder.mkdir()
+    if text is not None:
+        (folder / "README.md").write_text(text)
+    more = ("--to", str(cli.folder / "to")) if command[-1] == "publish" else ()
+    done = cli(*command, folder, *more)
+    assert done.code == 2
+    assert said in done.err
+    assert "<publisher>/<version>/<name>.md" in done.err
+    assert not (cli.folder / "to").exists()
+
+
+def test_the_right_folder_is_named(cli: Cli) -> None:
+    top = cli.folder / "checkout"
+    _cards(top / "registry", "tests/1.9/a")
+    _cards(cli.folder / "deep/docs/cards", "tests/1.9/a")
+    # One level too high, a card looks like one with a backend.
+    for folder, right in (top, top / "registry"), (cli.folder / "deep", cli.folder / "deep/docs/cards"):
+        done = cli("registry", "add", "x", folder)
+        assert done.code == 2
+        assert str(right) in done.err
+    below = cli("registry", "add", "x", top / "registry/tests")
+    assert below.code == 2
+    assert f"give {top / 'registry'}" in below.err
+    git(top, "init", "--quiet", "--initial-branch=main")
+    git(top, "add", "--all")
+    git(top, "commit", "--quiet", "--message=Add cards")
+    from_git = cli("registry", "add", "x", top.as_uri())
+    assert from_git.code == 1
+    assert "--subfolder registry" in from_git.err
+    assert cli("registry", "add", "x", top.as_uri(), "--subfolder", "registry").code == 0
+
+
+def test_a_mirror_in_a_folder_is_a_registry(cli: Cli) -> None:
+    origin, mirror = cli.folder / "origin", cli.folder / "mirror"
+    write_local(origin, "lab/1.9/own", CONTENT)
+    _cards(cli.registry, "tests/1.9/public")
+    assert cli("registry", "add", "lab", origin).code == 0
+    # Of the lab's registry only, and not of all.
+    assert cli("mirror", "sync", mirror, "--registry", "other").code == 2
+    done = cli("mirror", "sync", mirror, "--registry", "lab")
+    assert done.code == 0, done.err
+    assert [path.name for path in (mirror / "cards").rglob("*.md")] == ["own.md"]
+    assert json.loads((mirror / "index.json").read_bytes())["serial"] == 1
+    assert cli("mirror", "status", mirror, "--registry", "lab").code == 0
+    lacking = cli("mirror", "status", mirror)
+    assert lacking.code == 1
+    assert "1 of them new or changed" in lacking.out
+    absent = cli("mirror", "status", cli.folder / "absent")
+    assert absent.code == 1
+    assert "there is no mirror" in absent.err
+    noted = cli("mirror", "sync", mirror, "--uid", "lab/*", "--prune")
+    assert noted.code == 0
+    assert "--prune removes no card" in noted.err
+    cli("registry", "remove", "lab")
+    assert cli("registry", "add", "copy", mirror).code == 0
+    assert cli("resolve", "lab/1.9/own", "--json").json["card"]["registry"] == "copy"
+
+
+def test_a_mirror_run_says_how_old_a_registry_is(cli: Cli) -> None:
+    origin, to = cli.folder / "origin", cli.folder / "site"
+    write_local(origin, "lab/1.9/own", CONTENT)
+    published.publish(origin, to)
+    with serving_folder(to) as web:
+        cli("registry", "add", "lab", web.url)
+        assert "registry lab: not synced yet" in cli("mirror", "status", cli.folder / "mirror").err
+        cli("registry", "sync")
+        (seen,) = cli.home.rglob("seen.json")
+        week = time.time() - 7 * 86400
+        os.utime(seen, (week, week))
+        done = cli("mirror", "sync", cli.folder / "mirror", "--registry", "lab")
+        assert done.code == 0, done.err
+        day = time.strftime("%Y-%m-%d", time.localtime(week))
+        assert f"registry lab: as of {day}, 7 days ago; `hubtool registry sync lab` renews it" in done.err
