@@ -25,8 +25,8 @@ class LocalPath(click.Path):
         scheme = scheme_of(value) if isinstance(value, str) else ""
         if scheme:
             self.fail(
-                f"{value[:200]!a} is a {scheme}: URL, and this takes a path on this machine (a folder of that name "
-                f"is ./{scheme}:...)",
+                f"{str(value)[:200]!a} is a {scheme}: URL, and this takes a path on this machine (one that begins so "
+                f"is written ./{scheme}:...)",
                 param,
                 ctx,
             )

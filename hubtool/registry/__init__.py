@@ -60,6 +60,10 @@ class Registry(Protocol):
         """Return the digest of a card's bytes if that is known here, without the network; else None."""
         ...
 
+    def objection(self, uid: Uid) -> str | None:
+        """Say why a card is not used, whether it is there or not; None if it may be."""
+        ...
+
     def uids(self) -> Iterator[Uid]:
         """Yield the UIDs of all cards that are known here, without the network."""
         ...
@@ -140,6 +144,12 @@ class Registries:
             card = member.read(uid)
             if card is not None:
                 return card, member
+        objected = [(one.name, why) for one in self.members if (why := one.objection(uid)) is not None]
+        if objected:
+            raise CardNotFoundError(
+                f"no card has the UID {uid}; {objected[0][0]} was not asked, because {objected[0][1]}",
+                hint=f"to use its cards, remove it and add it again with --allow-publisher {uid.publisher}",
+            )
         matches = self.close_matches(uid)
         where = ", ".join(member.name for member in self.members)
         raise CardNotFoundError(

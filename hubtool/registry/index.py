@@ -212,6 +212,13 @@ class Index:
         )
         return [uid for _, uid in sorted(rows)[:limit]]
 
+    def known(self, column: str) -> list[str]:
+        """Return what the cards have as ``task``, ``version``, ``publisher`` or ``formats``, sorted."""
+        if column not in ("task", "version", "publisher", "formats"):
+            raise ValueError(column)
+        rows = self._run(f"SELECT DISTINCT {column} FROM card", [])  # noqa: S608 - one of four words
+        return sorted({one for row in rows for one in row[0].split("|") if one})
+
     def conflicts(self) -> list[Conflict]:
         """Return every UID that a later registry has with other bytes than the earlier one whose card is used."""
         marks = ",".join("?" * len(self._order))

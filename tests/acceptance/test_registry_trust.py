@@ -528,3 +528,21 @@ def test_a_mirror_run_says_how_old_a_registry_is(cli: Cli) -> None:
         assert done.code == 0, done.err
         day = time.strftime("%Y-%m-%d", time.localtime(week))
         assert f"registry lab: as of {day}, 7 days ago; `hubtool registry sync lab` renews it" in done.err
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--task", "foo", "'foo' is not a task"),
+        ("--dataset", "foo", "no card has --dataset 'foo'"),
+        ("--version", "1.99", "no card has --version '1.99'"),
+        ("--publisher", "test", "did you mean --publisher tests?"),
+        ("--format", "pickle", "no card has --format 'pickle'"),
+    ],
+)
+def test_a_filter_that_no_card_has_is_named(cli: Cli, option: str, value: str, said: str) -> None:
+    _cards(cli.registry, "tests/1.9/a")
+    done = cli("list", option, value)
+    assert done.out == ""
+    assert said in done.err
+    assert said in cli("list", option, value, "--json").err
