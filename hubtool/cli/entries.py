@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -56,7 +56,8 @@ def near(index: Index, wanted: Filter) -> list[str]:
     hints = []
     for field in fields(Filter):
         value = getattr(wanted, field.name)
-        if not isinstance(value, str) or index.uids(Filter(**{field.name: value})):
+        alone: dict[str, Any] = {field.name: value}
+        if not isinstance(value, str) or index.uids(Filter(**alone)):
             continue
         option, shown = f"--{field.name}", f"{value[:100]!a}"
         there: list[str] = []
