@@ -70,7 +70,7 @@ def mirrored(place: str, environ: dict[str, str]) -> None:
 
 def client(environ: dict[str, str], address: str) -> None:
     """Load a network with nothing but a mirror."""
-    hubtool(environ, "registry", "add", "only", address)
+    hubtool(environ, "registry", "add", "only", address, "--allow-publisher", UID.partition("/")[0])
     hubtool(environ, "registry", "sync", "only")
     _, listed = hubtool(environ, "list", "--json")
     seconds, out = hubtool(environ, "load", UID, "--smoke")

@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from hubtool import progress as progresses
 from hubtool import settings
-from hubtool.errors import ArgumentError, ArgumentTypeError, CardStatusWarning, InvalidNameError
+from hubtool.errors import ArgumentError, ArgumentTypeError, CardStatusWarning, InvalidNameError, RegistryWarning
 from hubtool.hub import SOURCES, Hub
 
 if TYPE_CHECKING:
     from hubtool.assets.events import Progress
     from hubtool.card.life import Status
     from hubtool.coverage import Coverage
+    from hubtool.hub import FoundCard
     from hubtool.resolver import Resolution
 
 # Set by set_hub_dir for this process only; it goes before HUBTOOL_HOME.
 _hub_dir: Path | None = None
+_warned: set[str] = set()
+"""The UIDs of which was said that several registries have them with different cards."""
 
 
 @overload
@@ -112,16 +115,21 @@ def load(
 
     Warns:
         CardStatusWarning: If the card is deprecated; the warning names its successor.
+        RegistryWarning: If a later registry has another card of the same UID.
     """
     _check_arguments(name, source, pretrained=pretrained, force_reload=force_reload, strict=strict, trust=trust)
     progresses.check(progress)
     from hubtool import loader  # noqa: PLC0415
 
     with progresses.shown(progress) as report_of:
+        hub = _held(lock)
+        found = hub.find(name, source=source)
+        _warn_shadowed(found)
         loaded = loader.load(
-            _held(lock),
+            hub,
             name,
             source=source,
+            found=found,
             pretrained=pretrained,
             force_reload=force_reload,
             strict=strict,
@@ -148,6 +156,7 @@ def load_weights(name: str, source: str = "gitee", force_reload: bool = False) -
 
     hub = _hub()
     found = hub.find(name, source=source)
+    _warn_shadowed(found)
     weights = loader.load_weights(hub, found, force_reload=force_reload)
     _warn(found.card.status, name)
     return weights
@@ -190,6 +199,7 @@ def fetch(
     progresses.check(progress)
     hub = _hub()
     found = hub.find(name, source=source)
+    _warn_shadowed(found)
     with progresses.shown(progress) as report_of:
         return {
             asset.file_name: hub.bring(found, asset, again=force_reload, progress=report_of(asset.file_name)).path
@@ -272,6 +282,19 @@ def _warn(status: Status | None, name: str) -> None:
     """Warn of what became of a card; the line that the warning names is that of the caller's caller."""
     if status is not None:
         warnings.warn(status.told(name), CardStatusWarning, stacklevel=3)
+
+
+def _warn_shadowed(found: FoundCard) -> None:
+    """Warn, once for each UID, that later registries have another card of it, as ``hubtool resolve`` says."""
+    uid = str(found.card.uid)
+    if found.others and found.pin is None and uid not in _warned:
+        _warned.add(uid)
+        names = " and ".join(other.registry for other in found.others)
+        warnings.warn(
+            f"{uid} comes from the registry {found.registry}; {names} has another card of this UID, which is not used",
+            RegistryWarning,
+            stacklevel=3,
+        )
 
 
 def _check_arguments(name: object, source: object, **flags: object) -> None:

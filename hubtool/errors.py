@@ -27,7 +27,8 @@ The tree, so that a caller can catch as much or as little as it means to::
     +-- PublishError                     a card that cannot be published, or changed in its registry
     +-- CoverageError                    checkpoint and network do not match, tensor for tensor
 
-Beside them stands one warning, CardStatusWarning (UserWarning): what was loaded is deprecated, or withdrawn and pinned.
+Beside them stand two warnings (UserWarning): CardStatusWarning, what was loaded is deprecated, or withdrawn and pinned;
+and RegistryWarning, a registry has a card that is not used.
 
 A message says what is wrong, where, and what to do; ``hint`` holds the last of these where it can stand apart.
 """
@@ -129,6 +130,10 @@ class FetchError(AssetError):
         self.reached = reached
 
 
+class RollbackError(FetchError):
+    """A published registry whose index is older than the one that was seen last, or contradicts it."""
+
+
 class OfflineError(FetchError):
     """An asset that is not stored while the network may not be used."""
 
@@ -189,6 +194,10 @@ class WithdrawnError(HubError):
 
 class PublishError(HubError):
     """A card that cannot be published, or whose status cannot be changed in its registry."""
+
+
+class RegistryWarning(UserWarning):
+    """What a registry has is not used: its card is not the one of an earlier registry, or changed since it was seen."""
 
 
 class CardStatusWarning(UserWarning):

@@ -36,7 +36,7 @@ class Retries:
     first: float = 0.5
     longest: float = 30.0
     patience: float = 120.0
-    unreached: float = 120.0
+    unreached: float = 20.0
 
     def pause(self, tries: int) -> float:
         """Return the seconds to wait after this many attempts: half of them fixed, half by chance.

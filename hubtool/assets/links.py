@@ -33,6 +33,8 @@ _STRANGE = re.compile(r"""[\x00-\x20\x7f\\<>"`{}|^]""")
 _PLAIN = re.compile(
     r"(https?)://([a-z0-9.-]+(?::[0-9]{1,5})?)(/[A-Za-z0-9._~!$&'()*+,;=:@/%-]*(?:\?[A-Za-z0-9._~!$&'()*+,;=:@/?%-]+)?)\Z"
 )
+# With one slash too, to which pathlib shortens two; and without any where no folder has that name.
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/|(s3|gs|https?|file):", re.IGNORECASE)
 _PORTS = {"https": 443, "http": 80}
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: an IPv4 address behind a translator of the network's
 
@@ -238,6 +240,15 @@ def _checked(policy: LinkPolicy, link: str) -> str:
 def _place(policy: LinkPolicy, scheme: str, netloc: str) -> tuple[str, tuple[str, str] | None]:
     """Check a host and port; remembered, because many links are on one host."""
     return policy._place(scheme, netloc)  # noqa: SLF001 (the policy's own)
+
+
+def scheme_of(text: str) -> str:
+    """Return the scheme of a text that is a URL and no path, lower-case; else an empty text.
+
+    A single letter is a drive. A folder whose name looks like a scheme is written with ``./`` before it.
+    """
+    match = _SCHEME.match(text)
+    return (match[1] or match[2]).lower() if match else ""
 
 
 def bare(link: str) -> str:

@@ -168,14 +168,24 @@ class HttpTransport:
         self._watchdog.abort(threads)
 
     @contextmanager
-    def open(self, link: str, *, start: int = 0, end: int | None = None, proof: str | None = None) -> Iterator[Body]:
+    def open(
+        self, link: str, *, start: int = 0, end: int | None = None, proof: str | None = None, etag: str | None = None
+    ) -> Iterator[HttpBody]:
         """Ask for the bytes of a link; see :class:`Transport`.
+
+        Args:
+            link: The link.
+            start: As :class:`Transport` has it.
+            end: As :class:`Transport` has it.
+            proof: As :class:`Transport` has it.
+            etag: The entity tag of a copy that is here; if the file still has it, the body is empty and
+                ``is_unchanged``.
 
         Raises:
             ForbiddenLinkError: If the link, or where it redirects to, may not be followed.
             FetchError: If the server cannot be reached, does not answer, or answers with an error.
         """
-        headers = {}
+        headers = {} if etag is None else {"If-None-Match": etag}
         if start or end is not None:
             headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
             if proof is not None:
@@ -184,7 +194,7 @@ class HttpTransport:
         try:
             link, response = self._request(self.policy.check(link), headers, guard)
             try:
-                yield _HttpBody(response, guard, link=link, start=start, end=end, proof=proof)
+                yield HttpBody(response, guard, link=link, start=start, end=end, proof=proof)
             finally:
                 # A connection whose body was read to its end went back to be used again; this closes the others.
                 response.close()
@@ -214,7 +224,7 @@ class HttpTransport:
         """Give the body of an answer that was hoped to be small."""
         try:
             # All at once that came of it already: it may be all that will come.
-            yield _HttpBody(response, guard, link=link, first=plain.MOST)
+            yield HttpBody(response, guard, link=link, first=plain.MOST)
         finally:
             response.close()
             guard.close()
@@ -326,7 +336,7 @@ class HttpTransport:
                 hint="the server sends us in circles: open the link in a browser, or ask the publisher",
             )
         status = response.status
-        if status != 200 and not (status == 206 and "Range" in headers):
+        if status != 200 and {206: "Range", 304: "If-None-Match"}.get(status) not in headers:
             response.close()
             by = "" if link == first else f" (from {shown(link)})"
             if status == 407:
@@ -519,8 +529,13 @@ class HttpTransport:
         )
 
 
-class _HttpBody:
-    """The body of one HTTP response."""
+class HttpBody:
+    """The body of one HTTP response.
+
+    Attributes:
+        etag: Its entity tag, strong or weak, or None.
+        is_unchanged: Whether the server says that the file still has the entity tag that was asked with.
+    """
 
     def __init__(
         self,
@@ -540,6 +555,8 @@ class _HttpBody:
         headers = response.headers
         self.kind = headers.get("Content-Type", "")
         self.proof = _proof(headers)
+        self.etag = headers.get("ETag")
+        self.is_unchanged = response.status == 304
         self.ranges = response.status == 206 or headers.get("Accept-Ranges", "").strip().lower() == "bytes"
         self.start = 0
         self.size: int | None = None

@@ -140,6 +140,20 @@ def find_cards(paths: Iterable[Path]) -> Iterator[Found]:
             yield one
 
 
+def check_present(paths: Iterable[Path]) -> None:
+    """See that each path names a card: a check of nothing, such as of a wrong path, must not pass.
+
+    Raises:
+        ArgumentError: If a path does not exist, or is a folder without a card.
+    """
+    from hubtool.card import absent  # noqa: PLC0415 - hardly ever needed
+
+    for path in paths:
+        if next(find_cards([path]), None) is None:
+            why, hint = absent.say(path)
+            raise ArgumentError(why, hint=hint)
+
+
 def _walk(root: str) -> Iterator[str]:
     closed: list[str] = []
     for folder, folders, files in os.walk(root, onerror=lambda error: closed.append(str(error.filename))):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hubtool.cli import output, render
+from hubtool.cli.paths import LocalPath
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,8 +60,8 @@ def _since(ctx: click.Context, param: click.Parameter, value: str | None) -> flo
 @click.option("--deep", is_flag=True, help="Fetch every file and hash it; nothing is kept.")
 @click.option("--restart", is_flag=True, help="Begin anew, instead of going on with a run that was ended.")
 @click.option("--accept", is_flag=True, help="Compare the next audits with what is there now.")
-@click.option("--report", type=click.Path(dir_okay=False, path_type=Path), help="Write the report to a file, as JSON.")
-@click.option("--markdown", type=click.Path(dir_okay=False, path_type=Path), help="Write it as Markdown.")
+@click.option("--report", type=LocalPath(dir_okay=False, path_type=Path), help="Write the report to a file, as JSON.")
+@click.option("--markdown", type=LocalPath(dir_okay=False, path_type=Path), help="Write it as Markdown.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 def command(

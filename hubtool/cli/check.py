@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hubtool.cli import complete, options, output, render
+from hubtool.cli.paths import LocalPath
 
 if TYPE_CHECKING:
     from hubtool.publish.check import Row
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     "--asset",
     "assets",
     multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=LocalPath(exists=True, dir_okay=False, path_type=Path),
     help="A file that will be published as an asset of the card; its link need not answer yet. May be repeated.",
 )
 @options.timeout

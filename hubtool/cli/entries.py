@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hubtool.registry.entry import Entry
-    from hubtool.registry.index import Index
+    from hubtool.registry.index import Filter, Index
+
+_FEW = 20
 
 
 def index() -> Index:
@@ -42,17 +44,36 @@ def show(found: Sequence[Entry], *, summaries: bool = False) -> None:
         click.echo(render.count(len(found), "card"), err=True)
 
 
-def near(task: str | None, dataset: str | None) -> list[str]:
-    """Return hints where a task or a data set is not one that is known."""
-    from hubtool.card import vocabulary
+def near(index: Index, wanted: Filter) -> list[str]:
+    """Say which of the things that a list was asked for no card has, and what is close to it."""
+    from dataclasses import fields
+    from difflib import get_close_matches
 
+    from hubtool.card import vocabulary
+    from hubtool.registry.index import Filter
+
+    columns = {"task": "task", "version": "version", "publisher": "publisher", "format": "formats"}
     hints = []
-    if task is not None and vocabulary.task(task) is None and (names := vocabulary.load("tasks").nearest(task)):
-        hints.append(f"hint: did you mean --task {names[0]}?")
-    if (
-        dataset is not None
-        and vocabulary.dataset(dataset) is None
-        and (names := vocabulary.load("datasets").nearest(dataset))
-    ):
-        hints.append(f"hint: did you mean --dataset '{names[0]}'?")
+    for field in fields(Filter):
+        value = getattr(wanted, field.name)
+        alone: dict[str, Any] = {field.name: value}
+        if not isinstance(value, str) or index.uids(Filter(**alone)):
+            continue
+        option, shown = f"--{field.name}", f"{value[:100]!a}"
+        there: list[str] = []
+        if field.name == "dataset":
+            close = list(vocabulary.load("datasets").nearest(value))
+        else:
+            there = index.known(columns[field.name])
+            close = get_close_matches(value, there, n=1, cutoff=0.6)
+        if field.name == "task":
+            close = close or list(vocabulary.load("tasks").nearest(value))
+        is_no_task = field.name == "task" and vocabulary.task(value) is None
+        hints.append(f"{shown} is not a task" if is_no_task else f"no card has {option} {shown}")
+        if close:
+            name = f"'{close[0]}'" if field.name == "dataset" else close[0]
+            hints.append(f"hint: did you mean {option} {name}?")
+        elif there:
+            more = f" and {len(there) - _FEW:,} more" if len(there) > _FEW else ""
+            hints.append(f"hint: the cards have {', '.join(there[:_FEW])}{more}")
     return hints

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hubtool.cli import complete, options, render
+from hubtool.cli.paths import LocalPath
 from hubtool.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ _INPUT = re.compile(r"(?P<shape>[0-9]+(?:,[0-9]+)*)(?::(?P<dtype>[a-z]+[0-9]*))?
 
 @click.command()
 @click.argument("uid", shell_complete=complete.uids)
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+@click.argument("file", type=LocalPath(dir_okay=False, path_type=Path))
 @click.option(
     "--input", "inputs", multiple=True, metavar="SHAPE[:DTYPE]", help="An input, such as 1,3,224,224:float32."
 )

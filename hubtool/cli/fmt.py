@@ -8,10 +8,11 @@ from pathlib import Path
 import click
 
 from hubtool.cli import output
+from hubtool.cli.paths import LocalPath
 
 
 @click.command()
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path, allow_dash=True), metavar="[PATH ...]")
+@click.argument("paths", nargs=-1, type=LocalPath(path_type=Path, allow_dash=True), metavar="[PATH ...]")
 @click.option("--check", is_flag=True, help="Change nothing; name the cards that are not laid out, and exit with 1.")
 @click.option("--diff", is_flag=True, help="Show what would be changed, and change nothing; exit with 1 if anything.")
 def command(paths: tuple[Path, ...], check: bool, diff: bool) -> int:
@@ -31,7 +32,9 @@ def command(paths: tuple[Path, ...], check: bool, diff: bool) -> int:
     from hubtool.cli import render
 
     changed = problems = laid_out = 0
-    for outcome in formatting.format_paths(paths or settings.load().registry, write=not (check or diff), show=diff):
+    targets = paths or settings.load().registry
+    run.check_present(targets)
+    for outcome in formatting.format_paths(targets, write=not (check or diff), show=diff):
         shown = run.shown_path(outcome.path)
         if outcome.problem is not None:
             problems += 1

@@ -46,9 +46,10 @@ def command(
     )
     with entries.index() as index:
         found = list(index.entries(wanted))
+        hints = [] if found else entries.near(index, wanted)
     if as_json:
         render.echo_json([entry.as_json() for entry in found])
-        return
-    entries.show(found)
-    for hint in [] if found else entries.near(task, dataset):
+    else:
+        entries.show(found)
+    for hint in hints:
         click.echo(hint, err=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hubtool.cli import complete, progress, render
+from hubtool.cli.paths import LocalPath
 
 if TYPE_CHECKING:
     from hubtool.lock import Change
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 @click.option(
     "--output",
     "-o",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=LocalPath(dir_okay=False, path_type=Path),
     default=Path("hub.lock"),
     show_default=True,
     help="The lock to write.",

@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 import click
 
 from hubtool.cli import options, output, progress, render, units
+from hubtool.cli.paths import LocalPath
 from hubtool.cli.render import count
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any, TypeVar
 
+    from hubtool.hub import Hub
     from hubtool.mirror.bundle import Bundled
     from hubtool.mirror.plan import Failure, Plan
     from hubtool.mirror.sync import Report
@@ -27,6 +29,13 @@ if TYPE_CHECKING:
 _uids = click.option(
     "--uid", "patterns", multiple=True, metavar="GLOB", help="Only cards whose UIDs match, such as 'mindspore/1.9/*'."
 )
+_registries = click.option(
+    "--registry",
+    "names",
+    multiple=True,
+    metavar="NAME",
+    help="Only cards of this registry; see `hubtool registry list`.",
+)
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -36,6 +45,20 @@ def _jobs(what: str) -> Callable[[_Command], _Command]:
 
 
 _CLEAR = "\r\x1b[2K"  # back to the beginning of the line, and empty it
+
+
+def _hub(names: tuple[str, ...]) -> Hub:
+    """Open what the settings name, with these registries only, and say how old the fetched ones are."""
+    from dataclasses import replace
+
+    from hubtool.hub import Hub
+    from hubtool.registry import manage
+
+    hub = Hub.open().with_lock(None)
+    hub = replace(hub, registries=manage.narrowed(hub.registries, names))
+    for line in manage.ages(hub.registries, hub.settings):
+        click.echo(line, err=True)
+    return hub
 
 
 @click.group()
@@ -51,6 +74,7 @@ def command() -> None:
 @command.command()
 @click.argument("destination", metavar="DEST")
 @_uids
+@_registries
 @_jobs("How many assets move at once.")
 @options.limit_rate
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
@@ -71,6 +95,7 @@ def sync(
     *,
     destination: str,
     patterns: tuple[str, ...],
+    names: tuple[str, ...],
     jobs: int,
     limit_rate: float | None,
     dry_run: bool,
@@ -86,11 +111,16 @@ def sync(
     that cannot be had does not stop the rest. Any number of processes, on any number of machines, may do this on one
     DEST at the same time: they share the work. The exit code is 1 if something is missing at the end.
     """
-    from hubtool.hub import Hub
     from hubtool.mirror import sync as work
     from hubtool.mirror.destination import open_destination
 
-    hub = Hub.open().with_lock(None)
+    hub = _hub(names)
+    if prune and patterns:
+        click.echo(
+            "note: with --uid, --prune removes no card: those that were not asked for stay, with their assets; leave "
+            "--uid out to remove what the registries no longer have",
+            err=True,
+        )
     offline = hub.settings.offline
     with closing(open_destination(destination, takeover=takeover, offline=offline)) as place:
         if dry_run:
@@ -120,26 +150,33 @@ def sync(
 @command.command()
 @click.argument("destination", metavar="DEST")
 @_uids
+@_registries
 @_json
-def status(*, destination: str, patterns: tuple[str, ...], as_json: bool) -> None:
-    """Say what a mirror holds, what it lacks of the registries, and who is at work on it."""
-    from hubtool.hub import Hub
+def status(*, destination: str, patterns: tuple[str, ...], names: tuple[str, ...], as_json: bool) -> int:
+    """Say what a mirror holds, what it lacks of the registries, and who is at work on it.
+
+    The exit code is 1 if there is no mirror, or if it lacks something.
+    """
     from hubtool.mirror import sync as work
     from hubtool.mirror.destination import open_destination
 
-    hub = Hub.open().with_lock(None)
+    hub = _hub(names)
     with closing(open_destination(destination, offline=hub.settings.offline)) as place:
         plan, listing = work.look(hub, place, patterns)
         workers = place.claims()
+    lacks = bool(listing.mark is None or plan.needs or plan.cards or plan.wrong or plan.failures)
     if as_json:
         lacking = sorted(one.uid for one in listing.uids.values() if one.lacks)
         members = {"destination": place.name, "cards_listed": len(listing.uids), "cards_lacking_assets": lacking}
         render.echo_json({**members, **plan.as_json(), "missing": _missing(plan), "workers": workers})
-        return
+        return 1 if lacks else 0
+    if listing.mark is None:
+        click.echo(f"there is no mirror in {place.name}: `hubtool mirror sync` makes one", err=True)
     click.echo(f"{place.name} lists {count(len(listing.uids), 'card')}")
     _print_plan(plan, every=False)
     for worker in workers:
         click.echo(f"at work on unit {worker}")
+    return 1 if lacks else 0
 
 
 @command.command()
@@ -210,8 +247,9 @@ def prune(*, destination: str, grace: float, dry_run: bool, as_json: bool) -> No
 
 
 @command.command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=LocalPath(path_type=Path, dir_okay=False))
 @_uids
+@_registries
 @options.limit_rate
 @options.connections
 @options.progress_kind
@@ -221,6 +259,7 @@ def bundle(
     *,
     file: Path,
     patterns: tuple[str, ...],
+    names: tuple[str, ...],
     limit_rate: float | None,
     connections: int,
     kind: str,
@@ -232,10 +271,9 @@ def bundle(
     FILE is a tar archive of a mirror. What is not stored is fetched first. The exit code is 1, and nothing is written,
     if an asset cannot be had.
     """
-    from hubtool.hub import Hub
     from hubtool.mirror.bundle import bundle as write
 
-    hub = Hub.open().with_lock(None)
+    hub = _hub(names)
     with progress.reporter("none" if quiet else kind) as shown:
         report = write(hub, file, patterns=patterns, connections=connections, rate=limit_rate, watch=shown)
     if as_json:
@@ -248,7 +286,7 @@ def bundle(
 
 
 @command.command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.argument("file", type=LocalPath(path_type=Path, dir_okay=False, exists=True))
 @click.option("--to", "folder", metavar="DEST", help="Put it into this mirror (a folder or s3://...), cards included.")
 @_json
 def unbundle(*, file: Path, folder: str | None, as_json: bool) -> None:

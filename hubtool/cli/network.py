@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hubtool.cli import render
+from hubtool.cli.paths import LocalPath
 
 if TYPE_CHECKING:
     from hubtool.hub import Hub
@@ -29,7 +30,7 @@ def command() -> None:
 )
 @click.option(
     "--report",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=LocalPath(dir_okay=False, path_type=Path),
     default=Path("discovery.json"),
     help="Where outcomes are kept; a run that was interrupted goes on from there.",
 )
@@ -100,7 +101,7 @@ def discover(  # noqa: PLR0917 - one for each option
 
 
 @command.command()
-@click.argument("recipes", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("recipes", type=LocalPath(exists=True, dir_okay=False, path_type=Path))
 def write(recipes: Path) -> int:
     """Write the recipes of a file into the cards of the registry; docs/recipes.json is such a file."""
     import json

@@ -9,6 +9,7 @@ import click
 
 from hubtool.cli import complete, render
 from hubtool.cli.output import can_ask
+from hubtool.cli.paths import LocalPath
 from hubtool.errors import ArgumentError, HubError
 
 if TYPE_CHECKING:
@@ -67,13 +68,13 @@ def _fields(function: Callable[..., int]) -> Callable[..., int]:
 @click.command()
 @click.argument("uid", shell_complete=complete.uids)
 @click.option(
-    "--checkpoint", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="The file with the weights."
+    "--checkpoint", type=LocalPath(exists=True, dir_okay=False, path_type=Path), help="The file with the weights."
 )
 @click.option(
     "--file",
     "files",
     multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=LocalPath(exists=True, dir_okay=False, path_type=Path),
     help="Another file that is to be an asset, such as a vocabulary.",
 )
 @click.option("--from", "base", metavar="UID", shell_complete=complete.uids, help="The card of the previous version.")
@@ -86,10 +87,10 @@ def _fields(function: Callable[..., int]) -> Callable[..., int]:
 @click.option("--entry", metavar="TEXT", help="What builds the network: bert-ner, or src.model:function.")
 @click.option("--argument", "arguments", multiple=True, metavar="NAME=VALUE", help="What the entry is called with.")
 @click.option("--no-input", is_flag=True, help="Ask nothing, not even at a terminal.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Where to write the card.")
+@click.option("-o", "--output", type=LocalPath(dir_okay=False, path_type=Path), help="Where to write the card.")
 @click.option(
     "--registry",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=LocalPath(file_okay=False, path_type=Path),
     help="The registry to write the card into; by default the folder 'registry' if there is one, else this one.",
 )
 def command(  # noqa: PLR0917 - one for each option

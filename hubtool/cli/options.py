@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from hubtool.cli import progress
+from hubtool.cli.paths import LocalPath
 
 _RATE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?(?:/s)?\Z", re.IGNORECASE)
 _FACTORS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
@@ -29,10 +30,10 @@ def rate(ctx: click.Context, param: click.Parameter, value: str | None) -> float
 trust = click.option("--trust", is_flag=True, help="Agree, for this once, that the code of a trusted repository runs.")
 checkout = click.option(
     "--checkout",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=LocalPath(exists=True, file_okay=False, path_type=Path),
     help="A folder with the tree of the card's repository, in place of its repo-link.",
 )
-lock = click.option("--lock", type=click.Path(dir_okay=False, path_type=Path), help="Load only what this lock pins.")
+lock = click.option("--lock", type=LocalPath(dir_okay=False, path_type=Path), help="Load only what this lock pins.")
 timeout = click.option(
     "--timeout", type=click.FloatRange(min=1), default=300.0, show_default=True, help="Seconds for each program."
 )

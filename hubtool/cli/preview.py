@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hubtool.cli import complete, output, render
+from hubtool.cli.paths import LocalPath
 from hubtool.cli.show import facts_of
 from hubtool.errors import HubError
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("name", metavar="CARD", shell_complete=complete.uids)
 @click.option(
-    "--html", "html", type=click.Path(dir_okay=False, path_type=Path), help="Write it as a page into this file."
+    "--html", "html", type=LocalPath(dir_okay=False, path_type=Path), help="Write it as a page into this file."
 )
 @click.option("--open", "open_it", is_flag=True, help="Open it as a page in the browser.")
 def command(name: str, html: Path | None, open_it: bool) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hubtool.cli import complete, options, render
+from hubtool.cli.paths import LocalPath
 
 if TYPE_CHECKING:
     from hubtool.publish.publish import Plan, Publication
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     "--asset",
     "assets",
     multiple=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=LocalPath(exists=True, dir_okay=False, path_type=Path),
     help="A file that is an asset of the card; it goes to --blobs. May be repeated.",
 )
 @click.option("--blobs", metavar="DEST", help="Where files go: a folder, or s3://bucket/prefix (HUBTOOL_BLOBS).")
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--registry",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=LocalPath(exists=True, file_okay=False, path_type=Path),
     help="The registry's git checkout; by default the one that the card is in, else that of the settings.",
 )
 @click.option("--remote", metavar="NAME", help="The git remote; by default origin, or the only one.")

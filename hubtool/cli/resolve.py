@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hubtool.cli import complete, render
+from hubtool.cli.paths import LocalPath
 
 if TYPE_CHECKING:
     from hubtool.networks.explain import CodeToRun, Explanation
@@ -24,14 +25,14 @@ if TYPE_CHECKING:
 )
 @click.option("--frozen", is_flag=True, help="Accept nothing but what the lock pins: --lock, HUBTOOL_LOCK or hub.lock.")
 @click.option(
-    "--lock", type=click.Path(dir_okay=False, path_type=Path), help="The lock to hold to; --frozen goes without saying."
+    "--lock", type=LocalPath(dir_okay=False, path_type=Path), help="The lock to hold to; --frozen goes without saying."
 )
 @click.option(
     "--explain", is_flag=True, help="Say, too, what loading it would fetch, which code would run, and whether it may."
 )
 @click.option(
     "--checkout",
-    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    type=LocalPath(exists=True, file_okay=False, path_type=Path),
     help="With --explain: a folder with the tree of the card's repository, in place of its repo-link.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

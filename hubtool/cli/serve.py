@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from hubtool.cli import output
+from hubtool.cli.paths import LocalPath
 
 
 class _TerminatedError(BaseException):
@@ -17,7 +18,7 @@ class _TerminatedError(BaseException):
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False, exists=True), metavar="DIR")
+@click.argument("folder", type=LocalPath(path_type=Path, file_okay=False, exists=True), metavar="DIR")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at; 0.0.0.0 for all.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="The port; 0 for any free one."

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from hubtool.cli import render
+from hubtool.cli.paths import LocalPath
 
 
 @click.group(invoke_without_command=True)
@@ -62,7 +63,7 @@ def command(context: click.Context, as_json: bool) -> None:
 
 
 @command.command()
-@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", required=False, type=LocalPath(path_type=Path, dir_okay=False))
 def approve(file: Path | None) -> None:
     """Obey a project's settings file as it is now: the nearest hubtool.toml, or FILE.
 
@@ -77,7 +78,7 @@ def approve(file: Path | None) -> None:
 
 
 @command.command()
-@click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", required=False, type=LocalPath(path_type=Path, dir_okay=False))
 def revoke(file: Path | None) -> None:
     """Withdraw the approval of a project's settings file: the nearest hubtool.toml, or FILE."""
     from hubtool import settings

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hubtool.cli import complete, render
+from hubtool.cli.paths import LocalPath
 from hubtool.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ _OPTIONS = (
     click.option("--superseded-by", metavar="UID", shell_complete=complete.uids, help="The card to use instead."),
     click.option(
         "--registry",
-        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        type=LocalPath(exists=True, file_okay=False, path_type=Path),
         help="The registry's git checkout; by default that of the settings.",
     ),
     click.option("--remote", metavar="NAME", help="The git remote; by default origin, or the only one."),

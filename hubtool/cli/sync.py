@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from hubtool.cli import options, progress, render
+from hubtool.cli.paths import LocalPath
 
 
 @click.command()
-@click.argument("lock", type=click.Path(dir_okay=False, path_type=Path), default=Path("hub.lock"))
+@click.argument("lock", type=LocalPath(dir_okay=False, path_type=Path), default=Path("hub.lock"))
 @options.limit_rate
 @options.connections
 @options.progress_kind

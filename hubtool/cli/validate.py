@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hubtool import processes
+from hubtool.cli.paths import LocalPath
 
 if TYPE_CHECKING:
     from hubtool.card.run import Options
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("paths", nargs=-1, type=click.Path(path_type=Path), metavar="[PATH ...]")
+@click.argument("paths", nargs=-1, type=LocalPath(path_type=Path), metavar="[PATH ...]")
 @click.option(
     "--format",
     "form",
@@ -47,7 +48,7 @@ def command(  # noqa: PLR0917 - click passes them by name
 
     PATH is a card or a folder of cards; without one, the registries are checked. Every problem is reported at once,
     with its place and what to do; 'hubtool rule CODE' says more. The exit code is 0 if there is no error, 1 if there is
-    one (with --strict also a warning; with --diff something to mend), and 2 for wrong use.
+    one (with --strict also a warning; with --diff something to mend), and 2 for wrong use or a PATH without a card.
     """
     import gc
 
@@ -59,6 +60,7 @@ def command(  # noqa: PLR0917 - click passes them by name
     gc.set_threshold(100_000)
     current = settings.load()
     targets = paths or current.registry
+    run.check_present(targets)
     options = _options(targets, current, select, ignore, jobs=jobs, cached=not no_cache)
     failed = False
     if fix or diff:

@@ -210,7 +210,7 @@ def _write(hub: Hub, file: Path, files: dict[str, Stored], listing: Listing) -> 
                     if digest_of(data) != listing.uids[uid].digest:
                         raise MirrorError(f"the card {uid} was changed meanwhile", hint="run the same again")
                     archive.addfile(_member(card_name(uid), len(data)), io.BytesIO(data))
-                data, shards = index.render(listing.uids)
+                data, shards = index.render(listing.uids, listing.serial)
                 for shard, own in shards:
                     archive.addfile(_member(shard.path, len(own)), io.BytesIO(own))
                 archive.addfile(_member(index.NAME, len(data)), io.BytesIO(data))

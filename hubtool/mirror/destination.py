@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
+from hubtool.assets.links import scheme_of
 from hubtool.digest import FULL_LENGTH
 from hubtool.errors import ArgumentError, InvalidNameError, OfflineError
 from hubtool.uid import Uid
@@ -211,6 +212,8 @@ def open_destination(text: str, *, takeover: float = TAKEOVER, offline: bool = F
         return ObjectDestination(parts.netloc, prefix, takeover=takeover)
     from hubtool.mirror.folder import FolderDestination  # noqa: PLC0415 (as above)
 
+    if scheme_of(text):
+        raise ArgumentError(f"{text[:200]!a} is not a destination", hint="give a folder, or s3://bucket/prefix")
     if not text or "\0" in text:
         raise ArgumentError(f"{text[:200]!a} is not a folder", hint="give a folder, or s3://bucket/prefix")
     return FolderDestination(Path(text).expanduser())

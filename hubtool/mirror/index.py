@@ -77,12 +77,14 @@ class Listing:
     Attributes:
         uids: The cards by UID.
         mark: The mark of the index itself, or None if there is none.
+        serial: Its serial.
         shards: The names of its shards.
         faults: The names of shards that are missing or wrong, and why; their cards are not listed.
     """
 
     uids: Mapping[str, Listed] = field(default_factory=dict)
     mark: str | None = None
+    serial: int = 0
     shards: frozenset[str] = frozenset()
     faults: Mapping[str, str] = field(default_factory=dict)
 
@@ -122,7 +124,7 @@ def load(place: Destination) -> Listing:
             if fault is not None:
                 faults[shard.path] = fault
     shards = frozenset(shard.path for shard in index.shards)
-    return Listing(uids=uids, mark=found[1], shards=shards, faults=faults)
+    return Listing(uids=uids, mark=found[1], serial=index.serial, shards=shards, faults=faults)
 
 
 def parse(data: bytes, where: str) -> Index:
@@ -154,7 +156,7 @@ def parse_cards(data: bytes, shard: Shard) -> tuple[list[Listed], str | None]:
     return [one for one in map(_card, cards) if one is not None], None
 
 
-def render(cards: Mapping[str, Listed]) -> tuple[bytes, list[tuple[Shard, bytes]]]:
+def render(cards: Mapping[str, Listed], serial: int) -> tuple[bytes, list[tuple[Shard, bytes]]]:
     """Return the bytes of an index and its shards with theirs; the same cards give the same bytes."""
     width = published.width_for(len(cards))
     groups: dict[str, list[dict[str, object]]] = {}
@@ -164,9 +166,9 @@ def render(cards: Mapping[str, Listed]) -> tuple[bytes, list[tuple[Shard, bytes]
             {"link": asset.link, **({"digest": asset.digest, "size": asset.size} if asset.digest else {})}
             for asset in one.assets
         ]
-        groups.setdefault(published.shard_name(uid, width), []).append({**one.entry.as_json(), "assets": assets})
+        groups.setdefault(published.shard_name(uid, width), []).append({**one.entry.as_published(), "assets": assets})
     shards = [published.shard_bytes(name, groups[name]) for name in sorted(groups)]
-    return published.index_bytes([shard for shard, _ in shards], width), shards
+    return published.index_bytes([shard for shard, _ in shards], width, serial), shards
 
 
 def write(place: Destination, cards: Mapping[str, Listed], before: Listing) -> bool | None:
@@ -186,7 +188,7 @@ def write(place: Destination, cards: Mapping[str, Listed], before: Listing) -> b
     whole = before.mark is not None and not before.faults
     if whole and cards == before.uids:
         return False
-    data, shards = render(cards)
+    data, shards = render(cards, before.serial + 1)
     if whole and {shard.path for shard, _ in shards} == before.shards:
         return False
     missing = [(shard, own) for shard, own in shards if shard.path not in before.shards or shard.path in before.faults]

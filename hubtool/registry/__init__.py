@@ -60,6 +60,10 @@ class Registry(Protocol):
         """Return the digest of a card's bytes if that is known here, without the network; else None."""
         ...
 
+    def objection(self, uid: Uid) -> str | None:
+        """Say why a card is not used, whether it is there or not; None if it may be."""
+        ...
+
     def uids(self) -> Iterator[Uid]:
         """Yield the UIDs of all cards that are known here, without the network."""
         ...
@@ -140,6 +144,12 @@ class Registries:
             card = member.read(uid)
             if card is not None:
                 return card, member
+        objected = [(one.name, why) for one in self.members if (why := one.objection(uid)) is not None]
+        if objected:
+            raise CardNotFoundError(
+                f"no card has the UID {uid}; {objected[0][0]} was not asked, because {objected[0][1]}",
+                hint=f"to use its cards, remove it and add it again with --allow-publisher {uid.publisher}",
+            )
         matches = self.close_matches(uid)
         where = ", ".join(member.name for member in self.members)
         raise CardNotFoundError(
@@ -159,11 +169,20 @@ class Registries:
     @property
     def mirrors(self) -> tuple[str, ...]:
         """The addresses of the published registries: what is published may be a mirror, which has the assets too."""
+        # The cards of a mirror in a folder were added as a registry: its assets are beside them.
+        folders = [
+            one.root.parent for one in self.members if isinstance(one, FolderRegistry) and one.publishers is not None
+        ]
+        near = [
+            place.absolute().as_uri()
+            for place in folders
+            if (place / "blobs").is_dir() and (place / "index.json").is_file()
+        ]
         if all(isinstance(one, FolderRegistry) for one in self.members):
-            return ()
+            return tuple(near)
         from hubtool.registry.published import PublishedRegistry  # noqa: PLC0415 - most users have added none
 
-        return tuple(one.source.location for one in self.members if isinstance(one, PublishedRegistry))
+        return (*near, *(one.source.location for one in self.members if isinstance(one, PublishedRegistry)))
 
     def uids(self) -> Iterator[Uid]:
         """Yield every UID once, in the order of the registries."""
@@ -202,7 +221,7 @@ class Registries:
 def open_source(source: Source, current: Settings) -> Registry:
     """Open a registry that the user added; what was fetched of it is in the home folder."""
     if source.kind == "folder":
-        return FolderRegistry(Path(source.location), source.name)
+        return FolderRegistry(Path(source.location), source.name, publishers=source.publishers)
     folder = source.folder(current.home)
     if source.kind == "git":
         from hubtool.registry import git  # noqa: PLC0415 - most users have added none

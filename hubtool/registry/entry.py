@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,7 @@ class Entry:
         loadable: Whether the card has what loading needs: a recipe, and a checkpoint with a digest.
         status: ``deprecated`` or ``withdrawn``, or empty.
         successor: The UID of the card to use instead, or empty.
+        core: The digest of what the card loads and runs (see :func:`core_of`); empty where it is not known.
     """
 
     uid: Uid
@@ -55,6 +57,7 @@ class Entry:
     loadable: bool = False
     status: str = ""
     successor: str = ""
+    core: str = ""
 
     @classmethod
     def of_card(cls, card: Card, uid: Uid, digest: str) -> Entry:
@@ -78,10 +81,11 @@ class Entry:
             and (status is None or not status.is_withdrawn),
             status="" if status is None else status.kind,
             successor="" if status is None or status.successor is None else status.successor,
+            core=core_of(card),
         )
 
     def as_json(self) -> dict[str, object]:
-        """Return the entry as the members that JSON outputs and published indexes have."""
+        """Return the entry as the members that JSON outputs have."""
         return {
             "uid": str(self.uid),
             "digest": self.digest,
@@ -91,6 +95,10 @@ class Entry:
             # Hardly any card has these: the shards of published indexes stay as small, and as they were.
             **{key: text for key in _STATUS if (text := getattr(self, key))},
         }
+
+    def as_published(self) -> dict[str, object]:
+        """Return the entry as the members that published indexes have."""
+        return {**self.as_json(), **({"core": self.core} if self.core else {})}
 
     @classmethod
     def of_json(cls, value: object) -> Entry | None:
@@ -109,7 +117,7 @@ class Entry:
         except InvalidNameError:
             return None
         formats = item.get("formats")
-        texts = {key: text for key in (*_TEXTS, *_STATUS) if isinstance(text := item.get(key), str)}
+        texts = {key: text for key in (*_TEXTS, *_STATUS, "core") if isinstance(text := item.get(key), str)}
         return cls(
             uid=parsed,
             digest=digest,
@@ -122,3 +130,23 @@ class Entry:
 def digest_of(data: bytes) -> str:
     """Return the digest of a card's bytes."""
     return hashlib.sha256(data).hexdigest()
+
+
+def core_of(card: Card) -> str:
+    """Return the digest of what a card makes a machine load and run; its text and its status are no part of that.
+
+    It covers the format and digest of each asset (the link where there is no full digest), the recipe, and every field
+    that names a repository or a revision.
+    """
+    assets = []
+    for one in card.assets:
+        stated = "" if one.digest is None else one.digest.hex
+        assets.append([one.format, stated, "" if one.digest is not None and not one.digest.is_short else one.link])
+    values = {
+        key: value for key, value in card.values.items() if key == "network" or "repo-" in key or key == "repository"
+    }
+    try:
+        text = json.dumps([assets, values], ensure_ascii=False, sort_keys=True, default=str)
+    except (TypeError, ValueError, RecursionError):  # keys that JSON cannot sort: `hubtool validate` reports them
+        text = repr([assets, values])
+    return digest_of(text.encode("utf-8", "surrogatepass"))

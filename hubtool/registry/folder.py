@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from hubtool.card import reading
 from hubtool.errors import CardError, InvalidNameError
+from hubtool.registry import publishers
 from hubtool.uid import Uid
 
 if TYPE_CHECKING:
@@ -31,11 +32,14 @@ class FolderRegistry:
         root: The folder.
         label: What the registry is called, or empty.
         identity: What tells it from other registries even if its root changes, or empty.
+        publishers: Of an added registry, the reserved publishers that it may have; None for a registry of the settings,
+            which may have any.
     """
 
     root: Path
     label: str = ""
     identity: str = ""
+    publishers: tuple[str, ...] | None = None
 
     @property
     def name(self) -> str:
@@ -45,7 +49,8 @@ class FolderRegistry:
     @property
     def key(self) -> str:
         """What tells this registry from others in the index."""
-        return self.identity or f"folder {self.root.absolute()}"
+        own = self.identity or f"folder {self.root.absolute()}"
+        return f"{own} of {','.join(self.publishers)}" if self.publishers else own
 
     def path(self, uid: Uid) -> Path | None:
         """Return the path of a card, or None if the registry does not have it.
@@ -54,13 +59,17 @@ class FolderRegistry:
             CardError: If the path leads out of the registry by a link.
         """
         path = self.root / uid.path
-        if not path.is_file():
+        if self.objection(uid) is not None or not path.is_file():
             return None
         # Only a link can lead out: where there is none, which is nearly always, nothing needs to be resolved.
         linked = any(place.is_symlink() for place in (path, *path.parents[: len(uid.path.parts) - 1]))
         if linked and not path.resolve().is_relative_to(self.root.resolve()):
             raise CardError(f"{path} is a link that leads out of the registry", hint="copy the card into the registry")
         return path
+
+    def objection(self, uid: Uid) -> str | None:
+        """Say why a card is not used, whether it is there or not; None if it may be."""
+        return None if self.publishers is None else publishers.objection(uid.publisher, self.publishers)
 
     def read(self, uid: Uid) -> Card | None:
         """Read a card, or return None if the registry does not have it.
@@ -83,6 +92,10 @@ class FolderRegistry:
 
     def uids(self) -> Iterator[Uid]:
         """Yield the UIDs of all cards, in order of their paths; files that cannot be cards are passed over."""
+        return (uid for uid in self.all_uids() if self.objection(uid) is None)
+
+    def all_uids(self) -> Iterator[Uid]:
+        """Yield the UIDs of all cards, also of those that are not used because of their publishers."""
         for relative, _ in _walk(str(self.root), ""):
             try:
                 yield Uid.of_path(PurePosixPath(relative))

@@ -22,9 +22,11 @@ from urllib.parse import urlsplit
 
 from hubtool.assets import disk, git
 from hubtool.assets.links import shown
+from hubtool.card import absent
 from hubtool.card import document as documents
 from hubtool.errors import FetchError, InvalidNameError, OfflineError
 from hubtool.registry.folder import FolderRegistry
+from hubtool.registry.sources import misplaced
 from hubtool.uid import Uid
 
 if TYPE_CHECKING:
@@ -74,7 +76,7 @@ def open_registry(source: Source, folder: Path) -> FolderRegistry:
     """Return the cards that the last sync brought; before the first, there are none."""
     state = _state(folder)
     root = folder / state["tree"] if state else folder / "none"
-    return FolderRegistry(root, source.name, f"git {folder}")
+    return FolderRegistry(root, source.name, f"git {folder}", source.publishers)
 
 
 def synced(folder: Path) -> Synced | None:
@@ -153,6 +155,7 @@ class _Repository:
         self._place = place
         self._link = link
         self._limits = limits
+        self._inner = ""
         self._deadline = time.monotonic() + limits.seconds
 
     def bring(self, source: Source, folder: Path) -> Synced:
@@ -164,6 +167,7 @@ class _Repository:
         if not _OBJECT.match(commit):
             raise self._failed("the revision is not a commit")
         cards, beside, passed_over = self._choose(f"{commit}:{source.subfolder}")
+        self._check_place(cards, source)
         old = _state(folder)
         new = folder / f"new-{secrets.token_hex(8)}"
         try:
@@ -210,7 +214,24 @@ class _Repository:
                 beside.append(file)
             else:
                 passed_over += 1
+        if not cards:
+            self._inner = absent.subfolder(str(file.path) for file in others)
         return list(cards.values()), beside, passed_over
+
+    def _check_place(self, cards: list[_File], source: Source) -> None:
+        """Refuse a folder that has no cards, or is one level above them.
+
+        Raises:
+            FetchError: If it is; the hint names the folder that has them.
+        """
+        inner = self._inner or misplaced(Uid.of_path(card.path) for card in cards)
+        if cards and not inner:
+            return
+        place = source.subfolder or "its top folder"
+        if inner:
+            right = f"{source.subfolder}/{inner}".lstrip("/")
+            raise self._failed(f"there is no card in {place}", f"the cards are in {right}: add --subfolder {right}")
+        raise self._failed(f"there is no card in {place}", f"{absent.LAYOUT}; name their folder with --subfolder")
 
     def _files(self, tree: str) -> Iterator[_File | None]:
         """Yield the files of a tree; None for what is not a regular file, or not text."""

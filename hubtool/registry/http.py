@@ -1,6 +1,6 @@
-"""Small files over HTTP(S) or out of a bucket: conditional requests, redirects checked, size and time bounded.
+"""Small files over HTTP(S) or out of a bucket: conditional requests, limits of size and time.
 
-Assets, which are large, come by :mod:`hubtool.assets`; this is for cards and indexes.
+They come through the transports of assets, which check each redirect and each address before they follow it.
 """
 
 from __future__ import annotations
@@ -9,22 +9,21 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hubtool.assets.links import is_loopback, shown
-from hubtool.errors import FetchError, MirrorError
+from hubtool.assets.links import shown
+from hubtool.assets.transport import Timeouts
+from hubtool.assets.web import HttpTransport
+from hubtool.errors import FetchError, ForbiddenLinkError, MirrorError
 from hubtool.requirements import INSTALL_S3
-from hubtool.version import __version__
 
 if TYPE_CHECKING:
-    import requests
+    from collections.abc import Iterable
 
     from hubtool.assets.links import LinkPolicy
     from hubtool.assets.s3 import S3Transport
 
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_MAX_REDIRECTS = 5
-_TIMEOUT = (15.0, 30.0)
-_SECONDS = 120.0
-_BLOCK = 1 << 16
+_TIMEOUTS = Timeouts(connect=15.0, read=30.0, stall=30.0)
+_MAX_SECONDS = 120.0
+_GONE = frozenset({404, 410})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,16 +44,13 @@ class Answer:
 class Client:
     """Gets small files; connections are kept open until it is closed."""
 
-    def __init__(self, policy: LinkPolicy) -> None:
-        self._policy = policy
-        self._session: requests.Session | None = None
+    def __init__(self, policy: LinkPolicy, timeouts: Timeouts = _TIMEOUTS) -> None:
+        self._web = HttpTransport(policy, timeouts)
         self._bucket: S3Transport | None = None
 
     def close(self) -> None:
         """Close all connections."""
-        if self._session is not None:
-            self._session.close()
-            self._session = None
+        self._web.close()
 
     def get(self, link: str, *, limit: int, etag: str | None = None) -> Answer:
         """Get a file, if it is not the one that the entity tag is of.
@@ -68,106 +64,50 @@ class Client:
             ForbiddenLinkError: If the link or a redirect may not be followed.
             FetchError: If the server cannot be reached, fails, or sends too much.
         """
-        if link.startswith("s3://"):
-            return self._object(link, limit, etag)
-        deadline = time.monotonic() + _SECONDS
-        target = self._policy.check(link)
-        for _ in range(_MAX_REDIRECTS + 1):
-            response = self._ask(target, etag)
-            try:
-                location = response.headers.get("Location")
-                if response.status_code in _REDIRECTS and location:
-                    target = self._policy.follow(target, location)
-                    continue
-                if response.status_code in (304, 404, 410):
-                    return Answer(status=304 if response.status_code == 304 else 404, data=b"", etag=etag)
-                if response.status_code != 200:
-                    raise FetchError(
-                        f"{shown(link)}: the server answered {response.status_code}",
-                        hint="try again later; if it stays so, check the registry's address",
-                    )
-                data = self._body(response, link, limit, deadline)
-                return Answer(status=200, data=data, etag=response.headers.get("ETag"))
-            finally:
-                response.close()
-        raise FetchError(f"{shown(link)}: more than {_MAX_REDIRECTS} redirects", hint="check the registry's address")
-
-    def _object(self, link: str, limit: int, etag: str | None) -> Answer:
-        """Get a file out of a bucket that the user named as a registry."""
+        deadline = time.monotonic() + _MAX_SECONDS
         try:
-            from hubtool.assets.s3 import open_transport  # noqa: PLC0415 - an extra
-
-            if self._bucket is None:
-                self._bucket = open_transport(link, None)
-        except ImportError:
-            raise FetchError(f"{shown(link)}: what reads buckets is not installed", hint=INSTALL_S3) from None
-        except MirrorError as error:
-            raise FetchError(f"{shown(link)}: {error.message}", hint=error.hint) from error
-        try:
-            with self._bucket.open(link) as body:
-                if etag is not None and body.proof == etag:
+            if link.startswith("s3://"):
+                with self._open_bucket(link).open(link) as found:
+                    if etag is not None and found.proof == etag:
+                        return Answer(status=304, data=b"", etag=etag)
+                    return Answer(status=200, data=_read(found, found.size, link, limit, deadline), etag=found.proof)
+            with self._web.open(link, etag=etag) as body:
+                if body.is_unchanged:
                     return Answer(status=304, data=b"", etag=etag)
-                size, data = body.size or 0, b"".join(body) if (body.size or 0) <= limit else b""
-                proof = body.proof
+                return Answer(status=200, data=_read(body, body.size, link, limit, deadline), etag=body.etag)
         except FetchError as error:
-            if error.status != 404:
+            if error.status in _GONE:
+                return Answer(status=404, data=b"", etag=None)
+            # The transports' hints speak of cards and their assets.
+            if isinstance(error, ForbiddenLinkError) or error.status in (None, 401, 403, 407):
                 raise
-            return Answer(status=404, data=b"", etag=None)
-        if size > limit:
-            raise FetchError(
-                f"{shown(link)}: it has more than {limit:,} bytes", hint="this is not the file of a registry"
-            )
-        return Answer(status=200, data=data, etag=proof)
+            hint = "try again later; if it stays so, check the registry's address"
+            raise FetchError(error.message, hint=hint, status=error.status, passing=error.passing) from None
 
-    def _ask(self, link: str, etag: str | None) -> requests.Response:
-        import requests  # noqa: PLC0415 - heavy, and what is cached does not need it
+    def _open_bucket(self, link: str) -> S3Transport:
+        """Open the bucket that the user named as a registry."""
+        if self._bucket is None:
+            try:
+                from hubtool.assets.s3 import open_transport  # noqa: PLC0415 - an extra
 
-        if self._session is None:
-            self._session = requests.Session()
-            self._session.headers["User-Agent"] = f"hubtool/{__version__}"
-        headers = {"If-None-Match": etag} if etag else {}
-        host = link.split("/")[2].rpartition(":")[0].strip("[]") or link.split("/")[2]
-        # A proxy cannot reach what is on this machine.
-        proxies = {"http": "", "https": ""} if is_loopback(host) else None
-        try:
-            return self._session.get(
-                link, headers=headers, stream=True, allow_redirects=False, timeout=_TIMEOUT, proxies=proxies
-            )
-        except (requests.RequestException, OSError) as error:
-            raise _failed(link, error) from None
-
-    @staticmethod
-    def _body(response: requests.Response, link: str, limit: int, deadline: float) -> bytes:
-        import requests  # noqa: PLC0415 - as above
-
-        blocks: list[bytes] = []
-        size = 0
-        try:
-            for block in response.iter_content(_BLOCK):
-                size += len(block)
-                blocks.append(block)
-                if size > limit:
-                    raise FetchError(
-                        f"{shown(link)}: more than {limit:,} bytes came", hint="this is not the file of a registry"
-                    )
-                if time.monotonic() > deadline:
-                    raise FetchError(
-                        f"{shown(link)}: it did not come within {_SECONDS:g} seconds", hint="try again later"
-                    )
-        except (requests.RequestException, OSError) as error:
-            raise _failed(link, error) from None
-        return b"".join(blocks)
+                self._bucket = open_transport(link, None)
+            except ImportError:
+                raise FetchError(f"{shown(link)}: what reads buckets is not installed", hint=INSTALL_S3) from None
+            except MirrorError as error:
+                raise FetchError(f"{shown(link)}: {error.message}", hint=error.hint) from error
+        return self._bucket
 
 
-def _failed(link: str, error: Exception) -> FetchError:
-    import requests  # noqa: PLC0415 - as above
-
-    if isinstance(error, requests.exceptions.SSLError):
-        why = "TLS with the server failed, or its certificate is not accepted"
-    elif isinstance(error, requests.exceptions.Timeout):
-        why = "the server does not answer in time"
-    elif isinstance(error, requests.exceptions.ConnectionError):
-        why = "the server cannot be reached"
-    else:
-        why = "the server closed the connection, or sent what is not HTTP"
-    return FetchError(f"{shown(link)}: {why}", hint="try again later; check the registry's address and the network")
+def _read(blocks: Iterable[bytes], size: int | None, link: str, limit: int, deadline: float) -> bytes:
+    """Read a body, and stop as soon as it is too large or takes too long."""
+    hint = "this is not the file of a registry"
+    if size is not None and size > limit:
+        raise FetchError(f"{shown(link)}: it has {size:,} bytes, more than {limit:,}", hint=hint)
+    data = bytearray()
+    for block in blocks:
+        data += block
+        if len(data) > limit:
+            raise FetchError(f"{shown(link)}: more than {limit:,} bytes came", hint=hint)
+        if time.monotonic() > deadline:
+            raise FetchError(f"{shown(link)}: it did not come within {_MAX_SECONDS:g} seconds", hint="try again later")
+    return bytes(data)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 # Raised whenever the tables or the tokens change: each schema has a file of its own, so that two versions of hubtool
 # with one home folder do not rebuild each other's.
-SCHEMA = 2
+SCHEMA = 3
 _PATIENCE = 60.0
 _OLD = 3600.0
 _NOT_WITHDRAWN = "card.status != 'withdrawn'"
@@ -211,6 +211,13 @@ class Index:
             tail=f"ORDER BY 1 LIMIT {int(limit)}",
         )
         return [uid for _, uid in sorted(rows)[:limit]]
+
+    def known(self, column: str) -> list[str]:
+        """Return what the cards have as ``task``, ``version``, ``publisher`` or ``formats``, sorted."""
+        if column not in ("task", "version", "publisher", "formats"):
+            raise ValueError(column)
+        rows = self._run(f"SELECT DISTINCT {column} FROM card", [])  # noqa: S608 - one of four words
+        return sorted({one for row in rows for one in row[0].split("|") if one})
 
     def conflicts(self) -> list[Conflict]:
         """Return every UID that a later registry has with other bytes than the earlier one whose card is used."""

@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hubtool.errors import ArgumentError, FetchError
 from hubtool.registry import Registries, open_source, sources
 from hubtool.registry.folder import FolderRegistry
 from hubtool.registry.index import Index
-from hubtool.registry.published import PublishedRegistry
+from hubtool.registry.published import INDEX, PublishedRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hubtool.registry import Registry
     from hubtool.registry.index import Conflict
+    from hubtool.registry.published import Changes
     from hubtool.registry.sources import Source
     from hubtool.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ignored:
+    """A publisher of an added registry whose cards are not used: how many there are, and why."""
+
+    publisher: str
+    cards: int
+    reason: str
+
+    def as_json(self) -> dict[str, object]:
+        """Return the members that JSON outputs have."""
+        return {"publisher": self.publisher, "cards": self.cards, "reason": self.reason}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +50,7 @@ class Listed:
         revision: The commit of the last sync of a repository, or None.
         synced: Whether its cards, or its index, have been fetched; a folder needs not be.
         source: What was added, or None for a registry of the settings.
+        ignored: The publishers whose cards are not used.
     """
 
     name: str
@@ -43,6 +61,7 @@ class Listed:
     revision: str | None
     synced: bool
     source: Source | None
+    ignored: tuple[Ignored, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """Return the members that ``hubtool registry list --json`` prints."""
@@ -57,6 +76,7 @@ class Listed:
             "commit": self.revision,
             "synced": self.synced,
             "cards": self.cards,
+            "ignored": [one.as_json() for one in self.ignored],
         }
 
 
@@ -69,14 +89,22 @@ class Brought:
         cards: How many cards it has.
         revision: The commit, of a repository.
         passed_over: How many files of a repository are no cards of ours.
+        serial: The serial of the index of a published registry, or None.
+        changes: What became of the cards of a published registry that were known before, or None.
+        ignored: The publishers whose cards are not used.
         error: Why it could not be synced, or None.
+        hint: What to do about the error, or None.
     """
 
     name: str
     cards: int = 0
     revision: str | None = None
     passed_over: int = 0
+    serial: int | None = None
+    changes: Changes | None = None
+    ignored: tuple[Ignored, ...] = ()
     error: str | None = None
+    hint: str | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return the members that ``hubtool registry sync --json`` prints."""
@@ -85,6 +113,9 @@ class Brought:
             "cards": self.cards,
             "commit": self.revision,
             "passed_over": self.passed_over,
+            "serial": self.serial,
+            "changes": None if self.changes is None else self.changes.as_json(),
+            "ignored": [one.as_json() for one in self.ignored],
             "error": self.error,
         }
 
@@ -94,8 +125,10 @@ def add(source: Source, current: Settings) -> Brought:
 
     Of a repository that is its cards, of a published registry its index only: the cards come one by one.
 
+    A folder that is a mirror or a published registry holds its cards in ``cards``: that folder is added.
+
     Raises:
-        ArgumentError: If the name is taken.
+        ArgumentError: If the name is taken, or the source has no cards where cards are.
         SettingsError: If it cannot be written down.
         FetchError: If it cannot be fetched.
         StoreError: If what came cannot be kept.
@@ -108,43 +141,105 @@ def add(source: Source, current: Settings) -> Brought:
             f"there is a registry {source.name} already, from {taken[0].location}",
             hint=f"choose another name, or remove it: hubtool registry remove {source.name}",
         )
+    if source.kind == "folder":
+        source = _with_cards(source)
     brought = bring(source, current, whole=source.kind == "git")
     sources.save(path, (*sources.load(path), source))
     return brought
 
 
-def bring(source: Source, current: Settings, *, whole: bool = True) -> Brought:
+def _with_cards(source: Source) -> Source:
+    """Return the folder with the cards of a folder that is to be added.
+
+    Raises:
+        ArgumentError: If it has no cards; the hint names the folder that has.
+    """
+    from hubtool.card import absent  # noqa: PLC0415 - only adding needs it
+
+    folder = Path(source.location)
+    if (folder / INDEX).is_file() and any(True for _ in FolderRegistry(folder / "cards").uids()):
+        return replace(source, location=str(folder / "cards"))
+    uids = list(FolderRegistry(folder).uids())
+    if not uids:
+        why, hint = absent.say(folder)
+        raise ArgumentError(why, hint=hint)
+    above = sources.misplaced(uids)
+    if above:
+        raise ArgumentError(
+            f"{folder} is one level above the cards: they would be {uids[0]}", hint=f"give {folder / above}"
+        )
+    return source
+
+
+def bring(
+    source: Source,
+    current: Settings,
+    *,
+    whole: bool = True,
+    allow_rollback: bool = False,
+    accept_changes: bool = False,
+) -> Brought:
     """Fetch a registry anew.
 
     Args:
         source: The registry.
         current: The settings.
         whole: Whether to fetch all that lists and searches need, and not only the head of an index.
+        allow_rollback: Whether a published registry may go back to an earlier index.
+        accept_changes: Whether its cards may load or run something else than before.
 
     Raises:
+        RollbackError: If its index is older than the one that was seen last.
         FetchError: If it cannot be fetched.
         StoreError: If what came cannot be kept.
     """
     opened = open_source(source, current)
     if isinstance(opened, PublishedRegistry):
-        cards = opened.sync().cards if whole else opened.check()[0].cards
-        return Brought(name=source.name, cards=cards)
+        if not whole:
+            index = opened.check(allow_rollback=allow_rollback)[0]
+            return Brought(name=source.name, cards=index.cards, serial=index.serial, ignored=ignored(opened))
+        done = opened.sync(allow_rollback=allow_rollback, accept_changes=accept_changes)
+        return Brought(
+            name=source.name, cards=done.cards, serial=done.serial, changes=done.changes, ignored=ignored(opened)
+        )
     if source.kind == "git":
         from hubtool.assets.links import LinkPolicy  # noqa: PLC0415 - folders do without
         from hubtool.registry import git  # noqa: PLC0415 - as above
 
         policy = LinkPolicy.configured(current)
         synced = git.sync(source, source.folder(current.home), policy=policy, offline=current.offline)
-        return Brought(name=source.name, cards=synced.cards, revision=synced.revision, passed_over=synced.passed_over)
-    return Brought(name=source.name, cards=sum(1 for _ in opened.uids()))
+        return Brought(
+            name=source.name,
+            cards=synced.cards,
+            revision=synced.revision,
+            passed_over=synced.passed_over,
+            ignored=ignored(open_source(source, current)),
+        )
+    return Brought(name=source.name, cards=sum(1 for _ in opened.uids()), ignored=ignored(opened))
 
 
-def sync(names: Sequence[str], current: Settings) -> tuple[list[Brought], list[Conflict]]:
+def ignored(registry: Registry) -> tuple[Ignored, ...]:
+    """Return the publishers of a registry whose cards are not used, as far as its cards are known here."""
+    if not isinstance(registry, (FolderRegistry, PublishedRegistry)):
+        return ()
+    why: dict[str, list[str]] = {}
+    for uid in registry.all_uids():
+        reason = registry.objection(uid)
+        if reason is not None:
+            why.setdefault(uid.publisher, []).append(reason)
+    return tuple(Ignored(publisher=one, cards=len(all_), reason=all_[0]) for one, all_ in sorted(why.items()))
+
+
+def sync(
+    names: Sequence[str], current: Settings, *, allow_rollback: bool = False, accept_changes: bool = False
+) -> tuple[list[Brought], list[Conflict]]:
     """Fetch added registries anew; those of which that fails say why, and keep what they had.
 
     Args:
         names: Which; all if empty.
         current: The settings.
+        allow_rollback: Whether a published registry may go back to an earlier index.
+        accept_changes: Whether its cards may load or run something else than before.
 
     Returns:
         What came, and the UIDs that registries have with different cards.
@@ -155,9 +250,9 @@ def sync(names: Sequence[str], current: Settings) -> tuple[list[Brought], list[C
     brought = []
     for source in [_named(name) for name in names] if names else sources.load(sources.file()):
         try:
-            brought.append(bring(source, current))
+            brought.append(bring(source, current, allow_rollback=allow_rollback, accept_changes=accept_changes))
         except FetchError as error:  # noqa: PERF203 - one that fails must not keep the others from coming
-            brought.append(Brought(name=source.name, error=error.message))
+            brought.append(Brought(name=source.name, error=error.message, hint=error.hint))
     with Index.open(current.home, Registries.open(current).members) as index:
         return brought, index.conflicts()
 
@@ -194,6 +289,7 @@ def listing(current: Settings) -> tuple[list[Listed], list[Conflict]]:
                     revision=_revision(source, current),
                     synced=_synced(registry),
                     source=source,
+                    ignored=ignored(registry) if source is not None else (),
                 )
             )
         return found, index.conflicts()
@@ -230,3 +326,38 @@ def _named(name: str) -> Source:
     raise ArgumentError(
         f"there is no registry {name[:64]!a}", hint=f"the added ones are {', '.join(one.name for one in known)}"
     )
+
+
+def narrowed(registries: Registries, names: Sequence[str]) -> Registries:
+    """Return only the registries of these names; all if there are none.
+
+    Raises:
+        ArgumentError: If there is no registry of a name.
+    """
+    known = {one.name: one for one in registries.members}
+    for name in names:
+        if name not in known:
+            raise ArgumentError(f"there is no registry {name[:200]!a}", hint=f"there are {', '.join(known)}")
+    return replace(registries, members=tuple(one for one in registries.members if one.name in names or not names))
+
+
+def ages(registries: Registries, current: Settings) -> list[str]:
+    """Say of each added registry that has to be synced how old what is here of it is."""
+    added = {source.name: source for source in sources.load(sources.file()) if source.kind != "folder"}
+    said = []
+    for registry in registries.members:
+        source = added.get(registry.name)
+        if source is None:
+            continue
+        folder = source.folder(current.home)
+        renews = f"`hubtool registry sync {source.name}` renews it"
+        try:
+            # Both files are written anew by each sync.
+            then = (folder / ("seen.json" if source.kind == "published" else "state.json")).stat().st_mtime
+        except OSError:
+            said.append(f"registry {source.name}: not synced yet; {renews}")
+            continue
+        days = int(max(0.0, time.time() - then) // 86400)
+        ago = "today" if days == 0 else "1 day ago" if days == 1 else f"{days:,} days ago"
+        said.append(f"registry {source.name}: as of {time.strftime('%Y-%m-%d', time.localtime(then))}, {ago}; {renews}")
+    return said

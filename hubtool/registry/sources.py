@@ -18,12 +18,16 @@ from hubtool.errors import ArgumentError, SettingsError
 from hubtool.registry import ADDED_FILE_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from hubtool.uid import Uid
 
 KINDS = ("folder", "git", "published")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}\Z")
 _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):")
+# What stands second in UIDs of four parts.
+_BACKENDS = frozenset({"ascend", "gpu", "cpu", "npu", "common"})
 # On these hosts, a link of two parts is a repository.
 _FORGES = frozenset({"github.com", "gitee.com", "gitlab.com", "bitbucket.org", "codeberg.org"})
 
@@ -38,6 +42,7 @@ class Source:
         location: The folder, the repository, or the address below which a published registry is.
         revision: The branch, tag or commit of a repository; None is its default branch.
         subfolder: The folder of the cards in a repository, or empty.
+        publishers: The reserved publishers that it may have, sorted.
     """
 
     name: str
@@ -45,6 +50,7 @@ class Source:
     location: str
     revision: str | None = None
     subfolder: str = ""
+    publishers: tuple[str, ...] = ()
 
     def folder(self, home: Path) -> Path:
         """Return the folder that holds what was fetched from it; another source of the same name has another."""
@@ -59,6 +65,7 @@ class Source:
             "source": self.location,
             "revision": self.revision,
             "subfolder": self.subfolder or None,
+            **({"publishers": list(self.publishers)} if self.publishers else {}),
         }
 
 
@@ -120,6 +127,17 @@ def parse(name: str, text: str, *, revision: str | None = None, subfolder: str =
     return Source(name=name, kind="folder", location=str(path / inner))
 
 
+def misplaced(uids: Iterable[Uid]) -> str:
+    """Return the subfolder that holds the cards if they only look like cards one level above it; else an empty text.
+
+    ``registry/mindspore/1.9/name.md`` has the form of the old UIDs with a backend, which only a few words are.
+    """
+    found = list(uids)
+    tops = {uid.publisher for uid in found}
+    wrong = all(uid.backend is not None and uid.backend.lower() not in _BACKENDS for uid in found)
+    return tops.pop() if found and wrong and len(tops) == 1 else ""
+
+
 def _subfolder(text: str) -> str:
     path = PurePosixPath(text)
     if text and (path.is_absolute() or ".." in path.parts or not text.isprintable() or "\\" in text or text[0] in "-:"):
@@ -179,7 +197,17 @@ def _read(item: object, path: Path) -> Source:
             raise wrong
     except ArgumentError as error:
         raise SettingsError(f"{path}: registry {name[:64]!a}: {error.message}", hint=error.hint) from error
-    return Source(name=name, kind=kind, location=location, revision=revision, subfolder=subfolder or "")
+    allowed = item.get("publishers", [])
+    if not isinstance(allowed, list) or not all(isinstance(one, str) for one in allowed):
+        raise wrong
+    return Source(
+        name=name,
+        kind=kind,
+        location=location,
+        revision=revision,
+        subfolder=subfolder or "",
+        publishers=tuple(sorted(set(allowed))),
+    )
 
 
 def save(path: Path, sources: Sequence[Source]) -> None:

@@ -332,7 +332,7 @@ def test_a_card_that_was_published_anew_is_fetched_anew(cli: Cli) -> None:
         # What was synced is used until the next sync.
         assert cli("resolve", "tests/1.9/a", "--json").json["network"]["entry"] == "bert"
         web.requests.clear()
-        assert cli("registry", "sync").code == 0
+        assert cli("registry", "sync", "--accept-changes").code == 0
         assert web.paths(304) == []
         assert cli("resolve", "tests/1.9/a", "--json").json["network"]["entry"] == "bert-ner"
         assert cli("resolve", "tests/1.9/b").code == 1
@@ -406,6 +406,7 @@ def test_a_shard_with_a_wrong_digest_or_hostile_entries_is_not_taken(cli: Cli) -
         digest = hashlib.sha256(data).hexdigest()
         (to / f"index/all-{digest[:16]}.json").write_bytes(data)
         index = json.loads((to / "index.json").read_bytes())
+        index["serial"] += 1
         index["shards"][0].update(path=f"index/all-{digest[:16]}.json", digest=digest, size=len(data))
         (to / "index.json").write_text(json.dumps(index))
         assert cli("registry", "sync").code == 0

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hubtool.assets import disk
+from hubtool.card import absent, vocabulary
 from hubtool.card import document as documents
-from hubtool.card import vocabulary
-from hubtool.errors import CardError
+from hubtool.errors import ArgumentError, CardError
 from hubtool.registry.importing import facts, references, source, text
 from hubtool.registry.importing.source import Refused, SourceCard
 
@@ -92,11 +92,14 @@ def import_cards(origin: Path, into: Path, *, dry_run: bool = False) -> Report:
         dry_run: Whether only to say what would be done.
 
     Raises:
-        ArgumentError: If the source is not a folder.
+        ArgumentError: If the source is not a folder, or has no card.
         StoreError: If a card cannot be written.
     """
     folder = source.cards_folder(origin)
     read = [source.read(relative, _bytes(path)) for relative, path in source.files(folder)]
+    if not read:
+        why, hint = absent.say(origin)
+        raise ArgumentError(why, hint=hint)
     cited = {card.uid: references.items(card.body, card.title or "") for card in read if isinstance(card, SourceCard)}
     papers = references.known(item for items in cited.values() for item in items)
     ids = _user_ids(read)

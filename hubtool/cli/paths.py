@@ -1,0 +1,33 @@
+"""Paths on the command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    import os
+
+
+class LocalPath(click.Path):
+    """A path on this machine: ``s3://bucket`` is none, although a folder could have that name."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:  # noqa: ANN401 - as click has it
+        """Refuse a URL, then do what click does."""
+        from hubtool.assets.links import scheme_of
+
+        scheme = scheme_of(value) if isinstance(value, str) else ""
+        if scheme:
+            self.fail(
+                f"{str(value)[:200]!a} is a {scheme}: URL, and this takes a path on this machine (one that begins so "
+                f"is written ./{scheme}:...)",
+                param,
+                ctx,
+            )
+        return super().convert(value, param, ctx)
