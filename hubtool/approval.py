@@ -9,6 +9,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Final
 
+from hubtool import ownership
 from hubtool.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def doubt(path: Path, digest: str, approvals: Path) -> str | None:
         digest: The SHA-256 of its content, in hex.
         approvals: Where the approvals are kept.
     """
-    if not is_own(path):
+    if not ownership.is_own(path.stat()):
         return "the file belongs to another user"
     known = read(approvals).get(str(path.resolve()))
     if known is None:
@@ -38,21 +39,13 @@ def doubt(path: Path, digest: str, approvals: Path) -> str | None:
     return None if known == digest else "the file changed since it was approved"
 
 
-def is_own(path: Path) -> bool:
-    """Whether a file belongs to the user; under sudo, to the user who called it."""
-    if not hasattr(os, "geteuid"):
-        return True  # Windows: a file that another user put there has passed that system's own checks
-    owner, user = path.stat().st_uid, os.geteuid()
-    called_by = os.environ.get("SUDO_UID", "") if user == 0 else ""
-    return owner == user or (called_by.isdecimal() and owner == int(called_by))
-
-
 def read(approvals: Path) -> dict[str, str]:
     """Read the approvals: for each approved path, the digest of its content.
 
     Raises:
-        SettingsError: If they cannot be read; then nothing is approved.
+        SettingsError: If they cannot be read, or another user can write them; then nothing is approved.
     """
+    ownership.check_private(approvals, "the list of approvals")
     try:
         with approvals.open("rb") as stream:
             raw = json.loads(stream.read(_MAX_FILE_BYTES))
@@ -74,6 +67,7 @@ def write(approvals: Path, known: dict[str, str]) -> None:
     temporary = approvals.with_name(f"{approvals.name}.{os.getpid()}.part")
     try:
         approvals.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch(mode=0o600)
         temporary.write_text(json.dumps(known, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         temporary.replace(approvals)
     except OSError as error:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hubtool import approval, packaged
+from hubtool import approval, ownership, packaged
 from hubtool.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ def approve(path: Path, environ: Mapping[str, str] | None = None) -> Mapping[str
         SettingsError: If it cannot be read, belongs to another user, or the approvals cannot be written.
     """
     source, approvals = _file(path.absolute()), approval.file(user_file(environ))
-    if not approval.is_own(path):
+    if not ownership.is_own(path.stat()):
         raise SettingsError(
             f"{path} belongs to another user, who could change it at any time",
             hint="copy what you need into your own file; 'hubtool settings' shows where that is",

@@ -341,7 +341,7 @@ def _use(record_path: Path) -> None:
 
 
 def _mark_used(folder: Path, digest: str) -> None:
-    """Note in a shared store that this user used a file, to the hour, so that whoever prunes it knows.
+    """Note in a shared store that this user used a file, to the hour, so that pruning can count it.
 
     In ``used`` each user has files of their own; where that folder cannot be written, nothing is noted.
     """

@@ -19,7 +19,7 @@ def command(context: click.Context, as_json: bool) -> None:
     A setting is taken from its variable, else from the hubtool.toml of the project, else from that of the user, else
     it has its default. Hosts from all of these are added up.
 
-    A project's hubtool.toml may come from somebody else, in a clone for instance. Until you approve it, only
+    A project's hubtool.toml may come from another person, in a clone for instance. Until you approve it, only
     [validate], 'offline = true' and 'lock' of it are in force.
     """
     if context.invoked_subcommand is not None:

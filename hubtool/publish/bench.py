@@ -128,7 +128,7 @@ def open_bench(
         checkout: A folder with the tree of the card's repository, in place of the code that its repo-link names.
 
     Raises:
-        ArgumentError: If the checkout has not the folder that the card names.
+        ArgumentError: If the checkout lacks the folder that the card names.
     """
     with tempfile.TemporaryDirectory(prefix="hubtool-bench-", ignore_cleanup_errors=True) as folder:
         root = Path(folder).resolve()
@@ -196,7 +196,7 @@ def compare_checkout(hub: Hub, found: FoundCard, checkout: Path) -> str:
     """Say in one sentence how the code of a checkout compares with the code that a card names.
 
     Raises:
-        ArgumentError: If the card needs no code of a repository, or the checkout has not the folder that it names.
+        ArgumentError: If the card needs no code of a repository, or the checkout lacks the folder that it names.
     """
     place = code_place(found)
     if place is None:

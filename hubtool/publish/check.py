@@ -225,7 +225,7 @@ def check_card(
         InvalidNameError: If the name is malformed.
         CardNotFoundError: If there is no such card.
         ArgumentError: If one of ``assets`` is not a file, or none of the card's assets; or if the card needs no
-            checkout, or it has not the folder that the card names.
+            checkout, or it lacks the folder that the card names.
     """
     for path in assets:
         if not path.is_file():

@@ -1,7 +1,7 @@
 """Which publishers' cards an added registry may bring.
 
 The publishers of the packaged registry are reserved for it, and so is every name that looks like one of theirs: else a
-registry that somebody runs could bring cards that pass for the public hub's.
+registry that anyone runs could bring cards that pass for the public hub's.
 """
 
 from __future__ import annotations

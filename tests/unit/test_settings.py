@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -207,7 +208,10 @@ def test_a_file_of_another_user_cannot_be_approved(
     project, _, environ = places
     (project / "hubtool.toml").write_text(WIDENING)
     settings.approve(project / "hubtool.toml", environ)
-    monkeypatch.setattr("os.geteuid", lambda: 4242)
+    if os.geteuid() == 0:
+        os.chown(project / "hubtool.toml", 4242, -1)
+    else:
+        monkeypatch.setattr("os.geteuid", lambda: 4242)
     current = settings.load(environ, project)
     assert {one.why for one in current.ignored} == {"the file belongs to another user"}
     with pytest.raises(SettingsError, match="belongs to another user"):
@@ -222,6 +226,17 @@ def test_a_project_does_not_lift_what_the_user_set(places: tuple[Path, Path, dic
     assert current.offline
     assert current.lock == user / "mine.lock"
     assert [one.key for one in current.ignored] == ["lock", "offline"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are those of POSIX")
+def test_approvals_that_others_can_write_approve_nothing(places: tuple[Path, Path, dict[str, str]]) -> None:
+    project, user, environ = places
+    (project / "hubtool.toml").write_text(WIDENING)
+    settings.approve(project / "hubtool.toml", environ)
+    assert settings.load(environ, project).ignored == ()
+    (user / "approved.json").chmod(0o666)
+    with pytest.raises(SettingsError, match="approvals"):
+        settings.load(environ, project)
 
 
 def test_approvals_that_cannot_be_read_approve_nothing(places: tuple[Path, Path, dict[str, str]]) -> None:
