@@ -213,11 +213,11 @@ class Hub:
             SettingsError: If the user's trust list cannot be read.
         """
         from hubtool import trust as trusts  # noqa: PLC0415 (not needed to fetch)
-        from hubtool.resolver import choose_graph, choose_weights  # noqa: PLC0415 - as above
+        from hubtool.resolver import choose_graph  # noqa: PLC0415 - as above
 
-        graph = choose_graph(found.card) if choose_weights(found.card) is None else None
+        graph = choose_graph(found.card)
         if graph is not None:
-            stored = self.stored(found, graph) if graph.format.lower() == "mindir" else None
+            stored = self.stored(found, graph) if graph.is_mindir else None
             if stored is None:
                 return None
             return trusts.decide_graph(stored.path, stored.digest, trusts.read(), agreed_now=trusts.agreed_by())

@@ -154,7 +154,7 @@ def load(
         if agreement is not None and agreement.recipe != found.card.recipe:
             raise NetworkError(_CHANGED, hint="look at the card again, and run the command again")
         check_status(found)
-        graph = choose_graph(found.card) if choose_weights(found.card) is None else None
+        graph = choose_graph(found.card)
         if graph is not None and found.pin is not None and (why := found.pin.check_machine(machine.probe().mindspore)):
             raise found.pin.error(why)
     if graph is not None:
@@ -266,10 +266,10 @@ def _load_graph(
     with watch.stage("fetch"):
         stored = hub.bring(found, asset, again=force_reload, progress=progress)
         suffix = asset.file_name.rpartition(".")[2].lower()
-        kind = "mindir" if asset.format.lower() == "mindir" else suffix if suffix.isidentifier() else asset.format
+        kind = "mindir" if asset.is_mindir else suffix if suffix.isidentifier() else asset.format
         path = graphs.with_suffix(hub.store, stored.path, stored.digest, kind)
     uid = str(found.card.uid or found.card.path)
-    if asset.format.lower() != "mindir":
+    if not asset.is_mindir:
         nothing = Built(network=None, prefix="", notes=(), example=tuple)
         return Loaded(
             uid=uid,

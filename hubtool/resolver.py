@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hubtool.card import placeholder
 from hubtool.card.model import BUILTIN_ENTRIES
 from hubtool.errors import ArgumentError
 from hubtool.requirements import INSTALL_MINDSPORE
@@ -110,7 +111,7 @@ class Resolution:
     def handed_over(self) -> bool:
         """Whether the file is a graph that MindSpore does not run: loading it gives its path."""
         weights = self.weights
-        return weights is not None and weights.asset.runner is not None and weights.asset.format.lower() != "mindir"
+        return weights is not None and weights.asset.runner is not None and not weights.asset.is_mindir
 
     @property
     def python(self) -> tuple[str, ...]:
@@ -264,13 +265,18 @@ def choose_weights(card: Card) -> Asset | None:
 
 
 def choose_graph(card: Card) -> Asset | None:
-    """Return the asset that holds a whole network: a MindIR if there is one, else the first other graph."""
+    """Return the asset that holds a whole network: a MindIR if there is one, else the first other graph.
+
+    None where the card has a checkpoint: then that is loaded.
+    """
+    if choose_weights(card) is not None:
+        return None
     graphs = [asset for asset in card.assets if asset.runner is not None]
-    return next((asset for asset in graphs if asset.format.lower() == "mindir"), graphs[0] if graphs else None)
+    return next((asset for asset in graphs if asset.is_mindir), graphs[0] if graphs else None)
 
 
 def _is_for_mindspore(asset: Asset) -> bool:
-    return asset.is_weights or asset.format.lower() == "mindir"
+    return asset.is_weights or asset.is_mindir
 
 
 def _no_weights(card: Card) -> str:
@@ -321,6 +327,8 @@ def _asset_reasons(asset: ResolvedAsset, forbidden: Callable[[str], str | None],
         return []
     if asset.asset.is_local:
         return [f"{asset.asset.link} is not beside the card, or not with the digest that the card states"]
+    if placeholder.is_unpublished(asset.asset.link):
+        return [placeholder.not_published(name)]
     why = forbidden(asset.asset.link)
     if why is not None:
         return [why]

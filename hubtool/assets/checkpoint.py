@@ -218,6 +218,34 @@ def read_header(path: Path) -> Header:
         ) from error
 
 
+def check_graph(path: Path, form: str) -> None:
+    """Check that a file can be a graph of a format, as far as its first bytes tell.
+
+    Args:
+        path: The file.
+        form: A format of graphs as a card states it, such as ``onnx``.
+
+    Raises:
+        CheckpointError: If it cannot be read, is empty, or begins as something else does.
+    """
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(512)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or type(error).__name__}") from error
+    if not start:
+        raise CheckpointError(f"{path} is empty: it has 0 bytes", hint=_FETCH_AGAIN)
+    names = {"mslite", "ms"} if form.lower() in ("mslite", "ms") else {form.lower()}
+    for pattern, graph, known in _GRAPHS:
+        if pattern.match(start):
+            if known in names or form.lower() == "air":  # an AIR file is a message too, and begins like others
+                return
+            raise CheckpointError(
+                f"{path} is {graph}, and the card says {form}", hint=f"write 'file-format: {known}' on the card"
+            )
+    _refuse_pages(start, path, f"a graph in the format {form}", hint="check how the file was written")
+
+
 def _read(stream: BinaryIO, path: Path, size: int) -> Header:
     if size == 0:
         raise CheckpointError(f"{path} is empty: it has 0 bytes", hint=_FETCH_AGAIN)
@@ -246,28 +274,7 @@ def _refuse_others(start: bytes, path: Path) -> None:
             f"{path} is encrypted: it starts as MindSpore starts an encrypted checkpoint",
             hint="load it where its key is (mindspore.load_checkpoint with dec_key), and save it without enc_key",
         )
-    text = start.lstrip(b"\xef\xbb\xbf \t\r\n")[:64].lower()
-    if text.startswith((b"<!doctype", b"<html", b"<head", b"<?xml", b"<!--", b"<script", b"<error")):
-        raise CheckpointError(
-            f"{path} is not a checkpoint but a web page: a server's answer was saved in place of the file",
-            hint="open the link in a browser: it may have moved, or ask for a login",
-        )
-    if text.startswith(b"version https://git-lfs"):
-        raise CheckpointError(
-            f"{path} is not a checkpoint but a Git LFS pointer to one",
-            hint="run `git lfs pull` in the repository it is in",
-        )
-    kinds: tuple[tuple[bytes, str], ...] = (
-        (b"PK\x03\x04", "a ZIP archive, such as PyTorch or NumPy write"),
-        (b"\x80\x02", "a Python pickle, such as PyTorch writes"),
-        (b"\x80\x04", "a Python pickle"),
-        (b"\x1f\x8b", "compressed with gzip"),
-        (b"\x89HDF", "an HDF5 file"),
-        (b"\x93NUMPY", "a NumPy array"),
-    )
-    for mark, kind in kinds:
-        if start.startswith(mark):
-            raise CheckpointError(f"{path} is not a checkpoint but {kind}", hint=_NOT_ONE)
+    _refuse_pages(start, path, "a checkpoint", hint=_NOT_ONE)
     if _PARALLEL.match(start):
         raise CheckpointError(
             f"{path} is not a checkpoint but a parallel strategy: how training divided the tensors among devices",
@@ -284,6 +291,32 @@ def _refuse_others(start: bytes, path: Path) -> None:
             f"{path} is not a checkpoint: it does not begin with the name of a tensor",
             hint=_NOT_ONE,
         )
+
+
+def _refuse_pages(start: bytes, path: Path, what: str, *, hint: str) -> None:
+    """Name what a file is that holds no tensors at all, and that somebody took for ``what``."""
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n")[:64].lower()
+    if text.startswith((b"<!doctype", b"<html", b"<head", b"<?xml", b"<!--", b"<script", b"<error")):
+        raise CheckpointError(
+            f"{path} is not {what} but a web page: a server's answer was saved in place of the file",
+            hint="open the link in a browser: it may have moved, or ask for a login",
+        )
+    if text.startswith(b"version https://git-lfs"):
+        raise CheckpointError(
+            f"{path} is not {what} but a Git LFS pointer to one",
+            hint="run `git lfs pull` in the repository it is in",
+        )
+    kinds: tuple[tuple[bytes, str], ...] = (
+        (b"PK\x03\x04", "a ZIP archive, such as PyTorch or NumPy write"),
+        (b"\x80\x02", "a Python pickle, such as PyTorch writes"),
+        (b"\x80\x04", "a Python pickle"),
+        (b"\x1f\x8b", "compressed with gzip"),
+        (b"\x89HDF", "an HDF5 file"),
+        (b"\x93NUMPY", "a NumPy array"),
+    )
+    for mark, kind in kinds:
+        if start.startswith(mark):
+            raise CheckpointError(f"{path} is not {what} but {kind}", hint=hint)
 
 
 @dataclass(slots=True, kw_only=True)

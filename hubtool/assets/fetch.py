@@ -11,7 +11,7 @@ import time
 from contextlib import ExitStack, closing, nullcontext
 from itertools import islice
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from hubtool import processes
 from hubtool.assets.events import KINDS, Kind, Outcome, Progress, Wanted, Watcher
@@ -23,6 +23,7 @@ from hubtool.assets.store import MAX_BYTES, Stored
 from hubtool.assets.transfer import EndedError, First, Transfer
 from hubtool.assets.transport import Timeouts, Transport, Whole
 from hubtool.assets.web import HttpTransport
+from hubtool.card import placeholder
 from hubtool.digest import FULL_LENGTH
 from hubtool.errors import FetchError, HubError, OfflineError, StoreError
 
@@ -318,6 +319,11 @@ class Fetcher:
         found = self._stored(wanted, digest)
         if found is not None and (self.offline or not again):
             return found
+        if placeholder.is_unpublished(link):
+            what = placeholder.not_published(unquote(link.rpartition("/")[2]))
+            raise FetchError(
+                what, hint="'hubtool check' and 'try' take the file with --asset; 'hubtool publish' puts it up"
+            )
         mirrors = [] if digest.is_short else [one for one in self.mirrors if one.is_local or not self.offline]
         if self.offline and not mirrors:
             raise self.offline_error(link, digest)

@@ -72,6 +72,11 @@ class Asset:
         return self.format in WEIGHT_FORMATS
 
     @property
+    def is_mindir(self) -> bool:
+        """Whether the file is a graph that MindSpore runs."""
+        return self.format.lower() == "mindir"
+
+    @property
     def runner(self) -> str | None:
         """What runs the file, where it holds a whole network and not only weights; else None."""
         return GRAPH_FORMATS.get(self.format.lower())

@@ -27,6 +27,11 @@ def unpublished(file_name: str) -> str:
     return f"https://{UNPUBLISHED_HOST}/{file_name}"
 
 
+def not_published(file_name: str) -> str:
+    """Say that a file is not published yet, and which rule finds its link."""
+    return f"{file_name} is not published yet ({UNPUBLISHED_RULE})"
+
+
 def is_unpublished(link: str) -> bool:
     """Whether a link is that of a file that is not published yet."""
     if UNPUBLISHED_HOST not in link:

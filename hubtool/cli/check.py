@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from hubtool.cli import complete, options, output, render
-from hubtool.cli.paths import LocalPath
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hubtool.publish.check import Row
 
 
 @click.command()
 @click.argument("name", metavar="CARD", shell_complete=complete.uids)
-@click.option(
-    "--asset",
-    "assets",
-    multiple=True,
-    type=LocalPath(exists=True, dir_okay=False, path_type=Path),
-    help="A file that will be published as an asset of the card; its link need not answer yet. May be repeated.",
-)
+@options.assets
 @options.timeout
 @options.memory
 @options.trust

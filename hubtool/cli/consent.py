@@ -28,10 +28,10 @@ def ask(hub: Hub, found: FoundCard, *, checkout: Path | None = None) -> Agreemen
     if not output.can_ask():
         return None
     from hubtool.cli.progress import transfer
-    from hubtool.resolver import choose_graph, choose_weights
+    from hubtool.resolver import choose_graph
 
-    graph = choose_graph(found.card) if choose_weights(found.card) is None else None
-    if graph is not None and graph.format.lower() == "mindir":
+    graph = choose_graph(found.card)
+    if graph is not None and graph.is_mindir:
         if not hub.resolve_found(found).ready:
             return None  # loading it says why
         with transfer(str(found.card.uid or found.card.path)) as progress:

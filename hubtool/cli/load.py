@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hubtool.loader import Loaded
+    from hubtool.networks.forward import Output
 
 
 @click.command()
@@ -73,7 +74,7 @@ def command(
         _hand_over(loaded, as_json=as_json)
         return
     seconds = {name: round(value, 4) for name, value in loaded.seconds.items()}
-    outputs: list[tuple[str, list[int]]] = []
+    outputs: list[Output] = []
     if smoke:
         from hubtool.networks.forward import forward
 
@@ -113,7 +114,7 @@ def _as_json(loaded: Loaded, seconds: dict[str, float]) -> dict[str, object]:
     }
 
 
-def _print(loaded: Loaded, seconds: dict[str, float], outputs: list[tuple[str, list[int]]], device: str) -> None:
+def _print(loaded: Loaded, seconds: dict[str, float], outputs: list[Output], device: str) -> None:
     rows = [
         ("uid", loaded.uid),
         ("network", f"{type(loaded.network).__name__} on {device}"),
@@ -143,6 +144,6 @@ def _print(loaded: Loaded, seconds: dict[str, float], outputs: list[tuple[str, l
             rows.append(("", f"{numbers} {be} saved beside the weights, and not placed: {shown}"))
     rows.extend(_status(loaded))
     rows.extend(("note", note) for note in loaded.notes)
-    rows.extend(("output", f"{dtype} {shape}") for dtype, shape in outputs)
+    rows.extend(("output", one.told) for one in outputs)
     rows.append(("seconds", ", ".join(f"{name} {value:.3f}" for name, value in seconds.items())))
     render.pairs(rows)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.option(
     "--check",
     is_flag=True,
-    help="Write nothing; the exit code is 1 if the lock would change, or if one of the LOCKs needs a look.",
+    help="Write nothing; the exit code is 1 if the lock would change, or a card that it pins was withdrawn.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
@@ -83,10 +83,12 @@ def command(
     after = make.merged(before, made, remove=remove)
     found = locks.changes(before, after)
     statuses = []
+    withdrawn = False
     for name in names if uids or not removed else ():
         status = hub.find(name).card.status
         if status is not None:
             statuses.append({"uid": name, **status.as_json()})
+            withdrawn = withdrawn or status.is_withdrawn
             click.echo(f"note: {render.plain(status.told(name))}", err=True)
         for asset in hub.find(name).card.assets:
             if asset.weakness:
@@ -105,7 +107,7 @@ def command(
         )
     else:
         _print(found, output, check=check)
-    return 1 if check and changed else 0
+    return 1 if check and (changed or withdrawn) else 0
 
 
 def _check(paths: list[Path], *, as_json: bool) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +69,9 @@ def _fields(function: Callable[..., int]) -> Callable[..., int]:
 @click.command()
 @click.argument("uid", shell_complete=complete.uids)
 @click.option(
-    "--checkpoint", type=LocalPath(exists=True, dir_okay=False, path_type=Path), help="The file with the weights."
+    "--checkpoint",
+    type=LocalPath(exists=True, dir_okay=False, path_type=Path),
+    help="The file with the weights, or a graph (.mindir, .onnx, ...), which has them in it.",
 )
 @click.option(
     "--file",
@@ -86,6 +89,13 @@ def _fields(function: Callable[..., int]) -> Callable[..., int]:
 )
 @click.option("--entry", metavar="TEXT", help="What builds the network: bert-ner, or src.model:function.")
 @click.option("--argument", "arguments", multiple=True, metavar="NAME=VALUE", help="What the entry is called with.")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="NAME=SHAPE:TYPE",
+    help="An input of the network, such as x=1,3,224,224:float32, in order; check and load --smoke call it with these.",
+)
 @click.option("--no-input", is_flag=True, help="Ask nothing, not even at a terminal.")
 @click.option("-o", "--output", type=LocalPath(dir_okay=False, path_type=Path), help="Where to write the card.")
 @click.option(
@@ -103,6 +113,7 @@ def command(  # noqa: PLR0917 - one for each option
     provider: str | None,
     entry: str | None,
     arguments: tuple[str, ...],
+    inputs: tuple[str, ...],
     no_input: bool,
     output: Path | None,
     registry: Path | None,
@@ -143,6 +154,7 @@ def command(  # noqa: PLR0917 - one for each option
         given=given,
         texts={key: text for key, text in (("introduction", introduction), ("measured", measured)) if text is not None},
         arguments=dict(draft.argument(text) for text in arguments),
+        inputs=[draft.network_input(text) for text in inputs],
         provider=provider,
         entry=entry,
     )
@@ -158,9 +170,15 @@ def command(  # noqa: PLR0917 - one for each option
         click.echo(f"{len(left)} to fill in:", err=True)
         for line, text in left:
             click.echo(f"  line {line}: {render.plain(text)}", err=True)
-    given_file = f" --asset {checkpoint}" if checkpoint else ""
-    click.echo(f"hint: then 'hubtool check {path}{given_file}'", err=True)
+    # Files beside the card are found there.
+    unpublished = [file for file in (*([checkpoint] if checkpoint else []), *files) if not _stands_beside(file, path)]
+    given_files = "".join(f" --asset {shlex.quote(str(file))}" for file in unpublished)
+    click.echo(f"hint: then: hubtool check {shlex.quote(str(path))}{given_files}", err=True)
     return 0
+
+
+def _stands_beside(file: Path, card: Path) -> bool:
+    return file.resolve().is_relative_to(card.absolute().parent.resolve())
 
 
 def _base(hub: Hub, name: str | None) -> Card | None:

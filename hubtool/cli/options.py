@@ -34,6 +34,13 @@ checkout = click.option(
     help="A folder with the tree of the card's repository, in place of its repo-link.",
 )
 lock = click.option("--lock", type=LocalPath(dir_okay=False, path_type=Path), help="Load only what this lock pins.")
+assets = click.option(
+    "--asset",
+    "assets",
+    multiple=True,
+    type=LocalPath(exists=True, dir_okay=False, path_type=Path),
+    help="A file that will be published as an asset of the card; its link need not answer yet. May be repeated.",
+)
 timeout = click.option(
     "--timeout", type=click.FloatRange(min=1), default=300.0, show_default=True, help="Seconds for each program."
 )

@@ -45,10 +45,16 @@ def main() -> None:
     coverage = loaded.coverage
     placed = len(coverage.loaded) if coverage else 0
     of, elements = render.count(loaded.parameters, "parameter"), render.count(loaded.elements, "element")
-    told = [f"{placed:,} of {of} from the checkpoint, {elements}"]
+    told = [f"the graph has its weights in it: {of}, {elements}"]
+    if not loaded.is_graph:
+        told = [f"{placed:,} of {of} from the checkpoint, {elements}"]
     if coverage and coverage.ignored:
         be = "is" if len(coverage.ignored) == 1 else "are"
         told.append(f"{render.count(len(coverage.ignored), 'tensor')} {be} not used, as the recipe says")
+    if coverage and coverage.optimizer:
+        be = "is" if len(coverage.optimizer) == 1 else "are"
+        state = render.count(len(coverage.optimizer), "tensor")
+        told.append(f"{state} {be} an optimizer's state, and not placed: a file without them is smaller")
     _answer("coverage", details=[*told, *loaded.notes])
     start = time.perf_counter()
     try:
@@ -60,7 +66,10 @@ def main() -> None:
         _answer("forward", failed=error.message, details=[error.hint] if error.hint else [])
         return
     seconds = time.perf_counter() - start
-    _answer("forward", details=[*(f"{dtype} {shape}" for dtype, shape in found), f"{seconds:.2f} s on {device}"])
+    outputs = [one.told for one in found]
+    nan = sum(one.nan for one in found)
+    failed = f"{nan:,} elements of its outputs are NaN" if nan else ""
+    _answer("forward", failed=failed, details=[*outputs, f"{seconds:.2f} s on {device}"])
 
 
 def _answer(stage: str, *, failed: str = "", impossible: str = "", details: list[str] | None = None) -> None:

@@ -15,11 +15,14 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name", metavar="UID|CARD", shell_complete=complete.uids)
+@options.assets
 @click.option("--timeout", type=click.FloatRange(min=1), default=300.0, show_default=True, help="Seconds it may take.")
 @click.option("--memory", type=click.FloatRange(min=0.1), default=8.0, show_default=True, help="GiB it may take.")
 @options.trust
 @options.checkout
-def command(name: str, timeout: float, memory: float, trust: bool, checkout: Path | None) -> int:
+def command(
+    *, name: str, assets: tuple[Path, ...], timeout: float, memory: float, trust: bool, checkout: Path | None
+) -> int:
     """Run the usage block of a card, and show what it prints.
 
     The assets are fetched if they are not stored. The block then runs as a program of its own: offline, in a folder of
@@ -35,7 +38,8 @@ def command(name: str, timeout: float, memory: float, trust: bool, checkout: Pat
         sys.stdout.flush()
 
     limits = Limits(seconds=timeout, memory=int(memory * (1 << 30)))
-    trial = try_usage(Hub.open().with_lock(None), name, limits=limits, trust=trust, checkout=checkout, show=show)
+    hub = Hub.open().with_lock(None)
+    trial = try_usage(hub, name, assets=assets, limits=limits, trust=trust, checkout=checkout, show=show)
     for note in trial.adapted:
         click.echo(f"note: {note}", err=True)
     click.echo(f"note: {trial.ended.seconds:.1f} s; {trial.ended.described}", err=True)

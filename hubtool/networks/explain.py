@@ -164,7 +164,7 @@ def explain(
         package=package,
         entry=None if package is None or recipe is None else recipe.entry,
         arguments={} if package is None or recipe is None else recipe.arguments,
-        graph=None if weights is None or weights.asset.format.lower() != "mindir" else weights,
+        graph=None if weights is None or not weights.asset.is_mindir else weights,
         decision=decision,
         refused=refused,
     )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import traceback
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hubtool.errors import NetworkError
 from hubtool.networks.repository import first_line
@@ -13,12 +14,33 @@ from hubtool.networks.repository import first_line
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-Outputs = list[tuple[str, list[int]]]
-"""Element type and shape of each output, in order; nested outputs one after the other."""
+
+class Output(NamedTuple):
+    """One output of a forward pass.
+
+    Attributes:
+        dtype: MindSpore's name of its element type.
+        shape: Its shape.
+        nan: How many elements are NaN.
+        infinite: How many are infinite.
+    """
+
+    dtype: str
+    shape: list[int]
+    nan: int = 0
+    infinite: int = 0
+
+    @property
+    def told(self) -> str:
+        """The output in a few words."""
+        wrong = [f"{self.nan:,} NaN"] if self.nan else []
+        wrong += [f"{self.infinite:,} infinite"] if self.infinite else []
+        elements = f" of {math.prod(self.shape):,} elements" if wrong else ""
+        return f"{self.dtype} {self.shape}" + (f", {' and '.join(wrong)}{elements}" if wrong else "")
 
 
-def forward(network: Any, tensors: Sequence[Any], *, fixed: bool = False) -> Outputs:  # noqa: ANN401 - a Cell
-    """Run one forward pass.
+def forward(network: Any, tensors: Sequence[Any], *, fixed: bool = False) -> list[Output]:  # noqa: ANN401 - a Cell
+    """Run one forward pass, and return its outputs in order; nested outputs one after the other.
 
     Recorded inputs may be a whole training batch, which takes minutes on a CPU. Where all of them begin with the same
     dimension, the pass is run with 1 in its place; a network that takes no other size gets the tensors as they are.
@@ -65,9 +87,18 @@ def _single(tensors: Sequence[Any]) -> list[Any] | None:
     return [Tensor(one.asnumpy()[:1]) if hasattr(one, "shape") else one for one in tensors]
 
 
-def _run(network: Any, tensors: Sequence[Any]) -> Outputs:  # noqa: ANN401 - a Cell
+def _run(network: Any, tensors: Sequence[Any]) -> list[Output]:  # noqa: ANN401 - a Cell
     # Reading the values waits for the computation, and shows that it did not fail on the device.
-    return [(str(one.dtype), list(one.asnumpy().shape)) for one in flat(network(*tensors))]
+    return [_output(str(one.dtype), one.asnumpy()) for one in flat(network(*tensors))]
+
+
+def _output(dtype: str, values: Any) -> Output:  # noqa: ANN401 - a NumPy array
+    import numpy as np  # noqa: PLC0415
+
+    nan = infinite = 0
+    if values.dtype.kind in "fc":
+        nan, infinite = int(np.count_nonzero(np.isnan(values))), int(np.count_nonzero(np.isinf(values)))
+    return Output(dtype, list(values.shape), nan, infinite)
 
 
 def flat(result: Any) -> list[Any]:  # noqa: ANN401 - what a network returns

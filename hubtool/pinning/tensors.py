@@ -7,21 +7,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from hubtool.assets.checkpoint import ITEM_SIZES, Header, TensorInfo, read_header
-from hubtool.errors import CheckpointError, RequirementError
+from hubtool.assets.values import BLOCK, TensorBytes, is_numeric, need_numpy, numbers
+from hubtool.errors import CheckpointError
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import BinaryIO
-
-_BLOCK = 1 << 18  # elements compared at once
-_PLAIN = frozenset(
-    {"int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64",
-     "complex64", "complex128"}
-)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,51 +138,27 @@ def _change(one: TensorInfo, other: TensorInfo) -> TensorChange:
 
 
 def _values(old: Path, new: Path, pairs: list[tuple[TensorInfo, TensorInfo]]) -> tuple[ValueChange, ...]:
-    if find_spec("numpy") is None:
-        raise RequirementError("NumPy, which compares numbers, is not installed", hint="pip install 'numpy<2'")
+    need_numpy()
     try:
         with old.open("rb") as before, new.open("rb") as after:
-            found = [_compare(one, other, _Bytes(before, one, old), _Bytes(after, other, new)) for one, other in pairs]
+            found = [
+                _compare(one, other, TensorBytes(before, one, old), TensorBytes(after, other, new))
+                for one, other in pairs
+            ]
     except OSError as error:
         raise CheckpointError(f"{old} or {new} cannot be read: {error.strerror or type(error).__name__}") from error
     return tuple(change for change in found if change is not None)
 
 
-class _Bytes:
-    """The bytes of one tensor, one block after the other, however many pieces it was cut into."""
-
-    def __init__(self, stream: BinaryIO, tensor: TensorInfo, path: Path) -> None:
-        self._stream = stream
-        self._left = list(tensor.segments)
-        self._path = path
-
-    def read(self, count: int) -> bytes:
-        data = b""
-        while count and self._left:
-            offset, length = self._left[0]
-            step = min(count, length)
-            self._stream.seek(offset)
-            block = self._stream.read(step)
-            if len(block) < step:
-                raise CheckpointError(f"{self._path} became shorter while it was read")
-            data += block
-            count -= step
-            if step == length:
-                del self._left[0]
-            else:
-                self._left[0] = (offset + step, length - step)
-        return data
-
-
-def _compare(one: TensorInfo, other: TensorInfo, before: _Bytes, after: _Bytes) -> ValueChange | None:
+def _compare(one: TensorInfo, other: TensorInfo, before: TensorBytes, after: TensorBytes) -> ValueChange | None:
     import numpy as np  # noqa: PLC0415 - heavy, and only this needs it
 
-    numeric = _is_numeric(one.dtype) and _is_numeric(other.dtype)
+    numeric = is_numeric(one.dtype) and is_numeric(other.dtype)
     elements = one.elements
     differing, largest = 0, 0.0
     left = elements
     while left:
-        count = min(left, _BLOCK)
+        count = min(left, BLOCK)
         left -= count
         data, more = before.read(count * ITEM_SIZES[one.dtype]), after.read(count * ITEM_SIZES[other.dtype])
         if one.dtype == other.dtype and data == more:
@@ -200,27 +169,13 @@ def _compare(one: TensorInfo, other: TensorInfo, before: _Bytes, after: _Bytes) 
             else:
                 differing += count
             continue
-        wrong, most = _distance(_numbers(data, one.dtype), _numbers(more, other.dtype))
+        wrong, most = _distance(numbers(data, one.dtype), numbers(more, other.dtype))
         differing += wrong
         # Once it is NaN it stays NaN: nothing is larger.
         largest = most if math.isnan(most) or most > largest else largest
     if not differing:
         return None
     return ValueChange(name=one.name, differing=differing, elements=elements, largest=largest if numeric else None)
-
-
-def _is_numeric(dtype: str) -> bool:
-    return dtype in _PLAIN or dtype in ("bool", "bfloat16")
-
-
-def _numbers(data: bytes, dtype: str) -> Any:  # noqa: ANN401 - NumPy arrays
-    import numpy as np  # noqa: PLC0415 - as above
-
-    if dtype == "bool":
-        return np.frombuffer(data, np.uint8) != 0
-    if dtype == "bfloat16":  # the upper half of a float32
-        return (np.frombuffer(data, "<u2").astype(np.uint32) << 16).view(np.float32)
-    return np.frombuffer(data, np.dtype(dtype).newbyteorder("<"))
 
 
 def _distance(one: Any, other: Any) -> tuple[int, float]:  # noqa: ANN401 - NumPy arrays

@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from hubtool import machine, resolver
 from hubtool import trust as trusts
-from hubtool.assets.checkpoint import read_header
+from hubtool.assets import operators
+from hubtool.assets.checkpoint import check_graph, read_header
+from hubtool.assets.mindir import read_inputs
+from hubtool.assets.values import not_finite
 from hubtool.card import document as documents
 from hubtool.card import metrics as metric_texts
 from hubtool.card import model, placeholder, reading, run, usage, vocabulary
@@ -34,6 +37,7 @@ from hubtool.errors import (
     HubError,
     OfflineError,
     RecipeError,
+    RequirementError,
     StoreError,
 )
 from hubtool.publish import bench as benches
@@ -55,6 +59,8 @@ if TYPE_CHECKING:
 # What a server says where there is nothing yet, or no longer; buckets say 403 to those who may not list them.
 _ABSENT = frozenset({403, 404, 410})
 _MOST_DETAILS = 20
+_MOST_NAMES = 5
+GIVE_FILE = "give the file with --asset FILE"
 _METRIC_KEYS = ("accuracy", "mAP")
 _VALUE = re.compile(r"[-+]?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?[ \t]*%?\Z")
 _READ_ONLY = re.compile(r"Read-only file system|a usage block (?:writes|changes)")
@@ -306,35 +312,43 @@ def _check(
     checkout: str | None,
 ) -> None:
     card = found.card
-    chosen = _match(card, files)
+    chosen = match_files(card, files)
     rows.add(links_row(_look(hub, card, planned=set(chosen)), offline=hub.settings.offline))
     had = _bytes(hub, found, bench, chosen)
     assets = rows.add(assets_row(had, files))
-    weights = resolver.choose_weights(card)
-    file = next((one for one in had if one.asset is weights and one.error is None), None)
-    header = None
-    if file is not None and file.path is not None:
-        try:
-            header = read_header(file.path)
-        except CheckpointError as error:
-            rows.add(Row(name=CHECKPOINT, state=State.FAILED, reason=str(error)))
-        else:
-            rows.add(checkpoint_row(header, file.asset))
+    main = resolver.choose_weights(card) or resolver.choose_graph(card)
+    file = next((one for one in had if one.asset is main and one.error is None), None)
+    header, is_readable = None, False
+    if file is None or file.path is None:
+        rows.add(_without(CHECKPOINT, card, main, assets))
+    elif file.asset.is_weights:
+        header = _header(rows, file.path, file.asset)
+        is_readable = header is not None
     else:
-        rows.add(_without(CHECKPOINT, card, weights, assets))
+        is_readable = rows.add(_graph(file.path, file.asset)).state is State.PASSED
     limits = benches.with_room(limits, weights=file.size if file else 0)
     here = machine.probe()
     device = "Ascend" if "Ascend" in here.devices else "CPU"
-    recipe = _recipe(hub, found, header, trust=trust, checkout=checkout)
-    if recipe.state is State.PASSED and header is not None and here.mindspore is not None:
-        for row in proof_rows(recipe, bench.run_proof(device, limits)):
-            rows.add(row)
+    if main is not None and main.runner is not None:
+        recipe = _graph_recipe(file if is_readable else None, trust=trust)
     else:
+        recipe = _recipe(hub, found, header, trust=trust, checkout=checkout)
+    reason = ""
+    if main is not None and main.runner is not None and not main.is_mindir:
+        reason = f"MindSpore does not run a graph in the format {main.format}; {main.runner} does"
+    elif recipe.state is not State.PASSED:
+        reason = f"see {RECIPE!r}"
+    elif not is_readable:
+        reason = f"see {CHECKPOINT!r}"
+    elif here.mindspore is None:
+        reason = "MindSpore is not installed"
+    if reason:
         rows.add(recipe)
-        reason = f"see {CHECKPOINT!r}" if header is None else "MindSpore is not installed"
-        reason = f"see {RECIPE!r}" if recipe.state is not State.PASSED else reason
         for name in (COVERAGE, FORWARD):
             rows.add(Row(name=name, state=State.IMPOSSIBLE, reason=reason))
+    else:
+        for row in proof_rows(recipe, bench.run_proof(device, limits)):
+            rows.add(row)
     code = usage.of_document(document)
     if code is None:
         rows.add(Row(name=USAGE, state=State.FAILED, reason="the card has no block of Python code in a section Usage"))
@@ -354,8 +368,13 @@ def _check(
 # -- looking -----------------------------------------------------------------------------------------------------------
 
 
-def _match(card: Card, files: Sequence[Path]) -> dict[int, Path]:
-    """Return which asset each file is meant to be, by the asset's place on the card."""
+def match_files(card: Card, files: Sequence[Path]) -> dict[int, Path]:
+    """Return which asset each file is meant to be, by the asset's place on the card.
+
+    Raises:
+        ArgumentError: If one is none of the card's assets.
+        StoreError: If one cannot be read.
+    """
     measured = []
     for file in files:
         try:
@@ -403,10 +422,10 @@ def _bytes(hub: Hub, found: FoundCard, bench: Bench, chosen: Mapping[int, Path])
         file = chosen.get(at)
         try:
             if file is not None:
-                result.append(_given(bench, asset, file))
+                result.append(put_given(bench, asset, file))
                 continue
             if placeholder.is_unpublished(asset.link):
-                raise AssetError("it is not published yet", hint="give the file with --asset")
+                raise AssetError(placeholder.not_published(asset.file_name), hint=GIVE_FILE)
             stored_before = (
                 asset.digest is not None
                 and not asset.is_local
@@ -422,8 +441,12 @@ def _bytes(hub: Hub, found: FoundCard, bench: Bench, chosen: Mapping[int, Path])
     return result
 
 
-def _given(bench: Bench, asset: Asset, file: Path) -> Bytes:
-    """Copy the file that is given into the bench's store, where it cannot change any more."""
+def put_given(bench: Bench, asset: Asset, file: Path) -> Bytes:
+    """Copy the file that is given into the bench's store, where it cannot change any more.
+
+    Raises:
+        AssetError: If it is not the file that the card means, or the card states no digest.
+    """
     if asset.digest is None:
         raise AssetError(f"the card states no digest; the file's is {digest_file(file)}")
     try:
@@ -437,6 +460,48 @@ def _given(bench: Bench, asset: Asset, file: Path) -> Bytes:
         ) from error
     bench.mean(asset.link, stored.digest)
     return Bytes(asset=asset, path=stored.path, digest=stored.digest, size=stored.size, origin=f"the file {file.name}")
+
+
+def _header(rows: _Rows, path: Path, asset: Asset) -> Header | None:
+    """Read a checkpoint, header and numbers, and add its row; return its header if it could be read."""
+    try:
+        header = read_header(path)
+    except CheckpointError as error:
+        rows.add(Row(name=CHECKPOINT, state=State.FAILED, reason=str(error)))
+        return None
+    try:
+        wrong = not_finite(path, header)
+    except RequirementError:
+        wrong = None
+    except CheckpointError as error:
+        rows.add(Row(name=CHECKPOINT, state=State.FAILED, reason=str(error)))
+        return None
+    rows.add(checkpoint_row(header, asset, wrong))
+    return header
+
+
+def _graph(path: Path, asset: Asset) -> Row:
+    """Return the row of a file that holds a whole network."""
+    try:
+        if not asset.is_mindir:
+            check_graph(path, asset.format)
+            told = f"a graph in the format {asset.format}, which hubtool does not read; it is run by {asset.runner}"
+            return Row(name=CHECKPOINT, state=State.PASSED, details=(told,))
+        inputs = read_inputs(path)
+        operators.foreign(path)
+    except CheckpointError as error:
+        return Row(name=CHECKPOINT, state=State.FAILED, reason=str(error))
+    told = ", ".join(f"{one.name} {one.dtype} {list(one.shape)}" for one in inputs) or "none"
+    return Row(name=CHECKPOINT, state=State.PASSED, details=(f"a MindIR graph; its inputs: {told}",))
+
+
+def _graph_recipe(file: Bytes | None, *, trust: bool) -> Row:
+    """Return the row of the recipe of a graph: it needs none, and perhaps consent to its operators."""
+    if file is not None and file.path is not None and file.asset.is_mindir:
+        decision = trusts.decide_graph(file.path, file.digest, trusts.read(), agreed_now=trust or trusts.agreed_by())
+        if decision is not None and not decision.allowed:
+            return Row(name=RECIPE, state=State.IMPOSSIBLE, reason=f"{decision.why} ({decision.hint})")
+    return Row(name=RECIPE, state=State.PASSED, details=("none is needed: the graph is the network",))
 
 
 def _recipe(hub: Hub, found: FoundCard, header: Header | None, *, trust: bool, checkout: str | None) -> Row:
@@ -553,17 +618,30 @@ def assets_row(had: Sequence[Bytes], files: Sequence[Path] = ()) -> Row:
     return Row(name=ASSETS, state=State.PASSED, details=_few(details))
 
 
-def checkpoint_row(header: Header, asset: Asset) -> Row:
-    """Return the row of a checkpoint that could be read: it is of the format that the card states."""
+def checkpoint_row(header: Header, asset: Asset, strange: Mapping[str, int] | None = None) -> Row:
+    """Return the row of a checkpoint that could be read: its format is the card's, and its numbers are numbers.
+
+    Args:
+        header: What it holds.
+        asset: What the card says of it.
+        strange: How many elements are NaN or infinite, by the tensor's name; None if nobody looked.
+    """
     types = ", ".join(sorted({tensor.dtype for tensor in header.tensors}))
     tensors = f"{len(header.tensors):,} tensor{'' if len(header.tensors) == 1 else 's'}"
     elements = f"{header.elements:,} element{'' if header.elements == 1 else 's'}"
-    details = (f"{tensors}, {elements} ({types or 'none'}), {header.format}",)
+    details: tuple[str, ...] = (f"{tensors}, {elements} ({types or 'none'}), {header.format}",)
     if header.format != asset.format:
         reason = f"it is a {header.format} file, and the card says {asset.format}"
         return Row(name=CHECKPOINT, state=State.FAILED, reason=reason, details=details)
     if not header.tensors:
         return Row(name=CHECKPOINT, state=State.FAILED, reason="it holds no tensor", details=details)
+    if strange is None:
+        details += ("its numbers were not read: NumPy is not installed",)
+    elif strange:
+        some = [f"{name} ({count:,})" for name, count in list(strange.items())[:_MOST_NAMES]]
+        some += [f"and {len(strange) - _MOST_NAMES} more"] if len(strange) > _MOST_NAMES else []
+        reason = f"{sum(strange.values()):,} of its numbers are NaN or infinite: {', '.join(some)}"
+        return Row(name=CHECKPOINT, state=State.FAILED, reason=reason, details=details)
     return Row(name=CHECKPOINT, state=State.PASSED, details=details)
 
 

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from hubtool import machine
-from hubtool.assets.checkpoint import read_header
+from hubtool.assets.checkpoint import check_graph, read_header
+from hubtool.assets.mindir import read_inputs
 from hubtool.card import layout, life, metrics, placeholder, schema, vocabulary
-from hubtool.card.model import WEIGHT_FORMATS
+from hubtool.card.model import GRAPH_FORMATS, WEIGHT_FORMATS
 from hubtool.errors import ArgumentError, AssetError, CardError
 from hubtool.publish.fitting import fit
 from hubtool.publish.measuring import measure
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hubtool.assets.checkpoint import Header
+    from hubtool.assets.mindir import GraphInput
     from hubtool.card.model import Card
     from hubtool.hub import Hub
     from hubtool.publish.fitting import Fit
@@ -80,12 +82,14 @@ class FileFacts:
         link: Its link: relative to the card where it stands beside it, else one that leads nowhere yet.
         digest: Its SHA-256.
         size: Its size in bytes.
+        inputs: What it is called with, if it is a graph that MindSpore runs.
     """
 
     format: str
     link: str
     digest: str
     size: int
+    inputs: tuple[GraphInput, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +119,13 @@ class Known:
     base: Card | None = None
     texts: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def graph(self) -> FileFacts | None:
+        """The file that holds the whole network, where no file holds weights only."""
+        if any(one.format in WEIGHT_FORMATS for one in self.files):
+            return None
+        return next((one for one in self.files if one.format in GRAPH_FORMATS), None)
 
     def text(self, key: str, what: str | None = None) -> str:
         """Return what the body shall say of something, or a mark where that is not known."""
@@ -174,6 +185,7 @@ def gather(
     given: Mapping[str, object],
     texts: Mapping[str, str] = MappingProxyType({}),
     arguments: Mapping[str, object],
+    inputs: Sequence[Mapping[str, object]] = (),
     provider: str | None = None,
     entry: str | None = None,
 ) -> Known:
@@ -183,12 +195,13 @@ def gather(
         hub: Settings, registries and store.
         uid: The card's UID.
         card: Where it will stand.
-        checkpoint: The file with the weights.
+        checkpoint: The file with the weights, or a graph, which has them in it.
         files: Further files that will be assets.
         base: The card of the previous version.
         given: Values of the front matter, of :func:`checked`.
         texts: What the body shall say, of :data:`TEXTS`.
         arguments: Arguments of the recipe.
+        inputs: What the recipe says of the network's inputs, of :func:`network_input`.
         provider: The recipe's network provider.
         entry: The recipe's entry point.
 
@@ -203,8 +216,13 @@ def gather(
         values = {key: base.values[key] for key in FIELDS if key in base.values and key not in _NOT_INHERITED}
         inherited = [key for key in values if key not in given]
         notes.append(f"from {base.uid or base.path}: {', '.join(inherited) or 'nothing'}")
+    if checkpoint is not None and _format(checkpoint) in GRAPH_FORMATS:
+        files = (checkpoint, *files)
+        checkpoint = None
     header = read_header(checkpoint) if checkpoint is not None else None
     found = _recipe(base, provider, entry, arguments)
+    if inputs:
+        found["inputs"] = [dict(one) for one in inputs]
     fitted = None
     if header is not None and found.get("provider", "builtin") == "builtin":
         given_arguments = found.get("arguments")
@@ -225,10 +243,10 @@ def gather(
     if match := re.match(r"[0-9]+\.[0-9]+", here or ""):
         guesses["mindspore-version"] = match[0] if uid.version != here else uid.version
     guesses["used-for"] = "inference"
-    if checkpoint is not None:
-        guesses["fine-tunable"] = True
     all_files = [*([checkpoint] if checkpoint is not None else []), *files]
     facts = tuple(_file(path, card, header.format if path is checkpoint and header else None) for path in all_files)
+    if checkpoint is not None or any(one.format in GRAPH_FORMATS for one in facts):
+        guesses["fine-tunable"] = checkpoint is not None
     for asset in base.assets if base is not None else ():
         if not asset.is_weights and asset.file_name not in {path.name for path in files}:
             notes.append(
@@ -284,13 +302,18 @@ def _length(found: Fit) -> int:
     return _LENGTH if config.use_relative_positions else min(_LENGTH, config.max_position_embeddings)
 
 
+def _format(path: Path) -> str | None:
+    return _FORMATS.get(path.suffix.lower().lstrip("."))
+
+
 def _file(path: Path, card: Path, form: str | None) -> FileFacts:
     """Return the facts of a file; it is hashed once, and must not change meanwhile.
 
     Raises:
         AssetError: If it cannot be read, changes, or is of no format that a card can name.
+        CheckpointError: If it is a graph by its name, and something else by its content.
     """
-    form = form or _FORMATS.get(path.suffix.lower().lstrip("."))
+    form = form or _format(path)
     if form is None:
         raise AssetError(
             f"{path}: nothing is known of the format {path.suffix or 'of a file without an ending'}",
@@ -304,7 +327,10 @@ def _file(path: Path, card: Path, form: str | None) -> FileFacts:
         link = quote(full.relative_to(beside.resolve()).as_posix())
     else:
         link = placeholder.unpublished(name)
-    return FileFacts(format=form, link=link, digest=measured.digest, size=measured.size)
+    inputs = read_inputs(path) if form == "mindir" else ()
+    if form in GRAPH_FORMATS and form != "mindir":
+        check_graph(path, form)
+    return FileFacts(format=form, link=link, digest=measured.digest, size=measured.size, inputs=inputs)
 
 
 # -- what is given -----------------------------------------------------------------------------------------------------
@@ -399,13 +425,33 @@ def argument(text: str) -> tuple[str, object]:
     return name.strip(), read if isinstance(read, (bool, int, float, str, list, dict)) else value.strip()
 
 
+def network_input(text: str) -> dict[str, object]:
+    """Read an input of a network, such as ``ids=1,128:int32``; without a type it is float32.
+
+    Raises:
+        ArgumentError: If it is none.
+    """
+    match = re.fullmatch(r"\s*([A-Za-z_]\w{0,63})\s*=\s*([0-9]+(?:\s*,\s*[0-9]+)*|\(\))\s*(?::\s*(\w+)\s*)?", text)
+    made: dict[str, object] = {}
+    if match:
+        shape = [int(number) for number in re.findall("[0-9]{1,18}", match[2])]
+        made = {"name": match[1], "shape": shape, "dtype": match[3] or "float32"}
+    recipe = {"network": {"provider": "package", "entry": "a.b:c", "inputs": [made]}}
+    if not made or any(found.pointer.startswith("/network") for found in schema.violations(recipe)):
+        raise ArgumentError(
+            f"{text!r} is not an input",
+            hint="write NAME=SHAPE:TYPE, such as x=1,3,224,224:float32 or ids=1,128:int32",
+        )
+    return made
+
+
 def questions(known: Known) -> list[Question]:
     """Return what to ask the card's writer: what is not known, with what is likely."""
     asked: list[Question] = []
     for key, text in _ASKED.items():
         if key in known.values:
             continue
-        if key == "repo-link" and known.recipe.get("provider") in ("builtin", "package"):
+        if key == "repo-link" and (known.graph or known.recipe.get("provider") in ("builtin", "package")):
             continue
         guess = known.guesses.get(key)
         default = None if guess is None else str(guess).lower() if isinstance(guess, bool) else str(guess)
@@ -457,7 +503,8 @@ def write(known: Known) -> bytes:
     lines = [f"# {known.uid.name}", "", "---", ""]
     lines += [f"{key}: {_value(key, values[key])}" for key in FIELDS if key in values]
     lines += ["asset:", *_assets(known)]
-    text = "\n".join([*lines, layout.dump_recipe(_complete(known)), "", "---", "", _body(known, values)])
+    recipe = [] if known.graph and not known.recipe else [layout.dump_recipe(_complete(known))]
+    text = "\n".join([*lines, *recipe, "", "---", "", _body(known, values)])
     done = layout.format_card(text.encode("utf-8"))
     if done.problem is not None:
         raise CardError(f"the card of {known.uid} cannot be written: {done.problem}")
@@ -475,7 +522,7 @@ def _value(key: str, value: object) -> str:
 def _assets(known: Known) -> list[str]:
     lines: list[str] = []
     facts: list[tuple[str, str, str, str]] = [(one.format, one.link, one.digest, str(one.size)) for one in known.files]
-    if not any(form in WEIGHT_FORMATS for form, *_ in facts):
+    if known.graph is None and not any(form in WEIGHT_FORMATS for form, *_ in facts):
         link = placeholder.unpublished(f"{known.uid.name}.ckpt")
         facts.insert(0, ("ckpt", link, placeholder.mark("the SHA-256 of the checkpoint"), ""))
     for form, link, digest, size in facts:
@@ -542,6 +589,10 @@ def _introduction(known: Known, values: Mapping[str, object]) -> list[str]:
             f"Its checkpoint holds {known.header.elements:,} numbers ({types}) "
             f"in {len(known.header.tensors):,} tensor{'' if len(known.header.tensors) == 1 else 's'}."
         )
+    if known.graph is not None:
+        told.append(
+            f"It is a graph in the format {known.graph.format}, with its weights in it; {_runner(known.graph)}."
+        )
     if known.fit is not None:
         config = known.fit.config
         parts = [f"{config.num_hidden_layers} layers of width {config.hidden_size}"]
@@ -562,17 +613,19 @@ def _introduction(known: Known, values: Mapping[str, object]) -> list[str]:
     return paragraphs
 
 
+def _runner(graph: FileFacts) -> str:
+    return f"it is run by {GRAPH_FORMATS[graph.format]}"
+
+
 def _is_mark(value: object) -> bool:
     return isinstance(value, str) and value.startswith(placeholder.MARK)
 
 
 def _source(known: Known, values: Mapping[str, object]) -> list[str]:
     paragraphs: list[str] = []
-    if known.fit is not None and "repo-link" not in values:
-        paragraphs.append(
-            "<!-- Its network is built into hubtool: there is no repository to name. -->\n"
-            "<!-- hubtool: ignore HT504 -->"
-        )
+    if (known.fit is not None or known.graph is not None) and "repo-link" not in values:
+        why = "Its network is a file of its own" if known.graph else "Its network is built into hubtool"
+        paragraphs.append(f"<!-- {why}: there is no repository to name. -->\n<!-- hubtool: ignore HT504 -->")
     author, licence = values["author"], values["license"]
     if _is_mark(author) or _is_mark(licence):
         paragraphs.append(placeholder.mark("who made the model, from which data, and under which terms"))
@@ -585,6 +638,9 @@ def _source(known: Known, values: Mapping[str, object]) -> list[str]:
 
 
 def _usage(known: Known) -> str:
+    if known.graph is not None and known.graph.format != "mindir":
+        lines = ["```python", "import mindspore_hub as mshub", ""]
+        return "\n".join([*lines, f'path = mshub.load("{known.uid}")  # {_runner(known.graph)}', "print(path)", "```"])
     inputs = _inputs(known)
     lines = ["```python", "import mindspore as ms", "import mindspore_hub as mshub"]
     lines += ["import numpy as np"] if inputs else []
@@ -613,6 +669,11 @@ def _inputs(known: Known) -> list[tuple[str, str]]:
         return made
     found: list[tuple[str, str]] = []
     listed = known.recipe.get("inputs")
+    if known.graph is not None:
+        listed = [
+            {"name": one.name, "shape": [max(side, 1) for side in one.shape], "dtype": one.dtype}
+            for one in known.graph.inputs
+        ]
     for number, item in enumerate(listed if isinstance(listed, list) else []):
         if isinstance(item, dict) and isinstance(item.get("shape"), list):
             name = re.sub(r"\W", "_", str(item.get("name") or f"x{number}"))

@@ -8,6 +8,7 @@ by the next run, which goes on from there.
 from __future__ import annotations
 
 import contextlib
+import os
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,7 +18,7 @@ from urllib.parse import unquote
 from hubtool.card import document as documents
 from hubtool.card import model, reading
 from hubtool.card import run as runs
-from hubtool.errors import ArgumentError, CardError, FetchError, InvalidNameError, PublishError
+from hubtool.errors import ArgumentError, CardError, FetchError, InvalidNameError, MirrorError, PublishError
 from hubtool.mirror.destination import blob_name
 from hubtool.publish import bench, blobs, finishing, plan
 from hubtool.publish.check import COVERAGE, FORWARD, USAGE, State, card_file, check_card
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from hubtool.card.model import Card
     from hubtool.hub import Hub
+    from hubtool.mirror.destination import Destination
     from hubtool.publish.check import CheckReport, Row
     from hubtool.publish.checkout import State as Found
     from hubtool.publish.confine import Limits
@@ -398,7 +400,7 @@ def publish(
         report = _check(hub, todo, trust=trust, checkout=checkout, limits=limits, tell=tell)
         _judge(report, unproven=unproven)
         change = replace(change, message=_message(change, todo.uploads, report))
-    written = _put(todo, told, offline=hub.settings.offline)
+    written = _put(hub, todo, told)
     notes = _ask_links(hub, todo)
     done = commit(todo.checkout, change, remote=todo.state.remote, offline=hub.settings.offline, push=push, say=told)
     return replace(done, written=written, report=report, notes=(*done.notes, *notes))
@@ -452,16 +454,45 @@ def _judge(report: CheckReport, *, unproven: bool) -> None:
         )
 
 
-def _put(todo: Plan, say: Callable[[str], None], *, offline: bool) -> tuple[tuple[str, bool], ...]:
+def _put(hub: Hub, todo: Plan, say: Callable[[str], None]) -> tuple[tuple[str, bool], ...]:
     if todo.blobs is None:
         return ()
     written = []
-    with contextlib.closing(blobs.open_blobs(todo.blobs, offline=offline)) as place:
+    with contextlib.closing(blobs.open_blobs(todo.blobs, offline=hub.settings.offline)) as place:
+        if not place.is_folder:
+            _try_links(hub, todo, place)
         for one in todo.uploads:
             new = blobs.put(place, one.file)
             written.append((one.link, new))
             say(f"{'put' if new else 'found'} {one.file.path.name} ({one.file.size:,} bytes) at {one.place}")
     return tuple(written)
+
+
+def _try_links(hub: Hub, todo: Plan, place: Destination) -> None:
+    """See, before anything large is uploaded, that what is in a bucket can be fetched without a login.
+
+    Raises:
+        PublishError: If it cannot.
+    """
+    from hubtool.assets.web import HttpTransport  # noqa: PLC0415 - it brings requests, which few commands need
+
+    first = todo.uploads[0]
+    base = first.link.partition("#")[0].removesuffix(blob_name(first.file.digest))
+    name = f"readable-{os.urandom(8).hex()}.txt"
+    place.write(name, b"hubtool asks whether everybody can read what is here.\n")
+    try:
+        with contextlib.closing(HttpTransport(hub.policy)) as transport:
+            transport.look(f"{base}{name}")
+    except FetchError as error:
+        raise PublishError(
+            f"nobody could fetch from {todo.blobs}: a small file was put there, and its link does not give it: "
+            f"{error.message}",
+            hint="nothing was published; check --link-base, and that everybody may read what is in the bucket",
+        ) from error
+    finally:
+        # Some keys may write and not delete; the file is small.
+        with contextlib.suppress(MirrorError):
+            place.remove([name])
 
 
 def _ask_links(hub: Hub, todo: Plan) -> tuple[str, ...]:

@@ -9,14 +9,14 @@ from hubtool import machine, resolver
 from hubtool import trust as trusts
 from hubtool.card import placeholder, usage
 from hubtool.card.repository import parse_repo_link
-from hubtool.errors import CardError, NetworkError, RequirementError
+from hubtool.errors import AssetError, CardError, NetworkError, RequirementError
 from hubtool.publish import bench as benches
-from hubtool.publish.check import card_file, ending, read_once
+from hubtool.publish.check import GIVE_FILE, card_file, ending, match_files, put_given, read_once
 from hubtool.publish.confine import DEFAULT_LIMITS
 from hubtool.requirements import INSTALL_MINDSPORE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from hubtool.hub import Hub
@@ -50,6 +50,7 @@ def try_usage(
     hub: Hub,
     name: str,
     *,
+    assets: Sequence[Path] = (),
     limits: Limits = DEFAULT_LIMITS,
     trust: bool = False,
     checkout: Path | None = None,
@@ -61,6 +62,7 @@ def try_usage(
     Args:
         hub: Settings, registries and store.
         name: The path of a card, or a UID.
+        assets: Files that will be published as assets of the card; nothing of them goes into the user's store.
         limits: What it may take; for a large checkpoint, more is added.
         trust: Whether the user agrees, for this once, that the code of a trusted repository runs.
         checkout: A folder with the tree of the card's repository, in place of the code that its repo-link names.
@@ -71,7 +73,8 @@ def try_usage(
         InvalidNameError: If the name is malformed.
         CardNotFoundError: If there is no such card.
         CardError: If the card cannot be read, or has no usage block.
-        AssetError: If an asset cannot be had.
+        ArgumentError: If one of ``assets`` is none of the card's assets.
+        AssetError: If an asset cannot be had, or is not published yet.
         NetworkError: If the code of its repository may not run.
         RequirementError: If MindSpore is not installed.
     """
@@ -101,13 +104,21 @@ def try_usage(
         if called is not None and not called.allowed:
             raise NetworkError(called.why, hint=called.hint)
     told = () if checkout is None else (benches.compare_checkout(hub, found, checkout),)
-    weights = resolver.choose_weights(card)
+    main = resolver.choose_weights(card) or resolver.choose_graph(card)
+    given = match_files(card, assets)
+    for at, asset in enumerate(card.assets):
+        if at not in given and placeholder.is_unpublished(asset.link):
+            raise AssetError(placeholder.not_published(asset.file_name), hint=GIVE_FILE)
     size = 0
-    for asset in card.assets:
-        if asset.digest is not None and not placeholder.is_unpublished(asset.link):
-            stored = hub.bring(found, asset)
-            size = stored.size if asset is weights else size
     adapted = usage.for_device(code, "Ascend" if "Ascend" in here.devices else "CPU")
     with benches.open_bench(hub, found, document, trust=trust, checkout=checkout) as bench:
+        for at, asset in enumerate(card.assets):
+            if at in given:
+                brought = put_given(bench, asset, given[at]).size
+            elif asset.digest is not None:
+                brought = hub.bring(found, asset).size
+            else:
+                continue
+            size = brought if asset is main else size
         ended = bench.run_usage(adapted, str(path), benches.with_room(limits, weights=size), show=show, shut_in=shut_in)
     return Trial(ended=ended, adapted=(*told, *adapted.adapted))

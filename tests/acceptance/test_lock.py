@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import sys
@@ -31,6 +32,8 @@ needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="the git prog
 CONTENT = ckpt(SMALL)
 OTHER = ckpt([filled("other", (3,))])
 UID = "tests/1.9/net"
+# A checkpoint whose SHA-256 begins with the eight digits that the packaged card of hrnet_w32 states.
+HIT = "0a200a0b6576696c2e776569676874121108011207466c6f617433321a040000803f6372635f6e756df137207d000000000000"
 CODE = """[card.code]
 repository = "https://gitee.com/a/b"
 commit = "COMMIT"
@@ -121,6 +124,21 @@ def test_a_short_digest_is_completed_by_its_link_alone(cli: Cli, server: Server,
     assert "8 of the 64 digits" in there("resolve", UID).out
     held = there("resolve", UID, "--frozen", "--json").json["assets"][0]
     assert "weak" not in held
+
+
+def test_a_file_that_was_made_to_fit_a_short_digest(cli: Cli, server: Server) -> None:
+    """A readable checkpoint with the eight digits that a packaged card states, found in three minutes."""
+    made = bytes.fromhex(HIT)
+    assert digest_of(made).startswith("e616cdcb")
+    packaged = "mindspore/2.3/hrnet_w32_imagenet2012"
+    write_card(cli.registry, "tests/1.9/evil", link=server.put("/evil.ckpt", made), content=made)
+    there = replace(cli, environ={**cli.environ, "HUBTOOL_REGISTRY": f"{cli.registry}{os.pathsep}{ROOT / 'registry'}"})
+    assert there("fetch", "tests/1.9/evil").code == 0
+    assert there("resolve", packaged, "--json").json["assets"][0]["stored"] is None
+    for command in (("fetch", packaged), ("load", packaged), ("inspect", packaged), ("lock", packaged)):
+        done = there(*command, HUBTOOL_OFFLINE="1")
+        assert (done.code, "stored" in done.err or "store at" in done.err) == (1, True), done
+    assert not (cli.folder / "hub.lock").exists()
 
 
 @pytest.mark.parametrize("where", ["store", "home", "beside"])

@@ -65,7 +65,7 @@ def test_a_bucket_says_what_links_begin_with(desk: Desk, bucket: Bucket, place: 
         assert opened.claims() == []
 
 
-def test_a_private_bucket_keeps_the_card_back(cli: Cli, tmp_path: Path) -> None:
+def test_a_private_bucket_keeps_the_card_back(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with seaweed(tmp_path / "private") as private:
         cli.environ.update(private.environ)
         with desk_of(cli, tmp_path) as desk:
@@ -74,9 +74,16 @@ def test_a_private_bucket_keeps_the_card_back(cli: Cli, tmp_path: Path) -> None:
                 *("--registry", desk.checkout, "--unproven", "--push"),
             )
             assert done.code == 1
-            assert "is stored, but its link does not give it" in done.err
+            assert "nobody could fetch from s3://mirrors/x" in done.err
             assert "everybody may read" in done.err
             assert desk.branches() == ["main"]
+        # It is said before the upload, and what asked is taken away again.
+        for name, value in private.environ.items():
+            monkeypatch.setenv(name, value)
+        with closing(blobs.open_blobs("s3://mirrors/x")) as opened:
+            assert opened.blobs() == {}
+            listed = [entry["path"] for entry in opened._list("")]  # type: ignore[attr-defined]
+            assert not [name for name in listed if "readable" in name]
 
 
 @pytest.mark.parametrize("fault", ["refused", "full", "lost", "absent", "wrong-key"])

@@ -33,37 +33,44 @@ def tensors(*shapes: tuple[int, ...]) -> tuple[Any, ...]:
     return example(tuple((f"x{at}", shape, "float32") for at, shape in enumerate(shapes)))
 
 
-def test_a_recorded_batch_becomes_a_batch_of_one() -> None:
+def outputs(construct: Callable[..., Any], given: tuple[Any, ...], *, fixed: bool = False) -> list[str]:
     from hubtool.networks.forward import forward
 
+    return [one.told for one in forward(network(construct), given, fixed=fixed)]
+
+
+def test_a_recorded_batch_becomes_a_batch_of_one() -> None:
     sizes: list[tuple[int, ...]] = []
 
     def construct(image: Any, label: Any) -> Any:
         sizes.extend((image.shape, label.shape))
         return image * 2
 
-    assert forward(network(construct), tensors((128, 3, 8, 8), (128,))) == [("Float32", [1, 3, 8, 8])]
+    assert outputs(construct, tensors((128, 3, 8, 8), (128,))) == ["Float32 [1, 3, 8, 8]"]
     assert sizes == [(1, 3, 8, 8), (1,)]
 
 
 def test_a_network_that_takes_its_batch_only_gets_it() -> None:
-    from hubtool.networks.forward import forward
-
-    assert forward(network(lambda x: x.reshape(4, 6)), tensors((4, 2, 3))) == [("Float32", [4, 6])]
+    assert outputs(lambda x: x.reshape(4, 6), tensors((4, 2, 3))) == ["Float32 [4, 6]"]
 
 
 @pytest.mark.parametrize(("shapes", "fixed"), [(((4, 2), (3, 2)), False), (((4, 2),), True), (((4, 2), ()), False)])
 def test_what_is_no_batch_stays_as_it_is(shapes: tuple[tuple[int, ...], ...], fixed: bool) -> None:
-    from hubtool.networks.forward import forward
-
-    assert forward(network(lambda x, *_: x), tensors(*shapes), fixed=fixed) == [("Float32", [4, 2])]
+    assert outputs(lambda x, *_: x, tensors(*shapes), fixed=fixed) == ["Float32 [4, 2]"]
 
 
 def test_nested_outputs_are_listed_in_order() -> None:
-    from hubtool.networks.forward import forward
+    found = outputs(lambda x: ((x, [x.sum()]), ({"a": x, "b": (x.T,)}, None)), tensors((1, 3)))
+    assert found == ["Float32 [1, 3]", "Float32 []", "Float32 [1, 3]", "Float32 [3, 1]"]
 
-    found = forward(network(lambda x: ((x, [x.sum()]), ({"a": x, "b": (x.T,)}, None))), tensors((1, 3)))
-    assert found == [("Float32", [1, 3]), ("Float32", []), ("Float32", [1, 3]), ("Float32", [3, 1])]
+
+def test_outputs_that_are_no_numbers_are_counted() -> None:
+    found = outputs(lambda x: (x / (x * 0), (x - x) / (x * 0), x), tensors((2, 2)), fixed=True)
+    assert found == [
+        "Float32 [2, 2], 4 infinite of 4 elements",
+        "Float32 [2, 2], 4 NaN of 4 elements",
+        "Float32 [2, 2]",
+    ]
 
 
 def test_a_failure_tells_its_own_error_and_where_it_was_raised() -> None:
