@@ -1,13 +1,14 @@
 """The ``git`` program, run so that a hostile repository can do nothing but be read.
 
 No configuration of the user, the system or the repository is in force, no hook runs, nothing is asked, no submodule is
-followed and no filter (LFS) is applied. Only https, files, and http on this machine are spoken, and no server may send
-us to another. Time, room and what git prints are bounded while they come, and nothing that git started outlives it, nor
-this process: a watcher ends git even after ``kill -9``.
+followed and no filter (LFS) is applied. Only https, files, and http on this machine are spoken, and ssh to hosts that
+the user named; no server may send us to another. Time, room and what git prints are bounded while they come, and
+nothing that git started outlives it, nor this process: a watcher ends git even after ``kill -9``.
 """
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import queue
@@ -19,11 +20,12 @@ import tempfile
 import threading
 import time
 from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from hubtool.assets.links import is_loopback
+from hubtool.assets.links import is_loopback, is_ssh
 from hubtool.errors import ArgumentError, FetchError
 
 if TYPE_CHECKING:
@@ -31,8 +33,15 @@ if TYPE_CHECKING:
 
 SECONDS = 600.0
 MAX_BYTES = 2 << 30
-# Hosts, with commas between, whose repositories are fetched with the login that the user's ~/.netrc has for them.
+# Hosts, with commas between, whose repositories are fetched with the user's own login: that of git's credential
+# helpers, of ~/.netrc, or of ssh.
 LOGIN_HOSTS = "HUBTOOL_LOGIN_HOSTS"
+_CREDENTIAL_SECONDS = 30.0
+# No question, no unknown host, no forwarding, and nothing of the user's own that runs a program here.
+_SSH = (
+    "ssh -o BatchMode=yes -o StrictHostKeyChecking=yes -o ClearAllForwardings=yes -o ForwardAgent=no "
+    "-o PermitLocalCommand=no -o ConnectTimeout=15"
+)
 MAX_PRINTED_BYTES = 64 << 20
 _BLOCK_BYTES = 1 << 16
 # Waits for a line. Its standard input is a pipe that only this process holds: without a line, this process is gone.
@@ -70,11 +79,16 @@ def check_url(url: str) -> None:
     Raises:
         ArgumentError: If the URL is none that may be fetched from.
     """
-    allowed = url.startswith(("https://", "file:///")) or _is_local_http(url)
+    if is_ssh(url) and not may_log_in(url):
+        raise ArgumentError(
+            f"{url[:200]!a} asks for a login, and its host is not one that you named for that",
+            hint=f"name the host in {LOGIN_HOSTS}, as {urlsplit(url).netloc.rpartition('@')[2]}",
+        )
+    allowed = url.startswith(("https://", "file:///")) or _is_local_http(url) or is_ssh(url)
     if not allowed or any(sign <= " " or sign in "\x7f\\" for sign in url) or _leads_up(url):
         raise ArgumentError(
             f"{url[:200]!a} is not the URL of a repository that may be fetched",
-            hint="repositories are fetched by https:// or file:///",
+            hint="repositories are fetched by https:// or file:///, and by ssh://user@host/path",
         )
 
 
@@ -200,6 +214,8 @@ def _blocks(
         options["protocol.https.allow"] = "never"
     elif url.startswith("file://"):
         options["protocol.file.allow"] = "always"
+    elif url.startswith("ssh://"):
+        options["protocol.ssh.allow"] = "always"
     if url is not None and _is_local_http(url):
         options["protocol.http.allow"] = "always"
     configured = [part for name, value in options.items() for part in ("-c", f"{name}={value}")]
@@ -227,10 +243,13 @@ def _blocks(
             hint = None
             if url is not None and re.search(r"could not read (Username|Password)|Authentication failed|\b401\b", why):
                 hint = (
-                    f"it asks for a login: put it into ~/.netrc, and name the host in {LOGIN_HOSTS}"
-                    if not _may_log_in(url)
-                    else "the server refuses the login that ~/.netrc has for it"
+                    f"it asks for a login: give it to a credential helper of git or to ~/.netrc, and name the host in "
+                    f"{LOGIN_HOSTS}"
+                    if not may_log_in(url)
+                    else "neither git's credential helpers nor ~/.netrc have a login that the server takes"
                 )
+            elif url is not None and url.startswith("ssh://"):
+                hint = "try it with: ssh -o BatchMode=yes HOST; the host must be in ~/.ssh/known_hosts"
             raise FetchError(why, hint=hint)
 
 
@@ -338,19 +357,57 @@ def _read(stream: IO[bytes], limits: _Limits) -> Iterator[bytes]:
         stopped.set()
 
 
-def _may_log_in(url: str | None) -> bool:
-    """Whether the user named the host of a repository as one that ``~/.netrc`` may be used for."""
+def may_log_in(url: str | None) -> bool:
+    """Whether the user named the host of a repository as one that gets the user's own login."""
     named = {host.strip().lower() for host in os.environ.get(LOGIN_HOSTS, "").split(",")} - {""}
-    secret = url is not None and (url.startswith("https://") or _is_local_http(url))
-    return secret and urlsplit(url or "").netloc.lower() in named
+    secret = url is not None and (url.startswith(("https://", "ssh://")) or _is_local_http(url))
+    return secret and urlsplit(url or "").netloc.lower().rpartition("@")[2] in named
+
+
+@lru_cache(maxsize=16)
+def _helped_login(program: str, scheme: str, host: str) -> str | None:
+    """Return the header with the login that the user's credential helpers have for a host, or None.
+
+    The helpers are programs of the user's own configuration, so they run as the user's own git runs them; the folder is
+    the user's home, since the current folder may be a clone with a configuration of somebody else.
+    """
+    try:
+        answer = subprocess.run(  # noqa: S603 - no part of it comes from outside but the host, which the user named
+            [program, "credential", "fill"],
+            input=f"protocol={scheme}\nhost={host}\n\n".encode(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            cwd=Path.home(),
+            env={**os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_ASKPASS": "true", "GCM_INTERACTIVE": "never"},
+            timeout=_CREDENTIAL_SECONDS,
+            check=False,
+        ).stdout.decode("utf-8", "replace")
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = dict(line.split("=", 1) for line in answer.splitlines() if "=" in line)
+    if not found.get("username") or not found.get("password"):
+        return None
+    pair = base64.b64encode(f"{found['username']}:{found['password']}".encode()).decode("ascii")
+    return f"Authorization: Basic {pair}"
 
 
 def _environment(folder: Path, url: str | None) -> dict[str, str]:
     """Return what git needs to find the network, and nothing that configures it."""
     # Of the user's own home git reads nothing but .netrc: its configuration is switched off below. A redirect to
     # another host is not followed, so what .netrc says of a named host goes to that host only.
-    home = Path.home() if _may_log_in(url) else folder
+    named = url is not None and may_log_in(url)
+    home = Path.home() if named else folder
     environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    if url is not None and named and url.startswith("ssh://"):
+        environment |= {name: os.environ[name] for name in ("SSH_AUTH_SOCK", "USER", "LOGNAME") if name in os.environ}
+        environment["GIT_SSH_COMMAND"] = _SSH
+    elif url is not None and named:
+        parts = urlsplit(url)
+        login = _helped_login(shutil.which("git") or "git", parts.scheme, parts.netloc.lower())
+        if login is not None:  # in the environment, which other users cannot see as they see arguments
+            environment["GIT_CONFIG_COUNT"] = "1"
+            environment["GIT_CONFIG_KEY_0"] = f"http.{parts.scheme}://{parts.netloc}/.extraHeader"
+            environment["GIT_CONFIG_VALUE_0"] = login
     proxies = [name for proxy in _PROXIES for name in (proxy, proxy.lower()) if name in os.environ]
     return {
         **environment,

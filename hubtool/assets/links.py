@@ -35,6 +35,9 @@ _PLAIN = re.compile(
 )
 # With one slash too, to which pathlib shortens two; and without any where no folder has that name.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/|(s3|gs|https?|file):", re.IGNORECASE)
+_SSH_URL = re.compile(
+    r"ssh://(?:[A-Za-z0-9_][\w.+-]*@)?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?/[\w.~+/-]+\Z", re.ASCII
+)
 _PORTS = {"https": 443, "http": 80}
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: an IPv4 address behind a translator of the network's
 
@@ -249,6 +252,11 @@ def scheme_of(text: str) -> str:
     """
     match = _SCHEME.match(text)
     return (match[1] or match[2]).lower() if match else ""
+
+
+def is_ssh(url: str) -> bool:
+    """Whether a text is the address of a repository that ssh reaches, with plain parts only."""
+    return bool(_SSH_URL.match(url))
 
 
 def bare(link: str) -> str:

@@ -123,7 +123,10 @@ def sync(
             raise OfflineError(
                 f"{shown(link)} cannot be fetched: the network may not be used", hint="unset HUBTOOL_OFFLINE"
             )
-        link = policy.check(link)
+        if urlsplit(link).scheme == "ssh":
+            git.check_url(link)
+        else:
+            link = policy.check(link)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _remove_left(folder)

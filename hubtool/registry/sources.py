@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from hubtool import ownership, settings
+from hubtool.assets.links import is_ssh
 from hubtool.errors import ArgumentError, SettingsError
 from hubtool.registry import ADDED_FILE_NAME
 
@@ -26,6 +27,8 @@ KINDS = ("folder", "git", "published")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}\Z")
 _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):")
+# git's short form, user@host:path.
+_SCP = re.compile(r"([\w.+-]+@[\w.-]+):(?!//)(\S+)\Z")
 # What stands second in UIDs of four parts.
 _BACKENDS = frozenset({"ascend", "gpu", "cpu", "npu", "common"})
 # On these hosts, a link of two parts is a repository.
@@ -74,8 +77,8 @@ def parse(name: str, text: str, *, revision: str | None = None, subfolder: str =
 
     A path is a folder, or with a revision a repository on this machine. ``https://`` is a repository if it ends in
     ``.git``, or names a revision or a folder in it, or is that of a known forge; else it is a published registry.
-    ``file://`` is a repository, and ``git+`` before any of these says so. ``s3://bucket/prefix`` is a published
-    registry.
+    ``file://`` and ``ssh://`` are repositories, and ``git+`` before any of these says so. ``s3://bucket/prefix`` is a
+    published registry.
 
     Args:
         name: What the user calls it.
@@ -108,6 +111,14 @@ def parse(name: str, text: str, *, revision: str | None = None, subfolder: str =
         return Source(name=name, kind="published", location=plain.rstrip("/") + "/")
     if scheme == "s3" and urlsplit(plain).netloc and not (forced or revision or inner):
         return Source(name=name, kind="published", location=plain.rstrip("/") + "/")
+    if scheme == "ssh":
+        if not is_ssh(plain):
+            raise ArgumentError(f"{plain[:200]!a} is not an address for ssh", hint="write ssh://user@host/path")
+        return Source(name=name, kind="git", location=plain, revision=revision, subfolder=inner)
+    if near := _SCP.match(plain):
+        raise ArgumentError(
+            f"{text[:200]!a} is git's short form of an address", hint=f"write ssh://{near[1]}/{near[2].lstrip('/')}"
+        )
     if scheme == "file":
         path = Path(unquote(urlsplit(plain).path))
         if urlsplit(plain).netloc not in ("", "localhost") or (present and not path.is_dir()):
