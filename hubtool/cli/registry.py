@@ -13,10 +13,10 @@ from hubtool.cli.paths import LocalPath
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from hubtool.registry.changes import Changes
     from hubtool.registry.importing import Imported, Report
     from hubtool.registry.index import Conflict
     from hubtool.registry.manage import Ignored
-    from hubtool.registry.published import Changes
 
 # So many UIDs on which registries disagree are shown; adding the public hub after our own cards makes thousands.
 _SHOWN = 5
@@ -159,7 +159,7 @@ def list_command(as_json: bool) -> None:
 def sync_command(names: tuple[str, ...], allow_rollback: bool, accept_changes: bool, as_json: bool) -> int:
     """Fetch added registries anew: the cards of repositories, the indexes of published registries.
 
-    Without a NAME, all are. Of a published registry it is said which cards came, changed, were withdrawn or went. A
+    Without a NAME, all are. It is said which cards came, changed, were withdrawn or went. A
     card whose assets, recipe or repositories changed under its UID is refused, and the earlier card stays in use,
     unless --accept-changes is given. The exit code is 1 if a registry could not be fetched (it then keeps what it had)
     or a changed card was refused.

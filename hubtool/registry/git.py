@@ -15,27 +15,31 @@ import secrets
 import shutil
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from hubtool.assets import disk, git
 from hubtool.assets.links import shown
-from hubtool.card import absent
+from hubtool.card import absent, model, reading
 from hubtool.card import document as documents
-from hubtool.errors import FetchError, InvalidNameError, OfflineError
+from hubtool.errors import CardError, FetchError, InvalidNameError, OfflineError
+from hubtool.registry.changes import Changes
+from hubtool.registry.entry import core_of
 from hubtool.registry.folder import FolderRegistry
 from hubtool.registry.sources import misplaced
 from hubtool.uid import Uid
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from hubtool.assets.links import LinkPolicy
     from hubtool.registry.sources import Source
 
 _STATE = "state.json"
+# What each card that is no longer there loaded and ran, by its UID: another card may not come back under that name.
+_GONE = "gone.json"
 _MAX_LISTING_BYTES = 256 << 20
 _OBJECT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?\Z")
 
@@ -65,11 +69,13 @@ class Synced:
         revision: The commit.
         cards: How many cards there are.
         passed_over: How many files were left out: links, submodules, names that are no UIDs, files that are too large.
+        changes: What became of the cards that were known before.
     """
 
     revision: str
     cards: int
     passed_over: int
+    changes: Changes = field(default_factory=Changes)
 
 
 def open_registry(source: Source, folder: Path) -> FolderRegistry:
@@ -99,7 +105,13 @@ def _state(folder: Path) -> dict[str, str] | None:
 
 
 def sync(
-    source: Source, folder: Path, *, policy: LinkPolicy, offline: bool = False, limits: Limits | None = None
+    source: Source,
+    folder: Path,
+    *,
+    policy: LinkPolicy,
+    offline: bool = False,
+    accept_changes: bool = False,
+    limits: Limits | None = None,
 ) -> Synced:
     """Fetch the cards of a repository.
 
@@ -108,6 +120,7 @@ def sync(
         folder: Where its cards are kept; what was there before stays until everything has come.
         policy: Which hosts may be asked.
         offline: Whether the network may not be used.
+        accept_changes: Whether cards are taken that load or run something else than before under the same UID.
         limits: What it may cost.
 
     Raises:
@@ -132,7 +145,7 @@ def sync(
         _remove_left(folder)
         # In the same file system as the cards, so that the limit is of the disk that they are on.
         with tempfile.TemporaryDirectory(prefix="fetch-", dir=folder) as place:
-            return _Repository(Path(place), link, limits).bring(source, folder)
+            return _Repository(Path(place), link, limits).bring(source, folder, accept_changes=accept_changes)
     except OSError as error:
         raise disk.store_error(error, folder) from error
 
@@ -161,7 +174,7 @@ class _Repository:
         self._inner = ""
         self._deadline = time.monotonic() + limits.seconds
 
-    def bring(self, source: Source, folder: Path) -> Synced:
+    def bring(self, source: Source, folder: Path, *, accept_changes: bool) -> Synced:
         """Fetch one commit, and write its cards into a new folder beside the old one."""
         self._git("init", "--quiet", "--bare", "--template=", str(self._place / "bare"), inside=False)
         fetch = ("fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", "--no-auto-maintenance")
@@ -174,21 +187,25 @@ class _Repository:
         old = _state(folder)
         new = folder / f"new-{secrets.token_hex(8)}"
         try:
-            self._write((*cards, *beside), new, folder / old["tree"] if old else None)
+            before = folder / old["tree"] if old else None
+            self._write((*cards, *beside), new, before)
+            changes, gone = Changes(), _gone(folder)
+            if before is not None:
+                uids = [Uid.of_path(card.path) for card in cards]
+                changes = _compare(uids, new, before, gone, accept=accept_changes)
             tree = f"tree-{secrets.token_hex(8)}"
             new.rename(folder / tree)
         finally:
             shutil.rmtree(new, ignore_errors=True)
         state = {"tree": tree, "revision": commit, "cards": str(len(cards)), "passed_over": str(passed_over)}
-        temporary = folder / f"{_STATE}.{secrets.token_hex(4)}.part"
-        temporary.write_text(json.dumps(state), encoding="utf-8")
-        temporary.replace(folder / _STATE)
+        _keep(folder / _GONE, gone)
+        _keep(folder / _STATE, state)
         # A process that has just read the old state may still be reading the old tree: the one before it goes.
         trees = sorted(folder.glob("tree-*"), key=lambda path: path.stat().st_mtime)
         for path in trees:
             if path.name not in (tree, old["tree"] if old else ""):
                 shutil.rmtree(path, ignore_errors=True)
-        return Synced(revision=commit, cards=len(cards), passed_over=passed_over)
+        return Synced(revision=commit, cards=len(cards), passed_over=passed_over, changes=changes)
 
     def _choose(self, tree: str) -> tuple[list[_File], list[_File], int]:
         """Return the cards, the files beside them, and how many files were passed over."""
@@ -332,6 +349,86 @@ class _Repository:
         if "redirect" in why or "301" in why or "302" in why:
             hint = "the server sends us elsewhere: give the address that it sends us to"
         return FetchError(f"{shown(self._link)}: {why}", hint=hint)
+
+
+def _keep(path: Path, value: dict[str, str]) -> None:
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
+    temporary.write_text(json.dumps(value), encoding="utf-8")
+    temporary.replace(path)
+
+
+def _gone(folder: Path) -> dict[str, str]:
+    try:
+        value = json.loads((folder / _GONE).read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return {str(uid): str(core) for uid, core in value.items()} if isinstance(value, dict) else {}
+
+
+def _compare(uids: Iterable[Uid], new: Path, old: Path, gone: dict[str, str], *, accept: bool) -> Changes:
+    """Tell what changed since the last sync; of a card that loads or runs something else, the earlier one is put back.
+
+    Text may be mended, and a card may be withdrawn, at any time.
+
+    Args:
+        uids: The cards of the new tree.
+        new: The new tree.
+        old: The tree of the last sync, as it is in use.
+        gone: What cards that are no longer there loaded and ran; those that went are added, those that are back taken.
+        accept: Whether other cards are taken.
+    """
+    found: dict[str, list[str]] = {key: [] for key in Changes.__slots__}
+    there = set()
+    for uid in uids:
+        there.add(str(uid))
+        now, before = new / uid.path, old / uid.path
+        if before.is_file() and before.samefile(now):
+            continue  # unchanged files are links to the old ones
+        card, earlier = _read(now, uid), _read(before, uid)
+        core, known = core_of(card) if card else "", core_of(earlier) if earlier else gone.get(str(uid), "")
+        was = earlier.status is not None and earlier.status.is_withdrawn if earlier else False
+        withdrawn = card is not None and card.status is not None and card.status.is_withdrawn
+        if known not in ("", core) and not withdrawn and not accept:
+            found["refused"].append(str(uid))
+            _put_back(uid, new, old)
+        elif withdrawn != was:
+            found["withdrawn" if withdrawn else "back"].append(str(uid))
+        elif str(uid) in gone:
+            found["back"].append(str(uid))
+        elif not before.is_file():
+            found["added"].append(str(uid))
+        elif now.read_bytes() != before.read_bytes():
+            found["accepted" if known not in ("", core) else "texts"].append(str(uid))
+        if (new / uid.path).is_file():
+            gone.pop(str(uid), None)
+    for path in old.rglob("*.md"):
+        try:
+            uid = Uid.of_path(PurePosixPath(path.relative_to(old).as_posix()))
+        except InvalidNameError:
+            continue
+        if str(uid) not in there:
+            earlier = _read(path, uid)
+            gone[str(uid)] = core_of(earlier) if earlier else ""
+            found["gone"].append(str(uid))
+    return Changes(**{key: tuple(sorted(names)) for key, names in found.items()})
+
+
+def _read(path: Path, uid: Uid) -> model.Card | None:
+    try:
+        return model.read(reading.read_card_file(str(path))[1], uid=uid)
+    except (OSError, CardError):
+        return None
+
+
+def _put_back(uid: Uid, new: Path, old: Path) -> None:
+    """Have the earlier card, and what stands beside it, in place of the new one; nothing where there was none."""
+    (new / uid.path).unlink()
+    beside = PurePosixPath(uid.path).with_suffix("")
+    shutil.rmtree(new / beside, ignore_errors=True)
+    if (old / uid.path).is_file():
+        shutil.copy2(old / uid.path, new / uid.path)
+    if (old / beside).is_dir():
+        shutil.copytree(old / beside, new / beside)
 
 
 def _is_plain(name: str) -> bool:

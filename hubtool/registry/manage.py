@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hubtool.registry import Registry
+    from hubtool.registry.changes import Changes
     from hubtool.registry.index import Conflict
-    from hubtool.registry.published import Changes
     from hubtool.registry.sources import Source
     from hubtool.settings import Settings
 
@@ -90,7 +90,7 @@ class Brought:
         revision: The commit, of a repository.
         passed_over: How many files of a repository are no cards of ours.
         serial: The serial of the index of a published registry, or None.
-        changes: What became of the cards of a published registry that were known before, or None.
+        changes: What became of the cards that were known before; None of a folder.
         ignored: The publishers whose cards are not used.
         error: Why it could not be synced, or None.
         hint: What to do about the error, or None.
@@ -207,12 +207,19 @@ def bring(
         from hubtool.registry import git  # noqa: PLC0415 - as above
 
         policy = LinkPolicy.configured(current)
-        synced = git.sync(source, source.folder(current.home), policy=policy, offline=current.offline)
+        synced = git.sync(
+            source,
+            source.folder(current.home),
+            policy=policy,
+            offline=current.offline,
+            accept_changes=accept_changes,
+        )
         return Brought(
             name=source.name,
             cards=synced.cards,
             revision=synced.revision,
             passed_over=synced.passed_over,
+            changes=synced.changes,
             ignored=ignored(open_source(source, current)),
         )
     return Brought(name=source.name, cards=sum(1 for _ in opened.uids()), ignored=ignored(opened))

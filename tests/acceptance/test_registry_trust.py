@@ -233,6 +233,49 @@ def test_a_card_that_loads_something_else_is_refused_unless_told(cli: Cli) -> No
         assert cli("registry", "sync").code == 0
 
 
+def test_a_repository_is_told_and_held_as_a_published_registry_is(cli: Cli, tmp_path: Path) -> None:
+    """Another card under a UID of a repository is refused, even by way of being away for a while."""
+    work = _cards(tmp_path / "work", "tests/1.9/first", "tests/1.9/second", "tests/1.9/third")
+    git(work, "init", "--quiet", "--initial-branch=main")
+
+    def commit() -> None:
+        git(work, "add", "--all")
+        git(work, "commit", "--quiet", "--allow-empty", "--message=Change cards")
+
+    def sync(*more: str) -> tuple[int, dict[str, list[str]]]:
+        done = cli("registry", "sync", "lab", *more, "--json")
+        changes = done.json["registries"][0]["changes"]
+        return done.code, {key: uids for key, uids in changes.items() if uids}
+
+    def entry(name: str) -> str:
+        return str(cli("resolve", f"tests/1.9/{name}", "--json").json["network"]["entry"])
+
+    commit()
+    assert cli("registry", "add", "lab", work.as_uri()).code == 0
+    assert sync() == (0, {})
+    first, second = (work / f"tests/1.9/{name}.md" for name in ("first", "second"))
+    old = second.read_text()
+    first.write_text(first.read_text().replace("summary: A model", "summary: A better text"))
+    second.write_text(old.replace("entry: bert", "entry: bert-ner"))
+    _cards(work, "tests/1.9/new")
+    commit()
+    assert sync() == (1, {"added": ["tests/1.9/new"], "texts": ["tests/1.9/first"], "refused": ["tests/1.9/second"]})
+    assert (entry("second"), "A better text" in cli("show", "tests/1.9/first").out) == ("bert", True)
+    assert sync()[1] == {"refused": ["tests/1.9/second"]}
+    second.unlink()
+    commit()
+    assert sync() == (0, {"gone": ["tests/1.9/second"]})
+    second.write_text(old.replace("entry: bert", "entry: bert-ner"))
+    commit()
+    assert sync() == (1, {"refused": ["tests/1.9/second"]})
+    assert cli("resolve", "tests/1.9/second").code == 1
+    assert sync("--accept-changes") == (0, {"back": ["tests/1.9/second"]})
+    assert entry("second") == "bert-ner"
+    assert cli("withdraw", "tests/1.9/third", "--reason", "it is wrong", "--in-place", "--registry", work).code == 0
+    commit()
+    assert sync() == (0, {"withdrawn": ["tests/1.9/third"]})
+
+
 def test_without_a_sync_a_changed_card_is_not_taken_either(cli: Cli) -> None:
     origin, to = _cards(cli.folder / "origin", "tests/1.9/a"), cli.folder / "site"
     published.publish(origin, to)
