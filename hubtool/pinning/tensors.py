@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from hubtool.assets.checkpoint import ITEM_SIZES, Header, TensorInfo, read_header
+from hubtool.assets.checkpoint import ITEM_BITS, Header, TensorInfo, read_header
 from hubtool.errors import CheckpointError, RequirementError
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ class _Bytes:
         self._path = path
 
     def read(self, count: int) -> bytes:
-        data = b""
+        data = bytearray()
         while count and self._left:
             offset, length = self._left[0]
             step = min(count, length)
@@ -178,7 +178,7 @@ class _Bytes:
                 del self._left[0]
             else:
                 self._left[0] = (offset + step, length - step)
-        return data
+        return bytes(data)
 
 
 def _compare(one: TensorInfo, other: TensorInfo, before: _Bytes, after: _Bytes) -> ValueChange | None:
@@ -191,7 +191,7 @@ def _compare(one: TensorInfo, other: TensorInfo, before: _Bytes, after: _Bytes) 
     while left:
         count = min(left, _BLOCK)
         left -= count
-        data, more = before.read(count * ITEM_SIZES[one.dtype]), after.read(count * ITEM_SIZES[other.dtype])
+        data, more = before.read(count * ITEM_BITS[one.dtype] // 8), after.read(count * ITEM_BITS[other.dtype] // 8)
         if one.dtype == other.dtype and data == more:
             continue
         if not numeric:
