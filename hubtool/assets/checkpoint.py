@@ -157,6 +157,7 @@ _OTHER_MESSAGE = re.compile(rb"\n(?:[\x80-\xff]{0,9}[\x00-\x7f])[\x20-\x7e]", re
 _DTYPE_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,31}\Z")
 _FETCH_AGAIN = "fetch it again, and compare its SHA-256 with the card's"
 _NOT_ONE = "a checkpoint is a .ckpt file that MindSpore saved, or a .safetensors file"
+EMPTY_HINT = "save the network's parameters with mindspore.save_checkpoint(network, path), or fetch the file again"
 _TOO_MUCH = "if it is a real checkpoint, save it in several files, or load it with MindSpore itself"
 
 
@@ -249,7 +250,7 @@ def read_header(path: Path) -> Header:
 
 def _read(stream: BinaryIO, path: Path, size: int) -> Header:
     if size == 0:
-        raise CheckpointError(f"{path} is empty: it has 0 bytes", hint=_FETCH_AGAIN)
+        raise CheckpointError(f"{path} is empty: it has 0 bytes", hint=EMPTY_HINT)
     start = stream.read(512)
     _refuse_others(start, path)
     if size >= 9 and start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= max(size, _MAX_HEADER_BYTES):
@@ -693,15 +694,15 @@ class _SafetensorsHeader:
     def _entry(self, name: str, text: bytes) -> TensorInfo:
         entry = self._json(text)
         tensor = _entry(name, entry, 8 + len(self._raw))
-        if not isinstance(tensor, str):
-            return tensor
-        said = f"{ascii(name)[:120]}: {tensor}"
-        if isinstance(entry, dict) and _is_new_type(entry.get("dtype")):
-            raise CheckpointError(
-                f"{self._path} cannot be read: {said} to hubtool {__version__}",
-                hint="update hubtool if the type is a new one of the safetensors format",
-            )
-        self.fail(said)
+        if isinstance(tensor, str):
+            said = f"{ascii(name)[:120]}: {tensor}"
+            if isinstance(entry, dict) and _is_new_type(entry.get("dtype")):
+                raise CheckpointError(
+                    f"{self._path} cannot be read: {said} to hubtool {__version__}",
+                    hint="update hubtool if the type is a new one of the safetensors format",
+                )
+            self.fail(said)
+        return tensor
 
     def _metadata(self) -> None:
         """Keep what MindSpore marks in the metadata: which tensors are pairs of four-bit numbers. Skip other texts."""

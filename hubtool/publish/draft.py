@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from hubtool import machine
-from hubtool.assets.checkpoint import read_header
+from hubtool.assets.checkpoint import EMPTY_HINT, read_header
 from hubtool.card import layout, life, metrics, placeholder, schema, vocabulary
 from hubtool.card.model import WEIGHT_FORMATS
-from hubtool.errors import ArgumentError, AssetError, CardError
+from hubtool.errors import ArgumentError, AssetError, CardError, CheckpointError
 from hubtool.publish.fitting import fit
 from hubtool.publish.measuring import measure
 from hubtool.registry.importing.facts import spelled
@@ -203,7 +203,12 @@ def gather(
         values = {key: base.values[key] for key in FIELDS if key in base.values and key not in _NOT_INHERITED}
         inherited = [key for key in values if key not in given]
         notes.append(f"from {base.uid or base.path}: {', '.join(inherited) or 'nothing'}")
-    header = read_header(checkpoint) if checkpoint is not None else None
+    header = None
+    if checkpoint is not None:
+        header = read_header(checkpoint)
+        if not header.elements:
+            held = "no tensors" if not header.tensors else "only tensors without elements"
+            raise CheckpointError(f"{checkpoint} is empty: it holds {held}", hint=EMPTY_HINT)
     found = _recipe(base, provider, entry, arguments)
     fitted = None
     if header is not None and found.get("provider", "builtin") == "builtin":
@@ -539,7 +544,7 @@ def _introduction(known: Known, values: Mapping[str, object]) -> list[str]:
     if known.header is not None:
         types = ", ".join(sorted({tensor.dtype for tensor in known.header.tensors}))
         told.append(
-            f"Its checkpoint holds {known.header.elements:,} numbers ({types}) "
+            f"Its checkpoint holds {known.header.elements:,} number{'' if known.header.elements == 1 else 's'} ({types}) "
             f"in {len(known.header.tensors):,} tensor{'' if len(known.header.tensors) == 1 else 's'}."
         )
     if known.fit is not None:
