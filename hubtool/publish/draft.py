@@ -543,8 +543,9 @@ def _introduction(known: Known, values: Mapping[str, object]) -> list[str]:
     told = [f"{first}."]
     if known.header is not None:
         types = ", ".join(sorted({tensor.dtype for tensor in known.header.tensors}))
+        numbers = f"{known.header.elements:,} number{'' if known.header.elements == 1 else 's'}"
         told.append(
-            f"Its checkpoint holds {known.header.elements:,} number{'' if known.header.elements == 1 else 's'} ({types}) "
+            f"Its checkpoint holds {numbers} ({types}) "
             f"in {len(known.header.tensors):,} tensor{'' if len(known.header.tensors) == 1 else 's'}."
         )
     if known.fit is not None:
