@@ -114,7 +114,7 @@ FOREIGN_ITEM_BITS: Mapping[str, int] = {
     "float4_e2m1fn": 4,
 }
 """Bits per element of the data types that safetensors files have and MindSpore lacks; elements are packed."""
-ITEM_BITS: Mapping[str, int] = {dtype: 8 * size for dtype, size in ITEM_SIZES.items()} | FOREIGN_ITEM_BITS
+ITEM_BITS: Mapping[str, int] = {**{dtype: 8 * size for dtype, size in ITEM_SIZES.items()}, **FOREIGN_ITEM_BITS}
 """Bits per element of every data type."""
 
 # To read and print a tensor takes about 25 microseconds and 1 KiB of memory: these keep it below 2 seconds and 200 MiB.

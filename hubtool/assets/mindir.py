@@ -80,7 +80,8 @@ def _inputs(data: mmap.mmap) -> tuple[GraphInput, ...]:
 
 
 def _input(data: mmap.mmap, start: int, end: int, budget: list[int]) -> GraphInput:
-    name, shape, kind = "", [], 0
+    name, kind = "", 0
+    shape: list[int] = []
     for field, at, stop in _fields(data, start, end, budget):
         if field == _NAME:
             if stop - at > _MAX_NAME_BYTES:

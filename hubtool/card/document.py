@@ -191,8 +191,8 @@ def parse(data: bytes) -> Document:
     if not text.strip():
         return _broken("HT103", "the file is empty", "start from the card of a similar model", bom=bom, body=text)
     document = _split(text, bom=bom)
-    fault = _excess(document)
-    return document if fault is None else _all_body(text, fault, bom=bom)
+    excess = _excess(document)
+    return document if excess is None else _all_body(text, excess, bom=bom)
 
 
 def _excess(document: Document) -> Fault | None:
