@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from hubtool import machine
 from hubtool import trust as trusts
-from hubtool.assets.checkpoint import Header, TensorInfo, read_header, to_safetensors
+from hubtool.assets.checkpoint import FOREIGN_ITEM_BITS, Header, TensorInfo, read_header, to_safetensors
 from hubtool.assets.code import CodeStore
 from hubtool.card.repository import place_of
 from hubtool.coverage import Coverage, Renaming, compare, cover, rename
@@ -488,7 +488,11 @@ def _array(tensor: TensorInfo, mapped: Any, path: Path) -> Any:  # noqa: ANN401 
 
         dtype = np.dtype(bfloat16)
     else:
-        raise CheckpointError(f"{path}: the tensor {tensor.name!r} has the type {tensor.dtype}, which cannot be placed")
+        who = "MindSpore cannot hold" if tensor.dtype in FOREIGN_ITEM_BITS else "hubtool cannot place"
+        raise CheckpointError(
+            f"{path}: the tensor {tensor.name!r} has the type {tensor.dtype}, which {who}",
+            hint="save the checkpoint with another type, such as float16 or bfloat16",
+        )
     pieces = [mapped[offset : offset + length] for offset, length in tensor.segments]
     raw = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
     if len(pieces) == 1 and tensor.offset % dtype.itemsize:

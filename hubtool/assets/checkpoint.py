@@ -14,17 +14,19 @@ Which one a file is, is told by its content and not by its name.
 
 from __future__ import annotations
 
+import codecs
 import json
 import math
 import os
 import re
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, BinaryIO, Literal, NoReturn
 
 from hubtool.assets import disk
 from hubtool.errors import CheckpointError
+from hubtool.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -73,6 +75,12 @@ _SAFETENSORS_DTYPES: Mapping[str, str] = {
     "C64": "complex64",
     "F8_E4M3": "float8_e4m3fn",
     "F8_E5M2": "float8_e5m2",
+    "F8_E4M3FNUZ": "float8_e4m3fnuz",
+    "F8_E5M2FNUZ": "float8_e5m2fnuz",
+    "F8_E8M0": "float8_e8m0fnu",
+    "F6_E2M3": "float6_e2m3fn",
+    "F6_E3M2": "float6_e3m2fn",
+    "F4": "float4_e2m1fn",
 }
 _TO_SAFETENSORS: Mapping[str, str] = {ours: theirs for theirs, ours in _SAFETENSORS_DTYPES.items()} | {"int4x2": "I8"}
 ITEM_SIZES: Mapping[str, int] = {
@@ -96,15 +104,35 @@ ITEM_SIZES: Mapping[str, int] = {
     "float8_e5m2": 1,
     "hifloat8": 1,
 }
-"""Bytes per element of every data type."""
+"""Bytes per element of every data type that MindSpore has."""
+FOREIGN_ITEM_BITS: Mapping[str, int] = {
+    "float8_e4m3fnuz": 8,
+    "float8_e5m2fnuz": 8,
+    "float8_e8m0fnu": 8,
+    "float6_e2m3fn": 6,
+    "float6_e3m2fn": 6,
+    "float4_e2m1fn": 4,
+}
+"""Bits per element of the data types that safetensors files have and MindSpore lacks; elements are packed."""
+ITEM_BITS: Mapping[str, int] = {**{dtype: 8 * size for dtype, size in ITEM_SIZES.items()}, **FOREIGN_ITEM_BITS}
+"""Bits per element of every data type."""
 
-# No real checkpoint comes near these; a hostile one must not make us allocate.
-_MAX_VALUES = 250_000
+# To read and print a tensor takes about 25 microseconds and 1 KiB of memory: these keep it below 2 seconds and 200 MiB.
+# A file may have more tensors if it is large itself: real ones have far more bytes per tensor than this.
+_MAX_TENSORS = 30_000
+_BYTES_PER_TENSOR = 1024
+# Of a .ckpt, all parts of all tensors: a tensor of five dimensions has ten.
+_FIELDS_PER_TENSOR = 12
+# Of a .ckpt: parts that hubtool does not know. MindSpore writes none.
+_MAX_UNKNOWN_FIELDS = 10_000
 _MAX_NAME = 4096
+# Of all names together; those of real checkpoints have 30 to 80.
+_NAME_BYTES_PER_TENSOR = 128
 _MAX_DIMS = 32
 _MAX_TEXT = 1 << 18
 _MAX_TEXTS = 1 << 22
-_MAX_JSON = 24 << 20
+_MAX_HEADER_BYTES = 100_000_000
+"""Bytes of the header of a .safetensors file; the format's own limit."""
 
 _ALIGNMENT = 64
 _BLOCK = 1 << 20
@@ -127,8 +155,11 @@ _GRAPHS: tuple[tuple[re.Pattern[bytes], str, str], ...] = (
 )  # fmt: skip
 # A message whose first field is not a message that begins with a text, as every value of a .ckpt does.
 _OTHER_MESSAGE = re.compile(rb"\n(?:[\x80-\xff]{0,9}[\x00-\x7f])[\x20-\x7e]", re.DOTALL)
+_DTYPE_NAME = re.compile(r"[A-Z][A-Z0-9_]{0,31}\Z")
 _FETCH_AGAIN = "fetch it again, and compare its SHA-256 with the card's"
 _NOT_ONE = "a checkpoint is a .ckpt file that MindSpore saved, or a .safetensors file"
+EMPTY_HINT = "save the network's parameters with mindspore.save_checkpoint(network, path), or fetch the file again"
+_TOO_MUCH = "a real checkpoint of this size has fewer; if this is one, load it with MindSpore itself"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -248,10 +279,10 @@ def check_graph(path: Path, form: str) -> None:
 
 def _read(stream: BinaryIO, path: Path, size: int) -> Header:
     if size == 0:
-        raise CheckpointError(f"{path} is empty: it has 0 bytes", hint=_FETCH_AGAIN)
+        raise CheckpointError(f"{path} is empty: it has 0 bytes", hint=EMPTY_HINT)
     start = stream.read(512)
     _refuse_others(start, path)
-    if size >= 9 and start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= max(size, _MAX_JSON):
+    if size >= 9 and start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= max(size, _MAX_HEADER_BYTES):
         return _read_safetensors(stream, path, size)
     if start[:1] != b"\n":  # the key of field 1, length-delimited
         raise CheckpointError(
@@ -338,6 +369,10 @@ class _CkptReader:
         self._path = path
         self._end = end
         self._at = 0
+        self._most = _most_tensors(end)
+        self._fields_left = _FIELDS_PER_TENSOR * self._most
+        self._unknown_left = _MAX_UNKNOWN_FIELDS
+        self._name_bytes_left = _NAME_BYTES_PER_TENSOR * self._most
 
     def read(self, size: int) -> Header:
         tensors: list[TensorInfo] = []
@@ -349,8 +384,8 @@ class _CkptReader:
         while self._at < self._end or pieces:
             value = self._value() if self._at < self._end else None
             count += 1
-            if count > _MAX_VALUES:
-                self._fail(f"it has more than {_MAX_VALUES} values")
+            if count > self._most:
+                self._refuse(f"more than {self._most:,} tensors")
             if value is not None and (not pieces or pieces[0].name == value.name):
                 pieces.append(value)
                 continue
@@ -461,11 +496,12 @@ class _CkptReader:
 
     def _text(self, pieces: list[_Value]) -> str:
         back = self._at
-        content = b""
+        parts = []
         for piece in pieces:
             at, length = piece.content
             self._seek(at)
-            content += self._bytes(at + length, _MAX_TEXT, f"the text {piece.name!r}")
+            parts.append(self._bytes(at + length, _MAX_TEXT, f"the text {piece.name!r}"))
+        content = b"".join(parts)
         self._seek(back)
         try:
             return content.decode("utf-32-le").rstrip("\0")
@@ -475,6 +511,9 @@ class _CkptReader:
     def _name(self, outer: int) -> str:
         at = self._at
         raw = self._bytes(self._length(outer), _MAX_NAME, "a name")
+        self._name_bytes_left -= len(raw)
+        if self._name_bytes_left < 0:
+            self._refuse(f"names of more than {_NAME_BYTES_PER_TENSOR * self._most:,} bytes in all")
         try:
             name = raw.decode("utf-8")
         except UnicodeDecodeError as error:
@@ -485,12 +524,19 @@ class _CkptReader:
 
     def _dim(self, end: int) -> int:
         at = self._at
+        self._count_field()
         number = self._varint(end)
         if number >= 1 << 63:  # int64 in two's complement
             self._fail(f"a dimension is negative: {number - (1 << 64)}", at)
         return number
 
+    def _count_field(self) -> None:
+        self._fields_left -= 1
+        if self._fields_left < 0:
+            self._refuse(f"more than {_FIELDS_PER_TENSOR * self._most:,} fields")
+
     def _key(self, end: int) -> tuple[int, int]:
+        self._count_field()
         key = self._varint(end)
         return key >> 3, key & 7
 
@@ -538,6 +584,9 @@ class _CkptReader:
 
     def _skip(self, wire: int, end: int, at: int) -> None:
         """Skip a field that we do not know, as every reader of Protocol Buffers does."""
+        self._unknown_left -= 1
+        if self._unknown_left < 0:
+            self._refuse(f"more than {_MAX_UNKNOWN_FIELDS:,} fields that no checkpoint of MindSpore has")
         if wire == 0:
             self._varint(end)
         elif wire == 2:
@@ -562,50 +611,187 @@ class _CkptReader:
         place = self._at if at is None else at
         raise CheckpointError(f"{self._path} is damaged at byte {place}: {what}", hint=_FETCH_AGAIN)
 
+    def _refuse(self, what: str) -> NoReturn:
+        raise _too_much(self._path, f"{what}, up to byte {self._at}")
+
     def _fail_kind(self) -> NoReturn:
         raise CheckpointError(f"{self._path} is not a checkpoint: no tensor begins at byte 0", hint=_NOT_ONE)
 
 
-def _read_safetensors(stream: BinaryIO, path: Path, size: int) -> Header:
-    def fail(what: str) -> NoReturn:
-        raise CheckpointError(f"{path} is damaged in its header (bytes 8 to {start}): {what}", hint=_FETCH_AGAIN)
+def _most_tensors(size: int) -> int:
+    """Return how many tensors a file of this size may have."""
+    return max(_MAX_TENSORS, size // _BYTES_PER_TENSOR)
 
+
+def _too_much(path: Path, what: str) -> CheckpointError:
+    return CheckpointError(f"{path} has {what}; hubtool reads no more of a file of this size", hint=_TOO_MUCH)
+
+
+# The texts of JSON, in pieces: a repetition with a bound needs bounded memory, and no text is tried in two ways.
+_SPACE = rb"[ \t\r\n]*"
+_KEY = re.compile(_SPACE + rb'("[^"\\]*(?:\\.[^"\\]*){0,4096}")' + _SPACE + b":" + _SPACE, re.DOTALL)
+_ENTRY = re.compile(rb"(\{[^{}]{0,4096}\})" + _SPACE + rb"([,}])", re.DOTALL)
+_BEGIN = re.compile(_SPACE + rb"\{" + _SPACE + rb"(\})?")
+_PIECE = re.compile(rb'[^"\\]*(?:\\.[^"\\]*){0,4096}', re.DOTALL)
+_AFTER = re.compile(_SPACE + rb"([,}])" + _SPACE)
+
+
+class _SafetensorsHeader:
+    """Reads the JSON of a .safetensors header member by member: as a whole, it could become 50 times as large.
+
+    Its grammar is fixed: an object of tensors, each an object without others in it, and of ``__metadata__``, an object
+    of texts.
+    """
+
+    def __init__(self, raw: bytes, path: Path, size: int) -> None:
+        self._raw = raw
+        self._path = path
+        self._most = _most_tensors(size)
+        self._at = 0
+        self.metadata: dict[str, str] = {}
+
+    def fail(self, what: str) -> NoReturn:
+        end = 8 + len(self._raw)
+        raise CheckpointError(f"{self._path} is damaged in its header (bytes 8 to {end}): {what}", hint=_FETCH_AGAIN)
+
+    def _fail_json(self, what: str = "another sign should be here") -> NoReturn:
+        self.fail(f"it is not the JSON of one: {what} (byte {8 + self._at})")
+
+    def read(self) -> list[TensorInfo]:
+        self._check_utf8()
+        tensors: dict[str, TensorInfo] = {}
+        name_bytes = 0
+        more = self._begin()
+        while more:
+            name = self._key()
+            if name == "__metadata__":
+                self._metadata()
+                more = self._goes_on()
+                continue
+            found = _ENTRY.match(self._raw, self._at)
+            if found is None:
+                self._fail_json(f"{ascii(name)[:120]} is not followed by the entry of a tensor")
+            tensor = self._entry(name, found[1])
+            if name in tensors:
+                self._fail_json("a name comes twice")
+            tensors[name] = tensor
+            name_bytes += len(name)
+            if len(tensors) > self._most:
+                raise _too_much(self._path, f"more than {self._most:,} tensors in its header")
+            if name_bytes > _NAME_BYTES_PER_TENSOR * self._most:
+                most = _NAME_BYTES_PER_TENSOR * self._most
+                raise _too_much(self._path, f"names of more than {most:,} characters in its header")
+            self._at = found.end()
+            more = found[2] == b","
+        if self._raw[self._at :].strip(b" \t\r\n"):
+            self._fail_json()
+        return list(tensors.values())
+
+    def _check_utf8(self) -> None:
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        for at in range(0, len(self._raw), _BLOCK):
+            kept = len(decoder.getstate()[0])
+            try:
+                decoder.decode(self._raw[at : at + _BLOCK], final=at + _BLOCK >= len(self._raw))
+            except UnicodeDecodeError as error:
+                self.fail(f"it is not UTF-8 at byte {8 + at - kept + error.start}")
+
+    def _begin(self) -> bool:
+        """Step into an object; return whether it has members."""
+        found = _BEGIN.match(self._raw, self._at)
+        if found is None:
+            self._fail_json("an object should begin here")
+        self._at = found.end()
+        return found[1] is None
+
+    def _goes_on(self) -> bool:
+        """Step over what stands after a member; return whether another one follows."""
+        found = _AFTER.match(self._raw, self._at)
+        if found is None:
+            self._fail_json()
+        self._at = found.end()
+        return found[1] == b","
+
+    def _key(self) -> str:
+        found = _KEY.match(self._raw, self._at)
+        if found is None:
+            self._fail_json("a name should be here")
+        name = self._json(found[1])
+        self._at = found.end()
+        return str(name)
+
+    def _json(self, text: bytes) -> object:
+        try:
+            return _JSON.decode(text.decode("utf-8"))
+        except (ValueError, RecursionError) as error:
+            self._fail_json(str(error)[:120])
+
+    def _entry(self, name: str, text: bytes) -> TensorInfo:
+        entry = self._json(text)
+        tensor = _entry(name, entry, 8 + len(self._raw))
+        if isinstance(tensor, str):
+            said = f"{ascii(name)[:120]}: {tensor}"
+            if isinstance(entry, dict) and _is_new_type(entry.get("dtype")):
+                raise CheckpointError(
+                    f"{self._path} cannot be read: {said} to hubtool {__version__}",
+                    hint="update hubtool if the type is a new one of the safetensors format",
+                )
+            self.fail(said)
+        return tensor
+
+    def _metadata(self) -> None:
+        """Keep what MindSpore marks in the metadata: which tensors are pairs of four-bit numbers. Skip other texts."""
+        if self._raw[self._at : self._at + 4] == b"null":
+            self._at += 4
+            return
+        count = 0
+        more = self._begin()
+        while more:
+            count += 1
+            if count > self._most:
+                raise _too_much(self._path, f"more than {self._most:,} texts in the metadata of its header")
+            key = self._key()
+            start = self._at
+            if self._raw[start : start + 1] != b'"':
+                self.fail("__metadata__ is not an object of texts")
+            self._at += 1
+            while self._raw[self._at : self._at + 1] != b'"':
+                found = _PIECE.match(self._raw, self._at)
+                if found is None or found.end() in (self._at, len(self._raw)):
+                    self._fail_json("a text does not end")
+                self._at = found.end()
+            self._at += 1
+            if self._at == start + 6 and self._raw.startswith(b'"Int4"', start):
+                self.metadata[key] = "Int4"
+            more = self._goes_on()
+
+
+def _read_safetensors(stream: BinaryIO, path: Path, size: int) -> Header:
     stream.seek(0)
     length = int.from_bytes(stream.read(8), "little")
     start = 8 + length
-    if length > _MAX_JSON:
-        fail(f"it says that it has {length} bytes, and {_MAX_JSON} are the most")
+    if length > _MAX_HEADER_BYTES:
+        raise CheckpointError(
+            f"{path} is damaged: it says that its header has {length:,} bytes, and the format allows "
+            f"{_MAX_HEADER_BYTES:,}",
+            hint=_FETCH_AGAIN,
+        )
     if start > size:
         raise CheckpointError(
             f"{path} is truncated: its header ends at byte {start}, and the file at byte {size}", hint=_FETCH_AGAIN
         )
-    try:
-        raw = json.loads(stream.read(length).decode("utf-8"), object_pairs_hook=_pairs)
-    except UnicodeDecodeError as error:
-        fail(f"it is not UTF-8 at byte {8 + error.start}")
-    except (ValueError, RecursionError) as error:
-        fail(f"it is not the JSON of one: {str(error)[:120]}")
-    if not isinstance(raw, dict):
-        fail("it is not a JSON object")
-    metadata = raw.pop("__metadata__", None) or {}
-    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-        fail("__metadata__ is not an object of texts")
-    if len(raw) > _MAX_VALUES:
-        fail(f"it has more than {_MAX_VALUES} tensors")
-    tensors = []
-    for name, entry in raw.items():
-        tensor = _entry(name, entry, start)
-        if isinstance(tensor, str):
-            fail(f"{ascii(name)[:120]}: {tensor}")
-        # MindSpore marks its pairs of four-bit numbers, which the format has no name for, in the metadata.
-        if metadata.get(name) == "Int4" and tensor.dtype == "int8":
-            tensor = TensorInfo(name=name, shape=tensor.shape, dtype="int4x2", segments=tensor.segments)
-        tensors.append(tensor)
+    header = _SafetensorsHeader(stream.read(length), path, size)
+    tensors = header.read()
+    if header.metadata:  # the format has no name for pairs of four-bit numbers
+        tensors = [
+            replace(tensor, dtype="int4x2") if tensor.name in header.metadata and tensor.dtype == "int8" else tensor
+            for tensor in tensors
+        ]
     tensors.sort(key=lambda tensor: (tensor.offset, tensor.bytes))
     end = start
     for tensor in tensors:
         if tensor.offset != end:
-            fail(f"{tensor.name!r} begins at byte {tensor.offset}, and what is before it ends at byte {end}")
+            header.fail(f"{tensor.name!r} begins at byte {tensor.offset}, and what is before it ends at byte {end}")
         end += tensor.bytes
     if end > size:
         raise CheckpointError(
@@ -626,6 +812,14 @@ def _pairs(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return made
 
 
+_JSON = json.JSONDecoder(object_pairs_hook=_pairs)
+
+
+def _is_new_type(dtype: object) -> bool:
+    """Whether a text could be the name of a data type that the format got later."""
+    return isinstance(dtype, str) and dtype not in _SAFETENSORS_DTYPES and bool(_DTYPE_NAME.match(dtype))
+
+
 def _entry(name: str, entry: object, start: int) -> TensorInfo | str:
     """Check one entry of a .safetensors header; a text says what is wrong with it."""
     if not name or not name.isprintable() or len(name) > _MAX_NAME:
@@ -641,7 +835,7 @@ def _entry(name: str, entry: object, start: int) -> TensorInfo | str:
         return "its data_offsets are not a begin and an end"
     begin, end = offsets
     ours = _SAFETENSORS_DTYPES[dtype]
-    if math.prod(shape) * ITEM_SIZES[ours] != end - begin:
+    if math.prod(shape) * ITEM_BITS[ours] != 8 * (end - begin):
         return f"it has {end - begin} bytes, which its shape of {ours} does not"
     return TensorInfo(name=name, shape=tuple(shape), dtype=ours, segments=((start + begin, end - begin),))
 
@@ -667,7 +861,7 @@ def to_safetensors(header: Header, source: Path, destination: Path) -> None:
             format lacks.
         StoreError: If the destination cannot be written, for example because the disk is full.
     """
-    ordered = sorted(header.tensors, key=lambda tensor: -ITEM_SIZES[tensor.dtype])
+    ordered = sorted(header.tensors, key=lambda tensor: -ITEM_BITS[tensor.dtype])
     head = _safetensors_head(ordered, source)
     needed = len(head) + header.bytes
     # A name that the destination's own begins: whoever may write that file may clean this one up.

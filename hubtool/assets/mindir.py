@@ -22,7 +22,11 @@ _TYPES = (
     "undefined", "float32", "uint8", "int8", "uint16", "int16", "int32", "int64", "string", "bool", "float16",
     "float64", "uint32", "uint64", "complex64", "complex128", "bfloat16", "float64",
 )  # fmt: skip
-_MOST = 1000
+_MAX_INPUTS = 1000
+_MAX_DIMENSIONS = 32  # of one input
+_MAX_NAME_BYTES = 4096
+# A graph has one field per node, and the largest real ones some ten thousand nodes; this many take less than a second.
+_MAX_FIELDS = 500_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,41 +61,59 @@ def read_inputs(path: Path) -> tuple[GraphInput, ...]:
 
 
 def _inputs(data: mmap.mmap) -> tuple[GraphInput, ...]:
+    budget = [_MAX_FIELDS]
     producer, graph = b"", None
-    for field, start, end in _fields(data, 0, len(data)):
+    for field, start, end in _fields(data, 0, len(data), budget):
         if field == _PRODUCER:
-            producer = data[start:end]
+            producer = data[start : min(end, start + _MAX_NAME_BYTES)]
         elif field == _GRAPH and end > start:
             graph = (start, end)
     if producer != b"MindSpore" or graph is None:
         raise ValueError("it does not begin as one")
-    found = [_input(data, start, end) for field, start, end in _fields(data, *graph) if field == _INPUT]
-    if len(found) > _MOST:
-        raise ValueError(f"it has {len(found)} inputs")
+    found = []
+    for field, start, end in _fields(data, *graph, budget):
+        if field == _INPUT:
+            found.append(_input(data, start, end, budget))
+            if len(found) > _MAX_INPUTS:
+                raise ValueError(f"it has more than {_MAX_INPUTS:,} inputs (byte {start})")
     return tuple(found)
 
 
-def _input(data: mmap.mmap, start: int, end: int) -> GraphInput:
-    name, shape, kind = "", [], 0
-    for field, at, stop in _fields(data, start, end):
+def _input(data: mmap.mmap, start: int, end: int, budget: list[int]) -> GraphInput:
+    name, kind = "", 0
+    shape: list[int] = []
+    for field, at, stop in _fields(data, start, end, budget):
         if field == _NAME:
+            if stop - at > _MAX_NAME_BYTES:
+                raise ValueError(f"the name of an input has more than {_MAX_NAME_BYTES:,} bytes (byte {at})")
             name = data[at:stop].decode("utf-8", "replace").rpartition(":")[2]
         elif field == _TENSOR:
-            for part, value, _ in _fields(data, at, stop):
+            for part, value, _ in _fields(data, at, stop, budget):
                 if part == _DIMENSION:
+                    if len(shape) == _MAX_DIMENSIONS:
+                        raise ValueError(f"an input has more than {_MAX_DIMENSIONS} dimensions (byte {at})")
                     shape.append(value - (1 << 64) if value >= 1 << 63 else value)
                 elif part == _TYPE:
                     kind = value
     return GraphInput(name=name, shape=tuple(shape), dtype=_TYPES[kind] if kind < len(_TYPES) else "undefined")
 
 
-def _fields(data: mmap.mmap, at: int, end: int) -> Iterator[tuple[int, int, int]]:
+def _fields(data: mmap.mmap, at: int, end: int, budget: list[int]) -> Iterator[tuple[int, int, int]]:
     """Yield each field of a message: its number, and the beginning and end of its bytes, or its value for a number.
 
+    Args:
+        data: The file.
+        at: The first byte of the message.
+        end: The byte after its last.
+        budget: How many fields may still be read from the file; counted down.
+
     Raises:
-        ValueError: If it is not a message.
+        ValueError: If it is not a message, or has too many fields.
     """
     while at < end:
+        budget[0] -= 1
+        if budget[0] < 0:
+            raise ValueError(f"it has more than {_MAX_FIELDS:,} fields (byte {at})")
         key, at = _number(data, at, end)
         wire = key & 7
         if wire == 0:

@@ -134,7 +134,7 @@ class _Reader:
         while at < end:
             self._fields_left -= 1
             if self._fields_left < 0:
-                raise ValueError(f"it has more than {_MAX_FIELDS:,} fields")
+                raise ValueError(f"it has more than {_MAX_FIELDS:,} fields (byte {at})")
             key, at = self._number(at, end)
             number, wire = key >> 3, key & 7
             if wire == 0:
@@ -159,7 +159,7 @@ class _Reader:
                     raise ValueError(f"a field of a {kind} is of another kind than it should be (byte {start})")
                 self._messages_left -= 1
                 if self._messages_left < 0:
-                    raise ValueError(f"it has more than {_MAX_MESSAGES:,} parts")
+                    raise ValueError(f"it has more than {_MAX_MESSAGES:,} parts (byte {start})")
                 self._todo.append((inner, start, at, depth + 1, owner))
             elif number == operator:
                 if owner is not None:

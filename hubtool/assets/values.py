@@ -8,7 +8,7 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from hubtool.assets.checkpoint import ITEM_SIZES, TensorInfo
+from hubtool.assets.checkpoint import ITEM_BITS, TensorInfo
 from hubtool.errors import CheckpointError, RequirementError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class TensorBytes:
         Raises:
             CheckpointError: If the file is shorter than its header says.
         """
-        data = b""
+        data = bytearray()
         while count and self._left:
             offset, length = self._left[0]
             step = min(count, length)
@@ -82,7 +82,7 @@ class TensorBytes:
                 del self._left[0]
             else:
                 self._left[0] = (offset + step, length - step)
-        return data
+        return bytes(data)
 
 
 def not_finite(path: Path, header: Header) -> dict[str, int]:
@@ -109,7 +109,7 @@ def not_finite(path: Path, header: Header) -> dict[str, int]:
                 while left:
                     count = min(left, BLOCK)
                     left -= count
-                    read = numbers(content.read(count * ITEM_SIZES[tensor.dtype]), tensor.dtype)
+                    read = numbers(content.read(count * ITEM_BITS[tensor.dtype] // 8), tensor.dtype)
                     wrong += count - int(np.count_nonzero(np.isfinite(read)))
                 if wrong:
                     found[tensor.name] = wrong

@@ -22,6 +22,7 @@ import codecs
 import re
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from hubtool.card import markdown, reading
@@ -30,6 +31,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 MAX_BYTES = reading.MAX_BYTES
+MAX_BODY_CHARACTERS = 256 << 10
+"""Of the text below the front matter. The largest of 5,800 real cards has 77,000."""
+MAX_BODY_SIGNS = 30_000
+"""Line ends, and signs at which a Markdown parser stops to look: it takes up to 20 microseconds for each. The most in a
+real card are 11,900, most of them the dashes of tables."""
+MAX_BODY_BRACKETS = 2_000
+"""Opening square brackets, for each of which a parser takes up to 150 microseconds. The most in a real card are 193."""
+_SIGNS = re.compile(r"[\n!#$%&*+\-:<=>@\[\\\]^_`{|}~]")
+_BRACKET = re.compile(r"\[")
 _FENCE = re.compile(r"---[ \t]*\r?\Z")
 _SHORT = 16 << 10
 _LINE_FEED = re.compile("\n")
@@ -180,7 +190,35 @@ def parse(data: bytes) -> Document:
         return _all_body(text, fault, bom=bom)
     if not text.strip():
         return _broken("HT103", "the file is empty", "start from the card of a similar model", bom=bom, body=text)
-    return _split(text, bom=bom)
+    document = _split(text, bom=bom)
+    excess = _excess(document)
+    return document if excess is None else _all_body(text, excess, bom=bom)
+
+
+def _excess(document: Document) -> Fault | None:
+    """Say where the body becomes more than a Markdown parser reads in a second."""
+    body = document.body
+    if len(body) <= MAX_BODY_BRACKETS:
+        return None
+    at, what = MAX_BODY_CHARACTERS, f"{MAX_BODY_CHARACTERS:,} characters"
+    if len(body) <= at:
+        at, what = _nth(_SIGNS, body, MAX_BODY_SIGNS), f"{MAX_BODY_SIGNS:,} line ends and signs of Markdown"
+    if at < 0:
+        at, what = _nth(_BRACKET, body, MAX_BODY_BRACKETS), f"{MAX_BODY_BRACKETS:,} opening square brackets"
+    if at < 0:
+        return None
+    return Fault(
+        code="HT101",
+        offset=document.body_offset + at,
+        message=f"here the text below the front matter passes {what}, which is the most that a card may have",
+        hint="a card is a short text; move long tables, lists and logs to a file of their own and link to it",
+    )
+
+
+def _nth(pattern: re.Pattern[str], text: str, count: int) -> int:
+    """Return where the match after so many begins, or -1 if there are no more."""
+    found = next(islice(pattern.finditer(text), count, None), None)
+    return -1 if found is None else found.start()
 
 
 def _broken(code: str, message: str, hint: str, *, bom: bool = False, body: str = "") -> Document:

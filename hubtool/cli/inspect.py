@@ -9,6 +9,7 @@ import click
 from hubtool.cli import complete, render
 
 _MAX_TEXT = 200  # characters
+_MAX_WIDTH = 100  # characters of the column of names
 
 
 @click.command()
@@ -42,7 +43,7 @@ def command(target: str, as_json: bool) -> None:
             }
         )
         return
-    width = max((len(tensor.name) for tensor in header.tensors), default=0)
+    width = min(max((len(tensor.name) for tensor in header.tensors), default=0), _MAX_WIDTH)
     for tensor in header.tensors:
         click.echo(f"{tensor.name.ljust(width)}  {tensor.dtype:<9} {list(tensor.shape)}")
     for name, text in header.texts:

@@ -23,7 +23,7 @@ class _TerminatedError(BaseException):
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="The port; 0 for any free one."
 )
-@click.option("--connections", type=click.IntRange(1, 4096), default=64, show_default=True, help="How many at once.")
+@click.option("--connections", type=click.IntRange(1, 4096), default=400, show_default=True, help="How many at once.")
 @click.option("--quiet", "-q", is_flag=True, help="Do not print the requests.")
 def command(*, folder: Path, host: str, port: int, connections: int, quiet: bool) -> None:
     """Serve a mirror over HTTP, read-only, until it is interrupted (exit code 130) or terminated (0).

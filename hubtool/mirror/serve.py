@@ -14,6 +14,7 @@ import stat
 import threading
 import time
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from email.utils import formatdate, parsedate_to_datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -31,15 +32,18 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-CONNECTIONS = 64
-"""How many connections are served at once; more wait to be accepted."""
+CONNECTIONS = 400
+"""How many connections are served at once; each has a thread and up to two open files, of which many systems allow
+1,024. When all are taken, the slowest is closed for the next client."""
+SLOW_AFTER = 0.5
+"""Seconds that a client may take to send its request, or to read 64 KiB of an answer, while others wait for a place."""
 IDLE = 15.0
 """Seconds that a connection may be silent between requests, and that a client may take to read something."""
 
 _RANGE = re.compile(r"bytes=(?:(\d{1,19})-(\d{0,19})|-(\d{1,19}))\Z")
 _ROOTS = (index.NAME, index.FOLDER, "cards", "blobs")
 _KINDS = {".json": "application/json", ".md": "text/markdown; charset=utf-8"}
-_BLOCK = 256 << 10
+_BLOCK = 64 << 10
 
 
 class Server:
@@ -134,11 +138,19 @@ class Server:
         return file
 
 
+@dataclass(slots=True)
+class _Served:
+    """One open connection: its thread, and when it began to wait for its client."""
+
+    thread: threading.Thread
+    began: float
+
+
 class _Listener(HTTPServer):
     """Accepts connections, never more at once than there may be, each served by a thread."""
 
     allow_reuse_address = True
-    request_queue_size = 128
+    request_queue_size = 1024
 
     def __init__(self, owner: Server, address: tuple[str, int], family: socket.AddressFamily, connections: int) -> None:
         self.owner = owner
@@ -146,7 +158,7 @@ class _Listener(HTTPServer):
         self.connections = connections
         self._free = threading.BoundedSemaphore(connections)
         self._lock = threading.Lock()
-        self._open: dict[socket.socket, threading.Thread] = {}
+        self._open: dict[socket.socket, _Served] = {}
         self._closing = False
         super().__init__(address, _Handler)
 
@@ -164,14 +176,33 @@ class _Listener(HTTPServer):
 
     def process_request(self, request: socket.socket, client_address: object) -> None:  # type: ignore[override] # always TCP
         """Serve a connection in a thread, as soon as there is room for one."""
-        while not self._free.acquire(timeout=0.1):
+        while not self._free.acquire(blocking=False):
+            self._close_slowest()
+            if self._free.acquire(timeout=0.1):
+                break
             if self._closing:
                 request.close()
                 return
         thread = threading.Thread(target=self._serve, args=(request, client_address), name="hubtool-serve", daemon=True)
         with self._lock:
-            self._open[request] = thread
+            self._open[request] = _Served(thread, time.monotonic())
         thread.start()
+
+    def _close_slowest(self) -> None:
+        now = time.monotonic()
+        with self._lock:
+            request, slowest = min(self._open.items(), key=lambda one: one[1].began, default=(None, None))
+            if request is None or slowest is None or now - slowest.began < SLOW_AFTER:
+                return
+            slowest.began = now  # it is on its way out: do not choose it again
+        with suppress(OSError):
+            request.shutdown(socket.SHUT_RDWR)
+
+    def note(self, request: socket.socket) -> None:
+        """Note that a connection begins to wait for its client."""
+        with self._lock:
+            if (served := self._open.get(request)) is not None:
+                served.began = time.monotonic()
 
     def _serve(self, request: socket.socket, client_address: object) -> None:
         try:
@@ -196,8 +227,8 @@ class _Listener(HTTPServer):
         for request, _ in threads:
             with suppress(OSError):
                 request.shutdown(socket.SHUT_RDWR)
-        for _, thread in threads:
-            thread.join(5)
+        for _, served in threads:
+            served.thread.join(5)
 
     def handle_error(self, request: object, client_address: object) -> None:
         """Say nothing: the base class prints."""
@@ -252,6 +283,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def handle_one_request(self) -> None:
         """Answer one request, whose head must come in the time that a connection may be silent."""
+        self.server.note(self.connection)
         self._sent.deadline = time.monotonic() + self.server.owner.idle
         super().handle_one_request()
 
@@ -346,8 +378,9 @@ class _Handler(BaseHTTPRequestHandler):
         sent = 0
         while start + sent < end:
             stream.seek(start + sent)
+            self.server.note(self.connection)
             # Without a copy through this process, where the system can; each step within the time of one wait.
-            count = self.connection.sendfile(stream, start + sent, min(end - start - sent, _BLOCK * 16))
+            count = self.connection.sendfile(stream, start + sent, min(end - start - sent, _BLOCK))
             if count == 0:  # the file became shorter, which no mirror's file does
                 self.close_connection = True
                 return

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hubtool.assets.checkpoint import ITEM_SIZES, Header, TensorInfo, read_header
+from hubtool.assets.checkpoint import ITEM_BITS, Header, TensorInfo, read_header
 from hubtool.assets.values import BLOCK, TensorBytes, is_numeric, need_numpy, numbers
 from hubtool.errors import CheckpointError
 
@@ -160,7 +160,7 @@ def _compare(one: TensorInfo, other: TensorInfo, before: TensorBytes, after: Ten
     while left:
         count = min(left, BLOCK)
         left -= count
-        data, more = before.read(count * ITEM_SIZES[one.dtype]), after.read(count * ITEM_SIZES[other.dtype])
+        data, more = before.read(count * ITEM_BITS[one.dtype] // 8), after.read(count * ITEM_BITS[other.dtype] // 8)
         if one.dtype == other.dtype and data == more:
             continue
         if not numeric:

@@ -633,8 +633,9 @@ def checkpoint_row(header: Header, asset: Asset, strange: Mapping[str, int] | No
     if header.format != asset.format:
         reason = f"it is a {header.format} file, and the card says {asset.format}"
         return Row(name=CHECKPOINT, state=State.FAILED, reason=reason, details=details)
-    if not header.tensors:
-        return Row(name=CHECKPOINT, state=State.FAILED, reason="it holds no tensor", details=details)
+    if not header.elements:
+        held = "no tensor" if not header.tensors else "only tensors without elements"
+        return Row(name=CHECKPOINT, state=State.FAILED, reason=f"it holds {held}", details=details)
     if strange is None:
         details += ("its numbers were not read: NumPy is not installed",)
     elif strange:

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from hubtool import machine
-from hubtool.assets.checkpoint import check_graph, read_header
+from hubtool.assets.checkpoint import EMPTY_HINT, check_graph, read_header
 from hubtool.assets.mindir import read_inputs
 from hubtool.card import layout, life, metrics, placeholder, schema, vocabulary
 from hubtool.card.model import GRAPH_FORMATS, WEIGHT_FORMATS
-from hubtool.errors import ArgumentError, AssetError, CardError
+from hubtool.errors import ArgumentError, AssetError, CardError, CheckpointError
 from hubtool.publish.fitting import fit
 from hubtool.publish.measuring import measure
 from hubtool.registry.importing.facts import spelled
@@ -219,7 +219,12 @@ def gather(
     if checkpoint is not None and _format(checkpoint) in GRAPH_FORMATS:
         files = (checkpoint, *files)
         checkpoint = None
-    header = read_header(checkpoint) if checkpoint is not None else None
+    header = None
+    if checkpoint is not None:
+        header = read_header(checkpoint)
+        if not header.elements:
+            held = "no tensors" if not header.tensors else "only tensors without elements"
+            raise CheckpointError(f"{checkpoint} is empty: it holds {held}", hint=EMPTY_HINT)
     found = _recipe(base, provider, entry, arguments)
     if inputs:
         found["inputs"] = [dict(one) for one in inputs]
@@ -585,8 +590,9 @@ def _introduction(known: Known, values: Mapping[str, object]) -> list[str]:
     told = [f"{first}."]
     if known.header is not None:
         types = ", ".join(sorted({tensor.dtype for tensor in known.header.tensors}))
+        numbers = f"{known.header.elements:,} number{'' if known.header.elements == 1 else 's'}"
         told.append(
-            f"Its checkpoint holds {known.header.elements:,} numbers ({types}) "
+            f"Its checkpoint holds {numbers} ({types}) "
             f"in {len(known.header.tensors):,} tensor{'' if len(known.header.tensors) == 1 else 's'}."
         )
     if known.graph is not None:

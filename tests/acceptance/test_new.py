@@ -17,7 +17,7 @@ import pytest
 from hubtool.card import layout, model
 from hubtool.networks.builtin.config import infer, parameters
 from tests.acceptance.conftest import ROOT
-from tests.checkpoints import SMALL, ckpt, filled
+from tests.checkpoints import SMALL, ckpt, filled, safetensors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -195,6 +195,33 @@ def test_a_new_version_takes_over_the_old_ones_fields(cli: Cli, checkpoint: Path
     assert f'uid = "{UID}"' in card.body
     assert TOYNER not in card.body.replace(f"since {TOYNER}", "")
     assert f"FILL IN (what is new since {TOYNER}; " in card.body
+
+
+@pytest.mark.parametrize("name", ["none.safetensors", "none.ckpt", "sizes.ckpt", "sizes.safetensors"])
+def test_an_empty_checkpoint_is_refused(cli: Cli, name: str) -> None:
+    path = cli.folder / name
+    no_size = {"a": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}}
+    path.write_bytes(
+        {
+            "none.safetensors": safetensors({}, b""),
+            "none.ckpt": b"",
+            "sizes.ckpt": ckpt([filled("a", (0, 3))]),
+            "sizes.safetensors": safetensors(no_size, b""),
+        }[name]
+    )
+    done = cli("new", "lab/1.0/x", "--checkpoint", path, "--registry", cli.registry, "--no-input")
+    assert done.code != 0
+    assert f"{name} is empty: it " in done.err
+    assert "save the network's parameters" in done.err
+    assert "SHA-256" not in done.err
+    assert not (cli.registry / "lab").exists()
+
+
+def test_one_number_is_one_number(cli: Cli) -> None:
+    path = cli.folder / "one.ckpt"
+    path.write_bytes(ckpt([filled("a", ())]))
+    new(cli, "lab/1.0/x", "--checkpoint", path, "--no-input")
+    assert "holds 1 number (float32) in 1 tensor." in (cli.registry / "lab/1.0/x.md").read_text(encoding="utf-8")
 
 
 def test_a_card_that_is_there_is_never_overwritten(cli: Cli, checkpoint: Path) -> None:

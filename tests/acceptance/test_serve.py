@@ -302,6 +302,51 @@ def test_a_request_that_comes_byte_by_byte(root: Path) -> None:
             assert slow.recv(15) == b"HTTP/1.1 200 OK"
 
 
+def opened(server: Server, kind: str) -> socket.socket:
+    """Open a connection that will not end by itself."""
+    connection = socket.socket(socket.AF_INET)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.connect(server.address)
+    if kind == "half a request":
+        connection.sendall(b"GET /index.json HTTP/1.1\r\nHost: ")
+    elif kind == "an answer unread":
+        connection.sendall(b"GET /cards/large.md HTTP/1.1\r\nHost: x\r\n\r\n")
+    return connection
+
+
+def is_open(connection: socket.socket) -> bool:
+    connection.setblocking(False)
+    try:
+        return connection.recv(1, socket.MSG_PEEK) != b""
+    except BlockingIOError:
+        return True
+    except ConnectionError:
+        return False
+
+
+@pytest.mark.parametrize("kind", ["silence", "half a request", "an answer unread"])
+def test_slow_clients_do_not_delay_others(root: Path, kind: str) -> None:
+    (root / "cards/large.md").write_bytes(bytes(40_000_000))
+    # Silent connections may stay for ten minutes: what is answered is answered before any of them ends by itself.
+    with serving(root, idle=600.0) as server:
+        slow = [opened(server, kind) for _ in range(200)]
+        assert ask(server, "/index.json")[0] == 200
+        assert all(is_open(one) for one in slow), "there is room for all"
+        for one in slow:
+            one.close()
+
+
+@pytest.mark.parametrize("kind", ["silence", "half a request", "an answer unread"])
+def test_when_all_places_are_taken_the_slowest_gives_way(root: Path, kind: str) -> None:
+    (root / "cards/large.md").write_bytes(bytes(40_000_000))
+    with serving(root, connections=16, idle=600.0) as server:
+        slow = [opened(server, kind) for _ in range(60)]
+        assert ask(server, "/index.json")[0] == 200
+        assert sum(is_open(one) for one in slow) >= 15, "no more are ended than stand in the way"
+        for one in slow:
+            one.close()
+
+
 NGINX = """
 daemon off; pid {root}/../nginx.pid; error_log stderr error; {user}
 events {{ worker_connections 64; }}

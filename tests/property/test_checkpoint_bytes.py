@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hubtool.assets.checkpoint import ITEM_SIZES, Header, read_header, to_safetensors
+from hubtool.assets.checkpoint import ITEM_BITS, Header, read_header, to_safetensors
 from hubtool.errors import CheckpointError
 from tests.checkpoints import MINDSPORE_NAMES, SMALL, Tensor, ckpt, filled, safetensors
 
@@ -45,7 +45,7 @@ def judge(content: bytes) -> Header | None:
             # A buffer, what is listed, and some for the tracing itself; never what a length in the file says.
             assert peak < 400_000 + 50 * len(content)
         for tensor in header.tensors:
-            assert tensor.bytes == tensor.elements * ITEM_SIZES[tensor.dtype]
+            assert 8 * tensor.bytes == tensor.elements * ITEM_BITS[tensor.dtype]
             assert all(at >= 0 and at + length <= len(content) for at, length in tensor.segments)
         assert header.bytes <= len(content)
         assert len(header.shapes()) == len(header.tensors)

@@ -144,12 +144,19 @@ def entry(**changes: object) -> dict[str, object]:
     return {"dtype": "F32", "shape": [4], "data_offsets": [0, 16], **changes}
 
 
+ENTRY = b'"a": {"dtype": "F32", "shape": [4], "data_offsets": [0, 16]}'
 WRONG_SAFETENSORS = {
     "no json": (b"{" + b"x" * 20, "not the JSON"),
     "not UTF-8": (b'{"\xff": 1}', "not UTF-8 at byte 10"),
     "deep json": (b'{"a":' + b"[" * 100_000, "not the JSON"),
     "huge number": (b'{"a": {"dtype": "F32", "shape": [' + b"9" * 5000 + b'], "data_offsets": [0, 16]}}', "shape|JSON"),
-    "a name twice": (b'{"a": 1, "a": 2}', "a name comes twice"),
+    "a name twice": (b"{" + ENTRY + b", " + ENTRY + b"}", "a name comes twice"),
+    "a key twice": (b'{"a": {"dtype": "F32", "dtype": "F32"}}', "a name comes twice"),
+    "two numbers": (b'{"a": 1, "a": 2}', "not the JSON"),
+    "text after": (b"{" + ENTRY + b"} x", "not the JSON"),
+    "a comma too many": (b"{" + ENTRY + b", }", "not the JSON"),
+    "a comma too few": (b'{"__metadata__": {} "a": {}}', "not the JSON"),
+    "no object": (b'{"a"', "not the JSON"),
     "metadata": ({"__metadata__": {"a": 1}, "a": entry()}, "__metadata__"),
     "no dtype": ({"a": {"shape": [4], "data_offsets": [0, 16]}}, "needs dtype"),
     "unknown dtype": ({"a": entry(dtype="F33")}, "'F33' is not known"),

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import codecs
+import re
+from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.card import document
+from hubtool.card import document, layout
+from hubtool.cli.app import run
 from tests.support import corpus
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 HUB = "# bert\n\n---\n\nmodel-name: bert\n\nmodel-version: 1.9\n\n---\n\n## Introduction\n\nText.\n"
 FRONT = "---\nmodel-name: bert\n---\n\n# bert\n\nText.\n"
@@ -119,6 +125,58 @@ def test_what_is_no_card_has_one_fault_with_a_place(data: bytes, code: str, line
     assert [fault.code for fault in card.faults] == [code]
     assert card.front_matter is None
     assert card.line_column(card.faults[0].offset) == line_column
+
+
+HEAD = "# a\n\n---\n\nmodel-name: a\n\n---\n\n"
+LARGE = {
+    "characters": ("word " * 52_500, "262,144 characters", 9),
+    "images": ("![" * 10_000, "2,000 opening square brackets", 9),
+    "brackets": ("[" * 100_000, "30,000 line ends and signs", 9),
+    "links": ("a\n" * 10 + "[a](" * 2_100, "2,000 opening square brackets", 19),
+    "definitions": ("[a]: b\n" * 2_100, "2,000 opening square brackets", 2009),
+    "cells": ("|a" * 500_000, "262,144 characters", 9),
+    "small cells": ("|a" * 30_100, "30,000 line ends and signs", 9),
+    "emphasis": ("_a_" * 15_100, "30,000 line ends and signs", 9),
+    "lists": ("- a\n" * 15_100, "30,000 line ends and signs", 15008),
+    "nested quotes": ("> " * 30_100, "30,000 line ends and signs", 9),
+    "code": ("`a" * 30_100, "30,000 line ends and signs", 9),
+    "growing backticks": (" ".join("`" * count for count in range(260)), "30,000 line ends and signs", 9),
+    "tags": ("<a" * 30_100, "30,000 line ends and signs", 9),
+    "entities": ("&" * 30_100, "30,000 line ends and signs", 9),
+    "dashes after a bracket": ("[" + "-" * 30_100, "30,000 line ends and signs", 9),
+    "lines": ("a\n" * 30_100, "30,000 line ends and signs", 30008),
+}
+
+
+@pytest.mark.parametrize("case", LARGE)
+def test_a_body_that_takes_a_parser_long_is_refused_with_its_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], case: str
+) -> None:
+    body, words, line = LARGE[case]
+    body = body[: document.MAX_BYTES - len(HEAD)]
+    card = document.parse((HEAD + body).encode())
+    (fault,) = card.faults
+    assert fault.code == "HT101"
+    assert words in fault.message
+    # What stands before that place does not pass this limit.
+    whole = document.parse(card.text[: fault.offset].encode())
+    assert not any(words in one.message for one in whole.faults)
+    assert card.line_column(fault.offset)[0] == line
+    path = tmp_path / "a.md"
+    path.write_text(HEAD + body, encoding="utf-8")
+    for command in (["fmt", "--check", str(path)], ["validate", str(path)], ["preview", str(path)]):
+        assert run(command) != 0
+        out = "".join(capsys.readouterr())
+        assert words in out, command
+        assert re.search(f"[: ]{line}:", out), command
+    assert layout.format_card((HEAD + body).encode()).data == (HEAD + body).encode()
+
+
+def test_real_cards_are_far_from_the_largest_body() -> None:
+    for path in corpus():
+        body = document.parse(path.read_bytes()).body
+        assert len(body) < document.MAX_BODY_CHARACTERS / 3
+        assert body.count("[") < document.MAX_BODY_BRACKETS / 5
 
 
 @pytest.mark.parametrize("filler", [0, 20_000], ids=["short", "long"])
