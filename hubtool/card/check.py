@@ -178,15 +178,14 @@ def _facts(
         assets.append((link, str(digest).lower() if good else "", size if isinstance(size, int) else None, place))
         if _is_relative(link):
             relative.append((link, place))
-    if document.front_matter is not None:
-        found = markdown.links(document.text, document.body_offset, context.outline.code)
-        for start, end, target in islice(found, MOST_FINDINGS):
-            if _is_relative(target):
-                bare = target.partition("#")[0].partition("?")[0]
-                if bare and not any(
-                    first <= start <= last and is_ignored("HT404", codes) for first, last, codes in by_line
-                ):
-                    relative.append((bare, _place(document, start, end)))
+    if document.front_matter is not None and markdown.may_have_relative_links(document.text, document.body_offset):
+        found = markdown.links(document.text, document.body_offset)
+        for start, end, target in islice((one for one in found if _is_relative(one[2])), MOST_FINDINGS):
+            bare = target.partition("#")[0].partition("?")[0]
+            if bare and not any(
+                first <= start <= last and is_ignored("HT404", codes) for first, last, codes in by_line
+            ):
+                relative.append((bare, _place(document, start, end)))
     successor = context.text("superseded-by")
     finding = context.at("/superseded-by", "")
     return Facts(
