@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from hubtool.assets.links import shown
 from hubtool.card import document as documents
 from hubtool.card import model, reading
 from hubtool.card import run as runs
@@ -55,6 +56,7 @@ class Plan:
         blobs: That folder or bucket, as the user writes it; None if nothing goes there.
         state: What the checkout and its remote have.
         todo: What is left to be done of the commit.
+        notes: What people should know beforehand, one sentence each.
     """
 
     checkout: Checkout
@@ -64,6 +66,7 @@ class Plan:
     blobs: str | None
     state: Found
     todo: Todo
+    notes: tuple[str, ...] = ()
 
     @property
     def steps(self) -> tuple[str, ...]:
@@ -95,7 +98,7 @@ class Plan:
                 for one in self.uploads
             ],
             "steps": list(self.steps),
-            "notes": list(self.todo.notes),
+            "notes": [*self.todo.notes, *self.notes],
         }
 
 
@@ -206,6 +209,7 @@ def make_plan(
     checkout = Checkout.open(registry if registry is not None else _registry(hub, path, uid))
     checkout.check_identity()
     found = checkout.remote(remote)
+    notes = _look_at_links(hub, model.read(final, path=path), found)
     branch = branch_of("publish", uid)
     offline = hub.settings.offline
     with checkout.lock():
@@ -227,6 +231,29 @@ def make_plan(
         blobs=to if uploads else None,
         state=state,
         todo=plan.decide(change, state, push=push),
+        notes=notes,
+    )
+
+
+def _look_at_links(hub: Hub, card: Card, remote: Remote | None) -> tuple[str, ...]:
+    """Refuse links to this machine in a card for a registry that is elsewhere; return what to say of them otherwise.
+
+    Raises:
+        PublishError: If others read the registry, and the host is not among the allowed ones of the settings.
+    """
+    from hubtool.card.rules.assets import is_only_here  # noqa: PLC0415 - the rules are loaded by the check anyway
+
+    hosts = frozenset(hub.settings.allowed_hosts)
+    links = [asset.link for asset in card.assets if is_only_here(asset.link, hosts)]
+    if not links:
+        return ()
+    said = f"the link {shown(links[0])} leads to this machine, where nobody else can fetch the file"
+    if remote is None or remote.is_local or remote.is_loopback:
+        return (said,)
+    raise PublishError(
+        f"{said}, and {remote.shown} is a registry that others read",
+        hint="give the public address with --link-base; if every reader has this service, name it in "
+        "HUBTOOL_ALLOWED_HOSTS, such as http://127.0.0.1:8000",
     )
 
 
@@ -401,7 +428,7 @@ def publish(
     written = _put(todo, told, offline=hub.settings.offline)
     notes = _ask_links(hub, todo)
     done = commit(todo.checkout, change, remote=todo.state.remote, offline=hub.settings.offline, push=push, say=told)
-    return replace(done, written=written, report=report, notes=(*done.notes, *notes))
+    return replace(done, written=written, report=report, notes=(*done.notes, *todo.notes, *notes))
 
 
 def _silent(text: str) -> None:

@@ -35,6 +35,12 @@ class Url(NamedTuple):
     port: str
 
 
+def url_of(pointer: str, link: str) -> Url | None:
+    """Return the parts of a link that is a URL, or None."""
+    match = _URL.match(strip_brackets(link))
+    return match and Url(pointer, link, match["scheme"], match["host"].lower(), match["port"] or "")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Context:
     """One card as rules see it.
@@ -92,9 +98,8 @@ class Context:
         found: list[Url] = []
         for pointer, asset in self.assets:
             link = asset.get("asset-link")
-            if isinstance(link, str) and (match := _URL.match(strip_brackets(link))):
-                port = match["port"] or ""
-                found.append(Url(f"{pointer}/asset-link", link, match["scheme"], match["host"].lower(), port))
+            if isinstance(link, str) and (url := url_of(f"{pointer}/asset-link", link)):
+                found.append(url)
         return tuple(found)
 
     def text(self, key: str) -> str | None:
