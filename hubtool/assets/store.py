@@ -38,8 +38,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hubtool import ownership
-from hubtool.assets import disk, mismatch
+from hubtool import mismatch, ownership
+from hubtool.assets import disk
 from hubtool.assets.locks import Lock
 from hubtool.assets.promise import Promise
 from hubtool.digest import FULL_LENGTH, SHORTEST, Digest, digest_file

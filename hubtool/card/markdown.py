@@ -50,7 +50,8 @@ _NEEDS_PARSER = re.compile(
 _ABSOLUTE = r"(?:[A-Za-z][A-Za-z0-9+.-]+:|\#)"
 # Where a target may begin that is no URL. Too many places are found, and none is missed.
 _MAY_BE_RELATIVE = re.compile(
-    rf"\]\(\s*(?!\s|<?{_ABSOLUTE})|\]:\s*(?!\s|<?{_ABSOLUTE})|\b(?:src|href)\s*=\s*(?!\s|[\"']?{_ABSOLUTE})", re.IGNORECASE
+    rf"\]\(\s*(?!\s|<?{_ABSOLUTE})|\]:\s*(?!\s|<?{_ABSOLUTE})|\b(?:src|href)\s*=\s*(?!\s|[\"']?{_ABSOLUTE})",
+    re.IGNORECASE,
 )
 # The HTML elements that name files, and the attribute that does.
 _FILE_ATTRIBUTES = {"img": "src", "video": "src", "audio": "src", "source": "src", "a": "href"}
@@ -176,16 +177,26 @@ def links(text: str, start: int) -> Iterator[tuple[int, int, str]]:
     parser = _parser()
     tokens = parser.parse(source, env)
     lines = _Lines(source, start)
+    references = env.get("references", {})
     used: set[str] = set()
     row: list[int] = [0, 0]
     for token in tokens:
         row = token.map or row
         if token.type == "html_block":
-            yield from _html_links(token.content, lambda _, offset, at=row[0]: lines.starts[at] + offset)
+            for offset, target in _html_links(token.content):
+                yield lines.starts[row[0]] + offset, lines.starts[row[0]] + offset + len(target), target
         elif token.type == "inline" and len(token.content) <= _MAX_PARAGRAPH_CHARS and _has_link(token.content):
             children: list[Token] = []
             parser.inline.parse(token.content, parser, env, children)
-            yield from _inline_links(token.content, children, lines, row, env, used)
+            for at, target, label in _inline_links(token.content, children):
+                place = lines.place(row, token.content, at, target)
+                if label is not None:
+                    key = _normalised(label)
+                    if key in used or key not in references or label.lstrip().startswith("^"):
+                        continue
+                    used.add(key)
+                    place = lines.definition(references[key]["map"], target)
+                yield place, place + len(target), target
 
 
 def _has_link(content: str) -> bool:
@@ -222,32 +233,23 @@ class _Lines:
         return self.starts[min(rows[0], len(self.starts) - 1)]
 
 
-def _inline_links(
-    content: str, children: list[Token], lines: _Lines, row: list[int], env: dict[str, Any], used: set[str]
-) -> Iterator[tuple[int, int, str]]:
+def _inline_links(content: str, children: list[Token]) -> Iterator[tuple[int, str, str | None]]:
+    """Yield (place in the paragraph, target, label of its reference definition or None) of each link and image."""
     for token in children:
         span = token.meta.get("span")
         if span is None:
             continue
         first, last, label_end = span
         if token.type == "html_inline":
-            yield from _html_links(
-                content[first:last], lambda target, offset, at=first: lines.place(row, content, at + offset, target)
-            )
+            yield from ((first + offset, target, None) for offset, target in _html_links(content[first:last]))
             continue
         target = str(token.attrs.get("src" if token.type == "image" else "href", ""))
         if content[last - 1] == ")":
             found = content.find(target, label_end + 2, last)
-            place = lines.place(row, content, found if found >= 0 else label_end + 2, target)
-            yield place, place + len(target), target
-            continue
-        label = content[label_end + 2 : last - 1] or content[first + (token.type == "image") + 1 : label_end]
-        key = _normalised(label)
-        definition = env.get("references", {}).get(key)
-        if definition is not None and key not in used and not label.lstrip().startswith("^"):
-            used.add(key)
-            place = lines.definition(definition["map"], target)
-            yield place, place + len(target), target
+            yield (found if found >= 0 else label_end + 2), target, None
+        else:
+            label = content[label_end + 2 : last - 1]
+            yield first, target, label or content[first + (token.type == "image") + 1 : label_end]
 
 
 def _normalised(label: str) -> str:
@@ -267,15 +269,15 @@ class _Html(HTMLParser):
             self.found.append((*self.getpos(), self.get_starttag_text() or "", value))
 
 
-def _html_links(content: str, place: Callable[[str, int], int]) -> Iterator[tuple[int, int, str]]:
+def _html_links(content: str) -> Iterator[tuple[int, str]]:
+    """Yield (place in the text, target) of each file that HTML names."""
     reader = _Html()
     reader.feed(content)
     if not reader.found:
         return
     starts = [0, *(match.end() for match in re.finditer("\n", content))]
     for line, column, tag, target in reader.found:
-        offset = place(target, starts[line - 1] + column + max(tag.find(target), 0))
-        yield offset, offset + len(target), target
+        yield starts[line - 1] + column + max(tag.find(target), 0), target
 
 
 @cache
@@ -300,9 +302,7 @@ def _parser() -> MarkdownIt:
     return parser
 
 
-def _placed(
-    rule: Callable[[StateInline, bool], bool], kind: str
-) -> Callable[[StateInline, bool], bool]:
+def _placed(rule: Callable[[StateInline, bool], bool], kind: str) -> Callable[[StateInline, bool], bool]:
     """Return a rule of the parser that notes where its token starts and ends, and where a link's label ends."""
 
     def run(state: StateInline, silent: bool) -> bool:  # noqa: FBT001 - a rule's signature
@@ -324,7 +324,7 @@ def _label_end(state: StateInline, start: int) -> int:
     """Return where the ``]`` of a link's label is; the state is left as it is."""
     pos, end = state.pos, state.posMax
     state.posMax = len(state.src)
-    found = state.md.helpers.parseLinkLabel(state, start, False)
+    found: int = state.md.helpers.parseLinkLabel(state, start)
     state.pos, state.posMax = pos, end
     return found
 

@@ -1,7 +1,7 @@
 """Links that lead to a page about a file, or about many, and not to the file itself; and the file's own link.
 
-Each forge and hub shows files on pages whose addresses look like those of files. Only forms that are documented, or that
-belong to one kind of server, are known here.
+Each forge and hub shows files on pages whose addresses look like those of files. Only forms that are documented, or
+that belong to one kind of server, are known here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ class Page(NamedTuple):
     raw: str | None = None
 
 
-_URL = re.compile(r"(?P<base>https?://(?P<host>[^/?#\s]+))/(?P<path>[^?#\s]*)(?P<query>\?[^#\s]*)?(?:#\S*)?\Z", re.IGNORECASE)
+_URL = re.compile(
+    r"(?P<base>https?://(?P<host>[^/?#\s]+))/(?P<path>[^?#\s]*)(?P<query>\?[^#\s]*)?(?:#\S*)?\Z", re.IGNORECASE
+)
 _NAMES = r"(?P<repo>[^/]+/[^/]+)"
 _FILE = "a page that shows the file, and not to the file"
 _FOLDER = "the page of a folder, and not to a file"
@@ -32,11 +34,11 @@ _PAGES: tuple[tuple[str, re.Pattern[str], str, str | None], ...] = tuple(
         ("github", rf"{_NAMES}/(?:blob|blame|edit)/(?P<rest>[^/]+/.+)", _FILE, r"\g<repo>/raw/\g<rest>"),
         ("github", rf"{_NAMES}/tree/.+", _FOLDER, None),
         ("github", rf"{_NAMES}/releases(?:/latest|/tag/.+)?", _RELEASE, None),
-        ("github", _NAMES, _HOME, None),
+        ("github", r"[^/]+/[^/.]+", _HOME, None),
         ("gitee", rf"{_NAMES}/(?:blob|blame|edit)/(?P<rest>[^/]+/.+)", _FILE, r"\g<repo>/raw/\g<rest>"),
         ("gitee", rf"{_NAMES}/tree/.+", _FOLDER, None),
         ("gitee", rf"{_NAMES}/releases(?:/latest|/tag/.+)?", _RELEASE, None),
-        ("gitee", _NAMES, _HOME, None),
+        ("gitee", r"[^/]+/[^/.]+", _HOME, None),
         ("gitcode", rf"{_NAMES}/(?:-/)?(?:blob|blame)/.+", _FILE, None),
         ("gitcode", rf"{_NAMES}/(?:-/)?tree/.+", _FOLDER, None),
         ("cnb", r".+/-/blob/.+", _FILE, None),
@@ -50,7 +52,7 @@ _PAGES: tuple[tuple[str, re.Pattern[str], str, str | None], ...] = tuple(
         ("huggingface", r"(?P<repo>(?:(?:datasets|spaces)/)?[^/]+(?:/[^/]+)?)/(?:blob|blame)/(?P<rest>[^/]+/.+)", _FILE,
          r"\g<repo>/resolve/\g<rest>"),
         ("huggingface", r"(?:(?:datasets|spaces)/)?[^/]+(?:/[^/]+)?/tree/.+", _FOLDER, None),
-        ("huggingface", r"(?!datasets/|spaces/)[^/]+/[^/]+", _HOME, None),
+        ("huggingface", r"(?!datasets/|spaces/)[^/]+/[^/.]+", _HOME, None),
         ("modelscope", r"(?P<repo>(?:models|datasets)/[^/]+/[^/]+)/file/view/(?P<rest>[^/]+/.+)", _FILE,
          r"\g<repo>/resolve/\g<rest>"),
         ("modelscope", r"(?:models|datasets)/[^/]+/[^/]+(?:/(?:files|summary|tree/.+))?", _HOME, None),

@@ -13,9 +13,8 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hubtool import machine, resolver
+from hubtool import machine, mismatch, resolver
 from hubtool import trust as trusts
-from hubtool.assets import mismatch
 from hubtool.assets.checkpoint import read_header
 from hubtool.card import document as documents
 from hubtool.card import metrics as metric_texts

@@ -13,8 +13,7 @@ from urllib.parse import quote
 
 import yaml
 
-from hubtool import resolver
-from hubtool.assets import mismatch
+from hubtool import mismatch, resolver
 from hubtool.card import document as documents
 from hubtool.card import front_matter as front_matters
 from hubtool.card import layout, model, schema

@@ -16,7 +16,8 @@ from urllib.parse import unquote
 
 from hubtool.assets.links import shown
 from hubtool.card import document as documents
-from hubtool.card import model, reading
+from hubtool.card import foreign, model, reading
+from hubtool.card import front_matter as front_matters
 from hubtool.card import run as runs
 from hubtool.errors import ArgumentError, CardError, FetchError, InvalidNameError, PublishError
 from hubtool.mirror.destination import blob_name
@@ -200,6 +201,7 @@ def make_plan(
     except OSError as error:
         raise CardError(f"{path} cannot be read: {error.strerror or error}") from error
     card = model.read(data, path=path)
+    _refuse_foreign(data, path)
     uid = _uid(path, data)
     to = to if to is not None else hub.settings.blobs
     base = link_base if link_base is not None else hub.settings.link_base
@@ -255,6 +257,14 @@ def _look_at_links(hub: Hub, card: Card, remote: Remote | None) -> tuple[str, ..
         hint="give the public address with --link-base; if every reader has this service, name it in "
         "HUBTOOL_ALLOWED_HOSTS, such as http://127.0.0.1:8000",
     )
+
+
+def _refuse_foreign(data: bytes, path: Path) -> None:
+    document = documents.parse(data)
+    text = document.front_matter
+    whose = None if text is None else foreign.whose(front_matters.read(text, document.front_matter_offset))
+    if whose is not None:
+        raise CardError(f"{path} is a {whose} model card", hint=foreign.HINT)
 
 
 def _below(folder: str, name: str) -> str:

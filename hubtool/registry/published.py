@@ -27,7 +27,8 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urljoin
 
-from hubtool.assets import disk, mismatch
+from hubtool import mismatch
+from hubtool.assets import disk
 from hubtool.assets.links import scheme_of
 from hubtool.card import absent, model
 from hubtool.card import document as documents

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from hubtool.card import markdown, schema
+from hubtool.card import foreign, markdown, schema
 from hubtool.card.document import Edit, Fix
 from hubtool.card.model import strip_brackets
 from hubtool.card.rules.base import Finding
@@ -61,6 +61,11 @@ class Context:
     def values(self) -> dict[str, object]:
         """The front matter as plain values; empty if there is none."""
         return {} if self.front_matter is None else schema.values(self.front_matter)
+
+    @cached_property
+    def foreign(self) -> str | None:
+        """Whose model card this is, ``Hugging Face`` or ``ModelScope``; None if it is one of hubtool."""
+        return None if self.front_matter is None else foreign.whose(self.front_matter)
 
     @cached_property
     def violations(self) -> tuple[Violation, ...]:

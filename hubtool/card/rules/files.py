@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from hubtool import mismatch
 from hubtool.card.rules.base import Facts, Remark, shown
 from hubtool.digest import Digest, digest_file
 from hubtool.errors import InvalidNameError
@@ -17,7 +18,8 @@ from hubtool.uid import Uid
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-# A file whose size the card does not state is hashed if it is small; larger ones are checked when they are loaded.
+# A file whose size the card does not state is looked at if it is small: pointers and texts are. Whether its digest is
+# right is seen when it is loaded.
 _MAX_HASHED_BYTES = 1 << 20
 
 
@@ -39,9 +41,7 @@ def missing_files(cards: Sequence[Facts], *, assets: bool) -> Iterator[Remark]:
 
 
 def other_files(cards: Sequence[Facts]) -> Iterator[Remark]:
-    """Yield the assets beside cards that are, by their size or their first bytes, not the files that the cards state."""
-    from hubtool.assets import mismatch  # noqa: PLC0415 - few registries have files
-
+    """Yield the assets beside cards that, by size or content, are not the files that the cards state."""
     for card in cards:
         for link, digest, size, place in card.assets:
             if ":" in link.partition("/")[0] or _problem(card.path, card.uid, link):
@@ -51,14 +51,13 @@ def other_files(cards: Sequence[Facts]) -> Iterator[Remark]:
                 status = path.stat()
                 if not stat.S_ISREG(status.st_mode) or (size is not None and status.st_size == size):
                     continue
-                small = status.st_size <= _MAX_HASHED_BYTES
-                if size is None and digest and small and digest_file(path).startswith(digest):
+                if size is None and status.st_size > _MAX_HASHED_BYTES:
+                    continue
+                if size is None and digest and digest_file(path).startswith(digest):
                     continue
             except OSError:
                 continue
             found = mismatch.explain(path, Digest(digest) if digest else None, size)
-            if found is None and size is None and digest and small:
-                found = mismatch.Mismatch("a file that does not match the card's digest", "put the right file there")
             if found is not None:
                 message = f"the asset {shown(link, 200)} is {found.what}"
                 yield Remark(path=card.path, place=place, message=message, hint=found.hint)

@@ -73,10 +73,9 @@ def missing_asset(cards: Sequence[Facts]) -> Iterator[Remark]:
 def other_asset(cards: Sequence[Facts]) -> Iterator[Remark]:
     """An asset beside the card is the file that the card states.
 
-    A clone without git-lfs has a pointer of some 130 bytes in its place: run `git lfs pull`. Where git converts the ends
-    of lines, a text file has another digest: write `FILE -text` into `.gitattributes`, or set `core.autocrlf` to false,
-    and check the file out again. Sizes are compared; a file whose size the card does not state is hashed if it has
-    at most 1 MiB.
+    A clone without git-lfs has a pointer of some 130 bytes in its place: run `git lfs pull`. Where git converts the
+    ends of lines, a text file has another digest: write `FILE -text` into `.gitattributes`, or set `core.autocrlf` to
+    false, and check the file out again. Otherwise the sizes are compared; digests are when the file is loaded.
     """
     yield from other_files(cards)
 

@@ -80,7 +80,8 @@ def targets(text: str) -> list[str]:
 def test_links() -> None:
     text = (
         "[a](one.md) ![b](<two words.png> 't') [c]: x\n[c]: three.md\n<img src=\"four.png\"/> <a href='five'>\n"
-        "```\n[no](six.md)\n```\n[d](https://x.example) [e] [f][E]\n\n> | h |\n> |---|\n> | x [y](seven.md \"seven.md\") |\n"
+        "```\n[no](six.md)\n```\n[d](https://x.example) [e] [f][E]\n"
+        '\n> | h |\n> |---|\n> | x [y](seven.md "seven.md") |\n'
         "\n[e]: eight.md\n[g]: nine.md\n"
     )
     # '[c]: ...' within a paragraph is text; '[g]' is a definition that nothing refers to.

@@ -67,7 +67,8 @@ def explain(path: Path, digest: Digest | None, size: int | None) -> Mismatch | N
         return Mismatch("empty", "put the right file there")
     if size is not None and actual != size:
         return Mismatch(
-            f"a file of {actual:,} bytes, and the card says {size:,} bytes", "put the right file there, or correct the card"
+            f"a file of {actual:,} bytes, and the card says {size:,} bytes",
+            "put the right file there, or correct the card",
         )
     return None
 
@@ -81,8 +82,6 @@ def _converted(data: bytes, digest: Digest) -> Mismatch | None:
         if other != data and digest.matches(hashlib.sha256(other).hexdigest()):
             return Mismatch(
                 f"the right file, but with {has} in place of {wanted} at the ends of its lines: git converted it",
-                "write 'FILE -text' into .gitattributes (or set core.autocrlf to false), "
-                "and check the file out again",
+                "write 'FILE -text' into .gitattributes (or set core.autocrlf to false), and check the file out again",
             )
     return None
-
