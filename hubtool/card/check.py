@@ -127,7 +127,7 @@ def _suppressed(document: Document) -> tuple[tuple[str, ...], list[tuple[int, in
     whole: list[str] = []
     by_line: list[tuple[int, int, tuple[str, ...]]] = []
     text = document.text
-    for comment in suppress.comments(text):
+    for comment in suppress.comments(text, document.body_offset):
         codes = tuple(code for code, _ in comment.codes)
         if comment.next_line:
             start, end = suppress.next_line(text, comment.end)

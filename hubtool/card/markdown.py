@@ -199,6 +199,29 @@ def links(text: str, start: int) -> Iterator[tuple[int, int, str]]:
                 yield place, place + len(target), target
 
 
+def html_spans(text: str, start: int) -> list[tuple[int, int]]:
+    """Return (start, end) of the HTML of a text from an offset on: comments and tags, and blocks of them, no code."""
+    source = text[start : start + _MAX_PARSED_CHARS]
+    parser = _parser()
+    env: dict[str, Any] = {}
+    lines = _Lines(source, start)
+    # What is not parsed is taken for HTML: hardly any card is that long.
+    found = [(start + len(source), len(text))]
+    row: list[int] = [0, 0]
+    for token in parser.parse(source, env):
+        row = token.map or row
+        if token.type == "html_block":
+            found.append((lines.starts[row[0]], (*lines.starts, len(text))[row[1]]))
+        elif token.type == "inline" and "<" in token.content and len(token.content) <= _MAX_PARAGRAPH_CHARS:
+            children: list[Token] = []
+            parser.inline.parse(token.content, parser, env, children)
+            for child in children:
+                if child.type == "html_inline":
+                    place = lines.place(row, token.content, child.meta["span"][0], child.content)
+                    found.append((place, place + len(child.content)))
+    return found
+
+
 def _has_link(content: str) -> bool:
     return "](" in content or ("[" in content and "]" in content) or "<" in content
 

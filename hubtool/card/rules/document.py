@@ -258,7 +258,7 @@ def unknown_suppression(context: Context) -> Iterator[Finding]:
     `<!-- hubtool: ignore HT209, HT4 -->` suppresses these codes, or those that begin so, for the whole card;
     `<!-- hubtool: ignore-next HT404 -->` for the next line of the body. A code that no rule has suppresses nothing.
     """
-    for comment in suppress.comments(context.document.text):
+    for comment in suppress.comments(context.document.text, context.document.body_offset):
         for code, start in comment.codes:
             if not any(known.startswith(code) for known in RULES):
                 yield Finding(

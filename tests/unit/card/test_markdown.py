@@ -7,7 +7,7 @@ import time
 import pytest
 from markdown_it import MarkdownIt
 
-from hubtool.card import document, markdown
+from hubtool.card import document, markdown, suppress
 from tests.support import corpus
 
 PARSER = MarkdownIt("commonmark")
@@ -182,3 +182,23 @@ def test_underlined_headings() -> None:
     assert [(one.level, one.text) for one in found.headings] == [(2, "Usage"), (1, "Introduction"), (2, "text")]
     assert text[found.headings[0].offset : found.headings[0].end] == "Usage\n-----"
     assert [text[rule : rule + 3] for rule in found.rules] == ["---"]
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"),
+    [
+        ("<!-- hubtool: ignore HT404 -->\n", ["HT404"]),
+        ("text <!-- hubtool: ignore HT404 --> text\n", ["HT404"]),
+        ("- item\n\n  <!-- hubtool: ignore HT404 -->\n", ["HT404"]),
+        ("<div>\n<!-- hubtool: ignore HT404 -->\n</div>\n", ["HT404"]),
+        ("`<!-- hubtool: ignore HT404 -->`\n", []),
+        ("```\n<!-- hubtool: ignore HT404 -->\n```\n", []),
+        ("    <!-- hubtool: ignore HT404 -->\n", []),
+        ("\\<!-- hubtool: ignore HT404 -->\n", []),
+    ],
+)
+def test_suppressing_comments(text: str, codes: list[str]) -> None:
+    assert [code for comment in suppress.comments(text) for code, _ in comment.codes] == codes
+    head = "<!-- hubtool: ignore HT1 -->\n\n---\n"
+    found = [code for comment in suppress.comments(head + text, len(head)) for code, _ in comment.codes]
+    assert found == ["HT1", *codes]
