@@ -41,7 +41,10 @@ def pointer(start: bytes, digest: Digest | None = None) -> Mismatch | None:
             f"a Git LFS pointer, and to another file than the card names: to that with the SHA-256 {named}",
             "put the right file there, or correct the card's digest; `git lfs pull` brings the file of the pointer",
         )
-    return Mismatch("a Git LFS pointer and not the file itself", "run `git lfs pull` in the repository it is in")
+    return Mismatch(
+        "a Git LFS pointer and not the file itself",
+        "run `git lfs pull` in the repository it is in; hubtool itself fetches no files from LFS",
+    )
 
 
 def explain(path: Path, digest: Digest | None, size: int | None) -> Mismatch | None:

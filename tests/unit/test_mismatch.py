@@ -74,7 +74,7 @@ def card(tmp_path: Path, request: pytest.FixtureRequest) -> tuple[Path, bytes, s
     data, what, _ = request.param
     path = write_card(tmp_path / "registry", "lab/1.9/net", link="net.txt", content=TEXT)
     text = path.read_text().replace(f"{DIGEST}\n", f"{DIGEST}\n    asset-size: {len(TEXT)}\n")
-    path.write_text(text.replace("file-format: ckpt", "file-format: txt"))
+    path.write_text(text)
     (path.parent / "net.txt").write_bytes(data)
     return path, data, what
 
@@ -96,6 +96,8 @@ def test_loading_and_publishing_name_it(card: tuple[Path, bytes, str], tmp_path:
     found = hub.find("lab/1.9/net")
     with pytest.raises(AssetError, match=what):
         hub.bring(found, found.card.assets[0])
+    with pytest.raises(AssetError, match=what):  # what `hubtool inspect` asks for
+        hub.stored_weights("lab/1.9/net")
     what = what if len(data) != 4 else "14 bytes"
     with pytest.raises((PublishError, AssetError), match=what):
         finishing.check_digest(found.card.assets[0], measure(path.parent / "net.txt"))

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
 import pytest
 from markdown_it import MarkdownIt
 
 from hubtool.card import document, markdown, suppress
+from hubtool.card.run import check_paths
+from tests.cards import write_card
 from tests.support import corpus
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PARSER = MarkdownIt("commonmark")
 
@@ -202,3 +208,24 @@ def test_suppressing_comments(text: str, codes: list[str]) -> None:
     head = "<!-- hubtool: ignore HT1 -->\n\n---\n"
     found = [code for comment in suppress.comments(head + text, len(head)) for code, _ in comment.codes]
     assert found == ["HT1", *codes]
+
+
+def test_validate_reads_links_as_a_parser_does(tmp_path: Path) -> None:
+    path = write_card(tmp_path / "registry", "lab/1.9/net", link="https://gitee.com/net.ckpt", content=b"x")
+    body = (
+        "\n## Writing cards\n\nImages are written as `![](...)`, links as `[text](page.md)`.\n\n"
+        "    ![](in-an-indented-block.png)\n\nEscaped: \\[x](escaped.md)\n\n<!-- [x](in-a-comment.md) -->\n\n"
+        "A claim.[^1]\n\n[^1]: note\n"
+    )
+    path.write_text(path.read_text() + body)
+    assert not [one for one in check_paths([path]).diagnostics if one.code == "HT404"]
+    path.write_text(path.read_text() + "\n`a.md` and [a](a.md)\n")
+    (one,) = (one for one in check_paths([path]).diagnostics if one.code == "HT404")
+    assert one.source == "`a.md` and [a](a.md)"
+    assert one.source[one.column - 1 :] == "a.md)"
+
+
+def test_a_link_behind_a_hundred_urls_is_seen(tmp_path: Path) -> None:
+    path = write_card(tmp_path / "registry", "lab/1.9/net", link="https://gitee.com/net.ckpt", content=b"x")
+    path.write_text(path.read_text() + "\n" + "[u](https://gitee.com/u) " * 120 + "[a](a.md)\n")
+    assert [one.code for one in check_paths([path]).diagnostics if one.code == "HT404"] == ["HT404"]
