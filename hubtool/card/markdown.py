@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
@@ -37,7 +37,7 @@ _COMMENT_END = "-->"
 _MOST_MARKS = 20_000
 # The longest real card has 78 KB. Links behind this many characters are not looked at, nor those in a longer paragraph.
 _MAX_PARSED_CHARS = 128 << 10
-_MAX_PARAGRAPH_CHARS = 32 << 10
+_MAX_PARAGRAPH_CHARS = 8 << 10
 _LINE_END = re.compile(r"\r\n?|\n")
 # Signs of what the walk from mark to mark may read wrongly: HTML blocks (but comments of one line), underlined
 # headings, and fences or headings within a list item or a quotation.
@@ -170,12 +170,9 @@ def links(text: str, start: int) -> Iterator[tuple[int, int, str]]:
     A reference definition is a link if a link refers to it; it is yielded once, at its own place. GFM's footnotes are
     none.
     """
-    source = text[start : start + _MAX_PARSED_CHARS]
-    if len(text) - start > _MAX_PARSED_CHARS:
-        source = source[: source.rfind("\n") + 1]
-    env: dict[str, Any] = {}
+    source = _source(text, start)
     parser = _parser()
-    tokens = parser.parse(source, env)
+    tokens, env = _parse(source)
     lines = _Lines(source, start)
     references = env.get("references", {})
     used: set[str] = set()
@@ -201,14 +198,14 @@ def links(text: str, start: int) -> Iterator[tuple[int, int, str]]:
 
 def html_spans(text: str, start: int) -> list[tuple[int, int]]:
     """Return (start, end) of the HTML of a text from an offset on: comments and tags, and blocks of them, no code."""
-    source = text[start : start + _MAX_PARSED_CHARS]
+    source = _source(text, start)
     parser = _parser()
-    env: dict[str, Any] = {}
+    tokens, env = _parse(source)
     lines = _Lines(source, start)
     # What is not parsed is taken for HTML: hardly any card is that long.
     found = [(start + len(source), len(text))]
     row: list[int] = [0, 0]
-    for token in parser.parse(source, env):
+    for token in tokens:
         row = token.map or row
         if token.type == "html_block":
             found.append((lines.starts[row[0]], (*lines.starts, len(text))[row[1]]))
@@ -325,6 +322,18 @@ def _parser() -> MarkdownIt:
     return parser
 
 
+@lru_cache(maxsize=1)
+def _parse(source: str) -> tuple[list[Token], dict[str, Any]]:
+    """Return the blocks of a text, and its reference definitions; several rules look at one card in turn."""
+    env: dict[str, Any] = {}
+    return _parser().parse(source, env), env
+
+
+def _source(text: str, start: int) -> str:
+    source = text[start : start + _MAX_PARSED_CHARS]
+    return source if len(text) - start <= _MAX_PARSED_CHARS else source[: source.rfind("\n") + 1]
+
+
 def _placed(rule: Callable[[StateInline, bool], bool], kind: str) -> Callable[[StateInline, bool], bool]:
     """Return a rule of the parser that notes where its token starts and ends, and where a link's label ends."""
 
@@ -354,7 +363,7 @@ def _label_end(state: StateInline, start: int) -> int:
 
 def _parsed_outline(text: str, start: int) -> Outline:
     source = text[start:]
-    tokens = _parser().parse(source, {})
+    tokens, _ = _parse(source)
     starts = [start, *(start + match.end() for match in _LINE_END.finditer(source))]
 
     def line(number: int) -> tuple[int, int]:
