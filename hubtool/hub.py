@@ -399,7 +399,7 @@ class Hub:
                 hint="add 'asset-sha256' to the card",
             )
         if found.pin is None:
-            return fitting(found, asset, self.store.adopt(_local_path(asset, found), asset.digest))
+            return fitting(found, asset, self.store.adopt(_local_path(asset, found), asset.digest, size=asset.size))
         stored = self.beside(found, asset) or self.store.find(asset.digest)
         if stored is not None:
             return fitting(found, asset, stored)
@@ -446,6 +446,9 @@ class Hub:
                 hint=f"'hubtool load {resolution.uid}' loads it",
             )
         if weights.stored is None:
+            if weights.asset.is_local:
+                found = self.find(name)
+                return self.bring(found, weights.asset).path  # it fails, and says why
             raise AssetError(
                 f"the checkpoint of {resolution.uid} is not stored",
                 hint=f"fetch it with 'hubtool fetch {resolution.uid}'",
@@ -461,7 +464,7 @@ class Hub:
         if found.pin is not None:
             return self.beside(found, asset) or self.store.find(asset.digest)
         try:
-            return self.store.adopt(_local_path(asset, found), asset.digest)
+            return self.store.adopt(_local_path(asset, found), asset.digest, size=asset.size)
         except AssetError:
             return None
 
@@ -474,7 +477,7 @@ class Hub:
             elif found.pin is not None:
                 stored = self.beside(found, asset) or self.store.find(asset.digest)
             else:
-                stored = self.store.adopt(_local_path(asset, found), asset.digest)
+                stored = self.store.adopt(_local_path(asset, found), asset.digest, size=asset.size)
             return None if stored is None else fitting(found, asset, stored).path
         except StoreError:
             if not asset.is_local:

@@ -38,7 +38,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hubtool import ownership
+from hubtool import mismatch, ownership
 from hubtool.assets import disk
 from hubtool.assets.locks import Lock
 from hubtool.assets.promise import Promise
@@ -672,7 +672,7 @@ class Store:
         except OSError as error:
             raise disk.store_error(error, path) from error
 
-    def adopt(self, path: Path, digest: Digest) -> Stored:
+    def adopt(self, path: Path, digest: Digest, *, size: int | None = None) -> Stored:
         """Verify a file that stays where it is, outside the store: an asset beside its card.
 
         It is hashed again only if its size, modification time or inode changed.
@@ -680,6 +680,7 @@ class Store:
         Args:
             path: The file. That it may be read at all (that it is inside its registry) is for the caller to check.
             digest: The digest that the card states.
+            size: The size that the card states, for the message of an error.
 
         Raises:
             DigestError: If the file has another digest.
@@ -690,11 +691,11 @@ class Store:
         try:
             for record in (self._known.get(str(path)), _Record.read(record_path)):
                 if record is not None and _Record.of(record.digest, path.stat()) == record:
-                    actual, size = record.digest, record.size
+                    actual, bytes_ = record.digest, record.size
                     break
             else:
                 before = path.stat()
-                actual, size = digest_file(path), before.st_size
+                actual, bytes_ = digest_file(path), before.st_size
                 record = _Record.of(actual, before)
                 if _Record.of(actual, path.stat()) == record:
                     self._remember(record, path, record_path)
@@ -704,13 +705,15 @@ class Store:
                 hint="the card's asset-link names this file; check that it is there and may be read",
             ) from error
         if not digest.matches(actual):
+            why = mismatch.explain(path, digest, size)
+            also = f" is {why.what}" if why is not None else " is not the file that its card means"
             raise DigestError(
-                f"{path} is not the file that its card means: its SHA-256 is {actual}, and the card says {digest}",
+                f"{path}{also}; its SHA-256 is {actual}, and the card says {digest}",
                 expected=str(digest),
                 actual=actual,
-                hint="put the right file there, or correct the card",
+                hint="put the right file there, or correct the card" if why is None else why.hint,
             )
-        return Stored(location=str(path), digest=actual, size=size)
+        return Stored(location=str(path), digest=actual, size=bytes_)
 
     # -- writing ---------------------------------------------------------------------------------------------------
 

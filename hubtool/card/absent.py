@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from hubtool.card import document as documents
+from hubtool.card import foreign as foreign_cards
 from hubtool.card import front_matter as front_matters
 from hubtool.errors import InvalidNameError
 from hubtool.uid import Uid
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
 LAYOUT = "cards are <publisher>/<version>/<name>.md"
 # Where a folder of folders holds this many, the rest hardly says more.
 _MAX_LOOKED_AT = 5_000
-_MODELSCOPE = frozenset({"frameworks", "tasks", "domain", "domains", "tools", "studios"})
-_HUGGING_FACE = frozenset(
-    {"license", "tags", "library_name", "pipeline_tag", "language", "datasets", "base_model", "model-index", "metrics"}
-)
 
 
 def say(folder: Path) -> tuple[str, str]:
@@ -56,13 +53,7 @@ def foreign(path: Path) -> str | None:
         return None
     if document.front_matter is None:
         return None
-    entries = front_matters.read(document.front_matter, document.front_matter_offset).entries
-    keys = {entry.key for entry in entries}
-    if keys & {"model-name", "module-type", "asset"}:
-        return None
-    if keys & _MODELSCOPE:
-        return "ModelScope"
-    return "Hugging Face" if keys & _HUGGING_FACE else None
+    return foreign_cards.whose(front_matters.read(document.front_matter, document.front_matter_offset))
 
 
 def subfolder(files: Iterable[str]) -> str:

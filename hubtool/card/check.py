@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 # No one reads more findings of one rule in one card; without a bound, hostile cards make millions.
 MOST_FINDINGS = 100
+# What can be said of a card of another hub, whose keys have other meanings; HT115 says that it is one.
+_DOCUMENT = "HT1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +71,8 @@ def check(
     for rule in _CARD_RULES:
         if rule.check is None or (ignored and rule.code.startswith(ignored)):
             continue
+        if context.foreign and not rule.code.startswith(_DOCUMENT):
+            continue
         for finding in islice(rule.check(context), MOST_FINDINGS):
             if by_line and any(
                 start <= finding.offset <= end and rule.code.startswith(codes) for start, end, codes in by_line
@@ -97,7 +101,7 @@ def fixes(
     for rule in _CARD_RULES:
         if rule.check is None or not rule.fixes or (wanted is not None and rule.code not in wanted):
             continue
-        if ignored and rule.code.startswith(ignored):
+        if (ignored and rule.code.startswith(ignored)) or context.foreign:
             continue
         for finding in rule.check(context):
             if finding.fix is None:
@@ -123,7 +127,7 @@ def _suppressed(document: Document) -> tuple[tuple[str, ...], list[tuple[int, in
     whole: list[str] = []
     by_line: list[tuple[int, int, tuple[str, ...]]] = []
     text = document.text
-    for comment in suppress.comments(text):
+    for comment in suppress.comments(text, document.body_offset):
         codes = tuple(code for code, _ in comment.codes)
         if comment.next_line:
             start, end = suppress.next_line(text, comment.end)
@@ -178,15 +182,14 @@ def _facts(
         assets.append((link, str(digest).lower() if good else "", size if isinstance(size, int) else None, place))
         if _is_relative(link):
             relative.append((link, place))
-    if document.front_matter is not None:
-        found = markdown.links(document.text, document.body_offset, context.outline.code)
-        for start, end, target in islice(found, MOST_FINDINGS):
-            if _is_relative(target):
-                bare = target.partition("#")[0].partition("?")[0]
-                if bare and not any(
-                    first <= start <= last and is_ignored("HT404", codes) for first, last, codes in by_line
-                ):
-                    relative.append((bare, _place(document, start, end)))
+    if document.front_matter is not None and markdown.may_have_relative_links(document.text, document.body_offset):
+        found = markdown.links(document.text, document.body_offset)
+        for start, end, target in islice((one for one in found if _is_relative(one[2])), MOST_FINDINGS):
+            bare = target.partition("#")[0].partition("?")[0]
+            if bare and not any(
+                first <= start <= last and is_ignored("HT404", codes) for first, last, codes in by_line
+            ):
+                relative.append((bare, _place(document, start, end)))
     successor = context.text("superseded-by")
     finding = context.at("/superseded-by", "")
     return Facts(

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from hubtool.card import document as documents
+from hubtool.card import foreign, schema
 from hubtool.card import front_matter as front_matters
-from hubtool.card import schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -82,10 +82,15 @@ def format_card(data: bytes) -> Formatted:
         fault = documents.Fault(code="HT110", offset=lone, message=message)
     else:
         front_matter = front_matters.read(document.front_matter, document.front_matter_offset)
-        if front_matter.is_whole:
+        whose = foreign.whose(front_matter)
+        if whose is not None:
+            message = f"this is a {whose} model card; {foreign.HINT}"
+            fault = documents.Fault(code="HT115", offset=document.front_matter_offset, message=message)
+        elif front_matter.is_whole:
             text = _head(document) + _front_matter(front_matter) + "---\n" + _body_with_gap(document.body)
             return Formatted(data=text.encode("utf-8"))
-        fault = front_matter.faults[0]
+        else:
+            fault = front_matter.faults[0]
     line, column = document.line_column(fault.offset)
     return Formatted(data=data, problem=f"{line}:{column}: {fault.message}")
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from hubtool.card import document as documents
+from hubtool.card import foreign, life, schema
 from hubtool.card import front_matter as front_matters
-from hubtool.card import life, schema
 from hubtool.digest import FULL_LENGTH, Digest
 from hubtool.errors import ArgumentError, CardError
 
@@ -216,6 +216,9 @@ def of_parts(document: Document, front_matter: FrontMatter, *, uid: Uid | None, 
     for fault in (*document.faults, *front_matter.faults):
         line, column = document.line_column(fault.offset)
         faults.append(f"{line}:{column}: {fault.message}")
+    whose = foreign.whose(front_matter)
+    if whose is not None:
+        faults.append(f"it is a {whose} model card ({foreign.HINT})")
     listed = values.get("asset")
     assets = [_asset(item) for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
     return Card(

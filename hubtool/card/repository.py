@@ -46,7 +46,7 @@ class RepositoryPlace:
     @property
     def is_pinned(self) -> bool:
         """Whether the revision is a whole commit id, which can never mean anything else."""
-        return self.revision is not None and bool(_COMMIT.match(self.revision))
+        return self.revision is not None and is_commit(self.revision)
 
     def at(self, revision: str) -> RepositoryPlace:
         """Return the same folder at another revision."""
@@ -138,6 +138,11 @@ def check_repository_url(url: str) -> None:
         )
 
 
+def is_commit(revision: str) -> bool:
+    """Whether a revision is a full commit id, which can never name anything else."""
+    return bool(_COMMIT.match(revision))
+
+
 def check_revision(revision: str) -> None:
     """Refuse a revision that is neither a full commit id nor the plain name of a branch or tag.
 
@@ -156,6 +161,8 @@ def _revision_problem(revision: str) -> str:
         return "it names no branch, and changes with what is checked out"
     if re.fullmatch(r"[0-9A-Fa-f]{40}|[0-9A-Fa-f]{64}", revision):
         return "" if _COMMIT.match(revision) else "a commit id is written in lower case"
+    if re.fullmatch(r"(?=.*[0-9])(?=.*[a-f])[0-9a-f]{7,39}", revision):
+        return "it looks like an abbreviated commit id, which more commits can begin with"
     if len(revision) > MAX_REVISION or not _REVISION.match(revision):
         return "it has signs that names of branches and tags do not have here"
     if ".." in revision or "@{" in revision or "//" in revision or revision.endswith(("/", ".")):

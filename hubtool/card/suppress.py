@@ -2,7 +2,7 @@
 
 ``<!-- hubtool: ignore HT209, HT4 -->`` suppresses codes, or all codes that begin so, in the whole card, and
 ``<!-- hubtool: ignore-next HT404 -->`` in the next line that is not blank. A comment counts wherever it stands outside
-the front matter: YAML has no HTML comments.
+the front matter, as YAML has no HTML comments, and outside code, where Markdown has none.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from hubtool.card import markdown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,11 +38,21 @@ class Comment:
     codes: tuple[tuple[str, int], ...]
 
 
-def comments(text: str) -> Iterator[Comment]:
-    """Yield the comments of a text that suppress findings."""
+def comments(text: str, body: int = 0) -> Iterator[Comment]:
+    """Yield the comments of a text that suppress findings.
+
+    Args:
+        text: The text of a card.
+        body: Where its body begins. What stands before it is no Markdown.
+    """
     if _SIGN not in text:
         return
+    html: list[tuple[int, int]] | None = None
     for match in _COMMENT.finditer(text):
+        if match.start() >= body:
+            html = markdown.html_spans(text, body) if html is None else html
+            if not any(start <= match.start() < end for start, end in html):
+                continue
         first = match.start("codes")
         codes = tuple((code[0], first + code.start()) for code in _CODE.finditer(match["codes"]))
         yield Comment(start=match.start(), end=match.end(), next_line=match["kind"] == "ignore-next", codes=codes)

@@ -112,7 +112,7 @@ def _print_plan(plan: Plan, *, as_json: bool) -> None:
         return
     for step in plan.steps:
         _say(step)
-    for note in plan.todo.notes:
+    for note in (*plan.todo.notes, *plan.notes):
         _say(f"note: {note}")
 
 

@@ -13,7 +13,7 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hubtool import machine, resolver
+from hubtool import machine, mismatch, resolver
 from hubtool import trust as trusts
 from hubtool.assets import operators
 from hubtool.assets.checkpoint import check_graph, read_header
@@ -453,6 +453,9 @@ def put_given(bench: Bench, asset: Asset, file: Path) -> Bytes:
         stored = bench.put(file, asset.digest.hex)
     except DigestError as error:
         size = file.stat().st_size
+        why = mismatch.explain(file, asset.digest, None)
+        if why is not None:
+            raise AssetError(f"{file.name} is {why.what}", hint=why.hint) from error
         raise AssetError(
             f"{file.name} is not the file that the card means: it has the SHA-256 {error.actual} and {size:,} bytes, "
             f"and the card says {asset.digest}" + (f" and {asset.size:,} bytes" if asset.size else ""),

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 import yaml
 
-from hubtool import resolver
+from hubtool import mismatch, resolver
 from hubtool.card import document as documents
 from hubtool.card import front_matter as front_matters
 from hubtool.card import layout, model, schema
@@ -112,6 +112,9 @@ def check_digest(asset: Asset, file: Measured) -> None:
         PublishError: If the card states another digest or size.
     """
     if (asset.digest is not None and not asset.digest.matches(file.digest)) or asset.size not in (None, file.size):
+        why = mismatch.explain(file.path, asset.digest, None)
+        if why is not None:
+            raise PublishError(f"{file.path} is {why.what}", hint=why.hint)
         stated = f"the SHA-256 {asset.digest}" if asset.digest is not None else "no digest"
         raise PublishError(
             f"{file.path} is not the file that the card means: it has the SHA-256 {file.digest} and {file.size:,} "

@@ -15,8 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from hubtool.assets.links import shown
 from hubtool.card import document as documents
-from hubtool.card import model, reading
+from hubtool.card import foreign, model, reading
+from hubtool.card import front_matter as front_matters
 from hubtool.card import run as runs
 from hubtool.errors import ArgumentError, CardError, FetchError, InvalidNameError, MirrorError, PublishError
 from hubtool.mirror.destination import blob_name
@@ -57,6 +59,7 @@ class Plan:
         blobs: That folder or bucket, as the user writes it; None if nothing goes there.
         state: What the checkout and its remote have.
         todo: What is left to be done of the commit.
+        notes: What people should know beforehand, one sentence each.
     """
 
     checkout: Checkout
@@ -66,6 +69,7 @@ class Plan:
     blobs: str | None
     state: Found
     todo: Todo
+    notes: tuple[str, ...] = ()
 
     @property
     def steps(self) -> tuple[str, ...]:
@@ -97,7 +101,7 @@ class Plan:
                 for one in self.uploads
             ],
             "steps": list(self.steps),
-            "notes": list(self.todo.notes),
+            "notes": [*self.todo.notes, *self.notes],
         }
 
 
@@ -199,6 +203,7 @@ def make_plan(
     except OSError as error:
         raise CardError(f"{path} cannot be read: {error.strerror or error}") from error
     card = model.read(data, path=path)
+    _refuse_foreign(data, path)
     uid = _uid(path, data)
     to = to if to is not None else hub.settings.blobs
     base = link_base if link_base is not None else hub.settings.link_base
@@ -208,6 +213,7 @@ def make_plan(
     checkout = Checkout.open(registry if registry is not None else _registry(hub, path, uid))
     checkout.check_identity()
     found = checkout.remote(remote)
+    notes = _look_at_links(hub, model.read(final, path=path), found)
     branch = branch_of("publish", uid)
     offline = hub.settings.offline
     with checkout.lock():
@@ -229,7 +235,38 @@ def make_plan(
         blobs=to if uploads else None,
         state=state,
         todo=plan.decide(change, state, push=push),
+        notes=notes,
     )
+
+
+def _look_at_links(hub: Hub, card: Card, remote: Remote | None) -> tuple[str, ...]:
+    """Refuse links to this machine in a card for a registry that is elsewhere; return what to say of them otherwise.
+
+    Raises:
+        PublishError: If others read the registry, and the host is not among the allowed ones of the settings.
+    """
+    from hubtool.card.rules.assets import is_only_here  # noqa: PLC0415 - the rules are loaded by the check anyway
+
+    hosts = frozenset(hub.settings.allowed_hosts)
+    links = [asset.link for asset in card.assets if is_only_here(asset.link, hosts)]
+    if not links or (remote is not None and remote.is_loopback):
+        return ()  # a registry that this machine serves is read where the links lead
+    said = f"the link {shown(links[0])} leads to this machine, where nobody else can fetch the file"
+    if remote is None or remote.is_local:
+        return (said,)
+    raise PublishError(
+        f"{said}, and {remote.shown} is a registry that others read",
+        hint="give the public address with --link-base; if every reader has this service, name it in "
+        "HUBTOOL_ALLOWED_HOSTS, such as http://127.0.0.1:8000",
+    )
+
+
+def _refuse_foreign(data: bytes, path: Path) -> None:
+    document = documents.parse(data)
+    text = document.front_matter
+    whose = None if text is None else foreign.whose(front_matters.read(text, document.front_matter_offset))
+    if whose is not None:
+        raise CardError(f"{path} is a {whose} model card", hint=foreign.HINT)
 
 
 def _below(folder: str, name: str) -> str:
@@ -403,7 +440,7 @@ def publish(
     written = _put(hub, todo, told)
     notes = _ask_links(hub, todo)
     done = commit(todo.checkout, change, remote=todo.state.remote, offline=hub.settings.offline, push=push, say=told)
-    return replace(done, written=written, report=report, notes=(*done.notes, *notes))
+    return replace(done, written=written, report=report, notes=(*done.notes, *todo.notes, *notes))
 
 
 def _silent(text: str) -> None:

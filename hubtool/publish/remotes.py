@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
+from hubtool.assets.links import is_loopback
+
 # user@host:owner/name.git, as ssh takes it; a drive letter or a path is none.
 _SCP = re.compile(r"(?:[^@/\s]+@)?(?P<host>[A-Za-z0-9][A-Za-z0-9.-]+):(?!//)(?P<path>[^\s\\]+)\Z")
 _LOGIN = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^\s/@]*@", re.IGNORECASE)
@@ -35,6 +37,15 @@ class Remote:
         return self.url.startswith(("file://", "/", "./", "../")) or (
             "://" not in self.url and _SCP.match(self.url) is None
         )
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it is served by this machine, as in a trial."""
+        try:
+            host = urlsplit(self.url).hostname or ""
+        except ValueError:
+            return False
+        return is_loopback(host)
 
 
 def without_secrets(text: str) -> str:

@@ -27,6 +27,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urljoin
 
+from hubtool import mismatch
 from hubtool.assets import disk
 from hubtool.assets.links import scheme_of
 from hubtool.card import absent, model
@@ -216,7 +217,9 @@ class _Publication:
         if not path.resolve().is_relative_to(self.registry.root.resolve()):
             raise CardError(f"the asset {asset.link!a} is a link that leads out of the registry")
         if asset.digest is None or not asset.digest.matches(digest_file(path)):
-            raise CardError(f"the asset {asset.link!a} has not the digest that the card states")
+            why = mismatch.explain(path, asset.digest, asset.size)
+            what = "does not match the digest on the card" if why is None else f"is {why.what}; {why.hint}"
+            raise CardError(f"the asset {asset.link!a} {what}")
         name = f"cards/{relative}"
         self.keep.add(name)
         target = self.to / name

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
+import socket
 from typing import TYPE_CHECKING
 
-from hubtool.card import placeholder, schema
+from hubtool.card import pages, placeholder, schema
 from hubtool.card.model import strip_brackets
 from hubtool.card.rules.base import Finding, rule, shown
+from hubtool.card.rules.context import url_of
 from hubtool.diagnostics import Severity
 from hubtool.digest import FULL_LENGTH
 from hubtool.settings import DEFAULT_HOSTS
@@ -15,7 +18,7 @@ from hubtool.settings import DEFAULT_HOSTS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hubtool.card.rules.context import Context
+    from hubtool.card.rules.context import Context, Url
 
 
 @rule("HT301", Severity.ERROR)
@@ -139,12 +142,92 @@ def host_not_allowed(context: Context) -> Iterator[Finding]:
         host = url.host
         if host == placeholder.UNPUBLISHED_HOST:
             continue  # HT315 says it better
-        if host not in context.hosts and host + url.port not in context.hosts and not _LOOPBACK.fullmatch(host):
+        if not _is_allowed(url, context.hosts) and not _LOOPBACK.fullmatch(host):
+            near = nearness(host)
             yield context.at(
                 url.pointer,
-                f"the link leads to {shown(host)}, which is not an allowed host",
-                hint=f"if you trust it, add it: HUBTOOL_ALLOWED_HOSTS={host[:80]}",
+                f"the link leads to {shown(host)}, which is not an allowed host"
+                + (f", and which only {near} can reach" if near else ""),
+                hint=f"put the file where all can fetch it; for your own network: HUBTOOL_ALLOWED_HOSTS={host[:80]}"
+                if near
+                else f"if you trust it, add it: HUBTOOL_ALLOWED_HOSTS={host[:80]}",
             )
+
+
+def _is_allowed(url: Url, hosts: frozenset[str]) -> bool:
+    """Whether a host is among those of the settings: by its name, with its port, or as a service with its scheme."""
+    port = url.port or (":443" if url.scheme == "https" else ":80")
+    names = {url.host, url.host + url.port, url.host + port}
+    return not names.isdisjoint(hosts) or not {f"{url.scheme}://{name}" for name in names}.isdisjoint(hosts)
+
+
+_NEAR_NAMES = re.compile(r"[^.:]+|.*\.(?:local|lan|internal|intranet|localdomain|home|corp|private|home\.arpa)")
+
+
+def nearness(host: str) -> str:
+    """Return who alone can reach a host, ``this machine`` or ``its own network``; empty if others may."""
+    name = host.lower().strip("[]").removesuffix(".")
+    if name == "localhost" or name.endswith((".localhost", "localhost.localdomain")):
+        return "this machine"
+    try:
+        # inet_aton also reads '127.1' and '2130706433', as clients do.
+        packed = socket.inet_aton(name) if re.fullmatch(r"[0-9a-fx.]+", name) else None
+        address = ipaddress.ip_address(name if packed is None else packed)
+    except (OSError, ValueError):
+        return "its own network" if _NEAR_NAMES.fullmatch(name) else ""
+    address = getattr(address, "ipv4_mapped", None) or address
+    if address.is_loopback or address.is_unspecified:
+        return "this machine"
+    return "" if address.is_global else "its own network"
+
+
+def is_only_here(link: str, hosts: frozenset[str]) -> bool:
+    """Whether a link leads to a service of this machine that is not among the allowed hosts."""
+    url = url_of("", link)
+    return url is not None and bool(_LOOPBACK.fullmatch(url.host)) and not _is_allowed(url, hosts)
+
+
+@rule("HT317", Severity.WARNING)
+def link_to_this_machine(context: Context) -> Iterator[Finding]:
+    """A link does not lead to the machine that it was written on.
+
+    `localhost` and `127.0.0.1` are another machine for each reader. hubtool fetches from there, which is for trying
+    things out, but such a card cannot be published to a registry that others read. Put the file where all can fetch
+    it. If the service is meant, name it among the allowed hosts: `HUBTOOL_ALLOWED_HOSTS=http://127.0.0.1:8000`.
+    """
+    for url in context.urls:
+        if is_only_here(url.link, context.hosts):
+            yield context.at(
+                url.pointer,
+                f"the link leads to {shown(url.host)}, which is another machine for each reader",
+                hint="put the file where all can fetch it, and write that link",
+            )
+
+
+@rule("HT316", Severity.ERROR, fixes=True)
+def link_to_page(context: Context) -> Iterator[Finding]:
+    """A link leads to the file itself, not to a page about it.
+
+    `https://github.com/OWNER/NAME/blob/main/net.ckpt` is a page of HTML with other bytes at each visit, and never has
+    the digest of the file; so are folders (`/tree/`), releases (`/releases/tag/`), and the pages of Gitee, GitLab,
+    Bitbucket, Gitea, Hugging Face and ModelScope. Write the link that downloads the file, such as `/raw/` in place of
+    `/blob/`. `--fix` does it where that link is known.
+    """
+    for url in context.urls:
+        found = pages.page(strip_brackets(url.link))
+        if found is None:
+            continue
+        written = None if found.raw is None else url.link.replace(strip_brackets(url.link), found.raw)
+        yield context.at(
+            url.pointer,
+            f"the link leads to {found.what}",
+            hint=f"write {found.raw}" if found.raw else "write the link that downloads the file",
+            fix=None if written is None else context.rewrite(url.pointer, written),
+        )
+
+
+def _is_own_service(url: Url, hosts: frozenset[str]) -> bool:
+    return not hosts.isdisjoint({f"http://{url.host}{url.port}", f"http://{url.host}{url.port or ':80'}"})
 
 
 @rule("HT307", Severity.ERROR, fixes=True)
@@ -155,7 +238,7 @@ def plain_http(context: Context) -> Iterator[Finding]:
     public hub's own hosts, which are known to serve it. Plain http is for servers on this machine only.
     """
     for url in context.urls:
-        if url.scheme == "http" and not _LOOPBACK.fullmatch(url.host):
+        if url.scheme == "http" and not _LOOPBACK.fullmatch(url.host) and not _is_own_service(url, context.hosts):
             better = url.link.replace("http://", "https://", 1)
             yield context.at(
                 url.pointer,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
-from hubtool.card import markdown, schema
+from hubtool.card import foreign, markdown, schema
 from hubtool.card.document import Edit, Fix
 from hubtool.card.model import strip_brackets
 from hubtool.card.rules.base import Finding
@@ -35,6 +35,12 @@ class Url(NamedTuple):
     port: str
 
 
+def url_of(pointer: str, link: str) -> Url | None:
+    """Return the parts of a link that is a URL, or None."""
+    match = _URL.match(strip_brackets(link))
+    return match and Url(pointer, link, match["scheme"], match["host"].lower(), match["port"] or "")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Context:
     """One card as rules see it.
@@ -55,6 +61,11 @@ class Context:
     def values(self) -> dict[str, object]:
         """The front matter as plain values; empty if there is none."""
         return {} if self.front_matter is None else schema.values(self.front_matter)
+
+    @cached_property
+    def foreign(self) -> str | None:
+        """Whose model card this is, ``Hugging Face`` or ``ModelScope``; None if it is one of hubtool."""
+        return None if self.front_matter is None else foreign.whose(self.front_matter)
 
     @cached_property
     def violations(self) -> tuple[Violation, ...]:
@@ -92,9 +103,8 @@ class Context:
         found: list[Url] = []
         for pointer, asset in self.assets:
             link = asset.get("asset-link")
-            if isinstance(link, str) and (match := _URL.match(strip_brackets(link))):
-                port = match["port"] or ""
-                found.append(Url(f"{pointer}/asset-link", link, match["scheme"], match["host"].lower(), port))
+            if isinstance(link, str) and (url := url_of(f"{pointer}/asset-link", link)):
+                found.append(url)
         return tuple(found)
 
     def text(self, key: str) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from hubtool.card import placeholder, suppress, vocabulary
+from hubtool.card import foreign, placeholder, suppress, vocabulary
 from hubtool.card.document import Edit, Fix
 from hubtool.card.rules.base import RULES, Finding, rule, shown
 from hubtool.card.rules.context import faults
@@ -260,7 +260,7 @@ def unknown_suppression(context: Context) -> Iterator[Finding]:
     `<!-- hubtool: ignore HT209, HT4 -->` suppresses these codes, or those that begin so, for the whole card;
     `<!-- hubtool: ignore-next HT404 -->` for the next line of the body. A code that no rule has suppresses nothing.
     """
-    for comment in suppress.comments(context.document.text):
+    for comment in suppress.comments(context.document.text, context.document.body_offset):
         for code, start in comment.codes:
             if not any(known.startswith(code) for known in RULES):
                 yield Finding(
@@ -294,4 +294,21 @@ def placeholder_left(context: Context) -> Iterator[Finding]:
             end=match.end(),
             message=f"this is still to be written: {shown(match[0])}",
             hint="write it in place of the mark, or take the line out if it does not apply",
+        )
+
+
+@rule("HT115", Severity.ERROR)
+def card_of_another_hub(context: Context) -> Iterator[Finding]:
+    """A card is one of hubtool.
+
+    The README.md of a repository on Hugging Face or ModelScope is a model card, too, with other keys (`pipeline_tag`,
+    `library_name`, `tasks`, `frameworks`). It says neither where the files of a model for MindSpore are nor how its
+    network is built. `hubtool new` writes a card from the files; the text can be copied over. Of such a card nothing
+    else is reported but what is wrong with the document.
+    """
+    if context.foreign is not None:
+        yield Finding(
+            offset=context.document.front_matter_offset,
+            message=f"this is a {context.foreign} model card",
+            hint=foreign.HINT,
         )

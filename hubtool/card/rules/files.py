@@ -1,19 +1,26 @@
-"""Whether the files are there that cards name by relative paths: used by HT314 and HT404; and other cards, by HT505."""
+"""The files that cards name by relative paths: used by HT314, HT318 and HT404; and other cards, by HT505."""
 
 from __future__ import annotations
 
 import os
 import posixpath
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+from hubtool import mismatch
 from hubtool.card.rules.base import Facts, Remark, shown
+from hubtool.digest import Digest, digest_file
 from hubtool.errors import InvalidNameError
 from hubtool.uid import Uid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+# A file whose size the card does not state is looked at if it is small: pointers and texts are. Whether its digest is
+# right is seen when it is loaded.
+_MAX_HASHED_BYTES = 1 << 20
 
 
 def missing_files(cards: Sequence[Facts], *, assets: bool) -> Iterator[Remark]:
@@ -31,6 +38,29 @@ def missing_files(cards: Sequence[Facts], *, assets: bool) -> Iterator[Remark]:
                     message=f"{what} {shown(target, 200)} {problem}",
                     hint="put the file there, or correct the path" if assets else "write the whole URL",
                 )
+
+
+def other_files(cards: Sequence[Facts]) -> Iterator[Remark]:
+    """Yield the assets beside cards that, by size or content, are not the files that the cards state."""
+    for card in cards:
+        for link, digest, size, place in card.assets:
+            if ":" in link.partition("/")[0] or _problem(card.path, card.uid, link):
+                continue  # a URL; or HT314 says what is wrong
+            path = Path(card.path).parent / unquote(link)
+            try:
+                status = path.stat()
+                if not stat.S_ISREG(status.st_mode) or (size is not None and status.st_size == size):
+                    continue
+                if size is None and status.st_size > _MAX_HASHED_BYTES:
+                    continue
+                if size is None and digest and digest_file(path).startswith(digest):
+                    continue
+            except OSError:
+                continue
+            found = mismatch.explain(path, Digest(digest) if digest else None, size)
+            if found is not None:
+                message = f"the asset {shown(link, 200)} is {found.what}"
+                yield Remark(path=card.path, place=place, message=message, hint=found.hint)
 
 
 def is_beside(path: str, uid: Uid, other: str) -> bool:

@@ -327,6 +327,56 @@ def successor_that_is_no_uid(context: Context) -> Iterator[Finding]:
         yield context.at("/superseded-by", "the card names itself as its successor", hint=hint)
 
 
+# Entries of free text, in which a '#' may be meant. Behind an identifier, a number or a date, a comment is one.
+_FREE_TEXT = (
+    "summary", "author", "evaluation", "train-dataset", "model-name", "backbone-name", "license", "used-for",
+    "status-reason", "module-type", "user-id",
+)  # fmt: skip
+_COMMENT_BEHIND = re.compile(r"[ \t]+#[^\n]*")
+_COMMENT_BEHIND_KEY = re.compile(r"[ \t]*:[ \t]+#[^\n]*")
+
+
+@rule("HT219", Severity.WARNING)
+def comment_behind_text(context: Context) -> Iterator[Finding]:
+    """A text is not cut by a comment.
+
+    A `#` behind a space begins a comment in YAML, so that `summary: Runs on A # B` says `Runs on A` and no more.
+    Put the text in quotes if the `#` belongs to it: `summary: 'Runs on A # B'`. A comment that is meant goes on a line
+    of its own. Comments behind numbers, dates and digests, and behind a licence, task or data set that is known, are
+    taken as meant.
+    """
+    front_matter = context.front_matter
+    text = context.document.text
+    if front_matter is None or (" #" not in front_matter.text and "\t#" not in front_matter.text):
+        return
+    for key in _FREE_TEXT:
+        entry = front_matter.entry(key)
+        scalar = context.scalar(f"/{key}")
+        if entry is None or scalar is None or scalar.style:
+            continue
+        if scalar.text:
+            comment = _COMMENT_BEHIND.match(text, scalar.end)
+        else:
+            comment = _COMMENT_BEHIND_KEY.match(text, entry.offset + entry.key_node.end_mark.index)
+        if comment is None or _is_whole(key, scalar.text):
+            continue
+        said = f"is cut to {shown(scalar.text)}" if scalar.text else "is empty"
+        start = text.index("#", comment.start())
+        yield Finding(
+            offset=start,
+            end=start + len(comment[0].rstrip()) - (start - comment.start()),
+            pointer=f"/{key}",
+            message=f"{key!r} {said}: YAML takes {shown(comment[0][comment[0].index('#') :].rstrip())} for a comment",
+            hint="put the whole text in quotes; or write the comment on a line of its own",
+        )
+
+
+def _is_whole(key: str, value: str) -> bool:
+    """Whether a value is known as it is, so that what stands behind it is no part of it."""
+    known = {"license": vocabulary.licence, "module-type": vocabulary.task, "train-dataset": vocabulary.dataset}
+    return key in known and known[key](value) is not None
+
+
 _DATE = re.compile(r"(?P<year>[0-9]{4})-(?P<month>[0-9]{1,2})-(?P<day>[0-9]{1,2})\Z")
 
 

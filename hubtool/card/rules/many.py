@@ -6,7 +6,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from hubtool.card.rules.base import Facts, Place, Remark, rule_for_all, shown
-from hubtool.card.rules.files import is_beside, missing_files
+from hubtool.card.rules.files import is_beside, missing_files, other_files
 from hubtool.diagnostics import Severity
 
 if TYPE_CHECKING:
@@ -67,6 +67,17 @@ def missing_asset(cards: Sequence[Facts]) -> Iterator[Remark]:
     lead out of the registry.
     """
     yield from missing_files(cards, assets=True)
+
+
+@rule_for_all("HT318", Severity.ERROR)
+def other_asset(cards: Sequence[Facts]) -> Iterator[Remark]:
+    """An asset beside the card is the file that the card states.
+
+    A clone without git-lfs has a pointer of some 130 bytes in its place: run `git lfs pull`. Where git converts the
+    ends of lines, a text file has another digest: write `FILE -text` into `.gitattributes`, or set `core.autocrlf` to
+    false, and check the file out again. Otherwise the sizes are compared; digests are when the file is loaded.
+    """
+    yield from other_files(cards)
 
 
 @rule_for_all("HT404", Severity.WARNING)

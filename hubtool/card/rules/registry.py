@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from hubtool.card.model import strip_brackets
-from hubtool.card.repository import parse_repo_link
-from hubtool.card.rules.base import Finding, rule
+from hubtool.card.repository import check_revision, is_commit, parse_repo_link
+from hubtool.card.rules.base import Finding, rule, shown
 from hubtool.diagnostics import Severity
 from hubtool.errors import ArgumentError
 
@@ -49,3 +49,41 @@ def unusable_repository(context: Context) -> Iterator[Finding]:
         parse_repo_link(strip_brackets(link))
     except ArgumentError as error:
         yield context.at("/repo-link", error.message, hint=error.hint or "correct the link")
+
+
+@rule("HT507", Severity.ERROR)
+def unusable_revision(context: Context) -> Iterator[Finding]:
+    """The repo-revision is a full commit id, or the plain name of a branch or tag.
+
+    Loading takes nothing else: no abbreviated id, no pull request (`refs/pull/7/head`), no expression (`HEAD~1`,
+    `main@{1}`, `a..b`). Write the output of `git rev-parse REVISION`.
+    """
+    revision = context.text("repo-revision")
+    if revision is None:
+        return
+    try:
+        check_revision(revision)
+    except ArgumentError as error:
+        yield context.at("/repo-revision", error.message, hint=error.hint or "write the full commit id")
+
+
+@rule("HT508", Severity.WARNING)
+def revision_that_moves(context: Context) -> Iterator[Finding]:
+    """The repo-revision is a commit id.
+
+    A branch names another commit after each push, and a tag can be moved: then other code builds the network than the
+    one that the card was tried with. hubtool remembers the commit that it saw first. Write the output of
+    `git rev-parse BRANCH`.
+    """
+    revision = context.text("repo-revision")
+    if revision is None or is_commit(revision):
+        return
+    try:
+        check_revision(revision)
+    except ArgumentError:
+        return  # HT507 says so
+    yield context.at(
+        "/repo-revision",
+        f"{shown(revision)} is the name of a branch or tag, and what it names can change",
+        hint="write the full commit id",
+    )
