@@ -6,7 +6,6 @@ import os
 import re
 import warnings
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from hubtool import progress as progresses
@@ -15,6 +14,8 @@ from hubtool.errors import ArgumentError, ArgumentTypeError, CardStatusWarning, 
 from hubtool.hub import SOURCES, Hub
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hubtool.assets.events import Progress
     from hubtool.card.life import Status
     from hubtool.coverage import Coverage
@@ -247,7 +248,7 @@ def set_hub_dir(dir_path: str | None = None) -> None:
     global _hub_dir  # noqa: PLW0603 - the public hub's interface is one setting for the process
     if dir_path is not None and not isinstance(dir_path, str):
         raise ArgumentTypeError(f"dir_path is {dir_path!r}, but must be text")
-    _hub_dir = None if dir_path is None else Path(dir_path).expanduser().absolute()
+    _hub_dir = None if dir_path is None else settings.expand_user(dir_path).absolute()
 
 
 def _settings() -> settings.Settings:
@@ -264,7 +265,7 @@ def _held(lock: object) -> Hub:
         return _hub()
     if not isinstance(lock, (str, os.PathLike)):
         raise ArgumentTypeError(f"lock is {lock!r}, but must be the path of a lock")
-    return _hub().with_lock(Path(os.fsdecode(lock)).expanduser().absolute())
+    return _hub().with_lock(settings.expand_user(os.fsdecode(lock)).absolute())
 
 
 def _folder(checkout: object) -> Path | None:
@@ -272,7 +273,7 @@ def _folder(checkout: object) -> Path | None:
         return None
     if not isinstance(checkout, (str, os.PathLike)):
         raise ArgumentTypeError(f"checkout is {checkout!r}, but must be the path of a folder")
-    path = Path(os.fsdecode(checkout)).expanduser()
+    path = settings.expand_user(os.fsdecode(checkout))
     if not path.is_dir():
         raise ArgumentError(f"{path} is not a folder", hint="give the folder with the tree of the card's repository")
     return path

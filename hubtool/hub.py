@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
@@ -36,6 +35,8 @@ from hubtool.registry.folder import read_card
 from hubtool.uid import Uid
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from hubtool.assets.events import Progress, Watcher
     from hubtool.assets.fetch import Fetcher
     from hubtool.assets.links import LinkPolicy
@@ -121,7 +122,7 @@ class Hub:
             CardError: If it cannot be read.
             LockError: If there is a lock, and it does not have the card, or what is there is not what it pins.
         """
-        path = Path(name).expanduser() if "\0" not in name else None
+        path = settings.expand_user(name) if "\0" not in name else None
         is_path = source == "local" or (
             name.endswith(".md") and not _URL.match(name) and path is not None and path.is_file()
         )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from hubtool import packaged
+from hubtool import packaged, toml
 from hubtool.assets import disk
 from hubtool.card.repository import place_of
 from hubtool.errors import ArgumentError, InvalidNameError, LockError
@@ -105,13 +104,9 @@ def parse(text: str, *, path: str = "the lock") -> Lock:
     Raises:
         LockError: If it is not TOML, of a newer format, or not a lock; every problem is named with its place in it.
     """
-    if sys.version_info >= (3, 11):
-        import tomllib  # noqa: PLC0415 - few commands need it
-    else:
-        import tomli as tomllib  # noqa: PLC0415 - the same module under its older name
     try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        raw = toml.parse(text)
+    except ValueError as error:
         raise LockError(f"{path} is not TOML: {error}", hint="make it again with 'hubtool lock'") from error
     version = raw.get("lock-version")
     if isinstance(version, int) and version > LOCK_VERSION:

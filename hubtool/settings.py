@@ -13,13 +13,12 @@ from __future__ import annotations
 import difflib
 import hashlib
 import os
-import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hubtool import approval, ownership, packaged
-from hubtool.errors import SettingsError
+from hubtool import approval, ownership, packaged, toml
+from hubtool.errors import ArgumentError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -281,6 +280,20 @@ def user_file(environ: Mapping[str, str] | None = None) -> Path:
     return Path(platformdirs.user_config_dir("hubtool", appauthor=False)) / FILE_NAME
 
 
+def expand_user(text: str | Path) -> Path:
+    """Return a path with ``~`` as the user's home.
+
+    Raises:
+        ArgumentError: If there is no such user.
+    """
+    try:
+        return Path(text).expanduser()
+    except RuntimeError:
+        raise ArgumentError(
+            f"{str(text)[:200]!a}: there is no such user here", hint="write the path without ~"
+        ) from None
+
+
 def _default_home() -> Path:
     import platformdirs  # noqa: PLC0415 - not needed where HUBTOOL_HOME is set
 
@@ -288,21 +301,16 @@ def _default_home() -> Path:
 
 
 def _file(path: Path) -> _Source:
-    if sys.version_info >= (3, 11):
-        import tomllib  # noqa: PLC0415 - most users have no file
-    else:
-        import tomli as tomllib  # noqa: PLC0415 - the same module under its older name
     try:
         with path.open("rb") as stream:
             content = stream.read(_MAX_FILE_BYTES + 1)
         if len(content) > _MAX_FILE_BYTES:
             raise SettingsError(f"{path} has more than {_MAX_FILE_BYTES:,} bytes", hint="settings are a few lines")
-        values = tomllib.loads(content.decode())
+        values = toml.parse(content.decode())
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}", hint="check its permissions") from error
-    except (ValueError, RecursionError) as error:  # TOML that is wrong, too deep, or not UTF-8
-        why = "it is nested too deeply" if isinstance(error, RecursionError) else error
-        raise SettingsError(f"{path} is not TOML: {why}", hint="mend or remove the file") from error
+    except ValueError as error:  # wrong TOML, or not UTF-8
+        raise SettingsError(f"{path} is not TOML: {error}", hint="mend or remove the file") from error
     _check_keys(values, (*_VARIABLES, "validate"), str(path))
     return _Source(str(path), values, path.parent, hashlib.sha256(content).hexdigest())
 
@@ -363,8 +371,8 @@ def _path(value: object, source: _Source, key: str) -> Path:
     if not isinstance(value, str) or "\0" in value:
         raise SettingsError(f"{source.called(key)} is {value!r}, which is not a path")
     try:
-        return source.folder / Path(value).expanduser()
-    except RuntimeError:
+        return source.folder / expand_user(value)
+    except ArgumentError:
         raise SettingsError(
             f"{source.called(key)} is {value!r}, and there is no such user here", hint="write the path without ~"
         ) from None

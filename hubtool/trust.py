@@ -37,6 +37,7 @@ DEFAULTS = (
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9._+-]*"
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?"
 _ENTRY = re.compile(rf"{_HOST}(?:/{_NAME})+\Z|/(?:[A-Za-z]:/)?[\w.+ @-]+(?:/[\w.+ @-]+)*/?\Z")
+_MAX_FILE_BYTES = 1 << 20
 _TRUE = frozenset({"1", "true", "yes", "on"})
 
 
@@ -294,10 +295,11 @@ def read(path: Path | None = None) -> TrustList:
     path = trust_file() if path is None else path
     ownership.check_private(path, "the trust list")
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as stream:
+            raw = json.loads(stream.read(_MAX_FILE_BYTES))
     except FileNotFoundError:
         return TrustList()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"the trust list {path} cannot be read: {error}", hint="mend or delete it") from error
     lists: list[tuple[str, ...]] = []
     for name in ("added", "removed", "agreed"):

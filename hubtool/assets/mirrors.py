@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from urllib.parse import quote, unquote, urlsplit
 
+from hubtool import settings
 from hubtool.assets.links import LinkPolicy, normal_host, shown
 from hubtool.assets.transport import FileTransport
 from hubtool.assets.web import HttpTransport
@@ -204,7 +205,7 @@ def mirror_base(text: str) -> str:
     if not separator:
         if not text or "\0" in text:
             raise ArgumentError("a mirror without an address", hint="give an https:// address or a folder")
-        return f"file://{quote(os.fsencode(Path(text).expanduser().absolute().as_posix()))}"
+        return f"file://{quote(os.fsencode(settings.expand_user(text).absolute().as_posix()))}"
     base = scheme.lower() + text[len(scheme) :].rstrip("/")
     try:
         parts = urlsplit(base)

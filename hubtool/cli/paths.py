@@ -19,7 +19,9 @@ class LocalPath(click.Path):
         param: click.Parameter | None,
         ctx: click.Context | None,
     ) -> Any:  # noqa: ANN401 - as click has it
-        """Refuse a URL, then do what click does."""
+        """Refuse a URL and an empty text, then do what click does."""
+        if isinstance(value, str) and (not value or "\0" in value):
+            self.fail("an empty text is not a path" if not value else "a path has no null character", param, ctx)
         from hubtool.assets.links import scheme_of
 
         scheme = scheme_of(value) if isinstance(value, str) else ""

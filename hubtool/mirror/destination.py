@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
+from hubtool import settings
 from hubtool.assets.links import scheme_of
 from hubtool.digest import FULL_LENGTH
 from hubtool.errors import ArgumentError, InvalidNameError, OfflineError
@@ -15,6 +15,7 @@ from hubtool.uid import Uid
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from hubtool.assets.store import Store, Stored
 
@@ -216,4 +217,4 @@ def open_destination(text: str, *, takeover: float = TAKEOVER, offline: bool = F
         raise ArgumentError(f"{text[:200]!a} is not a destination", hint="give a folder, or s3://bucket/prefix")
     if not text or "\0" in text:
         raise ArgumentError(f"{text[:200]!a} is not a folder", hint="give a folder, or s3://bucket/prefix")
-    return FolderDestination(Path(text).expanduser())
+    return FolderDestination(settings.expand_user(text))

@@ -282,7 +282,7 @@ class ObjectDestination:
         found = self.read(name, 1 << 16)
         try:
             raw = json.loads(found[0]) if found else None
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         if found is None or not isinstance(raw, dict) or not isinstance(raw.get("worker"), str):
             return None

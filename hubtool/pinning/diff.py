@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hubtool import lock as locks
+from hubtool import settings
 from hubtool.assets.code import CodeStore
 from hubtool.digest import digest_file
 from hubtool.errors import ArgumentError, AssetError, CheckpointError, FetchError, InvalidNameError, LockError
@@ -243,7 +244,7 @@ def _card(hub: Hub, text: str) -> FoundCard:
         except InvalidNameError:
             pass
         else:
-            return hub.find_pinned(parsed, Path(path).expanduser().absolute())
+            return hub.find_pinned(parsed, settings.expand_user(path).absolute())
     try:
         return hub.find(text)
     except InvalidNameError as error:

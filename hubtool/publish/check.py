@@ -10,10 +10,9 @@ import json
 import re
 from dataclasses import dataclass, field
 from enum import Enum
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hubtool import machine, mismatch, resolver
+from hubtool import machine, mismatch, resolver, settings
 from hubtool import trust as trusts
 from hubtool.assets import operators
 from hubtool.assets.checkpoint import check_graph, read_header
@@ -46,6 +45,7 @@ from hubtool.publish.confine import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from hubtool.assets.checkpoint import Header
     from hubtool.assets.web import Seen
@@ -288,7 +288,7 @@ def card_file(hub: Hub, name: str) -> tuple[Path, str]:
         CardError: If there is no such file, or the card stands in none.
         InvalidNameError: If the name is malformed.
     """
-    path = Path(name).expanduser() if "\0" not in name else None
+    path = settings.expand_user(name) if "\0" not in name else None
     if path is not None and (path.is_file() or name.endswith(".md")):
         if not path.is_file():
             raise CardError(f"there is no card at {ascii(name)[1:-1]}", hint="give the path of a card's .md file")

@@ -278,7 +278,7 @@ def _newest(uid: Uid) -> tuple[tuple[int, ...], str]:
 def _entry(text: str) -> Entry:
     try:
         entry = Entry.of_json(json.loads(text))
-    except ValueError:
+    except (ValueError, RecursionError):
         entry = None
     if entry is None:
         raise StoreError("the index of cards is damaged", hint="delete the folder 'index' in the home folder")

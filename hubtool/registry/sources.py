@@ -7,13 +7,12 @@ import json
 import os
 import re
 import secrets
-import sys
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from hubtool import ownership, settings
+from hubtool import ownership, settings, toml
 from hubtool.assets.links import is_ssh
 from hubtool.errors import ArgumentError, SettingsError
 from hubtool.registry import ADDED_FILE_NAME
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 
     from hubtool.uid import Uid
 
+_MAX_FILE_BYTES = 1 << 20
 KINDS = ("folder", "git", "published")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")
 _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}\Z")
@@ -130,7 +130,7 @@ def parse(name: str, text: str, *, revision: str | None = None, subfolder: str =
             hint="give a folder, an https:// or file:// git repository, or the https:// or s3:// base of a published "
             "registry",
         )
-    path = Path(plain).expanduser().absolute()
+    path = settings.expand_user(plain).absolute()
     if present and not path.is_dir():
         raise ArgumentError(f"{path} is not a folder", hint="give the folder that holds the publishers' folders")
     if forced or revision is not None:
@@ -170,20 +170,24 @@ def load(path: Path) -> tuple[Source, ...]:
     if not path.is_file():
         return ()
     ownership.check_private(path, "the list of registries")
-    if sys.version_info >= (3, 11):
-        import tomllib  # noqa: PLC0415 - most users have no file
-    else:
-        import tomli as tomllib  # noqa: PLC0415 - the same module under its older name
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = toml.parse(_text(path))
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}", hint="check its permissions") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # wrong TOML, or not UTF-8
         raise SettingsError(f"{path} is not TOML: {error}", hint="mend it, or delete it") from error
     items = values.get("registry", [])
     if not isinstance(items, list):
         raise SettingsError(f"{path}: 'registry' is not a list of tables", hint="write [[registry]] above each")
     return tuple(_read(item, path) for item in items)
+
+
+def _text(path: Path) -> str:
+    with path.open("rb") as stream:
+        data = stream.read(_MAX_FILE_BYTES + 1)
+    if len(data) > _MAX_FILE_BYTES:
+        raise SettingsError(f"{path} has more than {_MAX_FILE_BYTES:,} bytes", hint="remove registries, or the file")
+    return data.decode("utf-8")
 
 
 def _read(item: object, path: Path) -> Source:

@@ -76,8 +76,8 @@ READERS: dict[str, tuple[str, Callable[[Path], Callable[[], object]]]] = {
     "the user's settings": ("config/hubtool/hubtool.toml", lambda _: configuration.load),
     "the project's settings": ("hubtool.toml", lambda _: configuration.load),
     "the list of registries": ("config/hubtool/registries.toml", lambda path: lambda: sources.load(path)),
-    "the trust list": ("config/hubtool/trust.toml", lambda path: lambda: trust.read(path)),
-    "the approvals": ("config/hubtool/approved.toml", lambda path: lambda: approval.read(path)),
+    "the trust list": ("config/hubtool/trust.json", lambda path: lambda: trust.read(path)),
+    "the approvals": ("config/hubtool/approved.json", lambda path: lambda: approval.read(path)),
     "a lock": ("hub.lock", lambda path: lambda: lock.read(path)),
     "the state of a repository": ("state.json", lambda path: lambda: git.synced(path.parent)),
     "the cards that went": ("gone.json", lambda path: lambda: git._gone(path.parent)),
@@ -155,17 +155,18 @@ def test_any_link(text: str) -> None:
 
 # -- arguments ---------------------------------------------------------------------------------------------------------
 
-# Those that neither serve, publish, run code of a card nor go to the network.
+# Surrogates are left to tests with processes; no shell passes null characters. None of these serves, publishes, runs
+# code of a card or goes to the network.
 SAFE = (
     *("validate", "fmt", "preview", "rule", "list", "search", "show", "resolve", "inspect", "fetch", "lock", "sync"),
     *("diff", "cache", "doctor", "trust", "settings", "new", "registry", "export", "load", "deprecate", "withdraw"),
 )
 WORDS = (
     *(UID, "registry", f"registry/{UID}.md", "hub.lock", ".", "--", "", "a/b", "*", "a/1/b/c/d", "lab/1.0/x", "="),
-    *("https://[bad", "0", "-1", "1e9", "x\x1b[31m", "n" * 300, "\udc80", "é", "caf\udce9", "--json", "--help"),
+    *("https://[bad", "0", "-1", "1e9", "x\x1b[31m", "n" * 300, "é", "--json", "--help"),
     *("ls", "add", "a=b"),
 )
-words = st.sampled_from(WORDS) | st.text("ab/.-=:*[]\\\x00é ", max_size=12).filter(
+words = st.sampled_from(WORDS) | st.text("ab/.-=:*[]\\é ", max_size=12).filter(
     lambda text: not text.startswith(("/", "~"))
 )
 
@@ -179,7 +180,7 @@ def _options(command: click.Command) -> list[str]:
 
 @pytest.mark.usefixtures("place")
 @pytest.mark.parametrize("command", SAFE)
-@settings(FEW, max_examples=15)
+@settings(FEW, max_examples=40)
 @given(data=st.data())
 def test_any_arguments(command: str, capsys: pytest.CaptureFixture[str], data: st.DataObject) -> None:
     options = _options(importlib.import_module(app.COMMANDS[command][0]).command)
