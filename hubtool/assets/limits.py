@@ -63,14 +63,20 @@ class Reach:
         away = time.monotonic() - since
         return away if files >= _FILES and away >= self._patience else None
 
-    def note(self, host: str, *, reached: bool) -> None:
-        """Note that a host was reached, or that a file could not be had because it was not."""
+    def note(self, host: str, *, reached: bool, attempt: bool = False) -> None:
+        """Note that a host was reached, or that a file could not be had because it was not.
+
+        Args:
+            host: The host.
+            reached: Whether it was reached.
+            attempt: Whether this was one attempt of a file, and others may follow: the time counts, the file not yet.
+        """
         with self._lock:
             if reached:
                 self._away.pop(host, None)
             else:
                 since, files = self._away.get(host, (time.monotonic(), 0))
-                self._away[host] = (since, files + 1)
+                self._away[host] = (since, files if attempt else files + 1)
 
 
 class Rate:

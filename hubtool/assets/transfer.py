@@ -206,6 +206,10 @@ class Transfer:
             if part.position >= best + PROGRESS:
                 tries, best = 0, part.position
             tries += 1
+            host = host_of(source.link)
+            self._run.reach.note(host, reached=error.reached, attempt=True)
+            if self._run.reach.given_up(host) is not None:
+                raise error
             if tries >= most or (error.wait is not None and source.mirror is not None):
                 if most > 1 and tries >= most:
                     error.message += f" ({most} attempts)"
