@@ -331,6 +331,17 @@ def test_an_index_that_hides_what_a_card_loads_is_found_out(cli: Cli) -> None:
         ("hubt00l", True),
         ("noah_cvlab", True),
         ("l\u0430b", True),
+        ("mindsp\u00f8re", True),  # Latin letters that Unicode does not take apart
+        ("\u0271in\u0111spore", True),
+        ("\u1d0d\u026a\u0274\u1d05\ua731\u1d18\u1d0f\u0280\u1d07", True),
+        ("rnindspore", True),
+        ("mindspore\u3164", True),  # Hangul letters that show nothing
+        ("mind\u115fspore", True),
+        ("\ua4df\ua4f2\ua4e0\ua4d3\ua4e2\ua4d1\ua4f3\ua4e3\ua4f0", True),  # Lisu letters alone
+        ("\u2c99\u2c93\u2c9b\u2c87\u2ca5", True),  # Coptic ones
+        ("\u00f8rsted", False),
+        ("\u0627\u0644\u0645\u062e\u062a\u0628\u0631", False),
+        ("\uc5f0\uad6c\uc2e4", False),
         ("lab", False),
         ("mindspore-lab", False),
         ("\u534e\u4e3a", False),
