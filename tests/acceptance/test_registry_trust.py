@@ -13,6 +13,7 @@ import pytest
 import hubtool
 from hubtool.assets.links import LinkPolicy
 from hubtool.assets.transport import Timeouts
+from hubtool.assets.web import HttpTransport
 from hubtool.errors import FetchError, ForbiddenLinkError, HubError, RegistryWarning
 from hubtool.registry import published, publishers
 from hubtool.registry.http import Client
@@ -88,6 +89,20 @@ def test_a_server_that_drips_its_header_is_given_up(server: Server, client: Clie
     started = time.monotonic()
     with pytest.raises(FetchError, match="fewer than"):
         client.get(link, limit=100)
+    assert time.monotonic() - started < 5
+
+
+def test_a_server_that_only_promises_an_answer_is_given_up(server: Server, client: Client) -> None:
+    link = server.put("/index.json", b"x", "interim")
+    started = time.monotonic()
+    with pytest.raises(FetchError, match="not HTTP"):
+        client.get(link, limit=100)
+    transport = HttpTransport(LinkPolicy(), QUICK)
+    with pytest.raises(FetchError, match="not HTTP"), transport.open(link):
+        pass
+    with pytest.raises(FetchError, match="not HTTP"):
+        transport.open_small(link)
+    transport.close()
     assert time.monotonic() - started < 5
 
 
