@@ -25,7 +25,8 @@ def check_private(path: Path, what: str) -> None:
         what: What the file is, as in "the trust list".
 
     Raises:
-        SettingsError: If another user owns it, its mode lets others write, or its folder lets others replace it.
+        SettingsError: If it is a pipe or a device, which may never end, another user owns it, its mode lets others
+            write, or its folder lets others replace it.
     """
     if not hasattr(os, "geteuid"):
         return
@@ -36,6 +37,10 @@ def check_private(path: Path, what: str) -> None:
             return  # nothing is believed
         except (OSError, RuntimeError) as error:
             raise SettingsError(f"{what} {path} cannot be read: {error}", hint="check its permissions") from error
+        if place is path and not stat.S_ISREG(status.st_mode):
+            raise SettingsError(
+                f"{what} {path} is no file, so it is not used", hint="look at what it is, and move it away"
+            )
         if not is_own(status):
             raise SettingsError(
                 f"{noun}, {place}, belongs to another user (number {status.st_uid}), so it is not used",
