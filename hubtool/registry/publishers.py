@@ -30,9 +30,13 @@ _LOOKS = str.maketrans(
 _BESIDE_LATIN = frozenset({"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "DIGIT"})
 # The scripts that names are written in today (UAX #31, table 5), as names of letters begin. Whole words of others, such
 # as Lisu, Coptic or Cherokee, can look like Latin ones.
-_USUAL = _BESIDE_LATIN | frozenset(
-    "LATIN GREEK CYRILLIC ARMENIAN HEBREW ARABIC THAANA DEVANAGARI BENGALI GURMUKHI GUJARATI ORIYA TAMIL TELUGU KANNADA "
-    "MALAYALAM SINHALA THAI LAO TIBETAN MYANMAR GEORGIAN ETHIOPIC KHMER IDEOGRAPHIC KATAKANA-HIRAGANA".split()
+_USUAL = frozenset(
+    {
+        *_BESIDE_LATIN,
+        *("LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "HEBREW", "ARABIC", "THAANA", "DEVANAGARI", "BENGALI", "GURMUKHI"),
+        *("GUJARATI", "ORIYA", "TAMIL", "TELUGU", "KANNADA", "MALAYALAM", "SINHALA", "THAI", "LAO", "TIBETAN"),
+        *("MYANMAR", "GEORGIAN", "ETHIOPIC", "KHMER", "IDEOGRAPHIC", "KATAKANA-HIRAGANA"),
+    }
 )
 # Letters that show nothing.
 _EMPTY = frozenset("\u115f\u1160\u3164\uffa0")
