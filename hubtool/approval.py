@@ -23,6 +23,15 @@ def file(user_file: Path) -> Path:
     return user_file.with_name("approved.json")
 
 
+def place(path: Path) -> str:
+    """Return what an approval names a settings file by: its name in its real folder.
+
+    Of a link, the link's own place and not where it leads: relative paths in the file are relative to the link, so a
+    clone that links to an approved file could otherwise supply the home and the stores that the file names.
+    """
+    return str(path.parent.resolve() / path.name)
+
+
 def doubt(path: Path, digest: str, approvals: Path) -> str | None:
     """Return why a project's settings file is not to be obeyed, or None if it is.
 
@@ -33,7 +42,7 @@ def doubt(path: Path, digest: str, approvals: Path) -> str | None:
     """
     if not ownership.is_own(path.stat()):
         return "the file belongs to another user"
-    known = read(approvals).get(str(path.resolve()))
+    known = read(approvals).get(place(path))
     if known is None:
         return "the file is not approved"
     return None if known == digest else "the file changed since it was approved"

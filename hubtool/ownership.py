@@ -25,7 +25,8 @@ def check_private(path: Path, what: str) -> None:
         what: What the file is, as in "the trust list".
 
     Raises:
-        SettingsError: If another user owns it, its mode lets others write, or its folder lets others replace it.
+        SettingsError: If it is a pipe or a device, which may never end, another user owns it, its mode lets others
+            write, or its folder lets others replace it.
     """
     if not hasattr(os, "geteuid"):
         return
@@ -36,6 +37,10 @@ def check_private(path: Path, what: str) -> None:
             return  # nothing is believed
         except (OSError, RuntimeError) as error:
             raise SettingsError(f"{what} {path} cannot be read: {error}", hint="check its permissions") from error
+        if place is path and not stat.S_ISREG(status.st_mode):
+            raise SettingsError(
+                f"{what} {path} is no file, so it is not used", hint="look at what it is, and move it away"
+            )
         if not is_own(status):
             raise SettingsError(
                 f"{noun}, {place}, belongs to another user (number {status.st_uid}), so it is not used",
@@ -43,9 +48,23 @@ def check_private(path: Path, what: str) -> None:
             )
         # In a folder with the sticky bit, such as /tmp, others can add files but not replace those of this user.
         others = stat.S_IWOTH if stat.S_ISDIR(status.st_mode) else stat.S_IWOTH | stat.S_IWGRP
+        if others & stat.S_IWGRP and _is_private_group(status.st_gid):
+            others = stat.S_IWOTH
         sticky = stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX
         if status.st_mode & others and not sticky:
             raise SettingsError(
                 f"other users can write {noun}, {place}, so it is not used",
                 hint=f"look at what it holds; then: chmod go-w {place}",
             )
+
+
+def _is_private_group(number: int) -> bool:
+    """Whether a group is the one that many systems make for each user, with that user alone in it."""
+    import grp  # noqa: PLC0415 - of POSIX systems only
+    import pwd  # noqa: PLC0415 - as above
+
+    try:
+        user, group = pwd.getpwuid(os.geteuid()), grp.getgrgid(number)
+    except KeyError:
+        return False
+    return user.pw_uid != 0 and group.gr_name == user.pw_name and set(group.gr_mem) <= {user.pw_name}

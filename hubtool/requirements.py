@@ -40,6 +40,11 @@ def unmet(requires: Iterable[str]) -> tuple[tuple[str, str], ...]:
                 f"{text!a} in the recipe is no requirement: {str(error).splitlines()[0]}",
                 hint="write it as pip takes it, such as mindcv>=0.3",
             ) from error
+        if asked.url is not None:  # the reason and the hint would tell users to install from there
+            raise RecipeError(
+                f"{text!a} in the recipe names an address to install from",
+                hint="name the distribution and its versions only, such as mindcv>=0.3",
+            )
         try:
             version = metadata.version(asked.name)
         except metadata.PackageNotFoundError:

@@ -213,16 +213,22 @@ def project_source(cwd: Path) -> _Source | None:
 
 def _user_source(environ: Mapping[str, str]) -> _Source | None:
     path = user_file(environ)
-    return _file(path) if path.is_file() else None
+    if not path.is_file():
+        return None
+    ownership.check_private(path, "the settings file")
+    return _file(path)
 
 
 def _narrowed(
     project: _Source, user: _Source | None, environ: Mapping[str, str]
-) -> tuple[_Source, tuple[Ignored, ...]]:
-    """Return a project's file with the settings that are in force, and those that are not."""
+) -> tuple[_Source | None, tuple[Ignored, ...]]:
+    """Return a project's file with the settings that are in force, and those that are not.
+
+    None if it is the user's own file, or a link to it: a link does not move what the file's relative paths mean.
+    """
     path = project.folder / FILE_NAME
     if user is not None and path.resolve() == user_file(environ).resolve():
-        return project, ()
+        return None, ()
     doubt = approval.doubt(path, project.digest, approval.file(user_file(environ)))
     if doubt is None:
         return project, ()
@@ -252,7 +258,7 @@ def approve(path: Path, environ: Mapping[str, str] | None = None) -> Mapping[str
             f"{path} belongs to another user, who could change it at any time",
             hint="copy what you need into your own file; 'hubtool settings' shows where that is",
         )
-    approval.write(approvals, {**approval.read(approvals), str(path.resolve()): source.digest})
+    approval.write(approvals, {**approval.read(approvals), approval.place(path): source.digest})
     return source.values
 
 
@@ -264,7 +270,7 @@ def revoke(path: Path, environ: Mapping[str, str] | None = None) -> bool:
     """
     approvals = approval.file(user_file(environ))
     known = approval.read(approvals)
-    if known.pop(str(path.resolve()), None) is None:
+    if known.pop(approval.place(path), None) is None:
         return False
     approval.write(approvals, known)
     return True

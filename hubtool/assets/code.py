@@ -294,13 +294,17 @@ def _digest(*texts: str) -> str:
 def tree_digest(root: Path) -> str:
     """Return the SHA-256 over the paths and the SHA-256 of all files below a folder, sorted by path.
 
+    Stored code has no links. One that was put there is counted as a link, so that the digest is another one: Python
+    would import what it leads to.
+
     Raises:
         OSError: If a file cannot be read.
     """
     digester = hashlib.sha256()
     for path in _files(root):
         name = path.relative_to(root).as_posix()
-        digester.update(f"{digest_file(path)} {name}\n".encode("utf-8", "surrogateescape"))
+        content = f"link to {path.readlink()}" if path.is_symlink() else digest_file(path)
+        digester.update(f"{content} {name}\n".encode("utf-8", "surrogateescape"))
     return digester.hexdigest()
 
 
@@ -310,7 +314,11 @@ def code_files(folder: Path) -> tuple[str, ...]:
 
 
 def _files(root: Path) -> list[Path]:
-    found = [Path(where, name) for where, _, names in os.walk(root) for name in names]
+    """Return all files below a folder, and all links, those to folders included, sorted by path."""
+    found = []
+    for where, folders, names in os.walk(root):
+        found += [Path(where, name) for name in names]
+        found += [path for name in folders if (path := Path(where, name)).is_symlink()]
     return sorted(found, key=lambda path: path.relative_to(root).as_posix())
 
 
@@ -343,6 +351,13 @@ def own_files(folder: Path) -> Iterator[Path]:
             path = Path(where, name)
             if name != ".git" and not name.endswith(".pyc") and stat.S_ISREG(path.lstat().st_mode):
                 yield path
+
+
+def links(folder: Path) -> Iterator[Path]:
+    """Yield the links in a folder of code; what they lead to can be imported."""
+    for where, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name != ".git")
+        yield from (path for name in (*folders, *sorted(names)) if (path := Path(where, name)).is_symlink())
 
 
 class _Repository:

@@ -272,6 +272,7 @@ def watched(base: type[HTTPConnection]) -> type[HTTPConnection]:
     """
 
     class Watched(base):  # type: ignore[misc, valid-type]  # which class this is, is known at run time only
+        response_class = plain.bounded()
         hubtool_twin: Twin | None = None
         _dns_host: str
 

@@ -128,6 +128,8 @@ class _Reader:
             self._owners.append(owner)
         elif kind == "graph":
             owner = None
+        elif kind == "functor":  # whatever type its attribute states
+            self._add("a functor")
         known, operator = _FIELDS[kind], _OPERATOR.get(kind)
         attribute: dict[int, bytes] = {}
         producer = b""

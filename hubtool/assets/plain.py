@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 from hubtool.assets import disk
@@ -24,6 +25,7 @@ MOST = 2 << 20
 """The most bytes of a file that is read in this way."""
 
 _HEAD = 16 << 10
+_MAX_HEADS = 8  # of one answer: interim ones and the final one
 
 # What need not be encoded (RFC 3986, 3.3 and 3.4), or is encoded in the one way that the libraries leave as it is.
 _TARGET = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@/?-]|%[0-9A-F]{2})*\Z")
@@ -180,16 +182,35 @@ def hand_over(begun: Begun, wire: Wire, end: Callable[[], None]) -> http.client.
         http.client.HTTPException: If it is not HTTP.
         OSError: If the connection fails.
     """
-    from http.client import HTTPResponse  # noqa: PLC0415 (heavy, and not needed for what is stored)
-
     rest = _Rest(begun, wire, end)
     try:
-        response = HTTPResponse(rest, method="GET")  # type: ignore[arg-type]  # it asks for a file, no more
+        response = bounded()(rest, method="GET")  # type: ignore[arg-type]  # it asks for a file, no more
         response.begin()
     except BaseException:
         rest.close()
         raise
     return response
+
+
+@cache
+def bounded() -> type[http.client.HTTPResponse]:
+    """Derive from Python's answer one that ends the wait for the final answer after a few interim ones.
+
+    Python skips any number of answers "100 Continue": a server that sends them without end would never be left.
+    """
+    from http.client import BadStatusLine, HTTPResponse  # noqa: PLC0415 (heavy, and not needed for what is stored)
+
+    class Bounded(HTTPResponse):
+        hubtool_heads = 0
+
+        def _read_status(self) -> tuple[str, int, str]:
+            self.hubtool_heads += 1
+            if self.hubtool_heads > _MAX_HEADS:
+                raise BadStatusLine("too many interim answers")
+            status: tuple[str, int, str] = super()._read_status()  # type: ignore[misc]  # not part of the stubs
+            return status
+
+    return Bounded
 
 
 class _Rest(io.RawIOBase):

@@ -101,7 +101,7 @@ def parse_repo_link(link: str) -> RepositoryPlace:
 
 def _split(every: list[str], host: str) -> tuple[list[str], list[str]]:
     """Split the parts of a path into those of the repository, and those of the place in it."""
-    if "-" in every:
+    if "-" in every and host.lower() not in _FLAT_FORGES:
         at = every.index("-")
         return every[:at], every[at + 1 :]
     if host.lower() in _FLAT_FORGES or every[2:3] == ["src"]:

@@ -208,7 +208,8 @@ class _Bar(_Lines):
             self._bars.update(self._task, completed=self._done, description=f"{self._faults:,} cannot be followed")
 
     def _say(self, text: str) -> None:
-        self._bars.console.print(text, markup=False)
+        # This console writes codes of its own: the text, which may be a server's, is cleaned before.
+        self._bars.console.print(output.clean(text), markup=False)
 
 
 class _Silent(_Lines):

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hubtool.assets import git
-from hubtool.assets.code import MAX_FILES, own_files
+from hubtool.assets.code import MAX_FILES, links, own_files
 from hubtool.digest import digest_file
 from hubtool.errors import ArgumentError, FetchError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from hubtool.assets.code import CodeStore
     from hubtool.card.repository import RepositoryPlace
@@ -59,7 +59,7 @@ def compare(store: CodeStore, place: RepositoryPlace, checkout: Path) -> str:
     code = store.find(place)
     if code is not None:
         there = {name: digest_file(code.path / name) for name in code.files if not name.endswith(".pyc")}
-        changed = _differing(root, there, digest_file)
+        changed = _differing(root, there, digest_file, links_there=code.left_out)
         if not changed:
             return f"the checkout has the files of the card's commit {code.commit}"
         return f"the checkout differs from the card's commit {code.commit}: {_named(changed)}"
@@ -80,11 +80,17 @@ def _named(changed: list[str]) -> str:
     return f"{len(changed):,} {'file differs' if len(changed) == 1 else 'files differ'} ({names}{more})"
 
 
-def _differing(root: Path, there: dict[str, str], digest: Callable[[Path], str]) -> list[str]:
-    """Return the files that are changed, missing or added; added ones, which may be large data, are not hashed."""
+def _differing(
+    root: Path, there: dict[str, str], digest: Callable[[Path], str], *, links_there: Collection[str]
+) -> list[str]:
+    """Return the files that are changed, missing or added; added ones, which may be large data, are not hashed.
+
+    A link that was added counts too, since what it leads to can be imported.
+    """
+    added = {path.relative_to(root).as_posix() for path in islice(links(root), MAX_FILES)} - {*links_there}
     here = {path.relative_to(root).as_posix(): path for path in islice(own_files(root), 2 * MAX_FILES)}
     changed = {name for name, path in here.items() if name in there and digest(path) != there[name]}
-    return sorted(changed | (here.keys() ^ there.keys()))
+    return sorted(changed | added | (here.keys() ^ there.keys()))
 
 
 def _git_state(root: Path) -> tuple[str, list[str]] | None:
@@ -99,7 +105,7 @@ def _git_state(root: Path) -> tuple[str, list[str]] | None:
 
             head = run("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
             prefix = run("rev-parse", "--show-prefix")
-            there = {}
+            there, links_there = {}, []
             for record in git.listing(
                 (*place, "ls-tree", "-r", "-t", "-z", "--full-tree", f"{head}:{prefix}"),
                 folder=Path(home),
@@ -111,7 +117,9 @@ def _git_state(root: Path) -> tuple[str, list[str]] | None:
                 mode, _, oid = kind.split(" ")
                 if mode in ("100644", "100755", "100664"):
                     there[name] = oid
-        return head, _differing(root, there, lambda path: _blob_id(path, len(head)))
+                elif mode == "120000":
+                    links_there.append(name)
+        return head, _differing(root, there, lambda path: _blob_id(path, len(head)), links_there=links_there)
     except (FetchError, OSError):
         return None
 

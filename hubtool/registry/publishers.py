@@ -6,6 +6,7 @@ registry that anyone runs could bring cards that pass for the public hub's.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from functools import lru_cache
 from typing import TYPE_CHECKING
@@ -27,6 +28,21 @@ _LOOKS = str.maketrans(
 )
 # What people write together with Latin letters; Latin with any other script only serves to deceive (UTS #39, 5.2).
 _BESIDE_LATIN = frozenset({"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "DIGIT"})
+# The scripts that names are written in today (UAX #31, table 5), as names of letters begin. Whole words of others, such
+# as Lisu, Coptic or Cherokee, can look like Latin ones.
+_USUAL = frozenset(
+    {
+        *_BESIDE_LATIN,
+        *("LATIN", "GREEK", "CYRILLIC", "ARMENIAN", "HEBREW", "ARABIC", "THAANA", "DEVANAGARI", "BENGALI", "GURMUKHI"),
+        *("GUJARATI", "ORIYA", "TAMIL", "TELUGU", "KANNADA", "MALAYALAM", "SINHALA", "THAI", "LAO", "TIBETAN"),
+        *("MYANMAR", "GEORGIAN", "ETHIOPIC", "KHMER", "IDEOGRAPHIC", "KATAKANA-HIRAGANA"),
+    }
+)
+# Letters that show nothing.
+_EMPTY = frozenset("\u115f\u1160\u3164\uffa0")
+# Latin letters that Unicode does not take apart are named after the letter that they were made from: LATIN SMALL LETTER
+# O WITH STROKE, LATIN LETTER SMALL CAPITAL M.
+_LATIN = re.compile(r"LATIN (?:SMALL LETTER |CAPITAL LETTER |LETTER )(?:SMALL CAPITAL |DOTLESS |SCRIPT )?([A-Z])\b")
 
 
 @lru_cache(maxsize=1)
@@ -54,7 +70,12 @@ def objection(publisher: str, allowed: Collection[str] = ()) -> str | None:
     for known in sorted(reserved()):
         if _shape(known) == shape:
             return f"the publisher {publisher!a} looks like {known}, which the registry that comes with hubtool has"
-    scripts = {unicodedata.name(letter, "?").split()[0] for letter in publisher if letter.isalpha()}
+    if not _EMPTY.isdisjoint(publisher):
+        return f"the publisher {publisher!a} has letters that show nothing"
+    letters = [letter for letter in unicodedata.normalize("NFKC", publisher) if letter.isalpha()]
+    scripts = {unicodedata.name(letter, "?").split()[0] for letter in letters}
+    if not scripts <= _USUAL:
+        return f"the publisher {publisher!a} is written in a script that names are not written in today"
     if not publisher.isascii() and "LATIN" in scripts and scripts - _BESIDE_LATIN != {"LATIN"}:
         return f"the publisher {publisher!a} mixes letters of several scripts that look alike"
     return None
@@ -62,5 +83,12 @@ def objection(publisher: str, allowed: Collection[str] = ()) -> str | None:
 
 def _shape(name: str) -> str:
     """Return what names that look alike have in common."""
-    plain = unicodedata.normalize("NFKD", name).casefold()
-    return "".join(sign for sign in plain if not unicodedata.combining(sign)).translate(_LOOKS).translate(_LOOKS)
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", name).casefold())
+    plain = "".join(_base(sign) for sign in plain if not unicodedata.combining(sign))
+    return plain.translate(_LOOKS).translate(_LOOKS).replace("rn", "m").replace("vv", "w")
+
+
+def _base(sign: str) -> str:
+    """Return the ASCII letter that a Latin letter was made from."""
+    found = None if sign.isascii() else _LATIN.match(unicodedata.name(sign, ""))
+    return sign if found is None else found[1].lower()

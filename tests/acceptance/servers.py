@@ -111,6 +111,9 @@ def serving(certificate: Path | None = None) -> Iterator[Server]:
             if fault == "not-http":
                 self.wfile.write(b"220 mail.example ready\r\n")
                 return None
+            if fault == "interim":
+                while not server.stop.is_set():
+                    self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n" * 100)
             if fault == "trickled-head":
                 for byte in b"HTTP/1.1 200 OK\r\n" + b"X-Filler: abc\r\n" * 1000:
                     self.wfile.write(bytes([byte]))

@@ -219,6 +219,16 @@ def test_code_that_was_changed_in_the_store_is_fetched_again(repository: Path, c
     assert codes.find(place(repository)) is None
 
 
+def test_a_link_in_the_stored_code_is_seen(repository: Path, codes: CodeStore, tmp_path: Path) -> None:
+    (tmp_path / "evil").mkdir()
+    (tmp_path / "evil" / "__init__.py").write_text("")
+    for name in ("scipy", "src/more"):
+        code = codes.fetch(place(repository))
+        (code.path / name).symlink_to(tmp_path / "evil")
+        assert codes.find(place(repository)) is None, name
+    assert (tmp_path / "evil" / "__init__.py").is_file()
+
+
 def test_a_pinned_tree_must_be_that_tree(repository: Path, codes: CodeStore) -> None:
     code = codes.fetch(place(repository))
     assert codes.fetch(place(repository), tree=code.tree) == code

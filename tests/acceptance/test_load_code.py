@@ -120,6 +120,10 @@ def test_a_checkout_is_compared_with_the_card_s_commit(cli: Cli, tmp_path: Path)
     assert cli("load", uid).code == 0
     assert f"differs from the card's commit {commit}: 1 file differs" in cli("load", uid, "--checkout", copy).out
     git(root, "checkout", "--quiet", "--", ".")
+    extra = root / "research/net/more"
+    extra.symlink_to(tmp_path)
+    assert "1 file differs (more)" in cli("load", uid, "--checkout", root).out
+    extra.unlink()
     assert f"has the files of the card's commit {commit}" in cli("load", uid, "--checkout", root).out
     assert "give the top folder" in cli("load", uid, "--checkout", model.parent).err
 

@@ -13,6 +13,7 @@ import pytest
 import hubtool
 from hubtool.assets.links import LinkPolicy
 from hubtool.assets.transport import Timeouts
+from hubtool.assets.web import HttpTransport
 from hubtool.errors import FetchError, ForbiddenLinkError, HubError, RegistryWarning
 from hubtool.registry import published, publishers
 from hubtool.registry.http import Client
@@ -88,6 +89,20 @@ def test_a_server_that_drips_its_header_is_given_up(server: Server, client: Clie
     started = time.monotonic()
     with pytest.raises(FetchError, match="fewer than"):
         client.get(link, limit=100)
+    assert time.monotonic() - started < 5
+
+
+def test_a_server_that_only_promises_an_answer_is_given_up(server: Server, client: Client) -> None:
+    link = server.put("/index.json", b"x", "interim")
+    started = time.monotonic()
+    with pytest.raises(FetchError, match="not HTTP"):
+        client.get(link, limit=100)
+    transport = HttpTransport(LinkPolicy(), QUICK)
+    with pytest.raises(FetchError, match="not HTTP"), transport.open(link):
+        pass
+    with pytest.raises(FetchError, match="not HTTP"):
+        transport.open_small(link)
+    transport.close()
     assert time.monotonic() - started < 5
 
 
@@ -331,6 +346,17 @@ def test_an_index_that_hides_what_a_card_loads_is_found_out(cli: Cli) -> None:
         ("hubt00l", True),
         ("noah_cvlab", True),
         ("l\u0430b", True),
+        ("mindsp\u00f8re", True),  # Latin letters that Unicode does not take apart
+        ("\u0271in\u0111spore", True),
+        ("\u1d0d\u026a\u0274\u1d05\ua731\u1d18\u1d0f\u0280\u1d07", True),
+        ("rnindspore", True),
+        ("mindspore\u3164", True),  # Hangul letters that show nothing
+        ("mind\u115fspore", True),
+        ("\ua4df\ua4f2\ua4e0\ua4d3\ua4e2\ua4d1\ua4f3\ua4e3\ua4f0", True),  # Lisu letters alone
+        ("\u2c99\u2c93\u2c9b\u2c87\u2ca5", True),  # Coptic ones
+        ("\u00f8rsted", False),
+        ("\u0627\u0644\u0645\u062e\u062a\u0628\u0631", False),
+        ("\uc5f0\uad6c\uc2e4", False),
         ("lab", False),
         ("mindspore-lab", False),
         ("\u534e\u4e3a", False),

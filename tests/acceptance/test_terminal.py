@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import subprocess
@@ -10,7 +11,9 @@ import time
 from typing import TYPE_CHECKING
 
 import pytest
+from rich.progress import Progress
 
+from hubtool.cli import audit, render
 from tests.cards import TEXT
 
 if TYPE_CHECKING:
@@ -189,6 +192,14 @@ def test_the_question_whether_code_may_run_is_clean(cards: Cli) -> None:
     assert not re.search(r"^forged", out, re.MULTILINE)
     # Values stand on lines of their own: a line feed in one would be a line that looks like hubtool's own.
     assert "\\x1b[45mEVIL" in out
+
+
+def test_what_a_server_says_is_clean_above_a_bar() -> None:
+    stream = io.StringIO()
+    with Progress(console=render.console(stream)) as bars:
+        audit._Bar(bars).waiting("host", RAW, 10.0)
+    assert "EVIL" in stream.getvalue()
+    assert not FORBIDDEN.search(stream.getvalue())
 
 
 def test_styles_are_hubtools_own(cli: Cli) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -79,6 +81,14 @@ def test_what_is_not_a_lock(old: str, new: str, part: str) -> None:
         locks.parse(text.replace(old, new, 1), path="hub.lock")
     assert part in caught.value.message
     assert "hub.lock" in caught.value.message
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_a_pipe_or_a_device_is_not_a_lock(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", Path("/dev/zero")):
+        with pytest.raises(LockError, match="a pipe or a device"):
+            locks.read(path)
 
 
 def test_differences_are_named() -> None:

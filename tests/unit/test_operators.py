@@ -100,6 +100,7 @@ def test_the_library_of_a_custom_operator_is_named(tmp_path: Path) -> None:
         model() + field(7, field(8, attribute("graph_kernel", "evil"))),
         *(model(nodes=(node("Constant", attribute("value", "os", kind)),)) for kind in (33, 34, 35, 38)),
         model(nodes=(node("Constant", field(15, b"ClassType::os.system")),)),
+        model(nodes=(node("Add", field(19, field(2, b"ShapeCalc"))),)),  # a functor, whatever the attribute's type
         model(nodes=(field(3, b"a node without operator"),)),
         # A field that comes twice: MindSpore takes the last one, and merges two graphs.
         model(primitives=(primitive("Custom", *CUSTOM) + field(2, b"Add"),)),

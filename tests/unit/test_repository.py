@@ -57,7 +57,7 @@ def test_links(link: str, place: tuple[str, str | None, str]) -> None:
         "https://gitee.com/mind%20spore/models", "https://gitee.com/mindspore/models/tree/main/a%252fb",
         "https://gitee.com/m\u0456ndspore/models",
         "https://gitlab.example/group/../name/-/tree/main/x", "https://gitee.com/mindspore/models.git.git",
-        "https://gitee.com:x/a/b",
+        "https://gitee.com:x/a/b", "https://gitee.com/mindspore/evil/repo/-/tree/main",
         "file:gitee.com/mindspore/models", "file:x/y", "file://gitee.com/mindspore/models",
         "file:///srv/../etc/tree/main", "file:///srv//x/tree/main",
         "file:///srv/%252e%252e/x/tree/main", "https://github.com/a/b/tree/%72efs%2fpull%2f7/x",

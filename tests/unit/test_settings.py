@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hubtool import packaged, settings
+from hubtool import ownership, packaged, settings
 from hubtool.errors import SettingsError
 
 
@@ -200,6 +200,61 @@ def test_an_approval_is_of_one_path(places: tuple[Path, Path, dict[str, str]]) -
     settings.approve(project / "hubtool.toml", environ)
     (project / "below" / "hubtool.toml").write_text(WIDENING)
     assert settings.load(environ, project / "below").ignored
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links need rights elsewhere")
+def test_a_link_to_an_approved_file_is_not_approved(places: tuple[Path, Path, dict[str, str]]) -> None:
+    project, user, environ = places
+    file = project / "hubtool.toml"
+    file.write_text('home = "store"\n')
+    settings.approve(file, environ)
+    clone = project / "below"
+    (clone / "hubtool.toml").symlink_to(file)
+    assert settings.load(environ, clone).home != clone / "store"
+    assert {one.why for one in settings.load(environ, clone).ignored} == {"the file is not approved"}
+    # Nor does a link to the user's own file move what its relative paths mean.
+    (user / "hubtool.toml").write_text('home = "own"\n')
+    (clone / "hubtool.toml").unlink()
+    (clone / "hubtool.toml").symlink_to(user / "hubtool.toml")
+    assert settings.load(environ, clone).home == user / "own"
+    # A link of the user's own may be approved where it stands.
+    settings.approve(clone / "hubtool.toml", environ)
+    assert settings.revoke(clone / "hubtool.toml", environ)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are those of POSIX")
+@pytest.mark.parametrize("mode", [0o666, 0o602])
+def test_the_user_s_own_file_is_not_used_if_others_can_write_it(
+    places: tuple[Path, Path, dict[str, str]], mode: int
+) -> None:
+    project, user, environ = places
+    file = user / "hubtool.toml"
+    file.write_text('home = "own"\n')
+    assert settings.load(environ, project).home == user / "own"
+    file.chmod(mode)
+    with pytest.raises(SettingsError, match="other users can write the settings file"):
+        settings.load(environ, project)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are those of POSIX")
+def test_a_group_of_the_user_alone_may_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import grp
+    import pwd
+
+    file = tmp_path / "hubtool.toml"
+    file.touch()
+    file.chmod(0o664)
+    me = pwd.getpwuid(os.geteuid())
+    user = pwd.struct_passwd(("ann", "x", 1000, *me[3:]))
+    monkeypatch.setattr("pwd.getpwuid", lambda _: user)
+    for name, members, refused in (("ann", [], False), ("ann", ["bob"], True), ("lab", [], True)):
+        group = grp.struct_group((name, "x", 1000, members))
+        monkeypatch.setattr("grp.getgrgid", lambda _, group=group: group)
+        if refused:
+            with pytest.raises(SettingsError, match="other users can write"):
+                ownership.check_private(file, "the file")
+        else:
+            ownership.check_private(file, "the file")
 
 
 def test_a_file_of_another_user_cannot_be_approved(

@@ -166,6 +166,17 @@ def test_lists_that_others_could_have_written_are_refused(tmp_path: Path) -> Non
         sources.load(path.with_name("registries.toml"))
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
+def test_lists_that_are_no_files_are_refused(tmp_path: Path) -> None:
+    pipe, device, folder = tmp_path / "pipe", tmp_path / "device", tmp_path / "folder"
+    os.mkfifo(pipe)
+    device.symlink_to("/dev/zero")
+    folder.mkdir()
+    for path in (pipe, device, folder):
+        with pytest.raises(SettingsError, match="is no file"):
+            trust.read(path)
+
+
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can give a file to another user")
 def test_lists_of_another_user_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "trust.json"

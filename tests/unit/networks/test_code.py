@@ -285,6 +285,13 @@ def test_packages_that_are_not_installed_or_not_allowed() -> None:
                 asked=Asked(),
                 compute_type="float32",
             )
+    with pytest.raises(RecipeError, match="names an address"):
+        PackageProvider().build(
+            Recipe(provider="package", entry="mindcv:x", requires=("mindcv @ https://evil.example/mindcv.whl",)),
+            shapes={},
+            asked=Asked(),
+            compute_type="float32",
+        )
     with pytest.raises(RecipeError, match="no requirement"):
         PackageProvider().build(
             Recipe(provider="package", entry="mindcv:x", requires=("not a requirement!",)),
