@@ -774,7 +774,7 @@ def _fail(error: Exception, link: str, guard: Guard) -> NoReturn:
     elif isinstance(unknown := among(socket.gaierror), OSError):
         why, reached = f"the server cannot be reached: {unknown.strerror}", False
         if unknown.errno != socket.EAI_AGAIN:
-            raise UnknownHostError(f"{shown(link)}: {why}", hint=hint) from None
+            raise UnknownHostError(f"{shown(link)}: {why}", hint=hint, reached=False) from None
     elif among(urllib3.exceptions.NewConnectionError, NotReachedError) and system is not None:
         why, reached = f"the server cannot be reached: {system.strerror}", False
     elif among(requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError, NotReachedError):

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
+from typing import TYPE_CHECKING
 
+import pytest
+
+from hubtool.assets.events import Wanted
+from hubtool.assets.fetch import Fetcher
 from hubtool.assets.limits import Rate, Reach, Retries, Slots
+from hubtool.assets.links import LinkPolicy
+from hubtool.assets.store import Store
+from hubtool.digest import Digest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def test_pauses_grow_and_are_bounded() -> None:
@@ -79,3 +91,23 @@ def test_a_host_that_was_reached_is_not_given_up() -> None:
     reach.note("a", reached=True)
     reach.note("a", reached=False)
     assert reach.given_up("a") is None
+
+
+@pytest.mark.parametrize("number", [socket.EAI_NONAME, socket.EAI_AGAIN])
+def test_a_host_that_nobody_knows_is_given_up_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Without a network, name servers say so at once, or do not answer; either way a run does not go on for minutes."""
+    asked = 0
+
+    def unknown(*_: object, **__: object) -> None:
+        nonlocal asked
+        asked += 1
+        raise socket.gaierror(number, "not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    retries = Retries(first=0.0, longest=0.0, unreached=0.0)
+    policy = LinkPolicy.allowing(more=["nobody.example"])
+    with Fetcher(Store(tmp_path), policy=policy, retries=retries) as run:
+        wanted = [Wanted(link=f"https://nobody.example/{name}", digest=Digest("ab" * 32)) for name in "abcde"]
+        said = [str(run.outcome(one).error) for one in wanted]
+    assert ["not asked for" in text for text in said] == [False, False, False, True, True]
+    assert asked <= 3 * retries.attempts
