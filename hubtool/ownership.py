@@ -17,6 +17,15 @@ def is_own(status: os.stat_result) -> bool:
     return not hasattr(os, "geteuid") or status.st_uid in (os.geteuid(), 0)
 
 
+def read_own(path: Path) -> bytes | None:
+    """Return the bytes of a file that this user (or root) wrote; None if there is none, or another user wrote it."""
+    try:
+        with path.open("rb") as stream:
+            return stream.read() if is_own(os.fstat(stream.fileno())) else None
+    except OSError:
+        return None
+
+
 def check_private(path: Path, what: str) -> None:
     """Refuse a file that another user owns or can write or replace; a file that is not there passes.
 

@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from hubtool import ownership
 from hubtool.assets import disk, git
 from hubtool.assets.links import shown
 from hubtool.card import absent, model, reading
@@ -95,13 +96,18 @@ def synced(folder: Path) -> Synced | None:
 
 def _state(folder: Path) -> dict[str, str] | None:
     try:
-        state = json.loads((folder / _STATE).read_bytes())
-    except (OSError, ValueError, RecursionError):
+        state = json.loads(ownership.read_own(folder / _STATE) or b"")
+    except (ValueError, RecursionError):
         return None
     keys = ("tree", "revision", "cards", "passed_over")
     if not isinstance(state, dict) or not all(isinstance(state.get(key), str) for key in keys):
         return None
-    return state if re.fullmatch(r"tree-[0-9a-f]+", state["tree"]) else None
+    if not re.fullmatch(r"tree-[0-9a-f]+", state["tree"]):
+        return None
+    try:
+        return state if ownership.is_own((folder / state["tree"]).stat()) else None
+    except OSError:
+        return None
 
 
 def sync(
@@ -359,8 +365,8 @@ def _keep(path: Path, value: dict[str, str]) -> None:
 
 def _gone(folder: Path) -> dict[str, str]:
     try:
-        value = json.loads((folder / _GONE).read_bytes())
-    except (OSError, ValueError, RecursionError):
+        value = json.loads(ownership.read_own(folder / _GONE) or b"")
+    except (ValueError, RecursionError):
         return {}
     return {str(uid): str(core) for uid, core in value.items()} if isinstance(value, dict) else {}
 

@@ -27,7 +27,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urljoin
 
-from hubtool import mismatch
+from hubtool import mismatch, ownership
 from hubtool.assets import disk
 from hubtool.assets.links import scheme_of
 from hubtool.card import absent, model
@@ -164,7 +164,7 @@ class _Publication:
         for uid in uids:
             by_shard.setdefault(shard_name(uid, width), []).append(uid)
         shards = [shard for name in sorted(by_shard) if (shard := self._shard(name, by_shard[name]))]
-        before = read_index(_bytes(self.to / INDEX)) or Index()
+        before = read_index(ownership.read_own(self.to / INDEX)) or Index()
         old = {shard.path for shard in before.shards}
         serial = before.serial
         if (before.width, before.shards) != (width, tuple(shards)):
@@ -229,7 +229,7 @@ class _Publication:
     def _put(self, name: str, data: bytes) -> None:
         self.keep.add(name)
         path = self.to / name
-        if _bytes(path) == data:
+        if ownership.read_own(path) == data:
             return  # its time stays, and with it the entity tag that servers make from it
         put(path, data)
         self.written += 1
@@ -310,7 +310,8 @@ def _json(value: object) -> bytes:
     return (json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode("utf-8")
 
 
-def _bytes(path: Path) -> bytes | None:
+def _site_bytes(path: Path) -> bytes | None:
+    """Return what stands in a site; several people may write it."""
     try:
         return path.read_bytes()
     except OSError:
@@ -375,13 +376,13 @@ def read_index(data: bytes | None) -> Index | None:
 
 @lru_cache(maxsize=8)
 def _cached_index(path: Path, *_stamp: int) -> Index | None:
-    return read_index(_bytes(path))
+    return read_index(ownership.read_own(path))
 
 
 @lru_cache(maxsize=8)
 def _cached_held(path: Path, *_stamp: int) -> dict[str, Entry]:
     try:
-        entries = [Entry.of_json(one) for one in json.loads(_bytes(path) or b"[]")]
+        entries = [Entry.of_json(one) for one in json.loads(ownership.read_own(path) or b"[]")]
     except (ValueError, RecursionError, TypeError):
         return {}
     return {str(one.uid): one for one in entries if one is not None}
@@ -514,7 +515,7 @@ class PublishedRegistry:
         path = self.folder / INDEX
         client = Client(self.policy)
         try:
-            kept = _bytes(path)
+            kept = ownership.read_own(path)
             old = read_index(kept)
             etag = self._etag(path) if old else None
             with self._noting_failure():
@@ -606,7 +607,7 @@ class PublishedRegistry:
     def _seen(self) -> tuple[dict[str, Entry], set[str]]:
         """Return the cards that were seen by their UIDs, as they were used last, and the UIDs that were gone then."""
         try:
-            value = json.loads(_bytes(self.folder / _SEEN) or b"")
+            value = json.loads(ownership.read_own(self.folder / _SEEN) or b"")
             entries = [Entry.of_json(one) for one in value["cards"]]
             return {str(one.uid): one for one in entries if one is not None}, set(map(str, value["gone"]))
         except (ValueError, RecursionError, KeyError, TypeError):  # before the first sync by this version
@@ -615,11 +616,11 @@ class PublishedRegistry:
             return {str(one.uid): one for one in entries if one is not None}, set()
 
     def _kept(self, entry: Entry) -> bytes | None:
-        data = _bytes(self._card_path(entry.uid))
+        data = ownership.read_own(self._card_path(entry.uid))
         return data if data is not None and digest_of(data) == entry.digest else None
 
     def _kept_entry(self, uid: Uid) -> Entry | None:
-        data = _bytes(self._card_path(uid))
+        data = ownership.read_own(self._card_path(uid))
         try:
             return None if data is None else Entry.of_card(model.read(data, uid=uid), uid, digest_of(data))
         except CardError:
@@ -666,7 +667,7 @@ class PublishedRegistry:
         if self.objection(uid) is not None:
             return None
         path = self._card_path(uid)
-        kept = _bytes(path)
+        kept = ownership.read_own(path)
         known, entry = self._known(uid)
         digest, core = (None, "") if entry is None else (entry.digest, entry.core)
         if known and digest is None:
@@ -731,7 +732,7 @@ class PublishedRegistry:
             FetchError: If it did.
         """
         try:
-            failed = json.loads((self.folder / _FAILED).read_bytes())
+            failed = json.loads(ownership.read_own(self.folder / _FAILED) or b"")
             ago, message = time.time() - float(failed["time"]), str(failed["message"])
         except (OSError, ValueError, TypeError, KeyError, RecursionError):
             return
@@ -778,7 +779,7 @@ class PublishedRegistry:
         known, entry = self._known(uid)
         if known:
             return None if entry is None else entry.digest
-        kept = _bytes(self._card_path(uid))
+        kept = ownership.read_own(self._card_path(uid))
         return None if kept is None else digest_of(kept)
 
     def uids(self) -> Iterator[Uid]:
@@ -834,7 +835,7 @@ class PublishedRegistry:
         return [stay.get(str(entry.uid), entry) for entry in entries if entry is not None]
 
     def _items(self, shard: Shard) -> list[object]:
-        data = _bytes(self._shard_path(shard))
+        data = ownership.read_own(self._shard_path(shard))
         if data is None or digest_of(data) != shard.digest:
             return []
         try:
@@ -861,7 +862,7 @@ class PublishedRegistry:
         return self.folder / shard.path
 
     def _etag(self, path: Path) -> str | None:
-        data = _bytes(path.with_name(f"{path.name}.etag"))
+        data = ownership.read_own(path.with_name(f"{path.name}.etag"))
         return None if data is None else data.decode("latin-1")
 
     def _keep(self, path: Path, data: bytes, etag: str | None = None) -> None:

@@ -615,3 +615,22 @@ def test_a_filter_that_no_card_has_is_named(cli: Cli, option: str, value: str, s
     assert done.out == ""
     assert said in done.err
     assert said in cli("list", option, value, "--json").err
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can give a file to another user")
+@pytest.mark.parametrize("kind", ["git", "published"])
+def test_what_another_user_put_into_the_home_is_not_believed(cli: Cli, kind: str) -> None:
+    origin = _cards(cli.folder / "origin", "tests/1.9/a")
+    git(origin, "init", "--quiet", "--initial-branch=main")
+    git(origin, "add", "--all")
+    git(origin, "commit", "--quiet", "--message=cards")
+    published.publish(origin, cli.folder / "site")
+    with serving_folder(cli.folder / "site") as web:
+        assert cli("registry", "add", "lab", origin.as_uri() if kind == "git" else web.url).code == 0
+        assert cli("registry", "sync").code == 0
+        assert cli("show", "tests/1.9/a").code == 0
+    assert cli("show", "tests/1.9/a", HUBTOOL_OFFLINE="1").code == 0
+    (folder,) = (cli.home / "registries").iterdir()
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, 12345, -1)
+    assert cli("show", "tests/1.9/a", HUBTOOL_OFFLINE="1").code == 1
