@@ -64,6 +64,8 @@ def test_new_and_inspect_name_a_graph(
 ) -> None:
     path = tmp_path / "x.mindir"
     path.write_bytes(MINDIR)
+    wrong = tmp_path / "x.ckpt"  # by its own name, `new` would write a card of a graph
+    wrong.write_bytes(MINDIR)
     registry = tmp_path / "registry"
     write_local(registry, "tests/2.10/graph", MINDIR, form="mindir")
     write_card(registry, "tests/2.10/other", link="https://example.com/x.onnx", content=b"a", form="onnx")
@@ -74,7 +76,7 @@ def test_new_and_inspect_name_a_graph(
         ["inspect", str(path)],
         ["inspect", "tests/2.10/graph"],
         ["inspect", "tests/2.10/other"],
-        ["new", "lab/1.0/x", "--checkpoint", str(path), "--no-input"],
+        ["new", "lab/1.0/x", "--checkpoint", str(wrong), "--no-input"],
     ):
         assert run(arguments) == 1
         told = capsys.readouterr().err
