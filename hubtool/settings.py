@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hubtool import approval, ownership, packaged
+from hubtool import approval, ownership, packaged, regular
 from hubtool.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -293,8 +293,7 @@ def _file(path: Path) -> _Source:
     else:
         import tomli as tomllib  # noqa: PLC0415 - the same module under its older name
     try:
-        with path.open("rb") as stream:
-            content = stream.read(_MAX_FILE_BYTES + 1)
+        content = regular.read_bytes(path, _MAX_FILE_BYTES + 1)
         if len(content) > _MAX_FILE_BYTES:
             raise SettingsError(f"{path} has more than {_MAX_FILE_BYTES:,} bytes", hint="settings are a few lines")
         values = tomllib.loads(content.decode())

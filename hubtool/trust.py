@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from hubtool import ownership, settings
+from hubtool import ownership, regular, settings
 from hubtool.assets import operators
 from hubtool.card import calls
 from hubtool.errors import ArgumentError, SettingsError
@@ -294,7 +294,7 @@ def read(path: Path | None = None) -> TrustList:
     path = trust_file() if path is None else path
     ownership.check_private(path, "the trust list")
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = json.loads(regular.read_bytes(path))
     except FileNotFoundError:
         return TrustList()
     except (OSError, ValueError) as error:

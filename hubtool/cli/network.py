@@ -106,9 +106,10 @@ def write(recipes: Path) -> int:
     """Write the recipes of a file into the cards of the registry; docs/recipes.json is such a file."""
     import json
 
+    from hubtool import regular
     from hubtool.hub import Hub
 
-    return _write(Hub.open().with_lock(None), json.loads(recipes.read_text(encoding="utf-8")))
+    return _write(Hub.open().with_lock(None), json.loads(regular.read_bytes(recipes)))
 
 
 def _write(hub: Hub, data: dict[str, Any]) -> int:

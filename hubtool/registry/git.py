@@ -20,6 +20,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from hubtool import regular
 from hubtool.assets import disk, git
 from hubtool.assets.links import shown
 from hubtool.card import absent, model, reading
@@ -95,7 +96,7 @@ def synced(folder: Path) -> Synced | None:
 
 def _state(folder: Path) -> dict[str, str] | None:
     try:
-        state = json.loads((folder / _STATE).read_bytes())
+        state = json.loads(regular.read_bytes(folder / _STATE))
     except (OSError, ValueError, RecursionError):
         return None
     keys = ("tree", "revision", "cards", "passed_over")
@@ -359,7 +360,7 @@ def _keep(path: Path, value: dict[str, str]) -> None:
 
 def _gone(folder: Path) -> dict[str, str]:
     try:
-        value = json.loads((folder / _GONE).read_bytes())
+        value = json.loads(regular.read_bytes(folder / _GONE))
     except (OSError, ValueError, RecursionError):
         return {}
     return {str(uid): str(core) for uid, core in value.items()} if isinstance(value, dict) else {}

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from hubtool import ownership, settings
+from hubtool import ownership, regular, settings
 from hubtool.assets.links import is_ssh
 from hubtool.errors import ArgumentError, SettingsError
 from hubtool.registry import ADDED_FILE_NAME
@@ -175,7 +175,7 @@ def load(path: Path) -> tuple[Source, ...]:
     else:
         import tomli as tomllib  # noqa: PLC0415 - the same module under its older name
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(regular.read_bytes(path).decode())
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}", hint="check its permissions") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
