@@ -208,7 +208,16 @@ def can_ask() -> bool:
     In a notebook, `!hubtool ...` runs at a pseudo-terminal that nobody can type into; a job in the background may not
     read from its terminal either.
     """
-    if "JPY_PARENT_PID" in os.environ or not (sys.stdin.isatty() and sys.stderr.isatty()):
+    return sys.stdin.isatty() and sys.stderr.isatty() and not waits_for_ever()
+
+
+def waits_for_ever() -> bool:
+    """Whether to read standard input would wait for ever: it is a terminal, and nobody can type into it for us."""
+    return sys.stdin.isatty() and not _can_type()
+
+
+def _can_type() -> bool:
+    if "JPY_PARENT_PID" in os.environ:
         return False
     if os.name != "posix":
         return True

@@ -215,6 +215,26 @@ def test_ctrl_c_while_mindspore_is_imported(cli: Cli, seconds: float) -> None:
         assert said.strip().endswith("interrupted")
 
 
+def test_a_card_from_standard_input_is_not_waited_for_in_a_notebook(cli: Cli) -> None:
+    pty = pytest.importorskip("pty")
+    master, slave = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "hubtool", "fmt", "-"],
+        cwd=cli.folder,
+        env={**cli.environ, "JPY_PARENT_PID": "1"},
+        stdin=slave,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        _, said = process.communicate(timeout=60)
+    os.close(master)
+    os.close(slave)
+    assert process.returncode == 2
+    assert "a terminal that nobody can type into" in said
+
+
 def test_nobody_is_asked_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JPY_PARENT_PID", "1")
     assert not output.can_ask()
