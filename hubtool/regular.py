@@ -9,7 +9,7 @@ import errno
 import io
 import os
 import stat
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from io import FileIO
@@ -29,7 +29,7 @@ def open_file(path: Path) -> FileIO:
     """
     descriptor = os.open(path, _FLAGS)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
-        return cast("FileIO", os.fdopen(descriptor, "rb", 0))
+        return os.fdopen(descriptor, "rb", 0)
     os.close(descriptor)
     raise OSError(errno.EINVAL, "it is not a regular file", str(path))
 

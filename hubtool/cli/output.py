@@ -156,6 +156,28 @@ class _Guarded(io.BufferedWriter):
             super().flush()
 
 
+class _Silent(io.BufferedWriter):
+    """The buffer of standard error: what cannot be written there cannot be said, and the exit code still says it."""
+
+    def write(self, data: Buffer, /) -> int:
+        """Write some bytes, or lose them."""
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            raise
+        except OSError:
+            return len(memoryview(data))
+
+    def flush(self) -> None:
+        """Write what is left, or lose it."""
+        try:
+            super().flush()
+        except BrokenPipeError:
+            raise
+        except OSError:
+            pass
+
+
 @contextmanager
 def _told() -> Iterator[None]:
     try:
@@ -171,7 +193,7 @@ def guard() -> None:
     if os.name == "posix":
         _fill()
     sys.stdout = _wrapped(sys.stdout, _Guarded)
-    sys.stderr = _wrapped(sys.stderr, io.BufferedWriter)
+    sys.stderr = _wrapped(sys.stderr, _Silent)
 
 
 def _wrapped(stream: TextIO, buffer: type[io.BufferedWriter]) -> TextIO:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -233,6 +234,61 @@ def test_a_card_from_standard_input_is_not_waited_for_in_a_notebook(cli: Cli) ->
     os.close(slave)
     assert process.returncode == 2
     assert "a terminal that nobody can type into" in said
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="nothing here is always full")  # noqa: PTH110
+@pytest.mark.parametrize("arguments", [("load", "x/y"), ("nosuch",)])
+def test_the_exit_code_stays_where_standard_error_is_full(cli: Cli, arguments: tuple[str, ...]) -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        done = subprocess.run(
+            [sys.executable, "-m", "hubtool", *arguments], cwd=cli.folder, env=cli.environ, stderr=full, check=False
+        )
+    assert done.returncode == 2
+
+
+def test_a_working_folder_that_was_removed_is_named(cli: Cli) -> None:
+    program = "import os, subprocess, sys; os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone')"
+    program += "; sys.exit(subprocess.call([sys.executable, '-m', 'hubtool', 'list']))"
+    root = str(Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=cli.folder,
+        env={**cli.environ, "PYTHONPATH": root},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == ("error: the working folder is not there any more\nhint: change to a folder that is there\n")
+
+
+def test_errors_of_permissions_say_what_to_do(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "/some/file")
+
+    monkeypatch.setattr("hubtool.hub.Hub.open", refuse)
+    for name, value in cli.environ.items():
+        monkeypatch.setenv(name, value)
+    assert app.run(["show", UID]) == 1
+    assert "hint: check its permissions, and those of the folders above it" in capsys.readouterr().err
+
+
+def test_cards_are_found_where_the_home_may_not_be_read(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hubtool.registry.index import Index
+
+    asked = Path.is_file
+
+    def is_file(path: Path, **kwargs: bool) -> bool:
+        if path.is_relative_to(cli.folder / "closed"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return asked(path, **kwargs)
+
+    (cli.folder / "closed").write_bytes(b"")  # no folder can be made here either
+    monkeypatch.setattr(Path, "is_file", is_file)
+    with Index.open(cli.folder / "closed", ()) as index:
+        assert index.search("net") == []
 
 
 def test_nobody_is_asked_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:
