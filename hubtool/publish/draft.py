@@ -44,7 +44,7 @@ _NOT_INHERITED = frozenset(
 _OF_ONE_NETWORK = frozenset({"parameters", "elements", "parameters-sha256", "verdict"})
 _FLAGS = frozenset({"fine-tunable", "mindspore-lite"})
 _FORMATS = {"ckpt": "ckpt", "safetensors": "safetensors", "mindir": "mindir", "air": "air", "onnx": "onnx"}
-_FORMATS |= {"ms": "mslite", "txt": "txt", "json": "json"}
+_FORMATS |= {"om": "om", "ms": "mslite", "txt": "txt", "json": "json"}
 _TASKS = {
     "bert": "nlp-language_modelling",
     "bert-pretraining": "nlp-language_modelling",
