@@ -9,7 +9,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Final
 
-from hubtool import ownership
+from hubtool import ownership, regular
 from hubtool.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -56,8 +56,7 @@ def read(approvals: Path) -> dict[str, str]:
     """
     ownership.check_private(approvals, "the list of approvals")
     try:
-        with approvals.open("rb") as stream:
-            raw = json.loads(stream.read(_MAX_FILE_BYTES))
+        raw = json.loads(regular.read_bytes(approvals, _MAX_FILE_BYTES))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hubtool import regular
 from hubtool.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def digest_file(path: Path) -> str:
         OSError: If the file cannot be read.
     """
     digester = hashlib.sha256()
-    with path.open("rb", buffering=0) as stream:
+    with regular.open_file(path) as stream:
         # A large piece of memory takes longer to come by than a small file to be read.
         view = memoryview(bytearray(min(_BLOCK, os.fstat(stream.fileno()).st_size + 1)))
         while count := stream.readinto(view):

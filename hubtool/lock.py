@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from hubtool import packaged, toml
+from hubtool import packaged, regular, toml
 from hubtool.assets import disk
 from hubtool.card.repository import place_of
 from hubtool.errors import ArgumentError, InvalidNameError, LockError
@@ -161,13 +161,15 @@ def read(path: Path) -> Lock:
     except FileNotFoundError:
         raise LockError(f"there is no lock at {path}", hint="make one with 'hubtool lock UID'") from None
     except OSError as error:
-        raise LockError(f"{path} cannot be read: {error.strerror or type(error).__name__}") from error
+        raise LockError(
+            f"{path} cannot be read: {error.strerror or type(error).__name__}",
+            hint="check the path and its permissions",
+        ) from error
 
 
 @lru_cache(maxsize=8)
 def _read(path: Path, stamp: tuple[int, ...]) -> Lock:  # noqa: ARG001 - what tells one state of the file from another
-    with path.open("rb") as stream:
-        data = stream.read(MAX_BYTES + 1)
+    data = regular.read_bytes(path, MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise LockError(f"{path} has more than {MAX_BYTES >> 20} MiB: it is not a lock", hint="check the path")
     try:
@@ -187,7 +189,7 @@ def write(path: Path, lock: Lock) -> bool:
     """
     data = format_lock(lock).encode("utf-8")
     with suppress(OSError):
-        if path.read_bytes() == data:
+        if regular.read_bytes(path) == data:
             return False
     temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
     try:

@@ -10,6 +10,8 @@ import re
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
+from hubtool import regular
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -45,6 +47,15 @@ def pointer(start: bytes, digest: Digest | None = None) -> Mismatch | None:
         "a Git LFS pointer and not the file itself",
         "run `git lfs pull` in the repository it is in; hubtool itself fetches no files from LFS",
     )
+
+
+def pointer_file(path: Path) -> Mismatch | None:
+    """Return what to say if a file is a Git LFS pointer, whatever digest and size its card states; None if it is none.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
+    return pointer(regular.read_bytes(path, _MAX_POINTER_BYTES)) if path.stat().st_size <= _MAX_POINTER_BYTES else None
 
 
 def explain(path: Path, digest: Digest | None, size: int | None) -> Mismatch | None:

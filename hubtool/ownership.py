@@ -6,6 +6,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+from hubtool import regular
 from hubtool.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def is_own(status: os.stat_result) -> bool:
 def read_own(path: Path) -> bytes | None:
     """Return the bytes of a file that this user (or root) wrote; None if there is none, or another user wrote it."""
     try:
-        with path.open("rb") as stream:
+        with regular.open_file(path) as stream:
             return stream.read() if is_own(os.fstat(stream.fileno())) else None
     except OSError:
         return None

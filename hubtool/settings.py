@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hubtool import approval, ownership, packaged, toml
+from hubtool import approval, ownership, packaged, regular, toml
 from hubtool.errors import ArgumentError, SettingsError
 
 if TYPE_CHECKING:
@@ -308,8 +308,7 @@ def _default_home() -> Path:
 
 def _file(path: Path) -> _Source:
     try:
-        with path.open("rb") as stream:
-            content = stream.read(_MAX_FILE_BYTES + 1)
+        content = regular.read_bytes(path, _MAX_FILE_BYTES + 1)
         if len(content) > _MAX_FILE_BYTES:
             raise SettingsError(f"{path} has more than {_MAX_FILE_BYTES:,} bytes", hint="settings are a few lines")
         values = toml.parse(content.decode())

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from hubtool import ownership, settings
+from hubtool import ownership, regular, settings
 from hubtool.assets import operators
 from hubtool.card import calls
 from hubtool.errors import ArgumentError, SettingsError
@@ -295,8 +295,7 @@ def read(path: Path | None = None) -> TrustList:
     path = trust_file() if path is None else path
     ownership.check_private(path, "the trust list")
     try:
-        with path.open("rb") as stream:
-            raw = json.loads(stream.read(_MAX_FILE_BYTES))
+        raw = json.loads(regular.read_bytes(path, _MAX_FILE_BYTES))
     except FileNotFoundError:
         return TrustList()
     except (OSError, ValueError, RecursionError) as error:

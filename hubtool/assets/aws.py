@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hubtool import regular
 from hubtool.errors import MirrorError
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def configuration(environ: Mapping[str, str]) -> dict[str, str]:
 def _section(path: Path, names: tuple[str, ...]) -> dict[str, str] | None:
     parser = configparser.RawConfigParser()
     try:
-        parser.read_string(path.read_text(encoding="utf-8"))
+        parser.read_string(regular.read_bytes(path).decode())
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:

@@ -10,6 +10,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from hubtool import regular
 from hubtool.assets import disk
 from hubtool.card import document as documents
 
@@ -57,8 +58,7 @@ def find(store: Store, digest: str) -> tuple[Path, bytes] | None:
 
 def _read(path: Path, digest: str) -> bytes | None:
     try:
-        with path.open("rb") as stream:
-            data = stream.read(documents.MAX_BYTES + 1)
+        data = regular.read_bytes(path, documents.MAX_BYTES + 1)
     except OSError:
         return None
     return data if hashlib.sha256(data).hexdigest() == digest else None

@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hubtool import ownership
+from hubtool import ownership, regular
 from hubtool.assets import disk, git
 from hubtool.assets.links import shown
 from hubtool.card.repository import check_repository_url, check_revision
@@ -551,7 +551,7 @@ def _read_json(path: Path) -> dict[str, object] | None:
     try:
         if not ownership.is_own(path.stat()):
             return None
-        raw = json.loads(path.read_bytes())
+        raw = json.loads(regular.read_bytes(path))
     except (OSError, ValueError, RecursionError):
         return None
     return raw if isinstance(raw, dict) else None

@@ -18,6 +18,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
 from typing import TYPE_CHECKING, BinaryIO
 
+from hubtool import regular
 from hubtool.assets import disk
 from hubtool.assets.promise import Promise
 from hubtool.errors import StoreError
@@ -63,7 +64,7 @@ class Origin:
     def read(cls, path: Path) -> Origin | None:
         """Read what was noted; what is missing or damaged is None."""
         try:
-            raw = json.loads(path.read_bytes())
+            raw = json.loads(regular.read_bytes(path))
             values = {field.name: raw[field.name] for field in fields(cls)}
         except (OSError, ValueError, RecursionError, KeyError, TypeError):
             return None

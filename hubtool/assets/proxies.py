@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+# None is taken for http; `requests` asks for PySocks where a proxy's scheme begins with "socks".
+_SCHEMES = ("", "http", "https", "socks", "socks4", "socks4a", "socks5", "socks5h")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proxy:
     """A proxy of the environment.
@@ -21,12 +25,14 @@ class Proxy:
         shown: Its address without a login.
         scheme: Its scheme, such as ``http`` or ``socks5``; empty if none is written.
         has_login: Whether the address holds a login.
+        is_address: Whether it is the address of a proxy at all.
     """
 
     variable: str
     shown: str
     scheme: str
     has_login: bool
+    is_address: bool
 
     @property
     def is_socks(self) -> bool:
@@ -57,8 +63,29 @@ def of_scheme(scheme: str, environ: Mapping[str, str] | None = None) -> Proxy | 
                     shown=re.split(r"[?#]", shown, maxsplit=1)[0][:200],
                     scheme=kind.lower(),
                     has_login=bool(login),
+                    is_address=_is_address(kind.lower(), value),
                 )
     return None
+
+
+def _is_address(scheme: str, value: str) -> bool:
+    """Whether a variable's value is the address of a proxy: a scheme that requests knows or none, a host, a port."""
+    try:
+        parts = urlsplit(value if "://" in value else f"http://{value}")
+        return bool(parts.hostname) and parts.port != 0 and scheme in _SCHEMES and not re.search(r"\s", value)
+    except ValueError:
+        return False
+
+
+def no_address(link: str) -> tuple[str, str] | None:
+    """Say that a variable does not hold the address of a proxy; None if it does, or no variable counts."""
+    proxy = of_scheme(urlsplit(link).scheme)
+    if proxy is None or proxy.is_address:
+        return None
+    return (
+        f"{proxy.variable} is {proxy.shown!r}, which is not the address of a proxy",
+        f"write it as http://HOST:PORT, or unset {proxy.variable}",
+    )
 
 
 def refusal(link: str, said: str, reason: str | None) -> tuple[str, str]:

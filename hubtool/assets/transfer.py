@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import platform
+import re
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from hubtool import mismatch
 from hubtool.assets import segments
 from hubtool.assets.links import host_of, shown
 from hubtool.assets.part import WORTH, Origin
@@ -95,6 +97,7 @@ class Transfer:
         self._mirrors = mirrors
         self._first = first
         self._kind = ""
+        self._start = b""  # of the file, as the last answer had it
         # Answers were put together and the file was wrong: from here on, one answer must bring the whole file.
         self._whole = False
         self._splits = True
@@ -142,19 +145,18 @@ class Transfer:
             return self._come(source)
         except DigestError as error:
             self._part.drop()
-            if "html" not in self._kind.lower():
+            other = _other(self._kind, self._start)
+            if other is None:
                 raise
             raise DigestError(
-                f"{error.message}; {_web_page(self._kind)}",
-                expected=error.expected,
-                actual=error.actual,
-                hint=_OPEN_IT,
+                f"{error.message}; {other[0]}", expected=error.expected, actual=error.actual, hint=other[1]
             ) from None
         except FetchError as error:
-            # A login page or an index stands where the file was: what it has in bytes says less than what it is.
-            if "html" in self._kind.lower() and not self._part.position and not isinstance(error, EndedError):
-                error.message += f"; {_web_page(self._kind)}"
-                error.hint = _OPEN_IT
+            # A login page or a pointer stands where the file was: what it has in bytes says less than what it is.
+            other = None if self._part.position or isinstance(error, EndedError) else _other(self._kind, self._start)
+            if other is not None:
+                error.message += f"; {other[0]}"
+                error.hint = other[1]
             if self._refused and not isinstance(error, EndedError):
                 error.message += f"; and no mirror helped ({'; '.join(self._refused)})"
             raise
@@ -307,6 +309,9 @@ class Transfer:
         else:
             if part.position:
                 part.restart()
+            stated = self._wanted.size
+            if body.size is not None and body.size <= _MAX_START_BYTES and stated not in (None, body.size):
+                self._start = _first(body)  # it is refused below: its bytes say what it is
             part.expect(body.size)
             origin = Origin(size=body.size, link=source.name, proof=body.proof, host=platform.node())
             if body.size is not None and body.size >= WORTH and (source.mirror is not None or body.proof is not None):
@@ -326,6 +331,8 @@ class Transfer:
         for block in body:
             pieces = self._pieces
             if pieces is None or piece is None:
+                if not part.position:
+                    self._start = bytes(block[:_MAX_START_BYTES])
                 part.write(block)
                 run.pace(len(block))
                 self._tell("progress", source)
@@ -422,11 +429,43 @@ class Transfer:
         )
 
 
-_OPEN_IT = "open the link in a browser: it may have moved, or ask for a login"
+# A Git LFS pointer has some 130 bytes, and a web page says what it is in its first ones.
+_MAX_START_BYTES = 1024
+_WEB_PAGE = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL
+)
 
 
-def _web_page(kind: str) -> str:
-    return f"the server says that it sent a web page ({kind[:40]})"
+def _first(body: Body) -> bytes:
+    """Return the first bytes of an answer that is not taken; empty if they do not come."""
+    data = b""
+    with suppress(FetchError):
+        for block in body:
+            data += bytes(block[:_MAX_START_BYTES])
+            if len(data) >= _MAX_START_BYTES:
+                break
+    return data[:_MAX_START_BYTES]
+
+
+def _other(kind: str, start: bytes) -> tuple[str, str] | None:
+    """Say what a server sent in place of the file, and what to do; None if its bytes do not say it.
+
+    Args:
+        kind: The media type that the server stated.
+        start: The first bytes.
+    """
+    if mismatch.pointer(start) is not None:
+        return (
+            "the server sent a Git LFS pointer and not the file itself",
+            "link the file itself: most servers have it at another link than the pointer (/resolve/ in place of /raw/)",
+        )
+    if "html" in kind.lower():
+        said = f"the server says that it sent a web page ({kind[:40]})"
+    elif _WEB_PAGE.match(start):
+        said = "the server sent a web page"
+    else:
+        return None
+    return said, "open the link in a browser: it may have moved, or ask for a login"
 
 
 def _whose(size: int, wanted: Wanted) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote, urlsplit
 
+from hubtool import regular
 from hubtool.assets.links import shown
 from hubtool.errors import FetchError
 
@@ -155,7 +156,7 @@ class FileTransport:
 
         path = Path(unquote(urlsplit(link).path, errors="surrogateescape"))
         try:
-            with path.open("rb", buffering=0) as stream:
+            with regular.open_file(path) as stream:
                 yield _FileBody(stream, link, start, end, proof)
         except FileNotFoundError:
             raise FetchError(f"{shown(link)}: there is no such file", hint="check the path", status=404) from None

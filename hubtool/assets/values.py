@@ -25,6 +25,11 @@ _PLAIN = frozenset(
      "complex64", "complex128"}
 )  # fmt: skip
 _WITH_NAN = frozenset({"float16", "bfloat16", "float32", "float64", "complex64", "complex128"})
+# Eight-bit floats: the bits that say that a number is NaN or infinite, and what they then are.
+_NAN_BITS = {
+    "float8_e4m3fn": (0x7F, 0x7F), "float8_e5m2": (0x7C, 0x7C), "float8_e4m3fnuz": (0xFF, 0x80),
+    "float8_e5m2fnuz": (0xFF, 0x80), "float8_e8m0fnu": (0xFF, 0xFF),
+}  # fmt: skip
 
 
 def need_numpy() -> None:
@@ -103,14 +108,18 @@ def not_finite(path: Path, header: Header) -> dict[str, int]:
     try:
         with path.open("rb") as stream:
             for tensor in header.tensors:
-                if tensor.dtype not in _WITH_NAN:
+                if tensor.dtype not in _WITH_NAN and tensor.dtype not in _NAN_BITS:
                     continue
                 content, left, wrong = TensorBytes(stream, tensor, path), tensor.elements, 0
                 while left:
                     count = min(left, BLOCK)
                     left -= count
-                    read = numbers(content.read(count * ITEM_BITS[tensor.dtype] // 8), tensor.dtype)
-                    wrong += count - int(np.count_nonzero(np.isfinite(read)))
+                    data = content.read(count * ITEM_BITS[tensor.dtype] // 8)
+                    if tensor.dtype in _NAN_BITS:
+                        mask, wanted = _NAN_BITS[tensor.dtype]
+                        wrong += int(np.count_nonzero(np.frombuffer(data, np.uint8) & mask == wanted))
+                    else:
+                        wrong += count - int(np.count_nonzero(np.isfinite(numbers(data, tensor.dtype))))
                 if wrong:
                     found[tensor.name] = wrong
     except OSError as error:

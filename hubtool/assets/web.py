@@ -754,8 +754,10 @@ def _fail(error: Exception, link: str, guard: Guard) -> NoReturn:
     hint = "try again later; check the network, and HTTPS_PROXY where there is a proxy"
     passing = reached = True
     socks = proxies.needs_socks(link) if "SOCKS" in str(error) else None
-    if socks is not None:
-        why, hint = socks
+    direct = is_loopback(urlsplit(link).hostname or "") or requests.utils.should_bypass_proxies(link, None)
+    wrong = None if direct else proxies.no_address(link)
+    if wrong is not None or socks is not None:
+        why, hint = wrong or socks or ("", "")
         passing = False
     elif among(requests.exceptions.ProxyError, requests.exceptions.InvalidProxyURL, urllib3.exceptions.ProxyError):
         reason = None if system is None else system.strerror

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
+from hubtool import regular
 from hubtool.assets import disk
 from hubtool.assets.locks import Lock
 from hubtool.errors import StoreError
@@ -105,7 +106,7 @@ class State:
 
     def _read(self) -> None:
         try:
-            text = self.path.read_text(encoding="utf-8", errors="replace")
+            text = regular.read_bytes(self.path).decode(errors="replace")
         except FileNotFoundError:
             return
         for line in text.splitlines():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -153,12 +154,29 @@ def _run(arguments: list[str]) -> int:
     return result if isinstance(result, int) else 0
 
 
+_HINTS = {
+    errno.EACCES: "check its permissions, and those of the folders above it",
+    errno.ENOTDIR: "where a folder should be, there is a file: correct the path",
+    errno.ENAMETOOLONG: "choose a shorter path",
+}
+
+
 def _of_the_system(error: OSError) -> HubError:
     """Return an error of a file or the network that no command foresaw, as hubtool says its errors."""
     name = os.fsdecode(error.filename) if isinstance(error.filename, (str, bytes)) else ""
     name = name if len(name) <= _MAX_SHOWN_NAME else f"{name[:_MAX_SHOWN_NAME]}..."
     why = error.strerror or str(error) or type(error).__name__
-    return HubError(f"{name}: {why}" if name else why)
+    if error.errno == errno.ENOENT and not name and _is_folder_gone():
+        return HubError("the working folder is not there any more", hint="change to a folder that is there")
+    return HubError(f"{name}: {why}" if name else why, hint=_HINTS.get(error.errno or 0))
+
+
+def _is_folder_gone() -> bool:
+    try:
+        os.getcwd()  # noqa: PTH109 - Path.cwd is this
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _show_details(error: Exception) -> bool:

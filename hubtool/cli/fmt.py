@@ -58,7 +58,13 @@ def command(paths: tuple[Path, ...], check: bool, diff: bool) -> int:
 
 def _stream(*, check: bool, diff: bool) -> int:
     from hubtool.card import fixing, layout, reading
+    from hubtool.errors import ArgumentError
 
+    if output.waits_for_ever():
+        raise ArgumentError(
+            "the card is to come from standard input, a terminal that nobody can type into here",
+            hint="give the path of the card, or: hubtool fmt - < CARD",
+        )
     data = sys.stdin.buffer.read(reading.MAX_BYTES + 1)
     done = layout.format_card(data)
     if done.problem is not None:

@@ -104,11 +104,36 @@ def discover(  # noqa: PLR0917 - one for each option
 @click.argument("recipes", type=LocalPath(exists=True, dir_okay=False, path_type=Path))
 def write(recipes: Path) -> int:
     """Write the recipes of a file into the cards of the registry; docs/recipes.json is such a file."""
-    import json
-
     from hubtool.hub import Hub
 
-    return _write(Hub.open().with_lock(None), json.loads(recipes.read_text(encoding="utf-8")))
+    return _write(Hub.open().with_lock(None), _recipes(recipes))
+
+
+def _recipes(path: Path) -> dict[str, Any]:
+    """Read a file of recipes.
+
+    Raises:
+        ArgumentError: If it is none.
+    """
+    import json
+
+    from hubtool import regular
+    from hubtool.errors import ArgumentError
+
+    try:
+        data = json.loads(regular.read_bytes(path))
+        cards, networks, revisions = data["cards"], data["networks"], data["revisions"]
+        whole = isinstance(cards, dict) and isinstance(networks, list) and isinstance(revisions, dict)
+        if whole and all(isinstance(one, dict) for one in networks):
+            places = [place for place in cards.values() if isinstance(place, int)]
+            if not places or 0 <= min(places) <= max(places) < len(networks):
+                return {"cards": cards, "networks": networks, "revisions": revisions}
+    except (ValueError, KeyError, TypeError, RecursionError):
+        pass
+    raise ArgumentError(
+        f"{path} is not a file of recipes",
+        hint="check the path; docs/recipes.json of hubtool is such a file",
+    )
 
 
 def _write(hub: Hub, data: dict[str, Any]) -> int:

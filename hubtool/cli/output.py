@@ -156,6 +156,28 @@ class _Guarded(io.BufferedWriter):
             super().flush()
 
 
+class _Silent(io.BufferedWriter):
+    """The buffer of standard error: what cannot be written there cannot be said, and the exit code still says it."""
+
+    def write(self, data: Buffer, /) -> int:
+        """Write some bytes, or lose them."""
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            raise
+        except OSError:
+            return len(memoryview(data))
+
+    def flush(self) -> None:
+        """Write what is left, or lose it."""
+        try:
+            super().flush()
+        except BrokenPipeError:
+            raise
+        except OSError:
+            pass
+
+
 @contextmanager
 def _told() -> Iterator[None]:
     try:
@@ -171,7 +193,7 @@ def guard() -> None:
     if os.name == "posix":
         _fill()
     sys.stdout = _wrapped(sys.stdout, _Guarded)
-    sys.stderr = _wrapped(sys.stderr, io.BufferedWriter)
+    sys.stderr = _wrapped(sys.stderr, _Silent)
 
 
 def _wrapped(stream: TextIO, buffer: type[io.BufferedWriter]) -> TextIO:
@@ -208,7 +230,16 @@ def can_ask() -> bool:
     In a notebook, `!hubtool ...` runs at a pseudo-terminal that nobody can type into; a job in the background may not
     read from its terminal either.
     """
-    if "JPY_PARENT_PID" in os.environ or not (sys.stdin.isatty() and sys.stderr.isatty()):
+    return sys.stdin.isatty() and sys.stderr.isatty() and not waits_for_ever()
+
+
+def waits_for_ever() -> bool:
+    """Whether to read standard input would wait for ever: it is a terminal, and nobody can type into it for us."""
+    return sys.stdin.isatty() and not _can_type()
+
+
+def _can_type() -> bool:
+    if "JPY_PARENT_PID" in os.environ:
         return False
     if os.name != "posix":
         return True

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from hubtool import processes
+from hubtool import processes, regular
 from hubtool.card import document, model
 from hubtool.digest import Digest
 from hubtool.errors import CardError, CardNotFoundError, HubError
@@ -98,7 +98,7 @@ def read_bytes(registries: Registries, uid: Uid) -> bytes:
             path = None if card is None else card.path
         if path is not None:
             try:
-                data = path.read_bytes()
+                data = regular.read_bytes(path)
             except OSError as error:
                 raise CardError(f"{path} cannot be read: {error.strerror or error}") from error
             if len(data) > document.MAX_BYTES:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import io
 import os
 import re
 import sys
@@ -19,6 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hubtool import regular
 from hubtool.assets import disk
 from hubtool.assets.store import Store
 from hubtool.errors import DigestError, HubError, MirrorError, StoreError
@@ -103,7 +105,7 @@ class FolderDestination:
         """See :class:`~hubtool.mirror.destination.Destination`."""
         path = self.root / name
         try:
-            with path.open("rb") as stream:
+            with io.BufferedReader(regular.open_file(path)) as stream:
                 # Not up to the limit at once: memory is asked for before anything is read.
                 data = stream.read(min(limit, os.fstat(stream.fileno()).st_size) + 1)
         except (FileNotFoundError, NotADirectoryError):
@@ -119,7 +121,7 @@ class FolderDestination:
         """See :class:`~hubtool.mirror.destination.Destination`."""
         path = self.root / blob_name(digest)
         try:
-            with path.open("rb", buffering=0) as stream:
+            with regular.open_file(path) as stream:
 
                 def blocks() -> Iterator[memoryview]:
                     buffer = bytearray(min(BLOCK, os.fstat(stream.fileno()).st_size + 1))

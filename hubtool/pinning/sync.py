@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hubtool import pins
+from hubtool import pins, regular
 from hubtool.assets import cards
 from hubtool.assets.code import CodeStore
 from hubtool.assets.events import Labels, Wanted, total
@@ -199,7 +199,7 @@ def _copied(hub: Hub, found: FoundCard, asset: Asset) -> Stored | None:
 def _copy(store: Store, beside: Stored, digest: Digest) -> Stored:
     try:
         with (
-            beside.path.open("rb") as stream,
+            regular.open_file(beside.path) as stream,
             store.writer(digest, source=str(beside.path), size=beside.size) as writer,
         ):
             while block := stream.read(1 << 20):

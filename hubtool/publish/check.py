@@ -609,6 +609,9 @@ def assets_row(had: Sequence[Bytes], files: Sequence[Path] = ()) -> Row:
             )
         elif one.asset.size is not None and one.asset.size != one.size:
             wrong.append(f"{name}: it has {one.size:,} bytes, and the card says {one.asset.size:,}")
+        elif one.path is not None and (pointer := mismatch.pointer_file(one.path)) is not None:
+            # The card was written for the pointer: its digest and size are those of the pointer.
+            wrong.append(f"{name} is {pointer.what} ({pointer.hint})")
         else:
             short = ""
             if one.asset.digest is not None and one.asset.digest.is_short:

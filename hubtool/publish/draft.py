@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from hubtool import machine
+from hubtool import machine, mismatch
 from hubtool.assets.checkpoint import EMPTY_HINT, check_graph, read_header
 from hubtool.assets.mindir import read_inputs
 from hubtool.card import layout, life, metrics, placeholder, schema, vocabulary
@@ -44,7 +44,7 @@ _NOT_INHERITED = frozenset(
 _OF_ONE_NETWORK = frozenset({"parameters", "elements", "parameters-sha256", "verdict"})
 _FLAGS = frozenset({"fine-tunable", "mindspore-lite"})
 _FORMATS = {"ckpt": "ckpt", "safetensors": "safetensors", "mindir": "mindir", "air": "air", "onnx": "onnx"}
-_FORMATS |= {"ms": "mslite", "txt": "txt", "json": "json"}
+_FORMATS |= {"om": "om", "ms": "mslite", "txt": "txt", "json": "json"}
 _TASKS = {
     "bert": "nlp-language_modelling",
     "bert-pretraining": "nlp-language_modelling",
@@ -325,6 +325,8 @@ def _file(path: Path, card: Path, form: str | None) -> FileFacts:
             hint=f"a card names files that end in {', '.join(sorted(_FORMATS))}",
         )
     measured = measure(path)
+    if (found := mismatch.pointer_file(path)) is not None:
+        raise AssetError(f"{path} is {found.what}", hint=found.hint)
     name = quote(path.name)
     beside = card.absolute().parent
     full = path.resolve()

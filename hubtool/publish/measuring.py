@@ -27,5 +27,5 @@ def measure(path: Path) -> Measured:
     if (before.st_size, before.st_mtime_ns, before.st_ino) != (after.st_size, after.st_mtime_ns, after.st_ino):
         raise AssetError(f"{path} was changed while it was read", hint="wait until it is written, and try again")
     if not before.st_size:
-        raise AssetError(f"{path} is empty")
+        raise AssetError(f"{path} is empty: it has 0 bytes", hint="give the file itself, or write it again")
     return Measured(path=path, digest=digest, size=before.st_size)

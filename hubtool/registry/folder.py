@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from hubtool import regular
 from hubtool.card import reading
 from hubtool.errors import CardError, InvalidNameError
 from hubtool.registry import publishers
@@ -163,7 +164,6 @@ def read_card(path: Path, uid: Uid | None) -> Card:
 
 def _bytes(path: Path) -> bytes:
     try:
-        with path.open("rb") as stream:
-            return stream.read(reading.MAX_BYTES + 1)
+        return regular.read_bytes(path, reading.MAX_BYTES + 1)
     except OSError as error:
         raise CardError(f"{path} cannot be read: {error.strerror or error}") from error

@@ -314,7 +314,10 @@ def _condition(wanted: Filter) -> tuple[str, list[object]]:
 
 def _open(path: Path) -> sqlite3.Connection | None:
     """Open the file for reading; None if it is not there, or is not an index of this schema."""
-    if not path.is_file():
+    try:
+        if not path.is_file():
+            return None
+    except OSError:  # it is in a folder that may not be read
         return None
     try:
         connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)

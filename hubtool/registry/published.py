@@ -27,7 +27,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urljoin
 
-from hubtool import mismatch, ownership
+from hubtool import mismatch, ownership, regular
 from hubtool.assets import disk
 from hubtool.assets.links import scheme_of
 from hubtool.card import absent, model
@@ -198,7 +198,7 @@ class _Publication:
     def _card(self, uid: Uid) -> Entry | None:
         try:
             path = self.registry.path(uid)
-            data = b"" if path is None else path.read_bytes()[: documents.MAX_BYTES + 1]
+            data = b"" if path is None else regular.read_bytes(path, documents.MAX_BYTES + 1)
             card = model.read(data, uid=uid, path=path)
             for asset in card.assets:
                 if asset.is_local:
@@ -224,7 +224,7 @@ class _Publication:
         self.keep.add(name)
         target = self.to / name
         if not target.is_file() or digest_file(target) != digest_file(path):
-            self._put(name, path.read_bytes())
+            self._put(name, regular.read_bytes(path))
 
     def _put(self, name: str, data: bytes) -> None:
         self.keep.add(name)
@@ -313,7 +313,7 @@ def _json(value: object) -> bytes:
 def _site_bytes(path: Path) -> bytes | None:
     """Return what stands in a site; several people may write it."""
     try:
-        return path.read_bytes()
+        return regular.read_bytes(path)
     except OSError:
         return None
 

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from hubtool import ownership, settings, toml
+from hubtool import ownership, regular, settings, toml
 from hubtool.assets.links import is_ssh
 from hubtool.errors import ArgumentError, SettingsError
 from hubtool.registry import ADDED_FILE_NAME
@@ -183,8 +183,7 @@ def load(path: Path) -> tuple[Source, ...]:
 
 
 def _text(path: Path) -> str:
-    with path.open("rb") as stream:
-        data = stream.read(_MAX_FILE_BYTES + 1)
+    data = regular.read_bytes(path, _MAX_FILE_BYTES + 1)
     if len(data) > _MAX_FILE_BYTES:
         raise SettingsError(f"{path} has more than {_MAX_FILE_BYTES:,} bytes", hint="remove registries, or the file")
     return data.decode("utf-8")

@@ -14,7 +14,7 @@ import pytest
 from hubtool.assets import proxies, s3
 from hubtool.assets.fetch import LinkPolicy
 from hubtool.assets.store import Store
-from hubtool.errors import FetchError
+from hubtool.errors import DigestError, FetchError
 from tests.acceptance.servers import HTML, make_authority, serving
 from tests.acceptance.test_fetch import CONTENT, SIZE, get
 from tests.cards import write_card
@@ -106,6 +106,21 @@ def test_a_socks_proxy_without_its_package(store: Store, monkeypatch: pytest.Mon
     assert error.hint == "pip install 'requests[socks]'"
 
 
+@pytest.mark.parametrize("value", ["http://[bad", "ftp://me:hidden@lab:3", "http://lab:99999", "http://lab:x", "a b"])
+def test_what_is_no_address_of_a_proxy_is_named_with_its_variable(
+    store: Store, monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    error = asked(store, monkeypatch, "https", "HTTPS_PROXY", value)
+    assert "HTTPS_PROXY is '" in error.message
+    assert "which is not the address of a proxy" in error.message
+    assert "hidden" not in str(error)
+    assert "attempts" not in error.message
+    monkeypatch.setenv("NO_PROXY", "files.example.org")
+    with pytest.raises(FetchError) as caught:
+        get(store, "https://files.example.org/a.ckpt", policy=POLICY)
+    assert "address of a proxy" not in str(caught.value)
+
+
 def test_doctor_looks_at_proxies(cli: Cli) -> None:
     done = cli("doctor", HTTPS_PROXY="http://me:hidden@127.0.0.1:9", HTTP_PROXY="", NO_PROXY="")
     assert "http://127.0.0.1:9 (HTTPS_PROXY)" in done.out
@@ -164,6 +179,30 @@ def test_a_web_page_in_place_of_the_file_is_named(store: Store, stated: int | No
     assert "sent a web page (text/html" in str(caught.value)
     assert "open the link in a browser" in str(caught.value)
     assert HTML.decode() not in str(caught.value)
+
+
+PAGES = {
+    "a page called bytes": b"\n\n <html><body>sign in</body></html>",
+    "a page behind a comment": b"\xef\xbb\xbf<!-- a -->\n<!doctype HTML><title>Log in</title>",
+}
+
+
+@pytest.mark.parametrize("stated", [None, SIZE])
+@pytest.mark.parametrize("name", PAGES)
+def test_a_web_page_that_is_not_called_one_is_named(store: Store, name: str, stated: int | None) -> None:
+    with serving() as server, pytest.raises((FetchError, DigestError)) as caught:
+        get(store, server.put("/a.ckpt", PAGES[name]), size=stated)
+    assert "the server sent a web page" in str(caught.value)
+
+
+@pytest.mark.parametrize("stated", [None, SIZE])
+def test_a_pointer_in_place_of_the_file_is_named(store: Store, stated: int | None) -> None:
+    pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 5\n".encode()
+    with serving() as server, pytest.raises((FetchError, DigestError)) as caught:
+        get(store, server.put("/raw/a.ckpt", pointer), size=stated)
+    assert "the server sent a Git LFS pointer and not the file itself" in str(caught.value)
+    assert "link the file itself" in str(caught.value)
+    assert not list(store.root.rglob("*.part"))
 
 
 def test_a_file_that_its_server_calls_a_web_page_arrives(store: Store) -> None:

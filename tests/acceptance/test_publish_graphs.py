@@ -60,9 +60,14 @@ def test_a_graph_is_written_proven_and_published(cli: Cli, tmp_path: Path, optio
         assert f"publish/{UID.replace('/', '-')}" in desk.branches()
 
 
-def test_a_graph_that_other_programs_run(cli: Cli) -> None:
-    graph = cli.folder / "a graph.onnx"
-    graph.write_bytes(ONNX)
+@pytest.mark.parametrize(
+    ("name", "content", "program"),
+    [("a graph.onnx", ONNX, "ONNX Runtime"), ("a graph.om", b"IMOD" + bytes(64), "AscendCL")],
+    ids=["onnx", "om"],
+)
+def test_a_graph_that_other_programs_run(cli: Cli, name: str, content: bytes, program: str) -> None:
+    graph = cli.folder / name
+    graph.write_bytes(content)
     written = cli("new", UID, *ABOUT, "--file", graph, "--registry", cli.registry)
     assert written.code == 0, written.err
     assert f"--asset '{graph}'" in written.err
@@ -70,9 +75,9 @@ def test_a_graph_that_other_programs_run(cli: Cli) -> None:
     assert done.code == 0, done.out
     found = rows(done)
     assert [found[name]["state"] for name in ("checkpoint", "recipe")] == ["passed"] * 2
-    for name in ("coverage", "forward pass"):
-        assert found[name]["state"] == "not possible here"
-        assert "ONNX Runtime" in found[name]["reason"]
+    for row in ("coverage", "forward pass"):
+        assert found[row]["state"] == "not possible here"
+        assert program in found[row]["reason"]
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import signal
@@ -213,6 +214,103 @@ def test_ctrl_c_while_mindspore_is_imported(cli: Cli, seconds: float) -> None:
     assert "pip install" not in said
     if process.returncode:
         assert said.strip().endswith("interrupted")
+
+
+def test_a_card_from_standard_input_is_not_waited_for_in_a_notebook(cli: Cli) -> None:
+    pty = pytest.importorskip("pty")
+    master, slave = pty.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "hubtool", "fmt", "-"],
+        cwd=cli.folder,
+        env={**cli.environ, "JPY_PARENT_PID": "1"},
+        stdin=slave,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        _, said = process.communicate(timeout=60)
+    os.close(master)
+    os.close(slave)
+    assert process.returncode == 2
+    assert "a terminal that nobody can type into" in said
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="nothing here is always full")  # noqa: PTH110
+@pytest.mark.parametrize("arguments", [("load", "x/y"), ("nosuch",)])
+def test_the_exit_code_stays_where_standard_error_is_full(cli: Cli, arguments: tuple[str, ...]) -> None:
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        done = subprocess.run(
+            [sys.executable, "-m", "hubtool", *arguments], cwd=cli.folder, env=cli.environ, stderr=full, check=False
+        )
+    assert done.returncode == 2
+
+
+def test_a_working_folder_that_was_removed_is_named(cli: Cli) -> None:
+    program = "import os, subprocess, sys; os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone')"
+    program += "; sys.exit(subprocess.call([sys.executable, '-m', 'hubtool', 'list']))"
+    root = str(Path(__file__).parents[2])
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=cli.folder,
+        env={**cli.environ, "PYTHONPATH": root},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert done.stderr == ("error: the working folder is not there any more\nhint: change to a folder that is there\n")
+
+
+def test_errors_of_permissions_say_what_to_do(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", "/some/file")
+
+    monkeypatch.setattr("hubtool.hub.Hub.open", refuse)
+    for name, value in cli.environ.items():
+        monkeypatch.setenv(name, value)
+    assert app.run(["show", UID]) == 1
+    assert "hint: check its permissions, and those of the folders above it" in capsys.readouterr().err
+
+
+def test_cards_are_found_where_the_home_may_not_be_read(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hubtool.registry.index import Index
+
+    asked = Path.is_file
+
+    def is_file(path: Path, **kwargs: bool) -> bool:
+        if path.is_relative_to(cli.folder / "closed"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return asked(path, **kwargs)
+
+    (cli.folder / "closed").write_bytes(b"")  # no folder can be made here either
+    monkeypatch.setattr(Path, "is_file", is_file)
+    with Index.open(cli.folder / "closed", ()) as index:
+        assert index.search("net") == []
+
+
+WRONG_RECIPES = {
+    "no JSON": b"x",
+    "too deep": b"[" * 100_000,
+    "no UTF-8": b"\xff\xfe",
+    "a list": b"[1]",
+    "other names": b'{"a/1.0/b": 1}',
+    "no such network": b'{"cards": {"a/1.0/b": 3}, "networks": [], "revisions": {}}',
+}
+
+
+@pytest.mark.parametrize("name", WRONG_RECIPES)
+def test_a_file_that_holds_no_recipes(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    for variable, value in cli.environ.items():
+        monkeypatch.setenv(variable, value)
+    path = cli.folder / "recipes.json"
+    path.write_bytes(WRONG_RECIPES[name])
+    assert app.run(["network", "write", str(path)]) == 2
+    assert "is not a file of recipes" in capsys.readouterr().err
 
 
 def test_nobody_is_asked_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:

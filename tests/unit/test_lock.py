@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hubtool import lock as locks
-from hubtool.errors import LockError
+from hubtool.errors import InvalidNameError, LockError
 from hubtool.lock import Lock, LockedAsset, LockedCard, LockedCode
+from hubtool.uid import Uid
 
 A, B = "a" * 64, "b" * 64
 CODE = LockedCode(repository="https://gitee.com/mindspore/models", commit="c" * 40, folder="official/nlp/bert", tree=B)
@@ -34,9 +35,20 @@ codes = st.builds(
     folder=st.from_regex(r"|[\w +-]{1,9}(/[\w+-]{1,9}){0,2}", fullmatch=True),
     tree=digests,
 )
+
+
+def _is_uid(text: str) -> bool:
+    """Whether no part is a name that Windows has for a device."""
+    try:
+        Uid.parse(text)
+    except InvalidNameError:
+        return False
+    return True
+
+
 cards = st.builds(
     LockedCard,
-    uid=st.from_regex(r"[a-z]{1,5}/[1-9]\.[0-9]{1,2}/[a-z]{1,8}", fullmatch=True).filter(lambda uid: "con" not in uid),
+    uid=st.from_regex(r"[a-z]{1,5}/[1-9]\.[0-9]{1,2}/[a-z]{1,8}", fullmatch=True).filter(_is_uid),
     sha256=digests,
     registry=texts,
     mindspore=st.sampled_from([None, ">=2.10,<3", "==2.10.0", ""]),

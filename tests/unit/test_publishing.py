@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from hubtool.card import model
-from hubtool.errors import ArgumentError, CardError, PublishError
-from hubtool.publish import blobs, finishing, plan
+from hubtool.digest import Digest, digest_file
+from hubtool.errors import ArgumentError, AssetError, CardError, PublishError
+from hubtool.publish import blobs, check, draft, finishing, plan
 from hubtool.publish.checkout import Branch, State, branch_of
 from hubtool.publish.finishing import Measured, Placed
 from hubtool.publish.plan import Change
@@ -269,3 +270,18 @@ def test_a_message_is_lines_of_text() -> None:
     told = plan.message("Publish", UID, "A\nmodel\x1b[31m.", ("Asset a: 1 byte",))
     assert told == "Publish tests/1.9/net\n\nA model [31m.\n\nAsset a: 1 byte\n"
     assert plan.message("Withdraw", UID, "", ()) == "Withdraw tests/1.9/net\n"
+
+
+@pytest.mark.parametrize("name", ["net.mindir", "vocab.txt", "net.onnx", "net.ckpt"])
+def test_a_pointer_is_written_on_no_card_and_passes_no_check(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0" * 64 + b"\nsize 5\n")
+    with pytest.raises(AssetError, match="is a Git LFS pointer and not the file itself") as caught:
+        draft._file(path, tmp_path / "a.md", None)
+    assert caught.value.hint is not None
+    assert "git lfs pull" in caught.value.hint
+    digest = digest_file(path)
+    asset = model.Asset(link=name, format=path.suffix[1:], digest=Digest(digest), size=path.stat().st_size)
+    row = check.assets_row([check.Bytes(asset=asset, path=path, digest=digest, size=path.stat().st_size)])
+    assert row.state is check.State.FAILED
+    assert f"{name} is a Git LFS pointer" in row.reason

@@ -255,6 +255,7 @@ _ENDINGS = {
     "mindir": "mindir",
     "air": "air",
     "onnx": "onnx",
+    "om": "om",
     "ms": "mslite",
     "mslite": "mslite",
     "txt": "txt",
