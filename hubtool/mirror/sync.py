@@ -161,7 +161,7 @@ def look(hub: Hub, place: Destination, patterns: Sequence[str] = ()) -> tuple[Pl
         The plan, and the mirror's index as it is.
 
     Raises:
-        CardNotFoundError: If there are patterns, and no card matches any.
+        CardNotFoundError: If no card matches the patterns, or there is none at all.
         MirrorError: If the mirror cannot be read.
     """
     with ExitStack() as end:
@@ -175,6 +175,11 @@ def look(hub: Hub, place: Destination, patterns: Sequence[str] = ()) -> tuple[Pl
         wanted = cards_of.wanted(hub.registries, listing, lambda uid: matches(uid, patterns))
         if patterns and not wanted:
             raise CardNotFoundError(f"no card matches {', '.join(patterns)}", hint="see `hubtool list`")
+        if not wanted:
+            raise CardNotFoundError(
+                "the registries have no card that can be used, so there is nothing to mirror",
+                hint="check HUBTOOL_REGISTRY, and --registry; see `hubtool registry list`",
+            )
         present = blobs()
         wrong = [one for one in plan.suspects(wanted, present, listing) if look_into(place, one)]
         todo = plan.make(wanted, present, listing, cards=cards(), partial=bool(patterns), wrong=wrong)
@@ -219,11 +224,6 @@ def sync(
     """
     start = time.monotonic()
     todo, listing = look(hub, place, patterns)
-    if prune and not todo.wanted:
-        raise MirrorError(
-            "the registries have no card that can be read, and to prune would empty the mirror",
-            hint="check HUBTOOL_REGISTRY; see `hubtool settings`",
-        )
     if events is not None:
         events.planned(todo)
     progress = _Progress()

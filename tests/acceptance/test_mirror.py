@@ -308,6 +308,13 @@ def test_uids_that_match_nothing(cli: Cli, tmp_path: Path) -> None:
     assert not (tmp_path / "mirror").exists()
 
 
+def test_an_empty_registry_is_no_mirror(cli: Cli, tmp_path: Path) -> None:
+    for more in ((), ("--prune",), ("--dry-run",)):
+        done = cli("mirror", "sync", tmp_path / "mirror", *more)
+        assert (done.code, "there is nothing to mirror" in done.err) == (1, True)
+    assert not (tmp_path / "mirror").exists()
+
+
 def test_a_mirror_that_lies_is_named(cli: Cli, tmp_path: Path, server: Server) -> None:
     content = bytes_of(5000, 1)
     write_card(cli.registry, "tests/1.9/m", link=server.put("/m", content), content=content)
