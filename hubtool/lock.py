@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -155,8 +154,6 @@ def read(path: Path) -> Lock:
     """
     try:
         found = path.stat()
-        if stat.S_ISFIFO(found.st_mode) or stat.S_ISCHR(found.st_mode):  # reading one may never end
-            raise LockError(f"{path} is a pipe or a device: it is not a lock", hint="check the path")
         return _read(path, (found.st_size, found.st_mtime_ns, found.st_ino))
     except FileNotFoundError:
         raise LockError(f"there is no lock at {path}", hint="make one with 'hubtool lock UID'") from None

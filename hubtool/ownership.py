@@ -49,7 +49,7 @@ def check_private(path: Path, what: str) -> None:
             raise SettingsError(f"{what} {path} cannot be read: {error}", hint="check its permissions") from error
         if place is path and not stat.S_ISREG(status.st_mode):
             raise SettingsError(
-                f"{what} {path} is no file, so it is not used", hint="look at what it is, and move it away"
+                f"{what} {path} is not a regular file, so it is not used", hint="look at what it is, and move it away"
             )
         if not is_own(status):
             raise SettingsError(

@@ -173,7 +173,7 @@ def test_lists_that_are_no_files_are_refused(tmp_path: Path) -> None:
     device.symlink_to("/dev/zero")
     folder.mkdir()
     for path in (pipe, device, folder):
-        with pytest.raises(SettingsError, match="is no file"):
+        with pytest.raises(SettingsError, match="is not a regular file"):
             trust.read(path)
 
 
