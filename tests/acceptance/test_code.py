@@ -332,9 +332,9 @@ def test_a_revision_is_a_commit_or_the_plain_name_of_a_branch_or_tag(
         codes.fetch(place(repository, revision))
 
 
-def test_a_short_commit_id_is_the_name_of_a_branch_only(repository: Path, codes: CodeStore) -> None:
+def test_a_short_commit_id_is_no_revision(repository: Path, codes: CodeStore) -> None:
     short = git(repository, "rev-parse", "HEAD")[:10]
-    with pytest.raises(FetchError, match="no branch and no tag"):
+    with pytest.raises(ArgumentError, match="looks like an abbreviated commit id"):
         codes.fetch(place(repository, short))
 
 

@@ -150,8 +150,10 @@ def _bucket(folder: Path, stack: ExitStack) -> dict[str, str]:
     except pytest.skip.Exception:
         blobs = _made(folder / "blobs")
         web = stack.enter_context(serving_folder(blobs))
-        return {"BLOBS": str(blobs), "HUBTOOL_LINK_BASE": web.url.rstrip("/")}
-    return {**running.environ, "BLOBS": "s3://mirrors/hub"}
+        base = web.url.rstrip("/")
+        return {"BLOBS": str(blobs), "HUBTOOL_LINK_BASE": base, "HUBTOOL_ALLOWED_HOSTS": base}
+    # The page's bucket is elsewhere; this one is here, and meant (HT317).
+    return {**running.environ, "BLOBS": "s3://mirrors/hub", "HUBTOOL_ALLOWED_HOSTS": running.endpoint}
 
 
 @pytest.mark.mindspore
