@@ -246,17 +246,11 @@ def _metrics(stated: dict[str, object], values: dict[str, object], notes: _Notes
         return ()
     read = metrics.parse(text)
     if read.metrics:
-        values["evaluation"] = " | ".join(map(spelled, read.metrics))
+        values["evaluation"] = " | ".join(map(metrics.spelled, read.metrics))
         notes.changed("evaluation", text, values["evaluation"])
     for part in read.unread:
         notes.unknown("evaluation", f"{part!r} is not a metric")
     return read.metrics
-
-
-def spelled(metric: Metric) -> str:
-    """Return a metric as people read it, ``top1acc 76.97``, if that is read as the same metric again."""
-    text = f"{metric.name} {metric.value}{metric.unit}"
-    return text if metrics.parse(text).metrics == (metric,) else str(metric)
 
 
 def _licence(stated: dict[str, object], notes: _Notes) -> str:
