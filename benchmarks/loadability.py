@@ -33,7 +33,7 @@ def main() -> None:
 
     from hubtool.errors import CardError
     from hubtool.hub import Hub
-    from hubtool.networks.discovery import recipes, run
+    from maintain.discovery import recipes, run
 
     hub = Hub.open()
     targets, unread = [], {}
@@ -66,7 +66,7 @@ def main() -> None:
 
 def table(data: dict[str, Any], outcomes: dict[str, dict[str, Any]]) -> str:
     """Return the document."""
-    from hubtool.networks.discovery.run import reason_class
+    from maintain.discovery.run import reason_class
 
     total: Counter[str] = Counter()
     built: Counter[str] = Counter()

@@ -17,7 +17,7 @@ from hubtool.card.model import WEIGHT_FORMATS
 from hubtool.registry.phrases import task_words
 
 if TYPE_CHECKING:
-    from hubtool.registry.importing.facts import Facts
+    from maintain.importing.facts import Facts
 
 _WRITTEN = frozenset({*ORDER, *ORDER_AFTER, "asset", *ORDER_END})
 _MARK = re.compile(r"\n<!-- hubtool: imported (?P<digest>[0-9a-f]{16}); [^\n]*-->\n")
