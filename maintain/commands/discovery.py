@@ -98,7 +98,10 @@ def discover(  # noqa: PLR0917 - one for each option
 @click.command()
 @click.argument("recipes", type=LocalPath(exists=True, dir_okay=False, path_type=Path))
 def write(recipes: Path) -> int:
-    """Write the recipes of a file into the cards of the registry; docs/recipes.json is such a file."""
+    """Write the recipes of a file into the cards of the registry.
+
+    `python benchmarks/loadability.py --recipes FILE` writes such a file.
+    """
     from hubtool.hub import Hub
 
     return _write(Hub.open().with_lock(None), _recipes(recipes))
@@ -127,7 +130,7 @@ def _recipes(path: Path) -> dict[str, Any]:
         pass
     raise ArgumentError(
         f"{path} is not a file of recipes",
-        hint="check the path; docs/recipes.json of hubtool is such a file",
+        hint="check the path; 'python benchmarks/loadability.py --recipes FILE' writes such a file",
     )
 
 
