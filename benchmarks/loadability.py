@@ -1,19 +1,22 @@
 """How many cards become networks: ``python benchmarks/loadability.py --models CHECKOUT``.
 
 Runs discovery over every card of the registry (what the report already holds is not looked at again), and writes
-``docs/loadability.md`` (the table), and ``docs/recipes.json`` (the recipes, and of each other card its reason).
-CHECKOUT is a folder; {repository} and {revision} in it are those of a card's repo-link.
+``docs/loadability.md``. ``--recipes FILE`` also writes the recipes, which ``python -m maintain write FILE`` puts into
+the cards, and of each other card its reason. CHECKOUT is a folder; {repository} and {revision} in it are those of a
+card's repo-link.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # maintain/ is in the checkout only
 DOCS = ROOT / "docs"
 
 
@@ -22,6 +25,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", required=True, help="the folder with the repositories' trees")
     parser.add_argument("--report", type=Path, default=Path("discovery.json"), help="where outcomes are kept")
+    parser.add_argument("--recipes", type=Path, help="a JSON file to write the recipes to")
     parser.add_argument("--revisions", type=Path, help="a JSON file with the commit of each 'repository revision'")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=80.0)
@@ -33,7 +37,7 @@ def main() -> None:
 
     from hubtool.errors import CardError
     from hubtool.hub import Hub
-    from hubtool.networks.discovery import recipes, run
+    from maintain.discovery import recipes, run
 
     hub = Hub.open()
     targets, unread = [], {}
@@ -58,15 +62,15 @@ def main() -> None:
     data = recipes.collect(targets, outcomes, version=version, revisions=revisions)
     data["cards"].update(unread)
     data["mindspore"] = version
-    lines = json.dumps(data, ensure_ascii=False, sort_keys=True)
-    (DOCS / "recipes.json").write_text(lines.replace("}, {", "},\n{").replace('", "', '",\n"') + "\n", encoding="utf-8")
+    if options.recipes:
+        options.recipes.write_text(json.dumps(data, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     (DOCS / "loadability.md").write_text(table(data, outcomes), encoding="utf-8")
     print(f"{sum(isinstance(place, int) for place in data['cards'].values())} of {len(data['cards'])} cards built")
 
 
 def table(data: dict[str, Any], outcomes: dict[str, dict[str, Any]]) -> str:
     """Return the document."""
-    from hubtool.networks.discovery.run import reason_class
+    from maintain.discovery.run import reason_class
 
     total: Counter[str] = Counter()
     built: Counter[str] = Counter()
@@ -87,9 +91,9 @@ def table(data: dict[str, Any], outcomes: dict[str, dict[str, Any]]) -> str:
     lines = [
         "# Which cards become networks",
         "",
-        "Written by `benchmarks/loadability.py` from what `hubtool network discover` found on",
+        "Written by `benchmarks/loadability.py` from what `python -m maintain discover` found on",
         f"MindSpore {data['mindspore']} (CPU).",
-        "*Built* means that the recipe in `recipes.json` built a `mindspore.nn.Cell` with parameters; *ran* that",
+        "*Built* means that the recipe in the card built a `mindspore.nn.Cell` with parameters; *ran* that",
         "it also ran one forward pass on its recorded input shapes. A card that was not tried counts as not run.",
         "",
         "| registry and version | cards | built | ran |",

@@ -1,4 +1,4 @@
-"""Where the files that come with hubtool are: the registry and the schemas.
+"""Where the files that come with hubtool are: the registry, the schemas and the vocabularies.
 
 A wheel carries them inside the package (``hubtool/_data``); in a checkout they stand at the top of the repository.
 """
@@ -26,5 +26,5 @@ def schema_file(name: str) -> Path:
 
 
 def vocabulary_file(name: str) -> Path:
-    """Return the path of a packaged vocabulary, such as ``datasets``."""
-    return _folder("schemas") / f"{name}.json"
+    """Return the path of a packaged vocabulary or table, such as ``datasets`` or ``package-calls``."""
+    return _folder("vocabularies") / f"{name}.json"

@@ -1,7 +1,7 @@
 """The operators of a MindIR, read without MindSpore, and those that do more than compute.
 
 A MindIR is code: MindSpore opens the shared library that an operator ``Custom`` names, and other operators run Python
-or touch files. So every operator is looked up in ``schemas/mindir-operators.json`` before MindSpore sees the file.
+or touch files. So every operator is looked up in ``vocabularies/mindir-operators.json`` before MindSpore sees the file.
 
 The messages and their fields are those of ``mind_ir_pb2`` in MindSpore 2.10. An operator is named in a primitive
 (``ModelProto.primitives``) or in a node; a node whose operator is ``REF::NAME`` refers to a primitive, a function or a

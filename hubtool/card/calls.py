@@ -1,8 +1,8 @@
 """Which calls of installed packages a card may ask for without the user's consent.
 
 A card chooses an entry of a package and its arguments, and some packages evaluate arguments as Python. The table
-``schemas/package-calls.json`` lists, for each entry, the arguments that are harmless; everything else is code that the
-card brings, and needs consent like the code of a repository.
+``vocabularies/package-calls.json`` lists, for each entry, the arguments that are harmless; everything else is code that
+the card brings, and needs consent like the code of a repository.
 """
 
 from __future__ import annotations

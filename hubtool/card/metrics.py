@@ -69,6 +69,12 @@ def parse(text: str) -> Evaluation:
     return Evaluation(metrics=tuple(metrics), unread=tuple(unread))
 
 
+def spelled(metric: Metric) -> str:
+    """Return a metric as people read it, ``top1acc 76.97``, if it parses to the same metric again."""
+    text = f"{metric.name} {metric.value}{metric.unit}"
+    return text if parse(text).metrics == (metric,) else str(metric)
+
+
 def _one(text: str) -> Metric | None:
     if len(text) > 120:
         return None

@@ -1,7 +1,7 @@
 """The words that cards use for tasks, data sets and licences, and what else is written for them.
 
-The vocabularies are data (``schemas/*.json``). Spellings are compared without case, spaces and punctuation, so that
-``ImageNet-2012`` and ``imagenet2012`` are one word; spellings that differ further are listed there as aliases.
+The vocabularies are data (``vocabularies/*.json``). Spellings are compared without case, spaces and punctuation, so
+that ``ImageNet-2012`` and ``imagenet2012`` are one word; spellings that differ further are listed there as aliases.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ COMMANDS = {
     "list": ("hubtool.cli.list", "List the cards of the registries."),
     "search": ("hubtool.cli.search", "Find cards by words."),
     "show": ("hubtool.cli.show", "Show a card."),
-    "registry": ("hubtool.cli.registry", "Import, add, sync and publish registries."),
+    "registry": ("hubtool.cli.registry", "Add, sync and publish registries."),
     "resolve": ("hubtool.cli.resolve", "Say what it takes to load a card, without loading it."),
     "inspect": ("hubtool.cli.inspect", "List the tensors of a checkpoint."),
     "fetch": ("hubtool.cli.fetch", "Bring the assets of a card into the store."),
@@ -42,7 +42,6 @@ COMMANDS = {
     "diff": ("hubtool.cli.diff", "Say what differs between cards, locks, checkpoints and code."),
     "load": ("hubtool.cli.load", "Load a card's network, and say how that went."),
     "export": ("hubtool.cli.export", "Write a network with its weights as a MindIR."),
-    "network": ("hubtool.cli.network", "Find out how networks are built (for maintainers)."),
     "cache": ("hubtool.cli.cache", "Look after the store: list, verify, prune, remove."),
     "mirror": ("hubtool.cli.mirror", "Copy registries with all their assets, and check such copies."),
     "audit": ("hubtool.cli.audit", "Compare whole registries with the world."),
@@ -51,6 +50,8 @@ COMMANDS = {
     "trust": ("hubtool.cli.trust", "Show and change whose code may run here."),
     "settings": ("hubtool.cli.settings", "Show every setting and where it came from."),
 }
+# Name -> module of commands that are not listed, because all that they do is say where they went.
+_MOVED = {"network": "hubtool.cli.network"}
 
 
 _MAX_SHOWN_NAME = 300  # characters
@@ -65,9 +66,10 @@ class _Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
         """Import a command."""
-        if cmd_name not in COMMANDS:
+        module = COMMANDS[cmd_name][0] if cmd_name in COMMANDS else _MOVED.get(cmd_name)
+        if module is None:
             return None
-        command = importlib.import_module(COMMANDS[cmd_name][0]).command
+        command = importlib.import_module(module).command
         return command if isinstance(command, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
@@ -79,7 +81,7 @@ class _Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find a command; name the nearest one if there is none."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+        if args and args[0] not in {*COMMANDS, *_MOVED} and not args[0].startswith("-"):
             import difflib
 
             near = difflib.get_close_matches(args[0], COMMANDS, n=1)
@@ -96,10 +98,16 @@ def app(debug: bool) -> None:
         os.environ["HUBTOOL_DEBUG"] = "1"
 
 
-def run(arguments: list[str]) -> int:
-    """Run a command; return the exit code, with errors said on standard error."""
+def run(arguments: list[str], program: click.Command = app, name: str = "hubtool") -> int:
+    """Run a command line; return the exit code, with errors said on standard error.
+
+    Args:
+        arguments: What was typed after the program's name.
+        program: The program.
+        name: Its name, for help and errors.
+    """
     try:
-        code = _run(arguments)
+        code = _run(arguments, program, name)
         sys.stdout.flush()
     except (output.ClosedError, BrokenPipeError):
         output.drop()
@@ -129,10 +137,10 @@ def _say_what_is_ignored(arguments: list[str]) -> None:
         click.echo(f"      {ignored[0].file}; 'hubtool settings approve' obeys it, if you trust it", err=True)
 
 
-def _run(arguments: list[str]) -> int:
+def _run(arguments: list[str], program: click.Command, name: str) -> int:
     try:
         _say_what_is_ignored(arguments)
-        result = app.main(args=arguments, prog_name="hubtool", standalone_mode=False)
+        result = program.main(args=arguments, prog_name=name, standalone_mode=False)
     except click.exceptions.Exit as stop:
         return stop.exit_code
     except click.ClickException as error:

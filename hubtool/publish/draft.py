@@ -14,12 +14,11 @@ from hubtool import machine, mismatch
 from hubtool.assets.checkpoint import EMPTY_HINT, check_graph, read_header
 from hubtool.assets.mindir import read_inputs
 from hubtool.card import layout, life, metrics, placeholder, schema, vocabulary
+from hubtool.card.markdown_text import escape, table
 from hubtool.card.model import GRAPH_FORMATS, WEIGHT_FORMATS
 from hubtool.errors import ArgumentError, AssetError, CardError, CheckpointError
 from hubtool.publish.fitting import fit
 from hubtool.publish.measuring import measure
-from hubtool.registry.importing.facts import spelled
-from hubtool.registry.importing.text import escape, table
 from hubtool.registry.phrases import task_words
 
 if TYPE_CHECKING:
@@ -369,7 +368,7 @@ def checked(key: str, text: str) -> object:
                 f"{read.unread[0]!r} is not a metric",
                 hint="write a name and a number, such as 'F1score86.87 | acc79.5'",
             )
-        return " | ".join(map(spelled, read.metrics))
+        return " | ".join(map(metrics.spelled, read.metrics))
     if key == "input-shape":
         return _shape(text)
     if key == "update-time":

@@ -61,38 +61,6 @@ TASKS: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 
-# What a source's summary may say of the kind of a model beyond its task: found there -> said by us.
-KINDS: Mapping[str, str] = MappingProxyType(
-    {
-        "text-to-video": "text to video",
-        "image-to-video": "image to video",
-        "text-to-image": "text to image",
-        "text-to-3d": "text to 3D",
-        "image-to-3d": "image to 3D",
-        "single image to 3d": "image to 3D",
-        "3d mesh": "3D meshes",
-        "multi-view": "several views",
-        "vision-language": "vision and language",
-        "video synthesis": "video",
-        "video generati": "video",
-        "image generation": "images",
-        "image reconstruction": "image reconstruction",
-        "diffusion": "diffusion",
-        "stable diffusion": "diffusion",
-        "autoregressive": "autoregressive",
-        "super-resolution": "super-resolution",
-        "derain": "deraining",
-        "ssd model": "SSD",
-        "1-bit": "1-bit weights",
-        "low bit": "low-bit weights",
-        "neural architecture search": "found by neural architecture search",
-        "adversarial pruning": "adversarial pruning",
-        "distillation": "knowledge distillation",
-        "masked image modeling": "masked image modelling",
-        "rgb-d": "RGB-D images",
-    }
-)
-
 # What an English sentence on a card speaks of, and what it is called in Chinese: for searching only.
 TRANSLATIONS: Mapping[str, str] = MappingProxyType(
     {

@@ -47,7 +47,14 @@ class Cli:
         return Path(self.environ["HUBTOOL_HOME"])
 
     def __call__(self, *arguments: str | Path, timeout: float = 300, **environ: str) -> Done:
-        command = [sys.executable, "-W", "error::DeprecationWarning:hubtool", "-m", "hubtool", *map(str, arguments)]
+        return self._run("hubtool", *arguments, timeout=timeout, **environ)
+
+    def maintain(self, *arguments: str | Path, timeout: float = 300, **environ: str) -> Done:
+        """Run `python -m maintain`."""
+        return self._run("maintain", *arguments, timeout=timeout, **environ)
+
+    def _run(self, module: str, *arguments: str | Path, timeout: float, **environ: str) -> Done:
+        command = [sys.executable, "-W", "error::DeprecationWarning:hubtool", "-m", module, *map(str, arguments)]
         done = subprocess.run(
             command,
             cwd=self.folder,

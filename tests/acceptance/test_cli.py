@@ -292,6 +292,37 @@ def test_importing_hubtool_imports_nothing_heavy(cli: Cli) -> None:
     subprocess.run([sys.executable, "-c", script], env=cli.environ, check=True, timeout=60)
 
 
+@pytest.mark.parametrize(
+    ("typed", "now"),
+    [
+        (("registry", "import", "a hub", "--into", "x", "--help"), "import 'a hub' --into x --help"),
+        (("registry", "import"), "import"),
+        (("network", "discover", "--all", "--checkout", "x"), "discover --all --checkout x"),
+        (("network", "write", "recipes.json"), "write recipes.json"),
+        (("network",), ""),
+    ],
+)
+def test_commands_of_maintainers_say_where_they_went(cli: Cli, typed: tuple[str, ...], now: str) -> None:
+    done = cli(*typed)
+    assert done.code == 2
+    assert not done.out
+    assert "moved to a program for maintainers" in done.err
+    assert done.err.endswith(f"type: python -m maintain {now}".rstrip() + "\n")
+
+
+def test_commands_that_moved_are_not_listed(cli: Cli) -> None:
+    assert "network " not in [line[2:10] for line in cli("--help").out.splitlines()]
+    assert "import" not in [line.split()[0] for line in cli("registry", "--help").out.splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize("command", ["import", "discover", "write"])
+def test_maintainers_have_the_commands(cli: Cli, command: str) -> None:
+    assert command in cli.maintain("--help").out
+    done = cli.maintain(command, "--help")
+    assert done.code == 0
+    assert done.out.startswith(f"Usage: python -m maintain {command}")
+
+
 def test_the_reader_of_a_pipe_may_go_away(cli: Cli) -> None:
     for number in range(200):
         (cli.folder / f"{number}.md").write_text("no card\n")

@@ -1,4 +1,4 @@
-"""`hubtool network discover`: a small model repository for each shape met in the real ones, each in its own process."""
+"""`python -m maintain discover`: a small repository for each shape met in the real ones."""
 
 from __future__ import annotations
 
@@ -51,8 +51,7 @@ def card(cli: Cli, name: str, folder: str, *, model: str = "net", dataset: str =
 
 
 def discover(cli: Cli, checkout: Path, *more: str) -> dict[str, Any]:
-    done = cli(
-        "network",
+    done = cli.maintain(
         "discover",
         "--all",
         "--checkout",
@@ -162,5 +161,5 @@ def test_one_piece_of_code_is_looked_at_once(cli: Cli, tmp_path: Path) -> None:
 
 
 def test_wrong_use(cli: Cli) -> None:
-    assert cli("network", "discover", "--checkout", "x").code == 2
-    assert cli("network", "discover", "tests/1.9/none", "--checkout", "x").code == 1
+    assert cli.maintain("discover", "--checkout", "x").code == 2
+    assert cli.maintain("discover", "tests/1.9/none", "--checkout", "x").code == 1

@@ -217,7 +217,7 @@ def test_what_the_import_writes_is_laid_out(cli: Cli) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(path.read_bytes())
     into = cli.folder / "into"
-    cli("registry", "import", source, "--into", into, "--quiet")
+    cli.maintain("import", source, "--into", into, "--quiet")
     assert len(list(into.rglob("*.md"))) > 100
     done = cli("fmt", "--check", into)
     assert done.code == 0, done.out[:2000]

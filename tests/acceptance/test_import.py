@@ -13,8 +13,8 @@ import yaml
 from hubtool.card import document, vocabulary
 from hubtool.card.metrics import parse as parse_metrics
 from hubtool.registry.folder import FolderRegistry, read_card
-from hubtool.registry.importing import Report, import_cards, references
 from hubtool.uid import Uid
+from maintain.importing import Report, import_cards, references
 from tests.support import shared_folder
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def test_the_committed_registry_is_what_an_import_writes(corpus: tuple[Report, P
     committed = import_cards(corpus[1], REGISTRY, dry_run=True)
     states = {card.uid: card.state for card in committed.cards}
     wrong = [uid for uid, state in states.items() if state in ("written", "updated", "refused")]
-    assert not wrong, f"run 'hubtool registry import' and commit: {wrong[:5]}"
+    assert not wrong, f"run 'python -m maintain import' and commit: {wrong[:5]}"
     assert {uid for uid, state in states.items() if state == "kept"} <= {
         card.uid for card in report.cards if "bert" in card.uid
     }
@@ -208,7 +208,7 @@ def test_the_packaged_registry_resolves_every_card_of_the_corpus() -> None:
 
 
 def test_facts_are_normalised_and_said(cli: Cli) -> None:
-    done = cli("registry", "import", _source(cli.folder / "hub"), "--into", cli.registry, "--json")
+    done = cli.maintain("import", _source(cli.folder / "hub"), "--into", cli.registry, "--json")
     assert done.code == 0
     (card,) = done.json["cards"]
     assert card["state"] == "written"
@@ -227,25 +227,25 @@ def test_facts_are_normalised_and_said(cli: Cli) -> None:
     assert 'mshub.load("mindspore/1.10/resnet50_imagenet2012")' in text
     assert "belongs to the public hub" not in text
     assert cli("validate", cli.registry).code == 0
-    assert "1 unchanged" in cli("registry", "import", cli.folder / "hub", "--into", cli.registry).out
+    assert "1 unchanged" in cli.maintain("import", cli.folder / "hub", "--into", cli.registry).out
 
 
 def test_what_is_not_known_is_left_out_and_said(cli: Cli) -> None:
     text = CARD.replace("evaluation: top1acc76.97 | top5acc93.44", "evaluation: -").replace("imagenet2012", "N/A", 1)
     text = re.sub(r"    asset-sha256: .*\n", "", text).split("## Citation")[0]
-    done = cli("registry", "import", _source(cli.folder / "hub", text), "--into", cli.registry, "--json")
+    done = cli.maintain("import", _source(cli.folder / "hub", text), "--into", cli.registry, "--json")
     unknown = {note["key"] for note in done.json["cards"][0]["unknown"]}
     assert unknown == {"evaluation", "train-dataset", "asset", "references"}
     card = read_card(cli.registry / "mindspore/1.10/resnet50_imagenet2012.md", None)
     assert {"evaluation", "train-dataset", "asset"} & card.values.keys() == set()
     assert "<https://download.mindspore.cn/models/r1.10/resnet50.ckpt>" in card.body
-    out = cli("registry", "import", cli.folder / "hub", "--into", cli.registry).out
+    out = cli.maintain("import", cli.folder / "hub", "--into", cli.registry).out
     assert "not known: train-dataset: the source says 'N/A'" in out
 
 
 def test_a_short_digest_stays_short(cli: Cli) -> None:
     text = re.sub(r"asset-sha256: \w+", "asset-sha256: 01234567", CARD)
-    done = cli("registry", "import", _source(cli.folder / "hub", text), "--into", cli.registry, "--json")
+    done = cli.maintain("import", _source(cli.folder / "hub", text), "--into", cli.registry, "--json")
     assert "only 8 digits" in done.json["cards"][0]["unknown"][0]["what"]
     text = (cli.registry / "mindspore/1.10/resnet50_imagenet2012.md").read_text()
     # In quotes: eight digits alone are a number to other readers.
@@ -316,10 +316,10 @@ def test_what_others_add_to_a_card_stays_in_it(tmp_path: Path) -> None:
 
 def test_a_card_that_the_source_no_longer_has_is_named_and_left(cli: Cli) -> None:
     source = _source(cli.folder / "hub")
-    cli("registry", "import", source, "--into", cli.registry)
+    cli.maintain("import", source, "--into", cli.registry)
     (source / "mshub_res/assets/mindspore/1.10/resnet50_imagenet2012.md").unlink()
     _source(source, uid="mindspore/1.10/other")
-    done = cli("registry", "import", source, "--into", cli.registry, "--json")
+    done = cli.maintain("import", source, "--into", cli.registry, "--json")
     assert done.json["left"] == ["mindspore/1.10/resnet50_imagenet2012"]
     assert (cli.registry / "mindspore/1.10/resnet50_imagenet2012.md").is_file()
 
@@ -330,7 +330,7 @@ def test_files_that_are_no_cards_are_refused_with_their_reason(cli: Cli) -> None
     _source(source, "---\n- 1\n---\n", "mindspore/1.10/list")
     (source / "mshub_res/assets/mindspore/1.10/binary.md").write_bytes(b"\xff\x00")
     (source / "mshub_res/assets/mindspore/top.md").write_text(CARD)
-    done = cli("registry", "import", source, "--into", cli.registry, "--json")
+    done = cli.maintain("import", source, "--into", cli.registry, "--json")
     assert done.code == 1
     states = {card["uid"]: (card["state"], bool(card["reason"])) for card in done.json["cards"]}
     assert states.pop("mindspore/1.10/resnet50_imagenet2012") == ("written", False)
@@ -339,14 +339,14 @@ def test_files_that_are_no_cards_are_refused_with_their_reason(cli: Cli) -> None
 
 
 def test_a_dry_run_writes_nothing(cli: Cli) -> None:
-    done = cli("registry", "import", _source(cli.folder / "hub"), "--into", cli.folder / "new", "--dry-run")
+    done = cli.maintain("import", _source(cli.folder / "hub"), "--into", cli.folder / "new", "--dry-run")
     assert "1 written" in done.out
     assert not (cli.folder / "new").exists()
-    assert cli("registry", "import", cli.folder / "absent").code == 2
+    assert cli.maintain("import", cli.folder / "absent").code == 2
 
 
 def test_every_line_of_the_report_is_json_too(cli: Cli) -> None:
     _source(cli.folder / "hub", CARD.replace("author: MindSpore team", 'author: "\\e[31mred"'))
-    done = cli("registry", "import", cli.folder / "hub", "--into", cli.registry)
+    done = cli.maintain("import", cli.folder / "hub", "--into", cli.registry)
     assert "\x1b" not in done.out
-    assert json.loads(cli("registry", "import", cli.folder / "hub", "--into", cli.registry, "--json").out)["summary"]
+    assert json.loads(cli.maintain("import", cli.folder / "hub", "--into", cli.registry, "--json").out)["summary"]

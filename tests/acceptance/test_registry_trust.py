@@ -493,9 +493,9 @@ def test_a_bucket_is_no_folder(cli: Cli) -> None:
     done = cli("registry", "publish", origin, "--to", "s3://bucket/site")
     assert done.code == 2
     assert "mirror sync" in done.err
+    assert cli.maintain("import", "s3://bucket/hub").code == 2
+    assert cli.maintain("import", str(origin), "--into", "s3:/bucket").code == 2
     for arguments in (
-        ("registry", "import", "s3://bucket/hub"),
-        ("registry", "import", str(origin), "--into", "s3:/bucket"),
         ("mirror", "sync", "s3:/bucket"),
         ("mirror", "bundle", "s3://bucket/a.tar"),
         ("validate", "https://example.org/a.md"),
@@ -520,7 +520,7 @@ MODELSCOPE = "---\nlicense: Apache License 2.0\ntasks:\n- ocr\nframeworks:\n- py
     ],
 )
 @pytest.mark.parametrize(
-    "command", [("validate",), ("fmt",), ("registry", "import"), ("registry", "add", "x"), ("registry", "publish")]
+    "command", [("validate",), ("fmt",), ("import",), ("registry", "add", "x"), ("registry", "publish")]
 )
 def test_no_card_is_no_pass(cli: Cli, command: tuple[str, ...], text: str | None, said: str) -> None:
     folder = cli.folder / "folder"
@@ -528,7 +528,7 @@ def test_no_card_is_no_pass(cli: Cli, command: tuple[str, ...], text: str | None
     if text is not None:
         (folder / "README.md").write_text(text)
     more = ("--to", str(cli.folder / "to")) if command[-1] == "publish" else ()
-    done = cli(*command, folder, *more)
+    done = (cli.maintain if command == ("import",) else cli)(*command, folder, *more)
     assert done.code == 2
     assert said in done.err
     assert "<publisher>/<version>/<name>.md" in done.err

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hubtool.cli import app, output
+from maintain.__main__ import maintain
 from tests.cards import write_local
 from tests.checkpoints import ckpt, filled
 
@@ -309,7 +310,7 @@ def test_a_file_that_holds_no_recipes(
         monkeypatch.setenv(variable, value)
     path = cli.folder / "recipes.json"
     path.write_bytes(WRONG_RECIPES[name])
-    assert app.run(["network", "write", str(path)]) == 2
+    assert app.run(["write", str(path)], maintain) == 2
     assert "is not a file of recipes" in capsys.readouterr().err
 
 

@@ -17,9 +17,9 @@ from hubtool.card import layout
 from hubtool.errors import ArgumentError
 from hubtool.registry import published, sources, words
 from hubtool.registry.entry import Entry
-from hubtool.registry.importing import facts, references, source, text
-from hubtool.registry.importing.source import Refused
 from hubtool.uid import Uid
+from maintain.importing import facts, references, source, text
+from maintain.importing.source import Refused
 
 if TYPE_CHECKING:
     from pathlib import PurePosixPath

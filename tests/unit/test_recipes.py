@@ -8,8 +8,8 @@ import pytest
 
 from hubtool.card import model
 from hubtool.coverage import rename
-from hubtool.networks.discovery import guess, recipes, run
-from hubtool.networks.discovery.guess import Facts, Option
+from maintain.discovery import guess, recipes, run
+from maintain.discovery.guess import Facts, Option
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -217,7 +217,7 @@ def unknown_task(context: Context) -> Iterator[Finding]:
     """The task (`module-type`) is one of the vocabulary.
 
     Whoever looks for models of a task finds only those that name it in the same way. The vocabulary is
-    `schemas/tasks.json`: a field such as `nlp`, or a field and a task in it such as `cv-object_detection`. `--fix`
+    `vocabularies/tasks.json`: a field such as `nlp`, or a field and a task in it such as `cv-object_detection`. `--fix`
     writes the known name for another spelling of it.
     """
     yield from _of_vocabulary(context, "module-type", "task", vocabulary.task, "tasks")
@@ -228,8 +228,8 @@ def unknown_dataset(context: Context) -> Iterator[Finding]:
     """The training data set is one of the vocabulary.
 
     The public hub writes one data set in many ways (`imagenet2012`, `ImageNet2012`, `ImageNet`), and a search for one
-    misses the others. The vocabulary is `schemas/datasets.json`; several data sets are joined by `_`. `--fix` writes
-    the known name for another spelling of it. If the data set is not there yet, add it.
+    misses the others. The vocabulary is `vocabularies/datasets.json`; several data sets are joined by `_`. `--fix`
+    writes the known name for another spelling of it. If the data set is not there yet, add it.
     """
     key = "train-dataset"
     value = context.text(key)
@@ -242,7 +242,7 @@ def unknown_dataset(context: Context) -> Iterator[Finding]:
             yield context.at(
                 f"/{key}",
                 f"the data set {shown(part)} is not in the vocabulary",
-                hint=f"did you mean '{near[0]}'?" if near else "the vocabulary is schemas/datasets.json; add it there",
+                hint=f"did you mean '{near[0]}'?" if near else "add it to the vocabulary, vocabularies/datasets.json",
             )
 
 
@@ -251,7 +251,7 @@ def licence_not_spdx(context: Context) -> Iterator[Finding]:
     """The licence is an SPDX expression.
 
     Tools that check licences know `Apache-2.0`, and neither `Apache2.0` nor `Apache 2.0`. A licence that SPDX does not
-    list is `LicenseRef-` and a name. `--fix` writes the identifier for the spellings of `schemas/licences.json`.
+    list is `LicenseRef-` and a name. `--fix` writes the identifier for the spellings of `vocabularies/licences.json`.
     """
     yield from _of_vocabulary(context, "license", "licence", vocabulary.licence, "licences")
 
@@ -266,7 +266,7 @@ def _of_vocabulary(
     pointer = f"/{key}"
     if known is None:
         near = vocabulary.load(name).nearest(value)
-        unlisted = f"the vocabulary is schemas/{name}.json" if name != "licences" else "see spdx.org/licenses"
+        unlisted = f"the vocabulary is vocabularies/{name}.json" if name != "licences" else "see spdx.org/licenses"
         yield context.at(
             pointer,
             f"the {noun} {shown(value)} is not {'an SPDX expression' if name == 'licences' else 'in the vocabulary'}",

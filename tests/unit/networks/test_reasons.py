@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hubtool.networks.discovery.run import without_folders
+from maintain.discovery.run import without_folders
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
 """The process that discovery runs code in: one child for each job, limited, and without a network.
 
-``python -m hubtool.networks.discovery.worker`` imports MindSpore once. It then reads jobs from standard input, one JSON
+``python -m maintain.discovery.worker`` imports MindSpore once. It then reads jobs from standard input, one JSON
 object a line, forks a child for each, and writes one JSON object a line to the file descriptor that it was given.
 A child has limits on memory and time; it is in a network namespace of its own where the platform allows, and in any
 case an audit hook refuses sockets, other programs, and whatever deletes or writes outside its scratch folder.
@@ -42,7 +42,7 @@ def main() -> None:
     from mindspore import dataset, nn, ops, train  # noqa: F401, PLC0415
 
     from hubtool.networks.bridge import cells, checks, quiet  # noqa: F401, PLC0415
-    from hubtool.networks.discovery import attempt  # noqa: F401, PLC0415
+    from maintain.discovery import attempt  # noqa: F401, PLC0415
 
     answers.write(json.dumps({"ready": True}) + "\n")
     for line in sys.stdin:
@@ -94,7 +94,7 @@ def _in_child(job: dict[str, Any]) -> dict[str, Any]:
 def _child(job: dict[str, Any], writer: int, scratch: Path) -> None:
     code = 1
     try:
-        from hubtool.networks.discovery import attempt  # noqa: PLC0415
+        from maintain.discovery import attempt  # noqa: PLC0415
 
         os.setsid()
         _close_streams()

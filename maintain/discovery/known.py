@@ -12,7 +12,7 @@ from hubtool.card.model import Recipe
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hubtool.networks.discovery.guess import Facts
+    from maintain.discovery.guess import Facts
 
 _TPRR: Final = {
     "readeralbert": "src.albert:Albert",

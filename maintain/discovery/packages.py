@@ -13,13 +13,13 @@ from hubtool.card.model import Recipe
 from hubtool.errors import HubError
 from hubtool.networks import package
 from hubtool.networks.capture import shapes_of
-from hubtool.networks.discovery.attempt import Outcome
 from hubtool.networks.provider import Asked
+from maintain.discovery.attempt import Outcome
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hubtool.networks.discovery.guess import Facts
+    from maintain.discovery.guess import Facts
 
 #: The sizes of one input without the batch, where the recipe's example may be any other: images, and lines of text.
 _IMAGE: Final = (1, 3, 224, 224)

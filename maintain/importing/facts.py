@@ -5,21 +5,21 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from hubtool.card import metrics, vocabulary
 from hubtool.card.model import strip_brackets
 from hubtool.digest import Digest
 from hubtool.errors import ArgumentError
-from hubtool.registry.phrases import KINDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hubtool.card.metrics import Metric
-    from hubtool.registry.importing.references import Reference
-    from hubtool.registry.importing.source import SourceAsset, SourceCard
     from hubtool.uid import Uid
+    from maintain.importing.references import Reference
+    from maintain.importing.source import SourceAsset, SourceCard
 
 _FORMATS = frozenset({"ckpt", "safetensors", "mindir", "air", "onnx", "mslite", "txt", "json"})
 _VERSION = re.compile(r"[0-9]+(\.[0-9]+)*([a-z]+[0-9]*)?\Z")
@@ -28,6 +28,37 @@ _VERSIONS = ("model-version", "mindspore-version")
 _TEXTS = ("model-name", "backbone-name", "author", "user-id", "accuracy", "mAP")
 _BACKENDS = ("train-backend", "infer-backend")
 _USES = {"推理": "inference", "训练": "training"}
+# What a source's summary may say of the kind of a model beyond its task: found there -> said by us.
+_KINDS: Mapping[str, str] = MappingProxyType(
+    {
+        "text-to-video": "text to video",
+        "image-to-video": "image to video",
+        "text-to-image": "text to image",
+        "text-to-3d": "text to 3D",
+        "image-to-3d": "image to 3D",
+        "single image to 3d": "image to 3D",
+        "3d mesh": "3D meshes",
+        "multi-view": "several views",
+        "vision-language": "vision and language",
+        "video synthesis": "video",
+        "video generati": "video",
+        "image generation": "images",
+        "image reconstruction": "image reconstruction",
+        "diffusion": "diffusion",
+        "stable diffusion": "diffusion",
+        "autoregressive": "autoregressive",
+        "super-resolution": "super-resolution",
+        "derain": "deraining",
+        "ssd model": "SSD",
+        "1-bit": "1-bit weights",
+        "low bit": "low-bit weights",
+        "neural architecture search": "found by neural architecture search",
+        "adversarial pruning": "adversarial pruning",
+        "distillation": "knowledge distillation",
+        "masked image modeling": "masked image modelling",
+        "rgb-d": "RGB-D images",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +168,7 @@ def of_source(
         assets=assets,
         unverified=unverified,
         metrics=measured,
-        kinds=tuple(dict.fromkeys(ours for theirs, ours in KINDS.items() if theirs in summary.lower())),
+        kinds=tuple(dict.fromkeys(ours for theirs, ours in _KINDS.items() if theirs in summary.lower())),
         licence=licence,
         references=references,
         translation=card.translation,
@@ -246,17 +277,11 @@ def _metrics(stated: dict[str, object], values: dict[str, object], notes: _Notes
         return ()
     read = metrics.parse(text)
     if read.metrics:
-        values["evaluation"] = " | ".join(map(spelled, read.metrics))
+        values["evaluation"] = " | ".join(map(metrics.spelled, read.metrics))
         notes.changed("evaluation", text, values["evaluation"])
     for part in read.unread:
         notes.unknown("evaluation", f"{part!r} is not a metric")
     return read.metrics
-
-
-def spelled(metric: Metric) -> str:
-    """Return a metric as people read it, ``top1acc 76.97``, if that is read as the same metric again."""
-    text = f"{metric.name} {metric.value}{metric.unit}"
-    return text if metrics.parse(text).metrics == (metric,) else str(metric)
 
 
 def _licence(stated: dict[str, object], notes: _Notes) -> str:

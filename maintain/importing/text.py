@@ -11,12 +11,13 @@ from hubtool.card import document as documents
 from hubtool.card import front_matter as front_matters
 from hubtool.card import vocabulary
 from hubtool.card.layout import ORDER, ORDER_AFTER, ORDER_END, scalar
+from hubtool.card.markdown_text import escape, table
+from hubtool.card.metrics import spelled
 from hubtool.card.model import WEIGHT_FORMATS
-from hubtool.registry.importing.facts import spelled
 from hubtool.registry.phrases import task_words
 
 if TYPE_CHECKING:
-    from hubtool.registry.importing.facts import Facts
+    from maintain.importing.facts import Facts
 
 _WRITTEN = frozenset({*ORDER, *ORDER_AFTER, "asset", *ORDER_END})
 _MARK = re.compile(r"\n<!-- hubtool: imported (?P<digest>[0-9a-f]{16}); [^\n]*-->\n")
@@ -106,11 +107,6 @@ def _link_text(link: str) -> str:
     path = re.sub(r"^https?://", "", link).rstrip("/")
     folder = re.search(r"/(?:tree|blob)/[^/]+/(?P<folder>.+)$", path)
     return folder["folder"] if folder else path.split("/", 1)[-1]
-
-
-def escape(text: str) -> str:
-    """Return a text with what Markdown would take for its own signs escaped."""
-    return re.sub(r"([\[\]<>*_`\\])", r"\\\1", text)
 
 
 def _assemble(facts: Facts, summary: str, sections: list[tuple[str, list[str]]]) -> str:
@@ -238,12 +234,6 @@ def _shape(value: object) -> str:
 def _results(facts: Facts) -> list[tuple[str, str]]:
     rows = [(metric.name, f"{metric.value}{metric.unit}") for metric in facts.metrics]
     return rows + [(key, str(facts.values[key])) for key in ("accuracy", "mAP") if key in facts.values]
-
-
-def table(name: str, value: str, rows: list[tuple[str, str]]) -> str:
-    """Return a Markdown table of two columns, with their headings."""
-    body = [f"| {escape(one).replace('|', '/')} | {escape(other).replace('|', '/')} |" for one, other in rows]
-    return "\n".join([f"| {name} | {value} |", "| --- | --- |", *body])
 
 
 def _repositories(facts: Facts) -> list[str]:

@@ -18,12 +18,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hubtool.card.repository import parse_repo_link
 from hubtool.errors import ArgumentError, NetworkError
-from hubtool.networks.discovery.guess import Facts
+from maintain.discovery.guess import Facts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from hubtool.card.model import Card
+
+_CHECKOUT: Final = Path(__file__).resolve().parents[2]
 
 #: Repositories whose code is an installed distribution of this name.
 DISTRIBUTIONS: Final[Mapping[str, str]] = {
@@ -318,8 +320,9 @@ class _Worker:
         if self._process is not None:
             return
         reader, writer = os.pipe()
-        command = [sys.executable, "-m", "hubtool.networks.discovery.worker", str(writer)]
-        environ = {**os.environ, "GLOG_v": "4", "PYTHONDONTWRITEBYTECODE": "1"}
+        command = [sys.executable, "-m", "maintain.discovery.worker", str(writer)]
+        path = os.pathsep.join(filter(None, (str(_CHECKOUT), os.environ.get("PYTHONPATH"))))
+        environ = {**os.environ, "PYTHONPATH": path, "GLOG_v": "4", "PYTHONDONTWRITEBYTECODE": "1"}
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own module
                 command,

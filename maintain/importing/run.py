@@ -10,14 +10,14 @@ from hubtool.assets import disk
 from hubtool.card import absent, vocabulary
 from hubtool.card import document as documents
 from hubtool.errors import ArgumentError, CardError
-from hubtool.registry.importing import facts, references, source, text
-from hubtool.registry.importing.source import Refused, SourceCard
+from maintain.importing import facts, references, source, text
+from maintain.importing.source import Refused, SourceCard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from hubtool.registry.importing.facts import Note
+    from maintain.importing.facts import Note
 
 # What becomes of a card: `kept` was written or changed by hand, `refused` could not be read.
 STATES = ("written", "updated", "unchanged", "kept", "refused")
@@ -40,7 +40,7 @@ class Imported:
     notes: tuple[Note, ...] = ()
 
     def as_json(self) -> dict[str, object]:
-        """Return the members that ``hubtool registry import --json`` prints for a card."""
+        """Return the members that ``python -m maintain import --json`` prints for a card."""
         return {
             "uid": self.uid,
             "state": self.state,
@@ -67,7 +67,7 @@ class Report:
         return sum(card.state == state for card in self.cards)
 
     def as_json(self) -> dict[str, object]:
-        """Return what ``hubtool registry import --json`` prints."""
+        """Return what ``python -m maintain import --json`` prints."""
         notes = [note for card in self.cards for note in card.notes]
         return {
             "cards": [card.as_json() for card in self.cards],

@@ -12,7 +12,7 @@ from hubtool.card import layout
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from hubtool.networks.discovery.run import Target
+    from maintain.discovery.run import Target
 
 # Where code was on the machine that ran it is nobody's concern.
 _PATH: Final = re.compile(r"(?<![\w.{])/(?:[\w.+-]+/){2,}")

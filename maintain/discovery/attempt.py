@@ -19,18 +19,18 @@ from hubtool.card.model import Recipe
 from hubtool.errors import HubError, NetworkError
 from hubtool.networks import repository
 from hubtool.networks.capture import StopCapture, Watch, shapes_of
-from hubtool.networks.discovery import guess, known
 from hubtool.networks.isolation import ArgumentsRefusedError, Namespace
 from hubtool.networks.provider import Asked
+from maintain.discovery import guess, known
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from types import FrameType
 
-    from hubtool.networks.discovery.guess import Facts
     from hubtool.networks.provider import Provider
     from hubtool.networks.repository import Place
+    from maintain.discovery.guess import Facts
 
 _MOST_SKIPS: Final = 10
 _MOST_VALUES: Final = 64
@@ -683,11 +683,11 @@ def _statement(path: Path, line: int, of: type[ast.stmt] = ast.stmt) -> ast.stmt
 
 
 def main(job: Mapping[str, Any], say: Callable[[dict[str, Any]], object]) -> None:
-    """Do one job of :mod:`hubtool.networks.discovery.worker`; say what was built, and again how it ran."""
+    """Do one job of :mod:`maintain.discovery.worker`; say what was built, and again how it ran."""
     place = repository.Place(root=Path(job["root"]).resolve(), folder="", identity=job["identity"])
     facts = guess.Facts(**job["facts"])
     if job["provider"] == "package":
-        from hubtool.networks.discovery import packages  # noqa: PLC0415
+        from maintain.discovery import packages  # noqa: PLC0415
 
         checkout = Path(job["root"])
         outcome = packages.attempt(job["distribution"], job["folder"], facts, checkout if checkout.is_dir() else None)
