@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Any, BinaryIO, TypeGuard
 
-    from typing_extensions import Buffer
 
 MAX_BYTES = 64 << 30
 """The largest asset that is taken where nothing states its size: 64 GiB."""
@@ -62,9 +61,6 @@ PATIENCE = 600.0
 
 USE_STEP = 3600.0
 """Seconds within which a second use of a file is not recorded: reading stays cheap."""
-
-_SETTLED = 3_000_000_000
-"""Nanoseconds after which a change of a folder shows in its time, on any file system."""
 
 _MAX_RECORD_BYTES = 64 << 10
 _HEX = frozenset("0123456789abcdef")
@@ -93,14 +89,6 @@ class Stored:
     def fits(self, size: int | None) -> bool:
         """Whether it has as many bytes as a card or a lock states; True where none does."""
         return size is None or size == self.size
-
-    def __reduce__(self) -> tuple[object, tuple[str, str, int]]:
-        # Processes send one another thousands; what dataclasses do of themselves takes ten times as long.
-        return _stored, (self.location, self.digest, self.size)
-
-
-def _stored(location: str, digest: str, size: int) -> Stored:
-    return Stored(location=location, digest=digest, size=size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,81 +224,6 @@ def _write_anew(data: bytes, path: str) -> bool:
     return True
 
 
-def _write_new(data: Buffer, path: str, *, durable: bool, mode: int) -> os.stat_result:
-    """Write a new file; return what the system says of it.
-
-    Raises:
-        FileExistsError: If there is one of this name.
-        OSError: If the disk does not take it; nothing of it stays.
-    """
-    try:
-        descriptor = disk.open_new(path, mode)
-    except FileNotFoundError:  # the folders are there, all but the first time
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        descriptor = disk.open_new(path, mode)
-    try:
-        try:
-            if durable:
-                disk.write(descriptor, data)
-                os.fsync(descriptor)
-            else:  # whoever makes it durable has less to wait for
-                disk.write_direct(descriptor, data)
-            return os.fstat(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError:
-        with suppress(OSError):
-            os.unlink(path)  # noqa: PTH108 (a text)
-        raise
-
-
-def _write_unnamed(data: Buffer, folder: str, path: str, mode: int) -> os.stat_result | None:
-    """Write a file that is nowhere before it is whole; return what the system says of it, or None if it cannot.
-
-    Raises:
-        OSError: If the disk does not take it; nothing of it stays.
-    """
-    try:
-        descriptor = disk.open_unnamed(folder, mode)
-    except FileNotFoundError:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        descriptor = disk.open_unnamed(folder, mode)
-    if descriptor is None:
-        return None
-    try:
-        disk.write(descriptor, data)
-        os.fsync(descriptor)
-        return os.fstat(descriptor) if disk.give_name(descriptor, path) else None
-    finally:
-        os.close(descriptor)
-
-
-def _put(data: Buffer, temporary: str, path: str, *, mode: int) -> os.stat_result:
-    """Write a file in one step, whatever had its name; return what the system says of it.
-
-    Raises:
-        OSError: If the disk does not take it; nothing of it stays.
-    """
-    folder = os.path.dirname(path)  # noqa: PTH120 (a text)
-    written = _write_unnamed(data, folder, path, mode)
-    if written is not None:
-        disk.sync_folder(folder)
-        return written
-    _write_new(data, temporary, durable=True, mode=mode)
-    try:
-        try:
-            os.replace(temporary, path)  # noqa: PTH105 (the same)
-        except FileNotFoundError:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            os.replace(temporary, path)  # noqa: PTH105 (the same)
-        disk.sync_folder(folder)
-    except OSError:
-        with suppress(OSError):
-            os.unlink(temporary)  # noqa: PTH108 (the same)
-        raise
-    return os.stat(path)  # noqa: PTH116 (the same; the move changed the time of its last change)
-
-
 def _named(folder: Path, suffix: str) -> Iterator[tuple[str, os.stat_result]]:
     """Yield the files ``<folder>/ab/<digest><suffix>``."""
     try:
@@ -419,7 +332,6 @@ class Store:
         self._state = str(self.state)
         # Where records cannot be written, one process at least need not hash a file twice.
         self._known: dict[str, _Record] = {}
-        self._listed: tuple[int, Sequence[str]] = (-1, ())
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -854,33 +766,20 @@ class Store:
                 raise disk.store_error(error, part) from error
         return True
 
-    def has_parts(self, digest: Digest) -> bool:
-        """Whether something was left of this digest, or of another that begins as it does; under its lock."""
-        return bool(self._part_names(digest.hex))
-
     def _parts_of(self, key: str) -> list[Path]:
         """Return the temporary files of this digest, or of those that begin as it does; under its lock."""
         return [self.state / "temporary" / name for name in sorted(self._part_names(key))]
 
     def _part_names(self, key: str) -> list[str]:
         beginning = key[:SHORTEST]
-        # Not by a glob: this runs for every file, and compiling a pattern takes longer than this does.
         return [name for name in self._temporary_names() if name.startswith(beginning)]
 
     def _temporary_names(self) -> Sequence[str]:
-        """Return the names of all temporary files; the folder is listed only if it changed."""
-        folder = f"{self._state}/temporary"
+        """Return the names of all temporary files."""
         try:
-            changed = os.stat(folder).st_mtime_ns  # noqa: PTH116 (a text)
-            listed, names = self._listed
-            if listed == changed:
-                return names
-            names = os.listdir(folder)  # noqa: PTH208 (names are wanted)
+            return os.listdir(self.state / "temporary")  # noqa: PTH208 (names are wanted)
         except (FileNotFoundError, NotADirectoryError):
             return ()
-        # What changed just now may change once more before the file system's clock, which is a slow one, tells.
-        self._listed = (changed, names) if time.time_ns() - changed > _SETTLED else (-1, ())
-        return names
 
     def _remove_parts(self, key: str) -> None:
         for path in self._parts_of(key):
@@ -921,37 +820,6 @@ class Store:
                 yield writer
             finally:
                 writer.discard()
-
-    def put(self, digest: Digest, data: Buffer) -> Stored | None:
-        """Store a small file that is there whole; under the digest's lock, which the caller holds.
-
-        Returns:
-            The stored file; None if the bytes have another digest, and nothing is stored.
-
-        Raises:
-            StoreError: If the store cannot be written.
-        """
-        actual = hashlib.sha256(data).hexdigest()
-        if not digest.matches(actual):
-            return None
-        location = self._blob_name(actual)
-        try:
-            mode = 0o666 if os.name == "nt" else 0o444  # there, what may not be written cannot be replaced
-            found = self._write_blob(data, actual, location, mode)
-        except OSError as error:
-            raise disk.store_error(error, Path(location), needed=memoryview(data).nbytes) from error
-        self._remember(_Record.of(actual, found), location, self._record_name("blobs", actual))
-        return Stored(location=location, digest=actual, size=found.st_size)
-
-    def _write_blob(self, data: Buffer, digest: str, location: str, mode: int) -> os.stat_result:
-        if not self.durable:
-            # What a kill leaves half written is hashed before it is believed, as all is there.
-            try:
-                return _write_new(data, location, durable=False, mode=mode)
-            except FileExistsError:
-                os.unlink(location)  # noqa: PTH108 (a text)
-                return _write_new(data, location, durable=False, mode=mode)
-        return _put(data, self._temporary_name(digest, "blob"), location, mode=mode)
 
     def derive(self, digest: str, kind: str, make: Callable[[Path], None]) -> Path:
         """Return the file of a kind that is made from an asset, and make it where there is none yet.

@@ -10,12 +10,8 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-import re
-import sys
-import threading
 import time
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +22,7 @@ from hubtool.mirror import index
 from hubtool.mirror.destination import UNIT, blob_name, parse_blob, parse_card
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from hubtool.assets.store import Stored
     from hubtool.mirror.destination import Claim
@@ -34,7 +30,6 @@ if TYPE_CHECKING:
 BLOCK = 1 << 20
 _PENDING_FILES = 512
 _PENDING_BYTES = 64 << 20
-_MANY = 8
 
 
 class FolderDestination:
@@ -229,27 +224,13 @@ class FolderDestination:
             return
         try:
             self._clean(f"unit-{unit}/*")
-            # A folder of its own for each unit: a system lets one file at a time be made in a folder. Few need one.
-            claim = FolderClaim(self.root, self.root / ".hubtool" / "temporary" / f"unit-{unit}", _buffer())
+            claim = FolderClaim(self.root, self.root / ".hubtool" / "temporary" / f"unit-{unit}")
             try:
                 yield claim
             finally:
                 claim.close()
         finally:
             lock.__exit__(None, None, None)
-
-    def settle(self, claims: Sequence[Claim]) -> None:
-        """See :class:`~hubtool.mirror.destination.Destination`."""
-        ours = [claim for claim in claims if isinstance(claim, FolderClaim)]
-        try:
-            _flush([source for claim in ours for source in claim.pending])
-        except OSError as error:
-            raise _error(error, self.root) from error
-        folders = [folder for claim in ours for folder in claim.show()]
-        try:
-            _flush_folders(folders)
-        except OSError as error:
-            raise _error(error, self.root) from error
 
     @contextmanager
     def publishing(self) -> Iterator[None]:
@@ -294,13 +275,11 @@ class FolderDestination:
 class FolderClaim:
     """A lock on a unit, and the blobs on their way."""
 
-    def __init__(self, root: Path, temporary: Path, buffer: memoryview) -> None:
+    def __init__(self, root: Path, temporary: Path) -> None:
         self._root = root
         self._blobs = str(root / "blobs" / "sha256")
         self._temporary = str(temporary)
         self._has_temporary = False
-        # One piece of memory for all files: to ask for a new one for each takes longer than to read a small file.
-        self._buffer = buffer
         self._pending: list[tuple[str, str]] = []
         self._bytes = 0
         self._there: dict[str, set[str]] = {}
@@ -373,12 +352,9 @@ class FolderClaim:
             except OSError as error:
                 raise disk.store_error(error, file.path) from error
             try:
-                while count := disk.read_into(source, self._buffer):
-                    block = self._buffer[:count]
+                while block := os.read(source, BLOCK):
                     hasher.update(block)
-                    disk.write_direct(target, block)
-                    if count == file.size < len(self._buffer):
-                        break  # all of it, read at once
+                    disk.write(target, block)
             finally:
                 os.close(source)
         finally:
@@ -391,22 +367,17 @@ class FolderClaim:
                 hint="run `hubtool cache verify`",
             )
 
-    @property
-    def pending(self) -> list[str]:
-        """The files that are not visible yet."""
-        return [source for source, _ in self._pending]
-
     def settle(self) -> None:
         """See :class:`~hubtool.mirror.destination.Claim`."""
         try:
-            _flush(self.pending)
-            _flush_folders(self.show())
+            _flush([source for source, _ in self._pending])
+            _flush_folders(self._show())
         except OSError as error:
             self._failure = _error(error, Path(self._blobs))
             self.discard()
             raise self._failure from error
 
-    def show(self) -> list[Path]:
+    def _show(self) -> list[Path]:
         """Make visible what was flushed; return the folders that are to be flushed in their turn.
 
         Raises:
@@ -446,17 +417,6 @@ class FolderClaim:
             os.rmdir(self._temporary)  # noqa: PTH106 (a text)
 
 
-_own = threading.local()
-
-
-def _buffer() -> memoryview:
-    """Return a piece of memory that this thread reads into."""
-    buffer: memoryview | None = getattr(_own, "buffer", None)
-    if buffer is None:
-        buffer = _own.buffer = memoryview(disk.memory(BLOCK))
-    return buffer
-
-
 def _is_file(entry: os.DirEntry[str]) -> bool:
     """Whether something is a blob, and not a folder or a link that has the name of one."""
     return entry.is_file(follow_symlinks=False)
@@ -469,8 +429,6 @@ def _unlink(path: str) -> None:
 
 def _flush(paths: list[str]) -> None:
     """Flush files to the disk."""
-    if len(paths) >= _MANY and _flush_all(Path(paths[0]).parent):
-        return
     for path in paths:
         # What comes from the staging store may no longer be opened for writing; Windows flushes nothing else.
         descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
@@ -482,52 +440,8 @@ def _flush(paths: list[str]) -> None:
 
 def _flush_folders(folders: Sequence[Path]) -> None:
     """Flush folders in which files got their names."""
-    if len(folders) >= _MANY and _flush_all(folders[0]):
-        return
     for folder in dict.fromkeys(folders):
         disk.sync_folder(folder)
-
-
-def _flush_all(folder: Path) -> bool:
-    """Flush the file system of a folder, which for many small files takes a small part of the time; False if it cannot.
-
-    Linux says of errors since 5.8 here what it says for a single file.
-
-    Raises:
-        OSError: If the disk fails.
-    """
-    flush = _syncfs()
-    if flush is None:
-        return False
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        number = flush(descriptor)
-    finally:
-        os.close(descriptor)
-    if number == 0:
-        return True
-    if number in (errno.ENOSYS, errno.EINVAL):
-        return False
-    raise OSError(number, os.strerror(number), str(folder))
-
-
-@cache
-def _syncfs() -> Callable[[int], int] | None:
-    """Return a function that flushes the file system of a descriptor and returns the error's number, or None."""
-    if sys.platform != "linux" or tuple(map(int, re.findall(r"[0-9]+", os.uname().release)[:2])) < (5, 8):
-        return None
-    import ctypes  # noqa: PLC0415 (only for mirrors of many files)
-
-    try:
-        call = ctypes.CDLL(None, use_errno=True).syncfs
-    except (OSError, AttributeError):
-        return None
-
-    def flush(descriptor: int) -> int:
-        # ctypes lets other threads run meanwhile.
-        return 0 if call(descriptor) == 0 else ctypes.get_errno() or errno.EIO
-
-    return flush
 
 
 def _error(error: OSError, path: Path, *, needed: int | None = None) -> MirrorError:
