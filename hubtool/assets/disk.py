@@ -37,7 +37,7 @@ def create(path: Path) -> BinaryIO:
     return cast("BinaryIO", os.fdopen(open_new(path, 0o666), "wb", buffering=0))
 
 
-def open_new(path: Path | str, mode: int) -> int:
+def open_new(path: Path, mode: int) -> int:
     """Create a new file for writing, as :func:`create` does; return its descriptor.
 
     Raises:
@@ -46,7 +46,7 @@ def open_new(path: Path | str, mode: int) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _EXTRA, mode)
 
 
-def open_anew(path: str) -> int:
+def open_anew(path: Path) -> int:
     """Open a file for writing what it shall hold from now on, made if need be; return its descriptor.
 
     Raises:
@@ -168,7 +168,7 @@ def settle(
     if read_only and os.name != "nt":
         os.fchmod(stream.fileno(), os.fstat(stream.fileno()).st_mode & 0o7555)
     stream.close()
-    os.replace(temporary, destination)  # noqa: PTH105 (for every file that comes, and quicker)
+    temporary.replace(destination)
     if durable:
         sync_folder(destination.parent)
 

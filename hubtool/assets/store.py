@@ -35,7 +35,6 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hubtool import mismatch, ownership
@@ -47,6 +46,7 @@ from hubtool.errors import ArgumentError, DigestError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
     from typing import Any, BinaryIO, TypeGuard
 
 
@@ -72,19 +72,14 @@ class Stored:
     """A verified file.
 
     Attributes:
-        location: Where it is, as a text: for thousands of small files, making paths takes longer than writing them.
+        path: Where it is.
         digest: Its whole digest.
         size: Its bytes.
     """
 
-    location: str
+    path: Path
     digest: str
     size: int
-
-    @property
-    def path(self) -> Path:
-        """Where it is."""
-        return Path(self.location)
 
     def fits(self, size: int | None) -> bool:
         """Whether it has as many bytes as a card or a lock states; True where none does."""
@@ -175,7 +170,7 @@ class _Record:
             return None
         return cls(digest=digest, source=source, **numbers)
 
-    def write(self, path: str) -> bool:
+    def write(self, path: Path) -> bool:
         """Write the record; return whether that succeeded.
 
         In place: what a kill, a full disk or another writer leaves of it is no record, or is one of these bytes. Then
@@ -207,13 +202,13 @@ def _is_digest(text: object) -> TypeGuard[str]:
     return isinstance(text, str) and len(text) == FULL_LENGTH and _HEX.issuperset(text)
 
 
-def _write_anew(data: bytes, path: str) -> bool:
+def _write_anew(data: bytes, path: Path) -> bool:
     """Write a small file in place; return whether that succeeded."""
     try:
         try:
             descriptor = disk.open_anew(path)
         except FileNotFoundError:
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = disk.open_anew(path)
         try:
             disk.write(descriptor, data)
@@ -327,11 +322,8 @@ class Store:
         self.locked_by = locked_by
         self.state = self.root if state is None else state.absolute()
         self.shared = tuple(folder.absolute() for folder in shared)
-        # Places are put together as texts: for thousands of small files, joining paths takes longer than fetching.
-        self._blobs = str(self.root / "blobs" / "sha256")
-        self._state = str(self.state)
         # Where records cannot be written, one process at least need not hash a file twice.
-        self._known: dict[str, _Record] = {}
+        self._known: dict[Path, _Record] = {}
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -371,7 +363,7 @@ class Store:
 
     def completed(self, digest: Digest, link: str) -> str | None:
         """Return the whole digest of what this user fetched from a link for a short digest; None if that is unknown."""
-        raw = _read_own(Path(self._link_record(digest.hex, link)))
+        raw = _read_own(self._link_record(digest.hex, link))
         if not isinstance(raw, dict) or raw.get("link") != link.strip("<> "):
             return None
         whole = raw.get("digest")
@@ -382,9 +374,9 @@ class Store:
         data = json.dumps({"link": link.strip("<> "), "digest": digest}).encode()
         return _write_anew(data, self._link_record(digest, link))
 
-    def _link_record(self, digest: str, link: str) -> str:
+    def _link_record(self, digest: str, link: str) -> Path:
         about = f"{digest[:SHORTEST]} {link.strip('<> ')}"
-        return self._record_name("links", hashlib.sha256(about.encode("utf-8", "surrogatepass")).hexdigest())
+        return self._record_path("links", hashlib.sha256(about.encode("utf-8", "surrogatepass")).hexdigest())
 
     def peek(self, digest: str) -> Stored | None:
         """Return the file of a whole digest without verifying it, for those who hash it themselves; None if absent.
@@ -392,13 +384,13 @@ class Store:
         What turns out to be wrong is moved away by :meth:`check`.
         """
         for folder in (None, *self.shared):
-            location = self._blob_name(digest, folder)
+            path = self._blob_path(digest, folder)
             try:
-                found = os.stat(location)  # noqa: PTH116 (a text)
+                found = path.stat()
             except OSError:
                 continue
             if stat.S_ISREG(found.st_mode):
-                return Stored(location=location, digest=digest, size=found.st_size)
+                return Stored(path=path, digest=digest, size=found.st_size)
         return None
 
     def present(self, group: str) -> frozenset[str]:
@@ -422,12 +414,6 @@ class Store:
                 yield stored
 
     def _blob(self, digest: str) -> Stored | None:
-        try:
-            os.stat(self._blob_name(digest))  # noqa: PTH116 (a text)
-        except FileNotFoundError:
-            return None
-        except OSError:
-            pass  # what else is wrong is said below
         path, record_path = self._blob_path(digest), self._record_path("blobs", digest)
         found = self._verified(path, record_path, digest, key=digest)
         if found is not None:
@@ -455,7 +441,7 @@ class Store:
 
     def _record_of_derived(self, path: Path, digest: str, kind: str) -> _Record | None:
         """Return the record of a derived file that is unchanged since this user made it from that asset."""
-        for record in (self._known.get(str(path)), _Record.read(self._record_path(kind, digest))):
+        for record in (self._known.get(path), _Record.read(self._record_path(kind, digest))):
             with suppress(OSError):
                 found = path.lstat()
                 if (
@@ -498,7 +484,7 @@ class Store:
             raise disk.store_error(error, path) from error
         if not right:
             return Judgement(reason="is wrong")
-        return Judgement(stored=Stored(location=str(path), digest=own, size=size))
+        return Judgement(stored=Stored(path=path, digest=own, size=size))
 
     def _verified(self, path: Path, record_path: Path, digest: str, *, key: str) -> Stored | None:
         """Return a file if it has its digest, hashing it if it may have changed; else move it away."""
@@ -511,7 +497,7 @@ class Store:
         for _ in range(3):
             try:
                 if trusting and self._unchanged(path, record_path, digest):
-                    return Judgement(stored=Stored(location=str(path), digest=digest, size=path.stat().st_size))
+                    return Judgement(stored=Stored(path=path, digest=digest, size=path.stat().st_size))
                 before = path.stat()
                 actual = digest_file(path)
                 after = path.stat()
@@ -526,7 +512,7 @@ class Store:
                 # Of a derived file the record is all that is known, so it is written by who made the file alone.
                 if not source and _Record.read(record_path) != record:
                     self._remember(record, path, record_path)
-                return Judgement(stored=Stored(location=str(path), digest=digest, size=after.st_size))
+                return Judgement(stored=Stored(path=path, digest=digest, size=after.st_size))
             judgement = self._quarantine(path, record_path, record, key)
             if judgement is not None:
                 return judgement
@@ -534,11 +520,11 @@ class Store:
 
     def _unchanged(self, path: Path, record_path: Path, digest: str) -> bool:
         now = _Record.of(digest, path.stat())
-        return now in (self._known.get(str(path)), _Record.read(record_path))
+        return now in (self._known.get(path), _Record.read(record_path))
 
-    def _remember(self, record: _Record, path: Path | str, record_path: Path | str) -> None:
-        if not self.durable or not record.write(str(record_path)):
-            self._known[str(path)] = record
+    def _remember(self, record: _Record, path: Path, record_path: Path) -> None:
+        if not self.durable or not record.write(record_path):
+            self._known[path] = record
 
     def _quarantine(self, path: Path, record_path: Path, wrong: _Record, key: str) -> Judgement | None:
         """Move a wrong file away, and say whether that could be done; None if there is another file by now."""
@@ -557,7 +543,7 @@ class Store:
                     path.unlink()
                 with suppress(OSError):  # a record without its file means nothing
                     record_path.unlink(missing_ok=True)
-                self._known.pop(str(path), None)
+                self._known.pop(path, None)
         except FileNotFoundError:
             return _GONE
         except StoreError as error:
@@ -601,7 +587,7 @@ class Store:
         path = path.absolute()
         record_path = self._record_path("local", hashlib.sha256(os.fsencode(path)).hexdigest())
         try:
-            for record in (self._known.get(str(path)), _Record.read(record_path)):
+            for record in (self._known.get(path), _Record.read(record_path)):
                 if record is not None and _Record.of(record.digest, path.stat()) == record:
                     actual, bytes_ = record.digest, record.size
                     break
@@ -625,7 +611,7 @@ class Store:
                 actual=actual,
                 hint="put the right file there, or correct the card" if why is None else why.hint,
             )
-        return Stored(location=str(path), digest=actual, size=bytes_)
+        return Stored(path=path, digest=actual, size=bytes_)
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -643,8 +629,8 @@ class Store:
             StoreError: If the lock cannot be made, or its holder has not got on for that long.
         """
         name = key[: self.locked_by]
-        path = self._lock_name(key)
-        held: dict[str, Lock] = _held.__dict__.setdefault("locks", {})
+        path = self._lock_path(key)
+        held: dict[Path, Lock] = _held.__dict__.setdefault("locks", {})
         if path in held:
             yield held[path]
             return
@@ -666,10 +652,10 @@ class Store:
 
     def holds(self, key: str) -> bool:
         """Whether this thread holds the lock of a digest (or of its beginning)."""
-        return self._lock_name(key) in _held.__dict__.get("locks", ())
+        return self._lock_path(key) in _held.__dict__.get("locks", ())
 
-    def _lock_name(self, key: str) -> str:
-        return f"{self._state}/locks/{key[: self.locked_by]}.lock"
+    def _lock_path(self, key: str) -> Path:
+        return self.state / "locks" / f"{key[: self.locked_by]}.lock"
 
     def _wait(self, lock: Lock, name: str, patience: float) -> None:
         """Wait for a lock as long as its holder gets on."""
@@ -715,7 +701,7 @@ class Store:
     def _clean(self, key: str) -> None:
         if self.holds(key):
             return
-        lock = Lock(self._lock_name(key))
+        lock = Lock(self._lock_path(key))
         with suppress(OSError):
             if lock.acquire(0):
                 try:
@@ -794,7 +780,7 @@ class Store:
         except OSError as error:
             raise disk.store_error(error, path) from error
         self._remember(_Record.of(digest, found), path, self._record_path("blobs", digest))
-        return Stored(location=str(path), digest=digest, size=found.st_size)
+        return Stored(path=path, digest=digest, size=found.st_size)
 
     @contextmanager
     def writer(
@@ -881,7 +867,7 @@ class Store:
                 self._record_path("blobs", digest).unlink(missing_ok=True)
             except OSError as error:
                 raise disk.store_error(error, path) from error
-            self._known.pop(str(path), None)
+            self._known.pop(path, None)
         return there
 
     def remove_locks(self) -> None:
@@ -939,32 +925,22 @@ class Store:
 
     # -- places ----------------------------------------------------------------------------------------------------
 
-    def _blob_name(self, digest: str, root: Path | None = None) -> str:
+    def _blob_path(self, digest: str, root: Path | None = None) -> Path:
         if not _HEX.issuperset(digest):
             raise ArgumentError(f"{digest!r} is not a SHA-256 digest", hint="parse it with Digest.parse")
-        blobs = self._blobs if root is None else str(root / "blobs" / "sha256")
-        return f"{blobs}{os.sep}{digest[:2]}{os.sep}{digest}"
-
-    def _blob_path(self, digest: str, root: Path | None = None) -> Path:
-        return Path(self._blob_name(digest, root))
+        return (root or self.root) / "blobs" / "sha256" / digest[:2] / digest
 
     def _derived_path(self, digest: str, kind: str, state: Path | None = None) -> Path:
         if len(digest) != FULL_LENGTH or not _HEX.issuperset(digest) or not kind.isidentifier():
             raise ArgumentError(f"{digest!r} and {kind!r} do not name a derived file", hint="give the whole digest")
         return (state or self.state) / "derived" / kind / digest[:2] / f"{digest}.{kind}"
 
-    def _record_name(self, kind: str, digest: str, state: Path | None = None) -> str:
-        return f"{self._state if state is None else state}/records/{kind}/{digest[:2]}/{digest}.json"
-
-    def _record_path(self, kind: str, digest: str, state: Path | None = None) -> Path:
-        return Path(self._record_name(kind, digest, state))
+    def _record_path(self, kind: str, digest: str) -> Path:
+        return self.state / "records" / kind / digest[:2] / f"{digest}.json"
 
     def _temporary(self, digest: str, kind: str) -> Path:
         """Make up a temporary path; its name begins with the key of the lock under which it is written."""
-        return Path(self._temporary_name(digest, kind))
-
-    def _temporary_name(self, digest: str, kind: str) -> str:
-        return f"{self._state}/temporary/{digest}.{os.urandom(4).hex()}.{kind}.part"
+        return self.state / "temporary" / f"{digest}.{os.urandom(4).hex()}.{kind}.part"
 
 
 class Writer:
@@ -1043,7 +1019,7 @@ class Writer:
         self._stream = None
         record = _Record.of(actual, found)
         self._store._remember(record, path, self._store._record_path("blobs", actual))  # noqa: SLF001 (the same)
-        return Stored(location=str(path), digest=actual, size=self._written)
+        return Stored(path=path, digest=actual, size=self._written)
 
     def discard(self) -> None:
         """Delete what was written and not committed."""

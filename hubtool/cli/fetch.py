@@ -28,7 +28,7 @@ class _Card:
     errors: list[tuple[str, HubError]] = field(default_factory=list)
 
     def add(self, link: str, stored: Stored) -> None:
-        path, size = stored.location, stored.size
+        path, size = str(stored.path), stored.size
         self.rows.append({"link": link, "digest": stored.digest, "size": size, "stored": path})
 
     def as_json(self) -> dict[str, object]:

@@ -167,26 +167,26 @@ class FolderDestination:
 
     def write_all(self, documents: Mapping[str, bytes], jobs: int) -> None:  # noqa: ARG002 (the flush is what takes time)
         """See :class:`~hubtool.mirror.destination.Destination`."""
-        pending: list[tuple[str, str]] = []
+        pending: list[tuple[Path, Path]] = []
         folder = self.root / ".hubtool" / "temporary"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for name, data in documents.items():
-                temporary = f"{folder}/document.{os.urandom(6).hex()}.part"
-                pending.append((temporary, f"{self.root}/{name}"))
+                temporary = self._temporary("document")
+                pending.append((temporary, self.root / name))
                 descriptor = disk.open_new(temporary, 0o666)
                 try:
                     disk.write(descriptor, data)
                 finally:
                     os.close(descriptor)
             _flush([temporary for temporary, _ in pending])
-            folders = {path.rpartition("/")[0]: None for _, path in pending}
-            for folder in map(Path, folders):
+            folders = [*dict.fromkeys(path.parent for _, path in pending)]
+            for folder in folders:
                 folder.mkdir(parents=True, exist_ok=True)
             for temporary, path in pending:
-                os.replace(temporary, path)  # noqa: PTH105 (texts, as in FolderClaim)
+                temporary.replace(path)
             pending.clear()
-            _flush_folders([*map(Path, folders)])
+            _flush_folders(folders)
         except OSError as error:
             raise _error(error, folder) from error
         finally:
@@ -277,10 +277,9 @@ class FolderClaim:
 
     def __init__(self, root: Path, temporary: Path) -> None:
         self._root = root
-        self._blobs = str(root / "blobs" / "sha256")
-        self._temporary = str(temporary)
-        self._has_temporary = False
-        self._pending: list[tuple[str, str]] = []
+        self._blobs = root / "blobs" / "sha256"
+        self._temporary = temporary
+        self._pending: list[tuple[Path, Path]] = []
         self._bytes = 0
         self._there: dict[str, set[str]] = {}
         self._near: bool | None = None
@@ -289,19 +288,18 @@ class FolderClaim:
     def add(self, file: Stored, *, move: bool = False) -> bool:
         """See :class:`~hubtool.mirror.destination.Claim`."""
         self._raise()
-        # Texts and not paths: for thousands of small files, making paths takes longer than copying.
-        path = f"{self._blobs}/{file.digest[:2]}/{file.digest}"
+        path = self._blobs / file.digest[:2] / file.digest
         there = self._present(file.digest[:2])
         if file.digest in there:
             return False
         # What may be moved stays where it is until it is made visible: so it is still there if that does not come.
-        source = file.location if move and self._can_move(file) else f"{self._temporary}/{file.digest}.part"
-        if source != file.location:
+        source = file.path if move and self._can_move(file) else self._temporary / f"{file.digest}.part"
+        if source != file.path:
             try:
                 self._copy(file, source)
             except OSError as error:
                 _unlink(source)
-                raise _error(error, Path(path), needed=file.size) from error
+                raise _error(error, path, needed=file.size) from error
             except HubError:
                 _unlink(source)
                 raise
@@ -319,7 +317,7 @@ class FolderClaim:
         there = self._there.get(group)
         if there is None:
             try:
-                with os.scandir(f"{self._blobs}/{group}") as listed:
+                with os.scandir(self._blobs / group) as listed:
                     there = {entry.name for entry in listed if _is_file(entry)}
             except OSError:
                 there = set()
@@ -340,15 +338,13 @@ class FolderClaim:
                 raise _error(error, file.path) from error
         return self._near
 
-    def _copy(self, file: Stored, temporary: str) -> None:
+    def _copy(self, file: Stored, temporary: Path) -> None:
         hasher = hashlib.sha256()
-        if not self._has_temporary:
-            Path(self._temporary).mkdir(parents=True, exist_ok=True)
-            self._has_temporary = True
+        self._temporary.mkdir(parents=True, exist_ok=True)
         target = disk.open_new(temporary, 0o666 if os.name == "nt" else 0o444)
         try:
             try:
-                source = os.open(file.location, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+                source = os.open(file.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
             except OSError as error:
                 raise disk.store_error(error, file.path) from error
             try:
@@ -373,7 +369,7 @@ class FolderClaim:
             _flush([source for source, _ in self._pending])
             _flush_folders(self._show())
         except OSError as error:
-            self._failure = _error(error, Path(self._blobs))
+            self._failure = _error(error, self._blobs)
             self.discard()
             raise self._failure from error
 
@@ -386,14 +382,14 @@ class FolderClaim:
         self._raise()
         if not self._pending:
             return []
-        folder = Path(self._pending[0][1]).parent
+        folder = self._pending[0][1].parent
         changed = [folder]
         try:
             if not folder.is_dir():
                 folder.mkdir(parents=True, exist_ok=True)
                 changed.append(folder.parent)
             for source, path in self._pending:
-                os.replace(source, path)  # noqa: PTH105 (texts, as above)
+                source.replace(path)
             self._pending = []
         except OSError as error:
             self._failure = _error(error, folder)
@@ -405,7 +401,7 @@ class FolderClaim:
     def discard(self) -> None:
         """Remove what was not made visible, but for what the staging store has."""
         for source, _ in self._pending:
-            if source.startswith(self._temporary):
+            if source.parent == self._temporary:
                 _unlink(source)
         self._pending = []
         self._bytes = 0
@@ -414,7 +410,7 @@ class FolderClaim:
         """Leave nothing behind that is not visible, of ours or of somebody who died."""
         self.discard()
         with suppress(OSError):
-            os.rmdir(self._temporary)  # noqa: PTH106 (a text)
+            self._temporary.rmdir()
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
@@ -422,12 +418,12 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
     return entry.is_file(follow_symlinks=False)
 
 
-def _unlink(path: str) -> None:
+def _unlink(path: Path) -> None:
     with suppress(OSError):
-        os.unlink(path)  # noqa: PTH108 (texts, as above)
+        path.unlink()
 
 
-def _flush(paths: list[str]) -> None:
+def _flush(paths: list[Path]) -> None:
     """Flush files to the disk."""
     for path in paths:
         # What comes from the staging store may no longer be opened for writing; Windows flushes nothing else.

@@ -5,7 +5,6 @@ The blobs go first, then the cards, then the index: whoever reads a card finds i
 
 from __future__ import annotations
 
-import os
 import random
 import threading
 import time
@@ -306,7 +305,6 @@ class Worker:
         self._fetcher = fetcher
         self._place = place
         self._staging = staging
-        self._staged = f"{staging.root}{os.sep}"
         self._progress = progress
         self._events = events
         self._wrong = wrong
@@ -437,7 +435,7 @@ class Worker:
             # It was not in the staging store, of course; what is meant is the user's own.
             text = error.message.replace(str(self._staging.root), str(self._hub.store.root))
             raise OfflineError(text, hint="run the same where HUBTOOL_OFFLINE is not set") from None
-        return stored, stored.location.startswith(self._staged)
+        return stored, stored.path.is_relative_to(self._staging.root)
 
     def end(self) -> None:
         """Stop at once; what was on its way is left to a later run."""
