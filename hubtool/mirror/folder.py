@@ -307,7 +307,7 @@ class FolderClaim:
         # Only what is whole and right waits to be made visible.
         self._pending.append((source, path))
         self._bytes += file.size
-        # Many small files are flushed together, which the file system does in hardly more time than one.
+        # Bounds what a failure before the flush would cost.
         if len(self._pending) >= _PENDING_FILES or self._bytes >= _PENDING_BYTES:
             self.settle()
         return True
