@@ -5,8 +5,8 @@
 Serves files with nginx on loopback (as a child process with a configuration of its own): one file of 1 GiB, and 1,000
 files of 100 KiB. Every side is a fresh process that starts, transfers, computes SHA-256 and writes; the sides take
 turns, and the fastest of several runs counts. Seconds, and the ratio to hubtool. A tool that is not installed is left
-out, and said to be. Then one file over a link that gives each connection 20 MB/s and 40 ms (a limiting server of our
-own), with one connection and with segments.
+out, and said to be. The target for the small files is 1.5 times pooch. Then one file over a link that gives each
+connection 20 MB/s and 40 ms (a limiting server of our own), with one connection and with segments.
 
 The folder should be in memory: what is compared is the way of the bytes, not a disk.
 """

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 FULL_LENGTH = 64
 SHORTEST = 8
-TOGETHER = 16 << 20
-"""Bytes up to which small files are hashed in one go, where several processes share many."""
 
 _HEX = re.compile(r"[0-9a-f]+\Z")
 _BLOCK = 1 << 20
@@ -62,10 +60,6 @@ class Digest:
 
     def __str__(self) -> str:
         return self.hex
-
-    def __reduce__(self) -> tuple[type[Digest], tuple[str]]:
-        # Processes send one another thousands; what dataclasses do of themselves takes ten times as long.
-        return Digest, (self.hex,)
 
 
 def digest_file(path: Path) -> str:

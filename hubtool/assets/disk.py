@@ -7,35 +7,23 @@ place.
 from __future__ import annotations
 
 import errno
-import mmap
 import os
 import shutil
 import stat
-import sys
 import threading
-from functools import cache
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from hubtool.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from typing_extensions import Buffer
 
 # O_BINARY is Windows', O_CLOEXEC and O_NOFOLLOW are POSIX'.
 _EXTRA = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
-DIRECT = 64 << 10
-"""Bytes of a block from which :func:`write_direct` is quicker than to write and flush it."""
-
-_ALIGNED = 4096
 
 _seeking = threading.Lock()  # where a position belongs to the open file, as on Windows
-# The name is taken, there is no /proc, or the file system (or what shuts this process in) gives a file no second name.
-_NO_NAME = frozenset(
-    {errno.EEXIST, errno.ENOENT, errno.EPERM, errno.EXDEV, errno.EMLINK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS}
-)
 _FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG})
 
 
@@ -49,7 +37,7 @@ def create(path: Path) -> BinaryIO:
     return cast("BinaryIO", os.fdopen(open_new(path, 0o666), "wb", buffering=0))
 
 
-def open_new(path: Path | str, mode: int) -> int:
+def open_new(path: Path, mode: int) -> int:
     """Create a new file for writing, as :func:`create` does; return its descriptor.
 
     Raises:
@@ -58,46 +46,7 @@ def open_new(path: Path | str, mode: int) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _EXTRA, mode)
 
 
-def open_unnamed(folder: str, mode: int) -> int | None:
-    """Create a file for writing that has no name yet, in the file system of a folder; return its descriptor.
-
-    Of a file that nobody names (:func:`give_name`) nothing stays, however its writer ends. And no two writers wait for
-    each other, as they do where both make files in one folder.
-
-    Returns:
-        The descriptor, or None where the system cannot do this.
-
-    Raises:
-        OSError: If it cannot be created, or there is no such folder.
-    """
-    if not hasattr(os, "O_TMPFILE"):
-        return None
-    try:
-        return os.open(folder, os.O_RDWR | os.O_TMPFILE | os.O_CLOEXEC, mode)
-    except OSError as error:
-        # The second is what a system says that knows nothing of it: a folder cannot be opened for writing.
-        if error.errno in (errno.ENOTSUP, errno.EISDIR, errno.EINVAL):
-            return None
-        raise
-
-
-def give_name(descriptor: int, path: str) -> bool:
-    """Give a file its name, if it is free and the system can do this; return whether it has it.
-
-    Raises:
-        OSError: If the disk fails.
-    """
-    try:
-        # A folder to begin at, which a whole path does not need, has Python ask for the link to be followed.
-        os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor)
-    except OSError as error:
-        if error.errno in _NO_NAME:
-            return False
-        raise
-    return True
-
-
-def open_anew(path: str) -> int:
+def open_anew(path: Path) -> int:
     """Open a file for writing what it shall hold from now on, made if need be; return its descriptor.
 
     Raises:
@@ -162,19 +111,6 @@ def read_at(stream: BinaryIO, offset: int, count: int) -> bytes:
         return stream.read(count)
 
 
-def read_into(descriptor: int, buffer: memoryview) -> int:
-    """Read what comes next into a buffer; return how many bytes came, 0 at the end.
-
-    Raises:
-        OSError: If the disk fails.
-    """
-    if hasattr(os, "readv"):
-        return os.readv(descriptor, (buffer,))
-    block = os.read(descriptor, len(buffer))
-    buffer[: len(block)] = block
-    return len(block)
-
-
 def copy(source: BinaryIO, target: BinaryIO, length: int) -> None:
     """Copy the first bytes of one unbuffered stream to another.
 
@@ -210,55 +146,6 @@ def write(descriptor: int, data: Buffer) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def memory(count: int) -> mmap.mmap:
-    """Ask for memory that begins where a page does, and that the system gives as it is used.
-
-    A process that is forked has its own copy, as of all other memory; what is mapped is shared unless one says so.
-    """
-    if sys.platform == "win32":
-        return mmap.mmap(-1, count)
-    return mmap.mmap(-1, count, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-
-
-def write_direct(descriptor: int, data: Buffer) -> None:
-    """Write every byte to an open file, and past the system's memory where that can be.
-
-    For what is to be flushed, and not to be read soon: the system need not find memory for it, nor write it later. It
-    must be flushed all the same, for where it stands on the disk is not yet written.
-
-    Args:
-        descriptor: The file, open for writing; nobody else writes to it.
-        data: Bytes of :func:`memory`, from the beginning of one of its pages. Of others, and of the last ones that
-            fill no block of a disk, the system makes a copy, as ever.
-
-    Raises:
-        OSError: If the disk does not take them.
-    """
-    view = memoryview(data)
-    if sys.platform != "linux" or len(view) < DIRECT:
-        write(descriptor, view)
-        return
-    import fcntl  # noqa: PLC0415 (Windows has none)
-
-    flags = fcntl.fcntl(descriptor, fcntl.F_GETFL)
-    whole = len(view) // _ALIGNED * _ALIGNED
-    try:
-        fcntl.fcntl(descriptor, fcntl.F_SETFL, flags | os.O_DIRECT)
-        try:
-            while whole:
-                count = os.write(descriptor, view[:whole])
-                view, whole = view[count:], whole - count
-        finally:
-            fcntl.fcntl(descriptor, fcntl.F_SETFL, flags)
-    except OSError as error:
-        # A file system that cannot, or would have the bytes lie otherwise.
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
-            raise
-    write(descriptor, view)
-    if len(view) >= DIRECT:
-        begin_flush(descriptor)
-
-
 def settle(
     stream: BinaryIO, temporary: Path, destination: Path, *, read_only: bool = False, durable: bool = True
 ) -> None:
@@ -281,37 +168,9 @@ def settle(
     if read_only and os.name != "nt":
         os.fchmod(stream.fileno(), os.fstat(stream.fileno()).st_mode & 0o7555)
     stream.close()
-    os.replace(temporary, destination)  # noqa: PTH105 (for every file that comes, and quicker)
+    temporary.replace(destination)
     if durable:
         sync_folder(destination.parent)
-
-
-def begin_flush(descriptor: int) -> None:
-    """Have the system begin to write to the disk what was written to a file, where it can be told to.
-
-    It goes on by itself; whoever flushes the file later has less to wait for. Errors are that flush's to report.
-    """
-    if sys.platform == "linux" and (begin := _sync_file_range()) is not None:
-        begin(descriptor)
-
-
-def prepare() -> None:
-    """Find out, before processes are forked, what each of them would find out for itself."""
-    if sys.platform == "linux":
-        _sync_file_range()
-
-
-@cache
-def _sync_file_range() -> Callable[[int], object] | None:
-    import ctypes  # noqa: PLC0415 (only for large files)
-
-    try:
-        call = ctypes.CDLL(None).sync_file_range
-    except (OSError, AttributeError):  # musl on some machines
-        return None
-    call.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
-    # From 0 to the end, and SYNC_FILE_RANGE_WRITE (linux/fs.h): begin, and wait for nothing.
-    return lambda descriptor: call(descriptor, 0, 0, 2)
 
 
 def sync_folder(folder: Path | str) -> None:

@@ -75,14 +75,6 @@ class Wanted:
             stored=stored,
         )
 
-    def __reduce__(self) -> tuple[object, tuple[str, Digest | None, int | None, str, str]]:
-        # Processes send one another thousands; what dataclasses do of themselves takes ten times as long.
-        return _wanted, (self.link, self.digest, self.size, self.name, self.uid)
-
-
-def _wanted(link: str, digest: Digest | None, size: int | None, name: str, uid: str) -> Wanted:
-    return Wanted(link=link, digest=digest, size=size, name=name, uid=uid)
-
 
 class Labels:
     """Gives each asset of a run a name that no other one of it has, as they come."""

@@ -8,32 +8,28 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import ExitStack, closing, nullcontext
-from itertools import islice
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from hubtool import processes
 from hubtool.assets.events import KINDS, Kind, Outcome, Progress, Wanted, Watcher
 from hubtool.assets.limits import Rate, Reach, Retries, Slots
 from hubtool.assets.links import DEFAULT_HOSTS, LinkPolicy, host_of, is_loopback, shown
 from hubtool.assets.mirrors import Mirror, Source
 from hubtool.assets.part import Part
 from hubtool.assets.store import MAX_BYTES, Stored
-from hubtool.assets.transfer import EndedError, First, Transfer
-from hubtool.assets.transport import Timeouts, Transport, Whole
+from hubtool.assets.transfer import EndedError, Transfer
+from hubtool.assets.transport import Timeouts, Transport
 from hubtool.assets.web import HttpTransport
 from hubtool.card import placeholder
 from hubtool.digest import FULL_LENGTH
 from hubtool.errors import FetchError, HubError, OfflineError, StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+    from collections.abc import Container, Iterable, Sequence
     from types import TracebackType
 
     from hubtool.assets.events import Event
     from hubtool.assets.store import Store
-    from hubtool.assets.transport import Body
     from hubtool.digest import Digest
 
 __all__ = [
@@ -53,25 +49,12 @@ CONNECTIONS = 8
 AT_ONCE = 4
 """The most files at once."""
 
-MANY = 64
-"""So many files are fetched by several processes, if they are small."""
-
-SMALL = 8 << 20
-"""Bytes up to which, on the average, files count as small."""
-
-_PREPARED = 8
-"""So many services are prepared for processes; with more of them, each is asked for few files."""
-
 
 class Fetcher:
     """One run of fetching: a context manager, whose end closes all connections.
 
     Threads may share one. Of several processes and threads that want the same asset, one fetches it and the others
     wait for it.
-
-    Attributes:
-        small: Whether most files are likely to be small, and are to be asked for as such; :meth:`fetch_all` sees that
-            for itself.
     """
 
     def __init__(
@@ -110,8 +93,6 @@ class Fetcher:
         self.offline = offline
         self.retries = retries or Retries()
         self.mirrors = tuple(Mirror.of(base, self.policy, timeouts, connections) for base in mirrors)
-        self.small = False
-        self._own_transport = transport is None
         self.transport = transport or HttpTransport(self.policy, timeouts, connections=connections)
         self.slots = Slots(max(1, connections))
         self.reach = Reach(self.retries.unreached)
@@ -121,7 +102,6 @@ class Fetcher:
         self._telling = threading.Lock()
         self._ended = threading.Event()
         self._cleaned = False
-        self._ends: list[Callable[[], None]] = []
 
     def __enter__(self) -> Fetcher:  # noqa: PYI034 (typing has Self from Python 3.11 on; nobody derives from this)
         """Return the run itself."""
@@ -138,15 +118,9 @@ class Fetcher:
     def end(self) -> None:
         """End all transfers, from any thread; what came of them is left to a later run where that can go on."""
         self._ended.set()
-        for end in self._ends:
-            end()
         for transport in (self.transport, *(mirror.transport() for mirror in self.mirrors)):
             if transport is not None:
                 transport.abort()
-
-    def at_end(self, end: Callable[[], None]) -> None:
-        """Have something called when the run is ended from outside."""
-        self._ends.append(end)
 
     # -- files -------------------------------------------------------------------------------------------------------
 
@@ -154,86 +128,17 @@ class Fetcher:
         """Fetch assets, several at once; one that fails does not stop the others.
 
         Args:
-            wanted: The assets. Where they are many, the first ones are fetched while the others are still being named.
+            wanted: The assets.
             again: Whether to fetch them even if they are stored.
 
         Returns:
             How it went with each, in their order.
         """
-        coming = iter(wanted)
+        todo = [*wanted]
         at_once = min(AT_ONCE, self.slots.count)
-        todo, many = self._first_of(coming, again=again)
-        if not many:
-            todo += coming
-            self.small = self.small or are_small([one.size for one in todo])
-            return [one for one in self.by_threads(todo, at_once, again=again) if one is not None]
-        from hubtool.assets import forked  # noqa: PLC0415 (only for many files)
+        return [one for one in self._by_threads(todo, at_once, again=again) if one is not None]
 
-        self.small = True
-        outcomes = forked.fetch_all(self, todo, coming, at_once, again=again)
-        left = [index for index, one in enumerate(outcomes) if one is None]
-        rest = self.by_threads([todo[index] for index in left], at_once, again=again)
-        for index, one in zip(left, rest, strict=True):
-            outcomes[index] = one
-        return [one for one in outcomes if one is not None]
-
-    def _first_of(self, coming: Iterator[Wanted], *, again: bool) -> tuple[list[Wanted], bool]:
-        """Take assets until so many are missing that several processes are quicker, and say whether they are.
-
-        And whether processes can keep to what was asked for.
-        """
-        todo: list[Wanted] = []
-        if self._rate is not None or self.slots.count < 2 or not self._own_transport:
-            return todo, False
-        if processes.cores() < 2 or not processes.can_fork():
-            return todo, False
-        missing = 0
-        for wanted in coming:
-            todo.append(wanted)
-            if not again and self._is_there(wanted):
-                continue
-            missing += 1
-            if missing == 1 and not self.offline and isinstance(self.transport, HttpTransport):
-                # Now, while others are still being named: importing the libraries takes as long as naming hundreds.
-                self.transport.prepare(wanted.link)
-            if missing == MANY:
-                return todo, self.small or are_small([one.size for one in todo])
-        return todo, False
-
-    def _is_there(self, wanted: Wanted) -> bool:
-        """Whether an asset is stored, as far as a look tells."""
-        digest = wanted.digest
-        return digest is not None and not digest.is_short and self.store.peek(digest.hex) is not None
-
-    def share(self, links: Iterable[str]) -> None:
-        """Find out, before processes are forked, what each of them would find out for itself.
-
-        All of them know from then on which mirrors one of them gave up.
-
-        Args:
-            links: Where most files come from.
-        """
-        import mmap  # noqa: PLC0415 (only for many files)
-
-        given_up = memoryview(mmap.mmap(-1, max(1, len(self.mirrors))))
-        for number, mirror in enumerate(self.mirrors):
-            mirror.share(given_up[number : number + 1])
-        mirrors = () if self.offline else self.mirrors
-        # Not of an object store: its library has threads of its own.
-        places = [mirror.source("0" * FULL_LENGTH) for mirror in mirrors if mirror.base.startswith("http")]
-        by_host = {host_of(link): link for link in links if "://" in link}
-        places += [Source(link=link, transport=self.transport) for link in by_host.values() if not self.offline]
-        for place in islice(places, _PREPARED):
-            if isinstance(place.transport, HttpTransport):
-                place.transport.prepare(place.link)
-
-    def divide(self, count: int, watch: Watcher | None) -> None:
-        """Become one of several processes that share this run's connections, and tell another watcher."""
-        self.slots = Slots(max(1, self.slots.count // count))
-        self._watch = watch
-        self._kinds = () if watch is None else self._kinds
-
-    def by_threads(self, todo: Sequence[Wanted], at_once: int, *, again: bool) -> list[Outcome | None]:
+    def _by_threads(self, todo: Sequence[Wanted], at_once: int, *, again: bool) -> list[Outcome | None]:
         """Fetch assets, so many at once; None stands for those that were not begun because the run was ended."""
         outcomes: list[Outcome | None] = [None] * len(todo)
         waiting = iter(range(len(todo)))
@@ -341,27 +246,20 @@ class Fetcher:
             if not self._cleaned:
                 self._cleaned = True
                 self.store.clean()
-            is_small = self.small and not self.store.has_parts(digest)
-            first = self._fetch_small(wanted, digest, mirrors, limit) if is_small else None
-            if isinstance(first, Stored):
-                return first
-            with nullcontext() if first is None else closing(first):
-                part = Part(
-                    self.store,
-                    digest,
-                    source=shown(link),
-                    size=wanted.size,
-                    limit=limit,
-                    sure=lock.sure,
-                    only=Source(link=self.policy.check(link), transport=self.transport).name
-                    if digest.is_short
-                    else None,
-                )
-                try:
-                    return Transfer(self, wanted, digest, part, mirrors, first=first).run()
-                finally:
-                    if part.keep():
-                        self.tell(wanted.event("kept", received=part.position, size=part.origin.size))
+            part = Part(
+                self.store,
+                digest,
+                source=shown(link),
+                size=wanted.size,
+                limit=limit,
+                sure=lock.sure,
+                only=Source(link=self.policy.check(link), transport=self.transport).name if digest.is_short else None,
+            )
+            try:
+                return Transfer(self, wanted, digest, part, mirrors).run()
+            finally:
+                if part.keep():
+                    self.tell(wanted.event("kept", received=part.position, size=part.origin.size))
 
     def _stored(self, wanted: Wanted, digest: Digest) -> Stored | None:
         """Return a stored asset, or None.
@@ -389,61 +287,6 @@ class Fetcher:
             raise StoreError(
                 f"the store at {self.store.root} cannot be written", hint="check its folder, and the room on its disk"
             )
-
-    def _fetch_small(
-        self, wanted: Wanted, digest: Digest, mirrors: Sequence[Mirror], limit: int
-    ) -> Stored | First | None:
-        """Ask the first of the places that a file comes from, in the hope that it comes whole with the answer.
-
-        Then it needs no part in which it grows, nor anything else that takes longer than a small file does. If it does
-        not, the answer is the first of the transfer. None if there is no place to ask.
-        """
-        mirror = next((one for one in mirrors if one.fault is None), None)
-        if mirror is None and self.offline:
-            return None
-        source = self.origin(wanted.link) if mirror is None else mirror.source(digest.hex)
-        first: First | None = None
-        self.slots.take()
-        try:
-            self.check_ended()
-            answer: Body | FetchError
-            opened: ExitStack | None = None
-            try:
-                came = source.transport.open_small(source.link)
-                if isinstance(came, Whole):
-                    answer = came
-                else:
-                    opened = ExitStack()
-                    answer = opened.enter_context(came)
-            except FetchError as error:
-                answer = error
-            if isinstance(answer, Whole):
-                stored = self._store_small(wanted, digest, source, answer, limit)
-                if stored is not None:
-                    return stored
-            first = First(source=source, answer=answer, slots=self.slots, opened=opened or ExitStack())
-            return first
-        finally:
-            if first is None:
-                self.slots.give_back()
-
-    def _store_small(self, wanted: Wanted, digest: Digest, source: Source, came: Whole, limit: int) -> Stored | None:
-        """Store a file that came whole, if it is the right one."""
-        data = came.data
-        if len(data) > limit or wanted.size not in (None, len(data)):
-            return None
-        if self._rate is not None:
-            self.pace(len(data))
-        stored = self.store.put(digest, data)
-        if stored is not None:
-            if source.mirror is not None:
-                source.mirror.helped()
-            else:
-                self.reach.note(host_of(wanted.link), reached=True)
-                self.came_from(wanted, stored)
-            if self.wants("started"):
-                self.tell(wanted.event("started", source=shown(source.link), size=stored.size))
-        return stored
 
     def origin(self, link: str) -> Source:
         """Return a link as a source.
@@ -476,21 +319,6 @@ class Fetcher:
             f"{shown(link)} is not in the store at {self.store.root}, and the network may not be used",
             hint="run `hubtool fetch` where HUBTOOL_OFFLINE is not set, or set HUBTOOL_HOME to a store that has it",
         )
-
-    @property
-    def is_ended(self) -> bool:
-        """Whether the run was ended from outside."""
-        return self._ended.is_set()
-
-    @property
-    def is_watched(self) -> bool:
-        """Whether somebody wants to know what happens."""
-        return self._watch is not None
-
-    @property
-    def is_paced(self) -> bool:
-        """Whether there is a most of bytes per second."""
-        return self._rate is not None
 
     def wants(self, kind: Kind) -> bool:
         """Whether somebody wants to know of this kind of events."""
@@ -540,12 +368,6 @@ def _check_secure(link: str, digest: Digest) -> None:
             "link is plain http, so nothing proves which file is meant",
             hint="state the whole SHA-256 on the card, or use an https link",
         )
-
-
-def are_small(sizes: Sequence[int | None]) -> bool:
-    """Whether files of these sizes are many, and small on the average, as far as they are known."""
-    known = [size for size in sizes if size is not None]
-    return len(sizes) >= MANY and (not known or sum(known) < len(known) * SMALL)
 
 
 def fetch(

@@ -9,14 +9,14 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import suppress
-from functools import cached_property
+from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from hubtool.assets import plain
 from hubtool.assets.links import shown
 from hubtool.errors import FetchError
 
 if TYPE_CHECKING:
+    import http.client
     import socket
     from collections.abc import Collection
     from typing import TypeAlias
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from hubtool.assets.transport import Timeouts
 
     _Address: TypeAlias = tuple[Any, ...]
+
+_MAX_HEADS = 8  # of one answer: interim ones and the final one
 
 
 class Guard:
@@ -203,23 +205,6 @@ class Watchdog:
                 self._changed.wait(self._pause)
 
 
-class Counted:
-    """A socket whose bytes a guard counts."""
-
-    __slots__ = ("_guard", "_socket")
-
-    def __init__(self, socket: socket.socket, guard: Guard) -> None:
-        self._socket = socket
-        self._guard = guard
-
-    def recv_into(self, buffer: memoryview, /) -> int:
-        """Put what has come into a buffer; return how many bytes these are."""
-        self._guard.resume()
-        count = self._socket.recv_into(buffer)
-        self._guard.pause(count)
-        return count
-
-
 class _Current(threading.local):
     """What this thread is at.
 
@@ -228,11 +213,6 @@ class _Current(threading.local):
     """
 
     guard: Guard | None = None
-
-    @cached_property
-    def reader(self) -> plain.Reader:
-        """What reads its plain answers."""
-        return plain.Reader()
 
 
 current = _Current()
@@ -265,6 +245,27 @@ def addresses(name: str, port: int, policy: LinkPolicy) -> list[tuple[int, _Addr
     return [*found.values()]
 
 
+@cache
+def _bounded() -> type[http.client.HTTPResponse]:
+    """Derive from Python's answer one that ends the wait for the final answer after a few interim ones.
+
+    Python skips any number of answers "100 Continue": a server that sends them without end would never be left.
+    """
+    from http.client import BadStatusLine, HTTPResponse  # noqa: PLC0415 (heavy, and not needed for what is stored)
+
+    class Bounded(HTTPResponse):
+        hubtool_heads = 0
+
+        def _read_status(self) -> tuple[str, int, str]:
+            self.hubtool_heads += 1
+            if self.hubtool_heads > _MAX_HEADS:
+                raise BadStatusLine("too many interim answers")
+            status: tuple[str, int, str] = super()._read_status()  # type: ignore[misc]  # not part of the stubs
+            return status
+
+    return Bounded
+
+
 def watched(base: type[HTTPConnection]) -> type[HTTPConnection]:
     """Derive from one of urllib3's connection classes one whose sockets a guard can shut down.
 
@@ -272,7 +273,7 @@ def watched(base: type[HTTPConnection]) -> type[HTTPConnection]:
     """
 
     class Watched(base):  # type: ignore[misc, valid-type]  # which class this is, is known at run time only
-        response_class = plain.bounded()
+        response_class = _bounded()
         hubtool_twin: Twin | None = None
         _dns_host: str
 

@@ -29,10 +29,6 @@ _NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-
 _LONGEST = 8192
 # Readers of URLs disagree on what these mean, and a disagreement is a way around the list of hosts.
 _STRANGE = re.compile(r"""[\x00-\x20\x7f\\<>"`{}|^]""")
-# A link about which nobody disagrees, as nearly all are: scheme, host with port, and the rest, without a fragment.
-_PLAIN = re.compile(
-    r"(https?)://([a-z0-9.-]+(?::[0-9]{1,5})?)(/[A-Za-z0-9._~!$&'()*+,;=:@/%-]*(?:\?[A-Za-z0-9._~!$&'()*+,;=:@/?%-]+)?)\Z"
-)
 # With one slash too, to which pathlib shortens two; and without any where no folder has that name.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/|(s3|gs|https?|file):", re.IGNORECASE)
 _SSH_URL = re.compile(
@@ -182,12 +178,6 @@ class LinkPolicy:
         def refuse(why: str, hint: str) -> ForbiddenLinkError:
             return ForbiddenLinkError(f"{what} {why}: {shown(link)}", hint=hint)
 
-        plain = _PLAIN.match(link)
-        if plain is not None and len(link) <= _LONGEST:
-            netloc, refusal = _place(self, plain[1], plain[2])
-            if refusal is not None:
-                raise refuse(*refusal)
-            return f"{plain[1]}://{netloc}{plain[3]}"
         if len(link) > _LONGEST:
             raise refuse(f"is longer than {_LONGEST} characters", "correct the card's asset-link")
         if _STRANGE.search(link) or not (link.isascii() or all(sign.isascii() or sign.isprintable() for sign in link)):

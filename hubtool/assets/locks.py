@@ -18,7 +18,10 @@ import socket
 import threading
 import time
 from contextlib import suppress
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 BEAT = 2.0
 """Seconds between two signs of life of a holder."""
@@ -36,18 +39,13 @@ class Lock:
         sure: Whether the operating system holds it, so that a holder that died was certainly the only one.
     """
 
-    def __init__(self, path: Path | str) -> None:
+    def __init__(self, path: Path) -> None:
         """Prepare to take a lock; ``path`` is its file, which is made if need be, and stays."""
-        self._path = path
+        self.path = path
         self.sure = True
         self._descriptor: int | None = None
         self._beat: _Heartbeat | None = None
         self._watched: tuple[bytes, int, float] | None = None
-
-    @property
-    def path(self) -> Path:
-        """The lock file."""
-        return Path(self._path)
 
     def acquire(self, seconds: float) -> bool:
         """Try for some seconds to get it; return whether we have.
@@ -77,12 +75,12 @@ class Lock:
         """Free it, and remove its file if the system holds it; whoever waits for it makes another one."""
         if self.sure and self._descriptor is not None and os.name != "nt":  # where an open file cannot be removed
             with suppress(OSError):
-                os.unlink(self._path)  # noqa: PTH108 (mostly a text)
+                self.path.unlink()
         self.release()
 
     def _try(self) -> bool:
         while True:
-            descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)
             try:
                 held = not _lock(descriptor)
                 # What was removed since it was opened is nobody's lock any more.

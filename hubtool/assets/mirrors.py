@@ -62,13 +62,12 @@ class Mirror:
 
     Attributes:
         base: Its address without a slash at the end: http(s), ``file:``, or another scheme that a transport exists for.
+        fault: Why it is asked no more in this run, or None.
     """
 
     def __init__(self, base: str, make: Callable[[], Transport]) -> None:
         self.base = base
-        self._fault: str | None = None
-        # One byte that the processes of a run have in common.
-        self._given_up: memoryview | None = None
+        self.fault: str | None = None
         self._make = make
         self._failures = 0
         self._lock = threading.Lock()
@@ -119,17 +118,6 @@ class Mirror:
     def is_absent(self) -> bool:
         """Whether it is a folder that is not there."""
         return self.is_local and not Path(unquote(urlsplit(self.base).path, errors="surrogateescape")).is_dir()
-
-    @property
-    def fault(self) -> str | None:
-        """Why it is asked no more in this run, or None."""
-        if self._fault is None and self._given_up is not None and self._given_up[0]:
-            self._fault = "another process found it wanting"
-        return self._fault
-
-    def share(self, flag: memoryview) -> None:
-        """Use one byte of memory that several processes see, so that none asks a mirror that another one gave up."""
-        self._given_up = flag
 
     def source(self, digest: str) -> Source:
         """Return where this mirror has a file."""
@@ -183,9 +171,7 @@ class Mirror:
     def give_up(self, why: str) -> bool:
         """Ask this mirror no more; return whether that is news."""
         with self._lock:
-            news, self._fault = self.fault is None, self.fault or why
-            if self._given_up is not None:
-                self._given_up[0] = 1
+            news, self.fault = self.fault is None, self.fault or why
             return news
 
     def close(self) -> None:

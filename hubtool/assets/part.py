@@ -36,7 +36,6 @@ _BLOCK = 1 << 20
 _NOTED = 32 << 20  # bytes after which a file with gaps is noted anew,
 _NOTED_AFTER = 0.25  # or seconds: what came since is lost by a kill, and to note it takes 0.2 ms
 _AHEAD = 8 << 20  # bytes that may wait to be hashed, per file
-_FLUSHED = 16 << 20  # bytes after which the disk begins to write
 _TOGETHER = 4  # blocks that are handed to the hasher at once
 _BREATH = 0.0005  # seconds to wait for the hasher; a bounded queue would take longer for each block
 
@@ -125,7 +124,6 @@ class Part:
         self._stream: BinaryIO | None = None
         self._path = store._temporary(digest.hex, "blob")  # noqa: SLF001 (Part is the store's other half)
         self._hasher = _Hasher()
-        self._unflushed = 0
         self._noted = 0.0
         self._promise.check_promised()
         try:
@@ -253,11 +251,6 @@ class Part:
             disk.write_at(stream, block, offset)
         except OSError as error:
             raise disk.store_error(error, self._path, needed=self.origin.size) from error
-        # Lest all of it has to be waited for at the end.
-        self._unflushed += len(block)
-        if self._unflushed >= _FLUSHED:
-            self._unflushed = 0
-            disk.begin_flush(stream.fileno())
 
     def reached(self, position: int) -> None:
         """Say up to where there are no gaps."""

@@ -16,7 +16,6 @@ from hubtool.errors import FetchError, MirrorError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
-    from contextlib import AbstractContextManager
 
     from hubtool.assets.transport import Body, Timeouts
 
@@ -131,10 +130,6 @@ class S3Transport:
         self._bucket = bucket
         self._ended: set[int] = set()
         self._lock = threading.Lock()
-
-    def open_small(self, link: str) -> AbstractContextManager[Body]:
-        """Ask for an object: there is no quicker way."""
-        return self.open(link)
 
     @contextmanager
     def open(self, link: str, *, start: int = 0, end: int | None = None, proof: str | None = None) -> Iterator[Body]:

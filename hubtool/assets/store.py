@@ -35,7 +35,6 @@ import threading
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hubtool import mismatch, ownership
@@ -47,9 +46,9 @@ from hubtool.errors import ArgumentError, DigestError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
     from typing import Any, BinaryIO, TypeGuard
 
-    from typing_extensions import Buffer
 
 MAX_BYTES = 64 << 30
 """The largest asset that is taken where nothing states its size: 64 GiB."""
@@ -63,9 +62,6 @@ PATIENCE = 600.0
 USE_STEP = 3600.0
 """Seconds within which a second use of a file is not recorded: reading stays cheap."""
 
-_SETTLED = 3_000_000_000
-"""Nanoseconds after which a change of a folder shows in its time, on any file system."""
-
 _MAX_RECORD_BYTES = 64 << 10
 _HEX = frozenset("0123456789abcdef")
 _held = threading.local()
@@ -76,31 +72,18 @@ class Stored:
     """A verified file.
 
     Attributes:
-        location: Where it is, as a text: for thousands of small files, making paths takes longer than writing them.
+        path: Where it is.
         digest: Its whole digest.
         size: Its bytes.
     """
 
-    location: str
+    path: Path
     digest: str
     size: int
-
-    @property
-    def path(self) -> Path:
-        """Where it is."""
-        return Path(self.location)
 
     def fits(self, size: int | None) -> bool:
         """Whether it has as many bytes as a card or a lock states; True where none does."""
         return size is None or size == self.size
-
-    def __reduce__(self) -> tuple[object, tuple[str, str, int]]:
-        # Processes send one another thousands; what dataclasses do of themselves takes ten times as long.
-        return _stored, (self.location, self.digest, self.size)
-
-
-def _stored(location: str, digest: str, size: int) -> Stored:
-    return Stored(location=location, digest=digest, size=size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,7 +170,7 @@ class _Record:
             return None
         return cls(digest=digest, source=source, **numbers)
 
-    def write(self, path: str) -> bool:
+    def write(self, path: Path) -> bool:
         """Write the record; return whether that succeeded.
 
         In place: what a kill, a full disk or another writer leaves of it is no record, or is one of these bytes. Then
@@ -219,13 +202,13 @@ def _is_digest(text: object) -> TypeGuard[str]:
     return isinstance(text, str) and len(text) == FULL_LENGTH and _HEX.issuperset(text)
 
 
-def _write_anew(data: bytes, path: str) -> bool:
+def _write_anew(data: bytes, path: Path) -> bool:
     """Write a small file in place; return whether that succeeded."""
     try:
         try:
             descriptor = disk.open_anew(path)
         except FileNotFoundError:
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = disk.open_anew(path)
         try:
             disk.write(descriptor, data)
@@ -234,81 +217,6 @@ def _write_anew(data: bytes, path: str) -> bool:
     except OSError:
         return False
     return True
-
-
-def _write_new(data: Buffer, path: str, *, durable: bool, mode: int) -> os.stat_result:
-    """Write a new file; return what the system says of it.
-
-    Raises:
-        FileExistsError: If there is one of this name.
-        OSError: If the disk does not take it; nothing of it stays.
-    """
-    try:
-        descriptor = disk.open_new(path, mode)
-    except FileNotFoundError:  # the folders are there, all but the first time
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        descriptor = disk.open_new(path, mode)
-    try:
-        try:
-            if durable:
-                disk.write(descriptor, data)
-                os.fsync(descriptor)
-            else:  # whoever makes it durable has less to wait for
-                disk.write_direct(descriptor, data)
-            return os.fstat(descriptor)
-        finally:
-            os.close(descriptor)
-    except OSError:
-        with suppress(OSError):
-            os.unlink(path)  # noqa: PTH108 (a text)
-        raise
-
-
-def _write_unnamed(data: Buffer, folder: str, path: str, mode: int) -> os.stat_result | None:
-    """Write a file that is nowhere before it is whole; return what the system says of it, or None if it cannot.
-
-    Raises:
-        OSError: If the disk does not take it; nothing of it stays.
-    """
-    try:
-        descriptor = disk.open_unnamed(folder, mode)
-    except FileNotFoundError:
-        Path(folder).mkdir(parents=True, exist_ok=True)
-        descriptor = disk.open_unnamed(folder, mode)
-    if descriptor is None:
-        return None
-    try:
-        disk.write(descriptor, data)
-        os.fsync(descriptor)
-        return os.fstat(descriptor) if disk.give_name(descriptor, path) else None
-    finally:
-        os.close(descriptor)
-
-
-def _put(data: Buffer, temporary: str, path: str, *, mode: int) -> os.stat_result:
-    """Write a file in one step, whatever had its name; return what the system says of it.
-
-    Raises:
-        OSError: If the disk does not take it; nothing of it stays.
-    """
-    folder = os.path.dirname(path)  # noqa: PTH120 (a text)
-    written = _write_unnamed(data, folder, path, mode)
-    if written is not None:
-        disk.sync_folder(folder)
-        return written
-    _write_new(data, temporary, durable=True, mode=mode)
-    try:
-        try:
-            os.replace(temporary, path)  # noqa: PTH105 (the same)
-        except FileNotFoundError:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            os.replace(temporary, path)  # noqa: PTH105 (the same)
-        disk.sync_folder(folder)
-    except OSError:
-        with suppress(OSError):
-            os.unlink(temporary)  # noqa: PTH108 (the same)
-        raise
-    return os.stat(path)  # noqa: PTH116 (the same; the move changed the time of its last change)
 
 
 def _named(folder: Path, suffix: str) -> Iterator[tuple[str, os.stat_result]]:
@@ -414,12 +322,8 @@ class Store:
         self.locked_by = locked_by
         self.state = self.root if state is None else state.absolute()
         self.shared = tuple(folder.absolute() for folder in shared)
-        # Places are put together as texts: for thousands of small files, joining paths takes longer than fetching.
-        self._blobs = str(self.root / "blobs" / "sha256")
-        self._state = str(self.state)
         # Where records cannot be written, one process at least need not hash a file twice.
-        self._known: dict[str, _Record] = {}
-        self._listed: tuple[int, Sequence[str]] = (-1, ())
+        self._known: dict[Path, _Record] = {}
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -459,7 +363,7 @@ class Store:
 
     def completed(self, digest: Digest, link: str) -> str | None:
         """Return the whole digest of what this user fetched from a link for a short digest; None if that is unknown."""
-        raw = _read_own(Path(self._link_record(digest.hex, link)))
+        raw = _read_own(self._link_record(digest.hex, link))
         if not isinstance(raw, dict) or raw.get("link") != link.strip("<> "):
             return None
         whole = raw.get("digest")
@@ -470,9 +374,9 @@ class Store:
         data = json.dumps({"link": link.strip("<> "), "digest": digest}).encode()
         return _write_anew(data, self._link_record(digest, link))
 
-    def _link_record(self, digest: str, link: str) -> str:
+    def _link_record(self, digest: str, link: str) -> Path:
         about = f"{digest[:SHORTEST]} {link.strip('<> ')}"
-        return self._record_name("links", hashlib.sha256(about.encode("utf-8", "surrogatepass")).hexdigest())
+        return self._record_path("links", hashlib.sha256(about.encode("utf-8", "surrogatepass")).hexdigest())
 
     def peek(self, digest: str) -> Stored | None:
         """Return the file of a whole digest without verifying it, for those who hash it themselves; None if absent.
@@ -480,13 +384,13 @@ class Store:
         What turns out to be wrong is moved away by :meth:`check`.
         """
         for folder in (None, *self.shared):
-            location = self._blob_name(digest, folder)
+            path = self._blob_path(digest, folder)
             try:
-                found = os.stat(location)  # noqa: PTH116 (a text)
+                found = path.stat()
             except OSError:
                 continue
             if stat.S_ISREG(found.st_mode):
-                return Stored(location=location, digest=digest, size=found.st_size)
+                return Stored(path=path, digest=digest, size=found.st_size)
         return None
 
     def present(self, group: str) -> frozenset[str]:
@@ -510,12 +414,6 @@ class Store:
                 yield stored
 
     def _blob(self, digest: str) -> Stored | None:
-        try:
-            os.stat(self._blob_name(digest))  # noqa: PTH116 (a text)
-        except FileNotFoundError:
-            return None
-        except OSError:
-            pass  # what else is wrong is said below
         path, record_path = self._blob_path(digest), self._record_path("blobs", digest)
         found = self._verified(path, record_path, digest, key=digest)
         if found is not None:
@@ -543,7 +441,7 @@ class Store:
 
     def _record_of_derived(self, path: Path, digest: str, kind: str) -> _Record | None:
         """Return the record of a derived file that is unchanged since this user made it from that asset."""
-        for record in (self._known.get(str(path)), _Record.read(self._record_path(kind, digest))):
+        for record in (self._known.get(path), _Record.read(self._record_path(kind, digest))):
             with suppress(OSError):
                 found = path.lstat()
                 if (
@@ -586,7 +484,7 @@ class Store:
             raise disk.store_error(error, path) from error
         if not right:
             return Judgement(reason="is wrong")
-        return Judgement(stored=Stored(location=str(path), digest=own, size=size))
+        return Judgement(stored=Stored(path=path, digest=own, size=size))
 
     def _verified(self, path: Path, record_path: Path, digest: str, *, key: str) -> Stored | None:
         """Return a file if it has its digest, hashing it if it may have changed; else move it away."""
@@ -599,7 +497,7 @@ class Store:
         for _ in range(3):
             try:
                 if trusting and self._unchanged(path, record_path, digest):
-                    return Judgement(stored=Stored(location=str(path), digest=digest, size=path.stat().st_size))
+                    return Judgement(stored=Stored(path=path, digest=digest, size=path.stat().st_size))
                 before = path.stat()
                 actual = digest_file(path)
                 after = path.stat()
@@ -614,7 +512,7 @@ class Store:
                 # Of a derived file the record is all that is known, so it is written by who made the file alone.
                 if not source and _Record.read(record_path) != record:
                     self._remember(record, path, record_path)
-                return Judgement(stored=Stored(location=str(path), digest=digest, size=after.st_size))
+                return Judgement(stored=Stored(path=path, digest=digest, size=after.st_size))
             judgement = self._quarantine(path, record_path, record, key)
             if judgement is not None:
                 return judgement
@@ -622,11 +520,11 @@ class Store:
 
     def _unchanged(self, path: Path, record_path: Path, digest: str) -> bool:
         now = _Record.of(digest, path.stat())
-        return now in (self._known.get(str(path)), _Record.read(record_path))
+        return now in (self._known.get(path), _Record.read(record_path))
 
-    def _remember(self, record: _Record, path: Path | str, record_path: Path | str) -> None:
-        if not self.durable or not record.write(str(record_path)):
-            self._known[str(path)] = record
+    def _remember(self, record: _Record, path: Path, record_path: Path) -> None:
+        if not self.durable or not record.write(record_path):
+            self._known[path] = record
 
     def _quarantine(self, path: Path, record_path: Path, wrong: _Record, key: str) -> Judgement | None:
         """Move a wrong file away, and say whether that could be done; None if there is another file by now."""
@@ -645,7 +543,7 @@ class Store:
                     path.unlink()
                 with suppress(OSError):  # a record without its file means nothing
                     record_path.unlink(missing_ok=True)
-                self._known.pop(str(path), None)
+                self._known.pop(path, None)
         except FileNotFoundError:
             return _GONE
         except StoreError as error:
@@ -689,7 +587,7 @@ class Store:
         path = path.absolute()
         record_path = self._record_path("local", hashlib.sha256(os.fsencode(path)).hexdigest())
         try:
-            for record in (self._known.get(str(path)), _Record.read(record_path)):
+            for record in (self._known.get(path), _Record.read(record_path)):
                 if record is not None and _Record.of(record.digest, path.stat()) == record:
                     actual, bytes_ = record.digest, record.size
                     break
@@ -713,7 +611,7 @@ class Store:
                 actual=actual,
                 hint="put the right file there, or correct the card" if why is None else why.hint,
             )
-        return Stored(location=str(path), digest=actual, size=bytes_)
+        return Stored(path=path, digest=actual, size=bytes_)
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -731,8 +629,8 @@ class Store:
             StoreError: If the lock cannot be made, or its holder has not got on for that long.
         """
         name = key[: self.locked_by]
-        path = self._lock_name(key)
-        held: dict[str, Lock] = _held.__dict__.setdefault("locks", {})
+        path = self._lock_path(key)
+        held: dict[Path, Lock] = _held.__dict__.setdefault("locks", {})
         if path in held:
             yield held[path]
             return
@@ -754,10 +652,10 @@ class Store:
 
     def holds(self, key: str) -> bool:
         """Whether this thread holds the lock of a digest (or of its beginning)."""
-        return self._lock_name(key) in _held.__dict__.get("locks", ())
+        return self._lock_path(key) in _held.__dict__.get("locks", ())
 
-    def _lock_name(self, key: str) -> str:
-        return f"{self._state}/locks/{key[: self.locked_by]}.lock"
+    def _lock_path(self, key: str) -> Path:
+        return self.state / "locks" / f"{key[: self.locked_by]}.lock"
 
     def _wait(self, lock: Lock, name: str, patience: float) -> None:
         """Wait for a lock as long as its holder gets on."""
@@ -803,7 +701,7 @@ class Store:
     def _clean(self, key: str) -> None:
         if self.holds(key):
             return
-        lock = Lock(self._lock_name(key))
+        lock = Lock(self._lock_path(key))
         with suppress(OSError):
             if lock.acquire(0):
                 try:
@@ -854,33 +752,20 @@ class Store:
                 raise disk.store_error(error, part) from error
         return True
 
-    def has_parts(self, digest: Digest) -> bool:
-        """Whether something was left of this digest, or of another that begins as it does; under its lock."""
-        return bool(self._part_names(digest.hex))
-
     def _parts_of(self, key: str) -> list[Path]:
         """Return the temporary files of this digest, or of those that begin as it does; under its lock."""
         return [self.state / "temporary" / name for name in sorted(self._part_names(key))]
 
     def _part_names(self, key: str) -> list[str]:
         beginning = key[:SHORTEST]
-        # Not by a glob: this runs for every file, and compiling a pattern takes longer than this does.
         return [name for name in self._temporary_names() if name.startswith(beginning)]
 
     def _temporary_names(self) -> Sequence[str]:
-        """Return the names of all temporary files; the folder is listed only if it changed."""
-        folder = f"{self._state}/temporary"
+        """Return the names of all temporary files."""
         try:
-            changed = os.stat(folder).st_mtime_ns  # noqa: PTH116 (a text)
-            listed, names = self._listed
-            if listed == changed:
-                return names
-            names = os.listdir(folder)  # noqa: PTH208 (names are wanted)
+            return os.listdir(self.state / "temporary")  # noqa: PTH208 (names are wanted)
         except (FileNotFoundError, NotADirectoryError):
             return ()
-        # What changed just now may change once more before the file system's clock, which is a slow one, tells.
-        self._listed = (changed, names) if time.time_ns() - changed > _SETTLED else (-1, ())
-        return names
 
     def _remove_parts(self, key: str) -> None:
         for path in self._parts_of(key):
@@ -895,7 +780,7 @@ class Store:
         except OSError as error:
             raise disk.store_error(error, path) from error
         self._remember(_Record.of(digest, found), path, self._record_path("blobs", digest))
-        return Stored(location=str(path), digest=digest, size=found.st_size)
+        return Stored(path=path, digest=digest, size=found.st_size)
 
     @contextmanager
     def writer(
@@ -921,37 +806,6 @@ class Store:
                 yield writer
             finally:
                 writer.discard()
-
-    def put(self, digest: Digest, data: Buffer) -> Stored | None:
-        """Store a small file that is there whole; under the digest's lock, which the caller holds.
-
-        Returns:
-            The stored file; None if the bytes have another digest, and nothing is stored.
-
-        Raises:
-            StoreError: If the store cannot be written.
-        """
-        actual = hashlib.sha256(data).hexdigest()
-        if not digest.matches(actual):
-            return None
-        location = self._blob_name(actual)
-        try:
-            mode = 0o666 if os.name == "nt" else 0o444  # there, what may not be written cannot be replaced
-            found = self._write_blob(data, actual, location, mode)
-        except OSError as error:
-            raise disk.store_error(error, Path(location), needed=memoryview(data).nbytes) from error
-        self._remember(_Record.of(actual, found), location, self._record_name("blobs", actual))
-        return Stored(location=location, digest=actual, size=found.st_size)
-
-    def _write_blob(self, data: Buffer, digest: str, location: str, mode: int) -> os.stat_result:
-        if not self.durable:
-            # What a kill leaves half written is hashed before it is believed, as all is there.
-            try:
-                return _write_new(data, location, durable=False, mode=mode)
-            except FileExistsError:
-                os.unlink(location)  # noqa: PTH108 (a text)
-                return _write_new(data, location, durable=False, mode=mode)
-        return _put(data, self._temporary_name(digest, "blob"), location, mode=mode)
 
     def derive(self, digest: str, kind: str, make: Callable[[Path], None]) -> Path:
         """Return the file of a kind that is made from an asset, and make it where there is none yet.
@@ -1013,7 +867,7 @@ class Store:
                 self._record_path("blobs", digest).unlink(missing_ok=True)
             except OSError as error:
                 raise disk.store_error(error, path) from error
-            self._known.pop(str(path), None)
+            self._known.pop(path, None)
         return there
 
     def remove_locks(self) -> None:
@@ -1071,32 +925,22 @@ class Store:
 
     # -- places ----------------------------------------------------------------------------------------------------
 
-    def _blob_name(self, digest: str, root: Path | None = None) -> str:
+    def _blob_path(self, digest: str, root: Path | None = None) -> Path:
         if not _HEX.issuperset(digest):
             raise ArgumentError(f"{digest!r} is not a SHA-256 digest", hint="parse it with Digest.parse")
-        blobs = self._blobs if root is None else str(root / "blobs" / "sha256")
-        return f"{blobs}{os.sep}{digest[:2]}{os.sep}{digest}"
-
-    def _blob_path(self, digest: str, root: Path | None = None) -> Path:
-        return Path(self._blob_name(digest, root))
+        return (root or self.root) / "blobs" / "sha256" / digest[:2] / digest
 
     def _derived_path(self, digest: str, kind: str, state: Path | None = None) -> Path:
         if len(digest) != FULL_LENGTH or not _HEX.issuperset(digest) or not kind.isidentifier():
             raise ArgumentError(f"{digest!r} and {kind!r} do not name a derived file", hint="give the whole digest")
         return (state or self.state) / "derived" / kind / digest[:2] / f"{digest}.{kind}"
 
-    def _record_name(self, kind: str, digest: str, state: Path | None = None) -> str:
-        return f"{self._state if state is None else state}/records/{kind}/{digest[:2]}/{digest}.json"
-
-    def _record_path(self, kind: str, digest: str, state: Path | None = None) -> Path:
-        return Path(self._record_name(kind, digest, state))
+    def _record_path(self, kind: str, digest: str) -> Path:
+        return self.state / "records" / kind / digest[:2] / f"{digest}.json"
 
     def _temporary(self, digest: str, kind: str) -> Path:
         """Make up a temporary path; its name begins with the key of the lock under which it is written."""
-        return Path(self._temporary_name(digest, kind))
-
-    def _temporary_name(self, digest: str, kind: str) -> str:
-        return f"{self._state}/temporary/{digest}.{os.urandom(4).hex()}.{kind}.part"
+        return self.state / "temporary" / f"{digest}.{os.urandom(4).hex()}.{kind}.part"
 
 
 class Writer:
@@ -1175,7 +1019,7 @@ class Writer:
         self._stream = None
         record = _Record.of(actual, found)
         self._store._remember(record, path, self._store._record_path("blobs", actual))  # noqa: SLF001 (the same)
-        return Stored(location=str(path), digest=actual, size=self._written)
+        return Stored(path=path, digest=actual, size=self._written)
 
     def discard(self) -> None:
         """Delete what was written and not committed."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import platform
 import re
 import time
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 from hubtool import mismatch
@@ -16,12 +16,10 @@ from hubtool.assets.part import WORTH, Origin
 from hubtool.errors import DigestError, FetchError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from contextlib import ExitStack
+    from collections.abc import Sequence
 
     from hubtool.assets.events import Wanted
     from hubtool.assets.fetch import Fetcher
-    from hubtool.assets.limits import Slots
     from hubtool.assets.mirrors import Mirror, Source
     from hubtool.assets.part import Part
     from hubtool.assets.segments import Piece, Segments
@@ -37,46 +35,6 @@ class EndedError(FetchError):
     """The run was ended from outside."""
 
 
-@dataclass(slots=True, kw_only=True)
-class First:
-    """What the first source answered, before it was known whether a part is needed.
-
-    Attributes:
-        source: The source.
-        answer: Its answer, or why there is none.
-        slots: Where its connection was taken from; that is given back when this is closed.
-        opened: Holds its answer open.
-    """
-
-    source: Source
-    answer: Body | FetchError
-    slots: Slots | None
-    opened: ExitStack
-
-    @contextmanager
-    def open(self) -> Iterator[Body]:
-        """Give the answer, as the source's transport would."""
-        with self.opened:
-            if isinstance(self.answer, FetchError):
-                raise self.answer
-            yield self.answer
-
-    @contextmanager
-    def slot(self) -> Iterator[None]:
-        """Have its connection."""
-        try:
-            yield
-        finally:
-            self.close()
-
-    def close(self) -> None:
-        """Close its answer, and give its connection back."""
-        self.opened.close()
-        if self.slots is not None:
-            self.slots.give_back()
-            self.slots = None
-
-
 class Transfer:
     """One asset's way from its sources into its part."""
 
@@ -87,15 +45,12 @@ class Transfer:
         digest: Digest,
         part: Part,
         mirrors: Sequence[Mirror],
-        *,
-        first: First | None,
     ) -> None:
         self._run = run
         self._wanted = wanted
         self._digest = digest
         self._part = part
         self._mirrors = mirrors
-        self._first = first
         self._kind = ""
         self._start = b""  # of the file, as the last answer had it
         # Answers were put together and the file was wrong: from here on, one answer must bring the whole file.
@@ -249,16 +204,10 @@ class Transfer:
         if start and start == origin.size:
             return  # an earlier run got all of it, and was ended before it could say so
         proof = origin.proof if start and source.name == origin.link else None
-        first, self._first = self._first, None
-        if first is not None and (start or first.source.link != source.link):  # a mirror was given up meanwhile
-            first.close()
-            first = None
         try:
-            with self._run.slots.one() if first is None else first.slot():
-                if first is None:  # what came with it already is not to be lost
-                    self._run.check_ended()
-                open_ = source.transport.open
-                with open_(source.link, start=start, proof=proof) if first is None else first.open() as body:
+            with self._run.slots.one():
+                self._run.check_ended()
+                with source.transport.open(source.link, start=start, proof=proof) as body:
                     self._begin(source, body, start)
                     self._stream(source, body)
                 if self._pieces is not None:

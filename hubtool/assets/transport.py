@@ -65,31 +65,6 @@ class Body(Protocol):
         ...
 
 
-class Whole:
-    """The bytes of a small file that came whole with the answer; valid until the same thread asks for another one.
-
-    It has no proof of its version: a small file is fetched anew rather than gone on with.
-
-    Attributes:
-        data: The file.
-    """
-
-    __slots__ = ("data", "kind", "proof", "ranges", "size", "start")
-
-    def __init__(self, data: memoryview, kind: str) -> None:
-        self.data = data
-        self.kind = kind
-        self.start = 0
-        self.size: int | None = len(data)
-        self.proof: str | None = None
-        self.ranges = False
-
-    def __iter__(self) -> Iterator[bytes]:
-        """Yield the bytes."""
-        if self.data:
-            yield bytes(self.data)
-
-
 class Transport(Protocol):
     """Where bytes come from. Threads may share one."""
 
@@ -112,17 +87,6 @@ class Transport(Protocol):
         """
         ...
 
-    def open_small(self, link: str) -> Whole | AbstractContextManager[Body]:
-        """Ask for a file that is likely to be small, in the hope that it comes whole with the answer.
-
-        Returns:
-            The file, if it did; else its answer, to be entered at once.
-
-        Raises:
-            FetchError: If it cannot be had.
-        """
-        ...
-
     def abort(self, threads: Collection[int] | None = None) -> None:
         """End what these threads (by their identifiers; all, unless given) are receiving, with a FetchError there."""
         ...
@@ -140,10 +104,6 @@ class FileTransport:
 
     def close(self) -> None:
         """Do nothing: each body closes its own file."""
-
-    def open_small(self, link: str) -> AbstractContextManager[Body]:
-        """Open a file: there is no quicker way."""
-        return self.open(link)
 
     @contextmanager
     def open(self, link: str, *, start: int = 0, end: int | None = None, proof: str | None = None) -> Iterator[Body]:

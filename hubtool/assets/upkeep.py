@@ -9,9 +9,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from hubtool import processes
+from hubtool import parallel
 from hubtool.assets.store import USE_STEP
-from hubtool.digest import TOGETHER, Digest
+from hubtool.digest import Digest
 from hubtool.errors import ArgumentError, StoreError
 from hubtool.uid import Uid
 
@@ -305,13 +305,12 @@ def verify(
         right = found.stored is not None
         return Checked(digest=digest, kind=kind, right=right, moved=found.moved, fate=found.reason)
 
-    sizes = [size for _, _, size in waiting]
-    results: dict[int, Checked] = {}
-    for number, result in processes.spread(check, waiting, sizes=sizes, together=TOGETHER, count=workers):
-        results[number] = result
+    results = []
+    for (_, _, size), result in zip(waiting, parallel.run(check, waiting, jobs=workers), strict=True):
+        results.append(result)
         if report is not None:
-            report(result, sizes[number])
-    return tuple(results[number] for number in range(len(waiting)))
+            report(result, size)
+    return tuple(results)
 
 
 def choose(there: Iterable[Item], targets: Iterable[str]) -> Removal:

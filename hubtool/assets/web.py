@@ -4,42 +4,33 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 import threading
 import time
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, NoReturn, overload
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlsplit
 
-from hubtool.assets import plain, proxies
-from hubtool.assets.guard import Counted, Watchdog, current, watched
+from hubtool.assets import proxies
+from hubtool.assets.guard import Watchdog, watched
 from hubtool.assets.links import LinkPolicy, is_loopback, shown
-from hubtool.assets.transport import BLOCK, Timeouts, Whole
-from hubtool.errors import FetchError, HubError, UnknownHostError
+from hubtool.assets.transport import BLOCK, Timeouts
+from hubtool.errors import FetchError, UnknownHostError
 from hubtool.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
-    from contextlib import AbstractContextManager
+    from collections.abc import Collection, Iterator, Mapping
 
     import requests
     from urllib3.connection import HTTPConnection
-    from urllib3.connectionpool import HTTPConnectionPool
     from urllib3.response import BaseHTTPResponse
 
     from hubtool.assets.guard import Guard
-    from hubtool.assets.line import Line
-    from hubtool.assets.transport import Body
 
 MAX_REDIRECTS = 8
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)\Z")
 _STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]{1,500}"\Z')
-# A name or an IPv4 address as every library reads it, and perhaps a port; no login.
-_PLAIN_NETLOC = re.compile(r"([a-z0-9][a-z0-9.-]*)(?::([0-9]{1,5}))?\Z")
-_NETRC = ("~/.netrc", "~/_netrc")  # where requests looks for logins
 _AUTHORITIES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")  # where requests looks for CAs, in this order
 _AGENT = f"hubtool/{__version__}"
 # The bytes as they are: a digest is that of the file, not of a compressed form of it.
@@ -95,42 +86,13 @@ class Head:
     wait: float | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Service:
-    """What all requests to one scheme, host and port have in common.
+    """What all requests to one scheme, host and port have in common: finding out proxies, CAs and netrc takes time."""
 
-    Finding it out (proxies, CAs, netrc) takes longer than a small file does to come.
-    """
-
-    make: Callable[[], Any]  # urllib3's pool of connections; requests hands it out untyped
+    pool: Any  # urllib3's pool of connections; requests hands it out untyped
     headers: Mapping[str, str]
-    fields: str  # the same, as they are sent
     absolute: bool  # whether a proxy wants the whole link
-    is_direct: bool  # whether no proxy stands between
-    place: tuple[str, int] | None = None  # host and port, where no library is needed to connect
-    lines: list[Line] = field(default_factory=list)  # nobody uses them just now
-
-    @cached_property
-    def pool(self) -> Any:  # noqa: ANN401 (as above)
-        """The pool, made where something is asked for that is more than a small file."""
-        return self.make()
-
-    def line(self) -> Line | None:
-        """Take a line that is open, if there is one."""
-        while self.lines:
-            with suppress(IndexError):  # another thread took it
-                line = self.lines.pop()
-                if line.is_silent:
-                    return line
-                line.close()
-        return None
-
-    def close(self) -> None:
-        """Close all connections."""
-        while self.lines:
-            self.lines.pop().close()
-        if "pool" in self.__dict__:
-            self.pool.close()
 
 
 class HttpTransport:
@@ -157,7 +119,7 @@ class HttpTransport:
         with self._lock:
             # A session leaves it to the moment at which nothing refers to a pool any more, be it the frame of an error.
             for service in self._services.values():
-                service.close()
+                service.pool.close()
             self._services.clear()
             if self._session is not None:
                 self._session.close()
@@ -200,47 +162,6 @@ class HttpTransport:
                 response.close()
         finally:
             guard.close()
-
-    def open_small(self, link: str) -> Whole | AbstractContextManager[Body]:
-        """Ask for a file that is likely to be small; see :class:`Transport`.
-
-        Raises:
-            ForbiddenLinkError: If the link, or where it redirects to, may not be followed.
-            FetchError: If the server cannot be reached, does not answer, or answers with an error.
-        """
-        guard = self._watchdog.guard()
-        response = None
-        try:
-            link, response = self._request(self.policy.check(link), {}, guard, small=True)
-        finally:
-            if response is None or isinstance(response, plain.Answer):
-                guard.close()
-        if isinstance(response, plain.Answer):
-            return Whole(response.body, response.kind)
-        return self._opened(link, response, guard)
-
-    @contextmanager
-    def _opened(self, link: str, response: BaseHTTPResponse, guard: Guard) -> Iterator[Body]:
-        """Give the body of an answer that was hoped to be small."""
-        try:
-            # All at once that came of it already: it may be all that will come.
-            yield HttpBody(response, guard, link=link, first=plain.MOST)
-        finally:
-            response.close()
-            guard.close()
-
-    def prepare(self, link: str) -> None:
-        """Find out what it takes to ask the service of a link, without asking it; no connection is opened.
-
-        What goes wrong goes wrong again, and is said, when it is asked.
-        """
-        try:
-            link = self.policy.check(link)
-            parts = urlsplit(link)
-            self._service(link, parts.scheme, parts.netloc)
-        except Exception as error:
-            if not isinstance(error, HubError) and not _is_of_libraries(error):
-                raise
 
     def look(self, link: str) -> Seen:
         """Ask a link whether it answers, with what size, and where it leads, without its bytes.
@@ -304,27 +225,13 @@ class HttpTransport:
         finally:
             guard.close()
 
-    @overload
     def _request(
         self, link: str, headers: dict[str, str], guard: Guard, *, method: str = "GET"
-    ) -> tuple[str, BaseHTTPResponse]: ...
-
-    @overload
-    def _request(
-        self, link: str, headers: dict[str, str], guard: Guard, *, small: bool
-    ) -> tuple[str, BaseHTTPResponse | plain.Answer]: ...
-
-    def _request(
-        self, link: str, headers: dict[str, str], guard: Guard, *, method: str = "GET", small: bool = False
-    ) -> tuple[str, BaseHTTPResponse | plain.Answer]:
+    ) -> tuple[str, BaseHTTPResponse]:
         """Ask, and follow redirects by hand, so that each one is checked before it is followed."""
         first = link
         for _ in range(MAX_REDIRECTS + 1):
-            response = self._ask_small(link, guard) if small and not headers else None
-            if isinstance(response, plain.Answer):
-                return link, response
-            if response is None:
-                response = self._ask(link, headers, guard, method=method)
+            response = self._ask(link, headers, guard, method=method)
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or location is None:
                 break
@@ -359,11 +266,9 @@ class HttpTransport:
         try:
             service = self._service(link, parts.scheme, parts.netloc)
             target = link if service.absolute else parts.path + (f"?{parts.query}" if parts.query else "")
-            with self._lock:
-                pool = service.pool
             guard.begin(self.policy)
             try:
-                response: BaseHTTPResponse = pool.urlopen(
+                response: BaseHTTPResponse = service.pool.urlopen(
                     method,
                     target,
                     headers={**service.headers, **headers},
@@ -382,124 +287,18 @@ class HttpTransport:
                 _fail(error, link, guard)
             raise
 
-    def _ask_small(self, link: str, guard: Guard) -> BaseHTTPResponse | plain.Answer | None:
-        """Ask for a small file, and read it if the answer is plain; None if this must be left to the libraries."""
-        scheme, _, rest = link.partition("://")
-        netloc, slash, path = rest.partition("/")
-        try:
-            service = self._services.get((scheme, netloc)) or self._service(link, scheme, netloc)
-            asked = plain.request(slash + path, netloc, service.fields) if service.is_direct else None
-            if asked is None:
-                return None
-            guard.begin(self.policy)
-            try:
-                return self._exchange(service, asked, guard)
-            finally:
-                guard.end()
-        except Exception as error:
-            # Imported here, and not for every file.
-            from http.client import HTTPException  # noqa: PLC0415 (heavy, and not needed for what is stored)
-
-            import urllib3  # noqa: PLC0415 (the same)
-
-            if isinstance(error, HTTPException):
-                _fail(urllib3.exceptions.ProtocolError("this is not HTTP", error), link, guard)
-            if _is_of_libraries(error):
-                _fail(error, link, guard)
-            raise
-
-    def _exchange(self, service: _Service, asked: bytes, guard: Guard) -> BaseHTTPResponse | plain.Answer:
-        """Send a request over a line, and read the answer, or its beginning."""
-        line = service.line()
-        if line is None:
-            line = self._open_line(service)
-        guard.watch(line.twin)
-        try:
-            line.wire.sendall(asked)
-            answer = current.reader.read(Counted(line.wire, guard))
-        except BaseException:
-            line.close()
-            raise
-        if isinstance(answer, plain.Answer):
-            if answer.stays:
-                service.lines.append(line)
-            else:
-                line.close()
-            return answer
-        from urllib3 import HTTPHeaderDict, HTTPResponse  # noqa: PLC0415 (heavy, and not needed for what is stored)
-
-        raw = plain.hand_over(answer, line.wire, line.close)
-        return HTTPResponse(
-            body=raw,
-            headers=HTTPHeaderDict(raw.msg.items()),
-            status=raw.status,
-            version=raw.version,
-            reason=raw.reason,
-            preload_content=False,
-            decode_content=False,
-            original_response=raw,
-            request_method="GET",
-        )
-
-    def _open_line(self, service: _Service) -> Line:
-        """Open a connection to a service that no proxy stands before."""
-        from hubtool.assets.line import Line, open_line  # noqa: PLC0415 (sockets are not needed for what is stored)
-
-        if service.place is not None:
-            return open_line(*service.place, self.policy, self.timeouts)
-        with self._lock:
-            pool = service.pool
-        connection = pool._new_conn()  # noqa: SLF001 (urllib3 has no other way to a connection)
-        connection.timeout = self.timeouts.connect
-        try:
-            connection.connect()
-            connection.sock.settimeout(self.timeouts.read)
-            return Line(connection.sock, connection.hubtool_twin, connection.close)
-        except BaseException:
-            connection.close()
-            raise
-
     def _service(self, link: str, scheme: str, netloc: str) -> _Service:
         """Find out how a service is asked: by which proxy, with which CAs and which login."""
         service = self._services.get((scheme, netloc))
         if service is not None:
             return service
         with self._lock:
-            service = self._plain_service(netloc) if scheme == "http" else None
-            if service is None:
-                service = self._service_by_requests(link)
+            service = self._services.get((scheme, netloc)) or self._find_out(link)
             self._services[scheme, netloc] = service
             return service
 
-    def _plain_service(self, netloc: str) -> _Service | None:
-        """Return how a service is asked for which there is nothing to find out; None if requests has to look.
-
-        It would find the same. To import it takes as long as to fetch sixty small files.
-        """
-        match = _PLAIN_NETLOC.match(netloc)
-        if match is None or not _has_no_settings():
-            return None
-        host, port = match[1], int(match[2] or 80)
-        kept = {"User-Agent": _AGENT, **_HEADERS, "Connection": "keep-alive"}
-
-        def make() -> HTTPConnectionPool:
-            from urllib3.connection import HTTPConnection  # noqa: PLC0415 (heavy, and not needed for small files)
-            from urllib3.connectionpool import HTTPConnectionPool  # noqa: PLC0415 (the same)
-
-            pool = HTTPConnectionPool(host, port, maxsize=self._connections)
-            pool.ConnectionCls = watched(HTTPConnection)
-            return pool
-
-        return _Service(
-            make=make,
-            headers=kept,
-            fields=plain.fields(kept),
-            absolute=False,
-            is_direct=True,
-            place=(host, port),
-        )
-
-    def _service_by_requests(self, link: str) -> _Service:
+    def _find_out(self, link: str) -> _Service:
+        """Have requests say how a service is asked."""
         import requests  # noqa: PLC0415 (heavy, and not needed for what is stored)
 
         if self._session is None:
@@ -520,13 +319,7 @@ class HttpTransport:
         )
         absolute = not adapter.request_url(request, settings["proxies"]).startswith("/")
         kept = {name: str(value) for name, value in request.headers.items() if name.lower() != "cookie"}
-        return _Service(
-            make=lambda: pool,
-            headers=kept,
-            fields=plain.fields(kept),
-            absolute=absolute,
-            is_direct=not absolute and pool.proxy is None,
-        )
+        return _Service(pool=pool, headers=kept, absolute=absolute)
 
 
 class HttpBody:
@@ -546,10 +339,8 @@ class HttpBody:
         start: int = 0,
         end: int | None = None,
         proof: str | None = None,
-        first: int = BLOCK,
     ) -> None:
         self._response = response
-        self._first = first  # the most bytes that come at once, at first
         self._guard = guard
         self._link = link
         headers = response.headers
@@ -592,7 +383,7 @@ class HttpBody:
         while True:
             try:
                 # As much as has come, so that what is slow can be told from what hangs.
-                block = self._response.read1(BLOCK if received else self._first, decode_content=False)
+                block = self._response.read1(BLOCK, decode_content=False)
             except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
                 # ValueError: http.client's of a chunk whose length is no number.
                 if not self._guard.fired and not isinstance(
@@ -716,13 +507,6 @@ def _check_authorities(place: str, link: str) -> None:
         ) from None
 
 
-def _has_no_settings() -> bool:
-    """Whether nothing on this machine says by which proxy, or with which login, servers are to be asked over http."""
-    if sys.platform != "linux" or any(name.lower().endswith("_proxy") for name in os.environ):
-        return False  # elsewhere the system has settings of its own
-    return "NETRC" not in os.environ and not any(map(os.path.exists, map(os.path.expanduser, _NETRC)))
-
-
 def _is_of_libraries(error: Exception) -> bool:
     """Whether an error is one by which requests, urllib3 or the system say that a request failed."""
     # Imported here, and not for every file.
@@ -739,8 +523,6 @@ def _fail(error: Exception, link: str, guard: Guard) -> NoReturn:
 
     import requests  # noqa: PLC0415 (the same)
     import urllib3  # noqa: PLC0415 (the same)
-
-    from hubtool.assets.line import NotReachedError  # noqa: PLC0415 (the same)
 
     if guard.fired:
         guard.fail(link)
@@ -777,9 +559,9 @@ def _fail(error: Exception, link: str, guard: Guard) -> NoReturn:
         why, reached = f"the server cannot be reached: {unknown.strerror}", False
         if unknown.errno != socket.EAI_AGAIN:
             raise UnknownHostError(f"{shown(link)}: {why}", hint=hint, reached=False) from None
-    elif among(urllib3.exceptions.NewConnectionError, NotReachedError) and system is not None:
+    elif among(urllib3.exceptions.NewConnectionError) and system is not None:
         why, reached = f"the server cannot be reached: {system.strerror}", False
-    elif among(requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError, NotReachedError):
+    elif among(requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError):
         why, reached = "the server does not accept a connection in time", False
     elif among(requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
         why = "the server does not answer in time"

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import json
 import os
-import sys
 from collections import deque
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
+from hubtool import parallel
 from hubtool.card import cache as caches
 from hubtool.card import reading, together
 from hubtool.card.cache import Row, Stamp
@@ -25,8 +24,7 @@ from hubtool.uid import Uid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from concurrent.futures import Future
-    from concurrent.futures.process import ProcessPoolExecutor
+    from concurrent.futures import Executor, Future
 
     from typing_extensions import Self
 
@@ -357,7 +355,7 @@ class _Workers:
 
     def __init__(self, jobs: int) -> None:
         self._jobs = jobs
-        self._pool: ProcessPoolExecutor | None = None
+        self._pool: Executor | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -371,27 +369,16 @@ class _Workers:
         chunks = [items[start : start + _CHUNK] for start in range(0, len(items), _CHUNK)]
         if self._jobs < 2 or (self._pool is None and len(items) < _WORTH_PROCESSES):
             return [_Later(None, work, chunk) for chunk in chunks]
-        from concurrent.futures.process import BrokenProcessPool, ProcessPoolExecutor  # noqa: PLC0415 - as above
+        from concurrent.futures.process import BrokenProcessPool  # noqa: PLC0415 - as above
 
         if self._pool is None:
-            import multiprocessing  # noqa: PLC0415 - as above
-
             from hubtool.card import check, fixing  # noqa: F401, PLC0415 - imported once, before the processes are forked
 
-            # A fork has all modules already; elsewhere (macOS, Windows) processes start from nothing.
-            method = "fork" if sys.platform == "linux" else "spawn"
-            context = multiprocessing.get_context(method)
-            self._pool = ProcessPoolExecutor(self._jobs, mp_context=context, initializer=_settle)
+            self._pool = parallel.pool(self._jobs)
         try:
             return [_Later(self._pool.submit(work, chunk), work, chunk) for chunk in chunks]
         except BrokenProcessPool:
             return [_Later(None, work, chunk) for chunk in chunks]
-
-
-def _settle() -> None:
-    # Nothing that a check makes is in a cycle for long; looking for cycles takes a tenth of the time.
-    gc.freeze()
-    gc.set_threshold(100_000)
 
 
 class _Batch(NamedTuple):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hubtool import processes
+from hubtool import parallel
 from hubtool.cli import render, units
 from hubtool.cli.render import count
 
@@ -104,7 +104,7 @@ def verify(jobs: int | None, dry_run: bool, as_json: bool) -> int:
         nonlocal done
         done += size
 
-    results = upkeep.verify(store, workers=jobs or processes.cores(), quarantine=not dry_run, report=report)
+    results = upkeep.verify(store, workers=jobs or parallel.cores(), quarantine=not dry_run, report=report)
     seconds = time.perf_counter() - start
     wrong = [result for result in results if not result.right]
     if as_json:

@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
-from hubtool import processes
 from hubtool.cli import complete, options, progress, render
 from hubtool.cli.app import exit_code
 from hubtool.errors import CardError, HubError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from typing import TypeAlias
+    from collections.abc import Sequence
 
     from hubtool.assets.events import Outcome, Wanted
     from hubtool.assets.store import Stored
     from hubtool.hub import Hub
-
-    _Looked: TypeAlias = tuple["_Card", list[Wanted], HubError | None]
-
-_AHEAD = 4
-"""Of so many cards on, another process reads them."""
 
 
 @dataclass(slots=True)
@@ -37,7 +28,7 @@ class _Card:
     errors: list[tuple[str, HubError]] = field(default_factory=list)
 
     def add(self, link: str, stored: Stored) -> None:
-        path, size = stored.location, stored.size
+        path, size = str(stored.path), stored.size
         self.rows.append({"link": link, "digest": stored.digest, "size": size, "stored": path})
 
     def as_json(self) -> dict[str, object]:
@@ -105,34 +96,21 @@ def _fetch(
     owners: list[_Card] = []
     labels = Labels()
 
-    def plan(looked: Iterator[_Looked]) -> Iterator[Wanted]:
-        for card, wanted, error in looked:
-            if error is not None:
-                card.errors.append(("", error))
-            cards.append(card)
-            owners.extend([card] * len(wanted))
-            yield from map(labels.label, wanted)
-
-    look = partial(_look, hub)
-    # The cards are read by another process while this one gets ready to fetch, which takes as long.
-    looking = processes.ahead(look, names) if len(names) >= _AHEAD else nullcontext(map(look, names))
-    with looking as looked:
-        coming: Iterable[Wanted] = plan(looked)
-        if report.counts:
-            coming = list(coming)
-            report.expect(len(coming), total(coming))
-        with hub.fetcher(connections=connections, rate=rate, watch=report) as run:
-            outcomes = run.fetch_all(coming, again=force)
+    wanted: list[Wanted] = []
+    for name in names:
+        card = _Card(name)
+        cards.append(card)
+        try:
+            for one in _plan(hub, name, card):
+                owners.append(card)
+                wanted.append(labels.label(one))
+        except HubError as error:
+            card.errors.append(("", error))
+    if report.counts:
+        report.expect(len(wanted), total(wanted))
+    with hub.fetcher(connections=connections, rate=rate, watch=report) as run:
+        outcomes = run.fetch_all(wanted, again=force)
     return cards, list(zip(owners, outcomes, strict=True))
-
-
-def _look(hub: Hub, name: str) -> _Looked:
-    """Return a card, which of its assets are to be fetched, and what was wrong with it."""
-    card = _Card(name)
-    try:
-        return card, _plan(hub, name, card), None
-    except HubError as error:
-        return card, [], error
 
 
 def _plan(hub: Hub, name: str, card: _Card) -> list[Wanted]:

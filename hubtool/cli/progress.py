@@ -145,7 +145,7 @@ class _Json(_Talkative):
         if event.wait is not None:
             value["wait"] = round(event.wait, 3)
         if event.stored is not None:
-            value.update(digest=event.stored.digest, stored=event.stored.location)
+            value.update(digest=event.stored.digest, stored=str(event.stored.path))
         self.say(render.dumps(value))
 
     def error(self, uid: str, error: HubError | output.OutputError, *, link: str = "", alone: bool = False) -> None:

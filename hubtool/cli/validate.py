@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hubtool import processes
+from hubtool import parallel
 from hubtool.cli.paths import LocalPath
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _options(
     return run.Options(
         selection=selection,
         hosts=frozenset(current.allowed_hosts),
-        jobs=jobs or min(processes.cores(), 8),
+        jobs=jobs or min(parallel.cores(), 8),
         cache=current.home / cache.FILE_NAME if cached else None,
     )
 

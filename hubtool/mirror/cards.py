@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from operator import itemgetter
+from functools import partial
 from typing import TYPE_CHECKING
 
-from hubtool import processes, regular
+from hubtool import parallel, regular
 from hubtool.card import document, model
 from hubtool.digest import Digest
 from hubtool.errors import CardError, CardNotFoundError, HubError
@@ -21,9 +21,8 @@ if TYPE_CHECKING:
     from hubtool.mirror.index import Listed, Listing
     from hubtool.registry import Registries
 
-_TOGETHER = 64
-_GROUPS = 4
-"""So many groups of cards are worth processes."""
+_WORTH = 256
+"""Cards from which reading is worth several processes."""
 
 
 def wanted(registries: Registries, listing: Listing, asked: Callable[[str], bool]) -> tuple[Wanted, ...]:
@@ -56,13 +55,7 @@ def _listed(registries: Registries, uid: Uid, listed: Listed | None) -> Wanted |
 
 
 def _read_all(registries: Registries, uids: Sequence[Uid]) -> Iterator[Wanted]:
-    groups = [uids[start : start + _TOGETHER] for start in range(0, len(uids), _TOGETHER)]
-
-    def read(group: Sequence[Uid]) -> list[Wanted]:
-        return [_read(registries, uid) for uid in group]
-
-    for _, found in sorted(processes.share(read, groups, least=_GROUPS), key=itemgetter(0)):
-        yield from found
+    return parallel.run(partial(_read, registries), uids, jobs=parallel.cores() if len(uids) >= _WORTH else 1)
 
 
 def _read(registries: Registries, uid: Uid) -> Wanted:

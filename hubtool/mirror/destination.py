@@ -124,10 +124,6 @@ class Destination(Protocol):
         """Claim a unit of work; yields None where another worker has it."""
         ...
 
-    def settle(self, claims: Sequence[Claim]) -> None:
-        """Make visible what several claims added; together, which may be quicker than one by one."""
-        ...
-
     def publishing(self) -> AbstractContextManager[None]:
         """Surround the writing of cards and index."""
         ...

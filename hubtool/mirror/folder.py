@@ -11,12 +11,8 @@ import errno
 import hashlib
 import io
 import os
-import re
-import sys
-import threading
 import time
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +24,7 @@ from hubtool.mirror import index
 from hubtool.mirror.destination import UNIT, blob_name, parse_blob, parse_card
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from hubtool.assets.store import Stored
     from hubtool.mirror.destination import Claim
@@ -36,7 +32,6 @@ if TYPE_CHECKING:
 BLOCK = 1 << 20
 _PENDING_FILES = 512
 _PENDING_BYTES = 64 << 20
-_MANY = 8
 
 
 class FolderDestination:
@@ -174,26 +169,26 @@ class FolderDestination:
 
     def write_all(self, documents: Mapping[str, bytes], jobs: int) -> None:  # noqa: ARG002 (the flush is what takes time)
         """See :class:`~hubtool.mirror.destination.Destination`."""
-        pending: list[tuple[str, str]] = []
+        pending: list[tuple[Path, Path]] = []
         folder = self.root / ".hubtool" / "temporary"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for name, data in documents.items():
-                temporary = f"{folder}/document.{os.urandom(6).hex()}.part"
-                pending.append((temporary, f"{self.root}/{name}"))
+                temporary = self._temporary("document")
+                pending.append((temporary, self.root / name))
                 descriptor = disk.open_new(temporary, 0o666)
                 try:
                     disk.write(descriptor, data)
                 finally:
                     os.close(descriptor)
             _flush([temporary for temporary, _ in pending])
-            folders = {path.rpartition("/")[0]: None for _, path in pending}
-            for folder in map(Path, folders):
+            folders = [*dict.fromkeys(path.parent for _, path in pending)]
+            for folder in folders:
                 folder.mkdir(parents=True, exist_ok=True)
             for temporary, path in pending:
-                os.replace(temporary, path)  # noqa: PTH105 (texts, as in FolderClaim)
+                temporary.replace(path)
             pending.clear()
-            _flush_folders([*map(Path, folders)])
+            _flush_folders(folders)
         except OSError as error:
             raise _error(error, folder) from error
         finally:
@@ -231,27 +226,13 @@ class FolderDestination:
             return
         try:
             self._clean(f"unit-{unit}/*")
-            # A folder of its own for each unit: a system lets one file at a time be made in a folder. Few need one.
-            claim = FolderClaim(self.root, self.root / ".hubtool" / "temporary" / f"unit-{unit}", _buffer())
+            claim = FolderClaim(self.root, self.root / ".hubtool" / "temporary" / f"unit-{unit}")
             try:
                 yield claim
             finally:
                 claim.close()
         finally:
             lock.__exit__(None, None, None)
-
-    def settle(self, claims: Sequence[Claim]) -> None:
-        """See :class:`~hubtool.mirror.destination.Destination`."""
-        ours = [claim for claim in claims if isinstance(claim, FolderClaim)]
-        try:
-            _flush([source for claim in ours for source in claim.pending])
-        except OSError as error:
-            raise _error(error, self.root) from error
-        folders = [folder for claim in ours for folder in claim.show()]
-        try:
-            _flush_folders(folders)
-        except OSError as error:
-            raise _error(error, self.root) from error
 
     @contextmanager
     def publishing(self) -> Iterator[None]:
@@ -296,14 +277,11 @@ class FolderDestination:
 class FolderClaim:
     """A lock on a unit, and the blobs on their way."""
 
-    def __init__(self, root: Path, temporary: Path, buffer: memoryview) -> None:
+    def __init__(self, root: Path, temporary: Path) -> None:
         self._root = root
-        self._blobs = str(root / "blobs" / "sha256")
-        self._temporary = str(temporary)
-        self._has_temporary = False
-        # One piece of memory for all files: to ask for a new one for each takes longer than to read a small file.
-        self._buffer = buffer
-        self._pending: list[tuple[str, str]] = []
+        self._blobs = root / "blobs" / "sha256"
+        self._temporary = temporary
+        self._pending: list[tuple[Path, Path]] = []
         self._bytes = 0
         self._there: dict[str, set[str]] = {}
         self._near: bool | None = None
@@ -312,19 +290,18 @@ class FolderClaim:
     def add(self, file: Stored, *, move: bool = False) -> bool:
         """See :class:`~hubtool.mirror.destination.Claim`."""
         self._raise()
-        # Texts and not paths: for thousands of small files, making paths takes longer than copying.
-        path = f"{self._blobs}/{file.digest[:2]}/{file.digest}"
+        path = self._blobs / file.digest[:2] / file.digest
         there = self._present(file.digest[:2])
         if file.digest in there:
             return False
         # What may be moved stays where it is until it is made visible: so it is still there if that does not come.
-        source = file.location if move and self._can_move(file) else f"{self._temporary}/{file.digest}.part"
-        if source != file.location:
+        source = file.path if move and self._can_move(file) else self._temporary / f"{file.digest}.part"
+        if source != file.path:
             try:
                 self._copy(file, source)
             except OSError as error:
                 _unlink(source)
-                raise _error(error, Path(path), needed=file.size) from error
+                raise _error(error, path, needed=file.size) from error
             except HubError:
                 _unlink(source)
                 raise
@@ -332,7 +309,7 @@ class FolderClaim:
         # Only what is whole and right waits to be made visible.
         self._pending.append((source, path))
         self._bytes += file.size
-        # Many small files are flushed together, which the file system does in hardly more time than one.
+        # Bounds what a failure before the flush would cost.
         if len(self._pending) >= _PENDING_FILES or self._bytes >= _PENDING_BYTES:
             self.settle()
         return True
@@ -342,7 +319,7 @@ class FolderClaim:
         there = self._there.get(group)
         if there is None:
             try:
-                with os.scandir(f"{self._blobs}/{group}") as listed:
+                with os.scandir(self._blobs / group) as listed:
                     there = {entry.name for entry in listed if _is_file(entry)}
             except OSError:
                 there = set()
@@ -363,24 +340,19 @@ class FolderClaim:
                 raise _error(error, file.path) from error
         return self._near
 
-    def _copy(self, file: Stored, temporary: str) -> None:
+    def _copy(self, file: Stored, temporary: Path) -> None:
         hasher = hashlib.sha256()
-        if not self._has_temporary:
-            Path(self._temporary).mkdir(parents=True, exist_ok=True)
-            self._has_temporary = True
+        self._temporary.mkdir(parents=True, exist_ok=True)
         target = disk.open_new(temporary, 0o666 if os.name == "nt" else 0o444)
         try:
             try:
-                source = os.open(file.location, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+                source = os.open(file.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
             except OSError as error:
                 raise disk.store_error(error, file.path) from error
             try:
-                while count := disk.read_into(source, self._buffer):
-                    block = self._buffer[:count]
+                while block := os.read(source, BLOCK):
                     hasher.update(block)
-                    disk.write_direct(target, block)
-                    if count == file.size < len(self._buffer):
-                        break  # all of it, read at once
+                    disk.write(target, block)
             finally:
                 os.close(source)
         finally:
@@ -393,22 +365,17 @@ class FolderClaim:
                 hint="run `hubtool cache verify`",
             )
 
-    @property
-    def pending(self) -> list[str]:
-        """The files that are not visible yet."""
-        return [source for source, _ in self._pending]
-
     def settle(self) -> None:
         """See :class:`~hubtool.mirror.destination.Claim`."""
         try:
-            _flush(self.pending)
-            _flush_folders(self.show())
+            _flush([source for source, _ in self._pending])
+            _flush_folders(self._show())
         except OSError as error:
-            self._failure = _error(error, Path(self._blobs))
+            self._failure = _error(error, self._blobs)
             self.discard()
             raise self._failure from error
 
-    def show(self) -> list[Path]:
+    def _show(self) -> list[Path]:
         """Make visible what was flushed; return the folders that are to be flushed in their turn.
 
         Raises:
@@ -417,14 +384,14 @@ class FolderClaim:
         self._raise()
         if not self._pending:
             return []
-        folder = Path(self._pending[0][1]).parent
+        folder = self._pending[0][1].parent
         changed = [folder]
         try:
             if not folder.is_dir():
                 folder.mkdir(parents=True, exist_ok=True)
                 changed.append(folder.parent)
             for source, path in self._pending:
-                os.replace(source, path)  # noqa: PTH105 (texts, as above)
+                source.replace(path)
             self._pending = []
         except OSError as error:
             self._failure = _error(error, folder)
@@ -436,7 +403,7 @@ class FolderClaim:
     def discard(self) -> None:
         """Remove what was not made visible, but for what the staging store has."""
         for source, _ in self._pending:
-            if source.startswith(self._temporary):
+            if source.parent == self._temporary:
                 _unlink(source)
         self._pending = []
         self._bytes = 0
@@ -445,18 +412,7 @@ class FolderClaim:
         """Leave nothing behind that is not visible, of ours or of somebody who died."""
         self.discard()
         with suppress(OSError):
-            os.rmdir(self._temporary)  # noqa: PTH106 (a text)
-
-
-_own = threading.local()
-
-
-def _buffer() -> memoryview:
-    """Return a piece of memory that this thread reads into."""
-    buffer: memoryview | None = getattr(_own, "buffer", None)
-    if buffer is None:
-        buffer = _own.buffer = memoryview(disk.memory(BLOCK))
-    return buffer
+            self._temporary.rmdir()
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
@@ -464,15 +420,13 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
     return entry.is_file(follow_symlinks=False)
 
 
-def _unlink(path: str) -> None:
+def _unlink(path: Path) -> None:
     with suppress(OSError):
-        os.unlink(path)  # noqa: PTH108 (texts, as above)
+        path.unlink()
 
 
-def _flush(paths: list[str]) -> None:
+def _flush(paths: list[Path]) -> None:
     """Flush files to the disk."""
-    if len(paths) >= _MANY and _flush_all(Path(paths[0]).parent):
-        return
     for path in paths:
         # What comes from the staging store may no longer be opened for writing; Windows flushes nothing else.
         descriptor = os.open(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
@@ -484,52 +438,8 @@ def _flush(paths: list[str]) -> None:
 
 def _flush_folders(folders: Sequence[Path]) -> None:
     """Flush folders in which files got their names."""
-    if len(folders) >= _MANY and _flush_all(folders[0]):
-        return
     for folder in dict.fromkeys(folders):
         disk.sync_folder(folder)
-
-
-def _flush_all(folder: Path) -> bool:
-    """Flush the file system of a folder, which for many small files takes a small part of the time; False if it cannot.
-
-    Linux says of errors since 5.8 here what it says for a single file.
-
-    Raises:
-        OSError: If the disk fails.
-    """
-    flush = _syncfs()
-    if flush is None:
-        return False
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        number = flush(descriptor)
-    finally:
-        os.close(descriptor)
-    if number == 0:
-        return True
-    if number in (errno.ENOSYS, errno.EINVAL):
-        return False
-    raise OSError(number, os.strerror(number), str(folder))
-
-
-@cache
-def _syncfs() -> Callable[[int], int] | None:
-    """Return a function that flushes the file system of a descriptor and returns the error's number, or None."""
-    if sys.platform != "linux" or tuple(map(int, re.findall(r"[0-9]+", os.uname().release)[:2])) < (5, 8):
-        return None
-    import ctypes  # noqa: PLC0415 (only for mirrors of many files)
-
-    try:
-        call = ctypes.CDLL(None, use_errno=True).syncfs
-    except (OSError, AttributeError):
-        return None
-
-    def flush(descriptor: int) -> int:
-        # ctypes lets other threads run meanwhile.
-        return 0 if call(descriptor) == 0 else ctypes.get_errno() or errno.EIO
-
-    return flush
 
 
 def _error(error: OSError, path: Path, *, needed: int | None = None) -> MirrorError:

@@ -239,11 +239,6 @@ class ObjectDestination:
                 with suppress(MirrorError):  # it runs out by itself
                     self.remove([name])
 
-    def settle(self, claims: Sequence[Claim]) -> None:
-        """See :class:`~hubtool.mirror.destination.Destination`."""
-        for claim in claims:
-            claim.settle()
-
     def _acquire(self, name: str) -> str | None:
         mark = self._put(name, self._body(0), "create")
         if mark is not None:

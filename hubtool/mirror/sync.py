@@ -5,23 +5,18 @@ The blobs go first, then the cards, then the index: whoever reads a card finds i
 
 from __future__ import annotations
 
-import copy
-import os
 import random
 import threading
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
-from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
-from hubtool import processes
-from hubtool.assets import disk
 from hubtool.assets.events import Wanted
-from hubtool.assets.fetch import CONNECTIONS, are_small
+from hubtool.assets.fetch import CONNECTIONS
 from hubtool.assets.store import KEEP
 from hubtool.errors import (
     AssetError,
@@ -57,12 +52,7 @@ GRACE = 3600.0
 """Seconds for which a blob that no card names stays, because another worker may be about to name it."""
 
 _ENOUGH = 20
-_MANY = 64
-"""So many assets are worth processes."""
-
-_PENDING = 8192
-_TOGETHER = 500
-"""Files that are written together: the system flushes them in hardly more time than one."""
+_CARDS_IN_MEMORY = 500
 
 
 class Events(Protocol):
@@ -165,7 +155,7 @@ def look(hub: Hub, place: Destination, patterns: Sequence[str] = ()) -> tuple[Pl
         MirrorError: If the mirror cannot be read.
     """
     with ExitStack() as end:
-        if place.is_folder:  # which is listed at once; and who has threads cannot have processes read the cards
+        if place.is_folder:  # which is listed at once
             blobs: Callable[[], dict[str, int]] = place.blobs
             cards: Callable[[], set[str]] = place.cards
         else:  # the two long lists come at once, and while the cards are read
@@ -285,29 +275,6 @@ class Warnings:
         self._warn(event.message)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """What a process did of some units.
-
-    Attributes:
-        units: The units in which nothing is left to do.
-        written: Bytes of each blob that it put in, by digest.
-        others: Bytes of each blob that another worker had put in.
-        failures: What could not be done, and why, by digest.
-        whole: The whole digest of each file, by the digest that was asked for.
-        warnings: What nobody may miss: see :class:`Events`.
-        stopped: Whether so much failed that no more should be tried.
-    """
-
-    units: tuple[str, ...]
-    written: Mapping[str, int]
-    others: Mapping[str, int]
-    failures: Mapping[str, str]
-    whole: Mapping[str, str]
-    warnings: Sequence[str]
-    stopped: bool
-
-
 class _StoppedError(Exception):
     """Work was stopped while an asset was on its way."""
 
@@ -338,57 +305,36 @@ class Worker:
         self._fetcher = fetcher
         self._place = place
         self._staging = staging
-        self._staged = f"{staging.root}{os.sep}"
         self._progress = progress
         self._events = events
         self._wrong = wrong
-        self._warnings: list[str] = []
         self.stop = threading.Event()
 
     def unit(self, unit: str, needs: Sequence[Need]) -> bool:
-        """Work on a unit; return whether it is done, by us or by others."""
-        return unit in self.bring({unit: needs})
-
-    def bring(self, units: Mapping[str, Sequence[Need]]) -> tuple[str, ...]:
-        """Bring the files of some units, from wherever they are; return the units that are done."""
-        return self._work(units, fetch=True)
-
-    def copy(self, units: Mapping[str, Sequence[Need]]) -> tuple[str, ...]:
-        """Copy what our store has of some units; return the units that are done."""
-        return self._work(units, fetch=False)
-
-    def _work(self, units: Mapping[str, Sequence[Need]], *, fetch: bool) -> tuple[str, ...]:
-        """Copy the files of some units, or else fetch them if that is asked for, and make all visible together."""
+        """Bring the files of a unit, and make them visible; return whether it is done, by us or by others."""
         done: list[_Step] = []
-        claims: list[Claim] = []
-        left: set[str] = set()
-        with ExitStack() as stack:
-            try:
-                for unit, needs in units.items():
-                    claim = stack.enter_context(self._place.claim(unit))
-                    # Since the plan was made, and while we waited for the claim, another worker may have done it.
-                    there = self._without_wrong(self._place.blobs(unit), claim)
-                    rest = [need for need in needs if not self._found(need, there)]
-                    if claim is None:
-                        left.update([unit] if rest else ())
-                        continue
-                    claims.append(claim)
-                    if rest and fetch:
-                        stack.enter_context(self._staging.lock(unit))  # once, and not for each
-                    near = self._hub.store.present(unit) if rest else ()
+        is_done = True
+        try:
+            with self._place.claim(unit) as claim:
+                # Since the plan was made, and while we waited for the claim, another worker may have done it.
+                there = self._without_wrong(self._place.blobs(unit), claim)
+                rest = [need for need in needs if not self._found(need, there)]
+                if claim is None:
+                    return not rest
+                near = self._hub.store.present(unit) if rest else frozenset()
+                with self._staging.lock(unit) if rest else nullcontext():  # once, and not for each
                     for need in rest:
-                        if not self._step(need, claim, done, near, fetch=fetch):
-                            left.add(unit)
-                self._place.settle(claims)
-            except ClaimLostError:
-                left.update(units)
-            except MirrorError as error:
-                for need, _, _, _ in done:  # what was on its way may not be there
-                    self._fail(need, error)
-                return (*units,)
+                        is_done = self._step(need, claim, done, near) and is_done
+                    claim.settle()
+        except ClaimLostError:
+            is_done = False
+        except MirrorError as error:
+            for need, _, _, _ in done:  # what was on its way may not be there
+                self._fail(need, error)
+            return True
         for _, digest, size, written in done:
             self._moved(digest, size, written=written)
-        return tuple(unit for unit in units if unit not in left)
+        return is_done
 
     def _without_wrong(self, there: dict[str, int], claim: Claim | None) -> dict[str, int]:
         """Return the blobs that are there and right, and remove the wrong ones that nobody has replaced meanwhile."""
@@ -397,72 +343,13 @@ class Worker:
             self._place.remove([blob_name(digest) for digest in wrong])
         return {digest: size for digest, size in there.items() if digest not in wrong} if wrong else there
 
-    def has_some(self, unit: str, needs: Sequence[Need]) -> bool:
-        """Whether our store has files of a unit, as far as a look tells."""
-        near = self._hub.store.present(unit)
-        return bool(near) and any(need.digest.hex in near for need in needs)
-
-    def apart(
-        self,
-        work: Callable[[Worker, Mapping[str, Sequence[Need]]], tuple[str, ...]],
-        units: Mapping[str, Sequence[Need]],
-    ) -> Done:
-        """Do :meth:`copy` or :meth:`bring`, perhaps in another process; what came of it is for :meth:`take`."""
-        other = copy.copy(self)
-        other._progress = progress = _Progress()  # noqa: SLF001 (our own)
-        other._events = None  # noqa: SLF001 (the same)
-        done = work(other, units)
-        warnings, self._warnings[:] = [*self._warnings], []
-        return Done(
-            units=done,
-            written=progress.written,
-            others=progress.others,
-            failures=progress.failures,
-            whole=progress.whole,
-            warnings=warnings,
-            stopped=self.stop.is_set(),
-        )
-
-    def take(self, done: Done, needs: Mapping[str, Need]) -> None:
-        """Note what came of :meth:`apart`; ``needs`` are all that there are, by their digests."""
-        with self._progress.lock:
-            self._progress.whole.update(done.whole)
-        for sizes, written in ((done.written, True), (done.others, False)):
-            for digest, size in sizes.items():
-                self._moved(digest, size, written=written)
-        for digest, reason in done.failures.items():
-            self._failed(needs[digest], reason)
-        if self._events is not None:
-            for message in done.warnings:
-                self._events.warned(message)
-        if done.stopped:
-            self.stop.set()
-
-    @property
-    def is_paced(self) -> bool:
-        """Whether all that comes counts against one rate, which processes could not share."""
-        return self._fetcher.is_paced
-
-    def expect_small(self) -> None:
-        """Have most files asked for as small ones are."""
-        self._fetcher.small = True
-
-    def prepare(self, needs: Iterable[Need]) -> None:
-        """Prepare to become several processes, which fetch these."""
-        disk.prepare()
-        self._fetcher.share(link for need in needs for _, link in need.sources)
-
-    def begin(self, count: int) -> None:
-        """Become one of so many processes, which share the connections."""
-        self._fetcher.divide(count, Warnings(self._warnings.append))
-
-    def _step(self, need: Need, claim: Claim, done: list[_Step], near: Container[str], *, fetch: bool) -> bool:
+    def _step(self, need: Need, claim: Claim, done: list[_Step], near: Container[str]) -> bool:
         """Copy or fetch a file; return whether that is all that there is to do, well or badly."""
         if self.stop.is_set():
             return False
         if need.digest.hex in near and self._copy(need, claim, done):
             return True
-        return fetch and self._bring(need, claim, done)
+        return self._bring(need, claim, done)
 
     def _copy(self, need: Need, claim: Claim, done: list[_Step]) -> bool:
         """Copy a file of our store; return whether that is all that there is to do, well or badly."""
@@ -548,7 +435,7 @@ class Worker:
             # It was not in the staging store, of course; what is meant is the user's own.
             text = error.message.replace(str(self._staging.root), str(self._hub.store.root))
             raise OfflineError(text, hint="run the same where HUBTOOL_OFFLINE is not set") from None
-        return stored, stored.location.startswith(self._staged)
+        return stored, stored.path.is_relative_to(self._staging.root)
 
     def end(self) -> None:
         """Stop at once; what was on its way is left to a later run."""
@@ -586,13 +473,6 @@ def _move(worker: Worker, todo: Plan, jobs: int) -> None:
     order = list(units)
     # Workers that start together should not all ask for the same unit.
     random.SystemRandom().shuffle(order)
-    small = are_small([need.size for need in todo.needs])
-    if small:
-        worker.expect_small()
-    if worker.is_folder and len(todo.needs) >= _MANY:
-        order = _copy_many(worker, units, order)
-        if small and jobs > 1 and not worker.is_paced:
-            order = _fetch_many(worker, units, order, jobs)
     lock = threading.Lock()
 
     def run(waiting: deque[str]) -> None:
@@ -626,52 +506,6 @@ def _move(worker: Worker, todo: Plan, jobs: int) -> None:
         except BaseException:  # Ctrl-C
             worker.end()
             raise
-
-
-def _copy_many(worker: Worker, units: Mapping[str, Sequence[Need]], order: Sequence[str]) -> list[str]:
-    """Copy what our store has into a folder, by several processes where that can be; return the units that are left.
-
-    Threads that copy small files wait for one another, in Python and in the file system, more than they work.
-    """
-    near = [unit for unit in order if worker.has_some(unit, units[unit])]
-    count = sum(len(units[unit]) for unit in near)
-    most = min(_PENDING, max(1, count // (2 * processes.cores())))
-    batches: list[dict[str, Sequence[Need]]] = [{}]
-    for unit in near:
-        if sum(map(len, batches[-1].values())) >= most:
-            batches.append({})
-        batches[-1][unit] = units[unit]
-    return _apart(worker, Worker.copy, batches, order, count=processes.cores())
-
-
-def _fetch_many(worker: Worker, units: Mapping[str, Sequence[Need]], order: Sequence[str], jobs: int) -> list[str]:
-    """Fetch small files into a folder by as many processes as there are jobs; return the units that are left."""
-    left = sum(len(units[unit]) for unit in order)
-    if worker.stop.is_set() or left < _MANY or processes.cores() < 2 or not processes.can_fork():
-        return [*order]
-    worker.prepare(need for unit in order for need in units[unit])
-    # Each unit for itself: what is not visible yet when somebody ends us must be fetched again.
-    return _apart(worker, Worker.bring, [{unit: units[unit]} for unit in order], order, count=jobs)
-
-
-def _apart(
-    worker: Worker,
-    work: Callable[[Worker, Mapping[str, Sequence[Need]]], tuple[str, ...]],
-    batches: Sequence[Mapping[str, Sequence[Need]]],
-    order: Sequence[str],
-    *,
-    count: int,
-) -> list[str]:
-    """Have so many processes work on batches of units; return the units that are left."""
-    needs = {need.key: need for batch in batches for some in batch.values() for need in some}
-    finished: set[str] = set()
-    step = partial(worker.apart, work)
-    for _, done in processes.share(step, batches, count=count, begin=worker.begin, finish=False):
-        worker.take(done, needs)
-        finished.update(done.units)
-        if worker.stop.is_set():
-            break
-    return [unit for unit in order if unit not in finished]
 
 
 def _tidy(staging: Store) -> None:
@@ -723,16 +557,13 @@ def _publish(
     changed = [uid for uid in todo.cards if uid in mine]
     gone = todo.gone if prune else ()
     with place.publishing():
-
-        def write(uids: Sequence[str]) -> list[str]:
-            # A card that was edited or removed since it was planned waits for the next run, as its assets do.
-            found = cards_of.read_many(hub.registries, uids, jobs)
-            cards = {uid: data for uid, data in found.items() if digest_of(data) == mine[uid].digest}
+        # A card that was edited or removed since it was planned waits for the next run, as its assets do.
+        written: set[str] = set()
+        for at in range(0, len(changed), _CARDS_IN_MEMORY):
+            files = cards_of.read_many(hub.registries, changed[at : at + _CARDS_IN_MEMORY], jobs)
+            cards = {uid: data for uid, data in files.items() if digest_of(data) == mine[uid].digest}
             place.write_all({card_name(uid): data for uid, data in cards.items()}, jobs)
-            return [*cards]
-
-        groups = [changed[at : at + _TOGETHER] for at in range(0, len(changed), _TOGETHER)]
-        written = {uid for _, some in processes.share(write, groups) for uid in some}
+            written |= cards.keys()
         done = tuple(uid for uid in changed if uid in written)
         missed = {*changed} - {*done}
         mine = {uid: one for uid, one in mine.items() if uid not in missed}

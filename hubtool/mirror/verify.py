@@ -7,12 +7,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from operator import itemgetter
 from typing import TYPE_CHECKING
 
-from hubtool import processes
+from hubtool import parallel
 from hubtool.card import document, model
-from hubtool.digest import TOGETHER
 from hubtool.errors import CardError, MirrorError
 from hubtool.mirror import index
 from hubtool.mirror.destination import UNIT, blob_name, card_name, parse_blob
@@ -171,15 +169,8 @@ def _card(place: Destination, listed: Listed) -> Fault | None:
 
 def _hashed(place: Destination, blobs: Mapping[str, int]) -> list[Fault]:
     """Hash the blobs of a folder: on all cores, since none is waited for."""
-    digests = sorted(blobs)
-    found = processes.spread(
-        partial(look_into, place),
-        digests,
-        sizes=[blobs[digest] for digest in digests],
-        together=TOGETHER,
-        count=processes.cores(),
-    )
-    return [fault for _, fault in sorted(found, key=itemgetter(0)) if fault]
+    found = parallel.run(partial(look_into, place), sorted(blobs), jobs=parallel.cores())
+    return [fault for fault in found if fault]
 
 
 def look_into(place: Destination, digest: str) -> Fault | None:

@@ -101,7 +101,7 @@ def put(place: Destination, file: Measured) -> bool:
                     if file.digest in place.blobs(file.digest):
                         verify(place, file)
                         return False
-                    claim.add(Stored(location=str(file.path), digest=file.digest, size=file.size))
+                    claim.add(Stored(path=file.path, digest=file.digest, size=file.size))
                     claim.settle()
                     size = place.blobs(file.digest).get(file.digest)
                     if size != file.size:

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import sys
 import threading
 import time
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import pytest
 
 from hubtool.assets.fetch import LinkPolicy, Retries, Timeouts, fetch
 from hubtool.assets.store import Store
-from hubtool.assets.transport import Whole
 from hubtool.assets.web import HttpTransport
 from hubtool.digest import Digest
 from hubtool.errors import DigestError, FetchError, ForbiddenLinkError, OfflineError, StoreError
@@ -276,140 +272,6 @@ def test_a_server_that_accepts_and_says_nothing_in_tls(store: Store, server: Ser
     # A plain server never answers the greeting of TLS as it should.
     with pytest.raises(FetchError, match=r"TLS with the server failed|does not answer|closed the connection"):
         get(store, server.url.replace("http:", "https:") + "/a.ckpt")
-
-
-def test_a_small_file_is_asked_for_as_any_other_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By TLS, with a login, over one connection each: the quicker way says to the server what the libraries say."""
-    certificate = make_certificate(tmp_path)
-    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password SECRET\n")
-    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
-    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
-        monkeypatch.setenv(name, str(certificate))
-    small = b"small" * 5000
-    with serving(certificate) as server, closing(HttpTransport()) as transport:
-        link = server.put("/a%20b.ckpt", small)
-        for quick in (False, True, True, False):
-            if quick:
-                whole = transport.open_small(f"{link}?c=d")
-                assert isinstance(whole, Whole)
-                assert (whole.start, whole.size, bytes(whole.data), b"".join(whole)) == (0, len(small), small, small)
-                continue
-            with transport.open(f"{link}?c=d") as body:
-                assert (body.start, body.size, b"".join(body)) == (0, len(small), small)
-        assert [path for _, path in server.requests] == ["/a%20b.ckpt?c=d"] * 4
-        assert len({tuple(sorted(headers.items())) for headers in server.headers}) == 1
-        assert "Authorization" in server.headers[0]
-        (service,) = transport._services.values()
-        assert service.pool.num_connections == 2
-        assert len(service.lines) == 1
-
-
-def test_behind_a_proxy_no_file_is_asked_for_in_the_quicker_way(
-    server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("HTTP_PROXY", "http_proxy"):
-        monkeypatch.setenv(name, server.url)
-    for name in ("NO_PROXY", "no_proxy"):
-        monkeypatch.delenv(name, raising=False)
-    link = "http://lab.example:80/a.ckpt"
-    server.put(link, b"small")
-    with closing(HttpTransport(LinkPolicy.of(["http://lab.example"]))) as transport:
-        came = transport.open_small(link)
-        assert not isinstance(came, Whole)
-        with came as body:
-            assert b"".join(body) == b"small"
-    assert len(server.requests) == 1
-
-
-@pytest.fixture
-def no_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing says by which proxy, or with which login, servers are to be asked."""
-    for name in [name for name in os.environ if name.lower().endswith("_proxy")] + ["NETRC"]:
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))
-
-
-@pytest.mark.usefixtures("no_settings")
-@pytest.mark.skipif(sys.platform != "linux", reason="the quicker way is for Linux")
-def test_where_nothing_is_set_a_server_is_asked_as_requests_would_ask_it(server: Server) -> None:
-    link = server.put("/a.ckpt", b"small" * 5000)
-    with closing(HttpTransport()) as quick, closing(HttpTransport()) as usual:
-        netloc = urlsplit(link).netloc
-        ours, theirs = quick._plain_service(netloc), usual._service_by_requests(link)
-        assert ours is not None
-        assert usual._session is not None
-        assert quick._session is None
-        for what in ("headers", "fields", "absolute", "is_direct"):
-            assert getattr(ours, what) == getattr(theirs, what), what
-        for what in ("scheme", "host", "port", "proxy", "block"):
-            assert getattr(ours.pool, what) == getattr(theirs.pool, what), what
-        assert ours.pool.pool.maxsize == theirs.pool.pool.maxsize
-        assert ours.pool.ConnectionCls.__mro__[1:] == theirs.pool.ConnectionCls.__mro__[1:]
-        quick._services["http", netloc], usual._services["http", netloc] = ours, theirs
-        for transport in (quick, usual):
-            assert isinstance(transport.open_small(link), Whole)
-            with transport.open(link, start=5) as body:
-                assert len(b"".join(body)) == 25_000
-        assert server.requests[:2] == server.requests[2:]
-        assert server.headers[:2] == server.headers[2:]
-
-
-@pytest.mark.usefixtures("no_settings")
-@pytest.mark.skipif(sys.platform != "linux", reason="the quicker way is for Linux")
-@pytest.mark.parametrize(
-    ("netloc", "host", "port"),
-    [
-        ("lab.example", "lab.example", 80),
-        ("10.1.2.3:8080", "10.1.2.3", 8080),
-        ("me:secret@lab.example", None, None),
-        ("[::1]:80", None, None),
-        ("lab.example:", None, None),
-        ("lab.example\n", None, None),
-        ("LAB.example", None, None),
-        ("b\u00fccher.example", None, None),
-        ("a_b.example", None, None),
-    ],
-)
-def test_what_requests_must_find_out_about_an_address(netloc: str, host: str | None, port: int | None) -> None:
-    with closing(HttpTransport()) as transport:
-        service = transport._plain_service(netloc)
-        assert (service and service.pool.host, service and service.pool.port) == (host, port)
-
-
-@pytest.mark.usefixtures("no_settings")
-@pytest.mark.parametrize("setting", ["HTTP_PROXY", "https_proxy", "ALL_PROXY", "no_proxy", "NETRC", ".netrc", "_netrc"])
-def test_where_anything_is_set_requests_finds_out(
-    setting: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, server: Server
-) -> None:
-    login = "machine 127.0.0.1 login me password SECRET\n"
-    if setting in {".netrc", "_netrc"}:
-        (tmp_path / setting).write_text(login)
-    elif setting == "NETRC":
-        (tmp_path / "elsewhere").write_text(login)
-        monkeypatch.setenv(setting, str(tmp_path / "elsewhere"))
-    else:
-        monkeypatch.setenv(setting, "http://127.0.0.1:9")
-    link = server.put("/a.ckpt", b"small")
-    with closing(HttpTransport()) as transport:
-        assert isinstance(transport.open_small(link), Whole)
-        assert transport._session is not None
-    assert ("Authorization" in server.headers[0]) == ("netrc" in setting.lower())
-
-
-def test_plain_http_is_fetched_without_importing_a_library(tmp_path: Path, server: Server) -> None:
-    link = server.put("/a.ckpt", b"small")
-    program = (
-        "import sys; from hubtool.assets.web import HttpTransport as T; t = T(); t.prepare(sys.argv[1]);"
-        " print(bytes(t.open_small(sys.argv[1]).data), *sorted({'requests', 'urllib3'} & set(sys.modules))); t.close()"
-    )
-    kept = {
-        name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy") and name != "NETRC"
-    }
-    command = [sys.executable, "-c", program, link]
-    done = subprocess.run(
-        command, env={**kept, "HOME": str(tmp_path)}, cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == ["b'small'", *([] if sys.platform == "linux" else ["requests", "urllib3"])]
 
 
 def test_ranges_reach_the_server(server: Server) -> None:

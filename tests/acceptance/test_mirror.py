@@ -646,9 +646,9 @@ def test_stale_leftovers_are_removed(cli: Cli, tmp_path: Path) -> None:
     staging = Store(root / ".hubtool" / "staging", durable=False)
     left = {}
     for days, content in ((1, b"young"), (8, b"old")):
-        with staging.lock(digest_of(content)):
-            stored = staging.put(Digest(digest_of(content)), content)
-        assert stored is not None
+        with staging.writer(Digest(digest_of(content))) as writer:
+            writer.write(content)
+            stored = writer.commit()
         os.utime(stored.path, (time.time() - days * 86400,) * 2)
         left[days] = stored.path
     assert cli("mirror", "sync", root).code == 0

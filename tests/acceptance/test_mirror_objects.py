@@ -226,7 +226,7 @@ def test_a_claim_is_taken_over_and_its_holder_notices(place: str, tmp_path: Path
     content = b"x" * 100
     path = tmp_path / "file"
     path.write_bytes(content)
-    file = Stored(location=str(path), digest=hashlib.sha256(content).hexdigest(), size=100)
+    file = Stored(path=path, digest=hashlib.sha256(content).hexdigest(), size=100)
     # The first never beats in time: its heart is set to beat once an hour.
     with closing(opened(place, 3600.0)) as slow, closing(opened(place, 0.5)) as quick:
         with slow.claim("ab") as mine:
@@ -255,7 +255,7 @@ def test_a_claim_is_taken_over_and_its_holder_notices(place: str, tmp_path: Path
 def test_a_file_that_changed_is_not_put(place: str, tmp_path: Path, size: int) -> None:
     path = tmp_path / "file"
     path.write_bytes(bytes(size))
-    file = Stored(location=str(path), digest="0" * 64, size=size)
+    file = Stored(path=path, digest="0" * 64, size=size)
     from hubtool.errors import DigestError
 
     with closing(opened(place)) as bucket, bucket.claim("00") as claim:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
-
 from hubtool.assets.events import Labels, Wanted, total
 
 
@@ -45,14 +43,6 @@ def test_a_thousand_of_one_name() -> None:
 
 def test_an_asset_without_a_name_is_called_by_its_link() -> None:
     assert labels(wanted("", "x"), wanted("", "x")) == ["https://gitee.com/x/?...", "https://gitee.com/x/?... (2)"]
-
-
-def test_what_processes_send_one_another() -> None:
-    one = wanted("m.ckpt", "p/1/a", 7)
-    assert pickle.loads(pickle.dumps(one)) == one  # noqa: S301 (made here)
-    event = one.event("started", size=7)
-    assert pickle.loads(pickle.dumps(event)) == event  # noqa: S301 (the same)
-    assert (event.name, event.uid, event.link) == ("m.ckpt", "p/1/a", one.link)
 
 
 def test_a_total_is_known_or_not() -> None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.assets import disk
 from hubtool.assets.store import Store
 from hubtool.digest import Digest
 from hubtool.errors import MirrorError
@@ -29,12 +28,17 @@ def place(tmp_path: Path) -> FolderDestination:
     return FolderDestination(tmp_path / "mirror")
 
 
+def stored(store: Store, content: bytes) -> Stored:
+    with store.writer(Digest(hashlib.sha256(content).hexdigest())) as writer:
+        writer.write(content)
+        return writer.commit()
+
+
 def staged(place: FolderDestination) -> list[Stored]:
     """Put the files into the staging store, as a fetch does."""
     staging = place.staging(place.root)
     with staging.lock(UNIT):
-        found = [staging.put(Digest(digest), text) for digest, text in FILES.items()]
-    return [one for one in found if one is not None]
+        return [stored(staging, text) for text in FILES.values()]
 
 
 def temporary(place: FolderDestination) -> list[Path]:
@@ -48,7 +52,7 @@ def test_what_is_staged_is_moved_when_it_is_shown(place: FolderDestination) -> N
         assert claim is not None
         assert all(claim.add(one, move=True) for one in files)
         assert place.blobs(UNIT) == {}  # nothing is visible before it is flushed
-        place.settle([claim])
+        claim.settle()
         assert not claim.add(files[0], move=True)
     assert place.blobs(UNIT) == {digest: len(text) for digest, text in FILES.items()}
     assert not any(one.path.exists() for one in files)
@@ -87,7 +91,7 @@ def test_a_staged_file_that_is_gone_is_an_error(place: FolderDestination) -> Non
         claim.add(files[1], move=True)
         files[1].path.unlink()
         with pytest.raises(MirrorError):
-            place.settle([claim])
+            claim.settle()
     assert place.blobs(UNIT) == {}
 
 
@@ -95,23 +99,9 @@ def test_a_staged_file_that_is_gone_is_an_error(place: FolderDestination) -> Non
 def test_a_copy_has_every_byte(place: FolderDestination, tmp_path: Path, size: int) -> None:
     content = os.urandom(size)
     digest = hashlib.sha256(content).hexdigest()
-    store = Store(tmp_path / "home")
-    with store.lock(digest):
-        stored = store.put(Digest(digest), content)
-    assert stored is not None
+    file = stored(Store(tmp_path / "home"), content)
     with place.claim(digest[:2]) as claim:
         assert claim is not None
-        assert claim.add(stored)
-        place.settle([claim])
+        assert claim.add(file)
+        claim.settle()
     assert (place.root / "blobs" / "sha256" / digest[:2] / digest).read_bytes() == content
-
-
-@pytest.mark.parametrize("size", [disk.DIRECT, (1 << 20) + 5])
-def test_what_is_staged_from_elsewhere_in_memory_has_every_byte(place: FolderDestination, size: int) -> None:
-    content = os.urandom(size + 1)[1:]
-    digest = hashlib.sha256(content).hexdigest()
-    staging = place.staging(place.root)
-    with staging.lock(digest):
-        stored = staging.put(Digest(digest), content)
-    assert stored is not None
-    assert stored.path.read_bytes() == content

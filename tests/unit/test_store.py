@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import json
 import os
 import shutil
-import signal
-import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.assets import disk, upkeep
 from hubtool.assets import store as store_module
+from hubtool.assets import upkeep
 from hubtool.assets.store import Store
 from hubtool.digest import Digest, digest_file
 from hubtool.errors import ArgumentError, DigestError, FetchError, StoreError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 CONTENT = b"some weights" * 100
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -491,163 +490,32 @@ def test_a_record_is_not_written_through_a_link(store: Store, tmp_path: Path) ->
 
 def test_half_a_file_on_its_way_to_a_mirror_is_removed(tmp_path: Path) -> None:
     store = Store(tmp_path / "staging", durable=False)
-    with store.lock(DIGEST):
-        stored = store.put(Digest(DIGEST), CONTENT)
-    assert stored is not None
-    assert stored.path.read_bytes() == CONTENT
-    assert not (store.root / "temporary").exists()
+    path = put(store)
+    assert path.read_bytes() == CONTENT
+    assert [*(store.root / "temporary").iterdir()] == []
     for other in (CONTENT[:100], CONTENT + b"!"):
-        stored.path.chmod(0o644)
-        stored.path.write_bytes(other)
+        path.chmod(0o644)
+        path.write_bytes(other)
         fresh = Store(store.root, durable=False)
         assert fresh.find(Digest(DIGEST)) is None
-        assert not stored.path.exists()
+        assert not path.exists()
         assert fresh.quarantined() == ()
-        with fresh.lock(DIGEST):
-            assert fresh.put(Digest(DIGEST), CONTENT) == stored
-    with store.lock(DIGEST):  # also over what is there
-        assert store.put(Digest(DIGEST), CONTENT) == stored
-    assert stored.path.read_bytes() == CONTENT
-
-
-def descriptors() -> int:
-    folder = Path("/proc/self/fd")
-    return len(list(folder.iterdir())) if folder.is_dir() else 0
-
-
-@pytest.fixture(params=["without a name", "with a name"])
-def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """How a small file is written: as the system lets us here, and as it does where it can do less."""
-    if request.param == "with a name":
-        monkeypatch.setattr(disk, "open_unnamed", lambda *_: None)
-    return str(request.param)
-
-
-@pytest.mark.usefixtures("way")
-def test_a_small_file_is_put_there_whole(store: Store, hashed: list[Path]) -> None:
-    with store.lock(DIGEST):
-        assert store.put(Digest("0" * 64), CONTENT) is None
-        stored = store.put(Digest(DIGEST), CONTENT)
-        assert stored is not None
-        assert stored.path.read_bytes() == CONTENT
-        assert (stored.path.stat().st_mode & 0o777, stored.path.stat().st_nlink) == (0o444, 1)
-        inode = stored.path.stat().st_ino
-        assert store.put(Digest(DIGEST[:8]), CONTENT) == stored  # over what is there
-        assert stored.path.stat().st_ino != inode
-    assert store.find(Digest(DIGEST)) == stored
-    assert hashed == []
-    assert not (store.root / "temporary").exists() or leftovers(store) == []
-
-
-@pytest.mark.usefixtures("way")
-@pytest.mark.parametrize("fails", ["write", "fsync", "sync_folder"])
-def test_a_small_file_that_the_disk_does_not_take_leaves_nothing(
-    store: Store, monkeypatch: pytest.MonkeyPatch, fails: str
-) -> None:
-    def fail(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    before = descriptors()
-    with store.lock(DIGEST), monkeypatch.context() as patch:
-        patch.setattr(os if fails == "fsync" else disk, fails, fail)
-        with pytest.raises(StoreError, match="disk is full"):
-            store.put(Digest(DIGEST), CONTENT)
-    assert not (store.root / "temporary").exists() or leftovers(store) == []
-    assert descriptors() == before
-    found = Store(store.root).find(Digest(DIGEST))
-    # Where the folder could not be flushed, the file is there and right.
-    assert (found is not None) == (fails == "sync_folder")
-    with store.lock(DIGEST):
-        assert store.put(Digest(DIGEST), CONTENT) is not None
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has files without a name")
-def test_of_a_small_file_whose_writer_is_killed_nothing_stays(store: Store) -> None:
-    program = f"""
-import os, signal, sys
-from pathlib import Path
-from hubtool.assets import disk
-from hubtool.assets.store import Store
-from hubtool.digest import Digest
-disk.give_name = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-store = Store(Path(sys.argv[1]))
-with store.lock({DIGEST!r}):
-    store.put(Digest({DIGEST!r}), b"some weights" * 100)
-"""
-    done = subprocess.run([sys.executable, "-c", program, str(store.root)], capture_output=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    assert [path.name for path in store.root.rglob("*") if path.is_file()] == [f"{DIGEST[:8]}.lock"]
-
-
-def test_no_file_is_named_over_another(tmp_path: Path) -> None:
-    descriptor = disk.open_unnamed(str(tmp_path), 0o666)
-    if descriptor is None:
-        pytest.skip("this system has no files without a name")
-    try:
-        (tmp_path / "mine").write_text("precious")
-        (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
-        assert not disk.give_name(descriptor, str(tmp_path / "mine"))
-        assert not disk.give_name(descriptor, str(tmp_path / "dangling"))
-        assert (tmp_path / "mine").read_text() == "precious"
-        assert disk.give_name(descriptor, str(tmp_path / "ours"))
-    finally:
-        os.close(descriptor)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["dangling", "mine", "ours"]
-
-
-@pytest.mark.parametrize("number", ["EOPNOTSUPP", "EISDIR", "EINVAL"])
-def test_a_system_that_has_no_files_without_a_name(number: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> int:
-        raise OSError(getattr(errno, number), number)
-
-    monkeypatch.setattr(os, "open", refuse)
-    assert disk.open_unnamed("/tmp", 0o666) is None  # noqa: S108 (nothing is opened)
-
-
-@pytest.mark.parametrize("number", ["EPERM", "EXDEV", "ENOSYS", "EOPNOTSUPP"])
-def test_where_no_file_can_be_named_afterwards_it_has_a_name_before(
-    store: Store, monkeypatch: pytest.MonkeyPatch, number: str
-) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise OSError(getattr(errno, number), number)
-
-    monkeypatch.setattr(os, "link", refuse)
-    with store.lock(DIGEST):
-        stored = store.put(Digest(DIGEST), CONTENT)
-    assert stored is not None
-    assert stored.path.read_bytes() == CONTENT
-    assert store.find(Digest(DIGEST)) == stored
+        assert put(fresh) == path
+    assert put(store) == path  # also over what is there
+    assert path.read_bytes() == CONTENT
 
 
 def test_what_comes_to_the_temporary_files_is_seen(store: Store) -> None:
     folder = store.root / "temporary"
-    digest = Digest(DIGEST)
-    assert not store.has_parts(digest)
+    assert not store._parts_of(DIGEST)
     folder.mkdir(parents=True)
     for age in (0.0, 100.0):  # changed just now, and long ago
         then = time.time() - age
         os.utime(folder, (then, then))
-        assert not store.has_parts(digest)
-        assert not store.has_parts(digest)
+        assert not store._parts_of(DIGEST)
+        assert not store._parts_of(DIGEST)
         part = folder / f"{DIGEST}.abcd.blob.part"
         part.write_bytes(b"some")
-        assert store.has_parts(digest)
+        assert store._parts_of(DIGEST)
         part.unlink()
-        assert not store.has_parts(digest)
-
-
-def test_the_temporary_files_are_listed_once_where_none_come(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = store.root / "temporary"
-    folder.mkdir(parents=True)
-    (folder / "other.part").write_bytes(b"some")
-    os.utime(folder, (time.time() - 100, time.time() - 100))
-    listed: list[str] = []
-    real = os.listdir
-
-    def listing(place: str) -> list[str]:
-        listed.append(place)
-        return real(place)
-
-    monkeypatch.setattr(os, "listdir", listing)
-    assert [store.has_parts(Digest(DIGEST)) for _ in range(5)] == [False] * 5
-    assert len(listed) == 1
+        assert not store._parts_of(DIGEST)

@@ -84,9 +84,6 @@ PATHS = {
     "parallel": "several connections for one file; the answer to the first is right, those to the others are faulty",
     "mirror": "the mirror is faulty, the card's link is right",
     "continued": "the mirror breaks off in the middle, and the card's link, which is to go on, is faulty",
-    "small": "one of many small files, which are asked for in a quicker way; every answer is faulty",
-    "small-once": "one of many small files; the first answer is faulty, and the others are right",
-    "small-mirror": "one of many small files; the mirror is faulty, the card's link is right",
     "folder": "a mirror is made in a folder; of its two assets' links, one is faulty",
     "bucket": "the same, in an object store (SeaweedFS)",
 }
@@ -158,7 +155,7 @@ class _Trouble:
 
     def retried(self, server: Server, path: str) -> None:
         """Let the answers after the first be right, where they are to be."""
-        if path in ("once", "small-once") and self._fault in ("refuse", "tls-name"):
+        if path == "once" and self._fault in ("refuse", "tls-name"):
             self._switch(server, faulty=False)
 
     def end(self, server: Server) -> None:
@@ -180,27 +177,25 @@ def run(fault: str, path: str, folder: Path, bucket: Bucket | None = None) -> Ou
     if path in SYNCED:
         return _run_sync(fault, path, folder, bucket)
     store = Store(folder / "home", patience=10.0)
-    content = SMALL if path.startswith("small") else CONTENT
-    digest = Digest(hashlib.sha256(content).hexdigest())
     with ExitStack() as stack:
         stack.enter_context(_names())
         trouble = _Trouble(fault, folder, stack)
-        bad = stack.enter_context(serving(content, trouble.certificate))
-        good = stack.enter_context(serving(content))
+        bad = stack.enter_context(serving(CONTENT, trouble.certificate))
+        good = stack.enter_context(serving(CONTENT))
         base = trouble.base(bad)
         mirrors: tuple[str, ...] = ()
         link = f"{base}/a?token=SECRET"
-        if path in ("mirror", "small-mirror"):
+        if path == "mirror":
             mirrors, link = (base,), f"{good.url}/a?token=SECRET"
-        wanted = Wanted(link=link, digest=digest)
-        warm_up(Wanted(link=f"{good.url}/warm", digest=digest), folder)
+        wanted = Wanted(link=link, digest=DIGEST)
+        warm_up(Wanted(link=f"{good.url}/warm", digest=DIGEST), folder)
         before = descriptors()
         if path in ("resumed", "continued"):
             break_off(store, bad if path == "resumed" else good, wanted, path)
         asked = len(bad.requests)
         trouble.begin(bad, path)
         with parallel(bad) if path == "parallel" else ExitStack():
-            outcome = _meet(store, wanted, mirrors, lambda: trouble.retried(bad, path), small=path.startswith("small"))
+            outcome = _meet(store, wanted, mirrors, lambda: trouble.retried(bad, path))
         outcome = replace(outcome, requests=len(bad.requests) - asked)
         _check(store, wanted, outcome, before)
         # Whatever happened, once the server is right, the file comes; and with it what was kept.
@@ -283,9 +278,7 @@ def impatient(self: Hub, **_: Any) -> Fetcher:
     return Fetcher(self.store, policy=POLICY, connections=4, timeouts=TIMEOUTS, retries=RETRIES)
 
 
-def _meet(
-    store: Store, wanted: Wanted, mirrors: tuple[str, ...], retried: Callable[[], None], *, small: bool
-) -> Outcome:
+def _meet(store: Store, wanted: Wanted, mirrors: tuple[str, ...], retried: Callable[[], None]) -> Outcome:
     events: list[Event] = []
     error: HubError | None = None
 
@@ -296,21 +289,18 @@ def _meet(
 
     started = time.monotonic()
     try:
-        get(store, wanted, mirrors, watch, small=small)
+        get(store, wanted, mirrors, watch)
     except HubError as failed:
         error = failed
     assert time.monotonic() - started < 20
     return Outcome(error, any(event.kind == "kept" for event in events), 0)
 
 
-def get(
-    store: Store, wanted: Wanted, mirrors: tuple[str, ...], watch: Watcher | None = None, *, small: bool = False
-) -> None:
+def get(store: Store, wanted: Wanted, mirrors: tuple[str, ...], watch: Watcher | None = None) -> None:
     """Fetch a file, and see that it is the right one."""
     with Fetcher(
         store, policy=POLICY, mirrors=mirrors, timeouts=TIMEOUTS, retries=RETRIES, watch=watch, connections=4
     ) as one:
-        one.small = small
         stored = one.fetch(wanted)
     assert wanted.digest is not None
     assert digest_file(stored.path) == wanted.digest.hex
@@ -341,7 +331,7 @@ def _applies(path: str, asked: int) -> Any:
     def later(request: Request) -> bool:
         return request.number > asked
 
-    return {"once": first, "small-once": first, "parallel": later}.get(path, always)
+    return {"once": first, "parallel": later}.get(path, always)
 
 
 @contextmanager

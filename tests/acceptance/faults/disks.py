@@ -24,7 +24,6 @@ from hubtool.mirror.verify import verify
 from tests.acceptance.disks import bound_by_permissions, failing, fill, remount, small_disk
 from tests.acceptance.faults.bench import (
     CONTENT,
-    SMALL,
     Outcome,
     break_off,
     check_left,
@@ -66,11 +65,9 @@ PATHS = {
     "fresh": "a first run",
     "resumed": "a second run, after one that was broken off in the middle; the bytes are those that are left",
     "parallel": "several connections for one file",
-    "small": "one of many small files, which are written at once, and have no name before they are whole",
     "folder": "a mirror is made in a folder on that disk; it has another asset already",
-    "folder-small": "the same, of an asset that is one of many small ones",
 }
-SYNCED = ("folder", "folder-small")
+SYNCED = ("folder",)
 
 CAUSES = {
     "full": "disk is full",
@@ -83,9 +80,7 @@ CAUSES = {
 
 def applicable(fault: str, path: str) -> bool:
     """Whether this fault can be met on this path."""
-    if fault == "link-before":
-        return path == "resumed"
-    return fault != "link" or "small" not in path  # they have no part
+    return fault != "link-before" or path == "resumed"
 
 
 @dataclass
@@ -197,10 +192,9 @@ def run(fault: str, path: str, folder: Path) -> Outcome:
     victim.write_bytes(b"precious")
     with ExitStack() as stack:
         root = stack.enter_context(small_disk(folder / "disk", DISK))
-        content = SMALL if "small" in path else CONTENT
-        server = stack.enter_context(serving(content))
-        server.pause, server.block = 0.001, len(content) // 64
-        digest = hashlib.sha256(content).hexdigest()
+        server = stack.enter_context(serving(CONTENT))
+        server.pause, server.block = 0.001, len(CONTENT) // 64
+        digest = hashlib.sha256(CONTENT).hexdigest()
         meet = _sync if path in SYNCED else _fetch
         home = root / "home"
         disk = _Disk(root, Store(home, patience=10.0), digest, _place(home, digest), victim)
@@ -222,7 +216,7 @@ def _fetch(fault: str, path: str, folder: Path, disk: _Disk, server: Server) -> 
     events: list[Event] = []
     with parallel(server) if path == "parallel" else nullcontext(), disk.meet(fault, server, left):
         try:
-            get(disk.store, wanted, (), events.append, small=path == "small")
+            get(disk.store, wanted, (), events.append)
         except HubError as failed:
             error = failed
         disk.check()
@@ -234,7 +228,7 @@ def _fetch(fault: str, path: str, folder: Path, disk: _Disk, server: Server) -> 
     if error is not None:
         _check_error(fault, error, disk)
     asked = len(server.requests)
-    get(disk.store, wanted, (), small=path == "small")
+    get(disk.store, wanted, ())
     if error is None:
         assert len(server.requests) == asked
     else:  # of what was kept, nothing is asked for again
@@ -244,7 +238,7 @@ def _fetch(fault: str, path: str, folder: Path, disk: _Disk, server: Server) -> 
     return outcome
 
 
-def _sync(fault: str, path: str, folder: Path, disk: _Disk, server: Server) -> Outcome:
+def _sync(fault: str, _: str, folder: Path, disk: _Disk, server: Server) -> Outcome:
     registry, root = folder / "registry", disk.root / "mirror"
     environ = {
         "HUBTOOL_REGISTRY": str(registry),
@@ -254,8 +248,6 @@ def _sync(fault: str, path: str, folder: Path, disk: _Disk, server: Server) -> O
     with ExitStack() as stack:
         stack.enter_context(mock.patch.dict(os.environ, environ))
         stack.enter_context(mock.patch.object(Hub, "fetcher", impatient))
-        if path == "folder-small":
-            stack.enter_context(mock.patch("hubtool.mirror.sync.are_small", return_value=True))
         other = stack.enter_context(serving(b"another asset"))
         write_card(registry, "tests/1.9/other", link=f"{other.url}/a", content=other.content)
         place = stack.enter_context(closing(open_destination(str(root))))

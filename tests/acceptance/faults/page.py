@@ -51,7 +51,7 @@ def page(servers: Outcomes, on_disks: Outcomes) -> str:
         "A real file system of a few MiB, in memory, gets full or read-only, loses its permissions, or has something",
         "else where a file belongs. Only I/O errors are made up: the call of the system fails that writes, flushes or",
         "renames. *MirrorError*: the sync could not write the mirror's index either, and ends with that error; what",
-        "the mirror had, it has. *n/a*: a small file has no part.",
+        "the mirror had, it has. *n/a*: there is no part of a run before.",
         "",
         *(f"- **{name}**: {text}." for name, text in disks.PATHS.items()),
         "",

@@ -63,14 +63,11 @@ def parts(store: Store) -> list[Path]:
     return sorted((store.root / "temporary").glob("*.part"))
 
 
-@pytest.mark.parametrize("small", [False, True])
-def test_what_came_before_an_end_is_kept(tmp_path: Path, server: Server, *, small: bool) -> None:
-    """Also of a file that was hoped to be small, all of which had to come before anything of it was written."""
+def test_what_came_before_an_end_is_kept(tmp_path: Path, server: Server) -> None:
     store = Store(tmp_path / "home")
     server.pause, server.block = 0.1, 1 << 16
     events: list[Event] = []
     with Fetcher(store, watch=events.append, timeouts=TIMEOUTS) as run:
-        run.small = small
         threading.Timer(1.0, run.end).start()
         outcome = run.outcome(Wanted(link=f"{server.url}/a", digest=DIGEST))
         assert "the transfer was ended" in str(outcome.error)
@@ -78,7 +75,6 @@ def test_what_came_before_an_end_is_kept(tmp_path: Path, server: Server, *, smal
     assert kept >= 4 << 16
     server.pause, asked = 0.0, len(server.requests)
     with Fetcher(store) as run:
-        run.small = small
         assert run.fetch(Wanted(link=f"{server.url}/a", digest=DIGEST)).size == len(CONTENT)
     assert [request.start for request in server.requests[asked:]] == [kept]
     assert parts(store) == []
