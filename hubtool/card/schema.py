@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, cast
@@ -18,8 +17,9 @@ import yaml
 from hubtool import packaged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from jsonschema_rs import Draft202012Validator, ValidationErrorKind
     from yaml.nodes import Node
 
     from hubtool.card.front_matter import FrontMatter
@@ -176,269 +176,58 @@ def _scalar(text: str, types: frozenset[str]) -> object:
     return text
 
 
-def violations(data: dict[str, Any]) -> Iterator[Violation]:
-    """Yield every place where values break the schema.
-
-    The schema is compiled into closures, once: of what JSON Schema has, the keywords that ours uses. It takes a
-    fiftieth of jsonschema's time, which a test holds it equal to.
-    """
-    found: list[Violation] = []
-    _checker(_key(load()))(data, "", found)
-    yield from found
-
-
-_Check = Callable[[Any, str, list[Violation]], None]
-
-
 @cache
-def _checker(key: int) -> _Check:
-    """Compile one schema."""
-    schema = _schemas[key]
-    checks: list[_Check] = []
-    for keyword, expected in schema.items():
-        if keyword in _ANNOTATIONS:
-            continue
-        build = _KEYWORDS.get(keyword)
-        if build is None:
-            message = f"the card schema uses the keyword {keyword!r}, which is not compiled"
-            raise NotImplementedError(message)
-        checks.append(build(schema, expected))
-    if len(checks) == 1:
-        return checks[0]
+def _validator() -> Draft202012Validator:
+    from jsonschema_rs import Draft202012Validator  # noqa: PLC0415 - takes 50 ms to import
 
-    def check(value: Any, pointer: str, found: list[Violation]) -> None:  # noqa: ANN401 - any value may be checked
-        for one in checks:
-            one(value, pointer, found)
-
-    return check
+    return Draft202012Validator(load())
 
 
-_ANNOTATIONS = frozenset({"$schema", "$id", "$defs", "$comment", "title", "description", "then", "patternProperties"})
-# JSON Schema's types; a bool is no number there, and 3.0 is an integer.
-_IS_TYPE: dict[str, Callable[[Any], bool]] = {
-    "null": lambda value: value is None,
-    "boolean": lambda value: isinstance(value, bool),
-    "string": lambda value: isinstance(value, str),
-    "array": lambda value: isinstance(value, list),
-    "object": lambda value: isinstance(value, dict),
-    "integer": lambda value: (
-        (isinstance(value, int) and not isinstance(value, bool)) or (isinstance(value, float) and value.is_integer())
-    ),
-    "number": lambda value: isinstance(value, (int, float)) and not isinstance(value, bool),
-}
-
-
-def _when(keyword: str, schema: Schema, expected: object, broken: Callable[[Any], bool]) -> _Check:
-    """Compile a keyword that looks at one value only."""
-    title, about = schema.get("title"), schema.get("description")
-
-    def check(value: Any, pointer: str, found: list[Violation]) -> None:  # noqa: ANN401 - any value may be checked
-        if broken(value):
-            found.append(
-                Violation(
-                    keyword=keyword,
-                    pointer=pointer,
-                    key=None,
-                    expected=expected,
-                    value=value,
-                    title=title,
-                    description=about,
-                )
+def violations(data: dict[str, Any]) -> Iterator[Violation]:
+    """Yield every place where values break the schema."""
+    try:
+        errors = list(_validator().iter_errors(data))
+    except UnicodeEncodeError:  # an escape in quoted YAML may be half a character, which UTF-8 does not have
+        errors = list(_validator().iter_errors(_without_surrogates(data)))
+    for error in errors:
+        # The schema that the keyword stands in, and the value, are ours: the library's are copies.
+        schema: Any = load()
+        for part in error.schema_path[:-1]:
+            schema = schema[part]
+        value: Any = data
+        for part in error.instance_path:
+            value = value[part]
+        keyword = str(error.schema_path[-1])
+        for key in _keys(error.kind):
+            yield Violation(
+                keyword=keyword,
+                pointer="".join(f"/{escape(str(part))}" for part in error.instance_path),
+                key=key,
+                expected=schema[keyword],
+                value=value,
+                title=schema.get("title"),
+                description=schema.get("description"),
             )
 
-    return check
+
+def _keys(kind: ValidationErrorKind) -> Sequence[str | None]:
+    """Return the keys that are missing or unknown; of other violations, one None."""
+    from jsonschema_rs import ValidationErrorKind  # noqa: PLC0415 - as above
+
+    if isinstance(kind, ValidationErrorKind.AdditionalProperties):
+        return kind.unexpected
+    return (kind.property,) if isinstance(kind, ValidationErrorKind.Required) else (None,)
 
 
-_SHORT_TEXT, _MOST_TEXTS = 200, 2000
+_SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 
-def _reference(_: Schema, expected: str) -> _Check:
-    target = _key(_target(expected))
-    # A definition may refer to itself, so that it is compiled when it is first needed.
-
-    # Most texts stand in many cards, and a text that is good once is always good.
-    good: set[str] = set()
-
-    def check(value: Any, pointer: str, found: list[Violation]) -> None:  # noqa: ANN401 - any value may be checked
-        if isinstance(value, str):
-            if value in good:
-                return
-            before = len(found)
-            _checker(target)(value, pointer, found)
-            if len(found) == before and len(value) < _SHORT_TEXT and len(good) < _MOST_TEXTS:
-                good.add(value)
-        else:
-            _checker(target)(value, pointer, found)
-
-    return check
-
-
-def _type(schema: Schema, expected: str | list[str]) -> _Check:
-    tests = [_IS_TYPE[kind] for kind in ([expected] if isinstance(expected, str) else expected)]
-    return _when("type", schema, expected, lambda value: not any(test(value) for test in tests))
-
-
-def _enum(schema: Schema, expected: list[Any]) -> _Check:
-    return _when("enum", schema, expected, lambda value: not any(_same(value, choice) for choice in expected))
-
-
-def _const(schema: Schema, expected: object) -> _Check:
-    return _when("const", schema, expected, lambda value: not _same(value, expected))
-
-
-def _same(value: object, choice: object) -> bool:
-    return value == choice and isinstance(value, bool) == isinstance(choice, bool)
-
-
-def _pattern(schema: Schema, expected: str) -> _Check:
-    search = re.compile(expected).search
-    return _when("pattern", schema, expected, lambda value: isinstance(value, str) and not search(value))
-
-
-def _minimum(schema: Schema, expected: float) -> _Check:
-    return _when("minimum", schema, expected, lambda value: _IS_TYPE["number"](value) and value < expected)
-
-
-def _min_length(schema: Schema, expected: int) -> _Check:
-    return _when("minLength", schema, expected, lambda value: isinstance(value, str) and len(value) < expected)
-
-
-def _max_length(schema: Schema, expected: int) -> _Check:
-    return _when("maxLength", schema, expected, lambda value: isinstance(value, str) and len(value) > expected)
-
-
-def _min_items(schema: Schema, expected: int) -> _Check:
-    return _when("minItems", schema, expected, lambda value: isinstance(value, list) and len(value) < expected)
-
-
-def _items(_: Schema, expected: Schema) -> _Check:
-    below = _checker(_key(expected))
-
-    def check(value: Any, pointer: str, found: list[Violation]) -> None:  # noqa: ANN401 - any value may be checked
-        if isinstance(value, list):
-            for index, item in enumerate(value):
-                below(item, f"{pointer}/{index}", found)
-
-    return check
-
-
-def _properties(_: Schema, expected: dict[str, Schema]) -> _Check:
-    below = {name: _checker(_key(schema)) for name, schema in expected.items()}
-
-    def check(value: Any, pointer: str, found: list[Violation]) -> None:  # noqa: ANN401 - any value may be checked
-        if isinstance(value, dict):
-            for name, item in value.items():
-                one = below.get(name)
-                if one is not None:
-                    one(item, f"{pointer}/{name}", found)
-
-    return check
-
-
-def _additional(schema: Schema, expected: bool | Schema) -> _Check:  # noqa: FBT001 - the keyword's own type
-    """Compile what is asked of keys that ``properties`` does not name, ``patternProperties`` among it."""
-    named = schema.get("properties", {})
-    patterns = [
-        (re.compile(pattern).search, _checker(_key(below)))
-        for pattern, below in schema.get("patternProperties", {}).items()
-    ]
-    other = _checker(_key(expected)) if isinstance(expected, dict) else None
-    title, about = schema.get("title"), schema.get("description")
-
-    def check(value: Any, pointer: str, found: list[Violation]) -> None:  # noqa: ANN401 - any value may be checked
-        if not isinstance(value, dict):
-            return
-        for key, item in value.items():
-            if key in named:
-                continue
-            matched = [one for search, one in patterns if search(key)]
-            for one in matched:
-                one(item, f"{pointer}/{escape(key)}", found)
-            if matched:
-                continue
-            if other is not None:
-                other(item, f"{pointer}/{escape(key)}", found)
-            elif not expected:
-                found.append(
-                    Violation(
-                        keyword="additionalProperties",
-                        pointer=pointer,
-                        key=key,
-                        expected=expected,
-                        value=value,
-                        title=title,
-                        description=about,
-                    )
-                )
-
-    return check
-
-
-def _required(schema: Schema, expected: list[str]) -> _Check:
-    title, about = schema.get("title"), schema.get("description")
-
-    def check(value: Any, pointer: str, found: list[Violation]) -> None:  # noqa: ANN401 - any value may be checked
-        if isinstance(value, dict):
-            found.extend(
-                Violation(
-                    keyword="required",
-                    pointer=pointer,
-                    key=key,
-                    expected=expected,
-                    value=value,
-                    title=title,
-                    description=about,
-                )
-                for key in expected
-                if key not in value
-            )
-
-    return check
-
-
-def _any_of(schema: Schema, expected: list[Schema]) -> _Check:
-    branches = [_key(branch) for branch in expected]
-
-    def broken(value: object) -> bool:
-        for branch in branches:
-            found: list[Violation] = []
-            _checker(branch)(value, "", found)
-            if not found:
-                return False
-        return True
-
-    return _when("anyOf", schema, expected, broken)
-
-
-def _if(schema: Schema, expected: Schema) -> _Check:
-    condition, then = _checker(_key(expected)), _checker(_key(schema["then"]))
-
-    def check(value: Any, pointer: str, found: list[Violation]) -> None:  # noqa: ANN401 - any value may be checked
-        unmet: list[Violation] = []
-        condition(value, pointer, unmet)
-        if not unmet:
-            then(value, pointer, found)
-
-    return check
-
-
-_KEYWORDS: dict[str, Callable[[Schema, Any], _Check]] = {
-    "$ref": _reference,
-    "type": _type,
-    "enum": _enum,
-    "const": _const,
-    "pattern": _pattern,
-    "minimum": _minimum,
-    "minLength": _min_length,
-    "maxLength": _max_length,
-    "minItems": _min_items,
-    "items": _items,
-    "properties": _properties,
-    "additionalProperties": _additional,
-    "required": _required,
-    "anyOf": _any_of,
-    "if": _if,
-}
+def _without_surrogates(value: Any) -> Any:  # noqa: ANN401 - any value of a card
+    if isinstance(value, dict):
+        return {key: _without_surrogates(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_surrogates(item) for item in value]
+    return _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", value) if isinstance(value, str) else value
 
 
 def escape(key: str) -> str:
