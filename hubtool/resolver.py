@@ -291,7 +291,7 @@ def status_reasons(card: Card, *, pinned: bool) -> list[str]:
 
     Args:
         card: The card.
-        pinned: Whether a lock pins it: whoever pinned a card decided to depend on it, and is not left without it.
+        pinned: Whether a lock pins it: its user decided to depend on it, and keeps it.
     """
     status = card.status
     if status is None or not status.is_withdrawn or pinned:

@@ -864,7 +864,7 @@ def to_safetensors(header: Header, source: Path, destination: Path) -> None:
     ordered = sorted(header.tensors, key=lambda tensor: -ITEM_BITS[tensor.dtype])
     head = _safetensors_head(ordered, source)
     needed = len(head) + header.bytes
-    # A name that the destination's own begins: whoever may write that file may clean this one up.
+    # It begins with the destination's name, so a writer of that file may remove this one.
     temporary = destination.with_name(f"{destination.name}.{os.urandom(4).hex()}.part")
     try:
         stream = disk.create(temporary)

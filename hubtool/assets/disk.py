@@ -99,7 +99,7 @@ def write_at(stream: BinaryIO, data: bytes | memoryview, offset: int) -> None:
 
 
 def read_at(stream: BinaryIO, offset: int, count: int) -> bytes:
-    """Read at most so many bytes at an offset of an unbuffered stream; several threads may.
+    """Read at most ``count`` bytes at an offset of an unbuffered stream; several threads may.
 
     Raises:
         OSError: If the disk fails.

@@ -126,7 +126,7 @@ class Twin:
     """
 
     def __init__(self, socket: socket.socket) -> None:
-        """Make one; whoever makes it holds it."""
+        """Make a guard, held by its maker."""
         self._socket = socket.dup()
         self._holders = 1
         self._lock = threading.Lock()
@@ -145,7 +145,7 @@ class Twin:
                 self._socket.close()
 
     def shut(self) -> None:
-        """Shut the connection down, in both directions: whoever waits for it is woken up."""
+        """Shut the connection down in both directions, which wakes the waiting thread."""
         with self._lock, suppress(OSError):
             self._socket.shutdown(2)
 

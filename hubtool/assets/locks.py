@@ -6,7 +6,7 @@ being there that the lock is held, and its holder writes to it every few seconds
 enough, the holder is gone, and the file is taken away. How long that is, is measured by the one who waits, so clocks
 need not agree.
 
-A holder that was stopped for that long and runs on may share a lock that was broken. Whoever writes under a lock must
+A holder that was stopped for that long and runs on may share a lock that was broken. A writer under a lock must
 therefore write to a file of its own, and rename it.
 """
 
@@ -72,7 +72,7 @@ class Lock:
             self._descriptor = None
 
     def remove(self) -> None:
-        """Free it, and remove its file if the system holds it; whoever waits for it makes another one."""
+        """Free the lock, and remove its file if the system holds it; a waiting process makes another file."""
         if self.sure and self._descriptor is not None and os.name != "nt":  # where an open file cannot be removed
             with suppress(OSError):
                 self.path.unlink()

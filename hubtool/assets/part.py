@@ -1,4 +1,4 @@
-"""The file in which an asset grows until it is whole, and which a later run goes on with.
+"""The partial file of an asset: it grows until it is whole, and a later run resumes it.
 
 A part stands in the store's temporary folder as ``<digest>.<random>.blob.part``. Beside it, in ``....blob.part.json``,
 stands what is needed to go on: how large the whole file is, and which version of which link the bytes are of. The bytes
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from hubtool.digest import Digest
 
 WORTH = 256 << 10
-"""Files of fewer bytes are fetched anew rather than gone on with."""
+"""Smaller files are fetched anew rather than resumed."""
 
 _BLOCK = 1 << 20
 _NOTED = 32 << 20  # bytes after which a file with gaps is noted anew,

@@ -146,7 +146,7 @@ class S3Transport:
             if start and (start > meta["size"] or proof not in (None, meta["e_tag"])):
                 start = 0
             stop = meta["size"] if end is None else min(end, meta["size"])
-            # On this very version of it, lest two are mixed.
+            # Of exactly this version: two must not be mixed.
             options: dict[str, Any] = {"if_match": meta["e_tag"]} if meta["e_tag"] else {}
             if (start, stop) != (0, meta["size"]) and start < stop:
                 options["range"] = (start, stop)

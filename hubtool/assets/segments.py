@@ -43,7 +43,7 @@ _STEP = 1 << 20
 
 
 def worth(left: int, speed: float) -> bool:
-    """Whether more connections may help a file that needs so many bytes still, and gets so many each second."""
+    """Whether more connections may help, given the bytes that are missing and the bytes per second."""
     return left >= 4 * SMALLEST and speed < FAST and left > LONG * speed
 
 

@@ -30,7 +30,7 @@ class Timeouts:
         connect: To accept a connection.
         read: To send anything at all while we wait for it.
         stall: To send its answer's head, and then to send ``floor`` bytes each time.
-        floor: The bytes that must come in each ``stall`` seconds, lest the transfer take forever.
+        floor: The bytes that must come in each ``stall`` seconds, so that a transfer ends.
     """
 
     connect: float = 15.0

@@ -202,7 +202,7 @@ def plan(
         if unreferenced and not item.uids and item.unfinished is None:
             reason = "no card names it"
         elif older_than is not None and now - item.used >= older_than:
-            what = "used" if item.unfinished is None else "finished, nor gone on with"
+            what = "used" if item.unfinished is None else "finished, nor resumed"
             reason = f"not {what} for {(now - item.used) / 86400:.1f} days"
         if reason is None or not drop(item, reason):
             rest.append(item)

@@ -47,7 +47,7 @@ class Watcher(Protocol):
     """What is told of an audit as it goes on; called by several threads, one at a time."""
 
     def planned(self, plan: Plan, todo: int, *, resumed: bool) -> None:
-        """Take the plan, how many targets are going to be looked at, and whether an ended run is gone on with."""
+        """Take the plan, how many targets are going to be looked at, and whether an ended run is resumed."""
         ...
 
     def looked(self, target: Target, fault: str | None) -> None:
@@ -71,7 +71,7 @@ class Options:
         rate: The most targets per second that are begun of one host; 0 for no limit.
         since: Targets that were looked at after this (seconds since 1970) are not looked at again.
         deep: Whether all bytes are fetched and hashed.
-        restart: Whether a run that was ended is not gone on with.
+        restart: Whether to begin anew rather than resume an ended run.
         accept: Whether what is there now is what the next audits compare with.
         retries: How often and when something is tried again; ``patience`` bounds what ``Retry-After`` may ask for.
     """
@@ -91,7 +91,7 @@ class Options:
 def audit(hub: Hub, options: Options | None = None, *, watch: Watcher | None = None) -> Report:
     """Compare registries with the world.
 
-    What was seen is kept in the home folder. A run that is ended, however that happens, is gone on with by the next.
+    What was seen is kept in the home folder. The next run resumes one that was ended, however that happened.
 
     Args:
         hub: The registries; a lock that its settings name is not looked at.

@@ -64,7 +64,7 @@ class State:
         path: The file.
         known: What was seen last of each target.
         fresh: The targets that the run at hand has looked at, an earlier part of it that was ended included.
-        resumed: Whether the run before was ended in its midst, so that this one goes on with it.
+        resumed: Whether the last run was ended early, so that this one resumes it.
     """
 
     path: Path
@@ -128,7 +128,7 @@ class State:
         """Begin a run, or go on with the one that was ended.
 
         Args:
-            anew: Whether a run that was ended is not gone on with.
+            anew: Whether to begin anew rather than resume an ended run.
 
         Raises:
             StoreError: If the file cannot be written.

@@ -102,7 +102,7 @@ class Recipe:
         arguments: What the entry is called with, beyond what the checkpoint's shapes determine.
         ignore: Patterns of checkpoint tensors that are knowingly not used.
         argv: The arguments that a script is run with; ``{checkpoint}`` stands for a checkpoint's path.
-        capture: Which of a script's networks is meant: the how-many-th that weights go into, from 1.
+        capture: 1-based index of the captured network, among the networks of a script that weights go into.
         skip: Statements of the code that are left out, as ``path:line``: they need data, and the network does not.
         requires: Distributions that the code needs, beyond MindSpore and NumPy, as requirement specifiers.
         initialise: Whether the code needs the values that parameters are initialised with.

@@ -117,7 +117,7 @@ def _walk(code: str) -> Iterator[ast.AST]:
             warnings.simplefilter("ignore")
             tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return  # whoever runs it is told
+        return  # running it gives the error
     yield from ast.walk(tree)
 
 

@@ -58,7 +58,7 @@ def _since(ctx: click.Context, param: click.Parameter, value: str | None) -> flo
 )
 @click.option("--since", metavar="DATE", callback=_since, help="Skip what was looked at after this date (UTC).")
 @click.option("--deep", is_flag=True, help="Fetch every file and hash it; nothing is kept.")
-@click.option("--restart", is_flag=True, help="Begin anew, instead of going on with a run that was ended.")
+@click.option("--restart", is_flag=True, help="Begin anew instead of resuming a run that was ended.")
 @click.option("--accept", is_flag=True, help="Compare the next audits with what is there now.")
 @click.option("--report", type=LocalPath(dir_okay=False, path_type=Path), help="Write the report to a file, as JSON.")
 @click.option("--markdown", type=LocalPath(dir_okay=False, path_type=Path), help="Write it as Markdown.")
@@ -160,7 +160,7 @@ class _Lines:
         self._total = todo
         rest = len(plan.targets) - todo
         known = f", {rest:,} {'was' if rest == 1 else 'were'} looked at before" if rest else ""
-        again = "going on with the run before: " if resumed and rest else ""
+        again = "resuming the last run: " if resumed and rest else ""
         what = render.count(todo, "link or repository", "links and repositories")
         click.echo(f"{again}{what} to look at{known}", err=True)
 

@@ -74,7 +74,7 @@ def listing(as_json: bool) -> None:
     if parts:
         size = render.size(sum(part.size for part in parts))
         click.echo(
-            f"{count(len(parts), 'unfinished fetch', 'unfinished fetches')}, {size}; `hubtool fetch` goes on with "
+            f"{count(len(parts), 'unfinished fetch', 'unfinished fetches')}, {size}; `hubtool fetch` resumes "
             "them, `hubtool cache prune --unfinished` removes them"
         )
     if aside:
@@ -135,13 +135,13 @@ def verify(jobs: int | None, dry_run: bool, as_json: bool) -> int:
     "--older-than",
     metavar="AGE",
     callback=units.age,
-    help="Remove what was not used for so long, such as 30d, and unfinished fetches that were not gone on with.",
+    help="Remove what was not used for so long, such as 30d, and unfinished fetches that were not resumed.",
 )
 @click.option(
     "--max-size",
     metavar="SIZE",
     callback=units.size,
-    help="Remove what was used longest ago, or not gone on with, until the store is so small, such as 10GiB.",
+    help="Remove what was used or resumed longest ago, until the store is so small, such as 10GiB.",
 )
 @click.option("--unreferenced", is_flag=True, help="Remove what no card of the registries names.")
 @click.option("--unfinished", is_flag=True, help="Remove what there is of fetches that were broken off.")
@@ -162,7 +162,7 @@ def prune(
 ) -> int:
     """Remove what is old, too much, named by no card, or not finished; say which.
 
-    What was used in the last two hours stays, lest a load that is about to open it fails, and so does what a process
+    What was used in the last two hours stays, because a load may be about to open it, and so does what a process
     is fetching. The exit code is 1 if something could not be removed.
     """
     from hubtool.assets import upkeep

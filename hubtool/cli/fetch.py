@@ -59,7 +59,7 @@ def command(
     """Bring the assets of cards into the store.
 
     Every byte is hashed on its way to the disk, and nothing is visible before its SHA-256 is the one on the card.
-    What is stored already is not fetched again. What an earlier run left unfinished is gone on with. Mirrors
+    What is stored already is not fetched again. What an earlier run left unfinished is resumed. Mirrors
     (HUBTOOL_MIRRORS) are asked first, the card's own links last.
     """
     from hubtool.hub import Hub

@@ -1,6 +1,6 @@
 """Bundles: cards and their assets in one tar archive, to cross a gap between networks.
 
-An archive holds a mirror, in this order: blobs, cards, shards of the index, index. So whoever reads it to its end has
+An archive holds a mirror, in this order: blobs, cards, shards of the index, index. So a reader who comes to its end has
 verified everything before the index says that it is there, and an archive that was cut off has none.
 """
 

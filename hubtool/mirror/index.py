@@ -146,7 +146,7 @@ def parse(data: bytes, where: str) -> Index:
 def parse_cards(data: bytes, shard: Shard) -> tuple[list[Listed], str | None]:
     """Read the cards of a shard; return them, and what is wrong with it, or None."""
     if digest_of(data) != shard.digest:
-        return [], "it has not the digest that the index states"
+        return [], "it does not have the digest that the index states"
     try:
         cards = json.loads(data)["cards"]
     except (ValueError, RecursionError, KeyError, TypeError):

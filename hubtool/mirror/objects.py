@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from hubtool.mirror.destination import Claim
 
 SMALL = 5 << 20
-"""Up to so many bytes a blob goes in one request; above, in parts of :data:`PART` bytes."""
+"""The bytes up to which a blob goes in one request; a larger one goes in parts of :data:`PART` bytes."""
 PART = 8 << 20
 _PARTS_AT_ONCE = 3
 _LARGE_AT_ONCE = 2
@@ -158,7 +158,7 @@ class ObjectDestination:
         return now
 
     def claims(self) -> list[str]:
-        """See :class:`~hubtool.mirror.destination.Destination`; whoever may not write is told by our own clock."""
+        """See :class:`~hubtool.mirror.destination.Destination`; read-only access uses the local clock."""
         return sorted(f"{claim.unit}: {claim.worker}" for claim in self._claims() if not claim.is_over)
 
     def _claims(self) -> list[_Left]:
@@ -217,7 +217,7 @@ class ObjectDestination:
         with suppress(MirrorError):  # it is only for tidiness: what is over holds nobody up
             for claim in self._claims():
                 name = f"{_CLAIMS}/{claim.unit}"
-                # It is taken over first, lest we remove what another worker has taken over meanwhile.
+                # It is taken over first: another worker may have taken it over meanwhile.
                 if claim.is_over and self._put(name, self._body(0), {"e_tag": claim.mark}) is not None:
                     self.remove([name])
 
@@ -494,7 +494,7 @@ class _Keeper:
                 self._thread.start()
 
     def drop(self, claim: ObjectClaim) -> None:
-        """Let go of a claim; waits for a heartbeat that is under way, lest it come after the claim's removal."""
+        """Let go of a claim; waits for a heartbeat under way, which must not come after the claim's removal."""
         with self._changed:
             self._claims.remove(claim)
         claim.drop()

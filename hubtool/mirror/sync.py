@@ -1,6 +1,6 @@
 """Copying registries with their assets to a mirror: plan, then act.
 
-The blobs go first, then the cards, then the index: whoever reads a card finds its assets, whenever that is.
+The blobs go first, then the cards, then the index: a reader of a card always finds its assets.
 """
 
 from __future__ import annotations
@@ -357,7 +357,7 @@ class Worker:
         if near is None:
             return False
         try:
-            # Whoever adds a file hashes it, so what is stored need not be verified before.
+            # Adding a file hashes it, so what is stored need not be verified before.
             written = claim.add(near)
         except (DigestError, StoreError):
             self._hub.store.check(need.digest.hex)

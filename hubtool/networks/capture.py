@@ -46,7 +46,7 @@ class Watch:
     """Stands for the functions that a network's weights go through.
 
     Attributes:
-        stop_at: The how-many-th network to stop at, from 1; None to go on until the script exports one.
+        stop_at: 1-based index of the network to stop at; None to go on until the script exports one.
         networks: The networks that weights would have gone into, in order.
         exported: The network that was exported, or None.
         inputs: The shapes and types of the tensors that it was exported with.

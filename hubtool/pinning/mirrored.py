@@ -1,4 +1,4 @@
-"""What mirrors say of cards and their assets, read without trusting them: bytes are hashed, whoever sent them."""
+"""What mirrors say of cards and their assets, read without trusting them: bytes are hashed, wherever they come from."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ def put(place: Destination, file: Measured) -> bool:
                         )
                     return True
         except ClaimLostError:
-            pass  # we were asleep for long; whoever took it over does the same work
+            pass  # this process slept too long; the one that took over does the same work
         except DigestError as error:
             raise PublishError(
                 f"{file.path} was changed while it was published: its SHA-256 is {error.actual} now, and was "

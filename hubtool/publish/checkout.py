@@ -385,7 +385,7 @@ class Checkout:
                 target = tree / path
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.write_bytes(data)
-            # --force, lest a .gitignore keeps the card out; --sparse is not known to older gits.
+            # --force: a .gitignore must not keep the card out; --sparse is not known to older gits.
             self._must("add", "--force", "--", *files, folder=tree, what="the card cannot be added")
             said = self._must(
                 *("commit", "--quiet", "--file=-"),

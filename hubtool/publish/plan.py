@@ -87,7 +87,7 @@ def decide(change: Change, state: State, *, push: bool) -> Todo:
         push: Whether it is to be pushed.
 
     Raises:
-        PublishError: If the registry, or somebody's branch, has something else where the change belongs; or if it is
+        PublishError: If the registry, or another branch, has something else where the change belongs; or if it is
             to be pushed and the remote cannot be asked.
     """
     notes = []

@@ -1,6 +1,6 @@
 """The index: one SQLite file in the home folder that lists, searches and completes UIDs of all registries.
 
-The file is never changed where it stands. Whoever finds that cards have changed makes a new one beside it, from a copy,
+The file is never changed where it stands. A process that finds changed cards makes a new one beside it, from a copy,
 and renames it into place: readers need no locks and never see half of an index, a writer that is killed leaves only a
 file that nobody opens, and home folders on network file systems, where SQLite's own locks fail, are safe. Where the
 home folder cannot be written, the same index is made in memory.

@@ -472,7 +472,7 @@ class PublishedRegistry:
                 shard_data = client.get(_join(self.source.location, shard.path), limit=shard.size).data
                 if digest_of(shard_data) != shard.digest:
                     raise FetchError(
-                        f"{self.source.location}{shard.path} has not the digest that the index states",
+                        f"{self.source.location}{shard.path} does not have the digest that the index states",
                         hint="the registry is being published, or a proxy changes files: try again",
                     )
                 self._keep(self._shard_path(shard), shard_data)

@@ -175,7 +175,7 @@ def test_unfinished_fetches(cli: Cli) -> None:
             os.utime(path, (old, old))
         assert "removed 0 files" in cli("cache", "prune", "--older-than", "4d").out
         aged = cli("cache", "prune", "--older-than", "2d")
-        assert "not finished, nor gone on with for 3.0 days" in aged.out
+        assert "not finished, nor resumed for 3.0 days" in aged.out
         assert aged.out.splitlines()[-1] == f"removed 1 file, {shown}"
         assert list((cli.home / "temporary").iterdir()) == []
 

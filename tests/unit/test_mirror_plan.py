@@ -156,7 +156,7 @@ def test_a_damaged_shard_is_named_and_mended(tmp_path: Path) -> None:
     two.unlink()
     found = index.load(place)
     assert found.faults == {
-        f"index/{one.name}": "it has not the digest that the index states",
+        f"index/{one.name}": "it does not have the digest that the index states",
         f"index/{two.name}": "it is missing",
     }
     assert 0 < len(found.uids) < 600

@@ -216,7 +216,7 @@ def _as_number(text: str) -> str | None:
 def unknown_task(context: Context) -> Iterator[Finding]:
     """The task (`module-type`) is one of the vocabulary.
 
-    Whoever looks for models of a task finds only those that name it in the same way. The vocabulary is
+    A search for models of a task finds only those that name it in the same way. The vocabulary is
     `vocabularies/tasks.json`: a field such as `nlp`, or a field and a task in it such as `cv-object_detection`. `--fix`
     writes the known name for another spelling of it.
     """
@@ -285,7 +285,7 @@ def _of_vocabulary(
 def status_without_reason(context: Context) -> Iterator[Finding]:
     """A status has a reason, and a successor has a status.
 
-    Whoever depends on a card that is deprecated or withdrawn has to decide what to do, and needs to know why: a licence
+    A user of a card that is deprecated or withdrawn has to decide what to do, and needs to know why: a licence
     that was withdrawn is another matter than a better model. `hubtool deprecate` and `hubtool withdraw` write the three
     entries together. Without `status`, the other two say nothing.
     """
@@ -520,7 +520,7 @@ def _wrong(violation: Violation) -> str:
         return "has no value"
     if violation.keyword == "maxLength":
         return f"is longer than {violation.expected} characters"
-    return f"is {value}, which has not the form that is asked for"
+    return f"is {value}, which does not have the form that is asked for"
 
 
 def _hint(violation: Violation) -> str | None:

@@ -137,8 +137,8 @@ def uid_differs_in_case_only(cards: Sequence[Facts]) -> Iterator[Remark]:
 def successor_that_is_not_there(cards: Sequence[Facts]) -> Iterator[Remark]:
     """The successor of a card is there, and is not withdrawn itself.
 
-    Whoever is told to use another card must find it. It is looked for among the cards that are checked together, and in
-    the registry that the card's path shows. Correct the UID, or publish the successor first; instead of a successor
+    A reader who is told to use another card must find it. It is looked for among the cards that are checked together,
+    and in the registry that the card's path shows. Correct the UID, or publish the successor first; instead of a successor
     that was withdrawn, name the one that replaced it.
     """
     status = {str(card.uid): card.status for card in cards if card.uid is not None}

@@ -28,7 +28,7 @@ def page(servers: Outcomes, on_disks: Outcomes) -> str:
         "the tests hold that this page is current. After each case it is checked: no wrong byte is visible, what is",
         "kept of the file is resumable and the rest is gone, the error names the cause (the link, or the place on the",
         "disk) and a remedy and no secret, and no thread, file descriptor or lock is left. Then the fault is taken",
-        "away, and the file comes; what was kept is gone on with.",
+        "away, and the file comes; what was kept is resumed.",
         "",
         "*arrives*: the right file came all the same. Otherwise: the error, and whether a part is kept for a later",
         "run. *Named*: the report of the sync names the asset, its link and what is wrong, the mirror's index says",
