@@ -138,8 +138,8 @@ def successor_that_is_not_there(cards: Sequence[Facts]) -> Iterator[Remark]:
     """The successor of a card is there, and is not withdrawn itself.
 
     A reader who is told to use another card must find it. It is looked for among the cards that are checked together,
-    and in the registry that the card's path shows. Correct the UID, or publish the successor first; instead of a successor
-    that was withdrawn, name the one that replaced it.
+    and in the registry that the card's path shows. Correct the UID, or publish the successor first; instead of a
+    successor that was withdrawn, name the one that replaced it.
     """
     status = {str(card.uid): card.status for card in cards if card.uid is not None}
     for card in cards:
