@@ -286,7 +286,8 @@ BAD = {
 def test_a_bad_usage_block_ends_with_a_clear_error(cli: Cli, name: str) -> None:
     code, reason = BAD[name]
     seconds = "3" if name == "never ends" else "60"
-    memory = "0.5" if "memory" in name else "8"
+    # Many processes may pass a limit of memory first, on a machine that is slow to count them.
+    memory = {"starts processes": "64"}.get(name, "0.5" if "memory" in name else "8")
     done = cli("try", "--timeout", seconds, "--memory", memory, with_usage(cli, code), timeout=90)
     assert done.code not in (0, 2)
     assert reason in done.err
