@@ -189,7 +189,7 @@ def decide_named(name: str, what: str, trust: TrustList, *, agreed_now: bool = F
     """Decide whether code that comes from no repository may run: a call of a package, or operators of a graph.
 
     Args:
-        name: The name that agreement is bound to: an entry of the trust list, such as ``pypi.org/mindcv/DIGEST``.
+        name: The name that agreement is bound to: an entry of the trust list, such as ``package/mindcv/DIGEST``.
         what: What would run, as the beginning of a sentence.
         trust: The lists.
         agreed_now: Whether the user agrees for this run (``--trust``, ``HUBTOOL_TRUST=1``).

@@ -63,7 +63,7 @@ def identity(recipe: Recipe) -> str:
     """
     _check_size(recipe.arguments)
     text = json.dumps([recipe.entry, recipe.arguments, sorted(recipe.skip)], sort_keys=True)
-    return f"pypi.org/{package_of(recipe)}/{hashlib.sha256(text.encode()).hexdigest()}"
+    return f"package/{package_of(recipe)}/{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 @cache

@@ -133,7 +133,7 @@ def test_agreement_is_bound_to_package_entry_and_arguments() -> None:
     now = trust.decide_call(asked, TrustList(), agreed_now=True)
     assert now is not None
     assert now.allowed
-    package = trust.decide_call(asked, TrustList().add("pypi.org/mindcv"))
+    package = trust.decide_call(asked, TrustList().add("package/mindcv"))
     assert package is not None
     assert package.allowed
 
