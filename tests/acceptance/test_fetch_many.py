@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import signal
+import subprocess
+import sys
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -165,3 +169,100 @@ def test_a_host_out_of_reach_is_given_up(server: Server, tmp_path: Path, count: 
     assert not any("SECRET" in error for error in errors)
     assert all("run the same again later" in error for error in given_up)
     assert sum(event.kind == "retried" for event in events) == len(asked)
+
+
+# -- dozens of files at once -------------------------------------------------------------------------------------------
+
+DOZENS = 48
+
+
+def dozens(cli: Cli, server: Server, *, size: int = 9_000, pause: float = 0.0) -> dict[str, str]:
+    """Write cards with an asset each; return the digests by UID."""
+    found = {}
+    for number in range(DOZENS):
+        content = f"{number} ".encode() * (size // 4)
+        link = server.put(f"/m{number}.ckpt", content, block=1 << 14, pause=pause)
+        write_card(cli.registry, f"hubtool/1.9/m{number}", link=link, content=content)
+        found[f"hubtool/1.9/m{number}"] = hashlib.sha256(content).hexdigest()
+    return found
+
+
+def is_there(cli: Cli, digest: str) -> bool:
+    return (cli.home / "blobs" / "sha256" / digest[:2] / digest).is_file()
+
+
+def start(cli: Cli, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "hubtool", *arguments],
+        cwd=cli.folder,
+        env=cli.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for_a_file(cli: Cli, digests: dict[str, str]) -> None:
+    deadline = time.monotonic() + 60
+    while not any(is_there(cli, digest) for digest in digests.values()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_each_of_dozens_comes_once(cli: Cli, server: Server) -> None:
+    digests = dozens(cli, server)
+    server.put("/m1.ckpt", b"", "404")
+    server.put("/m2.ckpt", b"other bytes")
+    done = cli("fetch", *digests, "--json", "--progress", "json")
+    assert done.code == 1
+    right = {uid: digest for uid, digest in digests.items() if uid not in ("hubtool/1.9/m1", "hubtool/1.9/m2")}
+    assert {card["uid"]: card["assets"][0]["digest"] for card in done.json if card["assets"]} == right
+    failed = {card["uid"]: card["failed"][0]["error"] for card in done.json if "failed" in card}
+    assert "answered 404" in failed["hubtool/1.9/m1"]
+    assert "not the bytes that the card promises" in failed["hubtool/1.9/m2"]
+    kinds = [json.loads(line)["event"] for line in done.err.splitlines()]
+    assert (kinds.count("done"), kinds.count("failed")) == (DOZENS - 2, 2)
+    assert all(server.gets(f"/m{number}.ckpt") == 1 for number in range(DOZENS) if number != 2)
+    assert not is_there(cli, digests["hubtool/1.9/m2"])
+    assert cli("cache", "verify", "--json").code == 0
+
+
+def test_a_mirror_that_lies_about_dozens_is_given_up(cli: Cli, server: Server) -> None:
+    digests = dozens(cli, server)
+    for digest in digests.values():
+        server.put(f"/mirror/blobs/sha256/{digest[:2]}/{digest}", b"wrong")
+    done = cli("fetch", *digests, "-q", HUBTOOL_MIRRORS=f"{server.url}/mirror")
+    assert done.code == 0
+    assert all(is_there(cli, digest) for digest in digests.values())
+    asked = [path for _, path in server.requests if path.startswith("/mirror/")]
+    # Those that were under way when the first one was found wrong, and no more.
+    assert 1 <= len(asked) <= 16
+    assert f"warning: the mirror {server.url}/mirror is asked no more" in done.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_dozens_are_completed_after_an_end(cli: Cli, server: Server, number: int) -> None:
+    digests = dozens(cli, server, size=300_000, pause=0.02)
+    worker = start(cli, "fetch", *digests, "--progress", "lines")
+    wait_for_a_file(cli, digests)
+    os.killpg(worker.pid, number)
+    _, err = worker.communicate(timeout=30)
+    assert "Traceback" not in err
+    assert worker.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL)
+    there = sum(is_there(cli, digest) for digest in digests.values())
+    assert 0 < there < DOZENS
+    done = cli("fetch", *digests, "-q")
+    assert (done.code, done.err) == (0, "")
+    assert all(is_there(cli, digest) for digest in digests.values())
+    assert cli("cache", "verify", "--json").code == 0
+
+
+def test_nobody_reads_the_events_any_more(cli: Cli, server: Server) -> None:
+    digests = dozens(cli, server, pause=0.05)
+    with start(cli, "fetch", *digests, "--progress", "json") as worker:
+        assert worker.stderr is not None
+        worker.stderr.readline()
+        worker.stderr.close()
+        assert worker.wait(timeout=60) != 0
