@@ -150,7 +150,7 @@ def test_unfinished_fetches(cli: Cli) -> None:
         size = sum(path.stat().st_size for path in (cli.home / "temporary").iterdir())
         assert size > part.stat().st_size == len(LARGE) // 2
         shown = render.size(size)
-        assert f"1 unfinished fetch, {shown}; `hubtool fetch` goes on" in cli("cache", "ls").out
+        assert f"1 unfinished fetch, {shown}; `hubtool fetch` resumes" in cli("cache", "ls").out
         (listed,) = cli("cache", "ls", "--json").json["unfinished"]
         assert (listed["digest"], listed["size"]) == (hashlib.sha256(LARGE).hexdigest(), size)
         # Neither too old, nor used too long ago, nor named by no card.
