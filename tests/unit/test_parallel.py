@@ -20,7 +20,7 @@ PROGRAM = """
 import os, time
 from hubtool import parallel
 def work(number):
-    os.write(1, f"{os.getpid()}\n".encode())  # in one piece: both write to this pipe
+    os.write(1, f"{os.getpid()}\\n".encode())  # in one piece: both write to this pipe
     time.sleep(60)
 list(parallel.run(work, range(2), jobs=2))
 """
