@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hubtool.card import check as checks
+from hubtool.card import document as documents
+from hubtool.card import front_matter as front_matters
 from hubtool.card import reading
 
 if TYPE_CHECKING:
@@ -68,9 +70,17 @@ def fix_bytes(
         if not fixes:
             break
         text, applied = apply(document.text, fixes)
-        data = (codecs.BOM_UTF8 if document.bom else b"") + text.encode("utf-8")
+        changed = (codecs.BOM_UTF8 if document.bom else b"") + text.encode("utf-8")
+        if _has_entries(data) and not _has_entries(changed):
+            break  # a mended line can break YAML elsewhere, such as by a second anchor of one name
+        data = changed
         mended.update(applied)
     return data, mended
+
+
+def _has_entries(data: bytes) -> bool:
+    front_matter = documents.parse(data).front_matter
+    return front_matter is not None and bool(front_matters.read(front_matter, 0).entries)
 
 
 def apply(text: str, fixes: Iterable[tuple[str, Fix]]) -> tuple[str, Counter[str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import time
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from hubtool.card import check, document, fixing, front_matter, model, rules, schema, vocabulary
@@ -177,6 +177,7 @@ def test_every_node_is_where_it_is_said_to_be(data: bytes) -> None:
 
 
 @RELAXED
+@example(b"# tiny\n\n---\nmodel-name: &x y\nmodel-name:&x y\n---\n")
 @given(ANY)
 def test_mending_twice_changes_nothing_and_loses_nothing(data: bytes) -> None:
     mended, _ = fixing.fix_bytes(data, uid=UID, hosts=HOSTS, wanted=None)
