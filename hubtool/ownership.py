@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hubtool import regular
 from hubtool.errors import SettingsError
@@ -18,12 +19,23 @@ def is_own(status: os.stat_result) -> bool:
     return not hasattr(os, "geteuid") or status.st_uid in (os.geteuid(), 0)
 
 
-def read_own(path: Path) -> bytes | None:
-    """Return the bytes of a file that this user (or root) wrote; None if there is none, or another user wrote it."""
+def read_own(path: Path, max_bytes: int = -1) -> bytes | None:
+    """Return the bytes of a file that this user (or root) wrote, or at most ``max_bytes`` of them.
+
+    None if there is no such file, or another user wrote it.
+    """
     try:
         with regular.open_file(path) as stream:
-            return stream.read() if is_own(os.fstat(stream.fileno())) else None
+            return stream.read(max_bytes) if is_own(os.fstat(stream.fileno())) else None
     except OSError:
+        return None
+
+
+def read_own_json(path: Path, max_bytes: int = -1) -> Any:  # noqa: ANN401 - whatever the file says
+    """Return what a JSON file says that this user (or root) wrote; None if there is none, or it is damaged."""
+    try:
+        return json.loads(read_own(path, max_bytes) or b"")
+    except (ValueError, RecursionError):
         return None
 
 

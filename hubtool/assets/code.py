@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hubtool import ownership, regular
+from hubtool import ownership
 from hubtool.assets import disk, git
 from hubtool.assets.links import shown
 from hubtool.card.repository import check_repository_url, check_revision
@@ -548,10 +548,5 @@ def _remove(path: Path) -> None:
 
 def _read_json(path: Path) -> dict[str, object] | None:
     """Read a record; one that another user of the machine wrote is not believed."""
-    try:
-        if not ownership.is_own(path.stat()):
-            return None
-        raw = json.loads(regular.read_bytes(path))
-    except (OSError, ValueError, RecursionError):
-        return None
+    raw = ownership.read_own_json(path)
     return raw if isinstance(raw, dict) else None

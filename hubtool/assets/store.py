@@ -159,7 +159,7 @@ class _Record:
     @classmethod
     def read(cls, path: Path) -> _Record | None:
         """Read a record; None if it is missing, damaged or another user's: then the file is hashed again."""
-        raw = _read_own(path)
+        raw = ownership.read_own_json(path, _MAX_RECORD_BYTES)
         if not isinstance(raw, dict):
             return None
         digest, source = raw.get("digest"), raw.get("source", "")
@@ -182,20 +182,6 @@ class _Record:
             f'"ctime_ns": {self.ctime_ns}, "inode": {self.inode}{source}}}'
         ).encode()
         return _write_anew(data, path)
-
-
-def _read_own(path: Path) -> object:
-    """Read a JSON file that this user (or root) wrote; None if there is none, or it is damaged."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        try:
-            if not ownership.is_own(os.fstat(descriptor)):
-                return None
-            return json.loads(os.read(descriptor, _MAX_RECORD_BYTES))
-        finally:
-            os.close(descriptor)
-    except (OSError, ValueError, RecursionError):
-        return None
 
 
 def _is_digest(text: object) -> TypeGuard[str]:
@@ -363,7 +349,7 @@ class Store:
 
     def completed(self, digest: Digest, link: str) -> str | None:
         """Return the whole digest of what this user fetched from a link for a short digest; None if that is unknown."""
-        raw = _read_own(self._link_record(digest.hex, link))
+        raw = ownership.read_own_json(self._link_record(digest.hex, link), _MAX_RECORD_BYTES)
         if not isinstance(raw, dict) or raw.get("link") != link.strip("<> "):
             return None
         whole = raw.get("digest")

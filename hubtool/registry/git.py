@@ -95,10 +95,7 @@ def synced(folder: Path) -> Synced | None:
 
 
 def _state(folder: Path) -> dict[str, str] | None:
-    try:
-        state = json.loads(ownership.read_own(folder / _STATE) or b"")
-    except (ValueError, RecursionError):
-        return None
+    state = ownership.read_own_json(folder / _STATE)
     keys = ("tree", "revision", "cards", "passed_over")
     if not isinstance(state, dict) or not all(isinstance(state.get(key), str) for key in keys):
         return None
@@ -199,11 +196,12 @@ class _Repository:
             if before is not None:
                 uids = [Uid.of_path(card.path) for card in cards]
                 changes = _compare(uids, new, before, gone, accept=accept_changes)
+            count = sum((new / card.path).is_file() for card in cards)  # one that was refused may be of no use at all
             tree = f"tree-{secrets.token_hex(8)}"
             new.rename(folder / tree)
         finally:
             shutil.rmtree(new, ignore_errors=True)
-        state = {"tree": tree, "revision": commit, "cards": str(len(cards)), "passed_over": str(passed_over)}
+        state = {"tree": tree, "revision": commit, "cards": str(count), "passed_over": str(passed_over)}
         _keep(folder / _GONE, gone)
         _keep(folder / _STATE, state)
         # A process that has just read the old state may still be reading the old tree: the one before it goes.
@@ -211,7 +209,7 @@ class _Repository:
         for path in trees:
             if path.name not in (tree, old["tree"] if old else ""):
                 shutil.rmtree(path, ignore_errors=True)
-        return Synced(revision=commit, cards=len(cards), passed_over=passed_over, changes=changes)
+        return Synced(revision=commit, cards=count, passed_over=passed_over, changes=changes)
 
     def _choose(self, tree: str) -> tuple[list[_File], list[_File], int]:
         """Return the cards, the files beside them, and how many files were passed over."""
@@ -364,10 +362,7 @@ def _keep(path: Path, value: dict[str, str]) -> None:
 
 
 def _gone(folder: Path) -> dict[str, str]:
-    try:
-        value = json.loads(ownership.read_own(folder / _GONE) or b"")
-    except (ValueError, RecursionError):
-        return {}
+    value = ownership.read_own_json(folder / _GONE)
     return {str(uid): str(core) for uid, core in value.items()} if isinstance(value, dict) else {}
 
 

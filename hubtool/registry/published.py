@@ -164,7 +164,7 @@ class _Publication:
         for uid in uids:
             by_shard.setdefault(shard_name(uid, width), []).append(uid)
         shards = [shard for name in sorted(by_shard) if (shard := self._shard(name, by_shard[name]))]
-        before = read_index(ownership.read_own(self.to / INDEX)) or Index()
+        before = read_index(_site_bytes(self.to / INDEX)) or Index()
         old = {shard.path for shard in before.shards}
         serial = before.serial
         if (before.width, before.shards) != (width, tuple(shards)):
@@ -229,7 +229,7 @@ class _Publication:
     def _put(self, name: str, data: bytes) -> None:
         self.keep.add(name)
         path = self.to / name
-        if ownership.read_own(path) == data:
+        if _site_bytes(path) == data:
             return  # its time stays, and with it the entity tag that servers make from it
         put(path, data)
         self.written += 1

@@ -282,6 +282,8 @@ def test_a_repository_is_told_and_held_as_a_published_registry_is(cli: Cli, tmp_
     commit()
     assert sync() == (1, {"refused": ["tests/1.9/second"]})
     assert cli("resolve", "tests/1.9/second").code == 1
+    (listed,) = [one for one in cli("registry", "list", "--json").json["registries"] if one["name"] == "lab"]
+    assert listed["cards"] == 3
     assert sync("--accept-changes") == (0, {"back": ["tests/1.9/second"]})
     assert entry("second") == "bert-ner"
     assert cli("withdraw", "tests/1.9/third", "--reason", "it is wrong", "--in-place", "--registry", work).code == 0
@@ -632,3 +634,17 @@ def test_what_another_user_put_into_the_home_is_not_believed(cli: Cli, kind: str
     for path in (folder, *folder.rglob("*")):
         os.chown(path, 12345, -1)
     assert cli("show", "tests/1.9/a", HUBTOOL_OFFLINE="1").code == 1
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can give a file to another user")
+def test_the_serial_rises_over_an_index_of_another_maintainer(tmp_path: Path) -> None:
+    """A site is not a home: several people may write it, and its serial must not begin anew."""
+    origin, site = _cards(tmp_path / "origin", "tests/1.9/a"), tmp_path / "site"
+    published.publish(origin, site)
+    for path in (site, *site.rglob("*")):
+        os.chown(path, 12345, -1)
+    _cards(origin, "tests/1.9/b")
+    published.publish(origin, site)
+    index = published.read_index((site / "index.json").read_bytes())
+    assert index is not None
+    assert (index.serial, index.cards) == (2, 2)
