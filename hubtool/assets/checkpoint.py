@@ -299,7 +299,7 @@ def _read(stream: BinaryIO, path: Path, size: int) -> Header:
 
 
 def _refuse_others(start: bytes, path: Path) -> None:
-    """Name what a file is that somebody took for a checkpoint."""
+    """Raise an error that names what a file is, if it is something else than a checkpoint."""
     if start.startswith(_ENCRYPTED):
         raise CheckpointError(
             f"{path} is encrypted: it starts as MindSpore starts an encrypted checkpoint",
@@ -325,7 +325,7 @@ def _refuse_others(start: bytes, path: Path) -> None:
 
 
 def _refuse_pages(start: bytes, path: Path, what: str, *, hint: str) -> None:
-    """Name what a file is that holds no tensors at all, and that somebody took for ``what``."""
+    """Raise an error that names what a file is, if it holds no tensors at all and is not ``what``."""
     text = start.lstrip(b"\xef\xbb\xbf \t\r\n")[:64].lower()
     if text.startswith((b"<!doctype", b"<html", b"<head", b"<?xml", b"<!--", b"<script", b"<error")):
         raise CheckpointError(

@@ -369,7 +369,7 @@ def _helped_login(program: str, scheme: str, host: str) -> str | None:
     """Return the header with the login that the user's credential helpers have for a host, or None.
 
     The helpers are programs of the user's own configuration, so they run as the user's own git runs them; the folder is
-    the user's home, since the current folder may be a clone with a configuration of somebody else.
+    the user's home, since the current folder may be a clone with a hostile configuration.
     """
     try:
         answer = subprocess.run(  # noqa: S603 - no part of it comes from outside but the host, which the user named
@@ -403,7 +403,7 @@ def _environment(folder: Path, url: str | None) -> dict[str, str]:
         environment["GIT_SSH_COMMAND"] = _SSH
     elif url is not None and named:
         parts = urlsplit(url)
-        login = _helped_login(shutil.which("git") or "git", parts.scheme, parts.netloc.lower())
+        login = _helped_login(shutil.which("git") or "git", parts.scheme, parts.netloc.lower().rpartition("@")[2])
         if login is not None:  # in the environment, which other users cannot see as they see arguments
             environment["GIT_CONFIG_COUNT"] = "1"
             environment["GIT_CONFIG_KEY_0"] = f"http.{parts.scheme}://{parts.netloc}/.extraHeader"

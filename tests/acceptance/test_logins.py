@@ -60,7 +60,7 @@ def test_a_credential_helper_is_asked_for_named_hosts_only(cli: Cli, home: Path,
     with (home / ".gitconfig").open("a") as stream:
         stream.write(f"[credential]\n\thelper = {helper}\n")
     seen: list[str] = []
-    # A clone of somebody else in the current folder has no say.
+    # The configuration of a clone in the current folder is not read.
     git(cli.folder, "init", "--quiet")
     evil = cli.folder / "evil.sh"
     evil.write_text(f"#!/bin/sh\ntouch {home / 'ran'}\n")
