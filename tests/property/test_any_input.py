@@ -132,6 +132,7 @@ any_link = st.text(max_size=60) | st.tuples(schemes, st.text("ab/.:@[]%?#\\ 0-é
 @example(text="https://h/%252e%252e%252f")
 @example(text="file:host/x")
 @example(text="\ud800")
+@example(text="~0")
 @given(
     text=st.text(max_size=60)
     | st.tuples(
@@ -194,3 +195,14 @@ def test_any_arguments(command: str, capsys: pytest.CaptureFixture[str], data: s
     assert code in (0, 1, 2), ascii(said.err)
     assert "a fault of hubtool" not in said.err, ascii(said.err)
     assert "Traceback" not in said.out + said.err
+
+
+def test_an_empty_path_is_named(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Found by the test above: it was taken for the current folder."""
+    for arguments in (["export", UID, ""], ["inspect", UID, "-o", ""], ["lock", UID, "-o", ""], ["new", UID, "-o", ""]):
+        code = app.run(arguments)
+        said = capsys.readouterr().err
+        assert code == 2, said
+        assert "a fault of hubtool" not in said
+    assert "an empty text is not a path" in said
+    assert not (place / "hub.lock").exists()
