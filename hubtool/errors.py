@@ -208,7 +208,7 @@ class CoverageError(HubError):
     """Checkpoint and network do not match, tensor for tensor.
 
     Attributes:
-        coverage: The :class:`hubtool.coverage.Coverage` that lists every tensor.
+        coverage: The :class:`hubtool.checkpoint.coverage.Coverage` that lists every tensor.
     """
 
     def __init__(self, message: str, *, coverage: object, hint: str | None = None) -> None:

@@ -1,6 +1,6 @@
 """What one command works with: the settings, the registries, the store, and the rules for links, put together.
 
-Where the settings name a lock, nothing is found but what it pins: see :mod:`hubtool.pins`.
+Where the settings name a lock, nothing is found but what it pins: see :mod:`hubtool.lockfile.pins`.
 """
 
 from __future__ import annotations
@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from hubtool import settings
-from hubtool.assets.links import shown
-from hubtool.assets.store import Store
 from hubtool.card.repository import place_of
 from hubtool.errors import (
     ArgumentError,
@@ -30,25 +28,27 @@ from hubtool.errors import (
     SettingsError,
     StoreError,
 )
+from hubtool.links import shown
 from hubtool.registry import Registries
 from hubtool.registry.folder import read_card
+from hubtool.store.store import Store
 from hubtool.uid import Uid
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hubtool.assets.events import Progress, Watcher
-    from hubtool.assets.fetch import Fetcher
-    from hubtool.assets.links import LinkPolicy
-    from hubtool.assets.store import Stored
     from hubtool.card.model import Asset, Card, Recipe
-    from hubtool.coverage import Fit
+    from hubtool.checkpoint.coverage import Fit
     from hubtool.digest import Digest
-    from hubtool.pins import Pin
+    from hubtool.links import LinkPolicy
+    from hubtool.lockfile.pins import Pin
     from hubtool.registry import Other
-    from hubtool.resolver import Resolution
+    from hubtool.resolve.resolver import Resolution
+    from hubtool.resolve.trust import Decision
     from hubtool.settings import Settings
-    from hubtool.trust import Decision
+    from hubtool.store.store import Stored
+    from hubtool.transfer.events import Progress, Watcher
+    from hubtool.transfer.fetcher import Fetcher
 
 SOURCES = ("gitee", "github", "local")
 _URL = re.compile(r"https?://", re.IGNORECASE)
@@ -91,7 +91,7 @@ class Hub:
         Raises:
             SettingsError: If a setting cannot be used.
         """
-        from hubtool.assets.links import LinkPolicy  # noqa: PLC0415
+        from hubtool.links import LinkPolicy  # noqa: PLC0415
 
         current = settings.load() if current is None else current
         return cls(
@@ -159,7 +159,7 @@ class Hub:
         Raises:
             LockError: If the lock does not have it, contradicts it, or nothing here is what it pins.
         """
-        from hubtool import pins  # noqa: PLC0415 - most runs have no lock
+        from hubtool.lockfile import pins  # noqa: PLC0415 - most runs have no lock
 
         pin = pins.pin(uid, path)
         found = pins.find(uid, pin, self.registries, self.store)
@@ -182,7 +182,7 @@ class Hub:
         Raises:
             ArgumentError: If there is no such device.
         """
-        from hubtool import machine, resolver  # noqa: PLC0415 (not needed to fetch)
+        from hubtool.resolve import machine, resolver  # noqa: PLC0415 (not needed to fetch)
 
         return resolver.resolve(
             found.card,
@@ -213,8 +213,8 @@ class Hub:
             RecipeError: If the arguments of its recipe are too large.
             SettingsError: If the user's trust list cannot be read.
         """
-        from hubtool import trust as trusts  # noqa: PLC0415 (not needed to fetch)
-        from hubtool.resolver import choose_graph  # noqa: PLC0415 - as above
+        from hubtool.resolve import trust as trusts  # noqa: PLC0415 (not needed to fetch)
+        from hubtool.resolve.resolver import choose_graph  # noqa: PLC0415 - as above
 
         graph = choose_graph(found.card)
         if graph is not None:
@@ -255,7 +255,7 @@ class Hub:
         """Say that the code of a repository is not stored, where it cannot be fetched."""
         if not self.settings.offline or found.card.recipe is None or found.card.recipe.provider != "repository":
             return ()
-        from hubtool.assets.code import CodeStore  # noqa: PLC0415 (not needed to fetch)
+        from hubtool.git.code import CodeStore  # noqa: PLC0415 (not needed to fetch)
 
         try:
             place = place_of(found.card)
@@ -277,15 +277,15 @@ class Hub:
         """
         if found.pin is None:
             return ()
-        from hubtool import machine  # noqa: PLC0415 (not needed to fetch)
+        from hubtool.resolve import machine  # noqa: PLC0415 (not needed to fetch)
 
         version = machine.probe().mindspore
         why = found.pin.check_machine(version)
-        from hubtool.lock import code_place  # noqa: PLC0415 - most runs have no lock
+        from hubtool.lockfile.lockfile import code_place  # noqa: PLC0415 - most runs have no lock
 
         place = code_place(found.card)
         if place is not None:
-            from hubtool.assets.code import CodeStore  # noqa: PLC0415 - most runs have no lock
+            from hubtool.git.code import CodeStore  # noqa: PLC0415 - most runs have no lock
 
             code = CodeStore(self.store, self.policy, offline=True).find(found.pin.place(place))
             if code is not None:
@@ -311,7 +311,7 @@ class Hub:
             )
         if asset.is_local:
             return self.local(found, asset)
-        from hubtool.assets.fetch import fetch  # noqa: PLC0415
+        from hubtool.transfer.fetcher import fetch  # noqa: PLC0415
 
         try:
             return fetch(
@@ -342,7 +342,7 @@ class Hub:
         found: dict[Digest, list[str]] = {}
         if self.settings.lock is not None:
             from hubtool.digest import Digest  # noqa: PLC0415 - most runs have no lock
-            from hubtool.lock import read  # noqa: PLC0415 - as above
+            from hubtool.lockfile.lockfile import read  # noqa: PLC0415 - as above
 
             for card in read(self.settings.lock).cards:
                 for locked in card.assets:
@@ -359,7 +359,7 @@ class Hub:
     def fetcher(
         self, *, connections: int | None = None, rate: float | None = None, watch: Watcher | None = None
     ) -> Fetcher:
-        """Begin a run of fetching many assets; see :class:`hubtool.assets.fetch.Fetcher`.
+        """Begin a run of fetching many assets; see :class:`hubtool.transfer.fetcher.Fetcher`.
 
         Args:
             connections: The most connections at once; the usual number, unless given.
@@ -370,8 +370,8 @@ class Hub:
             SettingsError: If the address of a mirror of the settings cannot be one.
             ArgumentError: If that of another mirror cannot.
         """
-        from hubtool.assets.fetch import CONNECTIONS, Fetcher  # noqa: PLC0415
-        from hubtool.assets.mirrors import mirror_base  # noqa: PLC0415
+        from hubtool.transfer.fetcher import CONNECTIONS, Fetcher  # noqa: PLC0415
+        from hubtool.transfer.mirrors import mirror_base  # noqa: PLC0415
 
         try:
             for mirror in self.settings.mirrors:
@@ -404,7 +404,7 @@ class Hub:
         stored = self.beside(found, asset) or self.store.find(asset.digest)
         if stored is not None:
             return fitting(found, asset, stored)
-        from hubtool.assets.events import Wanted  # noqa: PLC0415 - as in `bring`
+        from hubtool.transfer.events import Wanted  # noqa: PLC0415 - as in `bring`
 
         with (
             suppress(ForbiddenLinkError, OfflineError),
@@ -567,8 +567,8 @@ def _compare(path: Path, recipe: Recipe) -> Fit | None:
     """Compare a stored checkpoint with the parameters that a recipe recorded; None where nothing can be compared."""
     if recipe.parameters_digest is None:
         return None
-    from hubtool import coverage  # noqa: PLC0415 - only for what is stored
-    from hubtool.assets.checkpoint import read_header  # noqa: PLC0415 - as above
+    from hubtool.checkpoint import coverage  # noqa: PLC0415 - only for what is stored
+    from hubtool.checkpoint.header import read_header  # noqa: PLC0415 - as above
 
     try:
         shapes = read_header(path).shapes()

@@ -14,12 +14,9 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from hubtool import machine
-from hubtool import trust as trusts
-from hubtool.assets.checkpoint import FOREIGN_ITEM_BITS, Header, TensorInfo, read_header, to_safetensors
-from hubtool.assets.code import CodeStore
 from hubtool.card.repository import place_of
-from hubtool.coverage import Coverage, Renaming, compare, cover, rename
+from hubtool.checkpoint.coverage import Coverage, Renaming, compare, cover, rename
+from hubtool.checkpoint.header import FOREIGN_ITEM_BITS, Header, TensorInfo, read_header, to_safetensors
 from hubtool.errors import (
     ArgumentError,
     AssetError,
@@ -32,21 +29,24 @@ from hubtool.errors import (
     StoreError,
     WithdrawnError,
 )
+from hubtool.git.code import CodeStore
 from hubtool.networks.provider import CLASS_COUNTS, Asked
 from hubtool.requirements import INSTALL_MINDSPORE
-from hubtool.resolver import choose_graph, choose_weights
+from hubtool.resolve import machine
+from hubtool.resolve import trust as trusts
+from hubtool.resolve.resolver import choose_graph, choose_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from hubtool.assets.events import Progress
     from hubtool.card.life import Status
     from hubtool.card.model import Asset, Recipe
-    from hubtool.coverage import Shape
+    from hubtool.checkpoint.coverage import Shape
     from hubtool.hub import FoundCard, Hub
     from hubtool.networks.provider import Built, Provider
-    from hubtool.trust import Agreement, Decision
+    from hubtool.resolve.trust import Agreement, Decision
+    from hubtool.transfer.events import Progress
 
 _CHANGED = "the code that would run is not the code that you agreed to: the card says something else by now"
 # The types of NumPy that MindSpore takes without a copy.

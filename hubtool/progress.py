@@ -10,7 +10,7 @@ from hubtool.errors import ArgumentTypeError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from hubtool.assets.events import Progress
+    from hubtool.transfer.events import Progress
 
 
 def check(progress: object) -> None:

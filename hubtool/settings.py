@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hubtool import approval, ownership, packaged, regular, toml
+from hubtool import approval, ownership, regular, resources, toml
 from hubtool.errors import ArgumentError, SettingsError
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> S
         origins[key.replace("-", "_")] = "default"
         return default()
 
-    registry = pick("registry", _registries, lambda: (packaged.registry_folder(),))
+    registry = pick("registry", _registries, lambda: (resources.registry_folder(),))
     home = pick("home", _path, _default_home)
     stores = pick("stores", _stores, tuple)
     offline = pick("offline", _flag, lambda: False)

@@ -6,7 +6,7 @@ import json
 import math
 from typing import TYPE_CHECKING
 
-from hubtool.assets.checkpoint import ITEM_SIZES
+from hubtool.checkpoint.header import ITEM_SIZES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

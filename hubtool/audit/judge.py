@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hubtool.assets.links import shown
 from hubtool.audit import licences
 from hubtool.audit.finding import Finding, Note
 from hubtool.audit.plan import LinkTarget, RepositoryTarget
+from hubtool.links import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

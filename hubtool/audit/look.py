@@ -17,14 +17,14 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from hubtool.assets.links import shown
-from hubtool.assets.web import MAX_REDIRECTS
 from hubtool.errors import FetchError, ForbiddenLinkError, UnknownHostError
+from hubtool.links import shown
+from hubtool.transfer.http import MAX_REDIRECTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hubtool.assets.web import Head, HttpTransport
+    from hubtool.transfer.http import Head, HttpTransport
 
 _GONE = frozenset({404, 410})
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})

@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hubtool.assets.links import host_of, shown
 from hubtool.audit.finding import Finding, Note
 from hubtool.errors import ArgumentError, ForbiddenLinkError
+from hubtool.links import host_of, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

@@ -18,16 +18,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from hubtool.assets import git
-from hubtool.assets.links import shown
 from hubtool.audit import licences
 from hubtool.errors import FetchError, ForbiddenLinkError, UnknownHostError
+from hubtool.git import hardened
+from hubtool.links import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from hubtool.assets.web import HttpTransport
     from hubtool.audit.look import Seen
+    from hubtool.transfer.http import HttpTransport
 
 _COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 _GONE = frozenset({401, 403, 404, 410})
@@ -168,7 +168,7 @@ class _Repository:
 
     def _licence(self, commit: str) -> dict[str, object] | None:
         files = {}
-        for record in git.records(self._git("ls-tree", "-z", commit)):
+        for record in hardened.records(self._git("ls-tree", "-z", commit)):
             kind, _, name = record.partition("\t")
             if " blob " in kind:
                 files[name.lower()] = (name, kind.rpartition(" ")[2])
@@ -186,7 +186,7 @@ class _Repository:
         return {"file": name[:200], "sha256": digest, "spdx": spdx}
 
     def _git(self, *arguments: str, near: bool = False) -> bytes:
-        return git.run(
+        return hardened.run(
             arguments,
             folder=self._folder,
             url=None if near else self._url,

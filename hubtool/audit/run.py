@@ -10,11 +10,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Protocol
 
-from hubtool import packaged
-from hubtool.assets import git
-from hubtool.assets.limits import Retries
-from hubtool.assets.links import shown
-from hubtool.assets.web import HttpTransport
+from hubtool import resources
 from hubtool.audit import judge, look, repositories
 from hubtool.audit import plan as plans
 from hubtool.audit.finding import KINDS, NOTES, Finding
@@ -25,7 +21,11 @@ from hubtool.audit.state import Record, State
 from hubtool.card import vocabulary
 from hubtool.card.repository import place_of
 from hubtool.errors import ArgumentError, AssetError, FetchError, HubError, OfflineError
+from hubtool.git import hardened
 from hubtool.hub import FoundCard
+from hubtool.links import shown
+from hubtool.transfer.http import HttpTransport
+from hubtool.transfer.limits import Retries
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -169,7 +169,7 @@ def choose(hub: Hub, name: str | None) -> tuple[Registry, ...]:
 
 
 def _name(member: Registry) -> str:
-    return "packaged" if member.name == str(packaged.registry_folder()) else member.name
+    return "packaged" if member.name == str(resources.registry_folder()) else member.name
 
 
 def state_path(home: Path, members: Sequence[Registry]) -> Path:
@@ -223,7 +223,7 @@ def _facts(hub: Hub, member: Registry, uid: Uid) -> CardFacts:
 
 
 def _check_repository(hub: Hub, url: str) -> None:
-    git.check_url(url)
+    hardened.check_url(url)
     if not url.startswith("file://"):
         hub.policy.check(url)
 

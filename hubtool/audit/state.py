@@ -13,10 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
-from hubtool import regular
-from hubtool.assets import disk
-from hubtool.assets.locks import Lock
+from hubtool import files, regular
 from hubtool.errors import StoreError
+from hubtool.locking import Lock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -92,7 +91,7 @@ class State:
             self._read()
         except OSError as error:
             self.__exit__()
-            raise disk.store_error(error, self.path) from error
+            raise files.store_error(error, self.path) from error
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -142,7 +141,7 @@ class State:
         try:
             self._stream = self.path.open("a", encoding="utf-8")
         except OSError as error:
-            raise disk.store_error(error, self.path) from error
+            raise files.store_error(error, self.path) from error
 
     def add(self, record: Record) -> None:
         """Keep what was seen; it is in the file when this returns. Threads may call it.
@@ -159,7 +158,7 @@ class State:
                 self._stream.write(record.line())
                 self._stream.flush()
             except OSError as error:
-                raise disk.store_error(error, self.path) from error
+                raise files.store_error(error, self.path) from error
 
     def finish(self, keep: Iterable[str]) -> None:
         """End the run; targets that no card names any more are forgotten.
@@ -181,12 +180,12 @@ class State:
         )
         try:
             try:
-                with disk.create(temporary) as stream:
-                    disk.write_all(stream, text.encode("utf-8"))
-                    disk.settle(stream, temporary, self.path)
+                with files.create(temporary) as stream:
+                    files.write_all(stream, text.encode("utf-8"))
+                    files.settle(stream, temporary, self.path)
             except BaseException:
                 with suppress(OSError):
                     temporary.unlink()
                 raise
         except OSError as error:
-            raise disk.store_error(error, self.path) from error
+            raise files.store_error(error, self.path) from error

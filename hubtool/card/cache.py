@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hubtool import packaged
+from hubtool import resources
 from hubtool.version import __version__
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def rules_key() -> str:
     """Return what the state of the rules is known by: the bytes of this floor's code and of the vocabularies."""
     digester = hashlib.blake2b(__version__.encode(), digest_size=16)
     files = sorted(Path(__file__).parent.rglob("*.py"))
-    files += [packaged.schema_file("model-card"), *map(packaged.vocabulary_file, _VOCABULARIES)]
+    files += [resources.schema_file("model-card"), *map(resources.vocabulary_file, _VOCABULARIES)]
     for path in files:
         digester.update(path.name.encode())
         digester.update(path.read_bytes())

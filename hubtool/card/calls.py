@@ -13,7 +13,7 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
-from hubtool import packaged
+from hubtool import resources
 from hubtool.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def identity(recipe: Recipe) -> str:
 def _validators() -> dict[str, Validator]:
     from jsonschema import Draft202012Validator  # noqa: PLC0415 - takes 70 ms to import
 
-    table = json.loads(packaged.vocabulary_file("package-calls").read_text(encoding="utf-8"))
+    table = json.loads(resources.vocabulary_file("package-calls").read_text(encoding="utf-8"))
     return {
         entry: Draft202012Validator({**schema, "$defs": table["$defs"]}) for entry, schema in table["calls"].items()
     }

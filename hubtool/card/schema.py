@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
-from hubtool import packaged
+from hubtool import resources
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,7 +60,7 @@ class Violation:
 @cache
 def load() -> Schema:
     """Return the card schema."""
-    return cast("Schema", json.loads(packaged.schema_file("model-card").read_text(encoding="utf-8")))
+    return cast("Schema", json.loads(resources.schema_file("model-card").read_text(encoding="utf-8")))
 
 
 @cache

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
-from hubtool import packaged
+from hubtool import resources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,7 +65,7 @@ def fold(text: str) -> str:
 @cache
 def load(name: str) -> Vocabulary:
     """Return one of the vocabularies: ``tasks``, ``datasets``, ``licences`` or ``keys``."""
-    entries = json.loads(packaged.vocabulary_file(name).read_text(encoding="utf-8"))["entries"]
+    entries = json.loads(resources.vocabulary_file(name).read_text(encoding="utf-8"))["entries"]
     spellings = {}
     for entry in entries:
         for spelling in (entry["name"], *entry.get("aliases", ())):

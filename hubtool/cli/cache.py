@@ -12,7 +12,7 @@ from hubtool.cli import render, units
 from hubtool.cli.render import count
 
 if TYPE_CHECKING:
-    from hubtool.assets.upkeep import Aside, Checked, Item, Removal
+    from hubtool.store.cleanup import Aside, Checked, Item, Removal
 
 _dry_run = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -44,13 +44,13 @@ def listing(as_json: bool) -> None:
 
     Below stands what there is of fetches that were not finished; some of them may be under way.
     """
-    from hubtool.assets import upkeep
     from hubtool.hub import Hub
+    from hubtool.store import cleanup
 
     hub = Hub.open()
-    there = upkeep.items(hub.store, hub.references())
+    there = cleanup.items(hub.store, hub.references())
     aside = hub.store.quarantined()
-    parts = upkeep.unfinished(hub.store)
+    parts = cleanup.unfinished(hub.store)
     if as_json:
         render.echo_json(
             {
@@ -93,8 +93,8 @@ def verify(jobs: int | None, dry_run: bool, as_json: bool) -> int:
     The exit code is 1 if a file is wrong or cannot be read. With --dry-run wrong files stay where they are, as they do
     where they cannot be moved: then it is said why.
     """
-    from hubtool.assets import upkeep
     from hubtool.hub import Hub
+    from hubtool.store import cleanup
 
     store = Hub.open().store
     start = time.perf_counter()
@@ -104,7 +104,7 @@ def verify(jobs: int | None, dry_run: bool, as_json: bool) -> int:
         nonlocal done
         done += size
 
-    results = upkeep.verify(store, workers=jobs or parallel.cores(), quarantine=not dry_run, report=report)
+    results = cleanup.verify(store, workers=jobs or parallel.cores(), quarantine=not dry_run, report=report)
     seconds = time.perf_counter() - start
     wrong = [result for result in results if not result.right]
     if as_json:
@@ -165,28 +165,28 @@ def prune(
     What was used in the last two hours stays, because a load may be about to open it, and so does what a process
     is fetching. The exit code is 1 if something could not be removed.
     """
-    from hubtool.assets import upkeep
     from hubtool.hub import Hub
+    from hubtool.store import cleanup
 
     if older_than is None and max_size is None and not unreferenced and not unfinished and not quarantine:
         raise click.UsageError(
             "say what to remove: --older-than, --max-size, --unreferenced, --unfinished or --quarantine"
         )
     hub = Hub.open()
-    assets = upkeep.items(hub.store, hub.references() if unreferenced or as_json else None)
-    planned = upkeep.plan(
-        assets + upkeep.unfinished(hub.store),
+    assets = cleanup.items(hub.store, hub.references() if unreferenced or as_json else None)
+    planned = cleanup.plan(
+        assets + cleanup.unfinished(hub.store),
         now=time.time(),
         older_than=older_than,
         max_bytes=max_size,
         unreferenced=unreferenced,
         broken_off=unfinished,
-        recent=0.0 if even_recent else upkeep.RECENT,
+        recent=0.0 if even_recent else cleanup.RECENT,
     )
-    done = planned if dry_run else upkeep.carry_out(hub.store, planned)
-    aside = upkeep.quarantined(hub.store) if quarantine else ()
+    done = planned if dry_run else cleanup.carry_out(hub.store, planned)
+    aside = cleanup.quarantined(hub.store) if quarantine else ()
     if not dry_run:
-        aside = upkeep.remove_quarantined(hub.store, aside)
+        aside = cleanup.remove_quarantined(hub.store, aside)
         hub.store.remove_locks()
     _report(done, aside, dry_run=dry_run, as_json=as_json)
     stays = len(done.remove) != len(planned.remove) or any(one.error for one in aside)
@@ -202,12 +202,12 @@ def rm(targets: tuple[str, ...], dry_run: bool, as_json: bool) -> int:
 
     A load that has a file open goes on reading it. The exit code is 1 if something is not stored or stays.
     """
-    from hubtool.assets import upkeep
     from hubtool.hub import Hub
+    from hubtool.store import cleanup
 
     hub = Hub.open()
-    planned = upkeep.choose(upkeep.items(hub.store, hub.references()), targets)
-    done = planned if dry_run else upkeep.carry_out(hub.store, planned)
+    planned = cleanup.choose(cleanup.items(hub.store, hub.references()), targets)
+    done = planned if dry_run else cleanup.carry_out(hub.store, planned)
     _report(done, (), dry_run=dry_run, as_json=as_json)
     return 0 if len(done.remove) == len(planned.remove) else 1
 

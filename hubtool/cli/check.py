@@ -41,7 +41,7 @@ def command(
     """
     from hubtool.hub import Hub
     from hubtool.publish.check import check_card
-    from hubtool.publish.confine import Limits
+    from hubtool.sandbox.confine import Limits
 
     report = check_card(
         Hub.open().with_lock(None),

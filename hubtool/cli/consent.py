@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hubtool.assets.code import CodeStore
 from hubtool.card.repository import place_of
 from hubtool.cli import output, render, resolve
+from hubtool.git.code import CodeStore
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from hubtool.hub import FoundCard, Hub
-    from hubtool.trust import Agreement
+    from hubtool.resolve.trust import Agreement
 
 
 def ask(hub: Hub, found: FoundCard, *, checkout: Path | None = None) -> Agreement | None:
@@ -28,7 +28,7 @@ def ask(hub: Hub, found: FoundCard, *, checkout: Path | None = None) -> Agreemen
     if not output.can_ask():
         return None
     from hubtool.cli.progress import transfer
-    from hubtool.resolver import choose_graph
+    from hubtool.resolve.resolver import choose_graph
 
     graph = choose_graph(found.card)
     if graph is not None and graph.is_mindir:
@@ -39,8 +39,8 @@ def ask(hub: Hub, found: FoundCard, *, checkout: Path | None = None) -> Agreemen
     decision = hub.decide(found)
     if decision is None or decision.allowed or decision.entry is None:
         return None
-    from hubtool import trust
     from hubtool.networks import explain
+    from hubtool.resolve import trust
 
     place = place_of(found.card) if found.card.recipe and found.card.recipe.provider == "repository" else None
     code = None

@@ -12,8 +12,8 @@ from hubtool.cli import complete, output, render
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hubtool.pinning.diff import AssetChange, CardDiff, CodeChange
-    from hubtool.pinning.tensors import TensorDiff
+    from hubtool.diff.cards import AssetChange, CardDiff, CodeChange
+    from hubtool.diff.tensors import TensorDiff
 
 
 @click.command()
@@ -31,12 +31,12 @@ def command(*, old: str, new: str, values: bool, fetch: bool, as_json: bool) -> 
     The exit code is 0 if they are the same, 1 if they differ, and 2 if one of them cannot be read.
     """
     from hubtool.cli.app import say
+    from hubtool.diff import cards
     from hubtool.errors import HubError
     from hubtool.hub import Hub
-    from hubtool.pinning import diff
 
     try:
-        found = diff.diff(Hub.open(), old, new, values=values, fetch=fetch)
+        found = cards.diff(Hub.open(), old, new, values=values, fetch=fetch)
     except HubError as error:
         say(error)
         return 2

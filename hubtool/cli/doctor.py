@@ -35,10 +35,10 @@ def command(uid: str | None, as_json: bool) -> int:
     """
     from importlib.util import find_spec
 
-    from hubtool import machine
-    from hubtool.assets import proxies
     from hubtool.hub import Hub
     from hubtool.requirements import INSTALL_MINDSPORE
+    from hubtool.resolve import machine
+    from hubtool.transfer import proxies
 
     hub = Hub.open()
     here = machine.probe()

@@ -14,9 +14,9 @@ from hubtool.errors import CardError, HubError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hubtool.assets.events import Outcome, Wanted
-    from hubtool.assets.store import Stored
     from hubtool.hub import Hub
+    from hubtool.store.store import Stored
+    from hubtool.transfer.events import Outcome, Wanted
 
 
 @dataclass(slots=True)
@@ -90,7 +90,7 @@ def _fetch(
     hub: Hub, names: Sequence[str], report: progress.Reporter, *, force: bool, rate: float | None, connections: int
 ) -> tuple[list[_Card], list[tuple[_Card, Outcome]]]:
     """Fetch the assets of all cards in one run."""
-    from hubtool.assets.events import Labels, total
+    from hubtool.transfer.events import Labels, total
 
     cards: list[_Card] = []
     owners: list[_Card] = []
@@ -115,7 +115,7 @@ def _fetch(
 
 def _plan(hub: Hub, name: str, card: _Card) -> list[Wanted]:
     """Return which assets of a card are to be fetched; those beside the card are verified where they are."""
-    from hubtool.assets.events import Wanted
+    from hubtool.transfer.events import Wanted
 
     found = hub.find(name)
     card.uid = str(found.card.uid or found.card.path)

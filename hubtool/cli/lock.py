@@ -12,7 +12,7 @@ from hubtool.cli import complete, progress, render
 from hubtool.cli.paths import LocalPath
 
 if TYPE_CHECKING:
-    from hubtool.lock import Change
+    from hubtool.lockfile.lockfile import Change
 
 
 @click.command()
@@ -58,9 +58,9 @@ def command(
     registries have now, and nothing is fetched: the exit code is 1 if a card was withdrawn or changed, or a lock cannot
     be read. A deprecated card is only named.
     """
-    from hubtool import lock as locks
     from hubtool.errors import LockError
     from hubtool.hub import Hub
+    from hubtool.lockfile import lockfile as locks
     from hubtool.pinning import make
 
     paths = [Path(name) for name in uids if check and (name.endswith(".lock") or Path(name).is_file())]

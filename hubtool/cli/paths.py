@@ -22,7 +22,7 @@ class LocalPath(click.Path):
         """Refuse a URL and an empty text, then do what click does."""
         if isinstance(value, str) and (not value or "\0" in value):
             self.fail("an empty text is not a path" if not value else "a path has no null character", param, ctx)
-        from hubtool.assets.links import scheme_of
+        from hubtool.links import scheme_of
 
         scheme = scheme_of(value) if isinstance(value, str) else ""
         if scheme:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress, Task, TaskID
     from rich.text import Text
 
-    from hubtool.assets.events import Event
-    from hubtool.assets.events import Progress as Report
+    from hubtool.transfer.events import Event
+    from hubtool.transfer.events import Progress as Report
 
 KINDS = ("auto", "bars", "lines", "json", "none")
 _LINE_EVERY = 10.0  # seconds between two lines on one file
@@ -128,7 +128,7 @@ class _Json(_Talkative):
         self._last: dict[str, float] = {}
 
     def show(self, event: Event) -> None:
-        from hubtool.assets.links import shown
+        from hubtool.links import shown
 
         if event.kind == "progress":
             now = time.monotonic()
@@ -149,7 +149,7 @@ class _Json(_Talkative):
         self.say(render.dumps(value))
 
     def error(self, uid: str, error: HubError | output.OutputError, *, link: str = "", alone: bool = False) -> None:
-        from hubtool.assets.links import shown
+        from hubtool.links import shown
 
         del alone
         value: dict[str, object] = {"event": "error"}

@@ -18,9 +18,10 @@ from hubtool.errors import CoverageError, DeviceError, HubError, NetworkError, R
 def main() -> None:
     """Prove one card."""
     name, device = sys.argv[1:]
-    from hubtool import loader, trust
+    from hubtool import loader
     from hubtool.hub import Hub
     from hubtool.networks.forward import forward
+    from hubtool.resolve import trust
 
     try:
         loaded = loader.load(

@@ -12,7 +12,7 @@ from hubtool.cli.paths import LocalPath
 
 if TYPE_CHECKING:
     from hubtool.networks.explain import CodeToRun, Explanation
-    from hubtool.resolver import Resolution, ResolvedAsset
+    from hubtool.resolve.resolver import Resolution, ResolvedAsset
 
 
 @click.command()
@@ -48,7 +48,7 @@ def command(
 
     hub = Hub.open()
     if lock is not None or (frozen and hub.settings.lock is None):
-        from hubtool.lock import FILE_NAME
+        from hubtool.lockfile.lockfile import FILE_NAME
 
         hub = hub.with_lock((lock or Path(FILE_NAME)).absolute())
     found = hub.find(uid)

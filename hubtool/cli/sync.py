@@ -25,8 +25,8 @@ def command(*, lock: Path, limit_rate: float | None, connections: int, kind: str
     whichever has the locked bytes. What is stored already is not fetched again. The exit code is 1 if something is
     missing at the end.
     """
-    from hubtool import lock as locks
     from hubtool.hub import Hub
+    from hubtool.lockfile import lockfile as locks
     from hubtool.pinning import sync
 
     path = lock.absolute()

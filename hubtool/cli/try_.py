@@ -30,8 +30,8 @@ def command(
     what did not is said at the end. The exit code is the block's own.
     """
     from hubtool.hub import Hub
-    from hubtool.publish.confine import Limits
     from hubtool.publish.trial import try_usage
+    from hubtool.sandbox.confine import Limits
 
     def show(text: str) -> None:
         sys.stdout.write(render.plain(text.replace("\r\n", "\n").replace("\r", "\n"), lines=True))

@@ -15,10 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from hubtool.assets import disk
-from hubtool.assets.events import Labels, Outcome, Wanted
-from hubtool.assets.fetch import CONNECTIONS
-from hubtool.assets.store import MAX_BYTES
+from hubtool import files as disk
 from hubtool.card import document
 from hubtool.digest import Digest
 from hubtool.errors import CardError, CardNotFoundError, HubError, MirrorError, StoreError
@@ -29,17 +26,20 @@ from hubtool.mirror.index import Listed, ListedAsset, Listing
 from hubtool.mirror.plan import Failure, Need, WantedAsset
 from hubtool.mirror.sync import asset_of, matches, write_index
 from hubtool.registry.entry import digest_of
+from hubtool.store.store import MAX_BYTES
+from hubtool.transfer.events import Labels, Outcome, Wanted
+from hubtool.transfer.fetcher import CONNECTIONS
 from hubtool.uid import Uid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from hubtool.assets.events import Watcher
-    from hubtool.assets.fetch import Fetcher
-    from hubtool.assets.store import Store, Stored
     from hubtool.hub import Hub
     from hubtool.mirror.destination import Destination
+    from hubtool.store.store import Store, Stored
+    from hubtool.transfer.events import Watcher
+    from hubtool.transfer.fetcher import Fetcher
 
 BLOCK = 1 << 20
 MAX_MEMBERS = 1_000_000

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
 from hubtool import settings
-from hubtool.assets.links import scheme_of
 from hubtool.digest import FULL_LENGTH
 from hubtool.errors import ArgumentError, InvalidNameError, OfflineError
+from hubtool.links import scheme_of
 from hubtool.uid import Uid
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from hubtool.assets.store import Store, Stored
+    from hubtool.store.store import Store, Stored
 
 UNIT = 2
 """How many of a digest's first digits name the unit of work that it belongs to: what one worker claims at once."""

@@ -16,18 +16,17 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hubtool import regular
-from hubtool.assets import disk
-from hubtool.assets.store import Store
+from hubtool import files, regular
 from hubtool.errors import DigestError, HubError, MirrorError, StoreError
 from hubtool.mirror import index
 from hubtool.mirror.destination import UNIT, blob_name, parse_blob, parse_card
+from hubtool.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from hubtool.assets.store import Stored
     from hubtool.mirror.destination import Claim
+    from hubtool.store.store import Stored
 
 BLOCK = 1 << 20
 _PENDING_FILES = 512
@@ -159,9 +158,9 @@ class FolderDestination:
         try:
             for folder in (path.parent, temporary.parent):
                 folder.mkdir(parents=True, exist_ok=True)
-            with disk.create(temporary) as stream:
-                disk.write_all(stream, data)
-                disk.settle(stream, temporary, path)
+            with files.create(temporary) as stream:
+                files.write_all(stream, data)
+                files.settle(stream, temporary, path)
         except OSError as error:
             raise _error(error, path, needed=len(data)) from error
         finally:
@@ -176,9 +175,9 @@ class FolderDestination:
             for name, data in documents.items():
                 temporary = self._temporary("document")
                 pending.append((temporary, self.root / name))
-                descriptor = disk.open_new(temporary, 0o666)
+                descriptor = files.open_new(temporary, 0o666)
                 try:
-                    disk.write(descriptor, data)
+                    files.write(descriptor, data)
                 finally:
                     os.close(descriptor)
             _flush([temporary for temporary, _ in pending])
@@ -343,16 +342,16 @@ class FolderClaim:
     def _copy(self, file: Stored, temporary: Path) -> None:
         hasher = hashlib.sha256()
         self._temporary.mkdir(parents=True, exist_ok=True)
-        target = disk.open_new(temporary, 0o666 if os.name == "nt" else 0o444)
+        target = files.open_new(temporary, 0o666 if os.name == "nt" else 0o444)
         try:
             try:
                 source = os.open(file.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
             except OSError as error:
-                raise disk.store_error(error, file.path) from error
+                raise files.store_error(error, file.path) from error
             try:
                 while block := os.read(source, BLOCK):
                     hasher.update(block)
-                    disk.write(target, block)
+                    files.write(target, block)
             finally:
                 os.close(source)
         finally:
@@ -439,11 +438,11 @@ def _flush(paths: list[Path]) -> None:
 def _flush_folders(folders: Sequence[Path]) -> None:
     """Flush folders in which files got their names."""
     for folder in dict.fromkeys(folders):
-        disk.sync_folder(folder)
+        files.sync_folder(folder)
 
 
 def _error(error: OSError, path: Path, *, needed: int | None = None) -> MirrorError:
-    found = disk.store_error(error, path, needed=needed)
+    found = files.store_error(error, path, needed=needed)
     hint = "give yourself the right to it" if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) else None
     full = "free some space there, or choose a folder on a larger disk" if "disk is full" in found.message else None
     return MirrorError(found.message, hint=full or hint or "check the disk that the mirror is on")

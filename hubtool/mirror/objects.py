@@ -22,19 +22,20 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from hubtool.assets import disk, s3
-from hubtool.assets.store import Store
+from hubtool import files
 from hubtool.errors import DigestError, MirrorError
 from hubtool.mirror import index
 from hubtool.mirror.destination import UNIT, ClaimLostError, blob_name, parse_blob, parse_card
 from hubtool.requirements import INSTALL_S3
+from hubtool.store.store import Store
+from hubtool.transfer import s3
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from hubtool.assets.store import Stored
     from hubtool.mirror.destination import Claim
+    from hubtool.store.store import Stored
 
 SMALL = 5 << 20
 """The bytes up to which a blob goes in one request; a larger one goes in parts of :data:`PART` bytes."""
@@ -332,7 +333,7 @@ class ObjectDestination:
             try:
                 data = file.path.read_bytes()
             except OSError as error:
-                raise disk.store_error(error, file.path) from error
+                raise files.store_error(error, file.path) from error
             _compare(file, hashlib.sha256(data).hexdigest())
             return self._put(name, data, "create") is not None
         with self._large:
@@ -382,7 +383,7 @@ class _Reader:
                         yield last
                     last = block
         except OSError as error:
-            raise disk.store_error(error, self._file.path) from error
+            raise files.store_error(error, self._file.path) from error
         _compare(self._file, hasher.hexdigest())
         self._claim.check()
         yield last

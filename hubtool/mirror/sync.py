@@ -15,9 +15,6 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Protocol
 
-from hubtool.assets.events import Wanted
-from hubtool.assets.fetch import CONNECTIONS
-from hubtool.assets.store import KEEP
 from hubtool.errors import (
     AssetError,
     CardError,
@@ -35,17 +32,20 @@ from hubtool.mirror.index import Listed, ListedAsset, Listing
 from hubtool.mirror.plan import Failure, Need, Plan
 from hubtool.mirror.verify import look_into
 from hubtool.registry.entry import digest_of
+from hubtool.store.store import KEEP
+from hubtool.transfer.events import Wanted
+from hubtool.transfer.fetcher import CONNECTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
-    from hubtool.assets.events import Event
-    from hubtool.assets.fetch import Fetcher
-    from hubtool.assets.store import Store, Stored
     from hubtool.card.model import Asset
     from hubtool.digest import Digest
     from hubtool.hub import Hub
     from hubtool.mirror.destination import Claim, Destination
+    from hubtool.store.store import Store, Stored
+    from hubtool.transfer.events import Event
+    from hubtool.transfer.fetcher import Fetcher
 
 JOBS = 8
 GRACE = 3600.0

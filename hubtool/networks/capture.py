@@ -248,7 +248,7 @@ def _source(real: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _seed(seed: int) -> None:
-    from hubtool.networks.bridge.quiet import set_seed  # noqa: PLC0415
+    from hubtool.networks.compat.quiet import set_seed  # noqa: PLC0415
 
     set_seed(seed)
 

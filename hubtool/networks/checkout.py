@@ -12,16 +12,16 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hubtool.assets import git
-from hubtool.assets.code import MAX_FILES, links, own_files
 from hubtool.digest import digest_file
 from hubtool.errors import ArgumentError, FetchError
+from hubtool.git import hardened
+from hubtool.git.code import MAX_FILES, links, own_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from hubtool.assets.code import CodeStore
     from hubtool.card.repository import RepositoryPlace
+    from hubtool.git.code import CodeStore
 
 _SECONDS = 30.0
 _MAX_NAMED = 3
@@ -100,13 +100,13 @@ def _git_state(root: Path) -> tuple[str, list[str]] | None:
             place = ("-C", str(root.resolve()))
 
             def run(*arguments: str) -> str:
-                output = git.run((*place, *arguments), folder=Path(home), seconds=_SECONDS, max_bytes=_MAX_BYTES)
+                output = hardened.run((*place, *arguments), folder=Path(home), seconds=_SECONDS, max_bytes=_MAX_BYTES)
                 return output.decode("utf-8", "surrogateescape").strip()
 
             head = run("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
             prefix = run("rev-parse", "--show-prefix")
             there, links_there = {}, []
-            for record in git.listing(
+            for record in hardened.listing(
                 (*place, "ls-tree", "-r", "-t", "-z", "--full-tree", f"{head}:{prefix}"),
                 folder=Path(home),
                 most=4 * MAX_FILES,

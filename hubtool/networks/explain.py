@@ -8,9 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hubtool.assets.code import CodeStore, code_files
 from hubtool.card.repository import place_of
 from hubtool.errors import CheckpointError, RecipeError
+from hubtool.git.code import CodeStore, code_files
 from hubtool.networks import checkout as checkouts
 from hubtool.networks import look
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from hubtool.assets.code import Code
+    from hubtool.git.code import Code
     from hubtool.hub import FoundCard, Hub
     from hubtool.networks.look import Touch
-    from hubtool.resolver import Resolution, ResolvedAsset
-    from hubtool.trust import Decision
+    from hubtool.resolve.resolver import Resolution, ResolvedAsset
+    from hubtool.resolve.trust import Decision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hubtool.assets import disk, mindir, operators
+from hubtool import files as disk
+from hubtool.checkpoint import mindir, operators
 from hubtool.errors import NetworkError, StoreError
 from hubtool.networks.provider import Built
 from hubtool.networks.repository import example, first_line
@@ -17,7 +18,7 @@ from hubtool.networks.repository import example, first_line
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hubtool.assets.store import Store
+    from hubtool.store.store import Store
 
 _ANY = 1
 """The size that stands for any size, where a graph leaves one open, in an example."""

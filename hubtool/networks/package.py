@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from hubtool.card.model import Recipe
-    from hubtool.coverage import Shape
+    from hubtool.checkpoint.coverage import Shape
     from hubtool.networks.provider import Asked
 
 
@@ -74,8 +74,8 @@ def open_package(head: str) -> Namespace:
     Raises:
         RequirementError: If it is not installed.
     """
-    from hubtool.networks.bridge import Bridge  # noqa: PLC0415
     from hubtool.networks.capture import Watch  # noqa: PLC0415
+    from hubtool.networks.compat import Bridge  # noqa: PLC0415
 
     spec = importlib.util.find_spec(head)
     if spec is None or not spec.submodule_search_locations:

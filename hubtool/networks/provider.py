@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from hubtool.card.model import Recipe
-    from hubtool.coverage import Shape
+    from hubtool.checkpoint.coverage import Shape
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

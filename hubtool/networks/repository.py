@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from hubtool.card.model import Recipe
-    from hubtool.coverage import Shape
+    from hubtool.checkpoint.coverage import Shape
     from hubtool.networks.capture import Watch
     from hubtool.networks.provider import Asked
 
@@ -99,8 +99,8 @@ def build(
         NetworkError: If the code builds no network.
     """
     from hubtool.networks import package  # noqa: PLC0415 - it builds on this module
-    from hubtool.networks.bridge import Bridge  # noqa: PLC0415
     from hubtool.networks.capture import Watch  # noqa: PLC0415
+    from hubtool.networks.compat import Bridge  # noqa: PLC0415
 
     if recipe.entry.endswith(".py"):
         match = _SCRIPT.match(recipe.entry)
@@ -236,7 +236,7 @@ def call(
         RecipeError: If it is not the code's own.
         NetworkError: If it builds no network.
     """
-    from hubtool.networks.bridge.standins import nest  # noqa: PLC0415
+    from hubtool.networks.compat.standins import nest  # noqa: PLC0415
 
     namespace.argv[:] = [str(namespace.folder / "hubtool")]
     # A constructor may be given a checkpoint's path; what it would read there comes later.

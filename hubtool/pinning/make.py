@@ -12,29 +12,30 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from hubtool import lock as locks
-from hubtool import packaged, resolver
-from hubtool.assets import cards
-from hubtool.assets.code import CodeStore
-from hubtool.assets.events import Labels, Wanted, total
-from hubtool.assets.links import shown
+from hubtool import resources
 from hubtool.card import life, model
 from hubtool.errors import ArgumentError, AssetError, CardError, CardNotFoundError, HubError, LockError
+from hubtool.git.code import CodeStore
 from hubtool.hub import parse_name
-from hubtool.lock import Lock, LockedAsset, LockedCard, LockedCode
+from hubtool.links import shown
+from hubtool.lockfile import lockfile as locks
+from hubtool.lockfile.lockfile import Lock, LockedAsset, LockedCard, LockedCode
 from hubtool.pinning.mirrored import MirrorReader
 from hubtool.registry.entry import digest_of
 from hubtool.registry.published import PublishedRegistry
+from hubtool.resolve import resolver
+from hubtool.store import cards
+from hubtool.transfer.events import Labels, Wanted, total
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from hubtool.assets.events import Watcher
-    from hubtool.assets.fetch import Fetcher
-    from hubtool.assets.store import Stored
     from hubtool.card.model import Asset
     from hubtool.hub import FoundCard, Hub
     from hubtool.registry import Registries
+    from hubtool.store.store import Stored
+    from hubtool.transfer.events import Watcher
+    from hubtool.transfer.fetcher import Fetcher
 
 _GLOB = frozenset("*?[")
 
@@ -262,7 +263,7 @@ def _registry(hub: Hub, name: str | None) -> str:
     member = next((one for one in hub.registries.members if one.name == name), None)
     if isinstance(member, PublishedRegistry):
         return shown(member.source.location)
-    if name == str(packaged.registry_folder()):
+    if name == str(resources.registry_folder()):
         return "packaged"
     # A folder of the settings has its path for a name, which means something on one machine only.
     return name.replace("\\", "/").rstrip("/").rpartition("/")[2] if name else ""

@@ -15,11 +15,11 @@ from hubtool.registry.entry import digest_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hubtool.assets.mirrors import Mirror
     from hubtool.card.life import Status
     from hubtool.card.model import Asset
     from hubtool.mirror.index import Listed
     from hubtool.registry.published import Index
+    from hubtool.transfer.mirrors import Mirror
 
 
 class MirrorReader:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hubtool import lock as locks
-from hubtool import pins
 from hubtool.errors import HubError
+from hubtool.lockfile import lockfile as locks
+from hubtool.lockfile import pins
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from hubtool.card.life import Status
     from hubtool.hub import FoundCard, Hub
-    from hubtool.lock import LockedCard
+    from hubtool.lockfile.lockfile import LockedCard
 
 CHANGED, ABSENT = "changed", "not found"
 _WRONG = ("withdrawn", CHANGED)

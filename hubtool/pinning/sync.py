@@ -9,33 +9,34 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hubtool import pins, regular
-from hubtool.assets import cards
-from hubtool.assets.code import CodeStore
-from hubtool.assets.events import Labels, Wanted, total
+from hubtool import regular
 from hubtool.card import life, model
 from hubtool.digest import Digest
 from hubtool.errors import DigestError, HubError, LockError, StoreError
+from hubtool.git.code import CodeStore
 from hubtool.hub import fitting
-from hubtool.lock import code_place, misfits
+from hubtool.lockfile import pins
+from hubtool.lockfile.lockfile import code_place, misfits
+from hubtool.lockfile.pins import Pin
 from hubtool.pinning import status
 from hubtool.pinning.mirrored import MirrorReader
-from hubtool.pins import Pin
 from hubtool.registry.entry import digest_of
+from hubtool.store import cards
+from hubtool.transfer.events import Labels, Wanted, total
 from hubtool.uid import Uid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from hubtool.assets.code import Code
-    from hubtool.assets.events import Watcher
-    from hubtool.assets.fetch import Fetcher
-    from hubtool.assets.store import Store, Stored
     from hubtool.card.life import Status
     from hubtool.card.model import Asset
+    from hubtool.git.code import Code
     from hubtool.hub import FoundCard, Hub
-    from hubtool.lock import Lock, LockedAsset
+    from hubtool.lockfile.lockfile import Lock, LockedAsset
+    from hubtool.store.store import Store, Stored
+    from hubtool.transfer.events import Watcher
+    from hubtool.transfer.fetcher import Fetcher
 
 
 @dataclass(slots=True, kw_only=True)

@@ -18,25 +18,25 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from hubtool import settings
-from hubtool.assets.code import CodeStore
-from hubtool.assets.store import Store
 from hubtool.card import usage
 from hubtool.card.repository import place_of
 from hubtool.digest import Digest
 from hubtool.errors import ArgumentError, AssetError, InvalidNameError
+from hubtool.git.code import CodeStore
 from hubtool.networks import checkout as checkouts
-from hubtool.publish import confine
+from hubtool.sandbox import confine
+from hubtool.store.store import Store
 from hubtool.uid import Uid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from hubtool.assets.store import Stored
     from hubtool.card.document import Document
     from hubtool.card.repository import RepositoryPlace
     from hubtool.card.usage import Usage
     from hubtool.hub import FoundCard, Hub
-    from hubtool.publish.confine import Ended, Limits
+    from hubtool.sandbox.confine import Ended, Limits
+    from hubtool.store.store import Stored
 
 _BLOCK = 1 << 20
 
@@ -102,7 +102,7 @@ class Bench:
         spec = self.root / "usage.json"
         writable = [str(self.scratch)]
         spec.write_text(json.dumps({"code": code.code, "name": name, "writable": writable}), encoding="utf-8")
-        command = [sys.executable, "-m", "hubtool.publish.runner", str(spec)]
+        command = [sys.executable, "-m", "hubtool.sandbox.runner", str(spec)]
         return confine.run(
             command, scratch=self.scratch, environ=self.environ, limits=limits, show=show, shut_in=shut_in
         )

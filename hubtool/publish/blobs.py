@@ -9,11 +9,11 @@ import time
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from hubtool.assets.aws import configuration
-from hubtool.assets.links import is_loopback, shown
-from hubtool.assets.store import Stored
 from hubtool.errors import ArgumentError, DigestError, MirrorError, PublishError
+from hubtool.links import is_loopback, shown
 from hubtool.mirror.destination import ClaimLostError, blob_name, open_destination
+from hubtool.store.store import Stored
+from hubtool.transfer.aws import configuration
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,17 +12,16 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
-from hubtool import machine, mismatch, resolver, settings
-from hubtool import trust as trusts
-from hubtool.assets import operators
-from hubtool.assets.checkpoint import check_graph, read_header
-from hubtool.assets.mindir import read_inputs
-from hubtool.assets.values import not_finite
+from hubtool import mismatch, settings
 from hubtool.card import document as documents
 from hubtool.card import metrics as metric_texts
 from hubtool.card import model, placeholder, reading, run, usage, vocabulary
 from hubtool.card.repository import parse_repo_link
 from hubtool.card.select import Selection
+from hubtool.checkpoint import operators
+from hubtool.checkpoint.header import check_graph, read_header
+from hubtool.checkpoint.mindir import read_inputs
+from hubtool.checkpoint.values import not_finite
 from hubtool.diagnostics import Severity
 from hubtool.digest import Digest, digest_file
 from hubtool.errors import (
@@ -41,20 +40,22 @@ from hubtool.errors import (
 )
 from hubtool.publish import bench as benches
 from hubtool.publish import finishing
-from hubtool.publish.confine import DEFAULT_LIMITS, Limits
+from hubtool.resolve import machine, resolver
+from hubtool.resolve import trust as trusts
+from hubtool.sandbox.confine import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from hubtool.assets.checkpoint import Header
-    from hubtool.assets.web import Seen
     from hubtool.card.document import Document
     from hubtool.card.model import Asset, Card
+    from hubtool.checkpoint.header import Header
     from hubtool.diagnostics import Diagnostic
     from hubtool.hub import FoundCard, Hub
     from hubtool.publish.bench import Bench
-    from hubtool.publish.confine import Ended
+    from hubtool.sandbox.confine import Ended
+    from hubtool.transfer.http import Seen
 
 # What a server says where there is nothing yet, or no longer; buckets say 403 to those who may not list them.
 _ABSENT = frozenset({403, 404, 410})
@@ -215,7 +216,7 @@ def check_card(
     """Check all that publishing a card requires.
 
     Code of the card, and of its repository if that is trusted, runs in programs that are shut in; see
-    :mod:`hubtool.publish.confine`.
+    :mod:`hubtool.sandbox.confine`.
 
     Args:
         hub: Settings, registries and store.
@@ -398,7 +399,7 @@ def _look(hub: Hub, card: Card, *, planned: Collection[int]) -> list[LookedAt]:
             wanted.append(LookedAt(link=text.strip().strip("<>"), what=key))
     if hub.settings.offline:
         return wanted
-    from hubtool.assets.web import HttpTransport  # noqa: PLC0415 - it brings requests, which few commands need
+    from hubtool.transfer.http import HttpTransport  # noqa: PLC0415 - it brings requests, which few commands need
 
     looked: list[LookedAt] = []
     with contextlib.closing(HttpTransport(hub.policy)) as transport:

@@ -10,24 +10,25 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from hubtool import machine, mismatch
-from hubtool.assets.checkpoint import EMPTY_HINT, check_graph, read_header
-from hubtool.assets.mindir import read_inputs
+from hubtool import mismatch
 from hubtool.card import layout, life, metrics, placeholder, schema, vocabulary
 from hubtool.card.markdown_text import escape, table
 from hubtool.card.model import GRAPH_FORMATS, WEIGHT_FORMATS
+from hubtool.checkpoint.header import EMPTY_HINT, check_graph, read_header
+from hubtool.checkpoint.mindir import read_inputs
 from hubtool.errors import ArgumentError, AssetError, CardError, CheckpointError
 from hubtool.publish.fitting import fit
 from hubtool.publish.measuring import measure
 from hubtool.registry.phrases import task_words
+from hubtool.resolve import machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from hubtool.assets.checkpoint import Header
-    from hubtool.assets.mindir import GraphInput
     from hubtool.card.model import Card
+    from hubtool.checkpoint.header import Header
+    from hubtool.checkpoint.mindir import GraphInput
     from hubtool.hub import Hub
     from hubtool.publish.fitting import Fit
     from hubtool.uid import Uid

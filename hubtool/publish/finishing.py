@@ -13,12 +13,13 @@ from urllib.parse import quote
 
 import yaml
 
-from hubtool import mismatch, resolver
+from hubtool import mismatch
 from hubtool.card import document as documents
 from hubtool.card import front_matter as front_matters
 from hubtool.card import layout, model, schema
 from hubtool.errors import ArgumentError, CardError, PublishError
 from hubtool.mirror.destination import blob_name
+from hubtool.resolve import resolver
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

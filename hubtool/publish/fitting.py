@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hubtool.coverage import cover
+from hubtool.checkpoint.coverage import cover
 from hubtool.errors import RecipeError
 from hubtool.networks.builtin.config import entry_names, infer, parameters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hubtool.coverage import Shape
+    from hubtool.checkpoint.coverage import Shape
     from hubtool.networks.builtin.config import BertConfig
 
 _HEADS = "num_attention_heads"

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from hubtool.card import model
 from hubtool.errors import CardError, PublishError
+from hubtool.git.remotes import review_link
 from hubtool.publish import finishing
-from hubtool.publish.remotes import review_link
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hubtool.publish.checkout import State
+    from hubtool.git.checkout import State
     from hubtool.publish.finishing import Measured
     from hubtool.uid import Uid
 

@@ -15,32 +15,32 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from hubtool.assets.links import shown
 from hubtool.card import document as documents
 from hubtool.card import foreign, model, reading
 from hubtool.card import front_matter as front_matters
 from hubtool.card import run as runs
 from hubtool.errors import ArgumentError, CardError, FetchError, InvalidNameError, MirrorError, PublishError
+from hubtool.git.checkout import Checkout, branch_of
+from hubtool.links import shown
 from hubtool.mirror.destination import blob_name
 from hubtool.publish import bench, blobs, finishing, plan
 from hubtool.publish.check import COVERAGE, FORWARD, USAGE, State, card_file, check_card
-from hubtool.publish.checkout import Checkout, branch_of
-from hubtool.publish.confine import DEFAULT_LIMITS
 from hubtool.publish.measuring import measure
+from hubtool.sandbox.confine import DEFAULT_LIMITS
 from hubtool.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from hubtool.card.model import Card
+    from hubtool.git.checkout import State as Found
+    from hubtool.git.remotes import Remote
     from hubtool.hub import Hub
     from hubtool.mirror.destination import Destination
     from hubtool.publish.check import CheckReport, Row
-    from hubtool.publish.checkout import State as Found
-    from hubtool.publish.confine import Limits
     from hubtool.publish.finishing import Measured
     from hubtool.publish.plan import Change, Todo, Upload
-    from hubtool.publish.remotes import Remote
+    from hubtool.sandbox.confine import Limits
     from hubtool.uid import Uid
 
 # What git registries bring beside a card; see hubtool.registry.git.
@@ -511,7 +511,7 @@ def _try_links(hub: Hub, todo: Plan, place: Destination) -> None:
     Raises:
         PublishError: If it cannot.
     """
-    from hubtool.assets.web import HttpTransport  # noqa: PLC0415 - it brings requests, which few commands need
+    from hubtool.transfer.http import HttpTransport  # noqa: PLC0415 - it brings requests, which few commands need
 
     first = todo.uploads[0]
     base = first.link.partition("#")[0].removesuffix(blob_name(first.file.digest))
@@ -538,7 +538,7 @@ def _ask_links(hub: Hub, todo: Plan) -> tuple[str, ...]:
         return ()
     if hub.settings.offline:
         return ("whether the links answer was not asked: the network may not be used (offline)",)
-    from hubtool.assets.web import HttpTransport  # noqa: PLC0415 - it brings requests, which few commands need
+    from hubtool.transfer.http import HttpTransport  # noqa: PLC0415 - it brings requests, which few commands need
 
     with contextlib.closing(HttpTransport(hub.policy)) as transport:
         for one in todo.uploads:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from hubtool.card import fixing, life, model, reading
 from hubtool.errors import ArgumentError, CardError, PublishError
+from hubtool.git.checkout import Checkout, branch_of
 from hubtool.publish import finishing, plan
-from hubtool.publish.checkout import Checkout, branch_of
 from hubtool.publish.publish import commit
 from hubtool.uid import Uid
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hubtool import machine, resolver
-from hubtool import trust as trusts
 from hubtool.card import placeholder, usage
 from hubtool.card.repository import parse_repo_link
 from hubtool.errors import AssetError, CardError, NetworkError, RequirementError
 from hubtool.publish import bench as benches
 from hubtool.publish.check import GIVE_FILE, card_file, ending, match_files, put_given, read_once
-from hubtool.publish.confine import DEFAULT_LIMITS
 from hubtool.requirements import INSTALL_MINDSPORE
+from hubtool.resolve import machine, resolver
+from hubtool.resolve import trust as trusts
+from hubtool.sandbox.confine import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from hubtool.hub import Hub
-    from hubtool.publish.confine import Ended, Limits
+    from hubtool.sandbox.confine import Ended, Limits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -227,7 +227,7 @@ def open_source(source: Source, current: Settings) -> Registry:
         from hubtool.registry import git  # noqa: PLC0415 - most users have added none
 
         return git.open_registry(source, folder)
-    from hubtool.assets.links import LinkPolicy  # noqa: PLC0415 - as above
+    from hubtool.links import LinkPolicy  # noqa: PLC0415 - as above
     from hubtool.registry.published import PublishedRegistry  # noqa: PLC0415 - as above
 
     policy = LinkPolicy.configured(current)

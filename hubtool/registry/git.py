@@ -20,12 +20,13 @@ from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from hubtool import files as disk
 from hubtool import ownership
-from hubtool.assets import disk, git
-from hubtool.assets.links import shown
 from hubtool.card import absent, model, reading
 from hubtool.card import document as documents
 from hubtool.errors import CardError, FetchError, InvalidNameError, OfflineError
+from hubtool.git import hardened
+from hubtool.links import shown
 from hubtool.registry.changes import Changes
 from hubtool.registry.entry import core_of
 from hubtool.registry.folder import FolderRegistry
@@ -35,7 +36,7 @@ from hubtool.uid import Uid
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from hubtool.assets.links import LinkPolicy
+    from hubtool.links import LinkPolicy
     from hubtool.registry.sources import Source
 
 _STATE = "state.json"
@@ -140,7 +141,7 @@ def sync(
                 f"{shown(link)} cannot be fetched: the network may not be used", hint="unset HUBTOOL_OFFLINE"
             )
         if urlsplit(link).scheme == "ssh":
-            git.check_url(link)
+            hardened.check_url(link)
         else:
             link = policy.check(link)
     try:
@@ -261,7 +262,7 @@ class _Repository:
         """Yield the files of a tree; None for what is not a regular file, or not text."""
         # -t lists folders too, so that trees without a single file are counted as well.
         listed = ("ls-tree", "-r", "-t", "-z", "-l", "--full-tree", "--end-of-options", tree)
-        lines = git.listing(
+        lines = hardened.listing(
             ("--git-dir", str(self._place / "bare"), *listed),
             folder=self._place,
             most=4 * self._limits.files,
@@ -335,7 +336,7 @@ class _Repository:
         if left <= 0:
             raise self._failed(f"it took longer than {self._limits.seconds:g} seconds")
         try:
-            printed = git.run(
+            printed = hardened.run(
                 (*place, *arguments),
                 folder=self._place,
                 url=self._link,

@@ -9,17 +9,17 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hubtool.assets.links import shown
-from hubtool.assets.transport import Timeouts
-from hubtool.assets.web import HttpTransport
 from hubtool.errors import FetchError, ForbiddenLinkError, MirrorError
+from hubtool.links import shown
 from hubtool.requirements import INSTALL_S3
+from hubtool.transfer.http import HttpTransport
+from hubtool.transfer.transport import Timeouts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from hubtool.assets.links import LinkPolicy
-    from hubtool.assets.s3 import S3Transport
+    from hubtool.links import LinkPolicy
+    from hubtool.transfer.s3 import S3Transport
 
 _TIMEOUTS = Timeouts(connect=15.0, read=30.0, stall=30.0)
 _MAX_SECONDS = 120.0
@@ -88,7 +88,7 @@ class Client:
         """Open the bucket that the user named as a registry."""
         if self._bucket is None:
             try:
-                from hubtool.assets.s3 import open_transport  # noqa: PLC0415 - an extra
+                from hubtool.transfer.s3 import open_transport  # noqa: PLC0415 - an extra
 
                 self._bucket = open_transport(link, None)
             except ImportError:

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from hubtool.assets.locks import Lock
 from hubtool.card import vocabulary
 from hubtool.errors import StoreError
+from hubtool.locking import Lock
 from hubtool.registry import words
 from hubtool.registry.entry import Entry
 

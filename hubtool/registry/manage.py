@@ -203,7 +203,7 @@ def bring(
             name=source.name, cards=done.cards, serial=done.serial, changes=done.changes, ignored=ignored(opened)
         )
     if source.kind == "git":
-        from hubtool.assets.links import LinkPolicy  # noqa: PLC0415 - folders do without
+        from hubtool.links import LinkPolicy  # noqa: PLC0415 - folders do without
         from hubtool.registry import git  # noqa: PLC0415 - as above
 
         policy = LinkPolicy.configured(current)

@@ -27,14 +27,13 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urljoin
 
-from hubtool import mismatch, ownership, regular
-from hubtool.assets import disk
-from hubtool.assets.links import scheme_of
+from hubtool import files, mismatch, ownership, regular
 from hubtool.card import absent, model
 from hubtool.card import document as documents
 from hubtool.card.life import WITHDRAWN
 from hubtool.digest import digest_file
 from hubtool.errors import ArgumentError, CardError, FetchError, OfflineError, RegistryWarning, RollbackError
+from hubtool.links import scheme_of
 from hubtool.registry import publishers
 from hubtool.registry.changes import Changes
 from hubtool.registry.entry import Entry, core_of, digest_of
@@ -46,8 +45,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from hubtool.assets.links import LinkPolicy
     from hubtool.card.model import Asset, Card
+    from hubtool.links import LinkPolicy
     from hubtool.registry.sources import Source
 
 VERSION = 1
@@ -144,7 +143,7 @@ def publish(folder: Path, to: Path, *, serial: int | None = None) -> Published:
     try:
         return _Publication(FolderRegistry(folder), to, serial).run()
     except OSError as error:
-        raise disk.store_error(error, to) from error
+        raise files.store_error(error, to) from error
 
 
 @dataclass(slots=True)
@@ -298,9 +297,9 @@ def put(path: Path, data: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
-        stream = disk.create(temporary)
+        stream = files.create(temporary)
         with stream:
-            disk.write_all(stream, data)
+            files.write_all(stream, data)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -874,7 +873,7 @@ class PublishedRegistry:
             if etag:
                 put(tag, etag.encode("latin-1", "replace"))
         except OSError as error:
-            raise disk.store_error(error, path) from error
+            raise files.store_error(error, path) from error
 
 
 def _join(base: str, name: str) -> str:

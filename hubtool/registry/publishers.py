@@ -11,7 +11,7 @@ import unicodedata
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from hubtool import packaged
+from hubtool import resources
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -49,7 +49,7 @@ _LATIN = re.compile(r"LATIN (?:SMALL LETTER |CAPITAL LETTER |LETTER )(?:SMALL CA
 def reserved() -> frozenset[str]:
     """Return the publishers of the packaged registry."""
     try:
-        return frozenset(one.name for one in packaged.registry_folder().iterdir() if one.is_dir())
+        return frozenset(one.name for one in resources.registry_folder().iterdir() if one.is_dir())
     except OSError:
         return frozenset()
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from hubtool import ownership, regular, settings, toml
-from hubtool.assets.links import is_ssh
 from hubtool.errors import ArgumentError, SettingsError
+from hubtool.links import is_ssh
 from hubtool.registry import ADDED_FILE_NAME
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from hubtool import coverage
 from hubtool.card.model import Recipe
+from hubtool.checkpoint import coverage
 from hubtool.errors import HubError, NetworkError
 from hubtool.networks import repository
 from hubtool.networks.capture import StopCapture, Watch, shapes_of

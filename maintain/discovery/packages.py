@@ -8,8 +8,8 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from hubtool import coverage
 from hubtool.card.model import Recipe
+from hubtool.checkpoint import coverage
 from hubtool.errors import HubError
 from hubtool.networks import package
 from hubtool.networks.capture import shapes_of

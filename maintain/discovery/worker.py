@@ -41,7 +41,7 @@ def main() -> None:
     import mindspore  # noqa: F401, PLC0415
     from mindspore import dataset, nn, ops, train  # noqa: F401, PLC0415
 
-    from hubtool.networks.bridge import cells, checks, quiet  # noqa: F401, PLC0415
+    from hubtool.networks.compat import cells, checks, quiet  # noqa: F401, PLC0415
     from maintain.discovery import attempt  # noqa: F401, PLC0415
 
     answers.write(json.dumps({"ready": True}) + "\n")

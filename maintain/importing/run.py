@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hubtool.assets import disk
+from hubtool import files
 from hubtool.card import absent, vocabulary
 from hubtool.card import document as documents
 from hubtool.errors import ArgumentError, CardError
@@ -157,12 +157,12 @@ def _write(path: Path, data: bytes) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.unlink(missing_ok=True)
-        stream = disk.create(temporary)
+        stream = files.create(temporary)
         with stream:
-            disk.write_all(stream, data)
+            files.write_all(stream, data)
         temporary.replace(path)
     except OSError as error:
-        raise disk.store_error(error, path) from error
+        raise files.store_error(error, path) from error
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from hubtool import packaged
+from hubtool import resources
 from hubtool.audit.finding import KINDS, NOTES
 from hubtool.errors import CardError
 from hubtool.registry import FolderRegistry
@@ -59,7 +59,7 @@ def audit(cli: Cli, *arguments: str) -> Done:
 
 def found(done: Done) -> set[tuple[str, str]]:
     """Return the findings by kind and target, after looking whether the report is as its schema says."""
-    schema = json.loads(packaged.schema_file("audit-report").read_text(encoding="utf-8"))
+    schema = json.loads(resources.schema_file("audit-report").read_text(encoding="utf-8"))
     Draft202012Validator(schema).validate(done.json)
     listed = [(one["kind"], one["target"]) for one in done.json["findings"]]
     assert len(listed) == len(set(listed))
@@ -396,7 +396,7 @@ def test_the_report_for_people_shows_what_servers_say_as_it_is(cli: Cli, files: 
 
 
 def test_the_kinds_are_those_of_the_schema() -> None:
-    schema: Any = json.loads(packaged.schema_file("audit-report").read_text(encoding="utf-8"))
+    schema: Any = json.loads(resources.schema_file("audit-report").read_text(encoding="utf-8"))
     assert schema["$defs"]["kind"]["enum"] == list(KINDS)
     assert schema["properties"]["notes"]["items"]["properties"]["kind"]["enum"] == list(NOTES)
     page = (Path(__file__).parents[2] / "docs/audit.md").read_text(encoding="utf-8")

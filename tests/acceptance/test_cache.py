@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.assets.fetch import Retries, fetch
-from hubtool.assets.store import Store
 from hubtool.cli import render
 from hubtool.digest import Digest
 from hubtool.errors import FetchError
+from hubtool.store.store import Store
+from hubtool.transfer.fetcher import Retries, fetch
 from tests.acceptance.faults.server import serving
 from tests.cards import write_card
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hubtool.publish import confine
+from hubtool.sandbox import confine
 from tests.acceptance.conftest import ROOT
 from tests.acceptance.servers import Server, serving
 from tests.acceptance.test_load_code import SCRIPT, repository

@@ -19,14 +19,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.assets import git as hardened
-from hubtool.assets.code import CodeStore, tree_digest
-from hubtool.assets.links import LinkPolicy
-from hubtool.assets.store import Store
 from hubtool.card.repository import RepositoryPlace
 from hubtool.errors import ArgumentError, FetchError, ForbiddenLinkError, OfflineError
+from hubtool.git import hardened
+from hubtool.git.code import CodeStore, tree_digest
+from hubtool.links import LinkPolicy
 from hubtool.registry import git as registry_git
 from hubtool.registry.sources import Source
+from hubtool.store.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -453,7 +453,7 @@ def test_git_ends_when_hubtool_is_killed(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}/a/b"
         program = (
-            "from pathlib import Path; from hubtool.assets import git; "
+            "from pathlib import Path; from hubtool.git import hardened as git; "
             f"git.run(('ls-remote', {url!r}), folder=Path({str(tmp_path)!r}), url={url!r})"
         )
         process = subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[2])

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hubtool.diff import cards
 from hubtool.hub import Hub
-from hubtool.pinning import diff
 from tests.acceptance.conftest import ROOT
 from tests.acceptance.servers import serving
 from tests.acceptance.test_code import git
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from hubtool.pinning.diff import CardDiff
+    from hubtool.diff.cards import CardDiff
     from tests.acceptance.conftest import Cli
     from tests.acceptance.servers import Server
 
@@ -207,7 +207,7 @@ def test_every_card_of_the_packaged_registry(tmp_path: Path, monkeypatch: pytest
             path.write_text(text, encoding="utf-8")
             planted += len(expected)
         uid = path.relative_to(copy).as_posix().removesuffix(".md")
-        found = diff.diff(hub, uid, str(path))
+        found = cards.diff(hub, uid, str(path))
         # Another file at another link is told as one change.
         if {"digest", "moved"} <= expected:
             expected.discard("moved")

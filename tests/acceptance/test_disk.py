@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.assets import upkeep
-from hubtool.assets.checkpoint import read_header, to_safetensors
-from hubtool.assets.fetch import Retries, fetch
-from hubtool.assets.store import Store
+from hubtool.checkpoint.header import read_header, to_safetensors
 from hubtool.digest import Digest
 from hubtool.errors import FetchError, StoreError
+from hubtool.store import cleanup
+from hubtool.store.store import Store
+from hubtool.transfer.fetcher import Retries, fetch
 from tests.acceptance import disks
 from tests.acceptance.faults.server import serving as faulty
 from tests.acceptance.servers import serving
@@ -131,7 +131,7 @@ def test_a_store_that_can_only_be_read(small_disk: Path) -> None:
     assert store.path(digest) == path
     assert store.path(Digest(wrong)) is None
     assert wrong_path.read_bytes() == b"wrong"
-    (found,) = [one for one in upkeep.verify(store) if not one.right]
+    (found,) = [one for one in cleanup.verify(store) if not one.right]
     assert (found.digest, found.moved) == (wrong, False)
     assert "is wrong, and still there: " in found.fate
     assert wrong_path.read_bytes() == b"wrong"
@@ -146,10 +146,10 @@ def test_a_store_that_can_only_be_read(small_disk: Path) -> None:
 CONVERT = """
 import sys, time
 from pathlib import Path
-from hubtool.assets import disk
-from hubtool.assets import upkeep
-from hubtool.assets.checkpoint import read_header, to_safetensors
-from hubtool.assets.store import Store
+from hubtool import files as disk
+from hubtool.store import cleanup as upkeep
+from hubtool.checkpoint.header import read_header, to_safetensors
+from hubtool.store.store import Store
 real = disk.write_all
 def slow(stream, data):
     real(stream, data)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.coverage import digest_parameters
+from hubtool.checkpoint.coverage import digest_parameters
 from tests.acceptance.test_code import git
 from tests.acceptance.test_load_code import CALLABLE, SCRIPT, SHAPES, card, repository
 from tests.cards import write_card

@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.assets.fetch import LinkPolicy, Retries, Timeouts, fetch
-from hubtool.assets.store import Store
-from hubtool.assets.web import HttpTransport
 from hubtool.digest import Digest
 from hubtool.errors import DigestError, FetchError, ForbiddenLinkError, OfflineError, StoreError
+from hubtool.store.store import Store
+from hubtool.transfer.fetcher import LinkPolicy, Retries, Timeouts, fetch
+from hubtool.transfer.http import HttpTransport
 from tests.acceptance.servers import make_certificate, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hubtool.assets.store import Stored
     from hubtool.errors import HubError
+    from hubtool.store.store import Stored
     from tests.acceptance.servers import Server
 
 CONTENT = bytes(range(256)) * 1200
@@ -291,8 +291,8 @@ def test_ranges_reach_the_server(server: Server) -> None:
 FETCH = """
 import sys, time
 from pathlib import Path
-from hubtool.assets.fetch import fetch
-from hubtool.assets.store import Store
+from hubtool.transfer.fetcher import fetch
+from hubtool.store.store import Store
 from hubtool.digest import Digest
 root, link, digest, at = sys.argv[1:]
 time.sleep(max(0.0, float(at) - time.time()))

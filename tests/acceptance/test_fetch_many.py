@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.assets.events import Event, Wanted
-from hubtool.assets.fetch import Fetcher, Retries
-from hubtool.assets.store import Store
 from hubtool.digest import Digest
+from hubtool.store.store import Store
+from hubtool.transfer.events import Event, Wanted
+from hubtool.transfer.fetcher import Fetcher, Retries
 from tests.acceptance.faults.server import refusing
 from tests.acceptance.servers import serving
 from tests.cards import write_card

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hubtool.assets import proxies, s3
-from hubtool.assets.fetch import LinkPolicy
-from hubtool.assets.store import Store
 from hubtool.errors import DigestError, FetchError
+from hubtool.store.store import Store
+from hubtool.transfer import proxies, s3
+from hubtool.transfer.fetcher import LinkPolicy
 from tests.acceptance.servers import HTML, make_authority, serving
 from tests.acceptance.test_fetch import CONTENT, SIZE, get
 from tests.cards import write_card

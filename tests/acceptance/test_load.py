@@ -15,7 +15,7 @@ import pytest
 
 import hubtool
 import mindspore_hub as mshub
-from hubtool import packaged
+from hubtool import resources
 from hubtool.digest import digest_file
 from hubtool.errors import (
     ArgumentError,
@@ -480,8 +480,8 @@ def test_the_flagship(cli: Cli, flagship: Path) -> None:
 
     with serving() as server:
         link = server.put("/flagship.ckpt", flagship.read_bytes(), block=1 << 20)
-        card = (packaged.registry_folder() / f"{FLAGSHIP}.md").read_text(encoding="utf-8")
-        own_usage = usage_block(packaged.registry_folder() / f"{FLAGSHIP}.md")
+        card = (resources.registry_folder() / f"{FLAGSHIP}.md").read_text(encoding="utf-8")
+        own_usage = usage_block(resources.registry_folder() / f"{FLAGSHIP}.md")
         card = re.sub(r"asset-link: .*", f"asset-link: {link}", card)
         card = re.sub(r"asset-sha256: .*", f"asset-sha256: {digest_file(flagship)}", card)
         (cli.registry / FLAGSHIP).parent.mkdir(parents=True)

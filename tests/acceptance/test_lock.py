@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hubtool import lock as locks
+from hubtool.lockfile import lockfile as locks
 from tests import models
 from tests.acceptance.conftest import ROOT
 from tests.acceptance.servers import serving

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hubtool.assets.store import Store
 from hubtool.digest import Digest
 from hubtool.mirror.destination import blob_name, open_destination
+from hubtool.store.store import Store
 from tests.acceptance.servers import serving
 from tests.cards import write_card, write_local
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hubtool.assets.fetch import Fetcher
-from hubtool.assets.links import LinkPolicy
 from hubtool.hub import Hub
+from hubtool.links import LinkPolicy
 from hubtool.mirror.destination import open_destination
 from hubtool.mirror.sync import sync
 from hubtool.mirror.verify import verify
+from hubtool.transfer.fetcher import Fetcher
 from tests.acceptance.faults.bench import FAULTS, RETRIES, TIMEOUTS
 from tests.acceptance.faults.server import refusing, serving
 from tests.acceptance.seaweed import seaweed

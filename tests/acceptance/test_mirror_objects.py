@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hubtool.assets.store import Stored
 from hubtool.errors import MirrorError
 from hubtool.mirror.destination import ClaimLostError, Destination, open_destination
+from hubtool.store.store import Stored
 from tests.acceptance.seaweed import seaweed, watching
 from tests.acceptance.servers import make_authority, tls_before
 from tests.cards import write_card, write_local

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import jsonschema
 import pytest
 
-from hubtool.assets.links import LinkPolicy
 from hubtool.errors import ArgumentError, FetchError
+from hubtool.links import LinkPolicy
 from hubtool.registry import git as git_registry
 from hubtool.registry import published, sources
 from tests.acceptance.web import git, serving_folder, serving_git

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import hubtool
-from hubtool.assets.links import LinkPolicy
-from hubtool.assets.transport import Timeouts
-from hubtool.assets.web import HttpTransport
 from hubtool.errors import FetchError, ForbiddenLinkError, HubError, RegistryWarning
+from hubtool.links import LinkPolicy
 from hubtool.registry import published, publishers
 from hubtool.registry.http import Client
+from hubtool.transfer.http import HttpTransport
+from hubtool.transfer.transport import Timeouts
 from tests.acceptance.servers import serving
 from tests.acceptance.web import git, serving_folder
 from tests.cards import write_card, write_local

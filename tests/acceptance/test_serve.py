@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.assets.store import Store
 from hubtool.errors import MirrorError
 from hubtool.mirror.serve import Server, serving
+from hubtool.store.store import Store
 from tests.acceptance.conftest import ROOT
 from tests.acceptance.servers import serving as origin
 from tests.cards import write_card, write_local
@@ -545,12 +545,12 @@ def test_a_client_with_only_a_mirror(cli: Cli, tmp_path: Path) -> None:
 @pytest.mark.mindspore
 def test_a_network_is_loaded_from_a_mirror(cli: Cli, tmp_path: Path) -> None:
     """The embedded model, by way of a mirror that hubtool serves, on a machine that has nothing else."""
-    from hubtool import packaged
+    from hubtool import resources
 
     uid = "hubtool/2.10/tinybert_bilstmcrf_toyner"
-    if not (packaged.registry_folder() / f"{uid}.md").is_file():
+    if not (resources.registry_folder() / f"{uid}.md").is_file():
         pytest.skip("the embedded model is not there yet")
-    synced = cli("mirror", "sync", tmp_path / "mirror", "--uid", uid, HUBTOOL_REGISTRY=str(packaged.registry_folder()))
+    synced = cli("mirror", "sync", tmp_path / "mirror", "--uid", uid, HUBTOOL_REGISTRY=str(resources.registry_folder()))
     assert synced.code == 0, synced.err
     process, link = started(cli, tmp_path / "mirror")
     try:

@@ -12,15 +12,17 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from hubtool import approval, lock, trust
+from hubtool import approval
 from hubtool import settings as configuration
-from hubtool.assets.links import LinkPolicy, host_entry
 from hubtool.card.repository import parse_repo_link
 from hubtool.cli import app
 from hubtool.errors import HubError
+from hubtool.links import LinkPolicy, host_entry
+from hubtool.lockfile import lockfile
 from hubtool.mirror import index as mirror_index
 from hubtool.registry import git, sources
 from hubtool.registry.index import Index
+from hubtool.resolve import trust
 from hubtool.uid import Uid
 from tests.cards import write_local
 from tests.checkpoints import SMALL, ckpt
@@ -78,7 +80,7 @@ READERS: dict[str, tuple[str, Callable[[Path], Callable[[], object]]]] = {
     "the list of registries": ("config/hubtool/registries.toml", lambda path: lambda: sources.load(path)),
     "the trust list": ("config/hubtool/trust.json", lambda path: lambda: trust.read(path)),
     "the approvals": ("config/hubtool/approved.json", lambda path: lambda: approval.read(path)),
-    "a lock": ("hub.lock", lambda path: lambda: lock.read(path)),
+    "a lock": ("hub.lock", lambda path: lambda: lockfile.read(path)),
     "the state of a repository": ("state.json", lambda path: lambda: git.synced(path.parent)),
     "the cards that went": ("gone.json", lambda path: lambda: git._gone(path.parent)),
     "the index of a mirror": ("index.json", lambda path: lambda: mirror_index.parse(path.read_bytes(), "it")),

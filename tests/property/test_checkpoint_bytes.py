@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hubtool.assets.checkpoint import ITEM_BITS, Header, read_header, to_safetensors
+from hubtool.checkpoint.header import ITEM_BITS, Header, read_header, to_safetensors
 from hubtool.errors import CheckpointError
 from tests.checkpoints import MINDSPORE_NAMES, SMALL, Tensor, ckpt, filled, safetensors
 

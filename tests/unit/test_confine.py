@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.publish import confine
+from hubtool.sandbox import confine
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubtool.coverage import Shape, compare, cover, digest_parameters, is_optimizer_state
+from hubtool.checkpoint.coverage import Shape, compare, cover, digest_parameters, is_optimizer_state
 
 NETWORK: dict[str, Shape] = {"bert.dense.weight": (4, 3), "bert.dense.bias": (4,), "scale": ()}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hubtool.assets.events import Labels, Wanted, total
+from hubtool.transfer.events import Labels, Wanted, total
 
 
 def wanted(name: str, uid: str = "", size: int | None = None) -> Wanted:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.assets.events import Wanted
-from hubtool.assets.fetch import Fetcher
-from hubtool.assets.limits import Rate, Reach, Retries, Slots
-from hubtool.assets.links import LinkPolicy
-from hubtool.assets.store import Store
 from hubtool.digest import Digest
+from hubtool.links import LinkPolicy
+from hubtool.store.store import Store
+from hubtool.transfer.events import Wanted
+from hubtool.transfer.fetcher import Fetcher
+from hubtool.transfer.limits import Rate, Reach, Retries, Slots
 
 if TYPE_CHECKING:
     from pathlib import Path

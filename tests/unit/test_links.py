@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from hubtool.assets.links import DEFAULT_HOSTS, LinkPolicy, bare, host_entry, is_loopback, normal_host, shown
 from hubtool.errors import ArgumentError, ForbiddenLinkError
+from hubtool.links import DEFAULT_HOSTS, LinkPolicy, bare, host_entry, is_loopback, normal_host, shown
 
 POLICY = LinkPolicy.allowing(more=["files.example.org", "odd.example.org:8443", "bücher.example"])
 

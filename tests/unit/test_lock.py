@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hubtool import lock as locks
 from hubtool.errors import InvalidNameError, LockError
-from hubtool.lock import Lock, LockedAsset, LockedCard, LockedCode
+from hubtool.lockfile import lockfile as locks
+from hubtool.lockfile.lockfile import Lock, LockedAsset, LockedCard, LockedCode
 from hubtool.uid import Uid
 
 A, B = "a" * 64, "b" * 64

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.assets import locks
-from hubtool.assets.locks import Lock
+from hubtool import locking
+from hubtool.locking import Lock
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,7 +80,7 @@ def test_a_lock_that_was_removed_after_it_was_opened_locks_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "a.lock"
-    native = locks._lock
+    native = locking._lock
     asked: list[int] = []
 
     def slow(descriptor: int) -> bool:
@@ -89,7 +89,7 @@ def test_a_lock_that_was_removed_after_it_was_opened_locks_nothing(
         asked.append(descriptor)
         return native(descriptor)
 
-    monkeypatch.setattr(locks, "_lock", slow)
+    monkeypatch.setattr(locking, "_lock", slow)
     first, second = Lock(path), Lock(path)
     assert first.acquire(0)
     assert len(asked) == 2
@@ -127,8 +127,8 @@ def fallback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         raise OSError(errno.ENOTSUP, "Operation not supported")
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    monkeypatch.setattr(locks, "SILENCE", 0.5)
-    monkeypatch.setattr(locks, "BEAT", 0.05)
+    monkeypatch.setattr(locking, "SILENCE", 0.5)
+    monkeypatch.setattr(locking, "BEAT", 0.05)
     return tmp_path / "a.lock"
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubtool.assets.mindir import GraphInput, read_inputs
+from hubtool.checkpoint.mindir import GraphInput, read_inputs
 from hubtool.errors import CheckpointError
 
 if TYPE_CHECKING:

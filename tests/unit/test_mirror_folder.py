@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.assets.store import Store
 from hubtool.digest import Digest
 from hubtool.errors import MirrorError
 from hubtool.mirror.folder import FolderDestination
+from hubtool.store.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hubtool.assets.store import Stored
+    from hubtool.store.store import Stored
 
 CONTENTS = {hashlib.sha256(text).hexdigest(): text for text in (f"{number}".encode() for number in range(3000))}
 UNIT = "ab"

@@ -8,7 +8,6 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from hubtool.assets import aws
 from hubtool.digest import Digest
 from hubtool.errors import MirrorError
 from hubtool.mirror import index, plan
@@ -19,6 +18,7 @@ from hubtool.mirror.plan import Wanted, WantedAsset
 from hubtool.mirror.sync import matches
 from hubtool.registry import published
 from hubtool.registry.entry import Entry
+from hubtool.transfer import aws
 from hubtool.uid import Uid
 
 A, B, C = (letter * 64 for letter in "abc")

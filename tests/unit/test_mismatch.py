@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hubtool import mismatch, settings
-from hubtool.assets.store import Store
 from hubtool.card.run import check_paths
 from hubtool.digest import Digest
 from hubtool.errors import AssetError, DigestError, PublishError
@@ -16,6 +15,7 @@ from hubtool.hub import Hub
 from hubtool.publish import finishing
 from hubtool.publish.measuring import measure
 from hubtool.registry import published
+from hubtool.store.store import Store
 from tests.cards import write_card
 
 if TYPE_CHECKING:

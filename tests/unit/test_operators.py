@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubtool import trust
-from hubtool.assets import operators
-from hubtool.assets.operators import foreign
+from hubtool.checkpoint import operators
+from hubtool.checkpoint.operators import foreign
 from hubtool.errors import CheckpointError
-from hubtool.trust import TrustList
+from hubtool.resolve import trust
+from hubtool.resolve.trust import TrustList
 from tests.unit.test_mindir import field, number
 
 if TYPE_CHECKING:

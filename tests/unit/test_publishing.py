@@ -10,11 +10,11 @@ import pytest
 from hubtool.card import model
 from hubtool.digest import Digest, digest_file
 from hubtool.errors import ArgumentError, AssetError, CardError, PublishError
+from hubtool.git.checkout import Branch, State, branch_of
+from hubtool.git.remotes import Remote, review_link, without_secrets
 from hubtool.publish import blobs, check, draft, finishing, plan
-from hubtool.publish.checkout import Branch, State, branch_of
 from hubtool.publish.finishing import Measured, Placed
 from hubtool.publish.plan import Change
-from hubtool.publish.remotes import Remote, review_link, without_secrets
 from hubtool.uid import Uid
 from tests.cards import write_card
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hubtool.card import model
-from hubtool.coverage import rename
+from hubtool.checkpoint.coverage import rename
 from maintain.discovery import guess, recipes, run
 from maintain.discovery.guess import Facts, Option
 

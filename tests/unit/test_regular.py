@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool import approval, lock, regular, settings, trust
-from hubtool.assets import aws
+from hubtool import approval, regular, settings
 from hubtool.cli import app
 from hubtool.digest import digest_file
 from hubtool.errors import HubError
+from hubtool.lockfile import lockfile
 from hubtool.mirror.folder import FolderDestination
 from hubtool.registry import folder
+from hubtool.resolve import trust
+from hubtool.transfer import aws
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
 
 READERS: dict[str, Callable[[Path], object]] = {
-    "a lock": lock.read,
+    "a lock": lockfile.read,
     "the trust list": trust.read,
     "the approvals": approval.read,
     "settings": settings._file,

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from hubtool import resolver
 from hubtool.card.model import Asset, Card, Recipe
 from hubtool.digest import Digest
 from hubtool.errors import ArgumentError
-from hubtool.machine import Machine
+from hubtool.resolve import resolver
+from hubtool.resolve.machine import Machine
 from hubtool.uid import Uid
 
 DIGEST = Digest("ab" * 32)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.publish import confine
 from hubtool.publish.check import ending
+from hubtool.sandbox import confine
 from tests.acceptance.conftest import ROOT
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def ran(folder: Path, code: str) -> confine.Ended:
     spec = folder / "usage.json"
     spec.write_text(json.dumps({"code": code, "name": "card.md", "writable": [str(scratch)]}), encoding="utf-8")
     return confine.run(
-        [sys.executable, "-m", "hubtool.publish.runner", str(spec)],
+        [sys.executable, "-m", "hubtool.sandbox.runner", str(spec)],
         scratch=scratch,
         environ=confine.environment(scratch, {"PYTHONPATH": str(ROOT)}),
         limits=confine.Limits(seconds=60),

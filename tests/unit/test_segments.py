@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.assets.limits import Slots
-from hubtool.assets.part import Part
-from hubtool.assets.segments import SMALLEST, Piece, Segments
-from hubtool.assets.store import Store
 from hubtool.digest import Digest
 from hubtool.errors import FetchError
+from hubtool.store.partial_file import Part
+from hubtool.store.store import Store
+from hubtool.transfer.limits import Slots
+from hubtool.transfer.segments import SMALLEST, Piece, Segments
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hubtool import ownership, packaged, settings
+from hubtool import ownership, resources, settings
 from hubtool.errors import SettingsError
 
 
@@ -23,7 +23,7 @@ def places(tmp_path: Path) -> tuple[Path, Path, dict[str, str]]:
 def test_the_defaults(places: tuple[Path, Path, dict[str, str]]) -> None:
     project, _, environ = places
     current = settings.load(environ, project)
-    assert current.registry == (packaged.registry_folder(),)
+    assert current.registry == (resources.registry_folder(),)
     assert current.offline is False
     assert current.allowed_hosts == settings.DEFAULT_HOSTS
     assert set(current.origins.values()) == {"default"}

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.assets import store as store_module
-from hubtool.assets import upkeep
-from hubtool.assets.store import Store
 from hubtool.digest import Digest, digest_file
 from hubtool.errors import ArgumentError, DigestError, FetchError, StoreError
+from hubtool.store import cleanup
+from hubtool.store import store as store_module
+from hubtool.store.store import Store
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -231,7 +231,7 @@ def test_a_derived_file_is_bound_to_its_source_and_itself(store: Store, stated: 
     record.write_text(json.dumps({**json.loads(record.read_text()), **stated}))
     fresh = Store(store.root)
     assert fresh.derived(DIGEST, "upper") is None
-    upkeep.verify(fresh, quarantine=False)  # looking does not bless it
+    cleanup.verify(fresh, quarantine=False)  # looking does not bless it
     assert fresh.derived(DIGEST, "upper") is None
     assert fresh.derive(DIGEST, "upper", upper).read_bytes() == EVIL
     assert fresh.derived(DIGEST, "upper") is not None

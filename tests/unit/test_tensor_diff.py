@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from hubtool.diff import tensors
 from hubtool.errors import CheckpointError
-from hubtool.pinning import tensors
 from tests.checkpoints import ckpt, filled, safetensors
 
 if TYPE_CHECKING:

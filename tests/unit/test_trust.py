@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool import trust
 from hubtool.errors import ArgumentError, SettingsError
 from hubtool.registry import sources
-from hubtool.trust import TrustList, decide
+from hubtool.resolve import trust
+from hubtool.resolve.trust import TrustList, decide
 
 if TYPE_CHECKING:
     from pathlib import Path

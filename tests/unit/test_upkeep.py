@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from hubtool.assets import upkeep
-from hubtool.assets.store import USE_STEP, Store, Unfinished
-from hubtool.assets.upkeep import Item
 from hubtool.cli import units
 from hubtool.digest import Digest
 from hubtool.errors import ArgumentError, StoreError
+from hubtool.store import cleanup
+from hubtool.store.cleanup import Item
+from hubtool.store.store import USE_STEP, Store, Unfinished
 from tests.acceptance.disks import bound_by_permissions
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def spoil(path: Path) -> None:
 )
 def test_what_a_prune_removes(wishes: dict[str, float], gone: str) -> None:
     there = [item("a", 10, 1, ()), item("b", 20, 3), item("c", 30, 9)]
-    plan = upkeep.plan(there, now=NOW, **wishes)  # type: ignore[arg-type] # a table's arguments are checked by running it
+    plan = cleanup.plan(there, now=NOW, **wishes)  # type: ignore[arg-type] # a table's arguments are checked by running it
     assert sorted(one.digest[0] for one, _ in plan.remove) == sorted(gone)
     assert plan.freed == sum(one.size for one, _ in plan.remove)
     assert plan.keep == ()
@@ -91,7 +91,7 @@ def test_unfinished_fetches_are_pruned_as_assets_are() -> None:
     there = [item("a", 10, 4), part("a", 3), item("b", 10, 2), part("c", 1 / 24)]
 
     def gone(**wishes: float) -> list[tuple[str, bool]]:
-        plan = upkeep.plan(there, now=NOW, **wishes)  # type: ignore[arg-type] # as above
+        plan = cleanup.plan(there, now=NOW, **wishes)  # type: ignore[arg-type] # as above
         return [(one.digest[0], one.unfinished is not None) for one, _ in plan.remove]
 
     assert gone(unreferenced=True) == []
@@ -111,40 +111,40 @@ def test_a_part_that_was_gone_on_with_after_the_plan_stays(tmp_path: Path) -> No
     for path in (part, part.with_name(f"{part.name}.json"), part.with_name("other"), part.with_name("x.blob.part")):
         path.write_bytes(b"bytes")
         os.utime(path, (1, 1))
-    plan = upkeep.plan(upkeep.unfinished(store), now=time.time(), older_than=DAY)
+    plan = cleanup.plan(cleanup.unfinished(store), now=time.time(), older_than=DAY)
     assert (len(plan.remove), plan.freed) == (1, 10)
     os.utime(part)
-    done = upkeep.carry_out(store, plan)
+    done = cleanup.carry_out(store, plan)
     assert (done.remove, [reason for _, reason in done.keep]) == ((), ["it is in use"])
     os.utime(part, (1, 1))
-    assert upkeep.carry_out(store, plan).freed == 10
+    assert cleanup.carry_out(store, plan).freed == 10
     assert sorted(path.name for path in part.parent.iterdir()) == ["other", "x.blob.part"]
-    assert upkeep.carry_out(store, plan).remove == ()
+    assert cleanup.carry_out(store, plan).remove == ()
 
 
 def test_quarantine_that_cannot_be_emptied(tmp_path: Path) -> None:
     store = Store(tmp_path)
     digest = put(store, b"weights")
     spoil(store.path(Digest(digest)) or tmp_path)
-    upkeep.verify(store)
-    aside = upkeep.quarantined(store)
+    cleanup.verify(store)
+    aside = cleanup.quarantined(store)
     assert [one.size for one in aside] == [7]
     (tmp_path / "quarantine").chmod(0o555)
     with bound_by_permissions():
-        (one,) = upkeep.remove_quarantined(store, aside)
+        (one,) = cleanup.remove_quarantined(store, aside)
     (tmp_path / "quarantine").chmod(0o755)
     assert "may not be written" in (one.error or "")
-    assert upkeep.remove_quarantined(store, aside) == aside
-    assert upkeep.quarantined(store) == ()
+    assert cleanup.remove_quarantined(store, aside) == aside
+    assert cleanup.quarantined(store) == ()
 
 
 def test_what_is_in_use_stays() -> None:
     there = [item("a", 10, 0.5 / 24), item("b", 10, 1.9 / 24), item("c", 10, 2.1 / 24)]
-    plan = upkeep.plan(there, now=NOW, max_bytes=0)
+    plan = cleanup.plan(there, now=NOW, max_bytes=0)
     assert [one.digest[0] for one, _ in plan.remove] == ["c"]
     assert {one.digest[0] for one, _ in plan.keep} == {"a", "b"}
     assert all("used less than 2 hours ago" in reason for _, reason in plan.keep)
-    assert len(upkeep.plan(there, now=NOW, max_bytes=0, recent=0).remove) == 3
+    assert len(cleanup.plan(there, now=NOW, max_bytes=0, recent=0).remove) == 3
 
 
 def test_use_is_recorded_to_the_hour(tmp_path: Path) -> None:
@@ -167,10 +167,10 @@ def test_a_file_used_after_the_plan_stays(tmp_path: Path) -> None:
     os.utime(record, (1, 1))
     os.utime(store.path(Digest(digest)) or tmp_path, (1, 1))
     os.utime(record, (1, 1))
-    plan = upkeep.plan(upkeep.items(store), now=time.time(), max_bytes=0)
+    plan = cleanup.plan(cleanup.items(store), now=time.time(), max_bytes=0)
     assert len(plan.remove) == 1
     assert store.path(Digest(digest)) is not None  # a load begins
-    done = upkeep.carry_out(store, plan)
+    done = cleanup.carry_out(store, plan)
     assert done.remove == ()
     assert [reason for _, reason in done.keep] == ["it is in use"]
     assert store.path(Digest(digest)) is not None
@@ -205,7 +205,7 @@ def test_removing_takes_everything(tmp_path: Path) -> None:
     store = Store(tmp_path)
     digest, other = put(store, b"weights"), put(store, b"others")
     store.derive(digest, "upper", upper)
-    (one, two) = sorted(upkeep.items(store), key=lambda each: -each.derived)
+    (one, two) = sorted(cleanup.items(store), key=lambda each: -each.derived)
     assert (one.digest, one.size, one.derived, one.total) == (digest, 7, 4, 11)
     assert two.digest == other
     with (store.path(Digest(digest)) or tmp_path).open("rb") as stream:  # a load that is reading goes on
@@ -227,7 +227,7 @@ def test_rotten_files_are_found(tmp_path: Path, quarantine: bool) -> None:
     spoil(twin)
     assert store.path(Digest(bad)) == path  # its record says that nothing changed
     seen = []
-    results = upkeep.verify(Store(tmp_path), quarantine=quarantine, report=lambda one, size: seen.append((one, size)))
+    results = cleanup.verify(Store(tmp_path), quarantine=quarantine, report=lambda one, size: seen.append((one, size)))
     assert {(one.digest, one.kind): one.right for one in results} == {
         (good, None): True,
         (bad, None): False,
@@ -249,14 +249,14 @@ def test_what_cannot_be_moved_away_stays(tmp_path: Path) -> None:
     for folder in folders:
         folder.chmod(0o555)
     with bound_by_permissions():
-        (one,) = upkeep.verify(Store(store.root))
+        (one,) = cleanup.verify(Store(store.root))
     for folder in folders:
         folder.chmod(0o755)
     assert (one.right, one.moved, one.error) == (False, False, None)
     assert one.fate.startswith("is wrong, and still there: ")
     assert "may not be written" in one.fate
     assert [found for found, _ in store.blobs()] == [digest]
-    (one,) = upkeep.verify(Store(store.root))
+    (one,) = cleanup.verify(Store(store.root))
     assert (one.right, one.moved, one.fate) == (False, True, "")
 
 
@@ -276,7 +276,7 @@ def test_verifying_does_not_count_as_use(tmp_path: Path) -> None:
     digest = put(store, b"weights")
     record = tmp_path / "records" / "blobs" / digest[:2] / f"{digest}.json"
     os.utime(record, (5, 5))
-    assert all(one.right for one in upkeep.verify(store))
+    assert all(one.right for one in cleanup.verify(store))
     assert store.used(digest) == 5
 
 
@@ -284,11 +284,11 @@ def test_names_of_short_digests(tmp_path: Path) -> None:
     store = Store(tmp_path)
     digest = put(store, b"weights")
     names = {Digest(digest[:9]): ("a/1.0/b",), Digest(digest): ("a/1.0/c", "a/1.0/b"), Digest("0" * 64): ("x/1/y",)}
-    (one,) = upkeep.items(store, names)
+    (one,) = cleanup.items(store, names)
     assert one.uids == ("a/1.0/b", "a/1.0/c")
-    assert [chosen.digest for chosen, _ in upkeep.choose([one], ["a/1.0/c", digest[:8]]).remove] == [digest]
+    assert [chosen.digest for chosen, _ in cleanup.choose([one], ["a/1.0/c", digest[:8]]).remove] == [digest]
     with pytest.raises(ArgumentError, match="nothing of x/1/y is stored"):
-        upkeep.choose([one], ["x/1/y"])
+        cleanup.choose([one], ["x/1/y"])
 
 
 def test_a_shared_store_is_read_and_never_written(tmp_path: Path) -> None:
@@ -304,7 +304,7 @@ def test_a_shared_store_is_read_and_never_written(tmp_path: Path) -> None:
     assert ours.derived(digest, "upper") is None  # what it was made from is its maker's word
     now = sorted((path, path.stat().st_mtime_ns) for path in theirs.root.rglob("*") if "used" not in path.parts)
     assert now == before  # but for a note that it was used
-    assert upkeep.items(ours) == ()
+    assert cleanup.items(ours) == ()
     # Without a record of theirs it is hashed, and believed only if it is right.
     path = theirs.path(Digest(digest))
     assert path is not None
@@ -325,15 +325,15 @@ def test_the_use_of_others_counts_where_a_store_is_pruned(tmp_path: Path) -> Non
     assert ours.find(Digest(used)) is not None
     (marker,) = (theirs.root / "used").iterdir()
     os.utime(marker, (now - DAY, now - DAY))  # that was yesterday
-    there = upkeep.items(theirs)
+    there = cleanup.items(theirs)
     for wishes in ({"older_than": 30 * DAY}, {"unreferenced": True}, {"max_bytes": len(b"used by others")}):
-        removal = upkeep.plan(there, now=now, **wishes)
+        removal = cleanup.plan(there, now=now, **wishes)
         assert [item.digest for item, _ in removal.remove] == [idle], wishes
     # What is used between plan and act stays.
-    removal = upkeep.plan(there, now=now, older_than=DAY / 2)
+    removal = cleanup.plan(there, now=now, older_than=DAY / 2)
     assert {item.digest for item, _ in removal.remove} == {used, idle}
     assert ours.find(Digest(used)) is not None
-    done = upkeep.carry_out(theirs, removal)
+    done = cleanup.carry_out(theirs, removal)
     assert ([item.digest for item, _ in done.remove], [why for _, why in done.keep]) == ([idle], ["it is in use"])
     # A time in the future keeps nothing for ever, and a link of somebody else's is not followed.
     os.utime(marker, (now + 99 * DAY, now + 99 * DAY))
@@ -359,23 +359,23 @@ def test_what_was_made_of_another_stores_asset_is_listed_and_removed(tmp_path: P
     digest = put(theirs, b"weights")
     ours = Store(tmp_path / "home", shared=[theirs.root])
     twin = ours.derive(digest, "upper", upper)
-    (one,) = upkeep.items(ours, {Digest(digest): ("a/1.0/b",)})
+    (one,) = cleanup.items(ours, {Digest(digest): ("a/1.0/b",)})
     assert (one.digest, one.size, one.derived, one.uids) == (digest, 0, 4, ("a/1.0/b",))
     old = time.time() - 60 * DAY
     for path in (twin, ours._record_path("upper", digest)):
         os.utime(path, (old, old))
-    (one,) = upkeep.items(ours)
+    (one,) = cleanup.items(ours)
     assert one.used == pytest.approx(old, abs=1)
-    done = upkeep.carry_out(ours, upkeep.plan([one], now=time.time(), older_than=30 * DAY))
+    done = cleanup.carry_out(ours, cleanup.plan([one], now=time.time(), older_than=30 * DAY))
     assert [item.digest for item, _ in done.remove] == [digest]
     assert not twin.exists()
-    assert upkeep.items(ours) == ()
+    assert cleanup.items(ours) == ()
     # By name as well; a use of the copy alone protects it.
     ours.derive(digest, "upper", upper)
     os.utime(ours._record_path("upper", digest), (old, old))
     assert ours.derived(digest, "upper") == twin
     assert time.time() - (ours.used(digest) or 0) < 60
-    assert upkeep.carry_out(ours, upkeep.choose(upkeep.items(ours), [digest[:12]])).freed == 4
+    assert cleanup.carry_out(ours, cleanup.choose(cleanup.items(ours), [digest[:12]])).freed == 4
     assert theirs.find(Digest(digest)) is not None
 
 

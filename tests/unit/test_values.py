@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.assets.checkpoint import read_header
-from hubtool.assets.values import not_finite
+from hubtool.checkpoint.header import read_header
+from hubtool.checkpoint.values import not_finite
 from tests.checkpoints import safetensors
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, cast
 
-from hubtool.coverage import STATES
+from hubtool.checkpoint.coverage import STATES
 from hubtool.errors import RecipeError
 from hubtool.networks.provider import CLASS_COUNTS
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hubtool.card.model import Recipe
-    from hubtool.coverage import Shape
+    from hubtool.checkpoint.coverage import Shape
     from hubtool.networks.builtin import BertConfig
     from hubtool.networks.provider import Asked
 

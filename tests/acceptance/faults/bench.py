@@ -14,18 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
-from hubtool.assets import segments
-from hubtool.assets.events import Event, Wanted, Watcher
-from hubtool.assets.fetch import Fetcher, LinkPolicy, Retries, Timeouts
-from hubtool.assets.locks import Lock
-from hubtool.assets.store import Store
 from hubtool.digest import Digest, digest_file
 from hubtool.errors import HubError
 from hubtool.hub import Hub
+from hubtool.locking import Lock
 from hubtool.mirror.destination import open_destination
 from hubtool.mirror.sync import sync
 from hubtool.mirror.verify import verify
 from hubtool.registry.entry import digest_of
+from hubtool.store.store import Store
+from hubtool.transfer import segments
+from hubtool.transfer.events import Event, Wanted, Watcher
+from hubtool.transfer.fetcher import Fetcher, LinkPolicy, Retries, Timeouts
 from tests.acceptance.faults.server import always, nothing, refusing, serving
 from tests.acceptance.servers import make_certificate
 from tests.cards import write_card

@@ -12,15 +12,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from unittest import mock
 
-from hubtool.assets.events import Event, Wanted
-from hubtool.assets.part import WORTH
-from hubtool.assets.store import Store
 from hubtool.digest import Digest, digest_file
 from hubtool.errors import HubError
 from hubtool.hub import Hub
 from hubtool.mirror.destination import open_destination
 from hubtool.mirror.sync import sync
 from hubtool.mirror.verify import verify
+from hubtool.store.partial_file import WORTH
+from hubtool.store.store import Store
+from hubtool.transfer.events import Event, Wanted
 from tests.acceptance.disks import bound_by_permissions, failing, fill, remount, small_disk
 from tests.acceptance.faults.bench import (
     CONTENT,

@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.assets import segments
-from hubtool.assets.events import Event, Wanted
-from hubtool.assets.fetch import Fetcher, fetch
-from hubtool.assets.store import KEEP, Store
 from hubtool.digest import Digest, digest_file
 from hubtool.errors import FetchError, StoreError
+from hubtool.store.store import KEEP, Store
+from hubtool.transfer import segments
+from hubtool.transfer.events import Event, Wanted
+from hubtool.transfer.fetcher import Fetcher, fetch
 from tests.acceptance import disks
 from tests.acceptance.faults.bench import CONTENT, DIGEST, RETRIES, TIMEOUTS
 from tests.acceptance.faults.server import serving
@@ -37,9 +37,9 @@ KILLS = int(os.environ.get("HUBTOOL_KILLS", "10"))
 FETCH = """
 import sys
 from pathlib import Path
-from hubtool.assets import segments
-from hubtool.assets.fetch import fetch
-from hubtool.assets.store import Store
+from hubtool.transfer import segments
+from hubtool.transfer.fetcher import fetch
+from hubtool.store.store import Store
 from hubtool.digest import Digest
 root, link, digest, pieces = sys.argv[1:]
 if pieces == "1":

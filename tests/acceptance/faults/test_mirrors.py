@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.assets.events import Event, Wanted
-from hubtool.assets.fetch import Fetcher, LinkPolicy, fetch
-from hubtool.assets.store import Store
 from hubtool.digest import Digest
 from hubtool.errors import ArgumentError, FetchError, ForbiddenLinkError, OfflineError
+from hubtool.store.store import Store
+from hubtool.transfer.events import Event, Wanted
+from hubtool.transfer.fetcher import Fetcher, LinkPolicy, fetch
 from tests.acceptance.faults.bench import CONTENT, DIGEST, RETRIES, TIMEOUTS
 from tests.acceptance.faults.server import refusing, serving
 

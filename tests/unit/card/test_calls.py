@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hubtool import loader, packaged, trust
+from hubtool import loader, resources
 from hubtool.card import calls
 from hubtool.card.model import Recipe
 from hubtool.errors import HubError, NetworkError, RecipeError
 from hubtool.hub import Hub
 from hubtool.registry.folder import read_card
+from hubtool.resolve import trust
+from hubtool.resolve.trust import TrustList
 from hubtool.settings import Settings
-from hubtool.trust import TrustList
 from tests.cards import write_local
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def nested(depth: int) -> object:
 
 
 def test_every_packaged_card_passes_the_table() -> None:
-    root = packaged.registry_folder()
+    root = resources.registry_folder()
     cards = [path for path in root.rglob("*.md") if b"provider: package" in path.read_bytes()]
     assert len(cards) == 114
     for path in cards:

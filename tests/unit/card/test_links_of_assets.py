@@ -12,9 +12,9 @@ from hubtool.card.check import check, fixes
 from hubtool.card.fixing import fix_file
 from hubtool.card.rules.assets import is_only_here, nearness
 from hubtool.errors import PublishError
+from hubtool.git.remotes import Remote
 from hubtool.hub import Hub
 from hubtool.publish import publish
-from hubtool.publish.remotes import Remote
 from tests.cards import write_card
 
 if TYPE_CHECKING:

@@ -20,9 +20,9 @@ def test_no_spelling_stands_for_two_names(name: str) -> None:
     # Were a spelling listed twice, the later would win and this name would have lost it.
     import json
 
-    from hubtool import packaged
+    from hubtool import resources
 
-    entries = json.loads(packaged.vocabulary_file(name).read_text(encoding="utf-8"))["entries"]
+    entries = json.loads(resources.vocabulary_file(name).read_text(encoding="utf-8"))["entries"]
     folded = [vocabulary.fold(text) for entry in entries for text in (entry["name"], *entry.get("aliases", ()))]
     assert len(set(folded)) == len(folded)
 

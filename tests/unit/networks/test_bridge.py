@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hubtool.errors import RequirementError
-from hubtool.networks.bridge import Bridge, standins, stands_for
-from hubtool.networks.bridge.table import GONE, ROWS, Row
+from hubtool.networks.compat import Bridge, standins, stands_for
+from hubtool.networks.compat.table import GONE, ROWS, Row
 from hubtool.networks.isolation import Namespace
 from tests.models import write
 
@@ -183,7 +183,7 @@ def _jit(found: Any) -> None:
 
 
 def _checks(found: Any) -> None:
-    from hubtool.networks.bridge.checks import Rel
+    from hubtool.networks.compat.checks import Rel
 
     assert found.check_positive_int(3, "n", "net") == 3
     assert found.check_int_range(3, 1, 5, Rel.INC_BOTH, "n", "net") == 3

@@ -8,7 +8,7 @@ import pytest
 
 from hubtool.errors import NetworkError
 from hubtool.publish.check import ending
-from hubtool.publish.confine import Ended
+from hubtool.sandbox.confine import Ended
 
 if TYPE_CHECKING:
     from collections.abc import Callable

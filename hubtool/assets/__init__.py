@@ -1,1 +1,0 @@
-"""Assets: the files that cards name. Fetched, verified, stored, and read without MindSpore."""

@@ -1,0 +1,1 @@
+"""Checkpoints and graphs, read without MindSpore."""

@@ -1,0 +1,1 @@
+"""What differs between two cards: their texts, tensors and code."""

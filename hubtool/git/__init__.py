@@ -1,0 +1,1 @@
+"""Git: hardened for repositories of others, plain for the user's own checkout."""

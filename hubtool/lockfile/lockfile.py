@@ -1,0 +1,381 @@
+"""Locks: what exactly a set of UIDs stands for, to the byte.
+
+A lock is a TOML file for people to review and for programs to hold to. ``schemas/hub-lock.schema.json`` describes it.
+All here is pure, text in and values out, but for :func:`read` and :func:`write`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING, Any
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+from hubtool import files, regular, resources, toml
+from hubtool.card.repository import place_of
+from hubtool.errors import ArgumentError, InvalidNameError, LockError
+from hubtool.uid import Uid
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from jsonschema.protocols import Validator
+
+    from hubtool.card.model import Card
+    from hubtool.card.repository import RepositoryPlace
+
+LOCK_VERSION = 1
+FILE_NAME = "hub.lock"
+MAX_BYTES = 16 << 20
+# What no part of a path within a repository is.
+_UNSAFE_PARTS = frozenset({".", "..", ".git"})
+_HEAD = """\
+# Made by 'hubtool lock', and held to by 'hubtool sync' and HUBTOOL_LOCK. To change it, run 'hubtool lock' again.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedAsset:
+    """One file: where it comes from, its whole SHA-256, its bytes."""
+
+    link: str
+    sha256: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedCode:
+    """The code of one folder of a repository: commit, and tree digest."""
+
+    repository: str
+    commit: str
+    folder: str
+    tree: str
+
+    def __str__(self) -> str:
+        return f"{self.repository} at {self.commit} ({self.folder or 'its top'}, tree {self.tree})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedCard:
+    """One card and all that it takes to load it.
+
+    Attributes:
+        uid: The UID.
+        sha256: The SHA-256 of the card's bytes, without the entries of a status that it may have.
+        registry: Where it came from, for people.
+        mindspore: The range of MindSpore versions that the network needs, or None.
+        assets: Its assets, in the card's order.
+        code: The code of its network, or None where none comes from elsewhere.
+    """
+
+    uid: str
+    sha256: str
+    registry: str
+    mindspore: str | None
+    assets: tuple[LockedAsset, ...]
+    code: LockedCode | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lock:
+    """Cards, sorted by UID."""
+
+    cards: tuple[LockedCard, ...]
+
+    def card(self, uid: str) -> LockedCard | None:
+        """Return what is locked of a UID, or None."""
+        return next((card for card in self.cards if card.uid == uid), None)
+
+
+def parse(text: str, *, path: str = "the lock") -> Lock:
+    """Read a lock.
+
+    Args:
+        text: TOML.
+        path: How messages call it.
+
+    Raises:
+        LockError: If it is not TOML, of a newer format, or not a lock; every problem is named with its place in it.
+    """
+    try:
+        raw = toml.parse(text)
+    except ValueError as error:
+        raise LockError(f"{path} is not TOML: {error}", hint="make it again with 'hubtool lock'") from error
+    version = raw.get("lock-version")
+    if isinstance(version, int) and version > LOCK_VERSION:
+        raise LockError(
+            f"{path} has the format {version}; this version of hubtool knows up to {LOCK_VERSION}",
+            hint="install a newer hubtool",
+        )
+    problems = [
+        f"{'/'.join(str(part) for part in error.absolute_path) or 'top'}: {error.message[:200]}"
+        for error in _validator().iter_errors(raw)
+    ]
+    uids = [] if problems else [card["uid"] for card in raw.get("card", ())]
+    problems += [f"card: {uid} stands twice" for uid in sorted({str(uid) for uid in uids if uids.count(uid) > 1})]
+    for uid in uids:
+        try:
+            Uid.parse(uid)
+        except InvalidNameError as error:  # noqa: PERF203 - a lock has few cards
+            problems.append(f"card: {error.message}")
+    if not problems:
+        problems = [f"card {card['uid']}: {why}" for card in raw.get("card", ()) for why in _wrong(card)]
+    if problems:
+        raise LockError(
+            f"{path} is not a lock: " + "; ".join(problems[:5]),
+            hint="make it again with 'hubtool lock', or undo the edit",
+        )
+    return Lock(cards=tuple(_card(item) for item in raw.get("card", ())))
+
+
+def _wrong(card: dict[str, Any]) -> Iterator[str]:
+    """Say what is wrong with a card of a lock, beyond what the schema says."""
+    folder = card.get("code", {}).get("folder", "")
+    if folder.startswith("/") or not _UNSAFE_PARTS.isdisjoint(folder.split("/")) or "\\" in folder or "\0" in folder:
+        yield f"the folder {folder!a} leads out of the repository"
+    try:
+        SpecifierSet(card.get("mindspore", ""))
+    except InvalidSpecifier:
+        yield f"mindspore is {card['mindspore']!a}, which is not a range of versions"
+
+
+def read(path: Path) -> Lock:
+    """Read the lock in a file; one that has not changed since it was read is not read again.
+
+    Raises:
+        LockError: If it is not there, cannot be read, or is not a lock.
+    """
+    try:
+        found = path.stat()
+        return _read(path, (found.st_size, found.st_mtime_ns, found.st_ino))
+    except FileNotFoundError:
+        raise LockError(f"there is no lock at {path}", hint="make one with 'hubtool lock UID'") from None
+    except OSError as error:
+        raise LockError(
+            f"{path} cannot be read: {error.strerror or type(error).__name__}",
+            hint="check the path and its permissions",
+        ) from error
+
+
+@lru_cache(maxsize=8)
+def _read(path: Path, stamp: tuple[int, ...]) -> Lock:  # noqa: ARG001 - what tells one state of the file from another
+    data = regular.read_bytes(path, MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise LockError(f"{path} has more than {MAX_BYTES >> 20} MiB: it is not a lock", hint="check the path")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise LockError(
+            f"{path} is not a lock: it is not UTF-8 at byte {error.start}", hint="check the path"
+        ) from error
+    return parse(text, path=str(path))
+
+
+def write(path: Path, lock: Lock) -> bool:
+    """Write a lock, whole or not at all; return whether the file changed.
+
+    Raises:
+        LockError: If it cannot be written.
+    """
+    data = format_lock(lock).encode("utf-8")
+    with suppress(OSError):
+        if regular.read_bytes(path) == data:
+            return False
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
+    try:
+        try:
+            with files.create(temporary) as stream:
+                files.write_all(stream, data)
+                os.fsync(stream.fileno())
+            temporary.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise LockError(
+            f"{path} cannot be written: {why}", hint="check the folder, and the right to write it; nothing was changed"
+        ) from error
+    return True
+
+
+def format_lock(lock: Lock) -> str:
+    """Write a lock; the same lock gives the same text, and :func:`parse` gives it back."""
+    lines = [_HEAD, f"lock-version = {LOCK_VERSION}"]
+    for card in sorted(lock.cards, key=lambda card: _order(card.uid)):
+        lines += ["", "[[card]]", *_entries(uid=card.uid, sha256=card.sha256, registry=card.registry)]
+        if card.mindspore is not None:
+            lines += _entries(mindspore=card.mindspore)
+        for asset in card.assets:
+            lines += ["", "[[card.asset]]", *_entries(link=asset.link, sha256=asset.sha256), f"size = {asset.size}"]
+        if card.code is not None:
+            code = card.code
+            lines += ["", "[card.code]", *_entries(repository=code.repository, commit=code.commit, folder=code.folder)]
+            lines += [f"tree-sha256 = {_quote(code.tree)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _entries(**values: str) -> Iterator[str]:
+    for name, value in values.items():
+        yield f"{name} = {_quote(value)}"
+
+
+def _quote(text: str) -> str:
+    # A basic string of TOML is a string of JSON; only DEL must be escaped there as well.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+@cache
+def _validator() -> Validator:
+    from jsonschema import Draft202012Validator  # noqa: PLC0415 - takes 70 ms to import
+
+    return Draft202012Validator(json.loads(resources.schema_file("hub-lock").read_text(encoding="utf-8")))
+
+
+def _card(raw: dict[str, Any]) -> LockedCard:
+    code = raw.get("code")
+    return LockedCard(
+        uid=raw["uid"],
+        sha256=raw["sha256"],
+        registry=raw["registry"],
+        mindspore=raw.get("mindspore"),
+        assets=tuple(LockedAsset(**asset) for asset in raw.get("asset", ())),
+        code=None
+        if code is None
+        else LockedCode(
+            repository=code["repository"], commit=code["commit"], folder=code["folder"], tree=code["tree-sha256"]
+        ),
+    )
+
+
+def differences(locked: LockedCard, now: LockedCard) -> tuple[str, ...]:
+    """Name everything in which a card is no longer what was locked, old and new; where it comes from does not count."""
+    found = []
+    if locked.sha256 != now.sha256:
+        found.append(_changed("the card has the SHA-256", locked.sha256, now.sha256))
+    before = {asset.link: asset for asset in locked.assets}
+    after = {asset.link: asset for asset in now.assets}
+    found += [f"the asset {link} is new" for link in after if link not in before]
+    found += [f"the asset {link} is gone" for link in before if link not in after]
+    for link, asset in before.items():
+        if link in after and asset.sha256 != after[link].sha256:
+            found.append(_changed(f"the asset {link} has the SHA-256", asset.sha256, after[link].sha256))
+        elif link in after and asset.size != after[link].size:
+            found.append(_changed(f"the asset {link} has the bytes", f"{asset.size:,}", f"{after[link].size:,}"))
+    if locked.code != now.code:
+        found.append(_changed("its code is", str(locked.code or "none"), str(now.code or "none")))
+    if locked.mindspore != now.mindspore:
+        found.append(_changed("it needs MindSpore", locked.mindspore or "any", now.mindspore or "any"))
+    return tuple(found)
+
+
+def _changed(what: str, old: str, new: str) -> str:
+    return f"{what} {new}, not {old}"
+
+
+def misfits(locked: LockedCard, card: Card) -> tuple[str, ...]:
+    """Name everything in which a lock contradicts the very card that it locks; then it was edited by hand.
+
+    Args:
+        locked: What the lock says.
+        card: The card whose bytes have the locked digest, with its links as it writes them.
+    """
+    found = []
+    ours = [asset.link for asset in locked.assets]
+    theirs = [asset.link for asset in card.assets]
+    if ours != theirs:
+        found.append(f"the lock has the assets {_listed(ours)}, and the card {_listed(theirs)}")
+    else:
+        for pinned, asset in zip(locked.assets, card.assets, strict=True):
+            if asset.digest is None or not asset.digest.matches(pinned.sha256):
+                found.append(
+                    f"the lock has the SHA-256 {pinned.sha256} for {asset.link}, and the card {asset.digest or 'none'}"
+                )
+            if asset.size is not None and asset.size != pinned.size:
+                found.append(f"the lock has {pinned.size:,} bytes for {asset.link}, and the card {asset.size:,}")
+    try:
+        place = code_place(card)
+    except ArgumentError as error:
+        return (*found, error.message)
+    code = locked.code
+    if (code is None) is not (place is None):
+        found.append(
+            f"the lock has {'no' if code is None else 'the'} code {code or 'for the network'} and the card "
+            f"{'none' if place is None else place.url}"
+        )
+    elif code is not None and place is not None:
+        if (code.repository, code.folder) != (place.url, place.folder):
+            found.append(
+                f"the lock has the code of {code.repository} ({code.folder or 'its top'}), "
+                f"and the card that of {place.url} ({place.folder or 'its top'})"
+            )
+        if place.is_pinned and place.revision != code.commit:
+            found.append(f"the lock has the commit {code.commit}, and the card {place.revision}")
+    return tuple(found)
+
+
+def _listed(links: list[str]) -> str:
+    return ", ".join(links) or "none"
+
+
+def code_place(card: Card) -> RepositoryPlace | None:
+    """Return where the code of a card's network is, or None if it needs none from elsewhere.
+
+    Raises:
+        ArgumentError: If its repo-link does not name a repository.
+    """
+    if card.recipe is None or card.recipe.provider != "repository":
+        return None
+    return place_of(card)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What became of one UID when a lock was made anew.
+
+    Attributes:
+        uid: The UID.
+        kind: ``added``, ``removed``, ``changed`` or ``unchanged``.
+        differences: What changed, one sentence each.
+    """
+
+    uid: str
+    kind: str
+    differences: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, object]:
+        """Return it as JSON members."""
+        return {"uid": self.uid, "change": self.kind, "differences": list(self.differences)}
+
+
+def changes(before: Lock, after: Lock) -> tuple[Change, ...]:
+    """Say what became of each UID of two locks, in their order."""
+    old = {card.uid: card for card in before.cards}
+    new = {card.uid: card for card in after.cards}
+    return tuple(_change(uid, old.get(uid), new.get(uid)) for uid in in_order({**old, **new}))
+
+
+def in_order(uids: Iterable[str]) -> list[str]:
+    """Return UIDs in the order in which locks have them."""
+    return sorted(uids, key=_order)
+
+
+def _order(uid: str) -> tuple[str, str, str, str]:
+    parsed = Uid.parse(uid)
+    return parsed.publisher, parsed.version, parsed.name, parsed.backend or ""
+
+
+def _change(uid: str, old: LockedCard | None, new: LockedCard | None) -> Change:
+    if old is None or new is None:
+        return Change(uid=uid, kind="added" if old is None else "removed")
+    found = differences(old, new)
+    if not found and old != new:
+        found = (_changed("its registry is", old.registry, new.registry),)
+    return Change(uid=uid, kind="changed" if found else "unchanged", differences=found)

@@ -1,0 +1,224 @@
+"""Holding to a lock: the card that it pins is found by its digest, and everything else is refused.
+
+A registry moves on; what a lock pins does not. The card with the locked bytes is used wherever it is: in a registry, or
+kept in the store by ``hubtool sync``. What the resolver and the loader are given carries the :class:`Pin`, which knows
+what else the lock says.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from packaging.specifiers import SpecifierSet
+from packaging.version import InvalidVersion
+
+from hubtool.card import life, model
+from hubtool.digest import Digest
+from hubtool.errors import CardError, FetchError, LockError
+from hubtool.lockfile import lockfile as locks
+from hubtool.registry import Other
+from hubtool.registry.entry import digest_of
+from hubtool.store import cards
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hubtool.card.model import Card
+    from hubtool.card.repository import RepositoryPlace
+    from hubtool.lockfile.lockfile import LockedCard
+    from hubtool.registry import Registries, Registry
+    from hubtool.store.store import Store
+    from hubtool.uid import Uid
+
+_RELOCK = "if the change is meant, run 'hubtool lock' again, and review what it says"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pin:
+    """What a lock says of a card that is held to it.
+
+    Attributes:
+        path: The lock.
+        card: What it says.
+    """
+
+    path: Path
+    card: LockedCard
+
+    def place(self, place: RepositoryPlace) -> RepositoryPlace:
+        """Return a place of code at the commit that the lock has.
+
+        Raises:
+            LockError: If the lock has no code for this card.
+        """
+        if self.card.code is None:
+            raise self.error("its network is built with code, and the lock has none")
+        return place.at(self.card.code.commit)
+
+    def check_tree(self, tree: str) -> None:
+        """Refuse code with another tree digest than the locked one.
+
+        Raises:
+            LockError: If it has.
+        """
+        code = self.card.code
+        if code is None or code.tree != tree:
+            raise self.error(
+                f"the code of {code.repository if code else 'its network'} at {code.commit if code else 'its commit'} "
+                f"has the tree digest {tree}, and the lock says {code.tree if code else 'none'}",
+                hint="what was pinned is not what is there: do not use it before you know why",
+            )
+
+    def check_machine(self, version: str | None) -> str | None:
+        """Return why the MindSpore that is installed is not one that the lock allows; None if it is, or there is none.
+
+        Args:
+            version: Its version.
+        """
+        wanted = self.card.mindspore
+        if wanted is None or version is None:
+            return None
+        try:
+            fits = SpecifierSet(wanted).contains(version, prereleases=True)
+        except InvalidVersion:  # a build of one's own, of which nobody can say what it is
+            return None
+        return None if fits else f"MindSpore {version} is installed, but {self.path} wants {wanted}"
+
+    def error(self, problem: str, *, hint: str | None = None) -> LockError:
+        """Return an error that says what differs from the lock."""
+        return LockError(f"{self.card.uid} is not what {self.path} pins: {problem}", hint=hint or _RELOCK)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PinnedCard:
+    """A card with the locked bytes, and where it was found.
+
+    Attributes:
+        card: The card; its assets have the whole digests and the sizes of the lock, and links that work from here.
+        root: The folder that its local assets must be in; None if it has none.
+        registry: The registry that it is of; None if it is only kept in the store.
+        others: The registries that have the UID with other bytes.
+    """
+
+    card: Card
+    root: Path | None
+    registry: str | None
+    others: tuple[Other, ...]
+
+
+def pin(uid: Uid, path: Path) -> Pin:
+    """Return what a lock says of a UID.
+
+    Raises:
+        LockError: If it cannot be read, or does not have the UID.
+    """
+    lock = locks.read(path)
+    locked = lock.card(str(uid))
+    if locked is None:
+        near = difflib.get_close_matches(str(uid), [card.uid for card in lock.cards], n=1)
+        raise LockError(
+            f"{uid} is not in {path}, and nothing else may be used",
+            hint=f"did you mean {near[0]}?" if near else f"to add it: hubtool lock {uid} -o {path}",
+        )
+    return Pin(path=path, card=locked)
+
+
+def find(uid: Uid, pin: Pin, registries: Registries, store: Store) -> PinnedCard:
+    """Find the card with the locked bytes; what is known without the network comes first.
+
+    Raises:
+        LockError: If it is nowhere, or the lock contradicts it.
+    """
+    wanted = pin.card.sha256
+    digests = {member.name: member.digest(uid) for member in registries.members}
+    others = tuple(Other(registry=name, digest=one) for name, one in digests.items() if one not in (None, wanted))
+    problems: list[str] = []
+
+    def differs(member: Registry) -> bool:
+        return digests[member.name] not in (None, wanted)
+
+    for member in registries.members:
+        if digests[member.name] == wanted and (found := _of_registry(uid, pin, member, problems)):
+            return replace(found, others=others)
+    # The same card with a status that it got since says more than the one that was kept, where that is at hand.
+    for member in registries.members:
+        if differs(member) and member.root is not None and (found := _of_registry(uid, pin, member, problems)):
+            return replace(found, others=tuple(one for one in others if one.registry != member.name))
+    kept = cards.find(store, wanted)
+    if kept is not None:
+        path, data = kept
+        card = model.read(data, uid=uid, path=path)
+        return PinnedCard(card=_pinned(card, card, pin), root=None, registry=None, others=others)
+    for member in registries.members:
+        if digests[member.name] is None and (found := _of_registry(uid, pin, member, problems)):
+            return replace(found, others=others)
+    for member in registries.members:
+        if differs(member) and member.root is None and (found := _of_registry(uid, pin, member, problems)):
+            return replace(found, others=tuple(one for one in others if one.registry != member.name))
+    problems += [f"{one.registry} has a card with the SHA-256 {one.digest}" for one in others]
+    raise pin.error(
+        f"the lock says that the card has the SHA-256 {wanted}; "
+        + ("; ".join(dict.fromkeys(problems)) or "no registry here has a card of this UID"),
+        hint=f"'hubtool sync {pin.path}' brings the locked card from where it still is; {_RELOCK}",
+    )
+
+
+def _of_registry(uid: Uid, pin: Pin, member: Registry, problems: list[str]) -> PinnedCard | None:
+    """Read a registry's card if it has the locked bytes, perhaps with a status since; else note why not."""
+    try:
+        card = member.read(uid)
+        data = b"" if card is None or card.path is None else card.path.read_bytes()
+    except (CardError, FetchError) as error:
+        problems.append(error.message)
+        return None
+    except OSError as error:
+        problems.append(f"the card in {member.name} cannot be read: {error.strerror or type(error).__name__}")
+        return None
+    if card is None:
+        return None
+    digest = digest_of(data)
+    if not is_locked(data, pin.card.sha256):
+        problems.append(f"{member.name} has a card with the SHA-256 {digest}")
+        return None
+    raw = model.read(data, uid=uid, path=card.path)
+    return PinnedCard(card=_pinned(raw, card, pin), root=member.root, registry=member.name, others=())
+
+
+def is_locked(data: bytes, wanted: str) -> bool:
+    """Whether a card is the one that a lock pins: to the byte, but for the entries of its status.
+
+    To deprecate or withdraw a card must not take it from those who pinned it.
+
+    Args:
+        data: The card.
+        wanted: The locked SHA-256.
+    """
+    return digest_of(data) == wanted or digest_of(life.without_status(data)) == wanted
+
+
+def _pinned(raw: Card, card: Card, pin: Pin) -> Card:
+    """Return a card with what the lock knows of its assets.
+
+    Args:
+        raw: The card as it is written, which is what the lock must agree with.
+        card: The card as its registry gives it: a published one makes the links of assets beside it absolute.
+        pin: What the lock says.
+    """
+    wrong = locks.misfits(pin.card, raw)
+    if wrong:
+        raise contradiction(pin, wrong)
+    assets = tuple(
+        replace(asset, digest=Digest(locked.sha256), size=locked.size)
+        for asset, locked in zip(card.assets, pin.card.assets, strict=True)
+    )
+    return replace(card, assets=assets)
+
+
+def contradiction(pin: Pin, wrong: tuple[str, ...]) -> LockError:
+    """Return the error that says in what a lock contradicts the very card that it pins."""
+    return LockError(
+        f"{pin.path} contradicts the card of {pin.card.uid} that it pins: {'; '.join(wrong)}",
+        hint="it was edited by hand: undo that, or run 'hubtool lock' again",
+    )

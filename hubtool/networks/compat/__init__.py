@@ -1,0 +1,147 @@
+"""The bridge: what a namespace shows its code of MindSpore, NumPy and a few others, so that 1.x code runs on 2.x.
+
+Nothing of it is visible outside a :class:`hubtool.networks.isolation.Namespace`: the modules that the code imports are
+views of the real ones, and the user's own stay as they are.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Final
+
+from hubtool.networks.compat import standins
+from hubtool.networks.compat.table import GONE, ROWS
+from hubtool.networks.isolation import Supply, View
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hubtool.networks.compat.table import Row
+    from hubtool.networks.isolation import Namespace
+
+_BY_NAME: Final[dict[str, Row]] = {row.old: row for row in ROWS}
+# Modules of which code sees a view: those with rows, and all of MindSpore.
+_VIEWED: Final = frozenset(row.old.rpartition(".")[0] for row in ROWS if not row.old.startswith("mindspore"))
+_ABSENT: Final = object()
+
+
+def stands_for(row: Row) -> Any:  # noqa: ANN401 - a module, a class or a function
+    """Return what stands for a row's old name."""
+    module, _, attribute = row.stands.partition(":")
+    found = importlib.import_module(module)
+    return getattr(found, attribute) if attribute else found
+
+
+class Bridge(Supply):
+    """Supplies a namespace with the views of one MindSpore.
+
+    Args:
+        hooks: What replaces members of MindSpore beyond the table, by their dotted name (``mindspore.export``).
+    """
+
+    def __init__(self, hooks: Mapping[str, object] | None = None) -> None:
+        self._hooks = dict(hooks or {})
+        self._replaced: dict[int, object] | None = None
+        self._keep: list[object] = []
+
+    def module(self, namespace: Namespace, name: str) -> ModuleType | None:
+        """Return the view of a module, or None if the code may see the real one."""
+        head = name.partition(".")[0]
+        if head != "mindspore":
+            if name not in _VIEWED:
+                return None
+            try:
+                return self._view(namespace, name, importlib.import_module(name))
+            except ModuleNotFoundError:
+                return None
+        row = _BY_NAME.get(name)
+        if row is not None and row.stands.endswith(":"):
+            return self._view(namespace, name, stands_for(row))
+        try:
+            behind = importlib.import_module(name)
+        except ModuleNotFoundError:
+            if any(name == gone or name.startswith(gone + ".") for gone in GONE):
+                return standins.StandInModule(name)
+            if not any(old.startswith(name + ".") for old in _BY_NAME):
+                raise
+            behind = ModuleType(name)
+            behind.__path__ = []
+        return self._view(namespace, name, behind)
+
+    def missing(self, namespace: Namespace, name: str) -> ModuleType | None:
+        """Return what stands in for a package that is not installed, or None if nothing does."""
+        found = namespace.views.get(name)
+        if found is None:
+            found = standins.module(name)
+            if found is not None:
+                namespace.views[name] = found
+        return found
+
+    def _view(self, namespace: Namespace, name: str, behind: ModuleType) -> View:
+        replaced = self._replacements()
+        members: dict[str, object] = {}
+        hidden = set()
+        for key, value in vars(behind).items():
+            if isinstance(value, ModuleType) and value.__name__.startswith("mindspore"):
+                hidden.add(key)
+            elif (other := replaced.get(id(value), _ABSENT)) is not _ABSENT:
+                members[key] = other
+        prefix = name + "."
+        for old, row in _BY_NAME.items():
+            if old.startswith(prefix) and "." not in old[len(prefix) :]:
+                key = old[len(prefix) :]
+                if row.stands.endswith(":"):
+                    hidden.add(key)
+                elif row.changed or key not in vars(behind) or name != behind.__name__:
+                    members[key] = stands_for(row)
+        members.update(
+            {
+                hook[len(prefix) :]: value
+                for hook, value in self._hooks.items()
+                if hook.startswith(prefix) and "." not in hook[len(prefix) :]
+            }
+        )
+
+        def more(key: str) -> object:
+            value = getattr(behind, key, _ABSENT)
+            full = f"{name}.{key}"
+            if isinstance(value, ModuleType) and value.__name__.startswith("mindspore"):
+                is_moved = value.__name__ != full and full not in _BY_NAME
+                return namespace.import_module(value.__name__ if is_moved else full)
+            if full in _BY_NAME or (value is _ABSENT and (full in GONE or _is_module(f"{behind.__name__}.{key}"))):
+                return namespace.import_module(full)
+            raise LookupError(key)
+
+        view = View(behind, members, more, hidden=hidden)
+        view.__name__ = name
+        if hasattr(behind, "__path__"):
+            view.__path__ = behind.__path__
+        elif any(old.startswith(prefix) for old in _BY_NAME):
+            view.__path__ = []
+        return view
+
+    def _replacements(self) -> dict[int, object]:
+        """Return what replaces members wherever they are exported, by the identity of the real member."""
+        if self._replaced is None:
+            replaced: dict[int, object] = {}
+            changed = [(row.old, stands_for(row)) for row in ROWS if row.changed and row.old.startswith("mindspore")]
+            for old, value in (*changed, *self._hooks.items()):
+                module, _, attribute = old.rpartition(".")
+                real = getattr(sys.modules.get(module) or importlib.import_module(module), attribute, _ABSENT)
+                if real is not _ABSENT:
+                    self._keep.append(real)  # an identity is only good while its object lives
+                    replaced[id(real)] = value
+            self._replaced = replaced
+        return self._replaced
+
+
+def _is_module(name: str) -> bool:
+    if name in sys.modules:
+        return True
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError, AttributeError):
+        return False

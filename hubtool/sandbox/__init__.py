@@ -1,0 +1,1 @@
+"""The sandbox for code that cards bring: usage blocks, checks and trials."""

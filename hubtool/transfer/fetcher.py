@@ -1,0 +1,416 @@
+"""Fetching: assets by their links into the store, their digests checked before anybody can see them.
+
+A :class:`Fetcher` is one run: it shares connections, limits and what it learnt about mirrors among all its files.
+:func:`fetch` is a run of one file.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from hubtool.card import placeholder
+from hubtool.digest import FULL_LENGTH
+from hubtool.errors import FetchError, HubError, OfflineError, StoreError
+from hubtool.links import DEFAULT_HOSTS, LinkPolicy, host_of, is_loopback, shown
+from hubtool.store.partial_file import Part
+from hubtool.store.store import MAX_BYTES, Stored
+from hubtool.transfer.download import EndedError, Transfer
+from hubtool.transfer.events import KINDS, Kind, Outcome, Progress, Wanted, Watcher
+from hubtool.transfer.http import HttpTransport
+from hubtool.transfer.limits import Rate, Reach, Retries, Slots
+from hubtool.transfer.mirrors import Mirror, Source
+from hubtool.transfer.transport import Timeouts, Transport
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Iterable, Sequence
+    from types import TracebackType
+
+    from hubtool.digest import Digest
+    from hubtool.store.store import Store
+    from hubtool.transfer.events import Event
+
+__all__ = [
+    "CONNECTIONS",
+    "DEFAULT_HOSTS",
+    "Fetcher",
+    "LinkPolicy",
+    "Retries",
+    "Stored",
+    "Timeouts",
+    "fetch",
+]
+
+CONNECTIONS = 8
+"""The most connections at once, unless told otherwise."""
+
+AT_ONCE = 4
+"""The most files at once."""
+
+
+class Fetcher:
+    """One run of fetching: a context manager, whose end closes all connections.
+
+    Threads may share one. Of several processes and threads that want the same asset, one fetches it and the others
+    wait for it.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        policy: LinkPolicy | None = None,
+        mirrors: Sequence[str] = (),
+        offline: bool = False,
+        connections: int = CONNECTIONS,
+        rate: float | None = None,
+        timeouts: Timeouts | None = None,
+        retries: Retries | None = None,
+        transport: Transport | None = None,
+        watch: Watcher | None = None,
+    ) -> None:
+        """Begin a run.
+
+        Args:
+            store: Where assets go.
+            policy: Where links and redirects may lead; the default hosts only, unless given.
+            mirrors: Addresses or folders of mirrors, in the order in which they are asked, before an asset's own link.
+            offline: Whether the network may not be used; mirrors in folders are not the network.
+            connections: The most connections at once.
+            rate: The most bytes per second, all connections together.
+            timeouts: How long a server may take.
+            retries: What is tried again, and when.
+            transport: How bytes come from links; HTTP(S) under ``policy`` and ``timeouts``, unless given.
+            watch: Told what happens; of all kinds of events, or of those in its attribute ``kinds`` if it has one.
+
+        Raises:
+            ArgumentError: If a mirror's address cannot be one.
+        """
+        self.store = store
+        self.policy = policy or LinkPolicy()
+        self.offline = offline
+        self.retries = retries or Retries()
+        self.mirrors = tuple(Mirror.of(base, self.policy, timeouts, connections) for base in mirrors)
+        self.transport = transport or HttpTransport(self.policy, timeouts, connections=connections)
+        self.slots = Slots(max(1, connections))
+        self.reach = Reach(self.retries.unreached)
+        self._rate = None if rate is None else Rate(rate)
+        self._watch = watch
+        self._kinds: Container[str] = () if watch is None else getattr(watch, "kinds", KINDS)
+        self._telling = threading.Lock()
+        self._ended = threading.Event()
+        self._cleaned = False
+
+    def __enter__(self) -> Fetcher:  # noqa: PYI034 (typing has Self from Python 3.11 on; nobody derives from this)
+        """Return the run itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close all connections."""
+        self.transport.close()
+        for mirror in self.mirrors:
+            mirror.close()
+
+    def end(self) -> None:
+        """End all transfers, from any thread; what came of them is left to a later run where that can go on."""
+        self._ended.set()
+        for transport in (self.transport, *(mirror.transport() for mirror in self.mirrors)):
+            if transport is not None:
+                transport.abort()
+
+    # -- files -------------------------------------------------------------------------------------------------------
+
+    def fetch_all(self, wanted: Iterable[Wanted], *, again: bool = False) -> list[Outcome]:
+        """Fetch assets, several at once; one that fails does not stop the others.
+
+        Args:
+            wanted: The assets.
+            again: Whether to fetch them even if they are stored.
+
+        Returns:
+            How it went with each, in their order.
+        """
+        todo = [*wanted]
+        at_once = min(AT_ONCE, self.slots.count)
+        return [one for one in self._by_threads(todo, at_once, again=again) if one is not None]
+
+    def _by_threads(self, todo: Sequence[Wanted], at_once: int, *, again: bool) -> list[Outcome | None]:
+        """Fetch assets, so many at once; None stands for those that were not begun because the run was ended."""
+        outcomes: list[Outcome | None] = [None] * len(todo)
+        waiting = iter(range(len(todo)))
+        taking = threading.Lock()
+        failures: list[BaseException] = []
+
+        def work(finished: threading.Event) -> None:
+            try:
+                while not self._ended.is_set():
+                    with taking:
+                        index = next(waiting, None)
+                    if index is None:
+                        return
+                    outcomes[index] = self.outcome(todo[index], again=again)
+            except BaseException as error:  # noqa: BLE001 (raised again, in the caller's thread)
+                failures.append(error)
+                self.end()
+            finally:
+                finished.set()
+
+        running: list[threading.Event] = []
+        try:
+            for _ in range(min(at_once, len(todo))):
+                finished = threading.Event()
+                threading.Thread(target=work, args=(finished,), name="hubtool-fetch", daemon=True).start()
+                running.append(finished)
+            # Not by Thread.join: an interrupt in there makes it take a running thread for a finished one
+            # (Python 3.10 to 3.12). With a time limit, so that an interrupt is noticed on every system.
+            for finished in running:
+                while not finished.wait(1.0):
+                    pass
+        except BaseException:
+            self.end()
+            deadline = time.monotonic() + 10.0
+            for finished in running:
+                finished.wait(max(0.0, deadline - time.monotonic()))
+            raise
+        if failures:
+            raise failures[0]
+        return outcomes
+
+    def outcome(self, wanted: Wanted, *, again: bool = False) -> Outcome:
+        """Fetch an asset, and say how it went; see :meth:`fetch`."""
+        try:
+            return Outcome(wanted=wanted, stored=self.fetch(wanted, again=again))
+        except HubError as error:
+            return Outcome(wanted=wanted, error=error)
+
+    def fetch(self, wanted: Wanted, *, again: bool = False, max_bytes: int | None = None) -> Stored:
+        """Return an asset from the store, and fetch it first if it is not there.
+
+        Args:
+            wanted: The asset.
+            again: Whether to fetch it even if it is stored. Offline, what is stored is returned all the same: its
+                digest says that no other bytes could come.
+            max_bytes: The most bytes to take; unless given, the asset's size, or 64 GiB.
+
+        Raises:
+            OfflineError: If it is not stored, and the network may not be used.
+            ForbiddenLinkError: If the link or a redirect may not be followed.
+            FetchError: If it does not come; also without a digest.
+            DigestError: If other bytes came than the card promises; they are deleted.
+            StoreError: If the store cannot be written or read.
+        """
+        try:
+            stored = self._fetch(wanted, again=again, max_bytes=max_bytes)
+        except HubError as error:
+            if isinstance(error, FetchError):
+                self.reach.note(host_of(wanted.link), reached=error.reached)
+            self.tell(wanted.event("failed", size=wanted.size, message=error.message))
+            raise
+        if self.wants("done"):
+            self.tell(wanted.event("done", received=stored.size, size=stored.size, stored=stored))
+        return stored
+
+    def _fetch(self, wanted: Wanted, *, again: bool, max_bytes: int | None) -> Stored:
+        link, digest = wanted.link, wanted.digest
+        if digest is None:
+            raise FetchError(
+                f"{shown(link)}: the card states no SHA-256, so nothing could tell whether the right bytes came",
+                hint="add asset-sha256 to the card",
+            )
+        found = self._stored(wanted, digest)
+        if found is not None and (self.offline or not again):
+            return found
+        if placeholder.is_unpublished(link):
+            what = placeholder.not_published(unquote(link.rpartition("/")[2]))
+            raise FetchError(
+                what, hint="'hubtool check' and 'try' take the file with --asset; 'hubtool publish' puts it up"
+            )
+        mirrors = [] if digest.is_short else [one for one in self.mirrors if one.is_local or not self.offline]
+        if self.offline and not mirrors:
+            raise self.offline_error(link, digest)
+        if digest.is_short:
+            _check_secure(link, digest)
+        if not mirrors:
+            self.policy.check(link)
+        limit = max_bytes if max_bytes is not None else max(wanted.size or 0, MAX_BYTES)
+        held = self.store.holds(digest.hex)
+        with self.store.lock(digest.hex) as lock:
+            # While we waited, another process may have fetched it.
+            found = None if again or held else self._stored(wanted, digest)
+            if found is not None:
+                return found
+            if not self._cleaned:
+                self._cleaned = True
+                self.store.clean()
+            part = Part(
+                self.store,
+                digest,
+                source=shown(link),
+                size=wanted.size,
+                limit=limit,
+                sure=lock.sure,
+                only=Source(link=self.policy.check(link), transport=self.transport).name if digest.is_short else None,
+            )
+            try:
+                return Transfer(self, wanted, digest, part, mirrors).run()
+            finally:
+                if part.keep():
+                    self.tell(wanted.event("kept", received=part.position, size=part.origin.size))
+
+    def _stored(self, wanted: Wanted, digest: Digest) -> Stored | None:
+        """Return a stored asset, or None.
+
+        Raises:
+            FetchError: If it has another size than the card or the lock states.
+        """
+        found = self.store.find(digest, link=wanted.link)
+        if found is not None and not found.fits(wanted.size):
+            raise FetchError(
+                f"{shown(wanted.link)}: {wanted.size:,} bytes are stated, and the stored file with this SHA-256 has "
+                f"{found.size:,}",
+                hint="correct 'asset-size' on the card; if a lock states it, find out who changed that lock",
+            )
+        return found
+
+    def came_from(self, wanted: Wanted, stored: Stored) -> None:
+        """Record that an asset came from its own link, which completes the short digest of a card with that link.
+
+        Raises:
+            StoreError: If the digest is short, and the store cannot be written.
+        """
+        is_short = wanted.digest is not None and wanted.digest.is_short
+        if (self.store.durable or is_short) and not self.store.came_from(wanted.link, stored.digest) and is_short:
+            raise StoreError(
+                f"the store at {self.store.root} cannot be written", hint="check its folder, and the room on its disk"
+            )
+
+    def origin(self, link: str) -> Source:
+        """Return a link as a source.
+
+        Raises:
+            ForbiddenLinkError: If it may not be followed.
+            FetchError: If its host has been out of reach for so long that it is asked no more.
+        """
+        link = self.policy.check(link)
+        away = self.reach.given_up(host_of(link))
+        if away is not None:
+            raise FetchError(
+                f"{shown(link)}: not asked for, because its server could not be reached for {away:.0f} seconds",
+                hint="check the network, and run the same again later; what came already is kept",
+                reached=False,
+            )
+        return Source(link=link, transport=self.transport)
+
+    # -- what transfers share ----------------------------------------------------------------------------------------
+
+    def offline_error(self, link: str, digest: Digest | None = None) -> OfflineError:
+        """Say that an asset is not stored while the network may not be used."""
+        if digest is not None and digest.is_short:
+            return OfflineError(
+                f"nothing in the store at {self.store.root} is known to come from {shown(link)}, and the network may "
+                f"not be used; the card states {len(digest.hex)} of {FULL_LENGTH} digits, which name no file alone",
+                hint="use a lock (`hubtool lock` where HUBTOOL_OFFLINE is not set), which holds the whole SHA-256",
+            )
+        return OfflineError(
+            f"{shown(link)} is not in the store at {self.store.root}, and the network may not be used",
+            hint="run `hubtool fetch` where HUBTOOL_OFFLINE is not set, or set HUBTOOL_HOME to a store that has it",
+        )
+
+    def wants(self, kind: Kind) -> bool:
+        """Whether somebody wants to know of this kind of events."""
+        return kind in self._kinds
+
+    def tell(self, event: Event) -> None:
+        """Say what happened."""
+        if self._watch is not None and event.kind in self._kinds:
+            with self._telling:
+                self._watch(event)
+
+    def pace(self, count: int) -> None:
+        """Count some bytes that came, and wait until they are due.
+
+        Raises:
+            FetchError: If the run was ended.
+        """
+        self.check_ended()
+        if self._rate is not None:
+            self._rate.take(count, self.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait.
+
+        Raises:
+            FetchError: If the run was ended.
+        """
+        self._ended.wait(seconds)
+        self.check_ended()
+
+    def check_ended(self) -> None:
+        """Stop if the run was ended.
+
+        Raises:
+            FetchError: If so.
+        """
+        if self._ended.is_set():
+            raise EndedError("the transfer was ended", hint="start it again: it goes on from there")
+
+
+def _check_secure(link: str, digest: Digest) -> None:
+    """Refuse to complete a short digest from a link whose bytes anyone on the way can replace."""
+    parts = urlsplit(link)
+    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+        raise FetchError(
+            f"{shown(link)}: the card states {len(digest.hex)} of the {FULL_LENGTH} digits of the SHA-256, and the "
+            "link is plain http, so nothing proves which file is meant",
+            hint="state the whole SHA-256 on the card, or use an https link",
+        )
+
+
+def fetch(
+    link: str,
+    *,
+    digest: Digest | None,
+    store: Store,
+    size: int | None = None,
+    policy: LinkPolicy | None = None,
+    mirrors: Sequence[str] = (),
+    offline: bool = False,
+    again: bool = False,
+    progress: Progress | None = None,
+    timeouts: Timeouts | None = None,
+    retries: Retries | None = None,
+    max_bytes: int | None = None,
+    transport: Transport | None = None,
+) -> Stored:
+    """Return an asset from the store, and fetch it first if it is not there: a run of one file.
+
+    What is stored is returned without touching the network. The arguments are those of :class:`Fetcher`,
+    :class:`Wanted` and :meth:`Fetcher.fetch`; ``progress`` is told about every block that came.
+
+    Raises:
+        OfflineError: If it is not stored, and ``offline`` is set.
+        ForbiddenLinkError: If the link or a redirect may not be followed.
+        FetchError: If the server fails, or sends too little or too much; also without a digest.
+        DigestError: If other bytes came than the card promises; they are deleted.
+        StoreError: If the store cannot be written or read.
+    """
+
+    def watch(event: Event) -> None:
+        if progress is not None and event.kind == "progress":
+            progress(event.received, event.size)
+
+    with Fetcher(
+        store,
+        policy=policy,
+        mirrors=mirrors,
+        offline=offline,
+        timeouts=timeouts,
+        retries=retries,
+        transport=transport,
+        watch=None if progress is None else watch,
+    ) as run:
+        return run.fetch(Wanted(link=link, digest=digest, size=size), again=again, max_bytes=max_bytes)

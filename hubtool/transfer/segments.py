@@ -1,0 +1,257 @@
+"""One large file over several connections, where that is faster.
+
+The file's rest is handed out in pieces, from its front on. The connection that is open already takes what comes next,
+as long as nobody else has it; helpers, each with a connection of its own, take the pieces after that. Their number is
+doubled as long as doubling it brings more bytes per second.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hubtool.errors import HubError, StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from hubtool.store.partial_file import Part
+    from hubtool.transfer.limits import Slots
+
+MOST = 8
+"""The most connections for one file."""
+
+WINDOW = 0.5
+"""Seconds over which the bytes per second are measured."""
+
+LONG = 1.5
+"""Seconds that a file must need still, for more connections to be worth their opening."""
+
+FAST = 128 << 20
+"""Bytes per second above which it is the machine that is busy, and not the network."""
+
+GAIN = 1.2
+"""How much faster the last helpers must have made it, for more to be added."""
+
+SMALLEST = 4 << 20
+"""The fewest bytes that a connection is asked for."""
+
+_LARGEST = 64 << 20
+_STEP = 1 << 20
+
+
+def worth(left: int, speed: float) -> bool:
+    """Whether more connections may help, given the bytes that are missing and the bytes per second."""
+    return left >= 4 * SMALLEST and speed < FAST and left > LONG * speed
+
+
+@dataclass(slots=True, eq=False)
+class Piece:
+    """Some bytes that one connection brings: from ``at`` on, up to and without ``end``.
+
+    Attributes:
+        began: Whether some of them came.
+    """
+
+    at: int
+    end: int
+    began: bool = False
+
+
+class Segments:
+    """The pieces of one file, and the helpers that bring them.
+
+    Attributes:
+        failure: What the disk said to a helper, or None. What servers say to helpers does not matter, a redirect to
+            where no link may lead included: their pieces come back, and the caller brings them.
+    """
+
+    def __init__(
+        self, part: Part, *, size: int, speed: float, bring: Callable[[Piece, Segments], None], slots: Slots
+    ) -> None:
+        """Begin with one connection, the caller's.
+
+        Args:
+            part: What the pieces are written to.
+            size: The bytes of the whole file.
+            speed: The bytes that came each second until now.
+            bring: Brings a piece by :meth:`write`, in a helper's thread.
+            slots: The connections.
+        """
+        self.failure: HubError | None = None
+        self._part = part
+        self._size = size
+        self._bring = bring
+        self._slots = slots
+        self._length = min(_LARGEST, max(SMALLEST, size // 64))
+        self._changed = threading.Condition()
+        self._next = self._told = part.position
+        self._back: list[tuple[int, int]] = []
+        self._pieces: set[Piece] = set()
+        self._helpers: set[threading.Thread] = set()
+        self._stopped = False
+        self._growing = True
+        self._got = self._mark = 0
+        self._since = time.monotonic()
+        self._speed = speed
+
+    # -- pieces ------------------------------------------------------------------------------------------------------
+
+    def take(self) -> Piece | None:
+        """Take the next piece, or None if there is none left."""
+        with self._changed:
+            if self._stopped:
+                return None
+            if self._back:
+                self._back.sort()
+                piece = Piece(*self._back.pop(0))
+            elif self._next < self._size:
+                piece = Piece(self._next, min(self._size, self._next + self._length))
+                self._next = piece.end
+            else:
+                return None
+            self._pieces.add(piece)
+            return piece
+
+    def write(self, piece: Piece, block: bytes) -> int:
+        """Write as much of a block as is the piece's; return how many bytes that were.
+
+        Raises:
+            StoreError: If the disk is full.
+        """
+        if self._stopped:
+            return 0
+        block = block[: piece.end - piece.at]
+        self._part.write_at(piece.at, block)
+        with self._changed:
+            piece.at += len(block)
+            piece.began = True
+            self._got += len(block)
+            if piece.at >= piece.end:
+                self._pieces.discard(piece)
+            front = self._front()
+            if front - self._told >= _STEP or front == self._size > self._told:
+                self._told = front
+                self._part.reached(front)
+            self._measure()
+        return len(block)
+
+    def extend(self, piece: Piece) -> bool:
+        """Let a piece that is finished go on, if nobody is bringing what comes next; return whether it does."""
+        with self._changed:
+            if self._stopped:
+                return False
+            # A server that turns helpers away may still send all of it by the connection that it gave us first.
+            idle = next((other for other in self._pieces if other.at == piece.end and not other.began), None)
+            for index, (at, end) in enumerate(self._back):
+                if at == piece.end:
+                    del self._back[index]
+                    piece.end = end
+                    break
+            else:
+                if idle is not None:
+                    # Its helper still waits for an answer, which may be a refusal: this connection brings it instead.
+                    self._pieces.discard(idle)
+                    piece.end, idle.end = idle.end, idle.at
+                elif piece.end != self._next or self._next >= self._size:
+                    return False
+                else:
+                    piece.end = self._next = min(self._size, self._next + self._length)
+            self._pieces.add(piece)
+            return True
+
+    def give_back(self, piece: Piece) -> None:
+        """Leave the rest of a piece to others."""
+        with self._changed:
+            if piece in self._pieces:
+                self._pieces.discard(piece)
+                self._back.append((piece.at, piece.end))
+                self._changed.notify_all()
+
+    def _front(self) -> int:
+        return min([self._next, *(piece.at for piece in self._pieces), *(at for at, _ in self._back)])
+
+    @property
+    def received(self) -> int:
+        """How many bytes came by pieces."""
+        return self._got
+
+    # -- helpers -----------------------------------------------------------------------------------------------------
+
+    def grow(self) -> None:
+        """Begin to add helpers."""
+        with self._changed:
+            self._grow()
+
+    def _measure(self) -> None:
+        """Add helpers if the last ones made it faster."""
+        took = time.monotonic() - self._since
+        if not self._growing or took < WINDOW:
+            return
+        speed = (self._got - self._mark) / took
+        if speed < GAIN * self._speed:
+            self._growing = False
+            return
+        self._speed = speed
+        self._grow()
+
+    def _grow(self) -> None:
+        self._since, self._mark = time.monotonic(), self._got
+        count = 1 + len(self._helpers)
+        if count >= MOST or not worth(self._size - self._next, self._speed):
+            self._growing = False
+            return
+        for _ in range(min(count, MOST - count)):
+            if not self._slots.spare():
+                self._growing = False
+                return
+            helper = threading.Thread(target=self._help, name="hubtool-segment", daemon=True)
+            self._helpers.add(helper)
+            helper.start()
+
+    def _help(self) -> None:
+        try:
+            while not self._slots.wanted and (piece := self.take()) is not None:
+                try:
+                    self._bring(piece, self)
+                finally:
+                    self.give_back(piece)
+        except StoreError as error:
+            self.failure = error
+        except HubError:
+            with self._changed:
+                self._growing = False  # perhaps there are too many connections for this server
+        finally:
+            with self._changed:
+                self._helpers.discard(threading.current_thread())
+                self._changed.notify_all()
+            self._slots.give_back()
+
+    def wait(self) -> bool:
+        """Wait until there is a piece to take again, or the helpers are done; return whether there may be more to do.
+
+        Raises:
+            StoreError: If a helper could not write.
+        """
+        with self._changed:
+            while self._helpers and not self._back and self.failure is None:
+                self._changed.wait(0.5)
+            if self.failure is not None:
+                raise self.failure
+            return bool(self._helpers or self._back or self._next < self._size)
+
+    def stop(self, abort: Callable[[set[int]], None]) -> None:
+        """End all helpers, wait for them, and tell the part how far there are no gaps."""
+        with self._changed:
+            self._stopped = True
+            helpers = list(self._helpers)
+        while any(helper.is_alive() for helper in helpers):
+            # Again and again: one that was about to open its connection had none to be shut down yet.
+            abort({helper.ident for helper in helpers if helper.ident is not None})
+            for helper in helpers:
+                helper.join(0.05)
+        with self._changed:
+            self._told = max(self._told, self._front())
+            self._part.reached(self._told)
