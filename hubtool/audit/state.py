@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING
 
 from hubtool import files, regular
 from hubtool.errors import StoreError
-from hubtool.locking import Lock
+from hubtool.locking import FileLock
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -71,7 +71,7 @@ class State:
     fresh: set[str] = field(default_factory=set)
     resumed: bool = False
     _stream: IO[str] | None = None
-    _lock: Lock | None = None
+    _lock: FileLock | None = None
     _writing: threading.Lock = field(default_factory=threading.Lock)
 
     def __enter__(self) -> State:  # noqa: PYI034 - typing has Self from Python 3.11 on; nobody derives from this
@@ -82,7 +82,7 @@ class State:
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            lock = Lock(self.path.with_name(f"{self.path.name}.lock"))
+            lock = FileLock(self.path.with_name(f"{self.path.name}.lock"))
             if not lock.acquire(0):
                 raise StoreError(
                     "another audit of these registries is at work", hint="wait for its end, or end that process"

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 
 from hubtool.errors import InvalidNameError, PublishError
 from hubtool.git.remotes import Remote, without_secrets
-from hubtool.locking import Lock
+from hubtool.locking import FileLock
 from hubtool.uid import Uid
 
 if TYPE_CHECKING:
@@ -324,7 +324,7 @@ class Checkout:
         folder = self.common / "hubtool"
         try:
             folder.mkdir(exist_ok=True)
-            lock = Lock(folder / "publish.lock")
+            lock = FileLock(folder / "publish.lock")
             held = lock.acquire(_PATIENCE)
         except OSError as error:
             raise PublishError(

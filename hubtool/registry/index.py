@@ -22,7 +22,7 @@ from urllib.parse import quote
 
 from hubtool.card import vocabulary
 from hubtool.errors import StoreError
-from hubtool.locking import Lock
+from hubtool.locking import FileLock
 from hubtool.registry import words
 from hubtool.registry.entry import Entry
 
@@ -360,7 +360,7 @@ def _locked(path: Path) -> Iterator[None]:
         OSError: If the folder cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = Lock(path.with_name(f"{path.name}.lock"))
+    lock = FileLock(path.with_name(f"{path.name}.lock"))
     if not lock.acquire(_PATIENCE):
         yield
         return

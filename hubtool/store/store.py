@@ -40,7 +40,7 @@ from typing import TYPE_CHECKING
 from hubtool import files, mismatch, ownership
 from hubtool.digest import FULL_LENGTH, SHORTEST, Digest, digest_file
 from hubtool.errors import ArgumentError, DigestError, StoreError
-from hubtool.locking import Lock
+from hubtool.locking import FileLock
 from hubtool.store.expected import Promise
 
 if TYPE_CHECKING:
@@ -601,7 +601,7 @@ class Store:
     # -- writing ---------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def lock(self, key: str, *, patience: float | None = None) -> Iterator[Lock]:
+    def lock(self, key: str, *, patience: float | None = None) -> Iterator[FileLock]:
         """Hold the lock of a digest (or of its beginning): one process and thread at a time.
 
         The same thread may take it again while it holds it. A holder that dies, however it dies, frees it.
@@ -615,11 +615,11 @@ class Store:
         """
         name = key[: self.locked_by]
         path = self._lock_path(key)
-        held: dict[Path, Lock] = _held.__dict__.setdefault("locks", {})
+        held: dict[Path, FileLock] = _held.__dict__.setdefault("locks", {})
         if path in held:
             yield held[path]
             return
-        lock = Lock(path)
+        lock = FileLock(path)
         try:
             try:
                 self._wait(lock, name, self.patience if patience is None else patience)
@@ -642,7 +642,7 @@ class Store:
     def _lock_path(self, key: str) -> Path:
         return self.state / "locks" / f"{key[: self.locked_by]}.lock"
 
-    def _wait(self, lock: Lock, name: str, patience: float) -> None:
+    def _wait(self, lock: FileLock, name: str, patience: float) -> None:
         """Wait for a lock as long as its holder gets on."""
         if lock.acquire(0):
             return
@@ -686,7 +686,7 @@ class Store:
     def _clean(self, key: str) -> None:
         if self.holds(key):
             return
-        lock = Lock(self._lock_path(key))
+        lock = FileLock(self._lock_path(key))
         with suppress(OSError):
             if lock.acquire(0):
                 try:
@@ -858,7 +858,7 @@ class Store:
     def remove_locks(self) -> None:
         """Remove the lock files that nobody holds: each digest that was ever written has one."""
         for path in (self.state / "locks").glob("*.lock"):
-            lock = Lock(path)
+            lock = FileLock(path)
             with suppress(OSError):
                 if lock.acquire(0):
                     lock.remove()

@@ -252,7 +252,7 @@ class Fetcher:
                 source=shown(link),
                 size=wanted.size,
                 limit=limit,
-                sure=lock.sure,
+                sure=lock.exclusive,
                 only=Source(link=self.policy.check(link), transport=self.transport).name if digest.is_short else None,
             )
             try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import signal
+import subprocess
 import sys
 import threading
 import time
@@ -11,9 +13,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hubtool import locking
-from hubtool.locking import Lock
+from hubtool.locking import FileLock
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 fcntl = pytest.importorskip("fcntl", reason="the locks of POSIX are tested")
@@ -32,13 +35,13 @@ def path(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_one_at_a_time(path: Path) -> None:
-    first, second = Lock(path), Lock(path)
+    first, second = FileLock(path), FileLock(path)
     assert first.acquire(0)
     assert not second.acquire(0.1)
     first.release()
     assert second.acquire(0)
     second.release()
-    assert not [thread for thread in threading.enumerate() if thread.name == "hubtool-heartbeat"]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("filelock")]
     assert [one.name for one in path.parent.iterdir()] == ["a.lock"]
 
 
@@ -48,7 +51,7 @@ def test_threads_do_not_meet(path: Path) -> None:
 
     def work() -> None:
         for _ in range(5):
-            lock = Lock(path)
+            lock = FileLock(path)
             assert lock.acquire(20)
             inside.append(1)
             most.append(len(inside))
@@ -66,35 +69,14 @@ def test_threads_do_not_meet(path: Path) -> None:
 
 
 def test_a_removed_lock_is_free(path: Path) -> None:
-    first, second = Lock(path), Lock(path)
+    first, second = FileLock(path), FileLock(path)
     assert first.acquire(0)
     first.remove()
-    assert path.exists() is not first.sure
+    assert path.exists() is not first.exclusive
     assert second.acquire(0)
     assert not first.acquire(0)
     second.release()
     assert path.exists()
-
-
-def test_a_lock_that_was_removed_after_it_was_opened_locks_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "a.lock"
-    native = locking._lock
-    asked: list[int] = []
-
-    def slow(descriptor: int) -> bool:
-        if not asked:
-            path.unlink()  # somebody held it, and removed it, while we were about to lock it
-        asked.append(descriptor)
-        return native(descriptor)
-
-    monkeypatch.setattr(locking, "_lock", slow)
-    first, second = Lock(path), Lock(path)
-    assert first.acquire(0)
-    assert len(asked) == 2
-    assert not second.acquire(0)
-    first.release()
 
 
 def test_threads_that_remove_their_locks_do_not_meet(tmp_path: Path) -> None:
@@ -103,7 +85,7 @@ def test_threads_that_remove_their_locks_do_not_meet(tmp_path: Path) -> None:
 
     def work() -> None:
         for _ in range(100):
-            lock = Lock(tmp_path / "a.lock")
+            lock = FileLock(tmp_path / "a.lock")
             assert lock.acquire(60)
             inside.append(1)
             most.append(len(inside))
@@ -127,50 +109,61 @@ def fallback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         raise OSError(errno.ENOTSUP, "Operation not supported")
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    monkeypatch.setattr(locking, "SILENCE", 0.5)
-    monkeypatch.setattr(locking, "BEAT", 0.05)
+    monkeypatch.setattr(locking, "LEASE_SECONDS", 0.5)
+    monkeypatch.setattr(locking, "RENEWAL_SECONDS", 0.05)
     return tmp_path / "a.lock"
 
 
-def test_a_dead_holder_on_another_machine_hangs_nobody(fallback: Path) -> None:
-    fallback.with_suffix(".held").write_bytes(b"elsewhere 1 00")
-    lock = Lock(fallback)
-    started = time.monotonic()
+HOLDER = """
+import errno, fcntl, sys, time
+from pathlib import Path
+def refuse(*_):
+    raise OSError(errno.ENOTSUP, "Operation not supported")
+fcntl.flock = refuse
+from hubtool import locking
+locking.LEASE_SECONDS, locking.RENEWAL_SECONDS = 0.5, 0.05
+lock = locking.FileLock(Path(sys.argv[1]))
+print(lock.acquire(0), flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.fixture
+def holder(fallback: Path) -> Iterator[subprocess.Popen[str]]:
+    """Yield a process that holds the lease."""
+    process = subprocess.Popen([sys.executable, "-c", HOLDER, str(fallback)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    with process.stdout:
+        assert process.stdout.readline() == "True\n"
+        yield process
+        process.kill()
+        process.wait()
+
+
+def test_the_lease_of_a_holder_that_lives_is_waited_for(fallback: Path, holder: subprocess.Popen[str]) -> None:
+    lock = FileLock(fallback)
+    assert not lock.acquire(1.2)  # more than twice the time that counts as death
+    assert not lock.exclusive
+    assert holder.poll() is None
+
+
+def test_the_lease_of_a_holder_that_was_killed_is_taken(fallback: Path, holder: subprocess.Popen[str]) -> None:
+    holder.kill()
+    holder.wait()
+    lock = FileLock(fallback)
     assert lock.acquire(10)
-    assert 0.4 < time.monotonic() - started < 5
-    assert not lock.sure
+    assert not lock.exclusive
     lock.release()
 
 
-def test_a_dead_holder_on_this_machine_is_known_at_once(fallback: Path) -> None:
-    import socket
-    import subprocess
-
-    gone = subprocess.Popen([sys.executable, "-c", ""])
-    gone.wait()
-    fallback.with_suffix(".held").write_text(f"{socket.gethostname()} {gone.pid} 00")
-    lock = Lock(fallback)
-    started = time.monotonic()
-    assert lock.acquire(10)
-    assert time.monotonic() - started < 0.4
+def test_the_lease_of_a_holder_that_was_stopped_is_taken(fallback: Path, holder: subprocess.Popen[str]) -> None:
+    holder.send_signal(signal.SIGSTOP)
+    lock = FileLock(fallback)
+    assert lock.acquire(20)  # such as a machine that lost its network
+    marker = fallback.with_suffix(".held")
+    ours = marker.read_bytes()
+    holder.send_signal(signal.SIGCONT)
+    time.sleep(0.3)  # it goes on renewing, and must not take the lock back
+    assert marker.read_bytes() == ours
     lock.release()
-
-
-def test_a_holder_that_lives_is_waited_for(fallback: Path) -> None:
-    first, second = Lock(fallback), Lock(fallback)
-    assert first.acquire(0)
-    assert not second.acquire(1.2)  # more than twice the silence that is taken for death
-    first.release()
-
-
-def test_a_lock_that_was_taken_for_dead_is_not_freed_by_its_old_holder(fallback: Path) -> None:
-    first, second = Lock(fallback), Lock(fallback)
-    assert first.acquire(0)
-    held = fallback.with_suffix(".held")
-    held.unlink()  # somebody took it for dead
-    assert second.acquire(0)
-    token = held.read_bytes()
-    first.release()
-    assert held.read_bytes() == token
-    second.release()
-    assert not held.exists()
+    assert not marker.exists()
