@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hubtool.card.life import Status
     from hubtool.checkpoint.coverage import Coverage
     from hubtool.hub import FoundCard
-    from hubtool.resolve.resolver import Resolution
+    from hubtool.resolution.resolver import Resolution
     from hubtool.transfer.events import Progress
 
 # Set by set_hub_dir for this process only; it goes before HUBTOOL_HOME.

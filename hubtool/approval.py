@@ -6,7 +6,6 @@ The approvals are kept in ``approved.json`` beside the user's settings file. A f
 from __future__ import annotations
 
 import json
-import os
 from typing import TYPE_CHECKING, Final
 
 from hubtool import ownership, regular
@@ -72,12 +71,11 @@ def write(approvals: Path, known: dict[str, str]) -> None:
     Raises:
         SettingsError: If they cannot be written.
     """
-    temporary = approvals.with_name(f"{approvals.name}.{os.getpid()}.part")
+    from hubtool import files  # noqa: PLC0415 - reading settings writes nothing
+
     try:
-        approvals.parent.mkdir(parents=True, exist_ok=True)
-        temporary.touch(mode=0o600)
-        temporary.write_text(json.dumps(known, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        temporary.replace(approvals)
+        files.write_atomically(
+            approvals, (json.dumps(known, indent=2, sort_keys=True) + "\n").encode(), mode=0o600, parents=True
+        )
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise SettingsError(f"the approvals {approvals} cannot be written: {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""Writing files so that nobody ever sees half of one.
+"""Atomic writes: a file is there as a whole, or not at all.
 
 Bytes go to a temporary file in the file system of their destination, are flushed to the disk, and are renamed into
 place.
@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
 import threading
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from hubtool.errors import StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from typing_extensions import Buffer
@@ -25,6 +26,96 @@ _EXTRA = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, 
 
 _seeking = threading.Lock()  # where a position belongs to the open file, as on Windows
 _FULL = frozenset({errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC), errno.EFBIG})
+
+
+@contextmanager
+def replacing(
+    path: Path,
+    *,
+    temporary: Path | None = None,
+    mode: int | None = None,
+    read_only: bool = False,
+    durable: bool = True,
+) -> Iterator[BinaryIO]:
+    """Yield a stream to a temporary file that takes the place of ``path`` when the block ends without an error.
+
+    Args:
+        path: The file that the bytes are for.
+        temporary: Where they are written meanwhile, in the same file system; by default beside ``path``.
+        mode: The mode of the file; by default what the umask leaves of 0o666.
+        read_only: Whether the right to write is taken away.
+        durable: Whether the file must survive a power failure; flushing takes time.
+
+    Raises:
+        OSError: If it cannot be written. ``path`` is then as it was, and the temporary file is gone.
+    """
+    if temporary is None:
+        temporary = path.with_name(f".{path.name[:100]}.{os.urandom(4).hex()}.part")
+    stream = cast("BinaryIO", os.fdopen(open_new(temporary, 0o666 if mode is None else mode), "wb", buffering=0))
+    try:
+        with stream:
+            if mode is not None and os.name != "nt":
+                os.fchmod(stream.fileno(), mode)  # whatever the umask is
+            yield stream
+            settle(stream, temporary, path, read_only=read_only, durable=durable)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def write_atomically(
+    path: Path,
+    data: bytes,
+    *,
+    mode: int | None = None,
+    read_only: bool = False,
+    durable: bool = True,
+    parents: bool = False,
+) -> None:
+    """Write a file as a whole.
+
+    Args:
+        path: The file; one of that name is replaced.
+        data: What it holds.
+        mode: Its mode; by default what the umask leaves of 0o666.
+        read_only: Whether the right to write is taken away.
+        durable: Whether it must survive a power failure; flushing takes time.
+        parents: Whether folders that are missing are made.
+
+    Raises:
+        OSError: If it cannot be written; ``path`` is then as it was.
+    """
+    if parents:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path, mode=mode, read_only=read_only, durable=durable) as stream:
+        write_all(stream, data)
+
+
+def write_new(path: Path, data: bytes) -> None:
+    """Write a file as a whole, and never in place of another; folders that are missing are made.
+
+    Raises:
+        FileExistsError: If there is one.
+        OSError: If it cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name[:100]}.{os.urandom(4).hex()}.part")
+    try:
+        with create(temporary) as stream:
+            write_all(stream, data)
+            os.fsync(stream.fileno())
+        try:
+            os.link(temporary, path)  # only where the name is free; a rename would not ask
+        except FileExistsError:
+            raise
+        except OSError:
+            with path.open("xb") as stream:  # a file system without links
+                stream.write(data)
+            return
+        sync_folder(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def create(path: Path) -> BinaryIO:
@@ -194,6 +285,8 @@ def sync_folder(folder: Path | str) -> None:
 
 def free_bytes(folder: Path) -> int | None:
     """Return how many bytes are free in the file system of a folder (or of its nearest parent that exists), or None."""
+    import shutil  # noqa: PLC0415 - it loads four compressors
+
     there = next((place for place in (folder, *folder.parents) if place.is_dir()), None)
     try:
         return None if there is None else shutil.disk_usage(there).free

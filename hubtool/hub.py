@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from hubtool.links import LinkPolicy
     from hubtool.lockfile.pins import Pin
     from hubtool.registry import Other
-    from hubtool.resolve.resolver import Resolution
-    from hubtool.resolve.trust import Decision
+    from hubtool.resolution.resolver import Resolution
+    from hubtool.resolution.trust import Decision
     from hubtool.settings import Settings
     from hubtool.store.store import Stored
     from hubtool.transfer.events import Progress, Watcher
@@ -182,7 +182,7 @@ class Hub:
         Raises:
             ArgumentError: If there is no such device.
         """
-        from hubtool.resolve import machine, resolver  # noqa: PLC0415 (not needed to fetch)
+        from hubtool.resolution import machine, resolver  # noqa: PLC0415 (not needed to fetch)
 
         return resolver.resolve(
             found.card,
@@ -213,8 +213,8 @@ class Hub:
             RecipeError: If the arguments of its recipe are too large.
             SettingsError: If the user's trust list cannot be read.
         """
-        from hubtool.resolve import trust as trusts  # noqa: PLC0415 (not needed to fetch)
-        from hubtool.resolve.resolver import choose_graph  # noqa: PLC0415 - as above
+        from hubtool.resolution import trust as trusts  # noqa: PLC0415 (not needed to fetch)
+        from hubtool.resolution.resolver import choose_graph  # noqa: PLC0415 - as above
 
         graph = choose_graph(found.card)
         if graph is not None:
@@ -277,7 +277,7 @@ class Hub:
         """
         if found.pin is None:
             return ()
-        from hubtool.resolve import machine  # noqa: PLC0415 (not needed to fetch)
+        from hubtool.resolution import machine  # noqa: PLC0415 (not needed to fetch)
 
         version = machine.probe().mindspore
         why = found.pin.check_machine(version)

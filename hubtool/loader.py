@@ -32,9 +32,9 @@ from hubtool.errors import (
 from hubtool.git.code import CodeStore
 from hubtool.networks.provider import CLASS_COUNTS, Asked
 from hubtool.requirements import INSTALL_MINDSPORE
-from hubtool.resolve import machine
-from hubtool.resolve import trust as trusts
-from hubtool.resolve.resolver import choose_graph, choose_weights
+from hubtool.resolution import machine
+from hubtool.resolution import trust as trusts
+from hubtool.resolution.resolver import choose_graph, choose_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from hubtool.checkpoint.coverage import Shape
     from hubtool.hub import FoundCard, Hub
     from hubtool.networks.provider import Built, Provider
-    from hubtool.resolve.trust import Agreement, Decision
+    from hubtool.resolution.trust import Agreement, Decision
     from hubtool.transfer.events import Progress
 
 _CHANGED = "the code that would run is not the code that you agreed to: the card says something else by now"

@@ -7,9 +7,7 @@ A line that was cut off by a kill is passed over. At the beginning of a run the 
 from __future__ import annotations
 
 import json
-import os
 import threading
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
@@ -174,18 +172,10 @@ class State:
         self._write(self.known.values(), "end", ())
 
     def _write(self, before: Iterable[Record], mark: str, after: Iterable[Record]) -> None:
-        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.part")
         text = "".join(
             (*(one.line() for one in before), json.dumps({mark: True}) + "\n", *(one.line() for one in after))
         )
         try:
-            try:
-                with files.create(temporary) as stream:
-                    files.write_all(stream, text.encode("utf-8"))
-                    files.settle(stream, temporary, self.path)
-            except BaseException:
-                with suppress(OSError):
-                    temporary.unlink()
-                raise
+            files.write_atomically(self.path, text.encode("utf-8"))
         except OSError as error:
             raise files.store_error(error, self.path) from error

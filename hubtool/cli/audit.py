@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from contextlib import contextmanager
@@ -124,14 +123,12 @@ def command(
 
 
 def _write(path: Path, text: str) -> None:
+    from hubtool import files
     from hubtool.errors import SettingsError
 
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
+        files.write_atomically(path, text.encode("utf-8"))
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise SettingsError(f"{path} cannot be written: {error.strerror or type(error).__name__}") from error
 
 

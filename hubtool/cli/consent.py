@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hubtool.hub import FoundCard, Hub
-    from hubtool.resolve.trust import Agreement
+    from hubtool.resolution.trust import Agreement
 
 
 def ask(hub: Hub, found: FoundCard, *, checkout: Path | None = None) -> Agreement | None:
@@ -28,7 +28,7 @@ def ask(hub: Hub, found: FoundCard, *, checkout: Path | None = None) -> Agreemen
     if not output.can_ask():
         return None
     from hubtool.cli.progress import transfer
-    from hubtool.resolve.resolver import choose_graph
+    from hubtool.resolution.resolver import choose_graph
 
     graph = choose_graph(found.card)
     if graph is not None and graph.is_mindir:
@@ -40,7 +40,7 @@ def ask(hub: Hub, found: FoundCard, *, checkout: Path | None = None) -> Agreemen
     if decision is None or decision.allowed or decision.entry is None:
         return None
     from hubtool.networks import explain
-    from hubtool.resolve import trust
+    from hubtool.resolution import trust
 
     place = place_of(found.card) if found.card.recipe and found.card.recipe.provider == "repository" else None
     code = None

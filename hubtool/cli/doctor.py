@@ -37,7 +37,7 @@ def command(uid: str | None, as_json: bool) -> int:
 
     from hubtool.hub import Hub
     from hubtool.requirements import INSTALL_MINDSPORE
-    from hubtool.resolve import machine
+    from hubtool.resolution import machine
     from hubtool.transfer import proxies
 
     hub = Hub.open()

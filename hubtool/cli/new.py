@@ -128,7 +128,6 @@ def command(  # noqa: PLR0917 - one for each option
     """
     from hubtool.hub import Hub
     from hubtool.publish import draft
-    from hubtool.publish.placing import place_new
     from hubtool.uid import Uid
 
     if output is not None and registry is not None:
@@ -163,7 +162,7 @@ def command(  # noqa: PLR0917 - one for each option
     if not no_input and can_ask():
         known = _ask_all(known)
     data = draft.write(known)
-    place_new(path, data)
+    _place(path, data)
     click.echo(str(path))
     left = draft.marks(data)
     if left:
@@ -183,6 +182,20 @@ def _stands_beside(file: Path, card: Path) -> bool:
 
 def _base(hub: Hub, name: str | None) -> Card | None:
     return None if name is None else hub.find(name).card
+
+
+def _place(path: Path, data: bytes) -> None:
+    from hubtool import files
+    from hubtool.errors import CardError
+
+    try:
+        files.write_new(path, data)
+    except FileExistsError as error:
+        raise CardError(
+            f"{path} is there already", hint="a new version is a new UID; to change the card, edit it"
+        ) from error
+    except OSError as error:
+        raise CardError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def _ask_all(known: Known) -> Known:

@@ -36,6 +36,7 @@ def command(name: str, html: Path | None, open_it: bool) -> None:
     if html is None and not open_it:
         _in_terminal(found)
         return
+    from hubtool import files
     from hubtool.publish import page
 
     # Where the registry is on this machine is no reader's concern, and the summary stands above.
@@ -45,7 +46,7 @@ def command(name: str, html: Path | None, open_it: bool) -> None:
         # It stays: the browser reads it after this program has ended.
         html = Path(tempfile.mkdtemp(prefix="hubtool-preview-")) / "card.html"
     try:
-        page.write(html, text)
+        files.write_atomically(html, text.encode("utf-8"), durable=False)
     except OSError as error:
         raise HubError(f"{html} cannot be written: {error.strerror or error}") from error
     click.echo(str(html))

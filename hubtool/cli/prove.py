@@ -21,7 +21,7 @@ def main() -> None:
     from hubtool import loader
     from hubtool.hub import Hub
     from hubtool.networks.forward import forward
-    from hubtool.resolve import trust
+    from hubtool.resolution import trust
 
     try:
         loaded = loader.load(

@@ -12,7 +12,7 @@ from hubtool.cli.paths import LocalPath
 
 if TYPE_CHECKING:
     from hubtool.networks.explain import CodeToRun, Explanation
-    from hubtool.resolve.resolver import Resolution, ResolvedAsset
+    from hubtool.resolution.resolver import Resolution, ResolvedAsset
 
 
 @click.command()

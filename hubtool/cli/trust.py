@@ -20,7 +20,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_command(as_json: bool) -> None:
     """Show the trust list."""
-    from hubtool.resolve import trust
+    from hubtool.resolution import trust
 
     current = trust.read()
     rows = [
@@ -39,7 +39,7 @@ def list_command(as_json: bool) -> None:
 @click.argument("entry")
 def add(entry: str) -> None:
     """Trust an organisation (host/owner) or a repository (host/owner/name), and agree that its code runs."""
-    from hubtool.resolve import trust
+    from hubtool.resolution import trust
 
     trust.write(trust.read().add(entry))
     click.echo(f"{trust.parse_entry(entry)} is trusted, and its code may run")
@@ -49,7 +49,7 @@ def add(entry: str) -> None:
 @click.argument("entry")
 def remove(entry: str) -> None:
     """Take an entry off the list, a default one included."""
-    from hubtool.resolve import trust
+    from hubtool.resolution import trust
 
     trust.write(trust.read().remove(entry))
     click.echo(f"{trust.parse_entry(entry)} is not trusted any more")

@@ -265,15 +265,9 @@ class CodeStore:
         return Code(path=target, url=place.url, commit=commit, folder=place.folder, tree=tree)
 
     def _write(self, path: Path, value: dict[str, object]) -> None:
-        temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with files.create(temporary) as stream:
-                files.write_all(stream, json.dumps(value).encode())
-            temporary.replace(path)
+            files.write_atomically(path, json.dumps(value).encode(), durable=False, parents=True)
         except OSError as error:
-            with suppress(OSError):
-                temporary.unlink()
             raise files.store_error(error, path) from error
 
     def _tree_path(self, tree: str) -> Path:

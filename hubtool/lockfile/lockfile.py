@@ -7,7 +7,6 @@ All here is pure, text in and values out, but for :func:`read` and :func:`write`
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -187,17 +186,8 @@ def write(path: Path, lock: Lock) -> bool:
     with suppress(OSError):
         if regular.read_bytes(path) == data:
             return False
-    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.part")
     try:
-        try:
-            with files.create(temporary) as stream:
-                files.write_all(stream, data)
-                os.fsync(stream.fileno())
-            temporary.replace(path)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink()
-            raise
+        files.write_atomically(path, data)
     except OSError as error:
         why = error.strerror or type(error).__name__
         raise LockError(

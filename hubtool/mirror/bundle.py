@@ -197,29 +197,27 @@ def _listed(asset: WantedAsset, brought: dict[str, Stored]) -> ListedAsset:
 
 
 def _write(hub: Hub, file: Path, files: dict[str, Stored], listing: Listing) -> None:
-    temporary = file.with_name(f".{file.name}.{os.urandom(4).hex()}.part")
     try:
-        with disk.create(temporary) as stream:
-            # Nothing of this machine goes in: the same cards and assets give the same archive.
-            with tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive:
-                for digest in sorted(files):
-                    with files[digest].path.open("rb") as source:
-                        archive.addfile(_member(blob_name(digest), files[digest].size), source)
-                for uid in sorted(listing.uids):
-                    data = cards_of.read_bytes(hub.registries, Uid.parse(uid))
-                    if digest_of(data) != listing.uids[uid].digest:
-                        raise MirrorError(f"the card {uid} was changed meanwhile", hint="run the same again")
-                    archive.addfile(_member(card_name(uid), len(data)), io.BytesIO(data))
-                data, shards = index.render(listing.uids, listing.serial)
-                for shard, own in shards:
-                    archive.addfile(_member(shard.path, len(own)), io.BytesIO(own))
-                archive.addfile(_member(index.NAME, len(data)), io.BytesIO(data))
-            disk.settle(stream, temporary, file)
+        # Nothing of this machine goes in: the same cards and assets give the same archive.
+        with (
+            disk.replacing(file) as stream,
+            tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive,
+        ):
+            for digest in sorted(files):
+                with files[digest].path.open("rb") as source:
+                    archive.addfile(_member(blob_name(digest), files[digest].size), source)
+            for uid in sorted(listing.uids):
+                data = cards_of.read_bytes(hub.registries, Uid.parse(uid))
+                if digest_of(data) != listing.uids[uid].digest:
+                    raise MirrorError(f"the card {uid} was changed meanwhile", hint="run the same again")
+                archive.addfile(_member(card_name(uid), len(data)), io.BytesIO(data))
+            data, shards = index.render(listing.uids, listing.serial)
+            for shard, own in shards:
+                archive.addfile(_member(shard.path, len(own)), io.BytesIO(own))
+            archive.addfile(_member(index.NAME, len(data)), io.BytesIO(data))
     except OSError as error:
         found = disk.store_error(error, file)
         raise MirrorError(found.message, hint="choose another place for the bundle") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _member(name: str, size: int) -> tarfile.TarInfo:

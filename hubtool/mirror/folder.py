@@ -158,13 +158,10 @@ class FolderDestination:
         try:
             for folder in (path.parent, temporary.parent):
                 folder.mkdir(parents=True, exist_ok=True)
-            with files.create(temporary) as stream:
+            with files.replacing(path, temporary=temporary) as stream:
                 files.write_all(stream, data)
-                files.settle(stream, temporary, path)
         except OSError as error:
             raise _error(error, path, needed=len(data)) from error
-        finally:
-            temporary.unlink(missing_ok=True)
 
     def write_all(self, documents: Mapping[str, bytes], jobs: int) -> None:  # noqa: ARG002 (the flush is what takes time)
         """See :class:`~hubtool.mirror.destination.Destination`."""

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from hubtool.git.code import Code
     from hubtool.hub import FoundCard, Hub
     from hubtool.networks.look import Touch
-    from hubtool.resolve.resolver import Resolution, ResolvedAsset
-    from hubtool.resolve.trust import Decision
+    from hubtool.resolution.resolver import Resolution, ResolvedAsset
+    from hubtool.resolution.trust import Decision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from hubtool.lockfile.lockfile import Lock, LockedAsset, LockedCard, LockedCode
 from hubtool.pinning.mirrored import MirrorReader
 from hubtool.registry.entry import digest_of
 from hubtool.registry.published import PublishedRegistry
-from hubtool.resolve import resolver
+from hubtool.resolution import resolver
 from hubtool.store import cards
 from hubtool.transfer.events import Labels, Wanted, total
 

@@ -40,8 +40,8 @@ from hubtool.errors import (
 )
 from hubtool.publish import bench as benches
 from hubtool.publish import finishing
-from hubtool.resolve import machine, resolver
-from hubtool.resolve import trust as trusts
+from hubtool.resolution import machine, resolver
+from hubtool.resolution import trust as trusts
 from hubtool.sandbox.confine import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:

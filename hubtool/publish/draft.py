@@ -20,7 +20,7 @@ from hubtool.errors import ArgumentError, AssetError, CardError, CheckpointError
 from hubtool.publish.fitting import fit
 from hubtool.publish.measuring import measure
 from hubtool.registry.phrases import task_words
-from hubtool.resolve import machine
+from hubtool.resolution import machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -19,7 +19,7 @@ from hubtool.card import front_matter as front_matters
 from hubtool.card import layout, model, schema
 from hubtool.errors import ArgumentError, CardError, PublishError
 from hubtool.mirror.destination import blob_name
-from hubtool.resolve import resolver
+from hubtool.resolution import resolver
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

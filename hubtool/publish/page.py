@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import html
-import os
 import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
@@ -228,17 +227,3 @@ class _Images:
             return None
         self._room -= len(data)
         return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
-
-
-def write(path: Path, text: str) -> None:
-    """Write a page, all or nothing.
-
-    Raises:
-        OSError: If it cannot be written.
-    """
-    temporary = path.with_name(f".{path.name[:100]}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

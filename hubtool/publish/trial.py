@@ -11,8 +11,8 @@ from hubtool.errors import AssetError, CardError, NetworkError, RequirementError
 from hubtool.publish import bench as benches
 from hubtool.publish.check import GIVE_FILE, card_file, ending, match_files, put_given, read_once
 from hubtool.requirements import INSTALL_MINDSPORE
-from hubtool.resolve import machine, resolver
-from hubtool.resolve import trust as trusts
+from hubtool.resolution import machine, resolver
+from hubtool.resolution import trust as trusts
 from hubtool.sandbox.confine import DEFAULT_LIMITS
 
 if TYPE_CHECKING:

@@ -357,9 +357,7 @@ class _Repository:
 
 
 def _keep(path: Path, value: dict[str, str]) -> None:
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
-    temporary.write_text(json.dumps(value), encoding="utf-8")
-    temporary.replace(path)
+    disk.write_atomically(path, json.dumps(value).encode(), durable=False)
 
 
 def _gone(folder: Path) -> dict[str, str]:

@@ -17,7 +17,6 @@ import hashlib
 import json
 import os
 import re
-import secrets
 import time
 import warnings
 from contextlib import contextmanager, suppress
@@ -230,7 +229,7 @@ class _Publication:
         path = self.to / name
         if _site_bytes(path) == data:
             return  # its time stays, and with it the entity tag that servers make from it
-        put(path, data)
+        files.write_atomically(path, data, durable=False, parents=True)
         self.written += 1
 
     def _remove(self, old: set[str]) -> int:
@@ -286,23 +285,6 @@ def index_bytes(shards: Sequence[Shard], width: int, serial: int) -> bytes:
 def shard_name(uid: str, width: int) -> str:
     """Return the name of the shard that a card is in."""
     return hashlib.sha256(uid.encode("utf-8")).hexdigest()[:width] or "all"
-
-
-def put(path: Path, data: bytes) -> None:
-    """Write a file so that nobody sees half of it.
-
-    Raises:
-        OSError: If it cannot be written.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{secrets.token_hex(8)}.part")
-    try:
-        stream = files.create(temporary)
-        with stream:
-            files.write_all(stream, data)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _json(value: object) -> bytes:
@@ -749,7 +731,9 @@ class PublishedRegistry:
             yield
         except FetchError as error:
             with suppress(OSError):  # where nothing can be kept, it is asked each time
-                put(path, _json({"time": time.time(), "message": error.message[:1000]}))
+                files.write_atomically(
+                    path, _json({"time": time.time(), "message": error.message[:1000]}), durable=False, parents=True
+                )
             raise
         with suppress(OSError):
             path.unlink(missing_ok=True)
@@ -869,9 +853,9 @@ class PublishedRegistry:
         try:
             # Without the tag first, a run that is killed in between would keep the old tag for the new bytes.
             tag.unlink(missing_ok=True)
-            put(path, data)
+            files.write_atomically(path, data, durable=False, parents=True)
             if etag:
-                put(tag, etag.encode("latin-1", "replace"))
+                files.write_atomically(tag, etag.encode("latin-1", "replace"), durable=False, parents=True)
         except OSError as error:
             raise files.store_error(error, path) from error
 

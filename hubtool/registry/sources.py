@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import secrets
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
-from hubtool import ownership, regular, settings, toml
+from hubtool import files, ownership, regular, settings, toml
 from hubtool.errors import ArgumentError, SettingsError
 from hubtool.links import is_ssh
 from hubtool.registry import ADDED_FILE_NAME
@@ -237,13 +235,8 @@ def save(path: Path, sources: Sequence[Source]) -> None:
         for key, value in source.as_json().items():
             if value is not None:
                 lines.append(f"{key} = {json.dumps(value, ensure_ascii=False)}")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        temporary.chmod(0o600)  # whatever the umask: `load` refuses what a group can write
-        temporary.replace(path)
+        # The mode, because `load` refuses what a group can write.
+        files.write_atomically(path, ("\n".join(lines) + "\n").encode(), mode=0o600, parents=True)
     except OSError as error:
         raise SettingsError(f"{path} cannot be written: {error.strerror}", hint="check its permissions") from error
-    finally:
-        temporary.unlink(missing_ok=True)

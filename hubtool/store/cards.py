@@ -6,8 +6,6 @@ Below the store's root: ``cards/sha256/ab/<digest>.md``. They are small, and no 
 from __future__ import annotations
 
 import hashlib
-import os
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from hubtool import files, regular
@@ -29,17 +27,8 @@ def keep(store: Store, data: bytes) -> Path:
     path = _path(store.root, digest)
     if _read(path, digest) is not None:
         return path
-    temporary = path.with_name(f".{digest[:16]}.{os.urandom(4).hex()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with files.create(temporary) as stream:
-                files.write_all(stream, data)
-                files.settle(stream, temporary, path, read_only=True)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink()
-            raise
+        files.write_atomically(path, data, read_only=True, parents=True)
     except OSError as error:
         raise files.store_error(error, path) from error
     return path

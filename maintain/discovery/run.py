@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from hubtool import files
 from hubtool.card.repository import parse_repo_link
 from hubtool.errors import ArgumentError, NetworkError
 from maintain.discovery.guess import Facts
@@ -288,9 +289,7 @@ def _key(request: Mapping[str, Any]) -> str:
 
 
 def _save(report: Path, known: Mapping[str, Any]) -> None:
-    partial = report.with_name(report.name + ".partial")
-    partial.write_text(json.dumps(known, indent=1, sort_keys=True), encoding="utf-8")
-    partial.replace(report)
+    files.write_atomically(report, json.dumps(known, indent=1, sort_keys=True).encode(), durable=False)
 
 
 class _Worker:

@@ -153,18 +153,10 @@ def _place(known: facts.Facts, into: Path, *, dry_run: bool) -> Imported:
 
 
 def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.unlink(missing_ok=True)
-        stream = files.create(temporary)
-        with stream:
-            files.write_all(stream, data)
-        temporary.replace(path)
+        files.write_atomically(path, data, durable=False, parents=True)
     except OSError as error:
         raise files.store_error(error, path) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _left(into: Path, seen: set[str]) -> Iterator[str]:

@@ -22,7 +22,7 @@ from hubtool.lockfile import lockfile
 from hubtool.mirror import index as mirror_index
 from hubtool.registry import git, sources
 from hubtool.registry.index import Index
-from hubtool.resolve import trust
+from hubtool.resolution import trust
 from hubtool.uid import Uid
 from tests.cards import write_local
 from tests.checkpoints import SMALL, ckpt

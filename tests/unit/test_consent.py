@@ -14,7 +14,7 @@ from hubtool.errors import CardError, InvalidNameError, NetworkError
 from hubtool.hub import Hub
 from hubtool.publish import check
 from hubtool.registry import Registries
-from hubtool.resolve.trust import Agreement
+from hubtool.resolution.trust import Agreement
 from tests.cards import write_card
 
 if TYPE_CHECKING:

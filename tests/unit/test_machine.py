@@ -7,7 +7,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-from hubtool.resolve import machine
+from hubtool.resolution import machine
 
 
 def installed() -> str | None:
@@ -19,7 +19,7 @@ def installed() -> str | None:
 
 def test_the_installed_mindspore_is_seen_and_not_imported() -> None:
     assert machine.probe().mindspore == installed()
-    code = "import sys; from hubtool.resolve import machine; machine.probe(); assert 'mindspore' not in sys.modules"
+    code = "import sys; from hubtool.resolution import machine; machine.probe(); assert 'mindspore' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(machine.__file__).parents[1])
 
 

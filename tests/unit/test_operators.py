@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hubtool.checkpoint import operators
 from hubtool.checkpoint.operators import foreign
 from hubtool.errors import CheckpointError
-from hubtool.resolve import trust
-from hubtool.resolve.trust import TrustList
+from hubtool.resolution import trust
+from hubtool.resolution.trust import TrustList
 from tests.unit.test_mindir import field, number
 
 if TYPE_CHECKING:

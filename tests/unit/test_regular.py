@@ -16,7 +16,7 @@ from hubtool.errors import HubError
 from hubtool.lockfile import lockfile
 from hubtool.mirror.folder import FolderDestination
 from hubtool.registry import folder
-from hubtool.resolve import trust
+from hubtool.resolution import trust
 from hubtool.transfer import aws
 
 if TYPE_CHECKING:

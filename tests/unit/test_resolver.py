@@ -9,8 +9,8 @@ import pytest
 from hubtool.card.model import Asset, Card, Recipe
 from hubtool.digest import Digest
 from hubtool.errors import ArgumentError
-from hubtool.resolve import resolver
-from hubtool.resolve.machine import Machine
+from hubtool.resolution import resolver
+from hubtool.resolution.machine import Machine
 from hubtool.uid import Uid
 
 DIGEST = Digest("ab" * 32)

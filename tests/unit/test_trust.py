@@ -10,8 +10,8 @@ import pytest
 
 from hubtool.errors import ArgumentError, SettingsError
 from hubtool.registry import sources
-from hubtool.resolve import trust
-from hubtool.resolve.trust import TrustList, decide
+from hubtool.resolution import trust
+from hubtool.resolution.trust import TrustList, decide
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,7 @@ from unittest import mock
 from hubtool.digest import Digest, digest_file
 from hubtool.errors import HubError
 from hubtool.hub import Hub
-from hubtool.locking import Lock
+from hubtool.locking import FileLock
 from hubtool.mirror.destination import open_destination
 from hubtool.mirror.sync import sync
 from hubtool.mirror.verify import verify
@@ -392,6 +392,6 @@ def check_left(store: Store, before: int) -> None:
         time.sleep(0.02)
     assert descriptors() <= before + 2, "a descriptor is left open (two may be the server's)"
     for path in store.root.glob("locks/*.lock"):
-        lock = Lock(path)
+        lock = FileLock(path)
         assert lock.acquire(0), "a lock is left"
         lock.release()

@@ -13,8 +13,8 @@ from hubtool.card.model import Recipe
 from hubtool.errors import HubError, NetworkError, RecipeError
 from hubtool.hub import Hub
 from hubtool.registry.folder import read_card
-from hubtool.resolve import trust
-from hubtool.resolve.trust import TrustList
+from hubtool.resolution import trust
+from hubtool.resolution.trust import TrustList
 from hubtool.settings import Settings
 from tests.cards import write_local
 

@@ -261,7 +261,7 @@ def test_everything_is_as_before(tmp_path: Path, end: str, capsys: pytest.Captur
 
 MEDDLING = """
 import atexit, gc, json, locale, logging, os, resource, signal, socket, subprocess, sys, threading, types
-import hubtool.resolve.trust as trust, hubtool.networks.package as package
+import hubtool.resolution.trust as trust, hubtool.networks.package as package
 from hubtool.store import store
 
 def evil(*args, **kwargs):
@@ -301,7 +301,7 @@ def test_hubtool_and_the_process_are_as_before(tmp_path: Path) -> None:
     program = f"""
 import atexit, gc, json, os, resource, signal, socket, subprocess, sys, threading
 from pathlib import Path
-from hubtool.resolve import trust
+from hubtool.resolution import trust
 from hubtool.store import store
 from hubtool.networks import package
 from hubtool.networks.isolation import Namespace

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hubtool.card.model import Asset, Card, Recipe
     from hubtool.checkpoint.coverage import Fit
     from hubtool.registry import Other
-    from hubtool.resolve.machine import Machine
+    from hubtool.resolution.machine import Machine
 
 DEVICES = ("auto", "CPU", "GPU", "Ascend")
 # What hubtool's own networks were written for and are tested with; NumPy 2 breaks MindSpore 2.10's PyNative mode.

@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from hubtool import ownership, regular, settings
+from hubtool import files, ownership, regular, settings
 from hubtool.card import calls
 from hubtool.checkpoint import operators
 from hubtool.errors import ArgumentError, SettingsError
@@ -323,13 +323,10 @@ def write(trust: TrustList, path: Path | None = None) -> None:
         SettingsError: If they cannot be written.
     """
     path = trust_file() if path is None else path
-    temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
     text = json.dumps({"added": trust.added, "removed": trust.removed, "agreed": trust.agreed}, indent=2)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text + "\n", encoding="utf-8")
-        temporary.chmod(0o600)  # whatever the umask: `read` refuses what a group can write
-        temporary.replace(path)
+        files.write_atomically(
+            path, (text + "\n").encode(), mode=0o600, parents=True
+        )  # `read` refuses what a group can write
     except OSError as error:
-        temporary.unlink(missing_ok=True)
         raise SettingsError(f"the trust list {path} cannot be written: {error.strerror}") from error

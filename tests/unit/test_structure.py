@@ -1,0 +1,15 @@
+"""What holds for the code as a whole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import hubtool
+
+PACKAGE = Path(hubtool.__file__).parent
+
+
+def test_no_room_has_the_name_of_a_public_function() -> None:
+    # Importing hubtool.resolve, if it were a package, would replace the function hubtool.resolve.
+    rooms = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
+    assert not rooms & (set(hubtool.__all__) - {"__version__"})
