@@ -10,20 +10,22 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from hubtool import progress as progresses
 from hubtool import settings
+from hubtool.assets import fetch_asset
 from hubtool.errors import ArgumentError, ArgumentTypeError, CardStatusWarning, InvalidNameError, RegistryWarning
-from hubtool.hub import SOURCES, Hub
+from hubtool.hub import Hub
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from hubtool.card.life import Status
     from hubtool.checkpoint.coverage import Coverage
-    from hubtool.hub import FoundCard
+    from hubtool.resolution.finding import FoundCard
     from hubtool.resolution.resolver import Resolution
     from hubtool.transfer.events import Progress
 
 # Set by set_hub_dir for this process only; it goes before HUBTOOL_HOME.
 _hub_dir: Path | None = None
+SOURCES = ("gitee", "github", "local")
 _warned: set[str] = set()
 """The UIDs of which was said that several registries have them with different cards."""
 
@@ -124,20 +126,17 @@ def load(
 
     with progresses.shown(progress) as report_of:
         hub = _held(lock)
-        found = hub.find(name, source=source)
+        found = hub.find(name, local=source == "local")
         _warn_shadowed(found)
         loaded = loader.load(
             hub,
-            name,
-            source=source,
-            found=found,
+            hub.resolve(found, trust=trust, overridden=kwargs, compare=False),
             pretrained=pretrained,
             force_reload=force_reload,
             strict=strict,
             overrides=kwargs,
             positional=args,
             checkout=_folder(checkout),
-            trust=trust,
             progress=report_of(name),
         )
     _warn(loaded.status, loaded.uid)
@@ -156,9 +155,9 @@ def load_weights(name: str, source: str = "gitee", force_reload: bool = False) -
     from hubtool import loader  # noqa: PLC0415
 
     hub = _hub()
-    found = hub.find(name, source=source)
+    found = hub.find(name, local=source == "local")
     _warn_shadowed(found)
-    weights = loader.load_weights(hub, found, force_reload=force_reload)
+    weights = loader.load_weights(hub, hub.resolve(found, compare=False), force_reload=force_reload)
     _warn(found.card.status, name)
     return weights
 
@@ -178,7 +177,8 @@ def resolve(
         HubError: If the name is malformed, or there is no such card, or it cannot be read.
     """
     _check_arguments(name, source)
-    return _held(lock).resolve(name, device=device, source=source)
+    hub = _held(lock)
+    return hub.resolve(hub.find(name, local=source == "local"), device=device)
 
 
 def fetch(
@@ -199,11 +199,13 @@ def fetch(
     _check_arguments(name, source, force_reload=force_reload)
     progresses.check(progress)
     hub = _hub()
-    found = hub.find(name, source=source)
+    found = hub.find(name, local=source == "local")
     _warn_shadowed(found)
     with progresses.shown(progress) as report_of:
         return {
-            asset.file_name: hub.bring(found, asset, again=force_reload, progress=report_of(asset.file_name)).path
+            asset.file_name: fetch_asset(
+                hub, found, asset, again=force_reload, progress=report_of(asset.file_name)
+            ).path
             for asset in found.card.assets
         }
 

@@ -1,6 +1,6 @@
-"""The loader: from the name of a card to a loaded ``mindspore.nn.Cell``.
+"""The loader: from a resolution to a loaded ``mindspore.nn.Cell``.
 
-Name -> resolution -> stored checkpoint (fetched on a miss) -> network -> weights placed -> coverage. The weights are
+Resolution -> stored checkpoint (fetched on a miss) -> network -> weights placed -> coverage. The weights are
 not copied: a ``.ckpt`` is rewritten once, beside its blob, as safetensors, and the parameters are views of that file
 mapped into memory, copy on write. Training therefore changes the process's own pages and never the file.
 """
@@ -14,7 +14,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from hubtool.card.repository import place_of
+from hubtool.assets import fetch_asset
+from hubtool.checkpoint import operators
 from hubtool.checkpoint.coverage import Coverage, Renaming, compare, cover, rename
 from hubtool.checkpoint.header import FOREIGN_ITEM_BITS, Header, TensorInfo, read_header, to_safetensors
 from hubtool.errors import (
@@ -22,19 +23,14 @@ from hubtool.errors import (
     AssetError,
     CheckpointError,
     CoverageError,
-    DeviceError,
     NetworkError,
-    RecipeError,
     RequirementError,
     StoreError,
-    WithdrawnError,
 )
 from hubtool.git.code import CodeStore
 from hubtool.networks.provider import CLASS_COUNTS, Asked
 from hubtool.requirements import INSTALL_MINDSPORE
-from hubtool.resolution import machine
 from hubtool.resolution import trust as trusts
-from hubtool.resolution.resolver import choose_graph, choose_weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -43,8 +39,9 @@ if TYPE_CHECKING:
     from hubtool.card.life import Status
     from hubtool.card.model import Asset, Recipe
     from hubtool.checkpoint.coverage import Shape
-    from hubtool.hub import FoundCard, Hub
+    from hubtool.hub import Hub
     from hubtool.networks.provider import Built, Provider
+    from hubtool.resolution.resolver import Resolution, ResolvedAsset
     from hubtool.resolution.trust import Agreement, Decision
     from hubtool.transfer.events import Progress
 
@@ -111,10 +108,8 @@ class _Stopwatch:
 
 def load(
     hub: Hub,
-    name: str,
+    resolution: Resolution,
     *,
-    found: FoundCard | None = None,
-    source: str = "gitee",
     pretrained: bool = True,
     force_reload: bool = False,
     strict: bool = True,
@@ -123,25 +118,22 @@ def load(
     positional: tuple[object, ...] = (),
     progress: Progress | None = None,
     checkout: Path | None = None,
-    trust: bool = False,
     agreement: Agreement | None = None,
 ) -> Loaded:
     """Load the network of a card.
 
     Args:
         hub: Settings, registries and store.
-        name: A UID, the URL of a card on the public hub, or with ``source="local"`` the path of a card.
-        found: The card of that name, if it was found already: it is not read again.
-        source: ``gitee``, ``github`` or ``local``.
+        resolution: What the resolver says of the card: which file is loaded, from where its code comes, and whether
+            that may run.
         pretrained: Whether the weights are placed. Without them the network is initialised as for training.
         force_reload: Whether the assets are fetched even if they are stored.
         strict: Whether coverage that is not total is an error.
-        device: The device target to check for; by default the one that MindSpore's context names.
+        device: The device target to load on; by default the one that MindSpore's context names.
         overrides: Arguments of the network beyond the card's recipe.
         positional: Arguments of the network without a name, in the order of its entry's signature.
         progress: Called with the bytes that have come and the bytes in all, or None where that is not known.
         checkout: A folder with the tree of the card's repository, in place of the code that its repo-link names.
-        trust: Whether the user agrees, for this once, that the code of a trusted repository runs.
         agreement: What the user agreed to when asked; no other code runs, and not with other arguments.
 
     Raises:
@@ -149,50 +141,38 @@ def load(
         HubError: The subclasses say which stage failed, and why.
     """
     watch = _Stopwatch()
-    with watch.stage("resolve"):
-        found = hub.find(name, source=source) if found is None else found
-        if agreement is not None and agreement.recipe != found.card.recipe:
-            raise NetworkError(_CHANGED, hint="look at the card again, and run the command again")
-        check_status(found)
-        graph = choose_graph(found.card)
-        if graph is not None and found.pin is not None and (why := found.pin.check_machine(machine.probe().mindspore)):
-            raise found.pin.error(why)
-    if graph is not None:
+    if agreement is not None and agreement.recipe != resolution.recipe:
+        raise NetworkError(_CHANGED, hint="look at the card again, and run the command again")
+    resolution.refuse("status", "lock")
+    weights = resolution.weights
+    if weights is not None and not weights.asset.is_weights:
         if overrides or positional or not pretrained:
             raise ArgumentError(
-                f"{name} is a graph, {graph.file_name}: it takes no arguments, and has its weights in it",
+                f"{resolution.uid} is a graph, {weights.asset.file_name}: it takes no arguments, and has its weights "
+                "in it",
                 hint="load it without arguments",
             )
         return _load_graph(
             hub,
-            found,
-            graph,
+            resolution,
+            weights,
             watch,
             force_reload=force_reload,
             device=device,
             progress=progress,
-            trust=trust,
             agreement=agreement,
         )
+    resolution.refuse("recipe", "code")
+    recipe = resolution.recipe
+    if recipe is None:
+        raise AssertionError  # the resolver refused it
     with watch.stage("resolve"):
-        recipe = found.card.recipe
-        if recipe is None:
-            raise RecipeError(
-                found.card.blame(
-                    f"the card {name} has no recipe (a 'network:' entry), so how its network is built is not known"
-                ),
-                hint=f"'hubtool resolve {name}' says what is known",
-            )
-        if found.pin is not None and (why := found.pin.check_machine(machine.probe().mindspore)):
-            raise found.pin.error(why)
-        builder, told = _provider(
-            hub, found, recipe, checkout=checkout, trust=trust, agreement=agreement, overrides=overrides or {}
-        )
+        builder, told = _provider(hub, resolution, recipe, checkout=checkout, agreement=agreement)
     header, path = None, None
     with watch.stage("fetch"):
         if pretrained:
-            asset = _weights(found)
-            stored = hub.bring(found, asset, again=force_reload, progress=progress)
+            asset = _weights(resolution)
+            stored = fetch_asset(hub, resolution.found, asset, again=force_reload, progress=progress)
             path, digest = stored.path, stored.digest
             header = read_header(path)
             if asset.format != header.format:
@@ -201,29 +181,29 @@ def load(
                     hint="correct 'file-format' on the card",
                 )
     with watch.stage("import mindspore"):
-        compute_type = _compute_type(device)
+        compute_type = _compute_type(resolution, device)
     if header is not None and path is not None:
         with watch.stage("convert"):
             header, path = _mappable(hub, header, path, digest)
     quick = _no_initialisation() if header is not None and not recipe.initialise else nullcontext()
     with watch.stage("build"), quick:
         asked = Asked(arguments=overrides or {}, positional=positional, pretrained=pretrained, strict=strict)
-        shapes = header.shapes() if header else {} if pretrained else _stored_shapes(hub, found)
+        shapes = header.shapes() if header else {} if pretrained else _stored_shapes(resolution)
         built = builder.build(recipe, shapes=shapes, asked=asked, compute_type=compute_type)
-    coverage, notes = None, (*told, *built.notes, *(_weakness(_weights(found)) if pretrained else ()))
+    coverage, notes = None, (*told, *built.notes, *(_weakness(_weights(resolution)) if pretrained else ()))
     if header is not None and path is not None:
         with watch.stage("place"):
-            coverage, placed = _place(built, header, path, recipe, asked=asked, name=name)
+            coverage, placed = _place(built, header, path, recipe, asked=asked, name=resolution.uid)
         notes += placed
     built.network.set_train(mode=False)
     return Loaded(
-        uid=str(found.card.uid or found.card.path),
+        uid=resolution.uid,
         network=built.network,
         coverage=coverage,
         notes=notes,
         seconds=watch.seconds,
         built=built,
-        status=found.card.status,
+        status=resolution.card.status,
     )
 
 
@@ -231,85 +211,73 @@ def _weakness(asset: Asset) -> tuple[str, ...]:
     return () if asset.weakness is None else (asset.weakness,)
 
 
-def check_status(found: FoundCard) -> None:
-    """Refuse a card that was withdrawn, unless a lock pins it.
-
-    Raises:
-        WithdrawnError: If it was.
-    """
-    status = found.card.status
-    if status is not None and status.is_withdrawn and found.pin is None:
-        raise WithdrawnError(
-            status.told(str(found.card.uid or found.card.path)),
-            hint="what was pinned by a lock before goes on loading with that lock"
-            if status.successor is None
-            else f"load {status.successor}; what was pinned by a lock before goes on loading with that lock",
-        )
-
-
 def _load_graph(
     hub: Hub,
-    found: FoundCard,
-    asset: Asset,
+    resolution: Resolution,
+    weights: ResolvedAsset,
     watch: _Stopwatch,
     *,
     force_reload: bool,
     device: str | None,
     progress: Progress | None,
-    trust: bool,
     agreement: Agreement | None,
 ) -> Loaded:
     """Load a card that has no checkpoint but a whole network in a file; what MindSpore does not run, is handed over."""
     from hubtool.networks import graphs  # noqa: PLC0415
     from hubtool.networks.provider import Built  # noqa: PLC0415
 
+    asset = weights.asset
     with watch.stage("fetch"):
-        stored = hub.bring(found, asset, again=force_reload, progress=progress)
+        stored = fetch_asset(hub, resolution.found, asset, again=force_reload, progress=progress)
         suffix = asset.file_name.rpartition(".")[2].lower()
         kind = "mindir" if asset.is_mindir else suffix if suffix.isidentifier() else asset.format
         path = graphs.with_suffix(hub.store, stored.path, stored.digest, kind)
-    uid = str(found.card.uid or found.card.path)
     if not asset.is_mindir:
         nothing = Built(network=None, prefix="", notes=(), example=tuple)
         return Loaded(
-            uid=uid,
+            uid=resolution.uid,
             network=None,
             coverage=None,
             notes=(f"this is a graph in the format {asset.format}; it is run by {asset.runner}", *_weakness(asset)),
             seconds=watch.seconds,
             built=nothing,
             path=path,
-            status=found.card.status,
+            status=resolution.card.status,
         )
-    decision = trusts.decide_graph(path, stored.digest, trusts.read(), agreed_now=trust or trusts.agreed_by())
+    resolution.refuse("code")
+    # What a graph would run is known when it is here; before it was fetched, nothing could be decided.
+    decision = resolution.decision
+    if weights.stored is None:
+        facts = resolution.facts
+        decision = trusts.decide_graph(stored.digest, operators.foreign(path), facts.trust, agreed_now=facts.agreed_now)
     _check_allowed(decision, agreement)
     with watch.stage("import mindspore"):
-        _compute_type(device)
+        _compute_type(resolution, device)
     with watch.stage("build"):
         built = graphs.load(path, agreed=decision is not None)
     built.network.set_train(mode=False)
     return Loaded(
-        uid=uid,
+        uid=resolution.uid,
         network=built.network,
         coverage=None,
         notes=(*built.notes, *_weakness(asset)),
         seconds=watch.seconds,
         built=built,
         is_graph=True,
-        status=found.card.status,
+        status=resolution.card.status,
     )
 
 
-def load_weights(hub: Hub, found: FoundCard, *, force_reload: bool = False) -> dict[str, Any]:
+def load_weights(hub: Hub, resolution: Resolution, *, force_reload: bool = False) -> dict[str, Any]:
     """Return every tensor of a card's checkpoint as a ``mindspore.Parameter``, by its name in the file.
 
     Raises:
         HubError: The subclasses say which stage failed, and why.
     """
-    check_status(found)
-    stored = hub.bring(found, _weights(found), again=force_reload)
+    resolution.refuse("status")
+    stored = fetch_asset(hub, resolution.found, _weights(resolution), again=force_reload)
     header = read_header(stored.path)
-    _compute_type(None)
+    _compute_type(resolution, None)
     from mindspore import Parameter  # noqa: PLC0415
 
     header, path = _mappable(hub, header, stored.path, stored.digest)
@@ -317,16 +285,10 @@ def load_weights(hub: Hub, found: FoundCard, *, force_reload: bool = False) -> d
 
 
 def _provider(
-    hub: Hub,
-    found: FoundCard,
-    recipe: Recipe,
-    *,
-    checkout: Path | None,
-    trust: bool,
-    agreement: Agreement | None,
-    overrides: Mapping[str, object],
+    hub: Hub, resolution: Resolution, recipe: Recipe, *, checkout: Path | None, agreement: Agreement | None
 ) -> tuple[Provider, tuple[str, ...]]:
     """Return what builds the network, and what there is to say of its code."""
+    _check_allowed(resolution.decision, agreement)
     if recipe.provider == "builtin":
         from hubtool.networks.builtin.provider import BuiltinProvider  # noqa: PLC0415
 
@@ -334,40 +296,27 @@ def _provider(
     if recipe.provider == "package":
         from hubtool.networks.package import PackageProvider  # noqa: PLC0415
 
-        decision = trusts.decide_call(
-            recipe, trusts.read(), overridden=overrides, agreed_now=trust or trusts.agreed_by()
-        )
-        _check_allowed(decision, agreement)
         return PackageProvider(), ()
-    if recipe.provider != "repository":
-        raise RecipeError(
-            f"there is no network provider {recipe.provider!r}", hint="there are builtin, package and repository"
-        )
     from hubtool.networks import checkout as checkouts  # noqa: PLC0415
     from hubtool.networks.repository import Place, RepositoryProvider  # noqa: PLC0415
 
-    place = place_of(found.card)
+    place, pin = resolution.facts.place, resolution.found.pin
     if place is None:
-        raise RecipeError(
-            found.card.blame("the recipe builds with code of the card's repo-link, and the card has none")
-        )
-    if found.pin is not None:
-        place = found.pin.place(place)
+        raise AssertionError  # the resolver refused it
     if agreement is not None and agreement.place is not None:
         if (agreement.place.url, agreement.place.folder) != (place.url, place.folder):
             raise NetworkError(_CHANGED, hint="look at the card again, and run the command again")
         place = agreement.place
-    _check_allowed(trusts.decide(place.url, trusts.read(), agreed_now=trust or trusts.agreed_by()), agreement)
     if checkout is not None:
-        if found.pin is not None:
-            raise found.pin.error("a checkout in place of its code is not what is pinned", hint="leave --checkout out")
+        if pin is not None:
+            raise pin.error("a checkout in place of its code is not what is pinned", hint="leave --checkout out")
         root = checkouts.root_of(place, checkout)
         note = checkouts.compare(CodeStore(hub.store, hub.policy, offline=True), place, checkout)
         return RepositoryProvider(place=Place(root=root, folder="", identity=str(checkout.resolve()))), (note,)
     tree = None if agreement is None else agreement.tree
     code = CodeStore(hub.store, hub.policy, offline=hub.settings.offline).fetch(place, tree=tree)
-    if found.pin is not None:
-        found.pin.check_tree(code.tree)
+    if pin is not None:
+        pin.check_tree(code.tree)
     return RepositoryProvider(place=Place(root=code.path, folder="", identity=code.tree)), ()
 
 
@@ -378,42 +327,36 @@ def _check_allowed(decision: Decision | None, agreement: Agreement | None) -> No
         raise NetworkError(decision.why, hint=decision.hint)
 
 
-def _stored_shapes(hub: Hub, found: FoundCard) -> Mapping[str, Shape]:
+def _stored_shapes(resolution: Resolution) -> Mapping[str, Shape]:
     """Return the shapes of a card's checkpoint if it is stored, for a network that is built without its weights."""
-    asset = choose_weights(found.card)
+    weights = resolution.weights
+    if weights is None or weights.stored is None:
+        return {}
     try:
-        stored = None if asset is None else hub.stored(found, asset)
-        return {} if stored is None else read_header(stored.path).shapes()
-    except (AssetError, CheckpointError):
+        return read_header(weights.stored).shapes()
+    except CheckpointError:
         return {}  # its weights are not asked for: what cannot be read says nothing
 
 
-def _weights(found: FoundCard) -> Asset:
-    asset = choose_weights(found.card)
-    if asset is None:
+def _weights(resolution: Resolution) -> Asset:
+    weights = resolution.weights
+    if weights is None or not weights.asset.is_weights:
         raise AssetError(
-            found.card.blame(f"the card {found.card.uid or found.card.path} names no checkpoint"),
+            resolution.card.blame(f"the card {resolution.uid} names no checkpoint"),
             hint="load it with pretrained=False",
         )
-    return asset
+    return weights.asset
 
 
-def _compute_type(device: str | None) -> str:
+def _compute_type(resolution: Resolution, device: str | None) -> str:
     """Import MindSpore and return the type that the device computes with."""
-    here = machine.probe()
-    if here.mindspore is None:
-        raise RequirementError("MindSpore is not installed", hint=INSTALL_MINDSPORE)
-    if device is not None and device not in here.devices:
-        raise DeviceError(
-            f"there is no {device} on this machine; there is {', '.join(here.devices)}",
-            hint='to load on CPU: mindspore.set_device("CPU") in Python, --device CPU on the command line',
-        )
+    resolution.refuse("mindspore", *(() if device is None else ("device",)))
     try:
         with _interruption_held_back():
             import mindspore  # noqa: PLC0415
     except ImportError as error:
         raise RequirementError(
-            f"MindSpore {here.mindspore} is installed but cannot be imported: {error}",
+            f"MindSpore {resolution.facts.machine.mindspore} is installed but cannot be imported: {error}",
             hint=f"{INSTALL_MINDSPORE} brings versions that fit together",
         ) from error
     if device is not None and mindspore.get_context("device_target") != device:

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Protocol
 
 from hubtool import resources
+from hubtool.assets import local_asset
 from hubtool.audit import judge, look, repositories
 from hubtool.audit import plan as plans
 from hubtool.audit.finding import KINDS, NOTES, Finding
@@ -22,8 +23,8 @@ from hubtool.card import vocabulary
 from hubtool.card.repository import place_of
 from hubtool.errors import ArgumentError, AssetError, FetchError, HubError, OfflineError
 from hubtool.git import hardened
-from hubtool.hub import FoundCard
 from hubtool.links import shown
+from hubtool.resolution.finding import FoundCard
 from hubtool.transfer.http import HttpTransport
 from hubtool.transfer.limits import Retries
 
@@ -204,7 +205,7 @@ def _facts(hub: Hub, member: Registry, uid: Uid) -> CardFacts:
     for asset in card.assets:
         if asset.is_local:
             try:
-                hub.local(found, asset)
+                local_asset(hub, found, asset)
             except AssetError as error:
                 problems.append(("asset-missing", f"{uid}: {asset.link}", error.message))
     place = None

@@ -44,11 +44,12 @@ def listing(as_json: bool) -> None:
 
     Below stands what there is of fetches that were not finished; some of them may be under way.
     """
+    from hubtool.assets import references
     from hubtool.hub import Hub
     from hubtool.store import cleanup
 
     hub = Hub.open()
-    there = cleanup.items(hub.store, hub.references())
+    there = cleanup.items(hub.store, references(hub))
     aside = hub.store.quarantined()
     parts = cleanup.unfinished(hub.store)
     if as_json:
@@ -165,6 +166,7 @@ def prune(
     What was used in the last two hours stays, because a load may be about to open it, and so does what a process
     is fetching. The exit code is 1 if something could not be removed.
     """
+    from hubtool.assets import references
     from hubtool.hub import Hub
     from hubtool.store import cleanup
 
@@ -173,7 +175,7 @@ def prune(
             "say what to remove: --older-than, --max-size, --unreferenced, --unfinished or --quarantine"
         )
     hub = Hub.open()
-    assets = cleanup.items(hub.store, hub.references() if unreferenced or as_json else None)
+    assets = cleanup.items(hub.store, references(hub) if unreferenced or as_json else None)
     planned = cleanup.plan(
         assets + cleanup.unfinished(hub.store),
         now=time.time(),
@@ -202,11 +204,12 @@ def rm(targets: tuple[str, ...], dry_run: bool, as_json: bool) -> int:
 
     A load that has a file open goes on reading it. The exit code is 1 if something is not stored or stays.
     """
+    from hubtool.assets import references
     from hubtool.hub import Hub
     from hubtool.store import cleanup
 
     hub = Hub.open()
-    planned = cleanup.choose(cleanup.items(hub.store, hub.references()), targets)
+    planned = cleanup.choose(cleanup.items(hub.store, references(hub)), targets)
     done = planned if dry_run else cleanup.carry_out(hub.store, planned)
     _report(done, (), dry_run=dry_run, as_json=as_json)
     return 0 if len(done.remove) == len(planned.remove) else 1

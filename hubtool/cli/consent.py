@@ -6,52 +6,58 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hubtool.card.repository import place_of
+from hubtool.assets import fetch_asset
 from hubtool.cli import output, render, resolve
 from hubtool.git.code import CodeStore
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hubtool.hub import FoundCard, Hub
+    from hubtool.hub import Hub
+    from hubtool.resolution.resolver import Resolution
     from hubtool.resolution.trust import Agreement
 
 
-def ask(hub: Hub, found: FoundCard, *, checkout: Path | None = None) -> Agreement | None:
+def ask(hub: Hub, resolution: Resolution, *, checkout: Path | None = None) -> Agreement | None:
     """Return what the user agrees to, now and here, of the code that a card chooses; None if nothing.
 
-    Code of a repository and graphs are fetched before the question, so that it is about what then runs.
+    Code of a repository and graphs are fetched before the question, so that it is about what then runs. It is asked at
+    a terminal only, and not where nothing is to be agreed to, or where the repository is not on the trust list: a yes
+    is too easily said to code of a stranger. The answer "always" is written to the user's trust list.
 
-    Nobody is asked where there is no terminal, where nothing is to be agreed to, or where the repository is not on the
-    trust list: a yes is too easily said to code of a stranger. The answer "always" is written to the user's trust list.
+    Args:
+        hub: Settings and store.
+        resolution: What the resolver says of the card.
+        checkout: A folder with the tree of the card's repository, in place of the code that its repo-link names.
+
+    Raises:
+        AssetError: If the code or the graph cannot be fetched.
     """
     if not output.can_ask():
         return None
     from hubtool.cli.progress import transfer
-    from hubtool.resolution.resolver import choose_graph
 
-    graph = choose_graph(found.card)
-    if graph is not None and graph.is_mindir:
-        if not hub.resolve_found(found).ready:
+    graph = resolution.weights
+    if graph is not None and graph.asset.is_mindir and graph.stored is None:
+        if not resolution.ready:
             return None  # loading it says why
-        with transfer(str(found.card.uid or found.card.path)) as progress:
-            hub.bring(found, graph, progress=progress)
-    decision = hub.decide(found)
+        with transfer(resolution.uid) as progress:
+            fetch_asset(hub, resolution.found, graph.asset, progress=progress)
+        resolution = hub.resolve(resolution.found, compare=False)
+    decision = resolution.decision
     if decision is None or decision.allowed or decision.entry is None:
         return None
     from hubtool.networks import explain
     from hubtool.resolution import trust
 
-    place = place_of(found.card) if found.card.recipe and found.card.recipe.provider == "repository" else None
-    code = None
+    place, code = resolution.facts.place, None
     if place is not None and checkout is None:
-        place = place if found.pin is None else found.pin.place(place)
         code = CodeStore(hub.store, hub.policy, offline=hub.settings.offline).fetch(place)
         place = place.at(code.commit)
     agreement = trust.Agreement(
-        recipe=found.card.recipe, place=place, tree=None if code is None else code.tree, entry=decision.entry
+        recipe=resolution.recipe, place=place, tree=None if code is None else code.tree, entry=decision.entry
     )
-    explanation = explain.explain(hub, found, hub.resolve_found(found), checkout=checkout, code=code)
+    explanation = explain.explain(hub, resolution, checkout=checkout, code=code)
     click.echo("To build this network, code that is not part of hubtool would run here, with your rights:", err=True)
     rows = resolve.explained(explanation, most=5, with_trust=False)
     if explanation.code is None:

@@ -53,7 +53,7 @@ def command(uid: str | None, as_json: bool) -> int:
         )
     if shutil.which("git") is None:
         problems.append("the git program is not installed: networks whose code is in a repository cannot be fetched")
-    resolution = hub.resolve(uid) if uid else None
+    resolution = hub.resolve(hub.find(uid)) if uid else None
     if resolution is not None:
         problems += [reason for reason in resolution.reasons if reason not in problems]
         if resolution.fit is not None and resolution.fit.arguments:

@@ -62,17 +62,14 @@ def command(
     from hubtool.networks import graphs, repository
 
     hub = Hub.open() if lock is None else Hub.open().with_lock(lock.absolute())
-    found = hub.find(uid)
-    chosen = hub.resolve_found(found).device
-    agreement = None if trust else consent.ask(hub, found, checkout=checkout)
+    resolution = hub.resolve(hub.find(uid), trust=trust, compare=False)
+    agreement = None if trust else consent.ask(hub, resolution, checkout=checkout)
     with transfer(uid) as progress:
         loaded = loader.load(
             hub,
-            uid,
-            found=found,
-            device=chosen,
+            resolution,
+            device=resolution.device,
             progress=progress,
-            trust=trust,
             agreement=agreement,
             checkout=checkout,
             pretrained=not no_pretrained,

@@ -115,6 +115,7 @@ def _fetch(
 
 def _plan(hub: Hub, name: str, card: _Card) -> list[Wanted]:
     """Return which assets of a card are to be fetched; those beside the card are verified where they are."""
+    from hubtool.assets import local_asset
     from hubtool.transfer.events import Wanted
 
     found = hub.find(name)
@@ -124,7 +125,7 @@ def _plan(hub: Hub, name: str, card: _Card) -> list[Wanted]:
     wanted = []
     for asset in found.card.assets:
         if asset.is_local:
-            card.add(asset.link, hub.local(found, asset))
+            card.add(asset.link, local_asset(hub, found, asset))
         else:
             name = asset.file_name
             wanted.append(Wanted(link=asset.link, digest=asset.digest, size=asset.size, name=name, uid=card.uid))

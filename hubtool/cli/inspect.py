@@ -25,9 +25,10 @@ def command(target: str, as_json: bool) -> None:
 
     path = Path(target)
     if not path.is_file() and path.suffix not in (".ckpt", ".safetensors"):
+        from hubtool.assets import stored_checkpoint
         from hubtool.hub import Hub
 
-        path = Hub.open().stored_weights(target)
+        path = stored_checkpoint(Hub.open(), target)
     header = read_header(path)
     if as_json:
         render.echo_json(

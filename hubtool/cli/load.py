@@ -55,18 +55,15 @@ def command(
     from hubtool.hub import Hub
 
     hub = Hub.open() if lock is None else Hub.open().with_lock(lock.absolute())
-    found = hub.find(uid)
-    chosen = hub.resolve_found(found, device=device).device
-    agreement = None if trust else consent.ask(hub, found, checkout=checkout)
+    resolution = hub.resolve(hub.find(uid), device=device, trust=trust, compare=False)
+    agreement = None if trust else consent.ask(hub, resolution, checkout=checkout)
     with transfer(uid) as progress:
         loaded = loader.load(
             hub,
-            uid,
-            found=found,
+            resolution,
             pretrained=not no_pretrained,
-            device=chosen,
+            device=resolution.device,
             progress=progress,
-            trust=trust,
             agreement=agreement,
             checkout=checkout,
         )
@@ -84,7 +81,7 @@ def command(
     if as_json:
         render.echo_json(_as_json(loaded, seconds))
     else:
-        _print(loaded, seconds, outputs, chosen)
+        _print(loaded, seconds, outputs, resolution.device)
 
 
 def _hand_over(loaded: Loaded, *, as_json: bool) -> None:

@@ -15,7 +15,7 @@ from hubtool.cli.show import facts_of
 from hubtool.errors import HubError
 
 if TYPE_CHECKING:
-    from hubtool.hub import FoundCard
+    from hubtool.resolution.finding import FoundCard
 
 
 @click.command()

@@ -21,16 +21,10 @@ def main() -> None:
     from hubtool import loader
     from hubtool.hub import Hub
     from hubtool.networks.forward import forward
-    from hubtool.resolution import trust
 
     try:
-        loaded = loader.load(
-            Hub.open().with_lock(None),
-            name,
-            source="local" if name.endswith(".md") else "gitee",
-            device=device,
-            trust=trust.agreed_by(),
-        )
+        hub = Hub.open().with_lock(None)
+        loaded = loader.load(hub, hub.resolve(hub.find(name), device=device, compare=False), device=device)
     except CoverageError as error:
         _answer("coverage", failed=error.message)
         return

@@ -51,13 +51,12 @@ def command(
         from hubtool.lockfile.lockfile import FILE_NAME
 
         hub = hub.with_lock((lock or Path(FILE_NAME)).absolute())
-    found = hub.find(uid)
-    resolution = hub.resolve_found(found, device=device)
+    resolution = hub.resolve(hub.find(uid), device=device)
     explanation = None
     if explain:
         from hubtool.networks import explain as explaining
 
-        explanation = explaining.explain(hub, found, resolution, checkout=checkout)
+        explanation = explaining.explain(hub, resolution, checkout=checkout)
     if as_json:
         members = resolution.as_json()
         render.echo_json(members if explanation is None else {**members, "explanation": explanation.as_json()})

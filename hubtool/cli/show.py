@@ -10,7 +10,7 @@ import click
 from hubtool.cli import complete, output, render
 
 if TYPE_CHECKING:
-    from hubtool.hub import FoundCard
+    from hubtool.resolution.finding import FoundCard
 
 
 @click.command()

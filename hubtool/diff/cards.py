@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hubtool import settings
+from hubtool.assets import fetch_asset, local_asset
 from hubtool.diff import tensors
 from hubtool.digest import digest_file
 from hubtool.errors import ArgumentError, AssetError, CheckpointError, FetchError, InvalidNameError, LockError
@@ -26,8 +27,9 @@ if TYPE_CHECKING:
     from hubtool.card.repository import RepositoryPlace
     from hubtool.diff.tensors import TensorDiff
     from hubtool.git.code import Code
-    from hubtool.hub import FoundCard, Hub
+    from hubtool.hub import Hub
     from hubtool.lockfile.lockfile import Lock
+    from hubtool.resolution.finding import FoundCard
 
 _ASIDE = frozenset({"asset"})
 
@@ -244,7 +246,7 @@ def _card(hub: Hub, text: str) -> FoundCard:
         except InvalidNameError:
             pass
         else:
-            return hub.find_pinned(parsed, settings.expand_user(path).absolute())
+            return hub.with_lock(settings.expand_user(path).absolute()).find(str(parsed))
     try:
         return hub.find(text)
     except InvalidNameError as error:
@@ -403,11 +405,11 @@ def _within(
 
 def _stored(hub: Hub, found: FoundCard, asset: Asset, notes: list[str], *, fetch: bool) -> Path | None:
     if fetch:
-        return hub.bring(found, asset).path
+        return fetch_asset(hub, found, asset).path
     try:
         stored = None
         if asset.is_local:
-            stored = hub.local(found, asset).path
+            stored = local_asset(hub, found, asset).path
         elif asset.digest is not None:
             stored = hub.store.path(asset.digest, link=asset.link)
     except (AssetError, LockError) as error:

@@ -16,6 +16,7 @@ from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from hubtool import files as disk
+from hubtool.assets import local_asset
 from hubtool.card import document
 from hubtool.digest import Digest
 from hubtool.errors import CardError, CardNotFoundError, HubError, MirrorError, StoreError
@@ -183,7 +184,7 @@ def _look(hub: Hub, need: Need, at: int) -> Wanted | Outcome:
         if asset is None:
             raise CardError(f"the card {uid} no longer names it: it was changed meanwhile", hint="run the same again")
         if asset.is_local:
-            return Outcome(wanted=wanted, stored=hub.local(card, asset))
+            return Outcome(wanted=wanted, stored=local_asset(hub, card, asset))
     except HubError as error:
         return Outcome(wanted=wanted, error=error)
     return Wanted(link=asset.link, digest=asset.digest, size=asset.size, name=asset.file_name, uid=uid)

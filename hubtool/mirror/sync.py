@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Protocol
 
+from hubtool.assets import local_asset
 from hubtool.errors import (
     AssetError,
     CardError,
@@ -416,7 +417,7 @@ class Worker:
                 if asset is None:
                     continue  # the card was changed meanwhile; the next run sees it
                 if asset.is_local:  # it is read where it is
-                    return self._hub.local(card, asset), False
+                    return local_asset(self._hub, card, asset), False
                 return self._fetch(Wanted(link=asset.link, digest=asset.digest, size=asset.size))
             except HubError as error:
                 if self.stop.is_set():

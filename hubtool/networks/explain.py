@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hubtool.card.repository import place_of
-from hubtool.errors import CheckpointError, RecipeError
 from hubtool.git.code import CodeStore, code_files
 from hubtool.networks import checkout as checkouts
 from hubtool.networks import look
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hubtool.git.code import Code
-    from hubtool.hub import FoundCard, Hub
+    from hubtool.hub import Hub
     from hubtool.networks.look import Touch
     from hubtool.resolution.resolver import Resolution, ResolvedAsset
     from hubtool.resolution.trust import Decision
@@ -129,55 +127,47 @@ class Explanation:
         }
 
 
-def explain(
-    hub: Hub, found: FoundCard, resolution: Resolution, *, checkout: Path | None = None, code: Code | None = None
-) -> Explanation:
+def explain(hub: Hub, resolution: Resolution, *, checkout: Path | None = None, code: Code | None = None) -> Explanation:
     """Say what loading a card would do.
 
     Args:
         hub: Settings and store.
-        found: The card.
-        resolution: What the resolver says of it.
+        resolution: What the resolver says of the card.
         checkout: A folder with the tree of the card's repository, in place of the code that its repo-link names.
         code: The stored code, if it was looked up already.
 
     Raises:
         ArgumentError: If the card's repo-link does not name a repository.
-        SettingsError: If the user's trust list cannot be read.
     """
-    recipe = resolution.recipe
+    recipe, facts = resolution.recipe, resolution.facts
+    if facts.place_error is not None:
+        raise facts.place_error
     weights = resolution.weights
     downloads = (weights,) if weights is not None and weights.stored is None and not weights.asset.is_local else ()
     needs_code = recipe is not None and (weights is None or weights.asset.is_weights)
     package = None
     if recipe is not None and needs_code and recipe.provider == "package":
         package = ", ".join(recipe.requires) or recipe.entry.partition(".")[0]
-    to_run = _code(hub, found, resolution, checkout, code) if needs_code else None
-    decision, refused = None, None
-    try:
-        decision = hub.decide(found)
-    except (CheckpointError, RecipeError) as error:
-        refused = error.message
+    refused = next(
+        (problem.reason for problem in resolution.problems if problem.stage == "code" and resolution.decision is None),
+        None,
+    )
     return Explanation(
         downloads=downloads,
-        code=to_run,
+        code=_code(hub, resolution, checkout, code),
         package=package,
         entry=None if package is None or recipe is None else recipe.entry,
         arguments={} if package is None or recipe is None else recipe.arguments,
         graph=None if weights is None or not weights.asset.is_mindir else weights,
-        decision=decision,
+        decision=resolution.decision,
         refused=refused,
     )
 
 
-def _code(
-    hub: Hub, found: FoundCard, resolution: Resolution, checkout: Path | None, code: Code | None
-) -> CodeToRun | None:
-    recipe, place = resolution.recipe, place_of(found.card)
-    if recipe is None or recipe.provider != "repository" or place is None:
+def _code(hub: Hub, resolution: Resolution, checkout: Path | None, code: Code | None) -> CodeToRun | None:
+    recipe, place = resolution.recipe, resolution.facts.place
+    if recipe is None or place is None:
         return None
-    if found.pin is not None:
-        place = found.pin.place(place)
     store = CodeStore(hub.store, hub.policy, offline=True)
     note = None
     if checkout is not None:

@@ -13,10 +13,10 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from hubtool import resources
+from hubtool.assets import local_asset
 from hubtool.card import life, model
 from hubtool.errors import ArgumentError, AssetError, CardError, CardNotFoundError, HubError, LockError
 from hubtool.git.code import CodeStore
-from hubtool.hub import parse_name
 from hubtool.links import shown
 from hubtool.lockfile import lockfile as locks
 from hubtool.lockfile.lockfile import Lock, LockedAsset, LockedCard, LockedCode
@@ -24,6 +24,7 @@ from hubtool.pinning.mirrored import MirrorReader
 from hubtool.registry.entry import digest_of
 from hubtool.registry.published import PublishedRegistry
 from hubtool.resolution import resolver
+from hubtool.resolution.finding import parse_name
 from hubtool.store import cards
 from hubtool.transfer.events import Labels, Wanted, total
 
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from hubtool.card.model import Asset
-    from hubtool.hub import FoundCard, Hub
+    from hubtool.hub import Hub
     from hubtool.registry import Registries
+    from hubtool.resolution.finding import FoundCard
     from hubtool.store.store import Stored
     from hubtool.transfer.events import Watcher
     from hubtool.transfer.fetcher import Fetcher
@@ -192,7 +194,7 @@ def _known(hub: Hub, found: FoundCard, asset: Asset, here: Asset, mirrors: Mirro
             f"{asset.file_name} has no SHA-256 digest on the card, so nobody can tell which bytes are meant",
             hint="add 'asset-sha256' to the card",
         )
-    stored = hub.local(found, here) if here.is_local else hub.store.find(here.digest, link=here.link)
+    stored = local_asset(hub, found, here) if here.is_local else hub.store.find(here.digest, link=here.link)
     if stored is not None:
         return _fitting(asset, stored.digest, stored.size)
     if not here.digest.is_short and asset.size is not None:

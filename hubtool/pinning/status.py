@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hubtool.card.life import Status
-    from hubtool.hub import FoundCard, Hub
+    from hubtool.hub import Hub
     from hubtool.lockfile.lockfile import LockedCard
+    from hubtool.resolution.finding import FoundCard
 
 CHANGED, ABSENT = "changed", "not found"
 _WRONG = ("withdrawn", CHANGED)

@@ -14,13 +14,13 @@ from hubtool.card import life, model
 from hubtool.digest import Digest
 from hubtool.errors import DigestError, HubError, LockError, StoreError
 from hubtool.git.code import CodeStore
-from hubtool.hub import fitting
 from hubtool.lockfile import pins
 from hubtool.lockfile.lockfile import code_place, misfits
 from hubtool.lockfile.pins import Pin
 from hubtool.pinning import status
 from hubtool.pinning.mirrored import MirrorReader
 from hubtool.registry.entry import digest_of
+from hubtool.resolution.stored import check_size, local_copy
 from hubtool.store import cards
 from hubtool.transfer.events import Labels, Wanted, total
 from hubtool.uid import Uid
@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from hubtool.card.life import Status
     from hubtool.card.model import Asset
     from hubtool.git.code import Code
-    from hubtool.hub import FoundCard, Hub
+    from hubtool.hub import Hub
     from hubtool.lockfile.lockfile import Lock, LockedAsset
+    from hubtool.resolution.finding import FoundCard
     from hubtool.store.store import Store, Stored
     from hubtool.transfer.events import Watcher
     from hubtool.transfer.fetcher import Fetcher
@@ -162,7 +163,7 @@ def _bring_card(hub: Hub, pin: Pin, mirrors: MirrorReader) -> FoundCard:
     """Find the card with the locked bytes, in a mirror too, and keep it."""
     uid, digest = Uid.parse(pin.card.uid), pin.card.sha256
     try:
-        found = hub.find_pinned(uid, pin.path)
+        found = hub.with_lock(pin.path).find(pin.card.uid)
     except LockError as error:
         data, others = (None, []) if cards.find(hub.store, digest) else mirrors.card(pin.card.uid, digest)
         if data is None:
@@ -176,7 +177,7 @@ def _bring_card(hub: Hub, pin: Pin, mirrors: MirrorReader) -> FoundCard:
         if wrong:
             raise pins.contradiction(pin, wrong) from None
         cards.keep(hub.store, data)
-        return hub.find_pinned(uid, pin.path)
+        return hub.with_lock(pin.path).find(pin.card.uid)
     if found.card.path is not None and found.registry is not None:
         try:
             data = found.card.path.read_bytes()
@@ -192,9 +193,9 @@ def _copied(hub: Hub, found: FoundCard, asset: Asset) -> Stored | None:
         return None
     stored = hub.store.find(asset.digest)
     if stored is not None:
-        return fitting(found, asset, stored)
-    beside = hub.beside(found, asset)
-    return None if beside is None else _copy(hub.store, fitting(found, asset, beside), asset.digest)
+        return check_size(found, asset, stored)
+    beside = local_copy(found, asset, registries=hub.registries, store=hub.store)
+    return None if beside is None else _copy(hub.store, check_size(found, asset, beside), asset.digest)
 
 
 def _copy(store: Store, beside: Stored, digest: Digest) -> Stored:

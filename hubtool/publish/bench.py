@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from hubtool.card.document import Document
     from hubtool.card.repository import RepositoryPlace
     from hubtool.card.usage import Usage
-    from hubtool.hub import FoundCard, Hub
+    from hubtool.hub import Hub
+    from hubtool.resolution.finding import FoundCard
     from hubtool.sandbox.confine import Ended, Limits
     from hubtool.store.store import Stored
 

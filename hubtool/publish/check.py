@@ -13,10 +13,10 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from hubtool import mismatch, settings
+from hubtool.assets import fetch_asset
 from hubtool.card import document as documents
 from hubtool.card import metrics as metric_texts
 from hubtool.card import model, placeholder, reading, run, usage, vocabulary
-from hubtool.card.repository import parse_repo_link
 from hubtool.card.select import Selection
 from hubtool.checkpoint import operators
 from hubtool.checkpoint.header import check_graph, read_header
@@ -42,6 +42,7 @@ from hubtool.publish import bench as benches
 from hubtool.publish import finishing
 from hubtool.resolution import machine, resolver
 from hubtool.resolution import trust as trusts
+from hubtool.resolution.choice import choose_graph, choose_weights
 from hubtool.sandbox.confine import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
@@ -52,8 +53,11 @@ if TYPE_CHECKING:
     from hubtool.card.model import Asset, Card
     from hubtool.checkpoint.header import Header
     from hubtool.diagnostics import Diagnostic
-    from hubtool.hub import FoundCard, Hub
+    from hubtool.hub import Hub
     from hubtool.publish.bench import Bench
+    from hubtool.resolution.facts import Facts
+    from hubtool.resolution.finding import FoundCard
+    from hubtool.resolution.resolver import Resolution
     from hubtool.sandbox.confine import Ended
     from hubtool.transfer.http import Seen
 
@@ -238,14 +242,14 @@ def check_card(
         if not path.is_file():
             raise ArgumentError(f"there is no file {path}", hint="give the file that will be the card's asset")
     rows = _Rows(tell=tell)
-    path, source = card_file(hub, str(name))
+    path, local = card_file(hub, str(name))
     options = run.Options(
         selection=Selection(ignore=(placeholder.UNPUBLISHED_RULE,) if assets else ()),
         hosts=frozenset(hub.settings.allowed_hosts),
     )
     rows.add(rules_row(run.check_paths([path], options).diagnostics))
     try:
-        found, document = read_once(hub, str(name), path, source)
+        found, document = read_once(hub, str(name), path, local=local)
     except (CardError, OSError):
         for other in NAMES[1:]:
             rows.add(Row(name=other, state=State.IMPOSSIBLE, reason="the card cannot be read"))
@@ -265,14 +269,14 @@ def _uid_text(found: FoundCard) -> str | None:
     return str(found.card.uid) if found.card.uid else None
 
 
-def read_once(hub: Hub, name: str, path: Path, source: str) -> tuple[FoundCard, Document]:
+def read_once(hub: Hub, name: str, path: Path, *, local: bool) -> tuple[FoundCard, Document]:
     """Find a card and take its file apart: both are of the same bytes, as far as it matters for what runs.
 
     Raises:
         CardError: If it cannot be read, or changed meanwhile.
         OSError: If the file cannot be read.
     """
-    found = hub.find(name, source=source)
+    found = hub.find(name, local=local)
     data = reading.read_card_file(str(path))[1]
     again = model.read(data, uid=found.card.uid, path=path)
     stated = [(one.recipe, one.repo_link, one.text("repo-revision"), one.body) for one in (found.card, again)]
@@ -281,8 +285,8 @@ def read_once(hub: Hub, name: str, path: Path, source: str) -> tuple[FoundCard, 
     return found, documents.parse(data)
 
 
-def card_file(hub: Hub, name: str) -> tuple[Path, str]:
-    """Return the file of a card, and what its name is: ``local`` for a path, ``gitee`` for a UID.
+def card_file(hub: Hub, name: str) -> tuple[Path, bool]:
+    """Return the file of a card, and whether its name is a path and no UID.
 
     Raises:
         CardNotFoundError: If there is no such card.
@@ -293,11 +297,11 @@ def card_file(hub: Hub, name: str) -> tuple[Path, str]:
     if path is not None and (path.is_file() or name.endswith(".md")):
         if not path.is_file():
             raise CardError(f"there is no card at {ascii(name)[1:-1]}", hint="give the path of a card's .md file")
-        return path.absolute(), "local"
+        return path.absolute(), True
     card = hub.find(name).card
     if card.path is None:
         raise CardError(f"the card {name} stands in no file", hint="give the path of a card's .md file")
-    return card.path, "gitee"
+    return card.path, False
 
 
 def _check(
@@ -317,7 +321,7 @@ def _check(
     rows.add(links_row(_look(hub, card, planned=set(chosen)), offline=hub.settings.offline))
     had = _bytes(hub, found, bench, chosen)
     assets = rows.add(assets_row(had, files))
-    main = resolver.choose_weights(card) or resolver.choose_graph(card)
+    main = choose_weights(card) or choose_graph(card)
     file = next((one for one in had if one.asset is main and one.error is None), None)
     header, is_readable = None, False
     if file is None or file.path is None:
@@ -330,10 +334,11 @@ def _check(
     limits = benches.with_room(limits, weights=file.size if file else 0)
     here = machine.probe()
     device = "Ascend" if "Ascend" in here.devices else "CPU"
+    resolution = hub.resolve(found, trust=trust, compare=False)
     if main is not None and main.runner is not None:
-        recipe = _graph_recipe(file if is_readable else None, trust=trust)
+        recipe = _graph_recipe(file if is_readable else None, resolution.facts)
     else:
-        recipe = _recipe(hub, found, header, trust=trust, checkout=checkout)
+        recipe = _recipe(hub, resolution, header, checkout=checkout)
     reason = ""
     if main is not None and main.runner is not None and not main.is_mindir:
         reason = f"MindSpore does not run a graph in the format {main.format}; {main.runner} does"
@@ -432,7 +437,7 @@ def _bytes(hub: Hub, found: FoundCard, bench: Bench, chosen: Mapping[int, Path])
                 and not asset.is_local
                 and hub.store.path(asset.digest, link=asset.link) is not None
             )
-            stored = hub.bring(found, asset)
+            stored = fetch_asset(hub, found, asset)
             bench.mean(asset.link, stored.digest)
             origin = "beside the card" if asset.is_local else "stored" if stored_before else "fetched"
             result.append(Bytes(asset=asset, path=stored.path, digest=stored.digest, size=stored.size, origin=origin))
@@ -499,43 +504,38 @@ def _graph(path: Path, asset: Asset) -> Row:
     return Row(name=CHECKPOINT, state=State.PASSED, details=(f"a MindIR graph; its inputs: {told}",))
 
 
-def _graph_recipe(file: Bytes | None, *, trust: bool) -> Row:
+def _graph_recipe(file: Bytes | None, facts: Facts) -> Row:
     """Return the row of the recipe of a graph: it needs none, and perhaps consent to its operators."""
     if file is not None and file.path is not None and file.asset.is_mindir:
-        decision = trusts.decide_graph(file.path, file.digest, trusts.read(), agreed_now=trust or trusts.agreed_by())
+        # The file may be one that was given, which no resolution knows.
+        found = operators.foreign(file.path)
+        decision = trusts.decide_graph(file.digest, found, facts.trust, agreed_now=facts.agreed_now)
         if decision is not None and not decision.allowed:
             return Row(name=RECIPE, state=State.IMPOSSIBLE, reason=f"{decision.why} ({decision.hint})")
     return Row(name=RECIPE, state=State.PASSED, details=("none is needed: the graph is the network",))
 
 
-def _recipe(hub: Hub, found: FoundCard, header: Header | None, *, trust: bool, checkout: str | None) -> Row:
-    """Resolve the recipe as far as no code runs: arguments against shapes, packages, code of the repository."""
-    card = found.card
-    problems = resolver.recipe_reasons(card)
-    if problems or card.recipe is None:
-        return Row(name=RECIPE, state=State.FAILED, reason="; ".join(problems))
-    recipe = card.recipe
+def _recipe(hub: Hub, resolution: Resolution, header: Header | None, *, checkout: str | None) -> Row:
+    """Take the recipe as far as no code runs: arguments against shapes, packages, code of the repository."""
+    recipe = resolution.recipe
+    problems = resolver.recipe_problems(resolution.card)
+    if problems or recipe is None:
+        return Row(name=RECIPE, state=State.FAILED, reason="; ".join(problem.reason for problem in problems))
     details = [f"{recipe.provider} {recipe.entry}"]
+    decision = resolution.decision
+    refused = next((one.error for one in resolution.problems if one.stage == "code"), None)
+    if decision is None and refused is not None:
+        return Row(name=RECIPE, state=State.FAILED, reason=refused.message, details=tuple(details))
+    if decision is not None and not decision.allowed:
+        why = f"{decision.why} ({decision.hint})"
+        return Row(name=RECIPE, state=State.IMPOSSIBLE, reason=why, details=tuple(details))
     if recipe.provider == "repository":
-        link = str(card.repo_link)
         try:
-            decision = trusts.decide(parse_repo_link(link).url, trusts.read(), agreed_now=trust or trusts.agreed_by())
-            if not decision.allowed:
-                why = f"{decision.why} ({decision.hint})"
-                return Row(name=RECIPE, state=State.IMPOSSIBLE, reason=why, details=tuple(details))
-            details.append(checkout or f"code of commit {benches.bring_code(hub, found)}")
+            details.append(checkout or f"code of commit {benches.bring_code(hub, resolution.found)}")
         except (OfflineError, ForbiddenLinkError) as error:
             return Row(name=RECIPE, state=State.IMPOSSIBLE, reason=error.message, details=tuple(details))
         except HubError as error:
             return Row(name=RECIPE, state=State.FAILED, reason=error.message, details=tuple(details))
-    if recipe.provider == "package":
-        try:
-            called = trusts.decide_call(recipe, trusts.read(), agreed_now=trust or trusts.agreed_by())
-        except RecipeError as error:
-            return Row(name=RECIPE, state=State.FAILED, reason=error.message, details=tuple(details))
-        if called is not None and not called.allowed:
-            why = f"{called.why} ({called.hint})"
-            return Row(name=RECIPE, state=State.IMPOSSIBLE, reason=why, details=tuple(details))
     if recipe.provider == "builtin" and header is not None:
         from hubtool.networks.builtin.config import infer  # noqa: PLC0415 - for this one kind of network
 

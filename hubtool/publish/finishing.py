@@ -19,7 +19,7 @@ from hubtool.card import front_matter as front_matters
 from hubtool.card import layout, model, schema
 from hubtool.errors import ArgumentError, CardError, PublishError
 from hubtool.mirror.destination import blob_name
-from hubtool.resolution import resolver
+from hubtool.resolution.choice import choose_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,7 +82,7 @@ def match(card: Card, files: Sequence[Measured]) -> dict[int, Measured]:
             rest.append(file)
         else:
             found[place] = file
-    weights = resolver.choose_weights(card)
+    weights = choose_weights(card)
     for file in rest:
         free = [at for at, asset in enumerate(card.assets) if at not in found]
         place = next((at for at in free if card.assets[at] is weights), free[0] if len(card.assets) == 1 else None)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hubtool.assets import fetch_asset
 from hubtool.card import placeholder, usage
-from hubtool.card.repository import parse_repo_link
-from hubtool.errors import AssetError, CardError, NetworkError, RequirementError
+from hubtool.errors import AssetError, CardError, RequirementError
 from hubtool.publish import bench as benches
 from hubtool.publish.check import GIVE_FILE, card_file, ending, match_files, put_given, read_once
 from hubtool.requirements import INSTALL_MINDSPORE
-from hubtool.resolution import machine, resolver
-from hubtool.resolution import trust as trusts
+from hubtool.resolution import machine
+from hubtool.resolution.choice import choose_graph, choose_weights
 from hubtool.sandbox.confine import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
@@ -78,9 +78,9 @@ def try_usage(
         NetworkError: If the code of its repository may not run.
         RequirementError: If MindSpore is not installed.
     """
-    path, source = card_file(hub, name)
+    path, local = card_file(hub, name)
     try:
-        found, document = read_once(hub, name, path, source)
+        found, document = read_once(hub, name, path, local=local)
     except OSError as error:
         raise CardError(f"{path} cannot be read: {error.strerror or error}") from error
     code = usage.of_document(document)
@@ -92,19 +92,12 @@ def try_usage(
     if here.mindspore is None:
         raise RequirementError("MindSpore is not installed", hint=INSTALL_MINDSPORE)
     card = found.card
-    if card.recipe is not None and card.recipe.provider == "repository" and card.repo_link is not None:
-        url = parse_repo_link(card.repo_link).url
-        decision = trusts.decide(url, trusts.read(), agreed_now=trust or trusts.agreed_by())
-        if not decision.allowed:
-            raise NetworkError(decision.why, hint=decision.hint)
-        if checkout is None:
-            benches.bring_code(hub, found)
-    elif card.recipe is not None and card.recipe.provider == "package":
-        called = trusts.decide_call(card.recipe, trusts.read(), agreed_now=trust or trusts.agreed_by())
-        if called is not None and not called.allowed:
-            raise NetworkError(called.why, hint=called.hint)
+    resolution = hub.resolve(found, trust=trust, compare=False)
+    resolution.refuse("code", "consent")
+    if resolution.facts.place is not None and checkout is None:
+        benches.bring_code(hub, found)
     told = () if checkout is None else (benches.compare_checkout(hub, found, checkout),)
-    main = resolver.choose_weights(card) or resolver.choose_graph(card)
+    main = choose_weights(card) or choose_graph(card)
     given = match_files(card, assets)
     for at, asset in enumerate(card.assets):
         if at not in given and placeholder.is_unpublished(asset.link):
@@ -116,7 +109,7 @@ def try_usage(
             if at in given:
                 brought = put_given(bench, asset, given[at]).size
             elif asset.digest is not None:
-                brought = hub.bring(found, asset).size
+                brought = fetch_asset(hub, found, asset).size
             else:
                 continue
             size = brought if asset is main else size

@@ -1,4 +1,7 @@
-"""The resolver: from a card to the frozen answer of what it takes to load it. Pure: values in, values out."""
+"""The resolver: from a card and the facts about it to the frozen answer of what it takes to load it.
+
+Pure: values in, values out. The facts come from :mod:`hubtool.resolution.facts`.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +9,58 @@ import difflib
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from hubtool.card import placeholder
 from hubtool.card.model import BUILTIN_ENTRIES
-from hubtool.errors import ArgumentError
+from hubtool.errors import (
+    ArgumentError,
+    AssetError,
+    DeviceError,
+    HubError,
+    NetworkError,
+    OfflineError,
+    RecipeError,
+    RequirementError,
+    WithdrawnError,
+)
+from hubtool.links import shown
 from hubtool.requirements import INSTALL_MINDSPORE
+from hubtool.resolution import trust as trusts
+from hubtool.resolution.choice import choose_graph, choose_weights
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from hubtool.card.model import Asset, Card, Recipe
     from hubtool.checkpoint.coverage import Fit
     from hubtool.registry import Other
-    from hubtool.resolution.machine import Machine
+    from hubtool.resolution.facts import Facts
+    from hubtool.resolution.finding import FoundCard
+    from hubtool.resolution.trust import Decision
 
 DEVICES = ("auto", "CPU", "GPU", "Ascend")
 # What hubtool's own networks were written for and are tested with; NumPy 2 breaks MindSpore 2.10's PyNative mode.
 BUILTIN_REQUIRES: Mapping[str, str] = {"mindspore": ">=2.10,<3", "numpy": "<2"}
 _OLDEST = (2, 10)
+
+Stage = Literal["status", "weights", "recipe", "mindspore", "device", "lock", "packages", "code", "consent"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One reason why a card does not load here.
+
+    Attributes:
+        stage: What it concerns.
+        error: The error that loading the card raises for it.
+        reason: The reason in one sentence, as ``hubtool resolve`` prints it.
+    """
+
+    stage: Stage
+    error: HubError
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,32 +95,79 @@ class Resolution:
     """The answer of the resolver for one card.
 
     Attributes:
-        uid: The UID, or the path of a card outside a registry.
-        card: The card.
+        found: The card, and where it was found.
+        facts: What this was decided from.
         assets: Its assets.
-        recipe: How its network is built, or None if nobody knows.
         requires: What must be installed, as distribution names and version ranges.
         device: The device target that is chosen: ``CPU``, ``GPU`` or ``Ascend``.
-        reasons: Why it cannot be loaded, what the user still has to agree to included; empty if it can.
-        registry: The registry that the card is of, or None.
-        others: Later registries that have the UID too, with other bytes: they are not used.
-        pinned: Whether the card is held to a lock.
-        consent: What the user still has to agree to, in one sentence with the way to do it; None if there is nothing.
-        fit: How the stored checkpoint compares with the parameters that were recorded; None where one is not known.
+        problems: Why it cannot be loaded, what the user still has to agree to included; empty if it can.
+        decision: Whether the code that the card chooses may run; None if nothing in it needs the user's consent, or
+            that is not known before a graph is fetched.
     """
 
-    uid: str
-    card: Card
+    found: FoundCard
+    facts: Facts
     assets: tuple[ResolvedAsset, ...]
-    recipe: Recipe | None
     requires: Mapping[str, str]
     device: str
-    reasons: tuple[str, ...]
-    registry: str | None = None
-    others: tuple[Other, ...] = ()
-    pinned: bool = False
-    consent: str | None = None
-    fit: Fit | None = None
+    problems: tuple[Problem, ...]
+    decision: Decision | None = None
+
+    @property
+    def uid(self) -> str:
+        """The UID, or the path of a card outside a registry."""
+        return self.found.name
+
+    @property
+    def card(self) -> Card:
+        """The card."""
+        return self.found.card
+
+    @property
+    def recipe(self) -> Recipe | None:
+        """How its network is built, or None if that is not known."""
+        return self.found.card.recipe
+
+    @property
+    def registry(self) -> str | None:
+        """The registry that the card is of, or None."""
+        return self.found.registry
+
+    @property
+    def others(self) -> tuple[Other, ...]:
+        """Later registries that have the UID too, with other bytes: they are not used."""
+        return self.found.others
+
+    @property
+    def pinned(self) -> bool:
+        """Whether the card is held to a lockfile."""
+        return self.found.pin is not None
+
+    @property
+    def fit(self) -> Fit | None:
+        """How the stored checkpoint compares with the parameters that were recorded; None where that is not known."""
+        return self.facts.fit
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why it cannot be loaded, one sentence each; empty if it can."""
+        return tuple(problem.reason for problem in self.problems)
+
+    @property
+    def consent(self) -> str | None:
+        """What the user still has to agree to, in one sentence with the way to do it; None if there is nothing."""
+        return next((problem.reason for problem in self.problems if problem.stage == "consent"), None)
+
+    def refuse(self, *stages: Stage) -> None:
+        """Raise the error of the first problem of these stages; do nothing if there is none.
+
+        Raises:
+            HubError: What loading the card would end in.
+        """
+        for stage in stages:
+            for problem in self.problems:
+                if problem.stage == stage:
+                    raise problem.error
 
     @property
     def loadable(self) -> bool:
@@ -95,7 +177,7 @@ class Resolution:
     @property
     def ready(self) -> bool:
         """Whether it can be loaded as soon as the user agrees that its code runs."""
-        return all(reason == self.consent for reason in self.reasons)
+        return all(problem.stage == "consent" for problem in self.problems)
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -166,76 +248,78 @@ class Resolution:
         }
 
 
-def resolve(
-    card: Card,
-    *,
-    locate: Callable[[Asset], Path | None],
-    forbidden: Callable[[str], str | None],
-    machine: Machine,
-    offline: bool,
-    device: str = "auto",
-    registry: str | None = None,
-    others: tuple[Other, ...] = (),
-    pinned: bool = False,
-    more_reasons: tuple[str, ...] = (),
-    consent: str | None = None,
-    compare: Callable[[Path, Recipe], Fit | None] = lambda path, recipe: None,  # noqa: ARG005 - a default that knows nothing
-) -> Resolution:
+def resolve(found: FoundCard, facts: Facts, *, device: str = "auto", overridden: Collection[str] = ()) -> Resolution:
     """Say what it takes to load a card, and whether that is possible here.
 
     Args:
-        card: The card.
-        locate: Gives the verified file of an asset, or None if it is not stored.
-        forbidden: Gives the reason why a link may not be followed, or None if it may.
-        machine: What this machine has.
-        offline: Whether the network may not be used.
+        found: The card.
+        facts: What is known about it on this machine.
         device: One of :data:`DEVICES`; ``auto`` is Ascend where there is one, else CPU.
-        registry: The registry that the card is of.
-        others: Later registries that have its UID too, with other bytes.
-        pinned: Whether the card is held to a lock.
-        more_reasons: Reasons why it cannot be loaded that are found elsewhere, such as in a lock.
-        consent: What the user still has to agree to.
-        compare: Compares a stored checkpoint with the parameters that a recipe recorded.
+        overridden: Names of arguments that the user's own call replaces.
 
     Raises:
         ArgumentError: If the device is not one of these.
     """
+    card, machine = found.card, facts.machine
     device = parse_device(device)
     weights = choose_weights(card) or choose_graph(card)
-    assets = tuple(ResolvedAsset(asset=asset, stored=locate(asset), weights=asset is weights) for asset in card.assets)
+    assets = tuple(
+        ResolvedAsset(asset=asset, stored=None if stored is None else stored.path, weights=asset is weights)
+        for asset, stored in zip(card.assets, facts.stored, strict=True)
+    )
     # `auto` does not choose a GPU: MindSpore 2.10 has no build for one, so that a device node alone says nothing.
     chosen = ("Ascend" if "Ascend" in machine.devices else "CPU") if device == "auto" else device
-    reasons = [
-        *(status_reasons(card, pinned=pinned)),
-        *(recipe_reasons(card) if weights is None or weights.is_weights else ()),
-        *(reason for asset in assets if asset.weights for reason in _asset_reasons(asset, forbidden, offline=offline)),
-        *(_machine_reasons(machine, chosen) if weights is None or _is_for_mindspore(weights) else ()),
-        *more_reasons,
-        *([] if consent is None else [consent]),
+    decision, refused = _decide(found, facts, overridden)
+    problems = [
+        *_status_problems(found),
+        *([_no_weights(card)] if weights is None else _asset_problems(found, facts)),
+        *(recipe_problems(card) if weights is None or weights.is_weights else ()),
+        *(_machine_problems(facts, chosen) if weights is None or _is_for_mindspore(weights) else ()),
+        *_lock_problems(found, facts),
+        *(Problem(stage="packages", error=RequirementError(one), reason=one) for one in facts.unmet),
+        *refused,
+        *_code_problems(facts),
     ]
-    if weights is None:
-        reasons.insert(0, _no_weights(card))
+    if decision is not None and not decision.allowed:
+        error = NetworkError(decision.why, hint=decision.hint)
+        stage: Stage = "code" if decision.entry is None else "consent"
+        problems.append(Problem(stage=stage, error=error, reason=f"{decision.why}; {decision.hint}"))
     return Resolution(
-        uid=str(card.uid or card.path),
-        card=card,
+        found=found,
+        facts=facts,
         assets=assets,
-        recipe=card.recipe,
         requires=requires(card.recipe),
         device=chosen,
-        reasons=tuple(reasons),
-        registry=registry,
-        others=others,
-        pinned=pinned,
-        consent=consent,
-        fit=next(
-            (
-                compare(asset.stored, card.recipe)
-                for asset in assets
-                if asset.weights and asset.stored and asset.asset.is_weights and card.recipe
-            ),
-            None,
-        ),
+        problems=tuple(problems),
+        decision=decision,
     )
+
+
+def _decide(found: FoundCard, facts: Facts, overridden: Collection[str]) -> tuple[Decision | None, tuple[Problem, ...]]:
+    """Decide whether the code that a card chooses may run; with why it runs in no case."""
+    recipe, graph = found.card.recipe, choose_graph(found.card)
+    if graph is not None:
+        stored = facts.stored[found.card.assets.index(graph)]
+        if facts.operators_error is not None:
+            return None, (_problem("code", facts.operators_error),)
+        if stored is None or not graph.is_mindir:
+            return None, ()
+        return trusts.decide_graph(stored.digest, facts.operators, facts.trust, agreed_now=facts.agreed_now), ()
+    if recipe is not None and recipe.provider == "package":
+        try:
+            return trusts.decide_call(recipe, facts.trust, overridden=overridden, agreed_now=facts.agreed_now), ()
+        except RecipeError as error:
+            return None, (_problem("code", error),)
+    if facts.place_error is not None:
+        reason = f"its network is built with code of a repository, and {facts.place_error.message}"
+        return None, (Problem(stage="code", error=facts.place_error, reason=reason),)
+    if facts.place is None:
+        return None, ()
+    return trusts.decide(facts.place.url, facts.trust, agreed_now=facts.agreed_now), ()
+
+
+def _problem(stage: Stage, error: HubError) -> Problem:
+    return Problem(stage=stage, error=error, reason=error.message)
 
 
 def requires(recipe: Recipe | None) -> Mapping[str, str]:
@@ -258,94 +342,96 @@ def parse_device(device: str) -> str:
     raise ArgumentError(f"there is no device {device!r}", hint=f"the devices are {', '.join(DEVICES)}")
 
 
-def choose_weights(card: Card) -> Asset | None:
-    """Return the asset that holds the weights: the first checkpoint with a digest, else the first checkpoint."""
-    checkpoints = [asset for asset in card.assets if asset.is_weights]
-    return next((asset for asset in checkpoints if asset.digest), checkpoints[0] if checkpoints else None)
-
-
-def choose_graph(card: Card) -> Asset | None:
-    """Return the asset that holds a whole network: a MindIR if there is one, else the first other graph.
-
-    None where the card has a checkpoint: then that is loaded.
-    """
-    if choose_weights(card) is not None:
-        return None
-    graphs = [asset for asset in card.assets if asset.runner is not None]
-    return next((asset for asset in graphs if asset.is_mindir), graphs[0] if graphs else None)
-
-
 def _is_for_mindspore(asset: Asset) -> bool:
     return asset.is_weights or asset.is_mindir
 
 
-def _no_weights(card: Card) -> str:
-    if not card.assets:
-        return card.blame("the card names no assets: there is no checkpoint to load")
-    formats = ", ".join(dict.fromkeys(asset.format or "?" for asset in card.assets))
-    return card.blame(f"the card names no checkpoint: its assets are {formats}")
+def _no_weights(card: Card) -> Problem:
+    if card.assets:
+        formats = ", ".join(dict.fromkeys(asset.format or "?" for asset in card.assets))
+        text = card.blame(f"the card names no checkpoint: its assets are {formats}")
+    else:
+        text = card.blame("the card names no assets: there is no checkpoint to load")
+    return _problem("weights", AssetError(text, hint="load it with pretrained=False"))
 
 
-def status_reasons(card: Card, *, pinned: bool) -> list[str]:
-    """Return why the status of a card keeps it from being loaded; nothing if it does not.
-
-    Args:
-        card: The card.
-        pinned: Whether a lock pins it: its user decided to depend on it, and keeps it.
-    """
-    status = card.status
-    if status is None or not status.is_withdrawn or pinned:
+def _status_problems(found: FoundCard) -> list[Problem]:
+    """Say that a card was withdrawn; where a lockfile pins it, its user decided to depend on it."""
+    status = found.card.status
+    if status is None or not status.is_withdrawn or found.pin is not None:
         return []
-    return [status.told(str(card.uid or card.path))]
+    locked = "what was pinned by a lock before goes on loading with that lock"
+    hint = locked if status.successor is None else f"load {status.successor}; {locked}"
+    return [_problem("status", WithdrawnError(status.told(found.name), hint=hint))]
 
 
-def recipe_reasons(card: Card) -> list[str]:
+def recipe_problems(card: Card) -> list[Problem]:
     """Return why the recipe of a card cannot be one that builds its network; nothing if it may be."""
     recipe = card.recipe
+    hint = None
     if recipe is None:
-        return [card.blame("the card has no recipe (a 'network:' entry), so how its network is built is not known")]
-    if recipe.provider == "repository":
-        return (
-            [] if card.repo_link else ["its network is built with code of a repository, and the card has no repo-link"]
-        )
-    if recipe.provider == "package":
-        return []
-    if recipe.provider != "builtin":
-        return [f"there is no network provider {recipe.provider!r}: there are builtin, package and repository"]
-    if recipe.entry not in BUILTIN_ENTRIES:
+        text = card.blame("the card has no recipe (a 'network:' entry), so how its network is built is not known")
+        hint = f"'hubtool resolve {card.uid or card.path}' says what is known"
+    elif recipe.provider == "repository" and not card.repo_link:
+        text = "its network is built with code of a repository, and the card has no repo-link"
+    elif recipe.provider not in ("builtin", "package", "repository"):
+        text = f"there is no network provider {recipe.provider!r}: there are builtin, package and repository"
+    elif recipe.provider == "builtin" and recipe.entry not in BUILTIN_ENTRIES:
         near = difflib.get_close_matches(recipe.entry, BUILTIN_ENTRIES, n=1)
         known = f"did you mean {near[0]}?" if near else f"there are {', '.join(BUILTIN_ENTRIES)}"
-        return [f"hubtool has no built-in network {recipe.entry!r}: {known}"]
-    return []
-
-
-def _asset_reasons(asset: ResolvedAsset, forbidden: Callable[[str], str | None], *, offline: bool) -> list[str]:
-    name = asset.asset.file_name
-    if asset.asset.digest is None:
-        return [f"{name} has no SHA-256 digest on the card, so nobody can tell whether its bytes are right"]
-    if asset.stored is not None:
+        text = f"hubtool has no built-in network {recipe.entry!r}: {known}"
+    else:
         return []
-    if asset.asset.is_local:
-        return [f"{asset.asset.link} is not beside the card, or not with the digest that the card states"]
-    if placeholder.is_unpublished(asset.asset.link):
-        return [placeholder.not_published(name)]
-    why = forbidden(asset.asset.link)
-    if why is not None:
-        return [why]
-    if offline:
-        return [f"{name} is not stored, and the network may not be used (offline)"]
-    return []
+    return [_problem("recipe", RecipeError(text, hint=hint))]
 
 
-def _machine_reasons(machine: Machine, device: str) -> list[str]:
-    reasons = []
+def _asset_problems(found: FoundCard, facts: Facts) -> list[Problem]:
+    asset = choose_weights(found.card) or choose_graph(found.card)
+    if asset is None:
+        return []
+    at = found.card.assets.index(asset)
+    name = asset.file_name
+    if asset.digest is None:
+        text = f"{name} has no SHA-256 digest on the card, so its bytes cannot be checked"
+    elif facts.stored[at] is not None:
+        return []
+    elif asset.is_local:
+        text = f"{asset.link} is not beside the card, or not with the digest that the card states"
+    elif placeholder.is_unpublished(asset.link):
+        text = placeholder.not_published(name)
+    elif (forbidden := facts.forbidden[at]) is not None:
+        text = forbidden
+    elif facts.offline:
+        text = f"{name} is not stored, and the network may not be used (offline)"
+    else:
+        return []
+    return [_problem("weights", AssetError(text))]
+
+
+def _machine_problems(facts: Facts, device: str) -> list[Problem]:
+    machine, problems = facts.machine, []
     if device not in machine.devices:
-        reasons.append(f"there is no {device} on this machine; there is {', '.join(machine.devices)}")
+        text = f"there is no {device} on this machine; there is {', '.join(machine.devices)}"
+        hint = 'to load on CPU: mindspore.set_device("CPU") in Python, --device CPU on the command line'
+        problems.append(_problem("device", DeviceError(text, hint=hint)))
     if machine.mindspore is None:
-        reasons.append(f"MindSpore is not installed: {INSTALL_MINDSPORE}")
+        error = RequirementError("MindSpore is not installed", hint=INSTALL_MINDSPORE)
+        problems.append(Problem(stage="mindspore", error=error, reason=f"{error.message}: {INSTALL_MINDSPORE}"))
     elif (match := re.match(r"([0-9]+)\.([0-9]+)", machine.mindspore)) and (int(match[1]), int(match[2])) < _OLDEST:
-        reasons.append(
-            f"MindSpore {machine.mindspore} is installed, but {BUILTIN_REQUIRES['mindspore']} is needed: "
-            f"{INSTALL_MINDSPORE}"
-        )
-    return reasons
+        text = f"MindSpore {machine.mindspore} is installed, but {BUILTIN_REQUIRES['mindspore']} is needed: "
+        problems.append(_problem("packages", RequirementError(f"{text}{INSTALL_MINDSPORE}")))
+    return problems
+
+
+def _lock_problems(found: FoundCard, facts: Facts) -> list[Problem]:
+    why = None if found.pin is None else found.pin.check_machine(facts.machine.mindspore)
+    return [] if found.pin is None or why is None else [Problem(stage="lock", error=found.pin.error(why), reason=why)]
+
+
+def _code_problems(facts: Facts) -> list[Problem]:
+    """Say that the code of a repository is not stored, where it cannot be fetched."""
+    if not facts.offline or facts.place is None or facts.code_stored:
+        return []
+    why = f"the code of {shown(facts.place.url)} is not stored, and the network may not be used"
+    hint = "'hubtool load' fetches it where HUBTOOL_OFFLINE is not set"
+    return [Problem(stage="weights", error=OfflineError(why, hint=hint), reason=f"{why}: {hint}")]

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from hubtool import files, ownership, regular, settings
 from hubtool.card import calls
-from hubtool.checkpoint import operators
 from hubtool.errors import ArgumentError, SettingsError
 
 if TYPE_CHECKING:
@@ -225,22 +224,20 @@ def decide_call(
     return decide_named(calls.identity(recipe), f"the card calls {package}, and {why}", trust, agreed_now=agreed_now)
 
 
-def decide_graph(path: Path, digest: str, trust: TrustList, *, agreed_now: bool = False) -> Decision | None:
+def decide_graph(
+    digest: str, operators: Collection[str], trust: TrustList, *, agreed_now: bool = False
+) -> Decision | None:
     """Decide whether the operators of a MindIR may run; None if all of them only compute.
 
     Args:
-        path: The file.
-        digest: Its whole digest: what agreement is bound to.
+        digest: The whole digest of the file: what agreement is bound to.
+        operators: Its operators that can run code from elsewhere, as ``checkpoint.operators.foreign`` finds them.
         trust: The lists.
         agreed_now: Whether the user agrees for this run (``--trust``, ``HUBTOOL_TRUST=1``).
-
-    Raises:
-        CheckpointError: If its operators cannot be read.
     """
-    found = operators.foreign(path)
-    if not found:
+    if not operators:
         return None
-    what = f"the graph has operators that can run code from elsewhere: {'; '.join(found)}"
+    what = f"the graph has operators that can run code from elsewhere: {'; '.join(operators)}"
     return decide_named(f"mindir/{digest}", what, trust, agreed_now=agreed_now)
 
 

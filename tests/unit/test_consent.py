@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hubtool.card.model import Card
-    from hubtool.hub import FoundCard
     from hubtool.registry import Registry
+    from hubtool.resolution.finding import FoundCard
     from hubtool.uid import Uid
 
 UID = "tests/1.9/net"
@@ -72,7 +72,7 @@ def test_another_recipe_repository_or_folder_than_agreed_to_is_refused() -> None
     )
     for agreement in others:
         with pytest.raises(NetworkError, match="not the code that you agreed to"):
-            loader.load(hub, UID, found=found, agreement=agreement)
+            loader.load(hub, hub.resolve(found), agreement=agreement)
     for other in (replace(place, url="https://github.com/mindspore-ai/models"), replace(place, folder="x")):
         card = found.card
         values = {**card.values, "repo-link": f"{other.url}/tree/main/{other.folder}"}
@@ -82,7 +82,7 @@ def test_another_recipe_repository_or_folder_than_agreed_to_is_refused() -> None
         )
         agreement = Agreement(recipe=recipe, place=replace(other, url="https://github.com/mindspore-ai/other"))
         with pytest.raises(NetworkError, match="not the code that you agreed to"):
-            loader.load(hub, UID, found=trusted, agreement=agreement)
+            loader.load(hub, hub.resolve(trusted, trust=True), agreement=agreement)
 
 
 @pytest.mark.usefixtures("reads")
@@ -104,18 +104,18 @@ def test_a_card_that_changes_while_it_is_checked_or_tried_is_refused(monkeypatch
     """The registry answers differently the second time: first with a trusted repository, then with another one."""
     find = Hub.find
 
-    def changing(self: Hub, name: str, *, source: str = "gitee") -> FoundCard:
-        found = find(self, name, source=source)
+    def changing(self: Hub, name: str, *, local: bool = False) -> FoundCard:
+        found = find(self, name, local=local)
         if found.card.path is not None and found.card.repo_link == STRANGER:
             text = found.card.path.read_text("utf-8")
             found.card.path.write_text(text.replace("stranger", "another"), encoding="utf-8")
         return found
 
     hub = Hub.open()
-    path, source = check.card_file(hub, UID)
+    path, local = check.card_file(hub, UID)
     monkeypatch.setattr(Hub, "find", changing)
     with pytest.raises(CardError, match="changed while it was read"):
-        check.read_once(hub, UID, path, source)
+        check.read_once(hub, UID, path, local=local)
     path.write_text(path.read_text("utf-8").replace("another", "stranger"), encoding="utf-8")
     report = check.check_card(hub, path, trust=True)
     assert report.row(check.RECIPE).reason == "the card cannot be read"

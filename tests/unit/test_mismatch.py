@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hubtool import mismatch, settings
+from hubtool.assets import fetch_asset, stored_checkpoint
 from hubtool.card.run import check_paths
 from hubtool.digest import Digest
 from hubtool.errors import AssetError, DigestError, PublishError
@@ -95,9 +96,9 @@ def test_loading_and_publishing_name_it(card: tuple[Path, bytes, str], tmp_path:
     hub = Hub.open(settings.load(environ, tmp_path))
     found = hub.find("lab/1.9/net")
     with pytest.raises(AssetError, match=what):
-        hub.bring(found, found.card.assets[0])
+        fetch_asset(hub, found, found.card.assets[0])
     with pytest.raises(AssetError, match=what):  # what `hubtool inspect` asks for
-        hub.stored_weights("lab/1.9/net")
+        stored_checkpoint(hub, "lab/1.9/net")
     what = what if len(data) != 4 else "14 bytes"
     with pytest.raises((PublishError, AssetError), match=what):
         finishing.check_digest(found.card.assets[0], measure(path.parent / "net.txt"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hubtool.errors import InvalidNameError
-from hubtool.hub import parse_name
+from hubtool.resolution.finding import parse_name
 
 ASSETS = "https://gitee.com/mindspore/hub/blob/master/mshub_res/assets"
 

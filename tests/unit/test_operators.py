@@ -198,14 +198,14 @@ def test_damage_is_an_error_or_an_answer(
 def test_agreement_is_bound_to_the_file(tmp_path: Path) -> None:
     path = tmp_path / "x.mindir"
     path.write_bytes(model(primitives=(primitive("Custom", *CUSTOM),)))
-    decision = trust.decide_graph(path, "ab" * 32, TrustList())
+    decision = trust.decide_graph("ab" * 32, operators.foreign(path), TrustList())
     assert decision is not None
     assert not decision.allowed
     assert "/lib/evil.so:run" in decision.why
     assert decision.entry is not None
     agreed = TrustList().add(decision.entry)
     for digest, allowed in (("ab" * 32, True), ("cd" * 32, False)):
-        again = trust.decide_graph(path, digest, agreed)
+        again = trust.decide_graph(digest, operators.foreign(path), agreed)
         assert again is not None
         assert again.allowed is allowed
 

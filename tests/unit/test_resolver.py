@@ -10,7 +10,10 @@ from hubtool.card.model import Asset, Card, Recipe
 from hubtool.digest import Digest
 from hubtool.errors import ArgumentError
 from hubtool.resolution import resolver
+from hubtool.resolution.facts import Facts
+from hubtool.resolution.finding import FoundCard
 from hubtool.resolution.machine import Machine
+from hubtool.store.store import Stored
 from hubtool.uid import Uid
 
 DIGEST = Digest("ab" * 32)
@@ -46,14 +49,18 @@ def resolve(
     offline: bool = False,
     device: str = "auto",
 ) -> resolver.Resolution:
-    return resolver.resolve(
-        subject,
-        locate=lambda asset: Path("/store", asset.file_name) if stored else None,
-        forbidden=lambda _: forbidden,
+    digest = DIGEST.hex
+    found = FoundCard(card=subject, root=Path("/r"), registry="r")
+    facts = Facts(
         machine=machine,
         offline=offline,
-        device=device,
+        stored=tuple(
+            Stored(path=Path("/store", asset.file_name), digest=digest, size=1) if stored else None
+            for asset in subject.assets
+        ),
+        forbidden=tuple(forbidden for _ in subject.assets),
     )
+    return resolver.resolve(found, facts, device=device)
 
 
 def test_loadable() -> None:

@@ -186,23 +186,25 @@ def _hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: str, argument: 
 @pytest.mark.mindspore
 def test_loading_asks_before_anything_of_the_package_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hub, ran = _hub(tmp_path, monkeypatch, "mindcv.utils.amp:auto_mixed_precision", f'amp_cast_list: "{CODE}"')
-    consent = hub.resolve("tests/2.10/net").consent
+    consent = hub.resolve(hub.find("tests/2.10/net")).consent
     assert consent is not None
     assert "auto_mixed_precision" in consent
     with pytest.raises(NetworkError, match="auto_mixed_precision") as caught:
-        loader.load(hub, "tests/2.10/net", pretrained=False)
+        loader.load(hub, hub.resolve(hub.find("tests/2.10/net")), pretrained=False)
     assert caught.value.hint is not None
     assert "--trust" in caught.value.hint
     assert not ran.exists()
     with pytest.raises((HubError, SystemExit)):
-        loader.load(hub, "tests/2.10/net", pretrained=False, trust=True)
+        loader.load(hub, hub.resolve(hub.find("tests/2.10/net"), trust=True), pretrained=False)
     assert ran.exists()
 
 
 @pytest.mark.mindspore
 def test_a_listed_call_runs_without_consent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hub, ran = _hub(tmp_path, monkeypatch, "mindcv.models:create_model", "model_name: resnet50")
-    assert hub.resolve("tests/2.10/net").consent is None
+    assert hub.resolve(hub.find("tests/2.10/net")).consent is None
+    overrides = {"num_classes": 5, "features_only": True}
+    resolution = hub.resolve(hub.find("tests/2.10/net"), overridden=overrides)
     with pytest.raises((HubError, SystemExit)):
-        loader.load(hub, "tests/2.10/net", pretrained=False, overrides={"num_classes": 5, "features_only": True})
+        loader.load(hub, resolution, pretrained=False, overrides=overrides)
     assert ran.exists()

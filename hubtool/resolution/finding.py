@@ -1,0 +1,142 @@
+"""Finding a card by what a user calls it: a UID, its URL on the public hub, or its path.
+
+Where a lockfile is in force, the card is the one that it pins: see :mod:`hubtool.lockfile.pins`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from hubtool import settings
+from hubtool.errors import CardError, InvalidNameError, LockError
+from hubtool.registry.folder import read_card
+from hubtool.uid import Uid
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from hubtool.card.model import Card
+    from hubtool.lockfile.pins import Pin
+    from hubtool.registry import Other, Registries
+    from hubtool.store.store import Store
+
+_URL = re.compile(r"https?://", re.IGNORECASE)
+# No UID begins with one of these.
+_PATH_STARTS = ("/", "./", "../", "~/", ".\\", "..\\", "~\\")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundCard:
+    """A card, and where it was found.
+
+    Attributes:
+        card: The card.
+        root: The folder that its local assets must be in; None if it has none.
+        registry: The registry that it is of, or None for a card outside a registry.
+        others: Later registries that have its UID too, with other bytes; of a pinned card, every registry.
+        pin: What the lockfile in force says of it; None where there is none.
+    """
+
+    card: Card
+    root: Path | None
+    registry: str | None = None
+    others: tuple[Other, ...] = ()
+    pin: Pin | None = None
+
+    @property
+    def name(self) -> str:
+        """The UID, or the path of a card outside a registry."""
+        return str(self.card.uid or self.card.path)
+
+
+def find(name: str, *, registries: Registries, store: Store, lock: Path | None, local: bool = False) -> FoundCard:
+    """Find a card.
+
+    Args:
+        name: A UID, the URL of a card on the public hub, or a path that ends in ``.md``.
+        registries: Where cards are.
+        store: Where pinned cards may be kept.
+        lock: The lockfile in force, or None.
+        local: Whether the name is a path in any case.
+
+    Raises:
+        InvalidNameError: If the name is malformed.
+        CardNotFoundError: If there is no such card.
+        CardError: If it cannot be read.
+        LockError: If there is a lockfile, and it does not have the card, or what is there is not what it pins.
+    """
+    path = settings.expand_user(name) if "\0" not in name else None
+    if local or (name.endswith(".md") and not _URL.match(name)):
+        if path is None or not path.is_file():
+            raise CardError(f"there is no card at {ascii(name)[1:-1]}", hint="give the path of a card's .md file")
+        if lock is not None:
+            raise LockError(
+                f"{path} is a card outside a registry, which no lock pins",
+                hint=f"{lock} is in force; unset HUBTOOL_LOCK (or 'lock' in hubtool.toml) to use it",
+            )
+        return FoundCard(card=read_card(path.absolute(), None), root=path.absolute().parent)
+    if name.startswith(_PATH_STARTS):
+        raise InvalidNameError(
+            f"{name[:200]!a} is not a UID, and no card: there is no file of that path that ends in .md",
+            hint="give the path of a card's .md file, or a UID: publisher/version/name",
+        )
+    uid = parse_name(name)
+    if lock is not None:
+        return find_pinned(uid, lock, registries=registries, store=store)
+    card, registry = registries.read(uid)
+    others = registries.others(uid, registry)
+    return FoundCard(card=card, root=registry.root, registry=registry.name, others=others)
+
+
+def find_pinned(uid: Uid, lock: Path, *, registries: Registries, store: Store) -> FoundCard:
+    """Find the card that a lockfile pins: in the registries, or as ``hubtool sync`` stored it.
+
+    Its assets have the whole digests and the sizes of the lockfile.
+
+    Args:
+        uid: The UID.
+        lock: The lockfile.
+        registries: Where cards are.
+        store: Where pinned cards may be kept.
+
+    Raises:
+        LockError: If the lockfile does not have it, contradicts it, or nothing here is what it pins.
+    """
+    from hubtool.lockfile import pins  # noqa: PLC0415 - most runs have no lockfile
+
+    pin = pins.pin(uid, lock)
+    found = pins.find(uid, pin, registries, store)
+    return FoundCard(card=found.card, root=found.root, registry=found.registry, others=found.others, pin=pin)
+
+
+def parse_name(name: str) -> Uid:
+    """Read a UID, or the URL of a card on the public hub.
+
+    A URL is that of a card's file (``.../mshub_res/assets/mindspore/1.9/NAME.md``) or of its page
+    (``...?MindSpore/1.9/NAME``).
+
+    Raises:
+        InvalidNameError: If it is neither.
+    """
+    if not _URL.match(name):
+        return Uid.parse(name)
+    try:
+        url = urlsplit(name)
+    except ValueError:
+        raise InvalidNameError(f"{name[:200]!a} is not a URL", hint="correct it, or give a UID") from None
+    path = unquote(url.path)
+    if url.query and not path.endswith(".md"):
+        publisher, slash, rest = unquote(url.query).partition("/")
+        path = publisher.lower() + slash + rest
+    path = path.rpartition("/assets/")[2] if "/assets/" in path else path
+    parts = [part for part in path.removesuffix(".md").split("/") if part]
+    for count in (4, 3):
+        if len(parts) == count or (len(parts) > count == 3):
+            return Uid.parse("/".join(parts[-count:]))
+    raise InvalidNameError(
+        f"{name[:200]!a} is not the URL of a card",
+        hint="such a URL ends in publisher/version/name.md; or give the UID, publisher/version/name",
+    )
