@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from hubtool import settings
-from hubtool.card.repository import place_of
+from hubtool.card.repo_link import place_of
 from hubtool.errors import (
     ArgumentError,
     AssetError,
@@ -182,7 +182,10 @@ class Hub:
         Raises:
             ArgumentError: If there is no such device.
         """
-        from hubtool.resolve import machine, resolver  # noqa: PLC0415 (not needed to fetch)
+        from hubtool.resolve import (
+            machine,
+            resolver,
+        )
 
         return resolver.resolve(
             found.card,

@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from hubtool.card.repository import place_of
+from hubtool.card.repo_link import place_of
 from hubtool.checkpoint.coverage import Coverage, Renaming, compare, cover, rename
 from hubtool.checkpoint.header import FOREIGN_ITEM_BITS, Header, TensorInfo, read_header, to_safetensors
 from hubtool.errors import (
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from hubtool.card.life import Status
     from hubtool.card.model import Asset, Recipe
+    from hubtool.card.status import Status
     from hubtool.checkpoint.coverage import Shape
     from hubtool.hub import FoundCard, Hub
     from hubtool.networks.provider import Built, Provider

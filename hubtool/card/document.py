@@ -25,12 +25,13 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from hubtool.card import markdown, reading
+from hubtool.card import files as card_files
+from hubtool.card import markdown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAX_BYTES = reading.MAX_BYTES
+MAX_BYTES = card_files.MAX_BYTES
 MAX_BODY_CHARACTERS = 256 << 10
 """Of the text below the front matter. The largest of 5,800 real cards has 77,000."""
 MAX_BODY_SIGNS = 30_000

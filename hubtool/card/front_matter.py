@@ -165,7 +165,8 @@ def read(text: str, offset: int) -> FrontMatter:
     unread: set[str] = set()
     entries, faults = _read_entries(text, offset, unread)
     if any(fault.code == "HT201" for fault in faults) and len(_ENTRY.findall(text)) <= _MOST_ENTRIES:
-        from hubtool.card import mending, vocabulary  # noqa: PLC0415 - most cards need neither, and both take 6 ms
+        from hubtool.card import vocabulary  # noqa: PLC0415 - most cards need neither, and both take 6 ms
+        from hubtool.card.rules import yaml_fix  # noqa: PLC0415 - most cards need neither, and both take 6 ms
 
         # One bad entry hides all others from a YAML parser. Entries start in the first column, so they can be read
         # one by one: the good ones are kept, and each bad one is reported at its own place.
@@ -174,7 +175,7 @@ def read(text: str, offset: int) -> FrontMatter:
             found, wrong = _read_entries(chunk, offset + start, unread)
             entries.extend(found)
             if any(fault.code == "HT201" for fault in wrong):
-                fix = mending.mend(chunk, offset + start, _is_readable)
+                fix = yaml_fix.mend(chunk, offset + start, _is_readable)
                 wrong = [replace(fault, fix=fix) if fault.code == "HT201" else fault for fault in wrong]
             faults.extend(wrong)
             if not found and (match := _KEY.match(chunk)):

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from hubtool.card import document as documents
-from hubtool.card import foreign, life, schema
+from hubtool.card import foreign, schema
 from hubtool.card import front_matter as front_matters
+from hubtool.card import status as statuses
 from hubtool.digest import FULL_LENGTH, Digest
 from hubtool.errors import ArgumentError, CardError
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from hubtool.card.document import Document
     from hubtool.card.front_matter import FrontMatter
-    from hubtool.card.life import Status
+    from hubtool.card.status import Status
     from hubtool.uid import Uid
 
 # The architectures that are part of hubtool; hubtool.networks.builtin builds them. They are part of what a card can
@@ -169,9 +170,9 @@ class Card:
     def status(self) -> Status | None:
         """What became of the card since it was published: deprecated or withdrawn; None while nothing did."""
         kind = (self.text("status") or "").strip().lower()
-        if kind not in (life.DEPRECATED, life.WITHDRAWN):
+        if kind not in (statuses.DEPRECATED, statuses.WITHDRAWN):
             return None
-        return life.Status(kind=kind, reason=self.text("status-reason") or "", successor=self.text("superseded-by"))
+        return statuses.Status(kind=kind, reason=self.text("status-reason") or "", successor=self.text("superseded-by"))
 
     @property
     def repo_link(self) -> str | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hubtool.card.repository import place_of
+from hubtool.card.repo_link import place_of
 from hubtool.cli import output, render, resolve
 from hubtool.git.code import CodeStore
 

@@ -21,7 +21,7 @@ from hubtool.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from hubtool.card.run import Counts
+    from hubtool.card.validate.run import Counts
     from hubtool.diagnostics import Diagnostic
 
 SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"

@@ -22,7 +22,7 @@ def command(codes: tuple[str, ...], markdown: bool, as_json: bool) -> None:
     CODE is a code such as HT203, or the beginning of several such as HT2; without one, all rules are listed.
     """
     from hubtool.card import rules
-    from hubtool.card.select import check_codes
+    from hubtool.card.validate.selection import check_codes
 
     wanted = check_codes(codes, "CODE")
     found = [rule for code, rule in rules.load().items() if not wanted or code.startswith(wanted)]

@@ -13,7 +13,7 @@ from hubtool import parallel
 from hubtool.cli.paths import LocalPath
 
 if TYPE_CHECKING:
-    from hubtool.card.run import Options
+    from hubtool.card.validate.run import Options
     from hubtool.settings import Settings
 
 
@@ -53,7 +53,7 @@ def command(  # noqa: PLR0917 - click passes them by name
     import gc
 
     from hubtool import settings
-    from hubtool.card import run
+    from hubtool.card.validate import run
     from hubtool.cli import output, render, reports
 
     # The process ends with the command: what it makes is in no cycles, and to look for some takes a fifth of the time.
@@ -96,8 +96,8 @@ def _options(
     jobs: int | None,
     cached: bool,
 ) -> Options:
-    from hubtool.card import cache, run
-    from hubtool.card.select import Selection, for_folders
+    from hubtool.card.validate import cache, run
+    from hubtool.card.validate.selection import Selection, for_folders
 
     selection = Selection(
         select=_codes(select, "--select"),
@@ -113,6 +113,6 @@ def _options(
 
 
 def _codes(given: tuple[str, ...], option: str) -> tuple[str, ...]:
-    from hubtool.card.select import check_codes
+    from hubtool.card.validate.selection import check_codes
 
     return check_codes((code for codes in given for code in codes.split(",")), option)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hubtool.card.repository import place_of
+from hubtool.card.repo_link import place_of
 from hubtool.errors import CheckpointError, RecipeError
 from hubtool.git.code import CodeStore, code_files
 from hubtool.networks import checkout as checkouts

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from hubtool.card.life import Status
+    from hubtool.card.status import Status
     from hubtool.hub import FoundCard, Hub
     from hubtool.lockfile.lockfile import LockedCard
 

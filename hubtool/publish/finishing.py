@@ -16,7 +16,7 @@ import yaml
 from hubtool import mismatch
 from hubtool.card import document as documents
 from hubtool.card import front_matter as front_matters
-from hubtool.card import layout, model, schema
+from hubtool.card import model, schema, yaml_text
 from hubtool.errors import ArgumentError, CardError, PublishError
 from hubtool.mirror.destination import blob_name
 from hubtool.resolve import resolver
@@ -193,7 +193,7 @@ def _edits(
     edits = []
     missing = ""
     for key, text in entries.items():
-        value = text if key == "asset-size" else layout.scalar(text)
+        value = text if key == "asset-size" else yaml_text.scalar(text)
         pair = next(((one, other) for one, other in node.value if one.value == key), None)
         if pair is None:
             missing += f", {key}: {value}" if node.flow_style else f"\n{' ' * _column(node)}{key}: {value}"

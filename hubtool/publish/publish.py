@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from hubtool.card import document as documents
-from hubtool.card import foreign, model, reading
+from hubtool.card import files as card_files
+from hubtool.card import foreign, model
 from hubtool.card import front_matter as front_matters
-from hubtool.card import run as runs
+from hubtool.card.validate import run as runs
 from hubtool.errors import ArgumentError, CardError, FetchError, InvalidNameError, MirrorError, PublishError
 from hubtool.git.checkout import Checkout, branch_of
 from hubtool.links import shown
@@ -199,7 +200,7 @@ def make_plan(
     """
     path, _ = card_file(hub, name)
     try:
-        data = reading.read_card_file(str(path))[1]
+        data = card_files.read_card_file(str(path))[1]
     except OSError as error:
         raise CardError(f"{path} cannot be read: {error.strerror or error}") from error
     card = model.read(data, path=path)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hubtool.card import placeholder, usage
-from hubtool.card.repository import parse_repo_link
+from hubtool.card.repo_link import parse_repo_link
 from hubtool.errors import AssetError, CardError, NetworkError, RequirementError
 from hubtool.publish import bench as benches
 from hubtool.publish.check import GIVE_FILE, card_file, ending, match_files, put_given, read_once

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hubtool import mismatch, settings
-from hubtool.card.run import check_paths
+from hubtool.card.validate.run import check_paths
 from hubtool.digest import Digest
 from hubtool.errors import AssetError, DigestError, PublishError
 from hubtool.hub import Hub

@@ -4,7 +4,7 @@ Each rule is one function with a stable code, grouped by what it looks at: HT1xx
 HT3xx the assets, HT4xx the body, HT5xx the registry as a whole. A rule's docstring is its page: what, why, and how to
 mend. A code is never given to another rule.
 
-:func:`load` imports all of them; a run over unchanged cards needs only those of :mod:`hubtool.card.rules.many`.
+:func:`load` imports all of them; a run over unchanged cards needs only those of :mod:`hubtool.card.rules.cross_card`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,6 @@ __all__ = ["Facts", "Finding", "Place", "Remark", "Rule", "load"]
 @cache
 def load() -> Mapping[str, Rule]:
     """Return all rules by their codes, in order."""
-    from hubtool.card.rules import assets, body, document, front_matter, many, registry  # noqa: F401, PLC0415 - see above
+    from hubtool.card.rules import assets, body, cross_card, document, front_matter, registry  # noqa: F401, PLC0415 - see above
 
     return dict(sorted(RULES.items()))

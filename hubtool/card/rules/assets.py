@@ -7,8 +7,9 @@ import re
 import socket
 from typing import TYPE_CHECKING
 
-from hubtool.card import pages, placeholder, schema
+from hubtool.card import placeholder, schema
 from hubtool.card.model import strip_brackets
+from hubtool.card.rules import web_pages
 from hubtool.card.rules.base import Finding, rule, shown
 from hubtool.card.rules.context import url_of
 from hubtool.diagnostics import Severity
@@ -214,7 +215,7 @@ def link_to_page(context: Context) -> Iterator[Finding]:
     `/blob/`. `--fix` does it where that link is known.
     """
     for url in context.urls:
-        found = pages.page(strip_brackets(url.link))
+        found = web_pages.page(strip_brackets(url.link))
         if found is None:
             continue
         written = None if found.raw is None else url.link.replace(strip_brackets(url.link), found.raw)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from hubtool.card import foreign, placeholder, suppress, vocabulary
+from hubtool.card import foreign, placeholder, suppression, vocabulary
 from hubtool.card.document import Edit, Fix
 from hubtool.card.rules.base import RULES, Finding, rule, shown
 from hubtool.card.rules.context import faults
@@ -260,7 +260,7 @@ def unknown_suppression(context: Context) -> Iterator[Finding]:
     `<!-- hubtool: ignore HT209, HT4 -->` suppresses these codes, or those that begin so, for the whole card;
     `<!-- hubtool: ignore-next HT404 -->` for the next line of the body. A code that no rule has suppresses nothing.
     """
-    for comment in suppress.comments(context.document.text, context.document.body_offset):
+    for comment in suppression.comments(context.document.text, context.document.body_offset):
         for code, start in comment.codes:
             if not any(known.startswith(code) for known in RULES):
                 yield Finding(

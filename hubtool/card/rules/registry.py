@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from hubtool.card.model import strip_brackets
-from hubtool.card.repository import check_revision, is_commit, parse_repo_link
+from hubtool.card.repo_link import check_revision, is_commit, parse_repo_link
 from hubtool.card.rules.base import Finding, rule, shown
 from hubtool.diagnostics import Severity
 from hubtool.errors import ArgumentError

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hubtool.card import rules
-from hubtool.card.run import check_paths
+from hubtool.card.validate.run import check_paths
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.card import cache as caches
-from hubtool.card import run
-from hubtool.card.run import Options, check_paths, find_cards
-from hubtool.card.select import Selection, check_codes, for_folders
+from hubtool.card.validate import cache as caches
+from hubtool.card.validate import run
+from hubtool.card.validate.run import Options, check_paths, find_cards
+from hubtool.card.validate.selection import Selection, check_codes, for_folders
 from hubtool.errors import ArgumentError, SettingsError
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def test_the_cache_changes_no_result(registry: Path, tmp_path: Path) -> None:
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the names of the cards that are really checked, as they are."""
-    from hubtool.card import check
+    from hubtool.card.validate import check
 
     names: list[str] = []
     original = check.check

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hubtool.card.rules import many  # noqa: F401 - registers the rules for all cards
+from hubtool.card.rules import cross_card  # noqa: F401 - registers the rules for all cards
 from hubtool.card.rules.base import RULES
 from hubtool.diagnostics import Diagnostic, Severity
 

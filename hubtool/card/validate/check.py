@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from hubtool.card import document as documents
 from hubtool.card import front_matter as front_matters
-from hubtool.card import markdown, suppress
+from hubtool.card import markdown, suppression
 from hubtool.card.model import strip_brackets
 from hubtool.card.rules import Facts, Finding, Place, load
 from hubtool.card.rules.context import Context
-from hubtool.card.together import is_ignored
+from hubtool.card.rules.together import is_ignored
 from hubtool.diagnostics import Diagnostic
 from hubtool.settings import DEFAULT_HOSTS
 
@@ -127,10 +127,10 @@ def _suppressed(document: Document) -> tuple[tuple[str, ...], list[tuple[int, in
     whole: list[str] = []
     by_line: list[tuple[int, int, tuple[str, ...]]] = []
     text = document.text
-    for comment in suppress.comments(text, document.body_offset):
+    for comment in suppression.comments(text, document.body_offset):
         codes = tuple(code for code, _ in comment.codes)
         if comment.next_line:
-            start, end = suppress.next_line(text, comment.end)
+            start, end = suppression.next_line(text, comment.end)
             by_line.append((start, end, codes))
         else:
             whole.extend(codes)

@@ -12,11 +12,11 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from hubtool import parallel
-from hubtool.card import cache as caches
-from hubtool.card import reading, together
-from hubtool.card.cache import Row, Stamp
-from hubtool.card.rules import Facts, Place
-from hubtool.card.select import Selection
+from hubtool.card import files as card_files
+from hubtool.card.rules import Facts, Place, together
+from hubtool.card.validate import cache as caches
+from hubtool.card.validate.cache import Row, Stamp
+from hubtool.card.validate.selection import Selection
 from hubtool.diagnostics import Diagnostic, Severity
 from hubtool.errors import ArgumentError, InvalidNameError
 from hubtool.settings import DEFAULT_HOSTS
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from hubtool.card import fixing
-    from hubtool.card.cache import Cache
+    from hubtool.card.validate import autofix
+    from hubtool.card.validate.cache import Cache
 
 # Texts about a registry that stand in it and are not cards.
 _NOT_CARDS = frozenset({"readme.md", "contributing.md", "changelog.md"})
@@ -144,11 +144,11 @@ def check_present(paths: Iterable[Path]) -> None:
     Raises:
         ArgumentError: If a path does not exist, or is a folder without a card.
     """
-    from hubtool.card import absent  # noqa: PLC0415 - hardly ever needed
+    from hubtool.card import empty_folder  # noqa: PLC0415 - hardly ever needed
 
     for path in paths:
         if next(find_cards([path]), None) is None:
-            why, hint = absent.say(path)
+            why, hint = empty_folder.say(path)
             raise ArgumentError(why, hint=hint)
 
 
@@ -293,7 +293,7 @@ def _stamp_of(status: os.stat_result) -> Stamp:
 
 def _read(path: str) -> bytes | None:
     try:
-        return reading.read_card_file(path)[1]
+        return card_files.read_card_file(path)[1]
     except OSError:
         return None
 
@@ -312,11 +312,11 @@ class _Chunk:
         return [self._one(path, name) for path, name in tasks]
 
     def _one(self, path: str, name: bytes | None) -> _Answer:
-        from hubtool.card import check as checks  # noqa: PLC0415 - runs over unchanged cards do without
+        from hubtool.card.validate import check as checks  # noqa: PLC0415 - runs over unchanged cards do without
 
         moment = caches.now()
         try:
-            status, data = reading.read_card_file(path)
+            status, data = card_files.read_card_file(path)
         except OSError as error:
             problem = together.unreadable("", error.strerror or str(error), "check where it leads, and its permissions")
             return name, None, _encode([problem], None)
@@ -372,7 +372,7 @@ class _Workers:
         from concurrent.futures.process import BrokenProcessPool  # noqa: PLC0415 - as above
 
         if self._pool is None:
-            from hubtool.card import check, fixing  # noqa: F401, PLC0415 - imported once, before the processes are forked
+            from hubtool.card.validate import autofix, check  # noqa: F401, PLC0415 - imported before the fork
 
             self._pool = parallel.pool(self._jobs)
         try:
@@ -474,7 +474,7 @@ def _decode(result: bytes, path: str, shown: str) -> tuple[list[Diagnostic], Fac
     return diagnostics, facts
 
 
-def fix_paths(paths: Iterable[Path], options: Options, *, write: bool, show: bool = False) -> Iterator[fixing.Outcome]:
+def fix_paths(paths: Iterable[Path], options: Options, *, write: bool, show: bool = False) -> Iterator[autofix.Outcome]:
     """Mend all cards that paths name; yield what became of each card that could be mended.
 
     Args:
@@ -489,7 +489,7 @@ def fix_paths(paths: Iterable[Path], options: Options, *, write: bool, show: boo
     files = find_cards(paths)
     mend = _Mend(options.selection, options.hosts, write, show)
     with _Workers(options.jobs) as workers:
-        waiting: deque[_Later[Found, fixing.Outcome | None]] = deque()
+        waiting: deque[_Later[Found, autofix.Outcome | None]] = deque()
         for batch in iter(lambda: list(islice(files, _BATCH)), []):
             waiting.extend(workers.start(batch, mend))
             while len(waiting) > 2 * _BATCH // _CHUNK:
@@ -507,11 +507,11 @@ class _Mend:
     write: bool
     show: bool
 
-    def __call__(self, found: list[Found]) -> list[fixing.Outcome | None]:
-        from hubtool.card import fixing  # noqa: PLC0415 - runs that only check do without
+    def __call__(self, found: list[Found]) -> list[autofix.Outcome | None]:
+        from hubtool.card.validate import autofix  # noqa: PLC0415 - runs that only check do without
 
         return [
-            fixing.fix_file(
+            autofix.fix_file(
                 Path(one.path),
                 root=Path(one.root) if one.root else None,
                 uid=uid_of_path(one.path),

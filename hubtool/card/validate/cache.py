@@ -65,7 +65,7 @@ def digest(data: bytes) -> bytes:
 def rules_key() -> str:
     """Return what the state of the rules is known by: the bytes of this floor's code and of the vocabularies."""
     digester = hashlib.blake2b(__version__.encode(), digest_size=16)
-    files = sorted(Path(__file__).parent.rglob("*.py"))
+    files = sorted(Path(__file__).parents[1].rglob("*.py"))
     files += [resources.schema_file("model-card"), *map(resources.vocabulary_file, _VOCABULARIES)]
     for path in files:
         digester.update(path.name.encode())

@@ -14,10 +14,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hubtool.card import check as checks
 from hubtool.card import document as documents
+from hubtool.card import files as card_files
 from hubtool.card import front_matter as front_matters
-from hubtool.card import reading
+from hubtool.card.validate import check as checks
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -136,7 +136,7 @@ def fix_file(
         show: Whether to return what changes as a diff.
     """
     try:
-        status, data = reading.read_card_file(str(path))
+        status, data = card_files.read_card_file(str(path))
     except OSError:
         return None  # the check reports it
     after, mended = fix_bytes(data, uid=uid, hosts=hosts, wanted=wanted)

@@ -77,11 +77,11 @@ def with_status(data: bytes, status: Status, *, name: str) -> bytes:
         raise CardError(
             f"{name} cannot be given a status: its front matter cannot be read", hint="see 'hubtool validate'"
         )
-    from hubtool.card import layout  # noqa: PLC0415 - only who writes needs it
+    from hubtool.card import yaml_text  # noqa: PLC0415 - only who writes needs it
 
     end = "\r\n" if "\r\n" in document.front_matter else "\n"
     pairs = (("status", status.kind), ("superseded-by", status.successor), ("status-reason", status.reason))
-    lines = "".join(f"{key}: {layout.scalar(value)}{end}" for key, value in pairs if value)
+    lines = "".join(f"{key}: {yaml_text.scalar(value)}{end}" for key, value in pairs if value)
     text = document.front_matter
     # Below the last line that says something, above the blank lines that part it from the text.
     at = len(text.rstrip(" \t\r\n"))

@@ -6,9 +6,10 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from hubtool.card import document, fixing, front_matter, schema, vocabulary
+from hubtool.card import document, front_matter, schema, vocabulary
 from hubtool.card.document import Edit, Fix
-from hubtool.card.run import Options, check_paths, fix_paths, uid_of_path
+from hubtool.card.validate import autofix
+from hubtool.card.validate.run import Options, check_paths, fix_paths, uid_of_path
 from hubtool.settings import DEFAULT_HOSTS
 from tests.support import corpus
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from hubtool.card.select import Selection
+    from hubtool.card.validate.selection import Selection
 
 HOSTS = frozenset(DEFAULT_HOSTS)
 BAD = b"""# t
@@ -64,11 +65,11 @@ license: Apache2.0
 
 
 def mend(data: bytes, wanted: frozenset[str] | None = None) -> bytes:
-    return fixing.fix_bytes(data, uid=None, hosts=HOSTS, wanted=wanted)[0]
+    return autofix.fix_bytes(data, uid=None, hosts=HOSTS, wanted=wanted)[0]
 
 
 def test_only_what_is_wrong_changes() -> None:
-    data, mended = fixing.fix_bytes(BAD, uid=None, hosts=HOSTS, wanted=None)
+    data, mended = autofix.fix_bytes(BAD, uid=None, hosts=HOSTS, wanted=None)
     assert data == GOOD
     assert mended == {"HT108": 1, "HT201": 2, "HT208": 1, "HT210": 1, "HT211": 1, "HT213": 1, "HT309": 1}
     assert mend(data) == data
@@ -104,8 +105,8 @@ def test_the_corpus_keeps_its_facts_and_bodies() -> None:
     for path in corpus():
         data = path.read_bytes()
         uid = uid_of_path(path)
-        mended, counts = fixing.fix_bytes(data, uid=uid, hosts=HOSTS, wanted=None)
-        again, nothing = fixing.fix_bytes(mended, uid=uid, hosts=HOSTS, wanted=None)
+        mended, counts = autofix.fix_bytes(data, uid=uid, hosts=HOSTS, wanted=None)
+        again, nothing = autofix.fix_bytes(mended, uid=uid, hosts=HOSTS, wanted=None)
         assert again == mended, path
         assert not nothing, path
         before, after = document.parse(data), document.parse(mended)
@@ -131,13 +132,13 @@ def test_a_translated_card_is_mended_whole() -> None:
 
 def test_a_diff_holds_the_cards_own_bytes() -> None:
     before = b"---\na: 1\r\nb: 2\n---\n" + b"x\n" * 5 + b"end"
-    shown = fixing.diff(before, before.replace(b"a: 1", b"a: 3"), "/hub/\u00e9.md")
+    shown = autofix.diff(before, before.replace(b"a: 1", b"a: 3"), "/hub/\u00e9.md")
     assert shown.decode() == (
         "--- a/hub/é.md\n+++ b/hub/é.md\n@@ -1,5 +1,5 @@\n ---\n-a: 1\r\n+a: 3\r\n b: 2\n ---\n x\n"
     )
-    shown = fixing.diff(b"a", b"b", "x.md")
+    shown = autofix.diff(b"a", b"b", "x.md")
     assert shown.endswith(b"-a\n\\ No newline at end of file\n+b\n\\ No newline at end of file\n")
-    assert fixing.diff(b"a", b"a", "x.md") == b""
+    assert autofix.diff(b"a", b"a", "x.md") == b""
 
 
 def test_of_fixes_that_overlap_the_first_is_made() -> None:
@@ -147,12 +148,12 @@ def test_of_fixes_that_overlap_the_first_is_made() -> None:
         ("HT003", Fix(edits=(Edit(8, 8, "!"),), title="")),
         ("HT004", Fix(edits=(Edit(5, 6, "touches"),), title="")),
     ]
-    text, applied = fixing.apply("abcdefghij", fixes)
+    text, applied = autofix.apply("abcdefghij", fixes)
     assert text == "xdefzh!ij"
     assert applied == {"HT001": 1, "HT003": 1}
 
 
-def run(path: Path, *, write: bool = True, selection: Selection | None = None) -> list[fixing.Outcome]:
+def run(path: Path, *, write: bool = True, selection: Selection | None = None) -> list[autofix.Outcome]:
     options = Options(selection=selection) if selection else Options()
     return list(fix_paths([path], options, write=write, show=True))
 
@@ -202,13 +203,13 @@ def test_a_link_out_of_the_folder_is_not_followed_to_write(tmp_path: Path) -> No
 def test_a_card_that_changes_meanwhile_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.md"
     path.write_bytes(BAD)
-    fix_bytes = fixing.fix_bytes
+    fix_bytes = autofix.fix_bytes
 
     def slow(data: bytes, **options: object) -> object:
         path.write_bytes(b"another card\n")
         return fix_bytes(data, **options)  # type: ignore[arg-type]  # passed on as they came
 
-    monkeypatch.setattr(fixing, "fix_bytes", slow)
+    monkeypatch.setattr(autofix, "fix_bytes", slow)
     (outcome,) = run(path)
     assert "changed in the meantime" in str(outcome.problem)
     assert path.read_bytes() == b"another card\n"

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hubtool.card import fixing, layout, reading, run
+from hubtool.card import files as card_files
+from hubtool.card.format import format_card
+from hubtool.card.validate import autofix, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -46,10 +48,10 @@ def format_paths(paths: Iterable[Path], *, write: bool, show: bool = False) -> I
 
 def _format(path: Path, root: Path | None, *, write: bool, show: bool) -> Outcome:
     try:
-        status, data = reading.read_card_file(str(path))
+        status, data = card_files.read_card_file(str(path))
     except OSError as error:
         return Outcome(path=str(path), problem=f"it cannot be read: {error.strerror or error}")
-    done = layout.format_card(data)
+    done = format_card(data)
     if done.problem is not None or done.data == data:
         return Outcome(path=str(path), problem=done.problem)
     problem = None
@@ -58,6 +60,6 @@ def _format(path: Path, root: Path | None, *, write: bool, show: bool) -> Outcom
         if root is not None and not target.is_relative_to(root.resolve()):
             problem = "it is a link that leads out of the folder; lay out the file itself"
         else:
-            problem = fixing.replace_file(target, done.data, status)
-    shown = fixing.diff(data, done.data, path.as_posix()) if show else b""
+            problem = autofix.replace_file(target, done.data, status)
+    shown = autofix.diff(data, done.data, path.as_posix()) if show else b""
     return Outcome(path=str(path), changed=True, problem=problem, diff=shown)
