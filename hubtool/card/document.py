@@ -25,13 +25,13 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from hubtool.card import files as card_files
-from hubtool.card import markdown
+from hubtool.card import files, markdown
+from hubtool.card.finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAX_BYTES = card_files.MAX_BYTES
+MAX_BYTES = files.MAX_BYTES
 MAX_BODY_CHARACTERS = 256 << 10
 """Of the text below the front matter. The largest of 5,800 real cards has 77,000."""
 MAX_BODY_SIGNS = 30_000
@@ -47,51 +47,6 @@ _LINE_FEED = re.compile("\n")
 _COMMENT_START = "<!--"
 _COMMENT_END = "-->"
 _CLOSING = re.compile(r"^---[ \t]*\r?$", re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """One change of a text: the characters from ``start`` to ``end`` become ``text``."""
-
-    start: int
-    end: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fix:
-    """What mends a problem: edits that are made together or not at all.
-
-    Attributes:
-        edits: The edits, in order and apart from each other, in characters from the start of the text.
-        title: What they do, such as ``write 'Apache-2.0'``.
-    """
-
-    edits: tuple[Edit, ...]
-    title: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """Something wrong that was met while taking a card apart.
-
-    Attributes:
-        code: The code of the rule that reports it.
-        offset: Where, in characters from the start of the text (the byte order mark not counted).
-        message: What is wrong.
-        hint: What to do, or None.
-        pointer: The JSON pointer of the front-matter node, or empty.
-        end: Where it ends, in characters; None if only its start is known.
-        fix: What mends it, if there is one right answer.
-    """
-
-    code: str
-    offset: int
-    message: str
-    hint: str | None = None
-    pointer: str = ""
-    end: int | None = None
-    fix: Fix | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +76,7 @@ class Document:
     body: str
     title: str | None
     title_offset: int
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[Finding, ...] = ()
     _line_starts: list[int] = field(default_factory=list, repr=False, compare=False)
 
     @property
@@ -173,7 +128,7 @@ def parse(data: bytes) -> Document:
     except UnicodeDecodeError as error:
         good = data[start : start + error.start].decode("utf-8")
         guess = "UTF-16" if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "another encoding"
-        fault = Fault(
+        fault = Finding(
             code="HT102",
             offset=len(good),
             message=f"the file is not UTF-8 text: byte {start + error.start} is 0x{data[start + error.start]:02x}",
@@ -182,7 +137,7 @@ def parse(data: bytes) -> Document:
         return _all_body(good, fault, bom=bom)
     nul = text.find("\0")
     if nul >= 0:
-        fault = Fault(
+        fault = Finding(
             code="HT102",
             offset=nul,
             message="the file has a NUL character: it is not text",
@@ -196,7 +151,7 @@ def parse(data: bytes) -> Document:
     return document if excess is None else _all_body(text, excess, bom=bom)
 
 
-def _excess(document: Document) -> Fault | None:
+def _excess(document: Document) -> Finding | None:
     """Say where the body becomes more than a Markdown parser reads in a second."""
     body = document.body
     if len(body) <= MAX_BODY_BRACKETS:
@@ -208,7 +163,7 @@ def _excess(document: Document) -> Fault | None:
         at, what = _nth(_BRACKET, body, MAX_BODY_BRACKETS), f"{MAX_BODY_BRACKETS:,} opening square brackets"
     if at < 0:
         return None
-    return Fault(
+    return Finding(
         code="HT101",
         offset=document.body_offset + at,
         message=f"here the text below the front matter passes {what}, which is the most that a card may have",
@@ -223,10 +178,10 @@ def _nth(pattern: re.Pattern[str], text: str, count: int) -> int:
 
 
 def _broken(code: str, message: str, hint: str, *, bom: bool = False, body: str = "") -> Document:
-    return _all_body(body, Fault(code=code, offset=0, message=message, hint=hint), bom=bom)
+    return _all_body(body, Finding(code=code, offset=0, message=message, hint=hint), bom=bom)
 
 
-def _all_body(text: str, fault: Fault, *, bom: bool, title: str | None = None, title_offset: int = 0) -> Document:
+def _all_body(text: str, fault: Finding, *, bom: bool, title: str | None = None, title_offset: int = 0) -> Document:
     """Return a document without front matter, and why it has none."""
     return Document(
         bom=bom,
@@ -268,7 +223,7 @@ def _split(text: str, *, bom: bool) -> Document:
         else:
             break
     if opened is None:
-        fault = Fault(
+        fault = Finding(
             code="HT104",
             offset=0,
             message="the card has no front matter",
@@ -290,7 +245,7 @@ def _split(text: str, *, bom: bool) -> Document:
             title=title,
             title_offset=title_offset,
         )
-    fault = Fault(
+    fault = Finding(
         code="HT105",
         offset=max(text.rfind("---", 0, opened), 0),
         message="the front matter is not closed: there is no second line '---'",

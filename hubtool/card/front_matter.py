@@ -1,20 +1,20 @@
 """Front matter: the YAML of a card, read safely, with the place of every node.
 
 libyaml's loader is used for its nodes only. It resolves no types here: a scalar is the text that was written until the
-schema asks for something else (:mod:`hubtool.card.schema`), so that the version ``1.10`` stays ``1.10``.
+schema asks for something else (:mod:`hubtool.card.values`), so that the version ``1.10`` stays ``1.10``.
 """
 
 from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 from yaml._yaml import CParser
 
-from hubtool.card.document import Fault
+from hubtool.card.finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +60,15 @@ class Scalar:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BrokenEntry:
+    """The text of a top-level entry that is not YAML, its offset in the document, and what is wrong with it."""
+
+    text: str
+    offset: int
+    faults: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FrontMatter:
     """The front matter of one card as nodes.
 
@@ -69,13 +78,15 @@ class FrontMatter:
         text: The YAML text.
         offset: Where it starts in the document, in characters.
         unread: The keys of the entries that are there but could not be read.
+        broken: The entries that are not YAML, where they could be told apart.
     """
 
     entries: tuple[Entry, ...]
-    faults: tuple[Fault, ...]
+    faults: tuple[Finding, ...]
     text: str
     offset: int
     unread: frozenset[str] = frozenset()
+    broken: tuple[BrokenEntry, ...] = ()
     _by_key: dict[str, Entry] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -155,7 +166,7 @@ def read(text: str, offset: int) -> FrontMatter:
         offset: Where it starts in the document, in characters.
     """
     if len(text) > MAX_CHARACTERS:
-        fault = Fault(
+        fault = Finding(
             code="HT204",
             offset=offset + MAX_CHARACTERS,
             message=f"the front matter has {len(text):,} characters; the most is {MAX_CHARACTERS:,}",
@@ -163,10 +174,10 @@ def read(text: str, offset: int) -> FrontMatter:
         )
         return FrontMatter(entries=(), faults=(fault,), text=text, offset=offset)
     unread: set[str] = set()
+    broken: list[BrokenEntry] = []
     entries, faults = _read_entries(text, offset, unread)
     if any(fault.code == "HT201" for fault in faults) and len(_ENTRY.findall(text)) <= _MOST_ENTRIES:
-        from hubtool.card import vocabulary  # noqa: PLC0415 - most cards need neither, and both take 6 ms
-        from hubtool.card.rules import yaml_fix  # noqa: PLC0415 - most cards need neither, and both take 6 ms
+        from hubtool.card import vocabulary  # noqa: PLC0415 - most cards do not need it, and it takes 6 ms
 
         # One bad entry hides all others from a YAML parser. Entries start in the first column, so they can be read
         # one by one: the good ones are kept, and each bad one is reported at its own place.
@@ -175,8 +186,7 @@ def read(text: str, offset: int) -> FrontMatter:
             found, wrong = _read_entries(chunk, offset + start, unread)
             entries.extend(found)
             if any(fault.code == "HT201" for fault in wrong):
-                fix = yaml_fix.mend(chunk, offset + start, _is_readable)
-                wrong = [replace(fault, fix=fix) if fault.code == "HT201" else fault for fault in wrong]
+                broken.append(BrokenEntry(text=chunk, offset=offset + start, faults=tuple(wrong)))
             faults.extend(wrong)
             if not found and (match := _KEY.match(chunk)):
                 # The public hub's translated cards have translated keys, and a full-width colon.
@@ -198,6 +208,7 @@ def read(text: str, offset: int) -> FrontMatter:
         text=text,
         offset=offset,
         unread=frozenset(unread),
+        broken=tuple(broken),
         _by_key=unique,
     )
 
@@ -241,12 +252,13 @@ def _compose(text: str) -> Node | None:
         loader.dispose()
 
 
-def _is_readable(text: str) -> bool:
+def is_readable(text: str) -> bool:
+    """Whether front matter with this text can be read without a fault."""
     entries, faults = _read_entries(text, 0, set())
     return bool(entries or not text.strip()) and not faults
 
 
-def _read_entries(text: str, offset: int, unread: set[str]) -> tuple[list[Entry], list[Fault]]:
+def _read_entries(text: str, offset: int, unread: set[str]) -> tuple[list[Entry], list[Finding]]:
     """Return the entries of a mapping that can be read, and what is wrong; add the keys of the others to ``unread``."""
     try:
         if _may_nest(text) and (deep := _too_deep(text)) is not None:
@@ -259,21 +271,21 @@ def _read_entries(text: str, offset: int, unread: set[str]) -> tuple[list[Entry]
     if root is None:
         return [], []
     if not isinstance(root, yaml.MappingNode):
-        fault = Fault(
+        fault = Finding(
             code="HT201",
             offset=offset + root.start_mark.index,
             message="this is not a 'key: value' entry",
             hint="write 'key: value', with an ASCII colon and a space after it",
         )
         return [], [fault]
-    faults: list[Fault] = []
+    faults: list[Finding] = []
     entries: list[Entry] = []
     budget = [MAX_NODES]
     for key_node, value in root.value:
         if not isinstance(key_node, yaml.ScalarNode):
             faults.append(_bad_key(offset + key_node.start_mark.index, ""))
             continue
-        wrong: list[Fault] = []
+        wrong: list[Finding] = []
         if not isinstance(value, yaml.ScalarNode):
             if budget[0] < 0:
                 unread.add(key_node.value)  # the one fault that says so is enough
@@ -325,11 +337,11 @@ def _deeper_than_allowed(text: str) -> int | None:
     return None
 
 
-def _check(node: Node, depth: int, budget: list[int], offset: int, pointer: str) -> list[Fault]:
+def _check(node: Node, depth: int, budget: list[int], offset: int, pointer: str) -> list[Finding]:
     """Check nesting, size after aliases are followed, and keys, of a node and all below it."""
     budget[0] -= 1
     if budget[0] < 0:
-        fault = Fault(
+        fault = Finding(
             code="HT204",
             offset=offset + node.start_mark.index,
             pointer=pointer,
@@ -341,7 +353,7 @@ def _check(node: Node, depth: int, budget: list[int], offset: int, pointer: str)
         return []
     if depth > MAX_DEPTH:
         return [_nesting(offset + node.start_mark.index, pointer)]
-    faults: list[Fault] = []
+    faults: list[Finding] = []
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
@@ -367,8 +379,8 @@ def _escape(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1")
 
 
-def _nesting(offset: int, pointer: str = "") -> Fault:
-    return Fault(
+def _nesting(offset: int, pointer: str = "") -> Finding:
+    return Finding(
         code="HT203",
         offset=offset,
         pointer=pointer,
@@ -377,14 +389,14 @@ def _nesting(offset: int, pointer: str = "") -> Fault:
     )
 
 
-def _bad_key(offset: int, pointer: str) -> Fault:
-    return Fault(
+def _bad_key(offset: int, pointer: str) -> Finding:
+    return Finding(
         code="HT201", offset=offset, pointer=pointer, message="a key must be plain text", hint="write 'key: value'"
     )
 
 
-def _duplicate(key: str, offset: int, pointer: str) -> Fault:
-    return Fault(
+def _duplicate(key: str, offset: int, pointer: str) -> Finding:
+    return Finding(
         code="HT202",
         offset=offset,
         pointer=pointer,
@@ -393,7 +405,7 @@ def _duplicate(key: str, offset: int, pointer: str) -> Fault:
     )
 
 
-def _syntax_fault(error: yaml.YAMLError, text: str, offset: int) -> Fault:
+def _syntax_fault(error: yaml.YAMLError, text: str, offset: int) -> Finding:
     mark = getattr(error, "problem_mark", None)
     index = mark.index if mark is not None else getattr(error, "position", 0)
     problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
@@ -404,7 +416,7 @@ def _syntax_fault(error: yaml.YAMLError, text: str, offset: int) -> Fault:
         hint = "a lone '-' is not a value: write the value, or leave the entry out"
     elif "undefined alias" in problem or "alias" in problem or "anchor" in problem:
         hint = "put a value that starts with '*' or '&' in quotes"
-    return Fault(
+    return Finding(
         code="HT201",
         offset=offset + min(int(index), len(text)),
         message=f"the front matter is not YAML: {problem}",

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from hubtool.card import document as documents
-from hubtool.card import foreign, schema
+from hubtool.card import foreign
 from hubtool.card import front_matter as front_matters
 from hubtool.card import status as statuses
+from hubtool.card.values import plain_values
 from hubtool.digest import FULL_LENGTH, Digest
 from hubtool.errors import ArgumentError, CardError
 
@@ -212,7 +213,7 @@ def read(data: bytes, *, uid: Uid | None = None, path: Path | None = None) -> Ca
 
 def of_parts(document: Document, front_matter: FrontMatter, *, uid: Uid | None, path: Path | None) -> Card:
     """Return the typed form of a card that was taken apart already."""
-    values = schema.values(front_matter)
+    values = plain_values(front_matter)
     faults = []
     for fault in (*document.faults, *front_matter.faults):
         line, column = document.line_column(fault.offset)

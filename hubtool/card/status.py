@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from hubtool.card import document as documents
 from hubtool.card import front_matter as front_matters
-from hubtool.card import schema
+from hubtool.card.values import plain_values
 from hubtool.errors import CardError
 
 if TYPE_CHECKING:
@@ -131,4 +131,4 @@ def _put(document: Document, front_matter: str) -> bytes:
 
 def _values(data: bytes) -> dict[str, object]:
     front_matter = _parts(data)[1]
-    return {} if front_matter is None else schema.values(front_matter)
+    return {} if front_matter is None else plain_values(front_matter)

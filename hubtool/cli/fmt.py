@@ -28,6 +28,7 @@ def command(paths: tuple[Path, ...], check: bool, diff: bool) -> int:
             raise click.UsageError("'-' stands alone: it is one card, from standard input")
         return _stream(check=check, diff=diff)
     from hubtool import settings
+    from hubtool.card.files import shown_path
     from hubtool.card.format import files as format_files
     from hubtool.card.validate import run
     from hubtool.cli import render
@@ -36,7 +37,7 @@ def command(paths: tuple[Path, ...], check: bool, diff: bool) -> int:
     targets = paths or settings.load().registry
     run.check_present(targets)
     for outcome in format_files.format_paths(targets, write=not (check or diff), show=diff):
-        shown = run.shown_path(outcome.path)
+        shown = shown_path(outcome.path)
         if outcome.problem is not None:
             problems += 1
             click.echo(f"{shown}: not laid out: {outcome.problem}", err=True)
@@ -58,9 +59,9 @@ def command(paths: tuple[Path, ...], check: bool, diff: bool) -> int:
 
 
 def _stream(*, check: bool, diff: bool) -> int:
-    from hubtool.card import files as card_files
+    from hubtool.card.files import MAX_BYTES
     from hubtool.card.format import format_card
-    from hubtool.card.validate import autofix
+    from hubtool.card.rewrite import unified_diff
     from hubtool.errors import ArgumentError
 
     if output.waits_for_ever():
@@ -68,13 +69,13 @@ def _stream(*, check: bool, diff: bool) -> int:
             "the card is to come from standard input, a terminal that nobody can type into here",
             hint="give the path of the card, or: hubtool fmt - < CARD",
         )
-    data = sys.stdin.buffer.read(card_files.MAX_BYTES + 1)
+    data = sys.stdin.buffer.read(MAX_BYTES + 1)
     done = format_card(data)
     if done.problem is not None:
         click.echo(f"-: not laid out: {done.problem}", err=True)
     changed = done.data != data
     if diff:
-        output.write_bytes(autofix.diff(data, done.data, "-") if changed else b"")
+        output.write_bytes(unified_diff(data, done.data, "-") if changed else b"")
     elif check:
         click.echo("would lay out -" if changed else "laid out as it should be", err=True)
     else:

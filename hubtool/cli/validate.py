@@ -53,6 +53,7 @@ def command(  # noqa: PLR0917 - click passes them by name
     import gc
 
     from hubtool import settings
+    from hubtool.card.files import shown_path
     from hubtool.card.validate import run
     from hubtool.cli import output, render, reports
 
@@ -68,10 +69,10 @@ def command(  # noqa: PLR0917 - click passes them by name
         for outcome in run.fix_paths(targets, options, write=fix, show=diff):
             if outcome.problem is not None:
                 failed = True
-                click.echo(f"{run.shown_path(outcome.path)}: not mended: {outcome.problem}", err=True)
+                click.echo(f"{shown_path(outcome.path)}: not mended: {outcome.problem}", err=True)
                 continue
             cards += 1
-            mended += sum(outcome.mended.values())
+            mended += sum(outcome.fixed.values())
             if diff:
                 output.write_bytes(outcome.diff)
         sys.stdout.flush()

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from hubtool import mismatch, settings
 from hubtool.card import document as documents
-from hubtool.card import files as card_files
 from hubtool.card import metrics as metric_texts
 from hubtool.card import model, placeholder, usage, vocabulary
+from hubtool.card.files import read_card_file
 from hubtool.card.repo_link import parse_repo_link
 from hubtool.card.validate import run
 from hubtool.card.validate.selection import Selection
@@ -275,7 +275,7 @@ def read_once(hub: Hub, name: str, path: Path, source: str) -> tuple[FoundCard, 
         OSError: If the file cannot be read.
     """
     found = hub.find(name, source=source)
-    data = card_files.read_card_file(str(path))[1]
+    data = read_card_file(str(path))[1]
     again = model.read(data, uid=found.card.uid, path=path)
     stated = [(one.recipe, one.repo_link, one.text("repo-revision"), one.body) for one in (found.card, again)]
     if stated[0] != stated[1]:

@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from hubtool.card import document as documents
-from hubtool.card import files as card_files
 from hubtool.card import foreign, model
 from hubtool.card import front_matter as front_matters
-from hubtool.card.validate import run as runs
+from hubtool.card.files import read_card_file, uid_of_path
 from hubtool.errors import ArgumentError, CardError, FetchError, InvalidNameError, MirrorError, PublishError
 from hubtool.git.checkout import Checkout, branch_of
 from hubtool.links import shown
@@ -200,7 +199,7 @@ def make_plan(
     """
     path, _ = card_file(hub, name)
     try:
-        data = card_files.read_card_file(str(path))[1]
+        data = read_card_file(str(path))[1]
     except OSError as error:
         raise CardError(f"{path} cannot be read: {error.strerror or error}") from error
     card = model.read(data, path=path)
@@ -276,7 +275,7 @@ def _below(folder: str, name: str) -> str:
 
 def _uid(path: Path, data: bytes) -> Uid:
     """Return the UID of a card: the one that its path gives, else the one that its usage block loads."""
-    found = runs.uid_of_path(path) or bench.named_uid(documents.parse(data))
+    found = uid_of_path(path) or bench.named_uid(documents.parse(data))
     if found is None:
         raise CardError(
             f"{path}: neither its path nor its usage block says which UID this card has",
@@ -289,7 +288,7 @@ def _registry(hub: Hub, path: Path, uid: Uid) -> Path:
     """Return the registry to publish to where none is named: the one that the card is in, else that of the settings."""
     tried = []
     with contextlib.suppress(InvalidNameError):
-        if runs.uid_of_path(path) == uid:
+        if uid_of_path(path) == uid:
             tried.append(path.parents[str(uid).count("/")])
     tried += [path.parent, *hub.settings.registry]
     for folder in tried:

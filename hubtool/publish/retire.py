@@ -6,10 +6,10 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hubtool.card import files as card_files
 from hubtool.card import model
 from hubtool.card import status as statuses
-from hubtool.card.validate import autofix
+from hubtool.card.files import read_card_file
+from hubtool.card.rewrite import replace_file
 from hubtool.errors import ArgumentError, CardError, PublishError
 from hubtool.git.checkout import Checkout, branch_of
 from hubtool.publish import finishing, plan
@@ -123,13 +123,13 @@ def retire_in_place(hub: Hub, uid: Uid, status: Status, *, registry: Path | None
     if path is None or not path.is_file():
         raise CardError(f"there is no card at {path}", hint="name the registry's folder with --registry")
     try:
-        before, data = card_files.read_card_file(str(path))
+        before, data = read_card_file(str(path))
     except OSError as error:
         raise CardError(f"{path} cannot be read: {error.strerror or error}") from error
     after = statuses.with_status(data, status, name=str(path))
     if after == data:
         return Edited(path=path, changed=False)
-    problem = autofix.replace_file(path.resolve(), after, before)
+    problem = replace_file(path.resolve(), after, before)
     if problem is not None:
         raise CardError(f"{path}: {problem}")
     return Edited(path=path, changed=True)

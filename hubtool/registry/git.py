@@ -24,7 +24,7 @@ from hubtool import files as disk
 from hubtool import ownership
 from hubtool.card import document as documents
 from hubtool.card import empty_folder, model
-from hubtool.card import files as card_files
+from hubtool.card.files import read_card_file
 from hubtool.errors import CardError, FetchError, InvalidNameError, OfflineError
 from hubtool.git import hardened
 from hubtool.links import shown
@@ -418,7 +418,7 @@ def _compare(uids: Iterable[Uid], new: Path, old: Path, gone: dict[str, str], *,
 
 def _read(path: Path, uid: Uid) -> model.Card | None:
     try:
-        return model.read(card_files.read_card_file(str(path))[1], uid=uid)
+        return model.read(read_card_file(str(path))[1], uid=uid)
     except (OSError, CardError):
         return None
 

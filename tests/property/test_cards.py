@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from hubtool.card import document, front_matter, model, rules, schema, vocabulary
 from hubtool.card.validate import autofix, check
+from hubtool.card.values import plain_values
 from hubtool.errors import CardError
 from hubtool.settings import DEFAULT_HOSTS
 from hubtool.uid import Uid
@@ -190,8 +191,8 @@ def test_mending_twice_changes_nothing_and_loses_nothing(data: bytes) -> None:
         assert mended == data
         return
     assert (after.bom, after.head, after.fence, after.body) == (before.bom, before.head, before.fence, before.body)
-    old = schema.values(front_matter.read(before.front_matter, 0))
-    new = schema.values(front_matter.read(after.front_matter or "", 0))
+    old = plain_values(front_matter.read(before.front_matter, 0))
+    new = plain_values(front_matter.read(after.front_matter or "", 0))
     for key, value in old.items():
         if key in new:
             continue

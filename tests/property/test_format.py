@@ -12,9 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from hubtool.card import document, front_matter, schema, yaml_text
+from hubtool.card import document, front_matter, yaml_text
 from hubtool.card.format import format_card
 from hubtool.card.format.body import format_body
+from hubtool.card.values import plain_values
 from tests.property.test_cards import RELAXED, cards, mutated
 from tests.support import corpus
 
@@ -85,7 +86,7 @@ def told(found: Iterable[Token]) -> list[Any]:
 def read(data: bytes) -> tuple[dict[str, object], document.Document]:
     found = document.parse(data)
     assert found.front_matter is not None
-    return schema.values(front_matter.read(found.front_matter, found.front_matter_offset)), found
+    return plain_values(front_matter.read(found.front_matter, found.front_matter_offset)), found
 
 
 def yaml_comments(text: str) -> Counter[str]:

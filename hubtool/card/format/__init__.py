@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from hubtool.card import document as documents
 from hubtool.card import foreign
 from hubtool.card import front_matter as front_matters
+from hubtool.card.finding import Finding
 from hubtool.card.format.body import MARKDOWN_SPACE, format_body
 from hubtool.card.format.front_matter import format_front_matter
 
@@ -46,13 +47,13 @@ def format_card(data: bytes) -> Formatted:
     elif lone >= 0:
         # To YAML and Markdown it ends a line, to all else it does not: there is no one right answer.
         message = "there is a carriage return that is no part of a line's end; delete it"
-        fault = documents.Fault(code="HT110", offset=lone, message=message)
+        fault = Finding(code="HT110", offset=lone, message=message)
     else:
         front_matter = front_matters.read(document.front_matter, document.front_matter_offset)
         whose = foreign.whose(front_matter)
         if whose is not None:
             message = f"this is a {whose} model card; {foreign.HINT}"
-            fault = documents.Fault(code="HT115", offset=document.front_matter_offset, message=message)
+            fault = Finding(code="HT115", offset=document.front_matter_offset, message=message)
         elif front_matter.is_whole:
             text = _head(document) + format_front_matter(front_matter) + "---\n" + _body_with_gap(document.body)
             return Formatted(data=text.encode("utf-8"))

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hubtool.card import files as card_files
+from hubtool.card.files import find_cards, read_card_file
 from hubtool.card.format import format_card
-from hubtool.card.validate import autofix, run
+from hubtool.card.rewrite import replace_file, unified_diff
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class FormattedFile:
     """What became of one card.
 
     Attributes:
@@ -31,7 +31,7 @@ class Outcome:
     diff: bytes = b""
 
 
-def format_paths(paths: Iterable[Path], *, write: bool, show: bool = False) -> Iterator[Outcome]:
+def format_paths(paths: Iterable[Path], *, write: bool, show: bool = False) -> Iterator[FormattedFile]:
     """Lay out the cards that paths name, and yield what became of each.
 
     Args:
@@ -42,24 +42,24 @@ def format_paths(paths: Iterable[Path], *, write: bool, show: bool = False) -> I
     Raises:
         ArgumentError: If a path does not exist.
     """
-    for found in run.find_cards(paths):
+    for found in find_cards(paths):
         yield _format(Path(found.path), Path(found.root) if found.root else None, write=write, show=show)
 
 
-def _format(path: Path, root: Path | None, *, write: bool, show: bool) -> Outcome:
+def _format(path: Path, root: Path | None, *, write: bool, show: bool) -> FormattedFile:
     try:
-        status, data = card_files.read_card_file(str(path))
+        status, data = read_card_file(str(path))
     except OSError as error:
-        return Outcome(path=str(path), problem=f"it cannot be read: {error.strerror or error}")
+        return FormattedFile(path=str(path), problem=f"it cannot be read: {error.strerror or error}")
     done = format_card(data)
     if done.problem is not None or done.data == data:
-        return Outcome(path=str(path), problem=done.problem)
+        return FormattedFile(path=str(path), problem=done.problem)
     problem = None
     if write:
         target = path.resolve()
         if root is not None and not target.is_relative_to(root.resolve()):
             problem = "it is a link that leads out of the folder; lay out the file itself"
         else:
-            problem = autofix.replace_file(target, done.data, status)
-    shown = autofix.diff(data, done.data, path.as_posix()) if show else b""
-    return Outcome(path=str(path), changed=True, problem=problem, diff=shown)
+            problem = replace_file(target, done.data, status)
+    shown = unified_diff(data, done.data, path.as_posix()) if show else b""
+    return FormattedFile(path=str(path), changed=True, problem=problem, diff=shown)

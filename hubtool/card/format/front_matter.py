@@ -11,6 +11,7 @@ import yaml
 
 from hubtool.card import front_matter as front_matters
 from hubtool.card import schema
+from hubtool.card.values import plain_values
 from hubtool.card.yaml_text import (
     NUMBER,
     ORDER,
@@ -48,7 +49,7 @@ class _Part:
 
 def format_front_matter(front_matter: FrontMatter) -> str:
     """Return the entries in order, with a blank line above and below."""
-    before = schema.values(front_matter)
+    before = plain_values(front_matter)
     plain = "\n".join(["", *front_matter.text.strip("\n").split("\n"), ""]).rstrip(" \t")
     if not front_matter.text.strip():
         return "\n"
@@ -63,7 +64,7 @@ def format_front_matter(front_matter: FrontMatter) -> str:
     text = "\n".join([*lines, *end])
     # What is read must be what was read. That it is not has causes such as a block of text that keeps its blank lines.
     again = front_matters.read(f"{text}\n", 0)
-    if not again.is_whole or schema.values(again) != before:
+    if not again.is_whole or plain_values(again) != before:
         return f"{plain}\n"
     return f"\n{text}\n\n"
 
@@ -229,7 +230,7 @@ def _recipe(entry: Entry) -> str:
 
 
 def _plain(entry: Entry) -> Mapping[str, object]:
-    found = schema.values(front_matters.FrontMatter(entries=(entry,), faults=(), text="", offset=0))[entry.key]
+    found = plain_values(front_matters.FrontMatter(entries=(entry,), faults=(), text="", offset=0))[entry.key]
     return found if isinstance(found, dict) else {}
 
 

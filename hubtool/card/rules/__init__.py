@@ -12,12 +12,12 @@ from __future__ import annotations
 from functools import cache
 from typing import TYPE_CHECKING
 
-from hubtool.card.rules.base import RULES, Facts, Finding, Place, Remark, Rule
+from hubtool.card.rules.base import RULES, Rule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Facts", "Finding", "Place", "Remark", "Rule", "load"]
+__all__ = ["Rule", "load"]
 
 
 @cache

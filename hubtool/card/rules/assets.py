@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hubtool.card import placeholder, schema
 from hubtool.card.model import strip_brackets
 from hubtool.card.rules import web_pages
-from hubtool.card.rules.base import Finding, rule, shown
+from hubtool.card.rules.base import rule, shown
 from hubtool.card.rules.context import url_of
 from hubtool.diagnostics import Severity
 from hubtool.digest import FULL_LENGTH
@@ -19,6 +19,7 @@ from hubtool.settings import DEFAULT_HOSTS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hubtool.card.finding import Finding
     from hubtool.card.rules.context import Context, Url
 
 

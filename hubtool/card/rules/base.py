@@ -4,81 +4,18 @@ from __future__ import annotations
 
 import inspect
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from hubtool.card.document import Fix
+    from hubtool.card.finding import CardSummary, Finding
     from hubtool.card.rules.context import Context
-    from hubtool.diagnostics import Severity
-    from hubtool.uid import Uid
+    from hubtool.diagnostics import Diagnostic, Severity
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One place where a card breaks a rule.
-
-    Attributes:
-        offset: Where, in characters from the start of the text.
-        end: Where it ends; None if only its start is known.
-        message: What is wrong.
-        hint: What to do, or None.
-        pointer: The JSON pointer of the front-matter node, or empty.
-        fix: What mends it, if there is one right answer.
-    """
-
-    offset: int
-    message: str
-    hint: str | None = None
-    pointer: str = ""
-    end: int | None = None
-    fix: Fix | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Where something stands in a card, found while the card was at hand."""
-
-    line: int = 1
-    column: int = 1
-    end_line: int = 1
-    end_column: int = 1
-    pointer: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
-    """What is kept of a card for the rules that look at all cards, and at the files around a card.
-
-    Attributes:
-        path: The card's path.
-        uid: The UID that its path gives, or None.
-        assets: Link, digest (or empty), size (or None) and place of each asset.
-        relative: The links that are paths relative to the card, with their places; those of assets have a pointer.
-        ignored: The codes, or beginnings of codes, that the card itself says to ignore.
-        status: What became of the card: ``deprecated`` or ``withdrawn``, or empty.
-        successor: The UID that it names as its successor, with its place; or None.
-    """
-
-    path: str
-    uid: Uid | None
-    assets: tuple[tuple[str, str, int | None, Place], ...] = ()
-    relative: tuple[tuple[str, Place], ...] = ()
-    ignored: tuple[str, ...] = field(default=())
-    status: str = ""
-    successor: tuple[str, Place] | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Remark:
-    """One place where a rule for many cards is broken: in which card, and where in it."""
-
-    path: str
-    place: Place
-    message: str
-    hint: str | None = None
+    _Check = Callable[[Context], Iterable[Finding]]
+    _CheckAll = Callable[[Sequence[CardSummary]], Iterable[Diagnostic]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,8 +29,8 @@ class Rule:
     severity: Severity
     name: str
     page: str
-    check: Callable[[Context], Iterable[Finding]] | None = None
-    check_all: Callable[[Sequence[Facts]], Iterable[Remark]] | None = None
+    check: _Check | None = None
+    check_all: _CheckAll | None = None
     fixes: bool = False
 
     @property
@@ -105,26 +42,20 @@ class Rule:
 RULES: dict[str, Rule] = {}
 
 
-def rule(
-    code: str, severity: Severity, *, fixes: bool = False
-) -> Callable[[Callable[[Context], Iterable[Finding]]], Callable[[Context], Iterable[Finding]]]:
-    """Register a function as a rule for one card; ``fixes`` says that some of its findings can be mended."""
+def rule(code: str, severity: Severity, *, fixes: bool = False) -> Callable[[_Check], _Check]:
+    """Register a function as a rule for one card; ``fixes`` says that some of its findings have a fix."""
 
-    def register(check: Callable[[Context], Iterable[Finding]]) -> Callable[[Context], Iterable[Finding]]:
+    def register(check: _Check) -> _Check:
         _add(code, severity, check, fixes=fixes, check_one=check)
         return check
 
     return register
 
 
-def rule_for_all(
-    code: str, severity: Severity
-) -> Callable[[Callable[[Sequence[Facts]], Iterable[Remark]]], Callable[[Sequence[Facts]], Iterable[Remark]]]:
+def rule_for_all(code: str, severity: Severity) -> Callable[[_CheckAll], _CheckAll]:
     """Register a function as a rule for all cards of a run together."""
 
-    def register(
-        check: Callable[[Sequence[Facts]], Iterable[Remark]],
-    ) -> Callable[[Sequence[Facts]], Iterable[Remark]]:
+    def register(check: _CheckAll) -> _CheckAll:
         _add(code, severity, check, fixes=False, check_all=check)
         return check
 
@@ -137,8 +68,8 @@ def _add(
     function: Callable[..., object],
     *,
     fixes: bool,
-    check_one: Callable[[Context], Iterable[Finding]] | None = None,
-    check_all: Callable[[Sequence[Facts]], Iterable[Remark]] | None = None,
+    check_one: _Check | None = None,
+    check_all: _CheckAll | None = None,
 ) -> None:
     if code in RULES:
         message = f"two rules have the code {code}"

@@ -9,7 +9,8 @@ import warnings
 from typing import TYPE_CHECKING
 
 from hubtool.card import usage, vocabulary
-from hubtool.card.rules.base import Finding, rule, shown
+from hubtool.card.finding import Finding
+from hubtool.card.rules.base import rule, shown
 from hubtool.diagnostics import Severity
 
 if TYPE_CHECKING:

@@ -8,15 +8,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from hubtool.card import foreign, markdown, schema
-from hubtool.card.document import Edit, Fix
+from hubtool.card.finding import Edit, Finding, Fix
 from hubtool.card.model import strip_brackets
-from hubtool.card.rules.base import Finding
+from hubtool.card.values import plain_values
 from hubtool.settings import DEFAULT_HOSTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hubtool.card.document import Document, Fault
+    from hubtool.card.document import Document
     from hubtool.card.front_matter import FrontMatter, Scalar
     from hubtool.card.schema import Violation
     from hubtool.uid import Uid
@@ -60,7 +60,7 @@ class Context:
     @cached_property
     def values(self) -> dict[str, object]:
         """The front matter as plain values; empty if there is none."""
-        return {} if self.front_matter is None else schema.values(self.front_matter)
+        return {} if self.front_matter is None else plain_values(self.front_matter)
 
     @cached_property
     def foreign(self) -> str | None:
@@ -83,7 +83,7 @@ class Context:
         return markdown.outline(self.document.text, self.document.body_offset)
 
     @cached_property
-    def faults(self) -> tuple[Fault, ...]:
+    def faults(self) -> tuple[Finding, ...]:
         """What was met while the card was taken apart."""
         return (*self.document.faults, *(self.front_matter.faults if self.front_matter else ()))
 
@@ -176,16 +176,5 @@ def _is_plain(text: str) -> bool:
 
 
 def faults(context: Context, code: str) -> Sequence[Finding]:
-    """Return what was met while the card was taken apart, of one code."""
-    return [
-        Finding(
-            offset=fault.offset,
-            end=fault.end,
-            message=fault.message,
-            hint=fault.hint,
-            pointer=fault.pointer,
-            fix=fault.fix,
-        )
-        for fault in context.faults
-        if fault.code == code
-    ]
+    """Return what the parser found, of one code."""
+    return [fault for fault in context.faults if fault.code == code]

@@ -1,20 +1,37 @@
-"""The rules for all cards of a run together: HT5xx, and those of HT3xx and HT4xx that look at several files."""
+"""The rules for all cards of a run together: HT5xx, and those of HT3xx and HT4xx that look at several files.
+
+They need the summaries of cards only, and no parser.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import unicodedata
 from typing import TYPE_CHECKING
 
-from hubtool.card.rules.base import Facts, Place, Remark, rule_for_all, shown
+from hubtool.card.finding import Place
+from hubtool.card.rules.base import RULES, rule_for_all, shown
 from hubtool.card.rules.files import is_beside, missing_files, other_files
 from hubtool.diagnostics import Severity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from hubtool.card.finding import CardSummary
+    from hubtool.diagnostics import Diagnostic
+
+
+def check_all(cards: Sequence[CardSummary]) -> Iterator[Diagnostic]:
+    """Yield the problems of several cards, or of the files beside a card, that the cards do not suppress."""
+    ignored = {card.path: card.ignored for card in cards if card.ignored}
+    for code, rule in sorted(RULES.items()):
+        for found in rule.check_all(cards) if rule.check_all else ():
+            if not code.startswith(ignored.get(found.path, ())):
+                yield dataclasses.replace(found, code=code, severity=rule.severity)
+
 
 @rule_for_all("HT311", Severity.WARNING)
-def link_with_two_digests(cards: Sequence[Facts]) -> Iterator[Remark]:
+def link_with_two_digests(cards: Sequence[CardSummary]) -> Iterator[Diagnostic]:
     """One link has one digest, in all cards.
 
     A link names one file. Where two cards, or two assets of a card, state different digests for it, one of them fails
@@ -27,17 +44,15 @@ def link_with_two_digests(cards: Sequence[Facts]) -> Iterator[Remark]:
                 continue
             other = first.setdefault(link, (digest, card.path, place.line))
             if not (digest.startswith(other[0]) or other[0].startswith(digest)):
-                yield Remark(
-                    path=card.path,
-                    place=place,
-                    message=f"the link has the digest {digest[:12]}... here, "
-                    f"and {other[0][:12]}... in {other[1]}:{other[2]}",
+                yield card.at(
+                    place,
+                    f"the link has the digest {digest[:12]}... here, and {other[0][:12]}... in {other[1]}:{other[2]}",
                     hint="compute the digest anew with 'sha256sum FILE'",
                 )
 
 
 @rule_for_all("HT312", Severity.ERROR)
-def digest_with_two_sizes(cards: Sequence[Facts]) -> Iterator[Remark]:
+def digest_with_two_sizes(cards: Sequence[CardSummary]) -> Iterator[Diagnostic]:
     """One digest has one size, in all cards.
 
     Files with the same SHA-256 are the same file. Where two assets state different sizes for one digest, a size or a
@@ -50,17 +65,16 @@ def digest_with_two_sizes(cards: Sequence[Facts]) -> Iterator[Remark]:
                 continue
             other = first.setdefault(digest, (size, card.path, place.line))
             if other[0] != size:
-                yield Remark(
-                    path=card.path,
-                    place=place,
-                    message=f"the asset has {size:,} bytes here, and {other[0]:,} in {other[1]}:{other[2]}, "
+                yield card.at(
+                    place,
+                    f"the asset has {size:,} bytes here, and {other[0]:,} in {other[1]}:{other[2]}, "
                     "with the same digest",
                     hint="correct the size, or the digest",
                 )
 
 
 @rule_for_all("HT314", Severity.ERROR)
-def missing_asset(cards: Sequence[Facts]) -> Iterator[Remark]:
+def missing_asset(cards: Sequence[CardSummary]) -> Iterator[Diagnostic]:
     """An asset that is a path relative to the card is there.
 
     hubtool reads such a file from the registry, and does not fetch it. Put it there, or correct the path; it must not
@@ -70,7 +84,7 @@ def missing_asset(cards: Sequence[Facts]) -> Iterator[Remark]:
 
 
 @rule_for_all("HT318", Severity.ERROR)
-def other_asset(cards: Sequence[Facts]) -> Iterator[Remark]:
+def other_asset(cards: Sequence[CardSummary]) -> Iterator[Diagnostic]:
     """An asset beside the card is the file that the card states.
 
     A clone without git-lfs has a pointer of some 130 bytes in its place: run `git lfs pull`. Where git converts the
@@ -81,7 +95,7 @@ def other_asset(cards: Sequence[Facts]) -> Iterator[Remark]:
 
 
 @rule_for_all("HT404", Severity.WARNING)
-def missing_file(cards: Sequence[Facts]) -> Iterator[Remark]:
+def missing_file(cards: Sequence[CardSummary]) -> Iterator[Diagnostic]:
     """A link or an image that is a path relative to the card leads to a file of the registry.
 
     Paths that were copied from the README of a repository lead nowhere from the card. Write the whole URL, or put the
@@ -92,7 +106,7 @@ def missing_file(cards: Sequence[Facts]) -> Iterator[Remark]:
 
 
 @rule_for_all("HT501", Severity.ERROR)
-def two_cards_for_one_uid(cards: Sequence[Facts]) -> Iterator[Remark]:
+def two_cards_for_one_uid(cards: Sequence[CardSummary]) -> Iterator[Diagnostic]:
     """A UID has one card.
 
     Two files can give one UID if they are in two folders that were checked together, or if their names are the same
@@ -104,16 +118,15 @@ def two_cards_for_one_uid(cards: Sequence[Facts]) -> Iterator[Remark]:
         if card.uid is not None:
             other = first.setdefault(unicodedata.normalize("NFC", str(card.uid)), card.path)
             if other != card.path:
-                yield Remark(
-                    path=card.path,
-                    place=Place(),
-                    message=f"the UID {card.uid} has another card: {other}",
+                yield card.at(
+                    Place(),
+                    f"the UID {card.uid} has another card: {other}",
                     hint="rename or delete one of them",
                 )
 
 
 @rule_for_all("HT502", Severity.WARNING)
-def uid_differs_in_case_only(cards: Sequence[Facts]) -> Iterator[Remark]:
+def uid_differs_in_case_only(cards: Sequence[CardSummary]) -> Iterator[Diagnostic]:
     """Two UIDs differ in more than case.
 
     On file systems that do not tell case apart, those of Windows and macOS, one card overwrites the other. Rename one.
@@ -125,16 +138,15 @@ def uid_differs_in_case_only(cards: Sequence[Facts]) -> Iterator[Remark]:
         text = unicodedata.normalize("NFC", str(card.uid))
         other, path = first.setdefault(text.casefold(), (text, card.path))
         if other != text:
-            yield Remark(
-                path=card.path,
-                place=Place(),
-                message=f"the UID {text} differs in case only from {other} ({path})",
+            yield card.at(
+                Place(),
+                f"the UID {text} differs in case only from {other} ({path})",
                 hint="rename one of the two",
             )
 
 
 @rule_for_all("HT505", Severity.ERROR)
-def successor_that_is_not_there(cards: Sequence[Facts]) -> Iterator[Remark]:
+def successor_that_is_not_there(cards: Sequence[CardSummary]) -> Iterator[Diagnostic]:
     """The successor of a card is there, and is not withdrawn itself.
 
     A reader who is told to use another card must find it. It is looked for among the cards that are checked together,
@@ -149,23 +161,21 @@ def successor_that_is_not_there(cards: Sequence[Facts]) -> Iterator[Remark]:
         if uid == str(card.uid):
             continue  # HT218 says so
         if status.get(uid) == "withdrawn":
-            yield Remark(
-                path=card.path,
-                place=place,
-                message=f"the successor {shown(uid)} is withdrawn itself",
+            yield card.at(
+                place,
+                f"the successor {shown(uid)} is withdrawn itself",
                 hint="name the card that replaced it, or none",
             )
         elif uid not in status and not is_beside(card.path, card.uid, uid):
-            yield Remark(
-                path=card.path,
-                place=place,
-                message=f"the registry has no card {shown(uid)}",
+            yield card.at(
+                place,
+                f"the registry has no card {shown(uid)}",
                 hint="correct the UID, or publish that card first",
             )
 
 
 @rule_for_all("HT503", Severity.WARNING)
-def translation_without_card(cards: Sequence[Facts]) -> Iterator[Remark]:
+def translation_without_card(cards: Sequence[CardSummary]) -> Iterator[Diagnostic]:
     """A translation (`NAME_cn.md`) stands beside the card that it translates (`NAME.md`).
 
     Tools show it as that card in another language. Without it nothing refers to the translation, and the UID that its
@@ -175,9 +185,8 @@ def translation_without_card(cards: Sequence[Facts]) -> Iterator[Remark]:
     for card in cards:
         original = str(card.uid).removesuffix("_cn")
         if card.uid is not None and original != str(card.uid) and original not in names:
-            yield Remark(
-                path=card.path,
-                place=Place(),
-                message=f"this is a translation, but there is no card {original}",
+            yield card.at(
+                Place(),
+                f"this is a translation, but there is no card {original}",
                 hint=f"add {original.rpartition('/')[2]}.md, or rename the translation",
             )

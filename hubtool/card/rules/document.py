@@ -6,8 +6,8 @@ import re
 from typing import TYPE_CHECKING
 
 from hubtool.card import foreign, placeholder, suppression, vocabulary
-from hubtool.card.document import Edit, Fix
-from hubtool.card.rules.base import RULES, Finding, rule, shown
+from hubtool.card.finding import Edit, Finding, Fix
+from hubtool.card.rules.base import RULES, rule, shown
 from hubtool.card.rules.context import faults
 from hubtool.diagnostics import Severity
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from hubtool import mismatch
-from hubtool.card.rules.base import Facts, Remark, shown
+from hubtool.card.rules.base import shown
 from hubtool.digest import Digest, digest_file
 from hubtool.errors import InvalidNameError
 from hubtool.uid import Uid
@@ -18,12 +18,15 @@ from hubtool.uid import Uid
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from hubtool.card.finding import CardSummary
+    from hubtool.diagnostics import Diagnostic
+
 # A file whose size the card does not state is looked at if it is small: pointers and texts are. Whether its digest is
 # right is seen when it is loaded.
 _MAX_HASHED_BYTES = 1 << 20
 
 
-def missing_files(cards: Sequence[Facts], *, assets: bool) -> Iterator[Remark]:
+def missing_files(cards: Sequence[CardSummary], *, assets: bool) -> Iterator[Diagnostic]:
     """Yield the relative links that lead to no file, those of assets or all others."""
     for card in cards:
         for target, place in card.relative:
@@ -32,15 +35,14 @@ def missing_files(cards: Sequence[Facts], *, assets: bool) -> Iterator[Remark]:
             problem = _problem(card.path, card.uid, target)
             if problem:
                 what = "the asset" if assets else "the link"
-                yield Remark(
-                    path=card.path,
-                    place=place,
-                    message=f"{what} {shown(target, 200)} {problem}",
+                yield card.at(
+                    place,
+                    f"{what} {shown(target, 200)} {problem}",
                     hint="put the file there, or correct the path" if assets else "write the whole URL",
                 )
 
 
-def other_files(cards: Sequence[Facts]) -> Iterator[Remark]:
+def other_files(cards: Sequence[CardSummary]) -> Iterator[Diagnostic]:
     """Yield the assets beside cards that, by size or content, are not the files that the cards state."""
     for card in cards:
         for link, digest, size, place in card.assets:
@@ -60,7 +62,7 @@ def other_files(cards: Sequence[Facts]) -> Iterator[Remark]:
             found = mismatch.explain(path, Digest(digest) if digest else None, size)
             if found is not None:
                 message = f"the asset {shown(link, 200)} is {found.what}"
-                yield Remark(path=card.path, place=place, message=message, hint=found.hint)
+                yield card.at(place, message, hint=found.hint)
 
 
 def is_beside(path: str, uid: Uid, other: str) -> bool:

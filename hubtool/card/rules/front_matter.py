@@ -5,11 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hubtool.card import metrics, schema, vocabulary
-from hubtool.card.document import Edit, Fix
-from hubtool.card.rules.base import Finding, rule, shown
+from hubtool.card.finding import Edit, Finding, Fix
+from hubtool.card.rules import yaml_fix
+from hubtool.card.rules.base import rule, shown
 from hubtool.card.rules.context import faults
 from hubtool.diagnostics import Severity
 from hubtool.errors import InvalidNameError
@@ -34,7 +36,10 @@ def not_yaml(context: Context) -> Sequence[Finding]:
     in quotes: it says that there is nothing to say, as its absence does, and `'-'` would be a metric of that name.
     Keys that are known in Chinese become the keys that they translate.
     """
-    return faults(context, "HT201")
+    fixes: dict[Finding, Fix | None] = {}
+    for entry in context.front_matter.broken if context.front_matter else ():
+        fixes |= dict.fromkeys(entry.faults, yaml_fix.propose(entry.text, entry.offset))
+    return [replace(fault, fix=fixes.get(fault)) for fault in faults(context, "HT201")]
 
 
 @rule("HT202", Severity.ERROR)

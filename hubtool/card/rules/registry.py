@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from hubtool.card.model import strip_brackets
 from hubtool.card.repo_link import check_revision, is_commit, parse_repo_link
-from hubtool.card.rules.base import Finding, rule, shown
+from hubtool.card.rules.base import rule, shown
 from hubtool.diagnostics import Severity
 from hubtool.errors import ArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hubtool.card.finding import Finding
     from hubtool.card.rules.context import Context
 
 _REPOSITORY = re.compile(r"(?:[a-z][a-z0-9]*-)?repo-link\Z")

@@ -1,61 +1,49 @@
-"""Checking one card: bytes in, diagnostics and facts out. Pure."""
+"""Checking one card: bytes in, diagnostics and a summary out. Pure."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from hubtool.card import document as documents
 from hubtool.card import front_matter as front_matters
 from hubtool.card import markdown, suppression
+from hubtool.card.finding import CardSummary, Place, RelativeLink, StatedAsset, Successor, diagnostic
 from hubtool.card.model import strip_brackets
-from hubtool.card.rules import Facts, Finding, Place, load
+from hubtool.card.rules import load
 from hubtool.card.rules.context import Context
-from hubtool.card.rules.together import is_ignored
-from hubtool.diagnostics import Diagnostic
+from hubtool.card.validate.result import CardResult
 from hubtool.settings import DEFAULT_HOSTS
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Iterator
 
-    from hubtool.card.document import Document, Fix
+    from hubtool.card.document import Document
+    from hubtool.card.finding import Finding, Fix
     from hubtool.card.rules import Rule
+    from hubtool.card.suppression import Suppressions
+    from hubtool.diagnostics import Diagnostic
     from hubtool.uid import Uid
 
-# No one reads more findings of one rule in one card; without a bound, hostile cards make millions.
-MOST_FINDINGS = 100
-# What can be said of a card of another hub, whose keys have other meanings; HT115 says that it is one.
-_DOCUMENT = "HT1"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
-    """What the check of one card gave.
-
-    Attributes:
-        diagnostics: Its problems, by place.
-        facts: What is kept for the rules that look at all cards.
-    """
-
-    diagnostics: tuple[Diagnostic, ...]
-    facts: Facts
-
+MAX_FINDINGS = 100
+"""The most findings of one rule in one card: without a bound, hostile cards make millions."""
+# The rules for cards of other hubs: their front matter has other keys, and HT115 says so.
+_DOCUMENT_RULES = "HT1"
 
 _CARD_RULES = [rule for rule in load().values() if rule.check is not None]
 
 
 def check_bytes(data: bytes, *, path: str, uid: Uid | None = None) -> list[Diagnostic]:
-    """Check the bytes of one card; whatever they are, this returns every problem, sorted by place.
+    """Return every problem of one card, sorted by place; the bytes may be anything.
 
-    Rules that look at several cards, or at the files around a card, have no part in it.
+    Rules that look at several cards, or at the files beside a card, are not asked.
     """
     return list(check(data, path=path, uid=uid).diagnostics)
 
 
 def check(
     data: bytes, *, path: str, uid: Uid | None = None, hosts: frozenset[str] = frozenset(DEFAULT_HOSTS)
-) -> Checked:
+) -> CardResult:
     """Check the bytes of one card.
 
     Args:
@@ -64,145 +52,116 @@ def check(
         uid: The UID that the path gives, or None.
         hosts: The hosts that assets may come from.
     """
-    context = _context(data, uid, hosts)
+    context, suppressed = _read(data, uid, hosts)
     document = context.document
-    ignored, by_line = _suppressed(document)
-    diagnostics: list[Diagnostic] = []
-    for rule in _CARD_RULES:
-        if rule.check is None or (ignored and rule.code.startswith(ignored)):
-            continue
-        if context.foreign and not rule.code.startswith(_DOCUMENT):
-            continue
-        for finding in islice(rule.check(context), MOST_FINDINGS):
-            if by_line and any(
-                start <= finding.offset <= end and rule.code.startswith(codes) for start, end, codes in by_line
-            ):
-                continue
-            diagnostics.append(_diagnostic(rule, finding, document, path))
-    diagnostics.sort(key=lambda diagnostic: (diagnostic.line, diagnostic.column, diagnostic.code))
-    facts = _facts(context, path, ignored, by_line)
-    return Checked(diagnostics=tuple(diagnostics), facts=facts)
+    rules = [rule for rule in _CARD_RULES if not context.foreign or rule.code.startswith(_DOCUMENT_RULES)]
+    diagnostics = [
+        diagnostic(
+            _place(document, finding),
+            path=path,
+            message=finding.message,
+            hint=finding.hint,
+            code=rule.code,
+            severity=rule.severity,
+            source=document.source(finding.offset),
+            fixable=finding.fix is not None,
+        )
+        for rule, finding in _findings(rules, context, suppressed, most=MAX_FINDINGS)
+    ]
+    diagnostics.sort(key=lambda found: (found.line, found.column, found.code))
+    return CardResult(diagnostics=tuple(diagnostics), summary=_summary(context, path, suppressed))
 
 
 def fixes(
     data: bytes, *, uid: Uid | None, hosts: frozenset[str], wanted: Collection[str] | None
 ) -> tuple[Document, list[tuple[str, Fix]]]:
-    """Return a card taken apart, and what mends it: each fix with the code of the rule whose finding it mends.
+    """Return a card taken apart, and the fixes of its findings, each with the code of its rule.
 
     Args:
         data: The bytes; any bytes.
         uid: The UID that the path gives, or None.
         hosts: The hosts that assets may come from.
-        wanted: The codes of the findings to mend, or None for all.
+        wanted: The codes of the findings to fix, or None for all.
     """
-    context = _context(data, uid, hosts)
-    ignored, by_line = _suppressed(context.document)
-    found: list[tuple[str, Fix]] = []
-    for rule in _CARD_RULES:
-        if rule.check is None or not rule.fixes or (wanted is not None and rule.code not in wanted):
-            continue
-        if (ignored and rule.code.startswith(ignored)) or context.foreign:
-            continue
-        for finding in rule.check(context):
-            if finding.fix is None:
-                continue
-            if by_line and any(
-                start <= finding.offset <= end and rule.code.startswith(codes) for start, end, codes in by_line
-            ):
-                continue
-            found.append((rule.code, finding.fix))
+    context, suppressed = _read(data, uid, hosts)
+    if context.foreign:
+        return context.document, []
+    rules = [rule for rule in _CARD_RULES if rule.fixes and (wanted is None or rule.code in wanted)]
+    found = [(rule.code, one.fix) for rule, one in _findings(rules, context, suppressed) if one.fix is not None]
     return context.document, found
 
 
-def _context(data: bytes, uid: Uid | None, hosts: frozenset[str]) -> Context:
+def _read(data: bytes, uid: Uid | None, hosts: frozenset[str]) -> tuple[Context, Suppressions]:
     document = documents.parse(data)
     front_matter = None
     if document.front_matter is not None:
         front_matter = front_matters.read(document.front_matter, document.front_matter_offset)
-    return Context(document=document, front_matter=front_matter, uid=uid, hosts=hosts)
+    context = Context(document=document, front_matter=front_matter, uid=uid, hosts=hosts)
+    return context, suppression.read(document.text, document.body_offset)
 
 
-def _suppressed(document: Document) -> tuple[tuple[str, ...], list[tuple[int, int, tuple[str, ...]]]]:
-    """Return the codes that the card itself ignores as a whole, and those that it ignores from place to place."""
-    whole: list[str] = []
-    by_line: list[tuple[int, int, tuple[str, ...]]] = []
-    text = document.text
-    for comment in suppression.comments(text, document.body_offset):
-        codes = tuple(code for code, _ in comment.codes)
-        if comment.next_line:
-            start, end = suppression.next_line(text, comment.end)
-            by_line.append((start, end, codes))
-        else:
-            whole.extend(codes)
-    return tuple(whole), by_line
+def _findings(
+    rules: Iterable[Rule], context: Context, suppressed: Suppressions, *, most: int | None = None
+) -> Iterator[tuple[Rule, Finding]]:
+    """Yield what rules find in a card and the card does not suppress: of each rule no more than ``most``."""
+    for rule in rules:
+        if rule.check is None or rule.code.startswith(suppressed.whole):
+            continue
+        for finding in islice(rule.check(context), most):
+            if not suppressed.cover(rule.code, finding.offset):
+                yield rule, finding
 
 
-def _place(document: Document, start: int, end: int | None, pointer: str = "") -> Place:
+def _place(document: Document, finding: Finding) -> Place:
+    return _range(document, finding.offset, finding.end, finding.pointer)
+
+
+def _range(document: Document, start: int, end: int | None, pointer: str = "") -> Place:
     line, column = document.line_column(start)
     end_line, end_column = document.line_column(end) if end is not None and end > start else (line, column)
-    return Place(line=line, column=column, end_line=end_line, end_column=end_column, pointer=pointer)
+    return Place(line, column, end_line, end_column, pointer)
 
 
-def _diagnostic(rule: Rule, finding: Finding, document: Document, path: str) -> Diagnostic:
-    line, column = document.line_column(finding.offset)
-    end_line, end_column = line, column
-    if finding.end is not None and finding.end > finding.offset:
-        end_line, end_column = document.line_column(finding.end)
-    return Diagnostic(
-        code=rule.code,
-        severity=rule.severity,
-        path=path,
-        line=line,
-        column=column,
-        end_line=end_line,
-        end_column=end_column,
-        pointer=finding.pointer,
-        message=finding.message,
-        hint=finding.hint,
-        source=document.source(finding.offset),
-        fixable=finding.fix is not None,
-    )
-
-
-def _facts(
-    context: Context, path: str, ignored: tuple[str, ...], by_line: Sequence[tuple[int, int, tuple[str, ...]]]
-) -> Facts:
-    document = context.document
-    assets: list[tuple[str, str, int | None, Place]] = []
-    relative: list[tuple[str, Place]] = []
-    for pointer, asset in islice(context.assets, MOST_FINDINGS):
-        link, digest, size = asset.get("asset-link"), asset.get("asset-sha256"), asset.get("asset-size")
-        if not isinstance(link, str) or f"{pointer}/asset-link" in context.violated:
-            continue
-        link = strip_brackets(link)
-        good = isinstance(digest, str) and f"{pointer}/asset-sha256" not in context.violated
-        node = f"{pointer}/asset-link"
-        finding = context.at(node, "")
-        place = _place(document, finding.offset, finding.end, node)
-        assets.append((link, str(digest).lower() if good else "", size if isinstance(size, int) else None, place))
-        if _is_relative(link):
-            relative.append((link, place))
-    if document.front_matter is not None and markdown.may_have_relative_links(document.text, document.body_offset):
-        found = markdown.links(document.text, document.body_offset)
-        for start, end, target in islice((one for one in found if _is_relative(one[2])), MOST_FINDINGS):
-            bare = target.partition("#")[0].partition("?")[0]
-            if bare and not any(
-                first <= start <= last and is_ignored("HT404", codes) for first, last, codes in by_line
-            ):
-                relative.append((bare, _place(document, start, end)))
+def _summary(context: Context, path: str, suppressed: Suppressions) -> CardSummary:
+    assets = tuple(_assets(context))
+    relative = [RelativeLink(asset.link, asset.place) for asset in assets if _is_relative(asset.link)]
     successor = context.text("superseded-by")
-    finding = context.at("/superseded-by", "")
-    return Facts(
+    return CardSummary(
         path=path,
         uid=context.uid,
-        assets=tuple(assets),
-        relative=tuple(relative),
-        ignored=ignored,
+        assets=assets,
+        relative=(*relative, *_relative_links(context.document, suppressed)),
+        ignored=suppressed.whole,
         status=context.text("status") or "",
         successor=None
         if successor is None
-        else (successor, _place(document, finding.offset, finding.end, "/superseded-by")),
+        else Successor(successor, _place(context.document, context.at("/superseded-by", ""))),
     )
+
+
+def _assets(context: Context) -> Iterator[StatedAsset]:
+    for pointer, asset in islice(context.assets, MAX_FINDINGS):
+        link, digest, size = asset.get("asset-link"), asset.get("asset-sha256"), asset.get("asset-size")
+        node = f"{pointer}/asset-link"
+        if not isinstance(link, str) or node in context.violated:
+            continue
+        is_digest = isinstance(digest, str) and f"{pointer}/asset-sha256" not in context.violated
+        yield StatedAsset(
+            strip_brackets(link),
+            str(digest).lower() if is_digest else "",
+            size if isinstance(size, int) else None,
+            _place(context.document, context.at(node, "")),
+        )
+
+
+def _relative_links(document: Document, suppressed: Suppressions) -> Iterator[RelativeLink]:
+    if document.front_matter is None or not markdown.may_have_relative_links(document.text, document.body_offset):
+        return
+    found = markdown.links(document.text, document.body_offset)
+    for start, end, target in islice((one for one in found if _is_relative(one[2])), MAX_FINDINGS):
+        bare = target.partition("#")[0].partition("?")[0]
+        if bare and not suppressed.cover("HT404", start):
+            yield RelativeLink(bare, _range(document, start, end))
 
 
 def _is_relative(link: str) -> bool:

@@ -6,10 +6,13 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from hubtool.card import document, front_matter, schema, vocabulary
-from hubtool.card.document import Edit, Fix
+from hubtool.card import document, front_matter, vocabulary
+from hubtool.card.files import uid_of_path
+from hubtool.card.finding import Edit, Fix
+from hubtool.card.rewrite import unified_diff
 from hubtool.card.validate import autofix
-from hubtool.card.validate.run import Options, check_paths, fix_paths, uid_of_path
+from hubtool.card.validate.run import Options, check_paths, fix_paths
+from hubtool.card.values import plain_values
 from hubtool.settings import DEFAULT_HOSTS
 from tests.support import corpus
 
@@ -88,7 +91,7 @@ def test_what_is_suppressed_is_not_mended() -> None:
 def facts(data: bytes) -> dict[str, object]:
     """Return the facts of a card, spelt in one way; what says nothing is no fact."""
     card = document.parse(data)
-    values = schema.values(front_matter.read(card.front_matter or "", 0))
+    values = plain_values(front_matter.read(card.front_matter or "", 0))
     found: dict[str, object] = {}
     for key, value in values.items():
         if not isinstance(value, str):
@@ -132,13 +135,13 @@ def test_a_translated_card_is_mended_whole() -> None:
 
 def test_a_diff_holds_the_cards_own_bytes() -> None:
     before = b"---\na: 1\r\nb: 2\n---\n" + b"x\n" * 5 + b"end"
-    shown = autofix.diff(before, before.replace(b"a: 1", b"a: 3"), "/hub/\u00e9.md")
+    shown = unified_diff(before, before.replace(b"a: 1", b"a: 3"), "/hub/\u00e9.md")
     assert shown.decode() == (
         "--- a/hub/é.md\n+++ b/hub/é.md\n@@ -1,5 +1,5 @@\n ---\n-a: 1\r\n+a: 3\r\n b: 2\n ---\n x\n"
     )
-    shown = autofix.diff(b"a", b"b", "x.md")
+    shown = unified_diff(b"a", b"b", "x.md")
     assert shown.endswith(b"-a\n\\ No newline at end of file\n+b\n\\ No newline at end of file\n")
-    assert autofix.diff(b"a", b"a", "x.md") == b""
+    assert unified_diff(b"a", b"a", "x.md") == b""
 
 
 def test_of_fixes_that_overlap_the_first_is_made() -> None:
@@ -153,7 +156,7 @@ def test_of_fixes_that_overlap_the_first_is_made() -> None:
     assert applied == {"HT001": 1, "HT003": 1}
 
 
-def run(path: Path, *, write: bool = True, selection: Selection | None = None) -> list[autofix.Outcome]:
+def run(path: Path, *, write: bool = True, selection: Selection | None = None) -> list[autofix.FixedCard]:
     options = Options(selection=selection) if selection else Options()
     return list(fix_paths([path], options, write=write, show=True))
 

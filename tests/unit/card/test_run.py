@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hubtool.card.files import find_cards
 from hubtool.card.validate import cache as caches
 from hubtool.card.validate import run
-from hubtool.card.validate.run import Options, check_paths, find_cards
+from hubtool.card.validate.run import Options, check_paths
 from hubtool.card.validate.selection import Selection, check_codes, for_folders
 from hubtool.errors import ArgumentError, SettingsError
 
 if TYPE_CHECKING:
+    from hubtool.card.validate.result import CardResult
     from hubtool.uid import Uid
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -134,7 +136,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     names: list[str] = []
     original = check.check
 
-    def spy(data: bytes, *, path: str, uid: Uid | None, hosts: frozenset[str]) -> check.Checked:
+    def spy(data: bytes, *, path: str, uid: Uid | None, hosts: frozenset[str]) -> CardResult:
         names.append(f"{uid.name if uid else '?'}.md")
         return original(data, path=path, uid=uid, hosts=hosts)
 
