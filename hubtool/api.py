@@ -282,7 +282,7 @@ def _folder(checkout: object) -> Path | None:
 def _warn(status: Status | None, name: str) -> None:
     """Warn of what became of a card; the line that the warning names is that of the caller's caller."""
     if status is not None:
-        warnings.warn(status.told(name), CardStatusWarning, stacklevel=3)
+        warnings.warn(status.describe(name), CardStatusWarning, stacklevel=3)
 
 
 def _warn_shadowed(found: FoundCard) -> None:

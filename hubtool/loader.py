@@ -240,7 +240,7 @@ def check_status(found: FoundCard) -> None:
     status = found.card.status
     if status is not None and status.is_withdrawn and found.pin is None:
         raise WithdrawnError(
-            status.told(str(found.card.uid or found.card.path)),
+            status.describe(str(found.card.uid or found.card.path)),
             hint="what was pinned by a lock before goes on loading with that lock"
             if status.successor is None
             else f"load {status.successor}; what was pinned by a lock before goes on loading with that lock",

@@ -45,8 +45,8 @@ class Status:
         """Whether the card is not to be used any more."""
         return self.kind == WITHDRAWN
 
-    def told(self, name: str) -> str:
-        """Return it as a sentence.
+    def describe(self, name: str) -> str:
+        """Return the status as a sentence.
 
         Args:
             name: The UID of the card, or its path.

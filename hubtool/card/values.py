@@ -7,15 +7,15 @@ version ``1.10`` stays ``1.10``.
 from __future__ import annotations
 
 import re
-from functools import cache
-from typing import TYPE_CHECKING, cast
+from functools import cache, cached_property
+from typing import TYPE_CHECKING
 
 import yaml
 
 from hubtool.card.schema import Schema, load
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from yaml.nodes import Node
 
@@ -31,73 +31,58 @@ _NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]{1,3})?\Z
 
 def plain_values(front_matter: FrontMatter) -> dict[str, object]:
     """Return the front matter as plain values, scalars read as the schema asks."""
-    root = _shape((_key(load()),))
+    root = _root()
     return {entry.key: _convert(entry.value, root.child(entry.key)) for entry in front_matter.entries}
 
 
 class _Shape:
-    """What one or several schemas ask of a value: of which types its scalars may be, and the shapes below it."""
+    """What one or several schemas ask of a value: the types that its scalars may have, and the shapes below it."""
 
-    __slots__ = ("_children", "_items", "_parts", "types")
-
-    def __init__(self, parts: tuple[Schema, ...]) -> None:
-        self._parts = tuple(found for part in parts for found in _follow(part))
+    def __init__(self, schemas: Iterable[Schema]) -> None:
+        self._schemas = tuple(found for schema in schemas for found in _follow(schema))
         self._children: dict[str, _Shape] = {}
-        self._items: _Shape | None = None
-        kinds = (part.get("type", ()) for part in self._parts)
+        kinds = (schema.get("type", ()) for schema in self._schemas)
         self.types = frozenset(one for kind in kinds for one in ((kind,) if isinstance(kind, str) else kind))
 
     def child(self, key: str) -> _Shape:
         """Return the shape of the value of a key."""
         found = self._children.get(key)
-        if found is None:
-            parts = [child for part in self._parts for child in _children(part, key)]
-            found = _shape(tuple(map(_key, parts)))
-            # Keys that no schema knows are without number, and all alike.
-            if any(key in part.get("properties", ()) for part in self._parts):
-                self._children[key] = found
-        return found
+        if found is not None:
+            return found
+        if not any(key in schema.get("properties", ()) for schema in self._schemas):
+            return self._other
+        return self._children.setdefault(key, _Shape(self._values_of(key)))
 
-    @property
+    @cached_property
     def items(self) -> _Shape:
         """The shape of a list's items."""
-        if self._items is None:
-            self._items = _shape(tuple(_key(part["items"]) for part in self._parts if "items" in part))
-        return self._items
+        return _Shape(schema["items"] for schema in self._schemas if "items" in schema)
 
+    @cached_property
+    def _other(self) -> _Shape:
+        """The shape of the values of all keys that no schema names."""
+        return _Shape(self._values_of(None))
 
-_schemas: dict[int, Schema] = {}
-
-
-def _key(schema: Schema) -> int:
-    # A schema is known by its identity: it is part of the one that load() keeps for ever.
-    _schemas[id(schema)] = schema
-    return id(schema)
+    def _values_of(self, key: str | None) -> Iterator[Schema]:
+        for schema in self._schemas:
+            if key in schema.get("properties", {}):
+                yield schema["properties"][key]
+            elif isinstance(schema.get("additionalProperties"), dict):
+                yield schema["additionalProperties"]
 
 
 @cache
-def _shape(keys: tuple[int, ...]) -> _Shape:
-    return _Shape(tuple(_schemas[key] for key in keys))
-
-
-def _target(reference: str) -> Schema:
-    return cast("Schema", load()["$defs"][reference.rpartition("/")[2]])
+def _root() -> _Shape:
+    return _Shape([load()])
 
 
 def _follow(schema: Schema) -> Iterator[Schema]:
     """Yield a schema and all schemas that it refers to at the same place."""
     yield schema
     if "$ref" in schema:
-        yield from _follow(_target(schema["$ref"]))
+        yield from _follow(load()["$defs"][schema["$ref"].rpartition("/")[2]])
     for part in schema.get("anyOf", ()):
         yield from _follow(part)
-
-
-def _children(schema: Schema, key: str) -> Iterator[Schema]:
-    if key in schema.get("properties", {}):
-        yield schema["properties"][key]
-    elif isinstance(schema.get("additionalProperties"), dict):
-        yield schema["additionalProperties"]
 
 
 def _convert(node: Node, shape: _Shape) -> object:

@@ -168,7 +168,7 @@ def _item(hub: Hub, uid: str, mirrors: MirrorReader, before: Lock) -> _Item:
     status, pinned = found.card.status, before.card(uid)
     if status is not None and status.is_withdrawn and (pinned is None or pinned.sha256 != digest_of(data)):
         raise LockError(
-            f"{status.told(uid)}: a withdrawn card is not pinned anew",
+            f"{status.describe(uid)}: a withdrawn card is not pinned anew",
             hint=f"pin {status.successor} instead" if status.successor else "pin another card",
         )
     cards.keep(hub.store, data)

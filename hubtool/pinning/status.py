@@ -118,7 +118,7 @@ def _affected(locked: LockedCard, found: FoundCard | None) -> Affected | None:
         return Affected(uid=uid, state=ABSENT, told=f"no registry here has {uid}, so what became of it is not known")
     status = found.card.status
     if status is not None:
-        return Affected(uid=uid, state=status.kind, told=status.told(uid), status=status)
+        return Affected(uid=uid, state=status.kind, told=status.describe(uid), status=status)
     try:
         data = found.card.path.read_bytes()
     except OSError:

@@ -296,7 +296,7 @@ def status_reasons(card: Card, *, pinned: bool) -> list[str]:
     status = card.status
     if status is None or not status.is_withdrawn or pinned:
         return []
-    return [status.told(str(card.uid or card.path))]
+    return [status.describe(str(card.uid or card.path))]
 
 
 def recipe_reasons(card: Card) -> list[str]:

@@ -93,6 +93,14 @@ def _problem(link: object) -> str | None:
     return None
 
 
+def _digests(context: Context) -> Iterator[tuple[str, dict[str, object], str]]:
+    """Yield the pointer of each well-formed digest, with its asset and its text."""
+    for pointer, asset in context.assets:
+        digest = asset.get("asset-sha256")
+        if isinstance(digest, str) and f"{pointer}/asset-sha256" not in context.violated:
+            yield f"{pointer}/asset-sha256", asset, digest
+
+
 @rule("HT304", Severity.WARNING)
 def short_digest(context: Context) -> Iterator[Finding]:
     """A digest is whole: 64 digits.
@@ -101,12 +109,10 @@ def short_digest(context: Context) -> Iterator[Finding]:
     one, but with 8 digits a forged file with the same beginning can be made in minutes. hubtool checks it as a
     beginning, and no more. Fetch the file from a source that you trust, and write the output of `sha256sum FILE`.
     """
-    for pointer, asset in context.assets:
-        digest = asset.get("asset-sha256")
-        below = f"{pointer}/asset-sha256"
-        if isinstance(digest, str) and below not in context.violated and len(digest) < FULL_LENGTH:
+    for pointer, _, digest in _digests(context):
+        if len(digest) < FULL_LENGTH:
             yield context.at(
-                below,
+                pointer,
                 f"the digest has {len(digest)} digits; a SHA-256 has {FULL_LENGTH}",
                 hint="add the output of 'sha256sum FILE'",
             )
@@ -118,15 +124,13 @@ def digest_in_upper_case(context: Context) -> Iterator[Finding]:
 
     That is how `sha256sum` prints it, and programs compare digests as text. `--fix` writes it so.
     """
-    for pointer, asset in context.assets:
-        digest = asset.get("asset-sha256")
-        below = f"{pointer}/asset-sha256"
-        if isinstance(digest, str) and below not in context.violated and digest != digest.lower():
+    for pointer, _, digest in _digests(context):
+        if digest != digest.lower():
             yield context.at(
-                below,
+                pointer,
                 "the digest has upper-case letters",
                 hint="write it in lower case",
-                fix=context.rewrite(below, digest.lower()),
+                fix=context.rewrite(pointer, digest.lower()),
             )
 
 
@@ -342,15 +346,15 @@ def digest_unlike_name(context: Context) -> Iterator[Finding]:
     Names such as `yolov5s_300e_mAP376-df4a45b6.ckpt` end with the first 8 digits of the file's SHA-256. Where the card
     says otherwise, one of the two is of another file. Compute the digest anew.
     """
-    for pointer, asset in context.assets:
-        link, digest = asset.get("asset-link"), asset.get("asset-sha256")
-        if not isinstance(link, str) or not isinstance(digest, str) or f"{pointer}/asset-sha256" in context.violated:
+    for pointer, asset, digest in _digests(context):
+        link = asset.get("asset-link")
+        if not isinstance(link, str):
             continue
         match = _DIGEST_IN_NAME.search(strip_brackets(link))
         # Eight digits without a letter may be a date.
         if match and not match["digest"].isdecimal() and not digest.lower().startswith(match["digest"]):
             yield context.at(
-                f"{pointer}/asset-sha256",
+                pointer,
                 f"the digest begins with {digest[:8]}, but the file is named for {match['digest']}",
                 hint="compute the digest anew with 'sha256sum FILE'",
             )
