@@ -7,7 +7,7 @@ from enum import Enum
 
 
 class Severity(str, Enum):
-    """How bad it is: an error must be mended, a warning should be."""
+    """How bad it is: an error must be fixed, a warning should be."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -40,7 +40,7 @@ class Diagnostic:
         message: What is wrong.
         hint: What to do, or None.
         source: The text of the line, without what is beyond 200 characters.
-        fixable: Whether ``hubtool validate --fix`` mends it.
+        fixable: Whether ``hubtool validate --fix`` fixes it.
     """
 
     code: str

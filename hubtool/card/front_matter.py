@@ -1,7 +1,7 @@
 """Front matter: the YAML of a card, read safely, with the place of every node.
 
-libyaml's loader is used for its nodes only. It resolves no types here: a scalar is the text that was written until the
-schema asks for something else (:mod:`hubtool.card.values`), so that the version ``1.10`` stays ``1.10``.
+libyaml's loader is used for its nodes only, and resolves no types. A scalar stays text until the schema asks for
+another type (:mod:`hubtool.card.values`), so that the version ``1.10`` stays ``1.10``.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ _SAFE_OPENINGS = 250
 _OPENINGS = re.compile(r"[\[{]|[-?](?=[ \t\r\n])")
 _OPENING_SIGNS = "[{-?"
 _ENTRY = re.compile(r"^(?=[^\s#])", re.MULTILINE)
-# Entries are read one by one only if there are no more than this; a card has some twenty.
-_MOST_ENTRIES = 500
+# Entries are read one by one only if there are no more than this; a card has about twenty.
+_MAX_SEPARATE_ENTRIES = 500
 _KEY = re.compile(r"(?P<key>[^\s:：#][^:：#\n]{0,98})[ \t]*[:：]")
 _OPEN_EVENTS = (yaml.SequenceStartEvent, yaml.MappingStartEvent)
 _CLOSE_EVENTS = (yaml.SequenceEndEvent, yaml.MappingEndEvent)
@@ -74,7 +74,7 @@ class FrontMatter:
 
     Attributes:
         entries: The top-level entries in the order written; of duplicate keys the first.
-        faults: What is wrong with the YAML. Entries that could not be read are in here and not in ``entries``.
+        faults: What is wrong with the YAML. Entries that could not be read are here and not in ``entries``.
         text: The YAML text.
         offset: Where it starts in the document, in characters.
         unread: The keys of the entries that are there but could not be read.
@@ -106,7 +106,7 @@ class FrontMatter:
         return self.span(pointer, key=key)[0]
 
     def span(self, pointer: str, *, key: bool = False) -> tuple[int, int]:
-        """Return where the node at a JSON pointer starts and ends in the document; see :meth:`locate`."""
+        """Return start and end of the node at a JSON pointer in the document; see :meth:`locate`."""
         parts = _parts(pointer)
         entry = self.entry(parts[0]) if parts else None
         if entry is None:
@@ -159,7 +159,7 @@ def _is_empty(node: Node) -> bool:
 
 
 def read(text: str, offset: int) -> FrontMatter:
-    """Read the front matter of a card; whatever the text is, this returns, and what is wrong stands in ``faults``.
+    """Read the front matter of a card; this returns for any text, and problems are in ``faults``.
 
     Args:
         text: The YAML between the two ``---`` lines.
@@ -176,7 +176,7 @@ def read(text: str, offset: int) -> FrontMatter:
     unread: set[str] = set()
     broken: list[BrokenEntry] = []
     entries, faults = _read_entries(text, offset, unread)
-    if any(fault.code == "HT201" for fault in faults) and len(_ENTRY.findall(text)) <= _MOST_ENTRIES:
+    if any(fault.code == "HT201" for fault in faults) and len(_ENTRY.findall(text)) <= _MAX_SEPARATE_ENTRIES:
         from hubtool.card import vocabulary  # noqa: PLC0415 - most cards do not need it, and it takes 6 ms
 
         # One bad entry hides all others from a YAML parser. Entries start in the first column, so they can be read
@@ -228,7 +228,7 @@ def _chunks(text: str) -> Iterator[tuple[int, str]]:
 
 
 class _Loader(CParser):
-    """libyaml without types: PyYAML's own resolver would guess the type of each scalar, and nobody asks for it."""
+    """libyaml without types: PyYAML's own resolver would guess the type of each scalar."""
 
     def __init__(self, stream: str) -> None:
         CParser.__init__(self, stream)
@@ -288,7 +288,7 @@ def _read_entries(text: str, offset: int, unread: set[str]) -> tuple[list[Entry]
         wrong: list[Finding] = []
         if not isinstance(value, yaml.ScalarNode):
             if budget[0] < 0:
-                unread.add(key_node.value)  # the one fault that says so is enough
+                unread.add(key_node.value)  # one fault for this is enough
                 continue
             wrong = _check(value, 2, budget, offset, f"/{_escape(key_node.value)}")
             faults.extend(wrong)
@@ -311,7 +311,7 @@ def _may_nest(text: str) -> bool:
 
 
 def _too_deep(text: str) -> int | None:
-    """Return where a text gets too deep, if it does; raise what libyaml says if it cannot be read so far."""
+    """Return where a text gets too deep, or None; raise libyaml's error if it cannot be read that far."""
     try:
         return _deeper_than_allowed(text)
     except yaml.MarkedYAMLError as error:
@@ -400,7 +400,7 @@ def _duplicate(key: str, offset: int, pointer: str) -> Finding:
         code="HT202",
         offset=offset,
         pointer=pointer,
-        message=f"the key {key!r} stands here a second time",
+        message=f"the key {key!r} occurs here a second time",
         hint="keep one of the two; the first is used until then",
     )
 
@@ -413,7 +413,7 @@ def _syntax_fault(error: yaml.YAMLError, text: str, offset: int) -> Finding:
     if text[index : index + 1] == "\t" or "'\\t'" in problem:
         hint = "use spaces instead of the tab"
     elif "block sequence entries" in problem:
-        hint = "a lone '-' is not a value: write the value, or leave the entry out"
+        hint = "a lone '-' is not a value: write the value, or remove the entry"
     elif "undefined alias" in problem or "alias" in problem or "anchor" in problem:
         hint = "put a value that starts with '*' or '&' in quotes"
     return Finding(

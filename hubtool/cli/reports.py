@@ -60,7 +60,7 @@ def text(*, colour: bool) -> Reporter:
             yield piece
         yield f"{count(counts.cards, 'card')}: {count(counts.errors, 'error')}, {count(counts.warnings, 'warning')}\n"
         if fixable:
-            yield f"'--fix' mends {fixable:,} of them, '--diff' shows how\n"
+            yield f"'--fix' fixes {fixable:,} of them, '--diff' shows how\n"
 
     return report
 

@@ -34,8 +34,8 @@ def check_all(cards: Sequence[CardSummary]) -> Iterator[Diagnostic]:
 def link_with_two_digests(cards: Sequence[CardSummary]) -> Iterator[Diagnostic]:
     """One link has one digest, in all cards.
 
-    A link names one file. Where two cards, or two assets of a card, state different digests for it, one of them fails
-    to load. A short digest that the other begins with is no contradiction. Compute the digest anew.
+    A link names one file. If two cards, or two assets of a card, state different digests for it, one of them fails to
+    load. A short digest does not contradict the full one. Compute the digest again.
     """
     first: dict[str, tuple[str, str, int]] = {}
     for card in cards:
@@ -47,7 +47,7 @@ def link_with_two_digests(cards: Sequence[CardSummary]) -> Iterator[Diagnostic]:
                 yield card.at(
                     place,
                     f"the link has the digest {digest[:12]}... here, and {other[0][:12]}... in {other[1]}:{other[2]}",
-                    hint="compute the digest anew with 'sha256sum FILE'",
+                    hint="compute the digest again with 'sha256sum FILE'",
                 )
 
 
@@ -55,8 +55,8 @@ def link_with_two_digests(cards: Sequence[CardSummary]) -> Iterator[Diagnostic]:
 def digest_with_two_sizes(cards: Sequence[CardSummary]) -> Iterator[Diagnostic]:
     """One digest has one size, in all cards.
 
-    Files with the same SHA-256 are the same file. Where two assets state different sizes for one digest, a size or a
-    digest is wrong. Correct it.
+    Files with the same SHA-256 are identical. If two assets state different sizes for one digest, a size or a digest is
+    wrong. Correct it.
     """
     first: dict[str, tuple[int, str, int]] = {}
     for card in cards:
@@ -75,21 +75,21 @@ def digest_with_two_sizes(cards: Sequence[CardSummary]) -> Iterator[Diagnostic]:
 
 @rule_for_all("HT314", Severity.ERROR)
 def missing_asset(cards: Sequence[CardSummary]) -> Iterator[Diagnostic]:
-    """An asset that is a path relative to the card is there.
+    """An asset that is a path relative to the card exists.
 
-    hubtool reads such a file from the registry, and does not fetch it. Put it there, or correct the path; it must not
-    lead out of the registry.
+    hubtool reads such a file from the registry, and does not fetch it. Add the file, or correct the path; the path must
+    stay in the registry.
     """
     yield from missing_files(cards, assets=True)
 
 
 @rule_for_all("HT318", Severity.ERROR)
 def other_asset(cards: Sequence[CardSummary]) -> Iterator[Diagnostic]:
-    """An asset beside the card is the file that the card states.
+    """An asset beside the card is the file that the card describes.
 
-    A clone without git-lfs has a pointer of some 130 bytes in its place: run `git lfs pull`. Where git converts the
-    ends of lines, a text file has another digest: write `FILE -text` into `.gitattributes`, or set `core.autocrlf` to
-    false, and check the file out again. Otherwise the sizes are compared; digests are when the file is loaded.
+    A clone without git-lfs has a pointer of about 130 bytes in its place: run `git lfs pull`. If git converts line
+    endings, a text file has another digest: write `FILE -text` into `.gitattributes`, or set `core.autocrlf` to false,
+    and check the file out again. Validation compares sizes; digests are compared when the file is loaded.
     """
     yield from other_files(cards)
 
@@ -99,8 +99,8 @@ def missing_file(cards: Sequence[CardSummary]) -> Iterator[Diagnostic]:
     """A link or an image that is a path relative to the card leads to a file of the registry.
 
     Paths that were copied from the README of a repository lead nowhere from the card. Write the whole URL, or put the
-    file beside the card. A path that leads out of the registry, or starts with `/`, is reported as well. A file that
-    is named as an asset is HT314.
+    file beside the card. A path that leaves the registry, or starts with `/`, is reported too. Files that are assets
+    are HT314.
     """
     yield from missing_files(cards, assets=False)
 
@@ -109,9 +109,8 @@ def missing_file(cards: Sequence[CardSummary]) -> Iterator[Diagnostic]:
 def two_cards_for_one_uid(cards: Sequence[CardSummary]) -> Iterator[Diagnostic]:
     """A UID has one card.
 
-    Two files can give one UID if they are in two folders that were checked together, or if their names are the same
-    letters encoded in two ways (Unicode's composed and decomposed forms). Only the first of them can be found. Rename
-    or delete one.
+    Two files have one UID if they are in two folders that are checked together, or if their names are the same letters
+    in two encodings (Unicode's composed and decomposed forms). Only the first can be found. Rename or delete one.
     """
     first: dict[str, str] = {}
     for card in cards:
@@ -129,7 +128,7 @@ def two_cards_for_one_uid(cards: Sequence[CardSummary]) -> Iterator[Diagnostic]:
 def uid_differs_in_case_only(cards: Sequence[CardSummary]) -> Iterator[Diagnostic]:
     """Two UIDs differ in more than case.
 
-    On file systems that do not tell case apart, those of Windows and macOS, one card overwrites the other. Rename one.
+    On file systems that ignore case, as on Windows and macOS, one card overwrites the other. Rename one.
     """
     first: dict[str, tuple[str, str]] = {}
     for card in cards:
@@ -147,11 +146,11 @@ def uid_differs_in_case_only(cards: Sequence[CardSummary]) -> Iterator[Diagnosti
 
 @rule_for_all("HT505", Severity.ERROR)
 def successor_that_is_not_there(cards: Sequence[CardSummary]) -> Iterator[Diagnostic]:
-    """The successor of a card is there, and is not withdrawn itself.
+    """The successor of a card exists, and is not withdrawn itself.
 
-    A reader who is told to use another card must find it. It is looked for among the cards that are checked together,
-    and in the registry that the card's path shows. Correct the UID, or publish the successor first; instead of a
-    successor that was withdrawn, name the one that replaced it.
+    Readers must find the card that they are told to use. hubtool looks for it among the cards that are checked
+    together, and in the registry of the card's path. Correct the UID, or publish the successor first. In place of a
+    withdrawn successor, name the card that replaced it.
     """
     status = {str(card.uid): card.status for card in cards if card.uid is not None}
     for card in cards:
@@ -159,7 +158,7 @@ def successor_that_is_not_there(cards: Sequence[CardSummary]) -> Iterator[Diagno
             continue
         uid, place = card.successor
         if uid == str(card.uid):
-            continue  # HT218 says so
+            continue  # HT218 reports it
         if status.get(uid) == "withdrawn":
             yield card.at(
                 place,
@@ -176,10 +175,10 @@ def successor_that_is_not_there(cards: Sequence[CardSummary]) -> Iterator[Diagno
 
 @rule_for_all("HT503", Severity.WARNING)
 def translation_without_card(cards: Sequence[CardSummary]) -> Iterator[Diagnostic]:
-    """A translation (`NAME_cn.md`) stands beside the card that it translates (`NAME.md`).
+    """A translation (`NAME_cn.md`) is beside the card that it translates (`NAME.md`).
 
-    Tools show it as that card in another language. Without it nothing refers to the translation, and the UID that its
-    usage block names does not exist. Add the card, or rename the translation.
+    Tools show the translation as that card in another language. Without that card, nothing refers to the translation,
+    and the UID in its usage block does not exist. Add the card, or rename the translation.
     """
     names = {str(card.uid) for card in cards}
     for card in cards:

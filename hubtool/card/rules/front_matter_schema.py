@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 @rule("HT205", Severity.ERROR)
 def missing_key(context: Context) -> Iterator[Finding]:
-    """Every required key is there.
+    """Every required key is present.
 
-    The schema (`model-card.schema.json`) lists the required keys with what they mean. A missing digest of an asset is
+    The schema (`model-card.schema.json`) lists the required keys and their meaning. A missing digest of an asset is
     HT301, a missing repository HT504.
     """
     unread = context.front_matter.unread if context.front_matter else frozenset()
@@ -39,16 +39,16 @@ def missing_key(context: Context) -> Iterator[Finding]:
         )
 
 
-# Comparing is slow, and who has more unknown keys than this has not misspelt them.
-_MOST_COMPARED = 100
+# Comparing is slow, and a card with more unknown keys than this has not misspelt them.
+_MAX_COMPARED_KEYS = 100
 
 
 @rule("HT206", Severity.ERROR, fixes=True)
 def unknown_key(context: Context) -> Iterator[Finding]:
     """Every key is one that the schema knows.
 
-    A misspelt key is a fact that no tool finds. The message names the nearest known key; `--fix` writes it where the
-    two differ in case and punctuation only (`Model_Name`), or one translates the other, and it is not there yet.
+    No tool finds a fact under a misspelt key. The message names the nearest known key. `--fix` writes that key if the
+    two differ in case and punctuation only (`Model_Name`), or one translates the other, and the card lacks it.
     """
     compared = 0
     for violation in context.violations:
@@ -59,7 +59,7 @@ def unknown_key(context: Context) -> Iterator[Finding]:
         pointer = f"{violation.pointer}/{schema.escape(violation.key)}"
         same = vocabulary.key(violation.key) if len(violation.key) < 100 else None
         near = [same] if same in known else []
-        if not near and compared < _MOST_COMPARED:
+        if not near and compared < _MAX_COMPARED_KEYS:
             compared += 1
             near = _near(violation.key, known)
         fix = None
@@ -70,7 +70,7 @@ def unknown_key(context: Context) -> Iterator[Finding]:
         yield context.at(
             pointer,
             f"the key {shown(violation.key)} is not known{_within(violation.pointer)}",
-            hint=f"did you mean '{near[0]}'?" if near else "the known keys are in the schema, with what they mean",
+            hint=f"did you mean '{near[0]}'?" if near else "the schema lists the known keys and their meaning",
             fix=fix,
             key=True,
         )
@@ -164,7 +164,7 @@ def _wrong(violation: Violation) -> str:
         return "has no value"
     if violation.keyword == "maxLength":
         return f"is longer than {violation.expected} characters"
-    return f"is {value}, which does not have the form that is asked for"
+    return f"is {value}, which does not have the required form"
 
 
 def _hint(violation: Violation) -> str | None:
@@ -172,7 +172,7 @@ def _hint(violation: Violation) -> str | None:
         near = _near(str(violation.value)[:100].lower(), [str(choice) for choice in violation.expected])
         return f"did you mean '{near[0]}'?" if near else None
     if violation.value in ("", None):
-        return "write the value, or leave the entry out if it is not required"
+        return "write the value, or remove the entry if it is not required"
     name = violation.pointer.rpartition("/")[2]
     description = schema.description(name) or violation.description
     return f"expected: {description}" if description else None

@@ -24,9 +24,9 @@ VERSION_KEYS = ("model-version", "mindspore-version")
 
 @rule("HT209", Severity.WARNING, fixes=True)
 def unknown_task(context: Context) -> Iterator[Finding]:
-    """The task (`module-type`) is one of the vocabulary.
+    """The task (`module-type`) is in the vocabulary.
 
-    A search for models of a task finds only those that name it in the same way. The vocabulary is
+    A search for a task finds only cards that spell it in the same way. The vocabulary is
     `vocabularies/tasks.json`: a field such as `nlp`, or a field and a task in it such as `cv-object_detection`. `--fix`
     writes the known name for another spelling of it.
     """
@@ -35,7 +35,7 @@ def unknown_task(context: Context) -> Iterator[Finding]:
 
 @rule("HT210", Severity.WARNING, fixes=True)
 def unknown_dataset(context: Context) -> Iterator[Finding]:
-    """The training data set is one of the vocabulary.
+    """The training data set is in the vocabulary.
 
     The public hub writes one data set in many ways (`imagenet2012`, `ImageNet2012`, `ImageNet`), and a search for one
     misses the others. The vocabulary is `vocabularies/datasets.json`; several data sets are joined by `_`. `--fix`
@@ -60,8 +60,8 @@ def unknown_dataset(context: Context) -> Iterator[Finding]:
 def licence_not_spdx(context: Context) -> Iterator[Finding]:
     """The licence is an SPDX expression.
 
-    Tools that check licences know `Apache-2.0`, and neither `Apache2.0` nor `Apache 2.0`. A licence that SPDX does not
-    list is `LicenseRef-` and a name. `--fix` writes the identifier for the spellings of `vocabularies/licences.json`.
+    Tools that check licences know `Apache-2.0`, but not `Apache2.0` or `Apache 2.0`. Write a licence that SPDX does not
+    list as `LicenseRef-` and a name. `--fix` writes the identifier for the spellings of `vocabularies/licences.json`.
     """
     yield from _of_vocabulary(context, "license", "licence", vocabulary.licence, "licences")
 
@@ -95,9 +95,9 @@ def _of_vocabulary(
 def status_without_reason(context: Context) -> Iterator[Finding]:
     """A status has a reason, and a successor has a status.
 
-    A user of a card that is deprecated or withdrawn has to decide what to do, and needs to know why: a licence
-    that was withdrawn is another matter than a better model. `hubtool deprecate` and `hubtool withdraw` write the three
-    entries together. Without `status`, the other two say nothing.
+    Users of a deprecated or withdrawn card must decide what to do, and need to know why: a withdrawn licence calls for
+    another decision than a better model. `hubtool deprecate` and `hubtool withdraw` write the three entries together.
+    Without `status`, the other two mean nothing.
     """
     if "status" in context.values:
         reason = context.text("status-reason")
@@ -113,7 +113,7 @@ def status_without_reason(context: Context) -> Iterator[Finding]:
             yield context.at(
                 f"/{key}",
                 f"there is {key!r}, but no 'status'",
-                hint="add a line 'status: deprecated' or 'status: withdrawn', or take this line out",
+                hint="add a line 'status: deprecated' or 'status: withdrawn', or remove this line",
                 key=True,
             )
 
@@ -122,7 +122,7 @@ def status_without_reason(context: Context) -> Iterator[Finding]:
 def successor_that_is_no_uid(context: Context) -> Iterator[Finding]:
     """A successor is the UID of another card.
 
-    Those who are told to use it look it up by that name. Write `publisher/version/name`, and not the card's own.
+    Users look the successor up by its UID. Write `publisher/version/name`, and not the card's own UID.
     """
     value = context.values.get("superseded-by")
     if not isinstance(value, str):
@@ -151,10 +151,9 @@ def parse_date(text: str) -> dt.date | None:
 
 @rule("HT212", Severity.ERROR)
 def impossible_date(context: Context) -> Iterator[Finding]:
-    """The date is one of the calendar.
+    """The date exists.
 
-    There is no 2022-02-30, and no model was updated before 1990 or will be after 2100. Write the day of the last
-    update.
+    There is no 2022-02-30, and dates before 1990 or after 2100 are mistakes. Write the day of the last update.
     """
     value = context.text("update-time")
     if value is not None:
@@ -167,7 +166,7 @@ def impossible_date(context: Context) -> Iterator[Finding]:
 def date_not_iso(context: Context) -> Iterator[Finding]:
     """The date has two digits for month and day: 2022-08-01.
 
-    So dates sort as text, and YAML readers take them for dates. `--fix` adds the zeros.
+    Such dates sort as text, and YAML readers recognise them. `--fix` adds the zeros.
     """
     value = context.text("update-time")
     date = parse_date(value) if value is not None else None
@@ -184,8 +183,8 @@ def date_not_iso(context: Context) -> Iterator[Finding]:
 def unreadable_evaluation(context: Context) -> Iterator[Finding]:
     """The evaluation can be read as metrics.
 
-    `F1score96.07` and `top1acc76.97 | top5acc93.44` can: each metric is a name and a number, and `|` is between them.
-    Numbers in any other form are in no list and no comparison.
+    `F1score96.07` and `top1acc76.97 | top5acc93.44` are readable: each metric is a name and a number, separated by `|`.
+    Numbers in other forms appear in no list and no comparison.
     """
     value = context.text("evaluation")
     if value is None or vocabulary.says_nothing(value):
@@ -200,10 +199,10 @@ def unreadable_evaluation(context: Context) -> Iterator[Finding]:
 
 @rule("HT215", Severity.WARNING, fixes=True)
 def says_nothing(context: Context) -> Iterator[Finding]:
-    """An entry that says nothing is left out.
+    """An entry that states nothing is left out.
 
-    `train-dataset: N/A` is a data set named N/A to every tool that lists data sets. What is not known, or does not
-    apply, is not written. `--fix` takes the entry out if it is optional.
+    Tools that list data sets read `train-dataset: N/A` as a data set named N/A. Leave out entries that are unknown or
+    do not apply. `--fix` removes the entry if it is optional.
     """
     for key, value in context.values.items():
         if not isinstance(value, str) or not vocabulary.says_nothing(value) or not context.text(key):
@@ -211,8 +210,8 @@ def says_nothing(context: Context) -> Iterator[Finding]:
         optional = key in schema.known_keys() and key not in schema.required_keys()
         yield context.at(
             f"/{schema.escape(key)}",
-            f"'{key[:80]}' is {shown(value)}, which says nothing",
-            hint="leave the entry out" if optional else "write what is true",
+            f"'{key[:80]}' is {shown(value)}, which states nothing",
+            hint="remove the entry" if optional else "write the correct value",
             fix=context.remove(key) if optional else None,
         )
 
@@ -222,7 +221,7 @@ def uid_unlike_facts(context: Context) -> Iterator[Finding]:
     """The parts of the UID, which are the card's path, agree with the front matter.
 
     The version in the UID is the `mindspore-version`, or the `model-version`, and the publisher is the `user-id`. A
-    card in the wrong folder is found under a version that it was not made for. Move the card, or correct the entry.
+    card in the wrong folder is found under a version that it is not for. Move the card, or correct the entry.
     """
     if context.uid is None or context.front_matter is None:
         return

@@ -25,12 +25,11 @@ def not_yaml(context: Context) -> Sequence[Finding]:
     """The front matter is YAML.
 
     An entry that a YAML parser cannot read is lost to every tool, and most tools then lose the whole card. The usual
-    causes are a tab at the start of a line, a value that is a lone `-`, a value with `: ` in it, and a full-width
-    colon: use spaces, leave the entry out, put the value in quotes, write `: `.
+    causes are a tab at the start of a line (use spaces), the value `-` (remove the entry), a value with `: ` in it (put
+    it in quotes), and a full-width colon (write `: `).
 
-    `--fix` does the last three where the entry can be read afterwards. An entry `evaluation: -` is taken out, not put
-    in quotes: it says that there is nothing to say, as its absence does, and `'-'` would be a metric of that name.
-    Keys that are known in Chinese become the keys that they translate.
+    `--fix` does the last three where the entry can be read afterwards. An entry `evaluation: -` is removed, not put in
+    quotes: it states nothing, and `'-'` would be a metric of that name. Known Chinese keys are translated.
     """
     fixes: dict[Finding, Fix | None] = {}
     for entry in context.front_matter.broken if context.front_matter else ():
@@ -40,7 +39,7 @@ def not_yaml(context: Context) -> Sequence[Finding]:
 
 @rule("HT202", Severity.ERROR)
 def duplicate_key(context: Context) -> Sequence[Finding]:
-    """A key stands once.
+    """A key occurs once.
 
     YAML parsers disagree on which of two values counts. Keep one.
     """
@@ -51,14 +50,14 @@ def duplicate_key(context: Context) -> Sequence[Finding]:
 def too_deep(context: Context) -> Sequence[Finding]:
     """Front matter is nested at most 32 deep.
 
-    Deeper text is a mistake or an attack on the parser; the same goes for an alias that contains itself.
+    Deeper nesting is a mistake or an attack on the parser. So is an alias that contains itself.
     """
     return faults(context, "HT203")
 
 
 @rule("HT204", Severity.ERROR)
 def too_large(context: Context) -> Sequence[Finding]:
-    """Front matter has at most 256 KiB, and at most 20,000 values with its aliases followed.
+    """Front matter has at most 256 KiB, and at most 20,000 values with aliases expanded.
 
     More is a mistake or an attack ("YAML bomb"). Write values out instead of using aliases, and move long text to the
     body.
@@ -68,11 +67,11 @@ def too_large(context: Context) -> Sequence[Finding]:
 
 @rule("HT208", Severity.ERROR, fixes=True)
 def version_read_as_number(context: Context) -> Iterator[Finding]:
-    """A version that a YAML reader would change is in quotes.
+    """A version that YAML readers would change is in quotes.
 
-    hubtool reads versions as the text that was written. Other readers, the public hub's own tools among them, read
-    `mindspore-version: 1.10` as the number 1.1, and look for the model of another version. Write `'1.10'`, as `--fix`
-    does. Versions that survive, such as `1.9`, need no quotes.
+    hubtool reads versions as text. Other readers, such as the public hub's tools, read `mindspore-version: 1.10` as the
+    number 1.1, and look for the model of another version. Write `'1.10'`, as `--fix` does. Versions that do not change,
+    such as `1.9`, need no quotes.
     """
     for key in VERSION_KEYS:
         text = context.text(key)
@@ -115,12 +114,11 @@ _COMMENT_BEHIND_KEY = re.compile(r"[ \t]*:[ \t]+#[^\n]*")
 
 @rule("HT219", Severity.WARNING)
 def comment_behind_text(context: Context) -> Iterator[Finding]:
-    """A text is not cut by a comment.
+    """A text is not cut off by a comment.
 
-    A `#` behind a space begins a comment in YAML, so that `summary: Runs on A # B` says `Runs on A` and no more.
-    Put the text in quotes if the `#` belongs to it: `summary: 'Runs on A # B'`. A comment that is meant goes on a line
-    of its own. Comments behind numbers, dates and digests, and behind a licence, task or data set that is known, are
-    taken as meant.
+    A `#` after a space begins a comment in YAML, so `summary: Runs on A # B` means `Runs on A`. Put the text in quotes
+    if the `#` belongs to it: `summary: 'Runs on A # B'`. Write an intended comment on a line of its own. Comments
+    after numbers, dates and digests, and after a known licence, task or data set, are accepted.
     """
     front_matter = context.front_matter
     text = context.document.text
@@ -137,7 +135,7 @@ def comment_behind_text(context: Context) -> Iterator[Finding]:
             comment = _COMMENT_BEHIND_KEY.match(text, entry.offset + entry.key_node.end_mark.index)
         if comment is None or _is_whole(key, scalar.text):
             continue
-        said = f"is cut to {shown(scalar.text)}" if scalar.text else "is empty"
+        said = f"is cut off to {shown(scalar.text)}" if scalar.text else "is empty"
         start = text.index("#", comment.start())
         yield Finding(
             offset=start,

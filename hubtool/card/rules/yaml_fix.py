@@ -45,7 +45,7 @@ def propose(chunk: str, offset: int) -> Fix | None:
         optional = dash["key"] in schema.known_keys() and dash["key"] not in schema.required_keys()
         end = dash.start("comment") if dash["comment"] else dash.end()
         if optional and not re.search(r"^[^\s#]|^[ \t]+[^\s#]", chunk[dash.end() :], re.MULTILINE):
-            title = f"leave '{dash['key']}' out: it says nothing"
+            title = f"remove '{dash['key']}': it states nothing"
             return Fix(edits=(Edit(offset, offset + end, ""),), title=title)
         return None
     edits = list(_edits(chunk))

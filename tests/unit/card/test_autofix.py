@@ -1,4 +1,4 @@
-"""Mending: what changes, what never does, and how it is written."""
+"""Fixes: what changes, what never does, and how it is written."""
 
 from __future__ import annotations
 
@@ -67,25 +67,25 @@ license: Apache2.0
 """
 
 
-def mend(data: bytes, wanted: frozenset[str] | None = None) -> bytes:
+def fix(data: bytes, wanted: frozenset[str] | None = None) -> bytes:
     return autofix.fix_bytes(data, uid=None, hosts=HOSTS, wanted=wanted)[0]
 
 
 def test_only_what_is_wrong_changes() -> None:
-    data, mended = autofix.fix_bytes(BAD, uid=None, hosts=HOSTS, wanted=None)
+    data, fixed = autofix.fix_bytes(BAD, uid=None, hosts=HOSTS, wanted=None)
     assert data == GOOD
-    assert mended == {"HT108": 1, "HT201": 2, "HT208": 1, "HT210": 1, "HT211": 1, "HT213": 1, "HT309": 1}
-    assert mend(data) == data
+    assert fixed == {"HT108": 1, "HT201": 2, "HT208": 1, "HT210": 1, "HT211": 1, "HT213": 1, "HT309": 1}
+    assert fix(data) == data
 
 
-def test_only_what_is_wanted_is_mended() -> None:
-    assert mend(BAD, frozenset({"HT211"})) == BAD.replace(b"Apache2.0   #", b"Apache-2.0   #")
-    assert mend(BAD, frozenset()) == BAD
+def test_only_what_is_wanted_is_fixed() -> None:
+    assert fix(BAD, frozenset({"HT211"})) == BAD.replace(b"Apache2.0   #", b"Apache-2.0   #")
+    assert fix(BAD, frozenset()) == BAD
 
 
 def test_what_is_suppressed_is_not_mended() -> None:
     data = b"<!-- hubtool: ignore HT -->\n" + BAD
-    assert mend(data) == data
+    assert fix(data) == data
 
 
 def facts(data: bytes) -> dict[str, object]:
@@ -108,13 +108,13 @@ def test_the_corpus_keeps_its_facts_and_bodies() -> None:
     for path in corpus():
         data = path.read_bytes()
         uid = uid_of_path(path)
-        mended, counts = autofix.fix_bytes(data, uid=uid, hosts=HOSTS, wanted=None)
-        again, nothing = autofix.fix_bytes(mended, uid=uid, hosts=HOSTS, wanted=None)
-        assert again == mended, path
+        fixed, counts = autofix.fix_bytes(data, uid=uid, hosts=HOSTS, wanted=None)
+        again, nothing = autofix.fix_bytes(fixed, uid=uid, hosts=HOSTS, wanted=None)
+        assert again == fixed, path
         assert not nothing, path
-        before, after = document.parse(data), document.parse(mended)
+        before, after = document.parse(data), document.parse(fixed)
         assert (after.bom, after.head, after.fence, after.body) == (before.bom, before.head, before.fence, before.body)
-        old, new = facts(data), facts(mended)
+        old, new = facts(data), facts(fixed)
         assert {key: new.get(key) for key in old} == old, path
         lines = (before.front_matter or "").splitlines()
         assert [line for line in lines if line.startswith("#")] == [
@@ -124,13 +124,13 @@ def test_the_corpus_keeps_its_facts_and_bodies() -> None:
     assert changed == 2915
 
 
-def test_a_translated_card_is_mended_whole() -> None:
+def test_a_translated_card_is_fixed_whole() -> None:
     for path in corpus():
         if path.stem.endswith("_cn"):
-            mended = mend(path.read_bytes())
-            found = front_matter.read(document.parse(mended).front_matter or "", 0)
+            fixed = fix(path.read_bytes())
+            found = front_matter.read(document.parse(fixed).front_matter or "", 0)
             assert found.faults == ()
-            assert "mindspore-version" in facts(mended)
+            assert "mindspore-version" in facts(fixed)
 
 
 def test_a_diff_holds_the_cards_own_bytes() -> None:

@@ -158,26 +158,26 @@ def fixes_of(found: FrontMatter) -> list[Fix | None]:
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
-def test_full_width_colons_are_mended(newline: str) -> None:
+def test_full_width_colons_are_fixed(newline: str) -> None:
     text = newline.join(
         ["模型名称：bert", "", "资源：", "", "- 文件格式：ckpt", "  资源链接： <https://x.example/a>", ""]
     )
     found = front_matter.read(text, 0)
-    mended = text
+    fixed = text
     fixes = fixes_of(found)
     assert all(fix is not None for fix in fixes)
     for fix in reversed(fixes):
         for edit in reversed(fix.edits if fix else ()):
-            mended = mended[: edit.start] + edit.text + mended[edit.end :]
-    assert read(mended) == {
+            fixed = fixed[: edit.start] + edit.text + fixed[edit.end :]
+    assert read(fixed) == {
         "model-name": "bert",
         "asset": [{"file-format": "ckpt", "asset-link": "<https://x.example/a>"}],
     }
-    assert mended.count(newline) == text.count(newline)
+    assert fixed.count(newline) == text.count(newline)
 
 
 @pytest.mark.parametrize(
-    ("text", "mended"),
+    ("text", "fixed"),
     [
         ("evaluation: -\n", ""),
         ("evaluation: -   \r\n", ""),
@@ -190,12 +190,12 @@ def test_full_width_colons_are_mended(newline: str) -> None:
         ("asset:\n- file-format: a: b\n", "asset:\n- file-format: 'a: b'\n"),
     ],
 )
-def test_what_was_meant_is_mended(text: str, mended: str) -> None:
+def test_what_was_meant_is_fixed(text: str, fixed: str) -> None:
     (fix,) = fixes_of(front_matter.read(text, 0))
     assert fix is not None
     for edit in reversed(fix.edits):
         text = text[: edit.start] + edit.text + text[edit.end :]
-    assert text == mended
+    assert text == fixed
     assert codes(text) == []
 
 

@@ -150,5 +150,5 @@ def test_a_link_to_this_machine_is_not_published_for_others(tmp_path: Path) -> N
 def test_a_fix_is_made_for_known_links_only(tmp_path: Path) -> None:
     path = write_card(tmp_path, "lab/1.9/net", link="https://github.com/a/b/tree/main/net", content=b"x")
     assert "HT316" in {one.code for one in found_in(path)}
-    _, mended = fixes(path.read_bytes(), uid=None, hosts=frozenset(), wanted={"HT316"})
-    assert mended == []
+    _, fixed = fixes(path.read_bytes(), uid=None, hosts=frozenset(), wanted={"HT316"})
+    assert fixed == []

@@ -214,8 +214,8 @@ def test_processes_find_the_same(tmp_path: Path) -> None:
     assert check_paths([tmp_path], Options(jobs=2)) == alone
     assert check_paths([tmp_path], Options(jobs=2, cache=tmp_path / "cache.sqlite3")) == alone
     assert len(alone.diagnostics) > 600
-    mended = list(run.fix_paths([tmp_path], Options(jobs=2), write=True))
-    assert len(mended) == 600 - 86
+    fixed = list(run.fix_paths([tmp_path], Options(jobs=2), write=True))
+    assert len(fixed) == 600 - 86
     assert list(run.fix_paths([tmp_path], Options(jobs=2), write=True)) == []
 
 
