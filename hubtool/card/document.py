@@ -33,16 +33,16 @@ if TYPE_CHECKING:
 
 MAX_BYTES = files.MAX_BYTES
 MAX_BODY_CHARACTERS = 256 << 10
-"""Of the text below the front matter. The largest of 5,800 real cards has 77,000."""
+"""The most characters below the front matter. The largest of 5,800 real cards has 77,000."""
 MAX_BODY_SIGNS = 30_000
-"""Line ends, and signs at which a Markdown parser stops to look: it takes up to 20 microseconds for each. The most in a
-real card are 11,900, most of them the dashes of tables."""
+"""The most line ends and Markdown characters: a parser takes up to 20 microseconds for each. Real cards have up to
+11,900, mainly dashes in tables."""
 MAX_BODY_BRACKETS = 2_000
-"""Opening square brackets, for each of which a parser takes up to 150 microseconds. The most in a real card are 193."""
+"""The most opening square brackets: a parser takes up to 150 microseconds for each. Real cards have up to 193."""
 _SIGNS = re.compile(r"[\n!#$%&*+\-:<=>@\[\\\]^_`{|}~]")
 _BRACKET = re.compile(r"\[")
 _FENCE = re.compile(r"---[ \t]*\r?\Z")
-_SHORT = 16 << 10
+_SHORT_CHARACTERS = 16 << 10
 _LINE_FEED = re.compile("\n")
 _COMMENT_START = "<!--"
 _COMMENT_END = "-->"
@@ -90,15 +90,15 @@ class Document:
         return len(self.head) + len(self.front_matter or "") + len(self.fence)
 
     def to_bytes(self) -> bytes:
-        """Put the card together again; of bytes that are no card at all, what could be read of them."""
+        """Return the bytes of the card; for bytes that are not a card, the part that could be read."""
         text = f"{self.head}{self.front_matter or ''}{self.fence}{self.body}"
         return (codecs.BOM_UTF8 if self.bom else b"") + text.encode("utf-8")
 
     def line_column(self, offset: int) -> tuple[int, int]:
         """Return the line and column of an offset, from 1; an offset past the end gives the end."""
         place = min(max(offset, 0), len(self.text))
-        if len(self.text) <= _SHORT:
-            # To count again each time is faster than to make a table of all lines.
+        if len(self.text) <= _SHORT_CHARACTERS:
+            # For a short text, counting is faster than a table of all lines.
             return self.text.count("\n", 0, place) + 1, place - self.text.rfind("\n", 0, place)
         if not self._line_starts:
             self._line_starts.append(0)
@@ -107,14 +107,14 @@ class Document:
         return line, place - self._line_starts[line - 1] + 1
 
     def source(self, offset: int, length: int = 200) -> str:
-        """Return the text of the line that holds an offset, of a long line its beginning."""
+        """Return the line at an offset, cut after ``length`` characters."""
         start = self.text.rfind("\n", 0, max(offset, 0)) + 1
         end = self.text.find("\n", start)
         return self.text[start : min(end if end >= 0 else len(self.text), start + length)].rstrip("\r")
 
 
 def parse(data: bytes) -> Document:
-    """Take a card apart; whatever the bytes are, this returns, and what is wrong stands in ``faults``."""
+    """Take a card apart; this returns for any bytes, and problems are in ``faults``."""
     if len(data) > MAX_BYTES:
         return _broken(
             "HT101",
@@ -152,7 +152,7 @@ def parse(data: bytes) -> Document:
 
 
 def _excess(document: Document) -> Finding | None:
-    """Say where the body becomes more than a Markdown parser reads in a second."""
+    """Return a finding where the body exceeds what a Markdown parser reads in a second, or None."""
     body = document.body
     if len(body) <= MAX_BODY_BRACKETS:
         return None
@@ -166,13 +166,13 @@ def _excess(document: Document) -> Finding | None:
     return Finding(
         code="HT101",
         offset=document.body_offset + at,
-        message=f"here the text below the front matter passes {what}, which is the most that a card may have",
+        message=f"here the text below the front matter passes {what}, the most that a card may have",
         hint="a card is a short text; move long tables, lists and logs to a file of their own and link to it",
     )
 
 
 def _nth(pattern: re.Pattern[str], text: str, count: int) -> int:
-    """Return where the match after so many begins, or -1 if there are no more."""
+    """Return where the match after the first ``count`` begins, or -1 if there is none."""
     found = next(islice(pattern.finditer(text), count, None), None)
     return -1 if found is None else found.start()
 

@@ -264,7 +264,7 @@ def _look_at_links(hub: Hub, card: Card, remote: Remote | None) -> tuple[str, ..
 def _refuse_foreign(data: bytes, path: Path) -> None:
     document = documents.parse(data)
     text = document.front_matter
-    whose = None if text is None else foreign.whose(front_matters.read(text, document.front_matter_offset))
+    whose = None if text is None else foreign.hub_of(front_matters.read(text, document.front_matter_offset))
     if whose is not None:
         raise CardError(f"{path} is a {whose} model card", hint=foreign.HINT)
 

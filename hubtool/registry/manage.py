@@ -161,7 +161,7 @@ def _with_cards(source: Source) -> Source:
         return replace(source, location=str(folder / "cards"))
     uids = list(FolderRegistry(folder).uids())
     if not uids:
-        why, hint = empty_folder.say(folder)
+        why, hint = empty_folder.explain(folder)
         raise ArgumentError(why, hint=hint)
     above = sources.misplaced(uids)
     if above:

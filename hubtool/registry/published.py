@@ -135,7 +135,7 @@ def publish(folder: Path, to: Path, *, serial: int | None = None) -> Published:
     if not folder.is_dir():
         raise ArgumentError(f"{folder} is not a folder", hint="give the folder of a registry")
     if not any(True for _ in FolderRegistry(folder).uids()):
-        why, hint = empty_folder.say(folder)
+        why, hint = empty_folder.explain(folder)
         raise ArgumentError(why, hint=hint)
     source, target = folder.resolve(), to.resolve()
     if source.is_relative_to(target) or target.is_relative_to(source):

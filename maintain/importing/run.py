@@ -98,7 +98,7 @@ def import_cards(origin: Path, into: Path, *, dry_run: bool = False) -> Report:
     folder = source.cards_folder(origin)
     read = [source.read(relative, _bytes(path)) for relative, path in source.files(folder)]
     if not read:
-        why, hint = empty_folder.say(origin)
+        why, hint = empty_folder.explain(origin)
         raise ArgumentError(why, hint=hint)
     cited = {card.uid: references.items(card.body, card.title or "") for card in read if isinstance(card, SourceCard)}
     papers = references.known(item for items in cited.values() for item in items)

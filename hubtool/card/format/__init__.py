@@ -27,11 +27,11 @@ _COMMENT = re.compile(r"(<!--.*?(?:-->|\Z))", re.DOTALL)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Formatted:
-    """A card in the one layout.
+    """A card in the standard layout.
 
     Attributes:
-        data: The card's bytes; those that were given if it cannot be laid out.
-        problem: Why it cannot be laid out, as ``line:column: message``, or None.
+        data: The card's bytes; the given bytes if it cannot be formatted.
+        problem: Why it cannot be formatted, as ``line:column: message``, or None.
     """
 
     data: bytes
@@ -39,18 +39,18 @@ class Formatted:
 
 
 def format_card(data: bytes) -> Formatted:
-    """Lay out a card; whatever the bytes are, this returns, and what it returns needs no laying out."""
+    """Format a card; this returns for any bytes, and formatting the result again changes nothing."""
     document = documents.parse(data.replace(b"\r\n", b"\n"))
     lone = document.text.find("\r")
     if document.front_matter is None:
         fault = document.faults[0]
     elif lone >= 0:
-        # To YAML and Markdown it ends a line, to all else it does not: there is no one right answer.
-        message = "there is a carriage return that is no part of a line's end; delete it"
+        # YAML and Markdown take it for a line end, other programs do not: there is no one right answer.
+        message = "there is a carriage return that does not belong to a line end; delete it"
         fault = Finding(code="HT110", offset=lone, message=message)
     else:
         front_matter = front_matters.read(document.front_matter, document.front_matter_offset)
-        whose = foreign.whose(front_matter)
+        whose = foreign.hub_of(front_matter)
         if whose is not None:
             message = f"this is a {whose} model card; {foreign.HINT}"
             fault = Finding(code="HT115", offset=document.front_matter_offset, message=message)
@@ -64,16 +64,16 @@ def format_card(data: bytes) -> Formatted:
 
 
 def _head(document: Document) -> str:
-    """Return what stands before the front matter: comments, the title, the line that opens the front matter."""
+    """Return the text above the front matter: comments, the title, and the opening line ``---``."""
     above = document.head[: document.head.rstrip().rfind("---")].strip("\n")
     if not above.strip():
         return "---\n"
     lines = [line.rstrip(MARKDOWN_SPACE) for line in above.split("\n")]
     if document.title is not None and document.title_offset < len(document.head):
         at = document.head[: document.title_offset].count("\n") - _leading_blanks(document.head)
-        lines[at] = f"# {document.title}"  # of a title that is empty, too, the space is a part
+        lines[at] = f"# {document.title}"  # an empty title keeps its space, too
     text = "\n".join(lines)
-    # Within comments, blank lines are their writer's.
+    # Blank lines within comments are kept.
     parts = _COMMENT.split(text)
     text = "".join(part if part.startswith("<!--") else re.sub(r"\n{3,}", "\n\n", part) for part in parts)
     return f"{text}\n\n---\n"

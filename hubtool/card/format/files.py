@@ -1,4 +1,4 @@
-"""Laying out cards in files: each is replaced as a whole, or left as it is."""
+"""Formatting the files of cards: each is replaced as a whole, or left as it is."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormattedFile:
-    """What became of one card.
+    """One card after formatting.
 
     Attributes:
         path: The card.
-        changed: Whether it was not laid out; if it was written, it is now.
-        problem: Why it cannot be laid out or written, or None.
-        diff: What changes, as a unified diff in the card's own bytes; empty unless it was asked for.
+        changed: Whether its bytes differ from the standard layout.
+        problem: Why it cannot be formatted or written, or None.
+        diff: The changes as a unified diff of the card's bytes; empty unless it was asked for.
     """
 
     path: str
@@ -32,12 +32,12 @@ class FormattedFile:
 
 
 def format_paths(paths: Iterable[Path], *, write: bool, show: bool = False) -> Iterator[FormattedFile]:
-    """Lay out the cards that paths name, and yield what became of each.
+    """Format the cards that paths name, and yield the outcome of each.
 
     Args:
         paths: Cards, and folders of cards.
         write: Whether to write the files.
-        show: Whether to return what changes as a diff.
+        show: Whether to return a diff.
 
     Raises:
         ArgumentError: If a path does not exist.
@@ -58,7 +58,7 @@ def _format(path: Path, root: Path | None, *, write: bool, show: bool) -> Format
     if write:
         target = path.resolve()
         if root is not None and not target.is_relative_to(root.resolve()):
-            problem = "it is a link that leads out of the folder; lay out the file itself"
+            problem = "it is a link that leads out of the folder; format the file itself"
         else:
             problem = replace_file(target, done.data, status)
     shown = unified_diff(data, done.data, path.as_posix()) if show else b""

@@ -62,7 +62,7 @@ def format_front_matter(front_matter: FrontMatter) -> str:
     for part in ranked:
         lines += [*part.comments, part.text]
     text = "\n".join([*lines, *end])
-    # What is read must be what was read. That it is not has causes such as a block of text that keeps its blank lines.
+    # The values must stay the same. They would not, for example, in block text that keeps its trailing blank lines.
     again = front_matters.read(f"{text}\n", 0)
     if not again.is_whole or plain_values(again) != before:
         return f"{plain}\n"
@@ -70,7 +70,7 @@ def format_front_matter(front_matter: FrontMatter) -> str:
 
 
 def _is_simple(front_matter: FrontMatter) -> bool:
-    """Whether the entries start lines of their own, and depend on no other: there is no anchor and no alias."""
+    """Whether each entry starts a line and depends on no other entry: there are no anchors and no aliases."""
     for entry in front_matter.entries:
         place = entry.offset - front_matter.offset + entry.key_node.start_mark.index
         if place and front_matter.text[place - 1] != "\n":
@@ -106,7 +106,7 @@ def _parts(front_matter: FrontMatter) -> tuple[list[str], list[_Part], list[str]
 
 
 def _split_header(text: str) -> tuple[list[str], list[str]]:
-    """Split the comments above the first entry into those that a blank line parts from it, and the others."""
+    """Split the comments above the first entry: those that a blank line separates from it, and the others."""
     lines = [line.rstrip() for line in text.split("\n")][:-1]
     while lines and not lines[0]:
         lines.pop(0)
@@ -122,7 +122,7 @@ def _rank(key: str, place: int) -> tuple[int, int, str]:
 
 
 def _entry(entry: Entry, chunk: str, start: int) -> str:
-    """Return an entry's text in the one layout, or as it is if it has parts that only its writer understands."""
+    """Return an entry's text in the standard layout, or unchanged if it has parts that cannot be rewritten safely."""
     node = entry.value
     value_start = entry.offset + node.start_mark.index - start
     value_end = entry.offset + node.end_mark.index - start
@@ -130,7 +130,7 @@ def _entry(entry: Entry, chunk: str, start: int) -> str:
     if not _KEY.match(entry.key) or "\t" in chunk.partition(":")[0]:
         return chunk
     written = chunk[value_start:value_end]
-    # Of a list or mapping in lines of its own, the parser gives the start of the next entry as its end.
+    # The parser takes the start of the next entry as the end of a list or mapping in block style.
     behind = _BEHIND_VALUE.match(chunk[value_end:])
     if isinstance(node, yaml.ScalarNode) and value_start >= value_end:
         return chunk.rstrip() if "\n" not in chunk.rstrip() else chunk
@@ -155,7 +155,7 @@ def _is_one_line(node: yaml.ScalarNode) -> bool:
 
 
 def _scalar(key: str, node: yaml.ScalarNode, written: str) -> str:
-    """Return the text of a scalar: quoted as the layout has it where the schema wants text, else as it was written."""
+    """Return the text of a scalar: in standard quotes where the schema wants text, otherwise as it was written."""
     types, text = _types(key), str(node.value)
     if not types or types - _TEXT or not text.isprintable() or not text:
         return written if "\n" not in written or not text.isprintable() else scalar(text)
@@ -168,7 +168,7 @@ def _scalar(key: str, node: yaml.ScalarNode, written: str) -> str:
 
 @cache
 def _types(key: str) -> frozenset[str]:
-    """Return of which types the value of a key may be; nothing if the schema does not know the key."""
+    """Return the types that the value of a key may have; none if the schema does not know the key."""
     properties = schema.load()["properties"] | schema.load()["$defs"]["asset"]["properties"]
     found = properties.get(key)
     if found is None:
@@ -212,7 +212,7 @@ def _assets(node: Node) -> list[str] | None:
         mark = "  - "
         for key in [*order, *(key for key in found if key not in order)]:
             value = found[key]
-            # Without the text that was written, what is quoted stays quoted.
+            # The original text is not known here, so quoted values stay quoted.
             written = _scalar(key, value, _as_written(value)) if value.value.isprintable() else None
             if written is None:
                 return None

@@ -107,7 +107,7 @@ def check_present(paths: Iterable[Path]) -> None:
 
     for path in paths:
         if next(find_cards([path]), None) is None:
-            why, hint = empty_folder.say(path)
+            why, hint = empty_folder.explain(path)
             raise ArgumentError(why, hint=hint)
 
 
