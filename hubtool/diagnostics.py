@@ -17,14 +17,6 @@ class Severity(str, Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
-    """A place in a text file; line and column count from 1, columns in characters."""
-
-    line: int = 1
-    column: int = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnostic:
     """One problem of one card.
 

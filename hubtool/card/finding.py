@@ -117,32 +117,6 @@ class CardSummary:
 
     def at(self, place: Place, message: str, *, hint: str | None = None) -> Diagnostic:
         """Return a problem at a place of this card; code and severity are those of the rule, and set by its caller."""
-        return diagnostic(place, path=self.path, message=message, hint=hint)
-
-
-def diagnostic(
-    place: Place,
-    *,
-    path: str,
-    message: str,
-    hint: str | None = None,
-    code: str = "",
-    severity: Severity = Severity.ERROR,
-    source: str = "",
-    fixable: bool = False,
-) -> Diagnostic:
-    """Return the diagnostic of a problem at a place; the arguments are those of :class:`Diagnostic`."""
-    return Diagnostic(
-        code=code,
-        severity=severity,
-        path=path,
-        line=place.line,
-        column=place.column,
-        end_line=place.end_line,
-        end_column=place.end_column,
-        pointer=place.pointer,
-        message=message,
-        hint=hint,
-        source=source,
-        fixable=fixable,
-    )
+        return Diagnostic(
+            **place._asdict(), path=self.path, message=message, hint=hint, code="", severity=Severity.ERROR
+        )

@@ -17,6 +17,21 @@ _CONTEXT_LINES = 3
 _LINES = re.compile(rb"[^\n]*\n|[^\n]+")
 
 
+def write_back(path: Path, data: bytes, status: os.stat_result, *, root: Path | None) -> str | None:
+    """Replace the file of a card, or the target of a symbolic link within a folder; return what went wrong, or None.
+
+    Args:
+        path: The card.
+        data: The new bytes.
+        status: The status that it had when its bytes were read.
+        root: The folder that was given, or None if the card itself was.
+    """
+    target = path.resolve()
+    if root is not None and not target.is_relative_to(root.resolve()):
+        return "it is a link that leads out of the folder; name the file itself"
+    return replace_file(target, data, status)
+
+
 def replace_file(target: Path, data: bytes, status: os.stat_result) -> str | None:
     """Replace a file's bytes, all or nothing, and keep its mode; return what went wrong, or None.
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from hubtool.card.files import find_cards, read_card_file
 from hubtool.card.format import format_card
-from hubtool.card.rewrite import replace_file, unified_diff
+from hubtool.card.rewrite import unified_diff, write_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -54,12 +54,6 @@ def _format(path: Path, root: Path | None, *, write: bool, show: bool) -> Format
     done = format_card(data)
     if done.problem is not None or done.data == data:
         return FormattedFile(path=str(path), problem=done.problem)
-    problem = None
-    if write:
-        target = path.resolve()
-        if root is not None and not target.is_relative_to(root.resolve()):
-            problem = "it is a link that leads out of the folder; format the file itself"
-        else:
-            problem = replace_file(target, done.data, status)
+    problem = write_back(path, done.data, status, root=root) if write else None
     shown = unified_diff(data, done.data, path.as_posix()) if show else b""
     return FormattedFile(path=str(path), changed=True, problem=problem, diff=shown)

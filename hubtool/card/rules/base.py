@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """One rule: its code, how bad breaking it is, and the function that finds where it is broken.
+    """One rule: its code, its severity, and the function that finds where it is broken.
 
     A rule has either ``check``, for one card, or ``check_all``, for all cards of a run together.
     """
@@ -46,7 +46,7 @@ def rule(code: str, severity: Severity, *, fixes: bool = False) -> Callable[[_Ch
     """Register a function as a rule for one card; ``fixes`` says that some of its findings have a fix."""
 
     def register(check: _Check) -> _Check:
-        _add(code, severity, check, fixes=fixes, check_one=check)
+        _add(Rule(code=code, severity=severity, **_names(check), check=check, fixes=fixes))
         return check
 
     return register
@@ -56,33 +56,20 @@ def rule_for_all(code: str, severity: Severity) -> Callable[[_CheckAll], _CheckA
     """Register a function as a rule for all cards of a run together."""
 
     def register(check: _CheckAll) -> _CheckAll:
-        _add(code, severity, check, fixes=False, check_all=check)
+        _add(Rule(code=code, severity=severity, **_names(check), check_all=check))
         return check
 
     return register
 
 
-def _add(
-    code: str,
-    severity: Severity,
-    function: Callable[..., object],
-    *,
-    fixes: bool,
-    check_one: _Check | None = None,
-    check_all: _CheckAll | None = None,
-) -> None:
-    if code in RULES:
-        message = f"two rules have the code {code}"
-        raise ValueError(message)
-    RULES[code] = Rule(
-        code=code,
-        severity=severity,
-        name=function.__name__.replace("_", "-"),
-        page=inspect.cleandoc(function.__doc__ or ""),
-        check=check_one,
-        check_all=check_all,
-        fixes=fixes,
-    )
+def _names(function: Callable[..., object]) -> dict[str, Any]:
+    return {"name": function.__name__.replace("_", "-"), "page": inspect.cleandoc(function.__doc__ or "")}
+
+
+def _add(rule: Rule) -> None:
+    if rule.code in RULES:
+        raise ValueError(f"two rules have the code {rule.code}")
+    RULES[rule.code] = rule
 
 
 def shown(value: object, length: int = 80) -> str:

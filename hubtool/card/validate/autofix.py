@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hubtool.card import document as documents
 from hubtool.card import front_matter as front_matters
 from hubtool.card.files import read_card_file
-from hubtool.card.rewrite import replace_file, unified_diff
+from hubtool.card.rewrite import unified_diff, write_back
 from hubtool.card.validate import check as checks
 
 if TYPE_CHECKING:
@@ -136,12 +136,6 @@ def fix_file(
     after, fixed = fix_bytes(data, uid=uid, hosts=hosts, wanted=wanted)
     if after == data:
         return None
-    problem = None
-    if write:
-        target = path.resolve()
-        if root is not None and not target.is_relative_to(root.resolve()):
-            problem = "it is a link that leads out of the folder; fix the file itself"
-        else:
-            problem = replace_file(target, after, status)
+    problem = write_back(path, after, status, root=root) if write else None
     shown = unified_diff(data, after, path.as_posix()) if show else b""
     return FixedCard(path=str(path), fixed=fixed, problem=problem, diff=shown)

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from hubtool.card import document as documents
 from hubtool.card import front_matter as front_matters
 from hubtool.card import markdown, suppression
-from hubtool.card.finding import CardSummary, Place, RelativeLink, StatedAsset, Successor, diagnostic
+from hubtool.card.finding import CardSummary, Place, RelativeLink, StatedAsset, Successor
 from hubtool.card.model import strip_brackets
 from hubtool.card.rules import load
 from hubtool.card.rules.context import Context
 from hubtool.card.validate.result import CardResult
+from hubtool.diagnostics import Diagnostic
 from hubtool.settings import DEFAULT_HOSTS
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from hubtool.card.finding import Finding, Fix
     from hubtool.card.rules import Rule
     from hubtool.card.suppression import Suppressions
-    from hubtool.diagnostics import Diagnostic
     from hubtool.uid import Uid
 
 MAX_FINDINGS = 100
@@ -56,8 +56,8 @@ def check(
     document = context.document
     rules = [rule for rule in _CARD_RULES if not context.foreign or rule.code.startswith(_DOCUMENT_RULES)]
     diagnostics = [
-        diagnostic(
-            _place(document, finding),
+        Diagnostic(
+            **_place(document, finding)._asdict(),
             path=path,
             message=finding.message,
             hint=finding.hint,

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 from hubtool import parallel
 from hubtool.card.files import find_cards, read_card_file, shown_path, uid_of_path
-from hubtool.card.finding import Place, diagnostic
+from hubtool.card.finding import Place
 from hubtool.card.rules import cross_card
 from hubtool.card.validate import cache as caches
 from hubtool.card.validate.cache import Row, Stamp
 from hubtool.card.validate.result import CardResult, decode, encode
 from hubtool.card.validate.selection import Selection
-from hubtool.diagnostics import Severity
+from hubtool.diagnostics import Diagnostic, Severity
 from hubtool.errors import ArgumentError
 from hubtool.settings import DEFAULT_HOSTS
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from hubtool.card.finding import CardSummary
     from hubtool.card.validate.autofix import FixedCard
     from hubtool.card.validate.cache import Cache
-    from hubtool.diagnostics import Diagnostic
 
 _BATCH_CARDS = 4096
 # With fewer cards to check, starting worker processes takes longer than it saves.
@@ -240,8 +239,9 @@ def _check_file(hosts: frozenset[str], path: str) -> tuple[Row | None, bytes]:
     try:
         status, data = read_card_file(path)
     except OSError as error:
-        problem = diagnostic(
-            Place(),
+        problem = Diagnostic(
+            **Place()._asdict(),
+            severity=Severity.ERROR,
             path="",
             message=f"the file cannot be read: {error.strerror or error}",
             hint="check where it leads, and its permissions",
