@@ -17,7 +17,7 @@ from hubtool.hub import Hub
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hubtool.card.life import Status
+    from hubtool.card.status import Status
     from hubtool.checkpoint.coverage import Coverage
     from hubtool.resolution.finding import FoundCard
     from hubtool.resolution.resolver import Resolution
@@ -284,7 +284,7 @@ def _folder(checkout: object) -> Path | None:
 def _warn(status: Status | None, name: str) -> None:
     """Warn of what became of a card; the line that the warning names is that of the caller's caller."""
     if status is not None:
-        warnings.warn(status.told(name), CardStatusWarning, stacklevel=3)
+        warnings.warn(status.describe(name), CardStatusWarning, stacklevel=3)
 
 
 def _warn_shadowed(found: FoundCard) -> None:

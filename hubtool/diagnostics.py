@@ -7,21 +7,13 @@ from enum import Enum
 
 
 class Severity(str, Enum):
-    """How bad it is: an error must be mended, a warning should be."""
+    """How bad it is: an error must be fixed, a warning should be."""
 
     ERROR = "error"
     WARNING = "warning"
 
     def __str__(self) -> str:
         return self.value
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
-    """A place in a text file; line and column count from 1, columns in characters."""
-
-    line: int = 1
-    column: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +32,7 @@ class Diagnostic:
         message: What is wrong.
         hint: What to do, or None.
         source: The text of the line, without what is beyond 200 characters.
-        fixable: Whether ``hubtool validate --fix`` mends it.
+        fixable: Whether ``hubtool validate --fix`` fixes it.
     """
 
     code: str

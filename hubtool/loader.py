@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from hubtool.card.life import Status
     from hubtool.card.model import Asset, Recipe
+    from hubtool.card.status import Status
     from hubtool.checkpoint.coverage import Shape
     from hubtool.hub import Hub
     from hubtool.networks.provider import Built, Provider

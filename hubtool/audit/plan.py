@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from hubtool.card.model import Asset
-    from hubtool.card.repository import RepositoryPlace
+    from hubtool.card.repo_link import RepositoryPlace
     from hubtool.digest import Digest
 
 

@@ -20,7 +20,7 @@ from hubtool.audit.report import Report
 from hubtool.audit.schedule import Schedule
 from hubtool.audit.state import Record, State
 from hubtool.card import vocabulary
-from hubtool.card.repository import place_of
+from hubtool.card.repo_link import place_of
 from hubtool.errors import ArgumentError, AssetError, FetchError, HubError, OfflineError
 from hubtool.git import hardened
 from hubtool.links import shown

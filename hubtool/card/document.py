@@ -25,72 +25,28 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from hubtool.card import markdown, reading
+from hubtool.card import files, markdown
+from hubtool.card.finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAX_BYTES = reading.MAX_BYTES
+MAX_BYTES = files.MAX_BYTES
 MAX_BODY_CHARACTERS = 256 << 10
-"""Of the text below the front matter. The largest of 5,800 real cards has 77,000."""
+"""The most characters below the front matter. The largest of 5,800 real cards has 77,000."""
 MAX_BODY_SIGNS = 30_000
-"""Line ends, and signs at which a Markdown parser stops to look: it takes up to 20 microseconds for each. The most in a
-real card are 11,900, most of them the dashes of tables."""
+"""The most line ends and Markdown characters: a parser takes up to 20 microseconds for each. Real cards have up to
+11,900, mainly dashes in tables."""
 MAX_BODY_BRACKETS = 2_000
-"""Opening square brackets, for each of which a parser takes up to 150 microseconds. The most in a real card are 193."""
+"""The most opening square brackets: a parser takes up to 150 microseconds for each. Real cards have up to 193."""
 _SIGNS = re.compile(r"[\n!#$%&*+\-:<=>@\[\\\]^_`{|}~]")
 _BRACKET = re.compile(r"\[")
 _FENCE = re.compile(r"---[ \t]*\r?\Z")
-_SHORT = 16 << 10
+_SHORT_CHARACTERS = 16 << 10
 _LINE_FEED = re.compile("\n")
 _COMMENT_START = "<!--"
 _COMMENT_END = "-->"
 _CLOSING = re.compile(r"^---[ \t]*\r?$", re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """One change of a text: the characters from ``start`` to ``end`` become ``text``."""
-
-    start: int
-    end: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fix:
-    """What mends a problem: edits that are made together or not at all.
-
-    Attributes:
-        edits: The edits, in order and apart from each other, in characters from the start of the text.
-        title: What they do, such as ``write 'Apache-2.0'``.
-    """
-
-    edits: tuple[Edit, ...]
-    title: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """Something wrong that was met while taking a card apart.
-
-    Attributes:
-        code: The code of the rule that reports it.
-        offset: Where, in characters from the start of the text (the byte order mark not counted).
-        message: What is wrong.
-        hint: What to do, or None.
-        pointer: The JSON pointer of the front-matter node, or empty.
-        end: Where it ends, in characters; None if only its start is known.
-        fix: What mends it, if there is one right answer.
-    """
-
-    code: str
-    offset: int
-    message: str
-    hint: str | None = None
-    pointer: str = ""
-    end: int | None = None
-    fix: Fix | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +76,7 @@ class Document:
     body: str
     title: str | None
     title_offset: int
-    faults: tuple[Fault, ...] = ()
+    faults: tuple[Finding, ...] = ()
     _line_starts: list[int] = field(default_factory=list, repr=False, compare=False)
 
     @property
@@ -134,15 +90,15 @@ class Document:
         return len(self.head) + len(self.front_matter or "") + len(self.fence)
 
     def to_bytes(self) -> bytes:
-        """Put the card together again; of bytes that are no card at all, what could be read of them."""
+        """Return the bytes of the card; for bytes that are not a card, the part that could be read."""
         text = f"{self.head}{self.front_matter or ''}{self.fence}{self.body}"
         return (codecs.BOM_UTF8 if self.bom else b"") + text.encode("utf-8")
 
     def line_column(self, offset: int) -> tuple[int, int]:
         """Return the line and column of an offset, from 1; an offset past the end gives the end."""
         place = min(max(offset, 0), len(self.text))
-        if len(self.text) <= _SHORT:
-            # To count again each time is faster than to make a table of all lines.
+        if len(self.text) <= _SHORT_CHARACTERS:
+            # For a short text, counting is faster than a table of all lines.
             return self.text.count("\n", 0, place) + 1, place - self.text.rfind("\n", 0, place)
         if not self._line_starts:
             self._line_starts.append(0)
@@ -151,14 +107,14 @@ class Document:
         return line, place - self._line_starts[line - 1] + 1
 
     def source(self, offset: int, length: int = 200) -> str:
-        """Return the text of the line that holds an offset, of a long line its beginning."""
+        """Return the line at an offset, cut after ``length`` characters."""
         start = self.text.rfind("\n", 0, max(offset, 0)) + 1
         end = self.text.find("\n", start)
         return self.text[start : min(end if end >= 0 else len(self.text), start + length)].rstrip("\r")
 
 
 def parse(data: bytes) -> Document:
-    """Take a card apart; whatever the bytes are, this returns, and what is wrong stands in ``faults``."""
+    """Take a card apart; this returns for any bytes, and problems are in ``faults``."""
     if len(data) > MAX_BYTES:
         return _broken(
             "HT101",
@@ -172,7 +128,7 @@ def parse(data: bytes) -> Document:
     except UnicodeDecodeError as error:
         good = data[start : start + error.start].decode("utf-8")
         guess = "UTF-16" if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "another encoding"
-        fault = Fault(
+        fault = Finding(
             code="HT102",
             offset=len(good),
             message=f"the file is not UTF-8 text: byte {start + error.start} is 0x{data[start + error.start]:02x}",
@@ -181,7 +137,7 @@ def parse(data: bytes) -> Document:
         return _all_body(good, fault, bom=bom)
     nul = text.find("\0")
     if nul >= 0:
-        fault = Fault(
+        fault = Finding(
             code="HT102",
             offset=nul,
             message="the file has a NUL character: it is not text",
@@ -195,8 +151,8 @@ def parse(data: bytes) -> Document:
     return document if excess is None else _all_body(text, excess, bom=bom)
 
 
-def _excess(document: Document) -> Fault | None:
-    """Say where the body becomes more than a Markdown parser reads in a second."""
+def _excess(document: Document) -> Finding | None:
+    """Return a finding where the body exceeds what a Markdown parser reads in a second, or None."""
     body = document.body
     if len(body) <= MAX_BODY_BRACKETS:
         return None
@@ -207,25 +163,25 @@ def _excess(document: Document) -> Fault | None:
         at, what = _nth(_BRACKET, body, MAX_BODY_BRACKETS), f"{MAX_BODY_BRACKETS:,} opening square brackets"
     if at < 0:
         return None
-    return Fault(
+    return Finding(
         code="HT101",
         offset=document.body_offset + at,
-        message=f"here the text below the front matter passes {what}, which is the most that a card may have",
+        message=f"here the text below the front matter passes {what}, the most that a card may have",
         hint="a card is a short text; move long tables, lists and logs to a file of their own and link to it",
     )
 
 
 def _nth(pattern: re.Pattern[str], text: str, count: int) -> int:
-    """Return where the match after so many begins, or -1 if there are no more."""
+    """Return where the match after the first ``count`` begins, or -1 if there is none."""
     found = next(islice(pattern.finditer(text), count, None), None)
     return -1 if found is None else found.start()
 
 
 def _broken(code: str, message: str, hint: str, *, bom: bool = False, body: str = "") -> Document:
-    return _all_body(body, Fault(code=code, offset=0, message=message, hint=hint), bom=bom)
+    return _all_body(body, Finding(code=code, offset=0, message=message, hint=hint), bom=bom)
 
 
-def _all_body(text: str, fault: Fault, *, bom: bool, title: str | None = None, title_offset: int = 0) -> Document:
+def _all_body(text: str, fault: Finding, *, bom: bool, title: str | None = None, title_offset: int = 0) -> Document:
     """Return a document without front matter, and why it has none."""
     return Document(
         bom=bom,
@@ -267,7 +223,7 @@ def _split(text: str, *, bom: bool) -> Document:
         else:
             break
     if opened is None:
-        fault = Fault(
+        fault = Finding(
             code="HT104",
             offset=0,
             message="the card has no front matter",
@@ -289,7 +245,7 @@ def _split(text: str, *, bom: bool) -> Document:
             title=title,
             title_offset=title_offset,
         )
-    fault = Fault(
+    fault = Finding(
         code="HT105",
         offset=max(text.rfind("---", 0, opened), 0),
         message="the front matter is not closed: there is no second line '---'",

@@ -1,20 +1,20 @@
 """Front matter: the YAML of a card, read safely, with the place of every node.
 
-libyaml's loader is used for its nodes only. It resolves no types here: a scalar is the text that was written until the
-schema asks for something else (:mod:`hubtool.card.schema`), so that the version ``1.10`` stays ``1.10``.
+libyaml's loader is used for its nodes only, and resolves no types. A scalar stays text until the schema asks for
+another type (:mod:`hubtool.card.values`), so that the version ``1.10`` stays ``1.10``.
 """
 
 from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 from yaml._yaml import CParser
 
-from hubtool.card.document import Fault
+from hubtool.card.finding import Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,8 +32,8 @@ _SAFE_OPENINGS = 250
 _OPENINGS = re.compile(r"[\[{]|[-?](?=[ \t\r\n])")
 _OPENING_SIGNS = "[{-?"
 _ENTRY = re.compile(r"^(?=[^\s#])", re.MULTILINE)
-# Entries are read one by one only if there are no more than this; a card has some twenty.
-_MOST_ENTRIES = 500
+# Entries are read one by one only if there are no more than this; a card has about twenty.
+_MAX_SEPARATE_ENTRIES = 500
 _KEY = re.compile(r"(?P<key>[^\s:：#][^:：#\n]{0,98})[ \t]*[:：]")
 _OPEN_EVENTS = (yaml.SequenceStartEvent, yaml.MappingStartEvent)
 _CLOSE_EVENTS = (yaml.SequenceEndEvent, yaml.MappingEndEvent)
@@ -60,22 +60,33 @@ class Scalar:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BrokenEntry:
+    """The text of a top-level entry that is not YAML, its offset in the document, and what is wrong with it."""
+
+    text: str
+    offset: int
+    faults: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FrontMatter:
     """The front matter of one card as nodes.
 
     Attributes:
         entries: The top-level entries in the order written; of duplicate keys the first.
-        faults: What is wrong with the YAML. Entries that could not be read are in here and not in ``entries``.
+        faults: What is wrong with the YAML. Entries that could not be read are here and not in ``entries``.
         text: The YAML text.
         offset: Where it starts in the document, in characters.
         unread: The keys of the entries that are there but could not be read.
+        broken: The entries that are not YAML, where they could be told apart.
     """
 
     entries: tuple[Entry, ...]
-    faults: tuple[Fault, ...]
+    faults: tuple[Finding, ...]
     text: str
     offset: int
     unread: frozenset[str] = frozenset()
+    broken: tuple[BrokenEntry, ...] = ()
     _by_key: dict[str, Entry] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -95,7 +106,7 @@ class FrontMatter:
         return self.span(pointer, key=key)[0]
 
     def span(self, pointer: str, *, key: bool = False) -> tuple[int, int]:
-        """Return where the node at a JSON pointer starts and ends in the document; see :meth:`locate`."""
+        """Return start and end of the node at a JSON pointer in the document; see :meth:`locate`."""
         parts = _parts(pointer)
         entry = self.entry(parts[0]) if parts else None
         if entry is None:
@@ -148,14 +159,14 @@ def _is_empty(node: Node) -> bool:
 
 
 def read(text: str, offset: int) -> FrontMatter:
-    """Read the front matter of a card; whatever the text is, this returns, and what is wrong stands in ``faults``.
+    """Read the front matter of a card; this returns for any text, and problems are in ``faults``.
 
     Args:
         text: The YAML between the two ``---`` lines.
         offset: Where it starts in the document, in characters.
     """
     if len(text) > MAX_CHARACTERS:
-        fault = Fault(
+        fault = Finding(
             code="HT204",
             offset=offset + MAX_CHARACTERS,
             message=f"the front matter has {len(text):,} characters; the most is {MAX_CHARACTERS:,}",
@@ -163,9 +174,10 @@ def read(text: str, offset: int) -> FrontMatter:
         )
         return FrontMatter(entries=(), faults=(fault,), text=text, offset=offset)
     unread: set[str] = set()
+    broken: list[BrokenEntry] = []
     entries, faults = _read_entries(text, offset, unread)
-    if any(fault.code == "HT201" for fault in faults) and len(_ENTRY.findall(text)) <= _MOST_ENTRIES:
-        from hubtool.card import mending, vocabulary  # noqa: PLC0415 - most cards need neither, and both take 6 ms
+    if any(fault.code == "HT201" for fault in faults) and len(_ENTRY.findall(text)) <= _MAX_SEPARATE_ENTRIES:
+        from hubtool.card import vocabulary  # noqa: PLC0415 - most cards do not need it, and it takes 6 ms
 
         # One bad entry hides all others from a YAML parser. Entries start in the first column, so they can be read
         # one by one: the good ones are kept, and each bad one is reported at its own place.
@@ -174,8 +186,7 @@ def read(text: str, offset: int) -> FrontMatter:
             found, wrong = _read_entries(chunk, offset + start, unread)
             entries.extend(found)
             if any(fault.code == "HT201" for fault in wrong):
-                fix = mending.mend(chunk, offset + start, _is_readable)
-                wrong = [replace(fault, fix=fix) if fault.code == "HT201" else fault for fault in wrong]
+                broken.append(BrokenEntry(text=chunk, offset=offset + start, faults=tuple(wrong)))
             faults.extend(wrong)
             if not found and (match := _KEY.match(chunk)):
                 # The public hub's translated cards have translated keys, and a full-width colon.
@@ -197,6 +208,7 @@ def read(text: str, offset: int) -> FrontMatter:
         text=text,
         offset=offset,
         unread=frozenset(unread),
+        broken=tuple(broken),
         _by_key=unique,
     )
 
@@ -216,7 +228,7 @@ def _chunks(text: str) -> Iterator[tuple[int, str]]:
 
 
 class _Loader(CParser):
-    """libyaml without types: PyYAML's own resolver would guess the type of each scalar, and nobody asks for it."""
+    """libyaml without types: PyYAML's own resolver would guess the type of each scalar."""
 
     def __init__(self, stream: str) -> None:
         CParser.__init__(self, stream)
@@ -240,12 +252,13 @@ def _compose(text: str) -> Node | None:
         loader.dispose()
 
 
-def _is_readable(text: str) -> bool:
+def is_readable(text: str) -> bool:
+    """Whether front matter with this text can be read without a fault."""
     entries, faults = _read_entries(text, 0, set())
     return bool(entries or not text.strip()) and not faults
 
 
-def _read_entries(text: str, offset: int, unread: set[str]) -> tuple[list[Entry], list[Fault]]:
+def _read_entries(text: str, offset: int, unread: set[str]) -> tuple[list[Entry], list[Finding]]:
     """Return the entries of a mapping that can be read, and what is wrong; add the keys of the others to ``unread``."""
     try:
         if _may_nest(text) and (deep := _too_deep(text)) is not None:
@@ -258,24 +271,24 @@ def _read_entries(text: str, offset: int, unread: set[str]) -> tuple[list[Entry]
     if root is None:
         return [], []
     if not isinstance(root, yaml.MappingNode):
-        fault = Fault(
+        fault = Finding(
             code="HT201",
             offset=offset + root.start_mark.index,
             message="this is not a 'key: value' entry",
             hint="write 'key: value', with an ASCII colon and a space after it",
         )
         return [], [fault]
-    faults: list[Fault] = []
+    faults: list[Finding] = []
     entries: list[Entry] = []
     budget = [MAX_NODES]
     for key_node, value in root.value:
         if not isinstance(key_node, yaml.ScalarNode):
             faults.append(_bad_key(offset + key_node.start_mark.index, ""))
             continue
-        wrong: list[Fault] = []
+        wrong: list[Finding] = []
         if not isinstance(value, yaml.ScalarNode):
             if budget[0] < 0:
-                unread.add(key_node.value)  # the one fault that says so is enough
+                unread.add(key_node.value)  # one fault for this is enough
                 continue
             wrong = _check(value, 2, budget, offset, f"/{_escape(key_node.value)}")
             faults.extend(wrong)
@@ -298,7 +311,7 @@ def _may_nest(text: str) -> bool:
 
 
 def _too_deep(text: str) -> int | None:
-    """Return where a text gets too deep, if it does; raise what libyaml says if it cannot be read so far."""
+    """Return where a text gets too deep, or None; raise libyaml's error if it cannot be read that far."""
     try:
         return _deeper_than_allowed(text)
     except yaml.MarkedYAMLError as error:
@@ -324,11 +337,11 @@ def _deeper_than_allowed(text: str) -> int | None:
     return None
 
 
-def _check(node: Node, depth: int, budget: list[int], offset: int, pointer: str) -> list[Fault]:
+def _check(node: Node, depth: int, budget: list[int], offset: int, pointer: str) -> list[Finding]:
     """Check nesting, size after aliases are followed, and keys, of a node and all below it."""
     budget[0] -= 1
     if budget[0] < 0:
-        fault = Fault(
+        fault = Finding(
             code="HT204",
             offset=offset + node.start_mark.index,
             pointer=pointer,
@@ -340,7 +353,7 @@ def _check(node: Node, depth: int, budget: list[int], offset: int, pointer: str)
         return []
     if depth > MAX_DEPTH:
         return [_nesting(offset + node.start_mark.index, pointer)]
-    faults: list[Fault] = []
+    faults: list[Finding] = []
     if isinstance(node, yaml.MappingNode):
         seen: set[str] = set()
         for key, value in node.value:
@@ -366,8 +379,8 @@ def _escape(key: str) -> str:
     return key.replace("~", "~0").replace("/", "~1")
 
 
-def _nesting(offset: int, pointer: str = "") -> Fault:
-    return Fault(
+def _nesting(offset: int, pointer: str = "") -> Finding:
+    return Finding(
         code="HT203",
         offset=offset,
         pointer=pointer,
@@ -376,23 +389,23 @@ def _nesting(offset: int, pointer: str = "") -> Fault:
     )
 
 
-def _bad_key(offset: int, pointer: str) -> Fault:
-    return Fault(
+def _bad_key(offset: int, pointer: str) -> Finding:
+    return Finding(
         code="HT201", offset=offset, pointer=pointer, message="a key must be plain text", hint="write 'key: value'"
     )
 
 
-def _duplicate(key: str, offset: int, pointer: str) -> Fault:
-    return Fault(
+def _duplicate(key: str, offset: int, pointer: str) -> Finding:
+    return Finding(
         code="HT202",
         offset=offset,
         pointer=pointer,
-        message=f"the key {key!r} stands here a second time",
+        message=f"the key {key!r} occurs here a second time",
         hint="keep one of the two; the first is used until then",
     )
 
 
-def _syntax_fault(error: yaml.YAMLError, text: str, offset: int) -> Fault:
+def _syntax_fault(error: yaml.YAMLError, text: str, offset: int) -> Finding:
     mark = getattr(error, "problem_mark", None)
     index = mark.index if mark is not None else getattr(error, "position", 0)
     problem = str(getattr(error, "problem", None) or getattr(error, "reason", None) or error)
@@ -400,10 +413,10 @@ def _syntax_fault(error: yaml.YAMLError, text: str, offset: int) -> Fault:
     if text[index : index + 1] == "\t" or "'\\t'" in problem:
         hint = "use spaces instead of the tab"
     elif "block sequence entries" in problem:
-        hint = "a lone '-' is not a value: write the value, or leave the entry out"
+        hint = "a lone '-' is not a value: write the value, or remove the entry"
     elif "undefined alias" in problem or "alias" in problem or "anchor" in problem:
         hint = "put a value that starts with '*' or '&' in quotes"
-    return Fault(
+    return Finding(
         code="HT201",
         offset=offset + min(int(index), len(text)),
         message=f"the front matter is not YAML: {problem}",

@@ -1,4 +1,4 @@
-"""What rules look at in a Markdown text: headings, fenced code, lone ``---`` lines, links.
+"""The parts of a Markdown text that rules check: headings, fenced code, lone ``---`` lines, links.
 
 Links come from markdown-it-py's tokens, so that only what CommonMark takes for a link is one. The outline of an
 ordinary text is found by walking from mark to mark with regular expressions, ten times faster than a parser; a text
@@ -33,9 +33,9 @@ _CLOSERS = {
     "~": re.compile(r"^[ \t>]*(~{3,})[ \t]*\r?$", re.MULTILINE),
 }
 _COMMENT_END = "-->"
-# The longest real card has a few hundred marks. What comes after this many is not looked at.
-_MOST_MARKS = 20_000
-# The longest real card has 78 KB. Links behind this many characters are not looked at, nor those in a longer paragraph.
+# The longest real card has a few hundred marks. Further marks are ignored.
+_MAX_MARKS = 20_000
+# The longest real card has 78 KB. Links after this many characters, and in longer paragraphs, are ignored.
 _MAX_PARSED_CHARS = 128 << 10
 _MAX_PARAGRAPH_CHARS = 8 << 10
 _LINE_END = re.compile(r"\r\n?|\n")
@@ -48,7 +48,7 @@ _NEEDS_PARSER = re.compile(
     re.MULTILINE,
 )
 _ABSOLUTE = r"(?:[A-Za-z][A-Za-z0-9+.-]+:|\#)"
-# Where a target may begin that is no URL. Too many places are found, and none is missed.
+# Where a target may begin that is not a URL: some matches are wrong, but none is missed.
 _MAY_BE_RELATIVE = re.compile(
     rf"\]\(\s*(?!\s|<?{_ABSOLUTE})|\]:\s*(?!\s|<?{_ABSOLUTE})|\b(?:src|href)\s*=\s*(?!\s|[\"']?{_ABSOLUTE})",
     re.IGNORECASE,
@@ -83,7 +83,7 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """What a Markdown text holds, each in the order of the text; offsets are in the text that was scanned.
+    """The parts of a Markdown text, in order; offsets are in the scanned text.
 
     Attributes:
         headings: The headings that are not within lists or quotations.
@@ -108,7 +108,7 @@ def outline(text: str, start: int = 0) -> Outline:
     comments: list[tuple[int, int]] = []
     closed = True
     at = start
-    for _ in range(_MOST_MARKS):
+    for _ in range(_MAX_MARKS):
         match = _MARK.search(text, at)
         if match is None:
             break
@@ -129,7 +129,7 @@ def outline(text: str, start: int = 0) -> Outline:
         elif closed:
             end = text.find(_COMMENT_END, at)
             if end < 0:
-                closed = False  # nor is any later one, so that none is looked for again
+                closed = False  # nor is any later one, so the search stops
             else:
                 comments.append((match.start("comment"), end + len(_COMMENT_END)))
                 at = end + len(_COMMENT_END)
@@ -149,7 +149,7 @@ def _code(text: str, match: re.Match[str], indent: int) -> Code:
 
 def _heading_text(rest: str) -> str:
     text = rest.strip()
-    # A closing row of '#' is not part of the text if it stands apart.
+    # A closing row of '#' after a space is not part of the text.
     bare = text.rstrip("#")
     return bare.rstrip() if not bare or bare[-1] in " \t" else text
 
@@ -160,7 +160,7 @@ def title_text(line: str) -> str | None:
 
 
 def may_have_relative_links(text: str, start: int) -> bool:
-    """Whether a text from an offset on may have links that are not URLs; a quick look that errs on the side of yes."""
+    """Whether a text may have links that are not URLs from an offset on; a quick check that misses none."""
     return _MAY_BE_RELATIVE.search(text, start) is not None
 
 
@@ -202,7 +202,7 @@ def html_spans(text: str, start: int) -> list[tuple[int, int]]:
     parser = _parser()
     tokens, env = _parse(source)
     lines = _Lines(source, start)
-    # What is not parsed is taken for HTML: hardly any card is that long.
+    # Text beyond the parsed part counts as HTML: hardly any card is that long.
     found = [(start + len(source), len(text))]
     row: list[int] = [0, 0]
     for token in tokens:
@@ -224,14 +224,14 @@ def _has_link(content: str) -> bool:
 
 
 class _Lines:
-    """The lines of a text as the parser counts them, and where each starts in the document."""
+    """The lines of a text as the parser counts them, and the offset of each in the document."""
 
     def __init__(self, source: str, offset: int) -> None:
         self.starts = [offset, *(offset + match.end() for match in _LINE_END.finditer(source))]
         self._texts = _LINE_END.split(source)
 
     def place(self, row: list[int], content: str, at: int, target: str) -> int:
-        """Return where a character of a block's text stands; the parser strips what lines begin with."""
+        """Return the offset of a character of a block's text; the parser strips the indentation of lines."""
         number = row[0] + content.count("\n", 0, at)
         if number >= len(self._texts):
             return self.starts[-1]
@@ -244,7 +244,7 @@ class _Lines:
         return self.starts[number] + max(written.find(target), 0)
 
     def definition(self, rows: list[int], target: str) -> int:
-        """Return where the target of a reference definition stands."""
+        """Return the offset of the target of a reference definition."""
         for number in range(rows[0], min(rows[1], len(self._texts))):
             written = self._texts[number]
             found = written.find(target, written.find("]:") + 1 if number == rows[0] else 0)
@@ -290,7 +290,7 @@ class _Html(HTMLParser):
 
 
 def _html_links(content: str) -> Iterator[tuple[int, str]]:
-    """Yield (place in the text, target) of each file that HTML names."""
+    """Yield (offset in the text, target) of each file that HTML refers to."""
     reader = _Html()
     reader.feed(content)
     if not reader.found:
@@ -335,7 +335,7 @@ def _source(text: str, start: int) -> str:
 
 
 def _placed(rule: Callable[[StateInline, bool], bool], kind: str) -> Callable[[StateInline, bool], bool]:
-    """Return a rule of the parser that notes where its token starts and ends, and where a link's label ends."""
+    """Return a rule of the parser that also records start and end of its token, and the end of a link's label."""
 
     def run(state: StateInline, silent: bool) -> bool:  # noqa: FBT001 - a rule's signature
         start, count = state.pos, len(state.tokens)

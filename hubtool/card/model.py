@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 from hubtool.card import document as documents
-from hubtool.card import foreign, life, schema
+from hubtool.card import foreign
 from hubtool.card import front_matter as front_matters
+from hubtool.card import status as statuses
+from hubtool.card.values import plain_values
 from hubtool.digest import FULL_LENGTH, Digest
 from hubtool.errors import ArgumentError, CardError
 
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
     from hubtool.card.document import Document
     from hubtool.card.front_matter import FrontMatter
-    from hubtool.card.life import Status
+    from hubtool.card.status import Status
     from hubtool.uid import Uid
 
 # The architectures that are part of hubtool; hubtool.networks.builtin builds them. They are part of what a card can
@@ -63,7 +65,7 @@ class Asset:
             return None
         return (
             f"the card states {len(self.digest.hex)} of the {FULL_LENGTH} digits of the SHA-256 of {self.file_name}: "
-            "anybody can make another file with these, so only its link says which file is meant"
+            "anyone can make another file with the same digits, so only the link identifies the file"
         )
 
     @property
@@ -78,14 +80,14 @@ class Asset:
 
     @property
     def runner(self) -> str | None:
-        """What runs the file, where it holds a whole network and not only weights; else None."""
+        """What runs the file, if it holds a whole network and not only weights; otherwise None."""
         return GRAPH_FORMATS.get(self.format.lower())
 
     @property
     def file_name(self) -> str:
-        """What the file is called, for people to read; never used to make a path.
+        """The file name that people see; never used to make a path.
 
-        It is what stands behind ``#`` in the link, as ``hubtool publish`` writes it, else the link's last part.
+        It is the part after ``#`` in the link, as ``hubtool publish`` writes it, otherwise the link's last part.
         """
         address, _, name = self.link.partition("#")
         path = name if name and not self.is_local else address.partition("?")[0]
@@ -107,7 +109,7 @@ class Recipe:
         requires: Distributions that the code needs, beyond MindSpore and NumPy, as requirement specifiers.
         initialise: Whether the code needs the values that parameters are initialised with.
         inputs: Name, shape and element type of each input of the network.
-        parameters: How many parameters the network had when it was last built; None where nobody wrote it down.
+        parameters: Number of parameters of the network when it was last built; None if the card does not state it.
         parameters_digest: The digest of their names and shapes then, or None.
     """
 
@@ -139,7 +141,7 @@ class Card:
         values: The whole front matter as plain values.
         assets: The files it names.
         recipe: How the network is built, or None.
-        faults: What was wrong with its document and YAML, as ``line:column: message``.
+        faults: Problems of its document and YAML, as ``line:column: message``.
     """
 
     uid: Uid | None
@@ -167,11 +169,11 @@ class Card:
 
     @property
     def status(self) -> Status | None:
-        """What became of the card since it was published: deprecated or withdrawn; None while nothing did."""
+        """The status since publishing: deprecated or withdrawn, or None."""
         kind = (self.text("status") or "").strip().lower()
-        if kind not in (life.DEPRECATED, life.WITHDRAWN):
+        if kind not in (statuses.DEPRECATED, statuses.WITHDRAWN):
             return None
-        return life.Status(kind=kind, reason=self.text("status-reason") or "", successor=self.text("superseded-by"))
+        return statuses.Status(kind=kind, reason=self.text("status-reason") or "", successor=self.text("superseded-by"))
 
     @property
     def repo_link(self) -> str | None:
@@ -210,13 +212,20 @@ def read(data: bytes, *, uid: Uid | None = None, path: Path | None = None) -> Ca
 
 
 def of_parts(document: Document, front_matter: FrontMatter, *, uid: Uid | None, path: Path | None) -> Card:
-    """Return the typed form of a card that was taken apart already."""
-    values = schema.values(front_matter)
+    """Return the typed form of a card that is already taken apart.
+
+    Args:
+        document: The card as a document.
+        front_matter: Its front matter.
+        uid: Its UID, or None for a card outside a registry.
+        path: The file it was read from, or None.
+    """
+    values = plain_values(front_matter)
     faults = []
     for fault in (*document.faults, *front_matter.faults):
         line, column = document.line_column(fault.offset)
         faults.append(f"{line}:{column}: {fault.message}")
-    whose = foreign.whose(front_matter)
+    whose = foreign.hub_of(front_matter)
     if whose is not None:
         faults.append(f"it is a {whose} model card ({foreign.HINT})")
     listed = values.get("asset")

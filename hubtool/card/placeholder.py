@@ -1,4 +1,4 @@
-"""What stands in a card that is being written: marks for what its writer has yet to say, and for links."""
+"""Placeholders in an unfinished card: for text that its author must write, and for links to unpublished files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from urllib.parse import urlsplit
 
 MARK = "FILL IN"
-"""What a text begins with that is still to be written; ``hubtool new`` puts it there."""
+"""The start of a placeholder, which ``hubtool new`` writes."""
 
 UNPUBLISHED_HOST = "unpublished.invalid"
 """The host of links to files that are not published yet; '.invalid' is a domain that never exists (RFC 2606)."""
@@ -18,7 +18,7 @@ PATTERN = re.compile(rf"\b{MARK}\b(?: \([^()\n]{{0,200}}\))?")
 
 
 def mark(what: str) -> str:
-    """Return the mark for something that is still to be written, such as ``FILL IN (who made the model)``."""
+    """Return the placeholder for a text, such as ``FILL IN (who made the model)``."""
     return f"{MARK} ({what})"
 
 
@@ -33,7 +33,7 @@ def not_published(file_name: str) -> str:
 
 
 def is_unpublished(link: str) -> bool:
-    """Whether a link is that of a file that is not published yet."""
+    """Whether a link belongs to a file that is not published yet."""
     if UNPUBLISHED_HOST not in link:
         return False
     try:

@@ -1,4 +1,4 @@
-"""The usage block: the Python code with which a card says how its model is loaded. Pure; nothing is run here."""
+"""The usage block: the Python code in a card that loads its model. Pure; nothing is run here."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 HEADINGS = frozenset(map(vocabulary.fold, ("Usage", "用法", "使用", "使用方法", "使用说明")))
 _PYTHON = frozenset({"python", "py", "python3", "pycon"})
-# More sections on usage than this are not looked at.
-_MOST_SECTIONS = 20
+# Further sections on usage are ignored.
+_MAX_SECTIONS = 20
 _PROMPT = re.compile(r"(?:>>>|\.\.\.)(?: |$)")
 _UID = re.compile(r"[^\s/\\]{1,128}(?:/[^\s/\\]{1,128}){2,3}\Z")
 
@@ -32,7 +32,7 @@ class Usage:
     Attributes:
         code: The code; each line has the number that it has in the card, those between are blank.
         line: The line of the card at which it begins, from 1.
-        adapted: What was changed so that it runs here, one sentence each.
+        adapted: The changes that make it run here, one sentence each.
     """
 
     code: str
@@ -45,7 +45,7 @@ def blocks(text: str, outline: Outline) -> Iterator[Code]:
     sections: list[tuple[int, int]] = []
     headings = outline.headings
     for index, heading in enumerate(headings):
-        if len(sections) < _MOST_SECTIONS and vocabulary.fold(heading.text[:80]) in HEADINGS:
+        if len(sections) < _MAX_SECTIONS and vocabulary.fold(heading.text[:80]) in HEADINGS:
             # A section ends where the next heading of its level or a higher one starts.
             later = (other.offset for other in headings[index + 1 :] if other.level <= heading.level)
             sections.append((heading.offset, next(later, len(text))))
@@ -71,16 +71,17 @@ def of_document(document: Document) -> Usage | None:
 
 
 def _without_prompts(code: str) -> str:
-    """Return code that was written with prompts as a program: what was printed is left out."""
+    """Return code that was written with prompts as a program, without the printed output."""
     if not code.lstrip().startswith(">>>"):
         return code
     return "\n".join(line[4:] if _PROMPT.match(line) else "" for line in code.split("\n"))
 
 
 def for_device(usage: Usage, device: str) -> Usage:
-    """Return usage with the device that is there in place of the one that is written.
+    """Return usage with another device in place of the one in the code.
 
-    That is the text given as ``device_target=``, or to ``set_device``; other ways to name a device stay as they are.
+    The device is the text given as ``device_target=``, or to ``set_device``; other ways to name a device stay as they
+    are.
     """
     found: list[ast.Constant] = []
     for node in _walk(usage.code):
@@ -113,7 +114,7 @@ def uids(usage: Usage) -> tuple[str, ...]:
 def _walk(code: str) -> Iterator[ast.AST]:
     try:
         with warnings.catch_warnings():
-            # The parser warns of '\d' in a string; that is no error, and no one to tell is here.
+            # The parser warns about '\d' in a string, which is not an error.
             warnings.simplefilter("ignore")
             tree = ast.parse(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

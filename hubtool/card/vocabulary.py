@@ -1,4 +1,4 @@
-"""The words that cards use for tasks, data sets and licences, and what else is written for them.
+"""The names of tasks, data sets and licences that cards use, and their other spellings.
 
 The vocabularies are data (``vocabularies/*.json``). Spellings are compared without case, spaces and punctuation, so
 that ``ImageNet-2012`` and ``imagenet2012`` are one word; spellings that differ further are listed there as aliases.
@@ -19,15 +19,15 @@ from hubtool import resources
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Several data sets in one value: 'ICDAR2013 | SCUT-FORU' or 'icdar2013_scutforu'. The second is what is written,
+# Several data sets in one value: 'ICDAR2013 | SCUT-FORU' or 'icdar2013_scutforu'. hubtool writes the second,
 # because the public hub's own tools split at '_' only.
 _DATASET_SEPARATOR = re.compile(r"[|_]")
 _DATASET_JOINT = "_"
 _OTHER_SIGNS = re.compile(r"[^0-9a-z]+")
-# What cards write where they have nothing to say.
+# Values that cards use for "unknown" or "does not apply".
 _NOTHING = frozenset({"", "-", "--", "~", "/", "n/a", "na", "no", "none", "null", "nil", "tbd", "todo", "?", "无"})
-# No name is nearly this long, and comparing takes time that grows with the length.
-_LONGEST = 200
+# No name is nearly this long, and comparing long texts is slow.
+_MAX_CHARACTERS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +35,8 @@ class Vocabulary:
     """Names, and the spellings that are read as them.
 
     Attributes:
-        names: The names as they are to be written.
-        spellings: From each folded spelling, of names and of aliases, to the name.
+        names: The standard names.
+        spellings: The name of each folded spelling, of names and of aliases.
     """
 
     names: tuple[str, ...]
@@ -44,11 +44,11 @@ class Vocabulary:
 
     def find(self, text: str) -> str | None:
         """Return the name that a spelling stands for, or None if it is not known."""
-        return self.spellings.get(fold(text)) if len(text) <= _LONGEST else None
+        return self.spellings.get(fold(text)) if len(text) <= _MAX_CHARACTERS else None
 
     def nearest(self, text: str, count: int = 1) -> tuple[str, ...]:
         """Return the names whose spellings are closest to a text, best first; none if none is close."""
-        if len(text) > _LONGEST:
+        if len(text) > _MAX_CHARACTERS:
             return ()
         close = difflib.get_close_matches(fold(text), self.spellings, n=count + 3, cutoff=0.7)
         return tuple(dict.fromkeys(self.spellings[spelling] for spelling in close))[:count]
@@ -56,7 +56,7 @@ class Vocabulary:
 
 @lru_cache(maxsize=4096)
 def fold(text: str) -> str:
-    """Return the letters and digits of a text without case: what spellings are compared by."""
+    """Return the letters and digits of a text without case, by which spellings are compared."""
     if text.isascii():
         return _OTHER_SIGNS.sub("", text.lower())
     return "".join(sign for sign in unicodedata.normalize("NFKC", text).casefold() if sign.isalnum())
@@ -75,7 +75,7 @@ def load(name: str) -> Vocabulary:
 
 @lru_cache(maxsize=1024)
 def task(text: str) -> str | None:
-    """Return how a task (``module-type``) is to be written, or None if it is not known.
+    """Return the standard name of a task (``module-type``), or None if it is not known.
 
     >>> task("cv-super-resolution")
     'cv-super_resolution'
@@ -85,7 +85,7 @@ def task(text: str) -> str | None:
 
 @lru_cache(maxsize=1024)
 def dataset(text: str) -> str | None:
-    """Return how a data set, or several in one value, is to be written, or None if one of them is not known.
+    """Return the standard spelling of one or several data sets, or None if one of them is not known.
 
     >>> dataset("imagenet2012"), dataset("ICDAR2013 | SCUT-FORU")
     ('ImageNet2012', 'ICDAR2013_SCUT-FORU')
@@ -96,7 +96,7 @@ def dataset(text: str) -> str | None:
 
 
 def datasets(text: str) -> tuple[tuple[str, str | None], ...]:
-    """Return the data sets in a value one by one: each as written, and how it is to be written (None: not known)."""
+    """Return the data sets in a value: each as written, with its standard name or None."""
     vocabulary = load("datasets")
     whole = vocabulary.find(text)
     if whole is not None:
@@ -124,7 +124,7 @@ def licence(text: str) -> str | None:
     known = load("licences").find(text)
     if known is not None:
         return known
-    if len(text) > _LONGEST:
+    if len(text) > _MAX_CHARACTERS:
         return None
     from packaging.licenses import (  # noqa: PLC0415 - most cards name a licence of the list above
         InvalidLicenseExpression,
@@ -144,5 +144,5 @@ def key(text: str) -> str | None:
 
 
 def says_nothing(text: str) -> bool:
-    """Whether a value, such as ``-`` or ``N/A``, only says that there is nothing to say."""
+    """Whether a value states nothing, such as ``-`` or ``N/A``."""
     return len(text) < 40 and text.strip().casefold() in _NOTHING

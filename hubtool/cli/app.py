@@ -29,7 +29,7 @@ COMMANDS = {
     "publish": ("hubtool.cli.publish", "Publish a card with its files, as one commit for review."),
     "deprecate": ("hubtool.cli.deprecate", "Say of a published card that another one should be used."),
     "withdraw": ("hubtool.cli.withdraw", "Say of a published card that it is not to be used any more."),
-    "rule": ("hubtool.cli.rule", "Say what a rule asks for, why, and how to mend what breaks it."),
+    "rule": ("hubtool.cli.rule", "Explain a rule: what it asks for, why, and how to fix a card."),
     "list": ("hubtool.cli.list", "List the cards of the registries."),
     "search": ("hubtool.cli.search", "Find cards by words."),
     "show": ("hubtool.cli.show", "Show a card."),

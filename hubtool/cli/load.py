@@ -94,7 +94,7 @@ def _hand_over(loaded: Loaded, *, as_json: bool) -> None:
 
 
 def _status(loaded: Loaded) -> list[tuple[str, str]]:
-    return [] if loaded.status is None else [("warning", render.plain(loaded.status.told("the card")))]
+    return [] if loaded.status is None else [("warning", render.plain(loaded.status.describe("the card")))]
 
 
 def _as_json(loaded: Loaded, seconds: dict[str, float]) -> dict[str, object]:

@@ -89,7 +89,7 @@ def command(
         if status is not None:
             statuses.append({"uid": name, **status.as_json()})
             withdrawn = withdrawn or status.is_withdrawn
-            click.echo(f"note: {render.plain(status.told(name))}", err=True)
+            click.echo(f"note: {render.plain(status.describe(name))}", err=True)
         for asset in hub.find(name).card.assets:
             if asset.weakness:
                 click.echo(f"note: {name}: {render.plain(asset.weakness)}; the lock holds the whole one", err=True)

@@ -21,7 +21,7 @@ from hubtool.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from hubtool.card.run import Counts
+    from hubtool.card.validate.run import Counts
     from hubtool.diagnostics import Diagnostic
 
 SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -60,7 +60,7 @@ def text(*, colour: bool) -> Reporter:
             yield piece
         yield f"{count(counts.cards, 'card')}: {count(counts.errors, 'error')}, {count(counts.warnings, 'warning')}\n"
         if fixable:
-            yield f"'--fix' mends {fixable:,} of them, '--diff' shows how\n"
+            yield f"'--fix' fixes {fixable:,} of them, '--diff' shows how\n"
 
     return report
 

@@ -73,7 +73,7 @@ def _print(resolution: Resolution) -> None:
     if summary := card.text("summary"):
         rows.append(("summary", summary))
     if card.status is not None:
-        rows.append(("status", render.plain(card.status.told("it"))))
+        rows.append(("status", render.plain(card.status.describe("it"))))
     rows.extend(("card fault", fault) for fault in card.faults)
     rows.extend(
         (

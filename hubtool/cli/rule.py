@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 @click.option("--markdown", is_flag=True, help="Print all rules as a page; docs/rules.md is this page.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(codes: tuple[str, ...], markdown: bool, as_json: bool) -> None:
-    """Say what a rule asks for, why, and how to mend what breaks it.
+    """Explain a rule: what it asks for, why, and how to fix a card.
 
     CODE is a code such as HT203, or the beginning of several such as HT2; without one, all rules are listed.
     """
     from hubtool.card import rules
-    from hubtool.card.select import check_codes
+    from hubtool.card.validate.selection import check_codes
 
     wanted = check_codes(codes, "CODE")
     found = [rule for code, rule in rules.load().items() if not wanted or code.startswith(wanted)]
@@ -51,7 +51,7 @@ def command(codes: tuple[str, ...], markdown: bool, as_json: bool) -> None:
 def _one(rule: Rule) -> str:
     colour = "red" if str(rule.severity) == "error" else "yellow"
     head = f"{output.style(rule.code, bold=True)} {rule.name} ({output.style(str(rule.severity), fg=colour)})"
-    return f"{head}{', --fix mends it' if rule.fixes else ''}\n\n{rule.page}"
+    return f"{head}{', fixed by --fix' if rule.fixes else ''}\n\n{rule.page}"
 
 
 _GROUPS = {
@@ -66,14 +66,14 @@ _GROUPS = {
 def _page(found: list[Rule]) -> str:
     parts = [
         "# Rules\n",
-        "What `hubtool validate` checks. An *error* breaks those who use the card, a *warning* should be mended.\n",
-        "This page is written by `hubtool rule --markdown` from the code; change it there.\n",
+        "What `hubtool validate` checks. An *error* breaks programs that use the card; a *warning* should be fixed.\n",
+        "This page is generated from the code by `hubtool rule --markdown`; change it there.\n",
     ]
     group = ""
     for rule in found:
         if rule.code[:3] != group:
             group = rule.code[:3]
             parts.append(f"## {_GROUPS[group]}\n")
-        mended = ", `--fix` mends it" if rule.fixes else ""
-        parts.append(f"### {rule.code} {rule.name}\n\n*{rule.severity}{mended}*\n\n{rule.page}\n")
+        fixable = ", fixed by `--fix`" if rule.fixes else ""
+        parts.append(f"### {rule.code} {rule.name}\n\n*{rule.severity}{fixable}*\n\n{rule.page}\n")
     return "\n".join(parts)

@@ -62,7 +62,7 @@ def command(*, lock: Path, limit_rate: float | None, connections: int, kind: str
             click.echo(f"{whole:,} of {render.count(len(done), 'card')} as {lock} pins them")
         for card in done:
             if card.status is not None:
-                click.echo(f"note: {render.plain(card.status.told(card.uid))}", err=True)
+                click.echo(f"note: {render.plain(card.status.describe(card.uid))}", err=True)
         errors = [(card.uid, link, error) for card in done for link, error in card.errors]
         for uid, link, error in errors:
             report.error(uid, error, link=link)

@@ -13,7 +13,7 @@ from hubtool import parallel
 from hubtool.cli.paths import LocalPath
 
 if TYPE_CHECKING:
-    from hubtool.card.run import Options
+    from hubtool.card.validate.run import Options
     from hubtool.settings import Settings
 
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 )
 @click.option("--select", multiple=True, metavar="CODES", help="Report these rules only: HT301, or HT3 for all HT3xx.")
 @click.option("--ignore", multiple=True, metavar="CODES", help="Do not report these rules.")
-@click.option("--fix", is_flag=True, help="Mend what has one right answer, then report the rest.")
+@click.option("--fix", is_flag=True, help="Fix problems that have one right answer, then report the rest.")
 @click.option("--diff", is_flag=True, help="Show what --fix would change, and change nothing (without --fix).")
 @click.option("--strict", is_flag=True, help="Fail on warnings too.")
 @click.option("--no-cache", is_flag=True, help="Check all cards, unchanged ones too.")
@@ -48,12 +48,13 @@ def command(  # noqa: PLR0917 - click passes them by name
 
     PATH is a card or a folder of cards; without one, the registries are checked. Every problem is reported at once,
     with its place and what to do; 'hubtool rule CODE' says more. The exit code is 0 if there is no error, 1 if there is
-    one (with --strict also a warning; with --diff something to mend), and 2 for wrong use or a PATH without a card.
+    one (with --strict also a warning; with --diff something to fix), and 2 for wrong use or a PATH without a card.
     """
     import gc
 
     from hubtool import settings
-    from hubtool.card import run
+    from hubtool.card.files import shown_path
+    from hubtool.card.validate import run
     from hubtool.cli import output, render, reports
 
     # The process ends with the command: what it makes is in no cycles, and to look for some takes a fifth of the time.
@@ -64,19 +65,19 @@ def command(  # noqa: PLR0917 - click passes them by name
     options = _options(targets, current, select, ignore, jobs=jobs, cached=not no_cache)
     failed = False
     if fix or diff:
-        mended = cards = 0
+        fixed = cards = 0
         for outcome in run.fix_paths(targets, options, write=fix, show=diff):
             if outcome.problem is not None:
                 failed = True
-                click.echo(f"{run.shown_path(outcome.path)}: not mended: {outcome.problem}", err=True)
+                click.echo(f"{shown_path(outcome.path)}: not fixed: {outcome.problem}", err=True)
                 continue
             cards += 1
-            mended += sum(outcome.mended.values())
+            fixed += sum(outcome.fixed.values())
             if diff:
                 output.write_bytes(outcome.diff)
         sys.stdout.flush()
-        did = "mended" if fix else "--fix would mend"
-        click.echo(f"{did} {render.count(mended, 'problem')} in {render.count(cards, 'card')}", err=True)
+        did = "fixed" if fix else "--fix would fix"
+        click.echo(f"{did} {render.count(fixed, 'problem')} in {render.count(cards, 'card')}", err=True)
         if not fix:
             return 1 if cards or failed else 0
     colour = sys.stdout.isatty() and os.name == "posix"
@@ -96,8 +97,8 @@ def _options(
     jobs: int | None,
     cached: bool,
 ) -> Options:
-    from hubtool.card import cache, run
-    from hubtool.card.select import Selection, for_folders
+    from hubtool.card.validate import cache, run
+    from hubtool.card.validate.selection import Selection, for_folders
 
     selection = Selection(
         select=_codes(select, "--select"),
@@ -113,6 +114,6 @@ def _options(
 
 
 def _codes(given: tuple[str, ...], option: str) -> tuple[str, ...]:
-    from hubtool.card.select import check_codes
+    from hubtool.card.validate.selection import check_codes
 
     return check_codes((code for codes in given for code in codes.split(",")), option)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from hubtool.card.model import Asset
-    from hubtool.card.repository import RepositoryPlace
+    from hubtool.card.repo_link import RepositoryPlace
     from hubtool.diff.tensors import TensorDiff
     from hubtool.git.code import Code
     from hubtool.hub import Hub

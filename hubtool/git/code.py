@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hubtool import files, ownership
-from hubtool.card.repository import check_repository_url, check_revision
+from hubtool.card.repo_link import check_repository_url, check_revision
 from hubtool.digest import digest_file
 from hubtool.errors import ArgumentError, FetchError, OfflineError
 from hubtool.git import hardened
@@ -38,7 +38,7 @@ from hubtool.links import shown
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from hubtool.card.repository import RepositoryPlace
+    from hubtool.card.repo_link import RepositoryPlace
     from hubtool.links import LinkPolicy
     from hubtool.store.store import Store
 

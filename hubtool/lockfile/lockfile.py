@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from hubtool import files, regular, resources, toml
-from hubtool.card.repository import place_of
+from hubtool.card.repo_link import place_of
 from hubtool.errors import ArgumentError, InvalidNameError, LockError
 from hubtool.uid import Uid
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from jsonschema.protocols import Validator
 
     from hubtool.card.model import Card
-    from hubtool.card.repository import RepositoryPlace
+    from hubtool.card.repo_link import RepositoryPlace
 
 LOCK_VERSION = 1
 FILE_NAME = "hub.lock"

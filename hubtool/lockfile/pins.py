@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from packaging.specifiers import SpecifierSet
 from packaging.version import InvalidVersion
 
-from hubtool.card import life, model
+from hubtool.card import model
+from hubtool.card import status as statuses
 from hubtool.digest import Digest
 from hubtool.errors import CardError, FetchError, LockError
 from hubtool.lockfile import lockfile as locks
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hubtool.card.model import Card
-    from hubtool.card.repository import RepositoryPlace
+    from hubtool.card.repo_link import RepositoryPlace
     from hubtool.lockfile.lockfile import LockedCard
     from hubtool.registry import Registries, Registry
     from hubtool.store.store import Store
@@ -195,7 +196,7 @@ def is_locked(data: bytes, wanted: str) -> bool:
         data: The card.
         wanted: The locked SHA-256.
     """
-    return digest_of(data) == wanted or digest_of(life.without_status(data)) == wanted
+    return digest_of(data) == wanted or digest_of(statuses.without_status(data)) == wanted
 
 
 def _pinned(raw: Card, card: Card, pin: Pin) -> Card:

@@ -20,7 +20,7 @@ from hubtool.git.code import MAX_FILES, links, own_files
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from hubtool.card.repository import RepositoryPlace
+    from hubtool.card.repo_link import RepositoryPlace
     from hubtool.git.code import CodeStore
 
 _SECONDS = 30.0

@@ -3,7 +3,7 @@
 The package runs in a namespace of its own, as a repository's code does: what it was written for is an older MindSpore,
 and the bridge is for it alone. The same package imported by the user stays as it is.
 
-Which calls need no consent is decided before: see :mod:`hubtool.card.calls`.
+Which calls need no consent is decided before: see :mod:`hubtool.card.package_calls`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hubtool import requirements
-from hubtool.card.calls import PACKAGES, package_of
+from hubtool.card.package_calls import PACKAGES, package_of
 from hubtool.errors import RecipeError, RequirementError
 from hubtool.networks import repository
 from hubtool.networks.isolation import Namespace

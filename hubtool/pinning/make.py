@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from hubtool import resources
 from hubtool.assets import local_asset
-from hubtool.card import life, model
+from hubtool.card import model
+from hubtool.card import status as statuses
 from hubtool.errors import ArgumentError, AssetError, CardError, CardNotFoundError, HubError, LockError
 from hubtool.git.code import CodeStore
 from hubtool.links import shown
@@ -165,11 +166,11 @@ def _item(hub: Hub, uid: str, mirrors: MirrorReader, before: Lock) -> _Item:
     if raw.faults and not raw.assets:
         raise CardError(raw.blame(f"the card {uid} names no assets"), hint="mend the card")
     # A status may come and change; what was published does not: that is what is pinned.
-    data = life.without_status(data)
+    data = statuses.without_status(data)
     status, pinned = found.card.status, before.card(uid)
     if status is not None and status.is_withdrawn and (pinned is None or pinned.sha256 != digest_of(data)):
         raise LockError(
-            f"{status.told(uid)}: a withdrawn card is not pinned anew",
+            f"{status.describe(uid)}: a withdrawn card is not pinned anew",
             hint=f"pin {status.successor} instead" if status.successor else "pin another card",
         )
     cards.keep(hub.store, data)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hubtool.card import document as documents
-from hubtool.card import life, model
+from hubtool.card import model
+from hubtool.card import status as statuses
 from hubtool.errors import FetchError
 from hubtool.mirror import index
 from hubtool.mirror.destination import blob_name, card_name
@@ -15,8 +16,8 @@ from hubtool.registry.entry import digest_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hubtool.card.life import Status
     from hubtool.card.model import Asset
+    from hubtool.card.status import Status
     from hubtool.mirror.index import Listed
     from hubtool.registry.published import Index
     from hubtool.transfer.mirrors import Mirror
@@ -48,7 +49,7 @@ class MirrorReader:
                 if digest_of(data) == digest:
                     return data, others
                 # The card was deprecated or withdrawn since it was locked; without that it is the one.
-                if digest_of(bare := life.without_status(data)) == digest:
+                if digest_of(bare := statuses.without_status(data)) == digest:
                     self.statuses[uid] = model.read(data).status
                     return bare, others
                 others.append(f"{mirror.name} has a card with the SHA-256 {digest_of(data)}")

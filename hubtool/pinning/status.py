@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from hubtool.card.life import Status
+    from hubtool.card.status import Status
     from hubtool.hub import Hub
     from hubtool.lockfile.lockfile import LockedCard
     from hubtool.resolution.finding import FoundCard
@@ -119,7 +119,7 @@ def _affected(locked: LockedCard, found: FoundCard | None) -> Affected | None:
         return Affected(uid=uid, state=ABSENT, told=f"no registry here has {uid}, so what became of it is not known")
     status = found.card.status
     if status is not None:
-        return Affected(uid=uid, state=status.kind, told=status.told(uid), status=status)
+        return Affected(uid=uid, state=status.kind, told=status.describe(uid), status=status)
     try:
         data = found.card.path.read_bytes()
     except OSError:

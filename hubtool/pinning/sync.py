@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hubtool import regular
-from hubtool.card import life, model
+from hubtool.card import model
+from hubtool.card import status as statuses
 from hubtool.digest import Digest
 from hubtool.errors import DigestError, HubError, LockError, StoreError
 from hubtool.git.code import CodeStore
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from hubtool.card.life import Status
     from hubtool.card.model import Asset
+    from hubtool.card.status import Status
     from hubtool.git.code import Code
     from hubtool.hub import Hub
     from hubtool.lockfile.lockfile import Lock, LockedAsset
@@ -181,7 +182,7 @@ def _bring_card(hub: Hub, pin: Pin, mirrors: MirrorReader) -> FoundCard:
     if found.card.path is not None and found.registry is not None:
         try:
             data = found.card.path.read_bytes()
-            cards.keep(hub.store, data if digest_of(data) == digest else life.without_status(data))
+            cards.keep(hub.store, data if digest_of(data) == digest else statuses.without_status(data))
         except OSError as error:
             raise StoreError(f"{found.card.path} cannot be read: {error.strerror or error}") from error
     return found

@@ -19,7 +19,7 @@ from urllib.parse import unquote
 
 from hubtool import settings
 from hubtool.card import usage
-from hubtool.card.repository import place_of
+from hubtool.card.repo_link import place_of
 from hubtool.digest import Digest
 from hubtool.errors import ArgumentError, AssetError, InvalidNameError
 from hubtool.git.code import CodeStore
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from hubtool.card.document import Document
-    from hubtool.card.repository import RepositoryPlace
+    from hubtool.card.repo_link import RepositoryPlace
     from hubtool.card.usage import Usage
     from hubtool.hub import Hub
     from hubtool.resolution.finding import FoundCard

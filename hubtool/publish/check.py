@@ -16,8 +16,10 @@ from hubtool import mismatch, settings
 from hubtool.assets import fetch_asset
 from hubtool.card import document as documents
 from hubtool.card import metrics as metric_texts
-from hubtool.card import model, placeholder, reading, run, usage, vocabulary
-from hubtool.card.select import Selection
+from hubtool.card import model, placeholder, usage, vocabulary
+from hubtool.card.files import read_card_file
+from hubtool.card.validate import run
+from hubtool.card.validate.selection import Selection
 from hubtool.checkpoint import operators
 from hubtool.checkpoint.header import check_graph, read_header
 from hubtool.checkpoint.mindir import read_inputs
@@ -277,7 +279,7 @@ def read_once(hub: Hub, name: str, path: Path, *, local: bool) -> tuple[FoundCar
         OSError: If the file cannot be read.
     """
     found = hub.find(name, local=local)
-    data = reading.read_card_file(str(path))[1]
+    data = read_card_file(str(path))[1]
     again = model.read(data, uid=found.card.uid, path=path)
     stated = [(one.recipe, one.repo_link, one.text("repo-revision"), one.body) for one in (found.card, again)]
     if stated[0] != stated[1]:

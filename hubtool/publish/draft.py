@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from hubtool import mismatch
-from hubtool.card import layout, life, metrics, placeholder, schema, vocabulary
+from hubtool.card import metrics, placeholder, schema, vocabulary, yaml_text
+from hubtool.card import status as statuses
+from hubtool.card.format import format_card
 from hubtool.card.markdown_text import escape, table
 from hubtool.card.model import GRAPH_FORMATS, WEIGHT_FORMATS
 from hubtool.checkpoint.header import EMPTY_HINT, check_graph, read_header
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from hubtool.publish.fitting import Fit
     from hubtool.uid import Uid
 
-FIELDS = tuple(key for key in schema.known_keys() if key not in ("asset", "network", *life.KEYS))
+FIELDS = tuple(key for key in schema.known_keys() if key not in ("asset", "network", *statuses.KEYS))
 """The keys of the front matter that hold one value each, and that a new card can have."""
 
 # What a new version of a model has anew.
@@ -510,9 +512,9 @@ def write(known: Known) -> bytes:
     lines = [f"# {known.uid.name}", "", "---", ""]
     lines += [f"{key}: {_value(key, values[key])}" for key in FIELDS if key in values]
     lines += ["asset:", *_assets(known)]
-    recipe = [] if known.graph and not known.recipe else [layout.dump_recipe(_complete(known))]
+    recipe = [] if known.graph and not known.recipe else [yaml_text.dump_recipe(_complete(known))]
     text = "\n".join([*lines, *recipe, "", "---", "", _body(known, values)])
-    done = layout.format_card(text.encode("utf-8"))
+    done = format_card(text.encode("utf-8"))
     if done.problem is not None:
         raise CardError(f"the card of {known.uid} cannot be written: {done.problem}")
     return done.data
@@ -522,7 +524,7 @@ def _value(key: str, value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return value if key == "update-time" else layout.scalar(value)
+        return value if key == "update-time" else yaml_text.scalar(value)
     return str(value)
 
 
@@ -533,7 +535,11 @@ def _assets(known: Known) -> list[str]:
         link = placeholder.unpublished(f"{known.uid.name}.ckpt")
         facts.insert(0, ("ckpt", link, placeholder.mark("the SHA-256 of the checkpoint"), ""))
     for form, link, digest, size in facts:
-        lines += [f"  - file-format: {form}", f"    asset-link: {link}", f"    asset-sha256: {layout.scalar(digest)}"]
+        lines += [
+            f"  - file-format: {form}",
+            f"    asset-link: {link}",
+            f"    asset-sha256: {yaml_text.scalar(digest)}",
+        ]
         lines += [f"    asset-size: {size}"] if size else []
     return lines
 

@@ -16,7 +16,8 @@ import yaml
 from hubtool import mismatch
 from hubtool.card import document as documents
 from hubtool.card import front_matter as front_matters
-from hubtool.card import layout, model, schema
+from hubtool.card import model, yaml_text
+from hubtool.card.values import plain_values
 from hubtool.errors import ArgumentError, CardError, PublishError
 from hubtool.mirror.destination import blob_name
 from hubtool.resolution.choice import choose_weights
@@ -149,7 +150,7 @@ def finish(data: bytes, placed: Sequence[Placed], *, name: str) -> bytes:
     front_matter = front_matters.read(document.front_matter, document.front_matter_offset)
     if not front_matter.is_whole:
         raise CardError(f"{name}: {front_matter.faults[0].message}", hint=f"see 'hubtool validate {name}'")
-    values = schema.values(front_matter)
+    values = plain_values(front_matter)
     places = _places(values)
     edits: list[tuple[int, int, str]] = []
     wanted = {}
@@ -193,7 +194,7 @@ def _edits(
     edits = []
     missing = ""
     for key, text in entries.items():
-        value = text if key == "asset-size" else layout.scalar(text)
+        value = text if key == "asset-size" else yaml_text.scalar(text)
         pair = next(((one, other) for one, other in node.value if one.value == key), None)
         if pair is None:
             missing += f", {key}: {value}" if node.flow_style else f"\n{' ' * _column(node)}{key}: {value}"
@@ -227,7 +228,7 @@ def _verify(after: bytes, before: Mapping[str, object], wanted: Mapping[int, Map
     values = (
         {}
         if document.front_matter is None
-        else schema.values(front_matters.read(document.front_matter, document.front_matter_offset))
+        else plain_values(front_matters.read(document.front_matter, document.front_matter_offset))
     )
     listed = before.get("asset")
     expected = dict(before)

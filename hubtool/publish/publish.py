@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from hubtool.card import document as documents
-from hubtool.card import foreign, model, reading
+from hubtool.card import foreign, model
 from hubtool.card import front_matter as front_matters
-from hubtool.card import run as runs
+from hubtool.card.files import read_card_file, uid_of_path
 from hubtool.errors import ArgumentError, CardError, FetchError, InvalidNameError, MirrorError, PublishError
 from hubtool.git.checkout import Checkout, branch_of
 from hubtool.links import shown
@@ -199,7 +199,7 @@ def make_plan(
     """
     path, _ = card_file(hub, name)
     try:
-        data = reading.read_card_file(str(path))[1]
+        data = read_card_file(str(path))[1]
     except OSError as error:
         raise CardError(f"{path} cannot be read: {error.strerror or error}") from error
     card = model.read(data, path=path)
@@ -264,7 +264,7 @@ def _look_at_links(hub: Hub, card: Card, remote: Remote | None) -> tuple[str, ..
 def _refuse_foreign(data: bytes, path: Path) -> None:
     document = documents.parse(data)
     text = document.front_matter
-    whose = None if text is None else foreign.whose(front_matters.read(text, document.front_matter_offset))
+    whose = None if text is None else foreign.hub_of(front_matters.read(text, document.front_matter_offset))
     if whose is not None:
         raise CardError(f"{path} is a {whose} model card", hint=foreign.HINT)
 
@@ -275,7 +275,7 @@ def _below(folder: str, name: str) -> str:
 
 def _uid(path: Path, data: bytes) -> Uid:
     """Return the UID of a card: the one that its path gives, else the one that its usage block loads."""
-    found = runs.uid_of_path(path) or bench.named_uid(documents.parse(data))
+    found = uid_of_path(path) or bench.named_uid(documents.parse(data))
     if found is None:
         raise CardError(
             f"{path}: neither its path nor its usage block says which UID this card has",
@@ -288,7 +288,7 @@ def _registry(hub: Hub, path: Path, uid: Uid) -> Path:
     """Return the registry to publish to where none is named: the one that the card is in, else that of the settings."""
     tried = []
     with contextlib.suppress(InvalidNameError):
-        if runs.uid_of_path(path) == uid:
+        if uid_of_path(path) == uid:
             tried.append(path.parents[str(uid).count("/")])
     tried += [path.parent, *hub.settings.registry]
     for folder in tried:

@@ -6,7 +6,10 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hubtool.card import fixing, life, model, reading
+from hubtool.card import model
+from hubtool.card import status as statuses
+from hubtool.card.files import read_card_file
+from hubtool.card.rewrite import replace_file
 from hubtool.errors import ArgumentError, CardError, PublishError
 from hubtool.git.checkout import Checkout, branch_of
 from hubtool.publish import finishing, plan
@@ -17,11 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from hubtool.card.life import Status
+    from hubtool.card.status import Status
     from hubtool.hub import Hub
     from hubtool.publish.publish import Publication
 
-VERBS = {life.DEPRECATED: ("deprecate", "Deprecate"), life.WITHDRAWN: ("withdraw", "Withdraw")}
+VERBS = {statuses.DEPRECATED: ("deprecate", "Deprecate"), statuses.WITHDRAWN: ("withdraw", "Withdraw")}
 """Of each status, the beginning of the branch's name, and of the commit's message."""
 
 
@@ -54,7 +57,7 @@ def make_status(uid: Uid, kind: str, reason: str, successor: str | None) -> Stat
     other = None if successor is None else Uid.parse(successor)
     if other == uid:
         raise ArgumentError(f"{uid} cannot supersede itself", hint="name the card to use instead")
-    return life.Status(kind=kind, reason=text, successor=None if other is None else str(other))
+    return statuses.Status(kind=kind, reason=text, successor=None if other is None else str(other))
 
 
 def retire(
@@ -96,7 +99,7 @@ def retire(
                 hint="a card has to be published before its status can change",
             )
         _check_successor(checkout, state.head.commit, path, uid, status)
-    data = life.with_status(state.head.data, status, name=str(uid))
+    data = statuses.with_status(state.head.data, status, name=str(uid))
     details = () if status.successor is None else (f"Superseded by {status.successor}",)
     change = plan.Change(
         uid=uid,
@@ -120,13 +123,13 @@ def retire_in_place(hub: Hub, uid: Uid, status: Status, *, registry: Path | None
     if path is None or not path.is_file():
         raise CardError(f"there is no card at {path}", hint="name the registry's folder with --registry")
     try:
-        before, data = reading.read_card_file(str(path))
+        before, data = read_card_file(str(path))
     except OSError as error:
         raise CardError(f"{path} cannot be read: {error.strerror or error}") from error
-    after = life.with_status(data, status, name=str(path))
+    after = statuses.with_status(data, status, name=str(path))
     if after == data:
         return Edited(path=path, changed=False)
-    problem = fixing.replace_file(path.resolve(), after, before)
+    problem = replace_file(path.resolve(), after, before)
     if problem is not None:
         raise CardError(f"{path}: {problem}")
     return Edited(path=path, changed=True)

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from hubtool import regular
-from hubtool.card import reading
+from hubtool.card.files import MAX_BYTES
 from hubtool.errors import CardError, InvalidNameError
 from hubtool.registry import publishers
 from hubtool.uid import Uid
@@ -164,6 +164,6 @@ def read_card(path: Path, uid: Uid | None) -> Card:
 
 def _bytes(path: Path) -> bytes:
     try:
-        return regular.read_bytes(path, reading.MAX_BYTES + 1)
+        return regular.read_bytes(path, MAX_BYTES + 1)
     except OSError as error:
         raise CardError(f"{path} cannot be read: {error.strerror or error}") from error

@@ -22,8 +22,9 @@ from urllib.parse import urlsplit
 
 from hubtool import files as disk
 from hubtool import ownership
-from hubtool.card import absent, model, reading
 from hubtool.card import document as documents
+from hubtool.card import empty_folder, model
+from hubtool.card.files import read_card_file
 from hubtool.errors import CardError, FetchError, InvalidNameError, OfflineError
 from hubtool.git import hardened
 from hubtool.links import shown
@@ -240,7 +241,7 @@ class _Repository:
             else:
                 passed_over += 1
         if not cards:
-            self._inner = absent.subfolder(str(file.path) for file in others)
+            self._inner = empty_folder.subfolder(str(file.path) for file in others)
         return list(cards.values()), beside, passed_over
 
     def _check_place(self, cards: list[_File], source: Source) -> None:
@@ -256,7 +257,7 @@ class _Repository:
         if inner:
             right = f"{source.subfolder}/{inner}".lstrip("/")
             raise self._failed(f"there is no card in {place}", f"the cards are in {right}: add --subfolder {right}")
-        raise self._failed(f"there is no card in {place}", f"{absent.LAYOUT}; name their folder with --subfolder")
+        raise self._failed(f"there is no card in {place}", f"{empty_folder.LAYOUT}; name their folder with --subfolder")
 
     def _files(self, tree: str) -> Iterator[_File | None]:
         """Yield the files of a tree; None for what is not a regular file, or not text."""
@@ -415,7 +416,7 @@ def _compare(uids: Iterable[Uid], new: Path, old: Path, gone: dict[str, str], *,
 
 def _read(path: Path, uid: Uid) -> model.Card | None:
     try:
-        return model.read(reading.read_card_file(str(path))[1], uid=uid)
+        return model.read(read_card_file(str(path))[1], uid=uid)
     except (OSError, CardError):
         return None
 

@@ -154,14 +154,14 @@ def _with_cards(source: Source) -> Source:
     Raises:
         ArgumentError: If it has no cards; the hint names the folder that has.
     """
-    from hubtool.card import absent  # noqa: PLC0415 - only adding needs it
+    from hubtool.card import empty_folder  # noqa: PLC0415 - only adding needs it
 
     folder = Path(source.location)
     if (folder / INDEX).is_file() and any(True for _ in FolderRegistry(folder / "cards").uids()):
         return replace(source, location=str(folder / "cards"))
     uids = list(FolderRegistry(folder).uids())
     if not uids:
-        why, hint = absent.say(folder)
+        why, hint = empty_folder.explain(folder)
         raise ArgumentError(why, hint=hint)
     above = sources.misplaced(uids)
     if above:

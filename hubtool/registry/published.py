@@ -27,9 +27,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urljoin
 
 from hubtool import files, mismatch, ownership, regular
-from hubtool.card import absent, model
 from hubtool.card import document as documents
-from hubtool.card.life import WITHDRAWN
+from hubtool.card import empty_folder, model
+from hubtool.card.status import WITHDRAWN
 from hubtool.digest import digest_file
 from hubtool.errors import ArgumentError, CardError, FetchError, OfflineError, RegistryWarning, RollbackError
 from hubtool.links import scheme_of
@@ -134,7 +134,7 @@ def publish(folder: Path, to: Path, *, serial: int | None = None) -> Published:
     if not folder.is_dir():
         raise ArgumentError(f"{folder} is not a folder", hint="give the folder of a registry")
     if not any(True for _ in FolderRegistry(folder).uids()):
-        why, hint = absent.say(folder)
+        why, hint = empty_folder.explain(folder)
         raise ArgumentError(why, hint=hint)
     source, target = folder.resolve(), to.resolve()
     if source.is_relative_to(target) or target.is_relative_to(source):

@@ -1,1 +1,1 @@
-"""Resolving: the facts about a card, this machine and whom the user trusts, and the decision that follows."""
+"""Resolving: finding a card, gathering the facts about it on this machine, and the decision that follows."""

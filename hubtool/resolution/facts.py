@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hubtool import requirements
-from hubtool.card.repository import place_of
+from hubtool.card.repo_link import place_of
 from hubtool.errors import (
     ArgumentError,
     AssetError,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hubtool.card.model import Recipe
-    from hubtool.card.repository import RepositoryPlace
+    from hubtool.card.repo_link import RepositoryPlace
     from hubtool.checkpoint.coverage import Fit
     from hubtool.links import LinkPolicy
     from hubtool.registry import Registries

@@ -362,7 +362,7 @@ def _status_problems(found: FoundCard) -> list[Problem]:
         return []
     locked = "what was pinned by a lock before goes on loading with that lock"
     hint = locked if status.successor is None else f"load {status.successor}; {locked}"
-    return [_problem("status", WithdrawnError(status.told(found.name), hint=hint))]
+    return [_problem("status", WithdrawnError(status.describe(found.name), hint=hint))]
 
 
 def recipe_problems(card: Card) -> list[Problem]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from hubtool import files, ownership, regular, settings
-from hubtool.card import calls
+from hubtool.card import package_calls
 from hubtool.errors import ArgumentError, SettingsError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hubtool.card.model import Recipe
-    from hubtool.card.repository import RepositoryPlace
+    from hubtool.card.repo_link import RepositoryPlace
 
 #: The organisations behind the repo-links of the public hub's 2,915 cards.
 DEFAULTS = (
@@ -217,11 +217,13 @@ def decide_call(
     Raises:
         RecipeError: If its arguments are nested too deeply, or too many.
     """
-    package = calls.package_of(recipe)
-    why = None if package is None else calls.outside(recipe, overridden=overridden)
+    package = package_calls.package_of(recipe)
+    why = None if package is None else package_calls.outside(recipe, overridden=overridden)
     if why is None:
         return None
-    return decide_named(calls.identity(recipe), f"the card calls {package}, and {why}", trust, agreed_now=agreed_now)
+    return decide_named(
+        package_calls.identity(recipe), f"the card calls {package}, and {why}", trust, agreed_now=agreed_now
+    )
 
 
 def decide_graph(

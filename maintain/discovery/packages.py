@@ -35,7 +35,7 @@ def attempt(distribution: str, folder: str, facts: Facts, configurations: Path |
     """Find the recipe of a card in an installed package, and build its network.
 
     Args:
-        distribution: The package, one of :data:`hubtool.card.calls.PACKAGES`.
+        distribution: The package, one of :data:`hubtool.card.package_calls.PACKAGES`.
         folder: The folder of the card's repo-link: that of its configuration.
         facts: What the card says.
         configurations: A folder with the tree of the package's repository, for those whose networks are configured

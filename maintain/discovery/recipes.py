@@ -7,7 +7,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from hubtool.card import layout
+from hubtool.card import yaml_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -67,7 +67,7 @@ def mindspore_version() -> str:
 def entry_of(outcome: Mapping[str, Any], *, version: str) -> dict[str, Any]:
     """Return the ``network:`` entry of a card for an outcome that has a recipe."""
     recipe = outcome["recipe"]
-    entry: dict[str, Any] = {name: recipe[name] for name in layout.ORDER_OF_RECIPE if name in recipe}
+    entry: dict[str, Any] = {name: recipe[name] for name in yaml_text.ORDER_OF_RECIPE if name in recipe}
     if "inputs" in entry:
         entry["inputs"] = [{name: item[name] for name in _INPUT} for item in entry["inputs"]]
     entry["parameters"] = outcome["parameters"]
@@ -98,9 +98,9 @@ def write(text: str, entry: Mapping[str, Any], revision: str | None) -> str:
             dropping = line.partition(":")[0].strip() in _KEYS
         if not dropping:
             kept.append(line)
-    block = layout.dump_recipe(_quoted(entry))
+    block = yaml_text.dump_recipe(_quoted(entry))
     if revision is not None:
-        block = f"repo-revision: {layout.scalar(revision)}\n{block}"
+        block = f"repo-revision: {yaml_text.scalar(revision)}\n{block}"
     new = [line + newline for line in block.splitlines()]
     where = next((index for index, line in enumerate(kept) if line.startswith("license:")), len(kept))
     while where == len(kept) and where and not kept[where - 1].strip():

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hubtool import files
-from hubtool.card.repository import parse_repo_link
+from hubtool.card.repo_link import parse_repo_link
 from hubtool.errors import ArgumentError, NetworkError
 from maintain.discovery.guess import Facts
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hubtool import files
-from hubtool.card import absent, vocabulary
 from hubtool.card import document as documents
+from hubtool.card import empty_folder, vocabulary
 from hubtool.errors import ArgumentError, CardError
 from maintain.importing import facts, references, source, text
 from maintain.importing.source import Refused, SourceCard
@@ -98,7 +98,7 @@ def import_cards(origin: Path, into: Path, *, dry_run: bool = False) -> Report:
     folder = source.cards_folder(origin)
     read = [source.read(relative, _bytes(path)) for relative, path in source.files(folder)]
     if not read:
-        why, hint = absent.say(origin)
+        why, hint = empty_folder.explain(origin)
         raise ArgumentError(why, hint=hint)
     cited = {card.uid: references.items(card.body, card.title or "") for card in read if isinstance(card, SourceCard)}
     papers = references.known(item for items in cited.values() for item in items)

@@ -13,6 +13,7 @@ from hubtool.card import document as documents
 from hubtool.card import front_matter as front_matters
 from hubtool.card import schema, vocabulary
 from hubtool.card.model import strip_brackets
+from hubtool.card.values import plain_values
 from hubtool.errors import ArgumentError, InvalidNameError
 from hubtool.uid import Uid
 
@@ -128,7 +129,7 @@ def read(relative: PurePosixPath, data: bytes) -> SourceCard | Refused:
 
 def _of_yaml(front_matter: FrontMatter) -> _Reading:
     reading = _Reading()
-    values = schema.values(front_matter)
+    values = plain_values(front_matter)
     for key, value in values.items():
         known = vocabulary.key(key) or key
         if known == "asset":

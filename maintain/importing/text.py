@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from hubtool.card import document as documents
 from hubtool.card import front_matter as front_matters
 from hubtool.card import vocabulary
-from hubtool.card.layout import ORDER, ORDER_AFTER, ORDER_END, scalar
 from hubtool.card.markdown_text import escape, table
 from hubtool.card.metrics import spelled
 from hubtool.card.model import WEIGHT_FORMATS
+from hubtool.card.yaml_text import ORDER, ORDER_AFTER, ORDER_END, scalar
 from hubtool.registry.phrases import task_words
 
 if TYPE_CHECKING:

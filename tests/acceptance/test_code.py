@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.card.repository import RepositoryPlace
+from hubtool.card.repo_link import RepositoryPlace
 from hubtool.errors import ArgumentError, FetchError, ForbiddenLinkError, OfflineError
 from hubtool.git import hardened
 from hubtool.git.code import CodeStore, tree_digest

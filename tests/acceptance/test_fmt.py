@@ -125,7 +125,7 @@ def test_an_untidy_card_is_laid_out(cli: Cli) -> None:
     assert done.code == 0
     assert path.read_text(encoding="utf-8") == TIDY
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
-    assert done.out == f"laid out {path}\n"
+    assert done.out == f"formatted {path}\n"
     before = path.stat()
     assert cli("fmt").code == 0  # the registries
     assert path.stat() == before
@@ -135,7 +135,7 @@ def test_check_changes_nothing_and_names_the_cards(cli: Cli) -> None:
     path, good = write(cli), write(cli, "hub/1.10/good.md", TIDY)
     done = cli("fmt", "--check", cli.registry)
     assert done.code == 1
-    assert done.out == f"would lay out {path}\n"
+    assert done.out == f"would format {path}\n"
     assert path.read_bytes() == UNTIDY.encode()
     assert cli("fmt", "--check", good).code == 0
 
@@ -180,7 +180,7 @@ def test_a_card_that_cannot_be_read_is_named_and_left_alone(cli: Cli) -> None:
     path = write(cli, text=broken)
     done = cli("fmt", path)
     assert done.code == 1
-    assert f"{path}: not laid out: 4:13: the front matter is not YAML" in done.err
+    assert f"{path}: not formatted: 4:13: the front matter is not YAML" in done.err
     assert path.read_bytes() == broken.encode()
     assert cli("fmt", cli.folder / "absent.md").code == 2
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.card import layout, model
+from hubtool.card import model
+from hubtool.card.format import format_card
 from hubtool.networks.builtin.config import infer, parameters
 from tests.acceptance.conftest import ROOT
 from tests.checkpoints import SMALL, ckpt, filled, safetensors
@@ -86,7 +87,7 @@ def test_what_can_be_known_is_filled_in(cli: Cli, checkpoint: Path) -> None:
     # All that is left is to publish the file.
     assert codes(cli) == {"HT315"}
     data = (cli.registry / f"{UID}.md").read_bytes()
-    assert layout.format_card(data).data == data
+    assert format_card(data).data == data
 
 
 @pytest.mark.mindspore
@@ -158,7 +159,7 @@ def test_what_is_missing_is_marked_and_named(cli: Cli, checkpoint: Path) -> None
 def test_with_nothing_known_all_is_marked(cli: Cli) -> None:
     new(cli, UID)
     text = (cli.registry / f"{UID}.md").read_text(encoding="utf-8")
-    assert layout.format_card(text.encode()).data == text.encode()
+    assert format_card(text.encode()).data == text.encode()
     for key in ("backbone-name", "module-type", "fine-tunable", "asset-sha256", "provider", "entry"):
         assert re.search(rf"{key}: '?FILL IN", text), key
     assert MARK in codes(cli)

@@ -515,7 +515,7 @@ MODELSCOPE = "---\nlicense: Apache License 2.0\ntasks:\n- ocr\nframeworks:\n- py
     [
         (HUGGING_FACE, "README.md is a Hugging Face model card"),
         (MODELSCOPE, "README.md is a ModelScope model card"),
-        ("# A folder\n", "README.md is not taken for one"),
+        ("# A folder\n", "README.md is not a card"),
         (None, "no card in"),
     ],
 )

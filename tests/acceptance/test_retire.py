@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hubtool.card import life
+from hubtool.card import status as statuses
 from tests.acceptance.conftest import ROOT
 from tests.acceptance.publishing import Desk, desk_of
 from tests.acceptance.web import git, serving_folder
@@ -116,11 +116,11 @@ def test_in_place(two: Cli) -> None:
     assert done.code == 0, done.err
     after = path.read_bytes()
     assert after.count(b"\n") == after.count(b"\r\n") == before.count(b"\n") + 3
-    assert life.without_status(after) == before
+    assert statuses.without_status(after) == before
     assert "already so" in retire(two, "deprecate", "--superseded-by", NEW, "--in-place").out
     assert retire(two, "withdraw", "--in-place").code == 0
     assert b"superseded-by" not in path.read_bytes()
-    assert life.without_status(path.read_bytes()) == before
+    assert statuses.without_status(path.read_bytes()) == before
     assert retire(two, "withdraw", "--in-place", "--registry", two.folder).code == 1
     assert "git checkout" in retire(two, "withdraw").err
 

@@ -129,14 +129,14 @@ def test_fix_and_diff(cli: Cli) -> None:
     assert shown.code == 1
     assert shown.out.startswith("--- a/a.md\n+++ b/a.md\n@@ ")
     assert "-license: Apache2.0\n+license: Apache-2.0\n" in shown.out
-    assert "--fix would mend 1 problem in 1 card" in shown.err
+    assert "--fix would fix 1 problem in 1 card" in shown.err
     assert path.read_bytes() == before
     patch = subprocess.run(["git", "apply", "--check", "-"], cwd=cli.folder, input=shown.out, text=True, check=False)
     assert patch.returncode == 0
     fixed = cli("validate", "--fix", "--format", "json", "a.md")
     assert fixed.code == 0
     assert [one["code"] for one in fixed.json["diagnostics"]] == ["HT107"]
-    assert "mended 1 problem in 1 card" in fixed.err
+    assert "fixed 1 problem in 1 card" in fixed.err
     assert path.read_bytes() == before.replace(b"Apache2.0", b"Apache-2.0")
     assert cli("validate", "--diff", "a.md").code == 0
     assert cli("validate", "--fix", "--select", "HT3", "a.md").code == 0
@@ -246,7 +246,7 @@ def test_the_corpus_can_be_mended(cli: Cli) -> None:
     copy = cli.folder / "copy"
     subprocess.run(["cp", "-r", str(source), str(copy)], check=True)
     fixed = cli("validate", "--fix", "--format", "json", copy)
-    assert re.search(r"mended [\d,]+ problems in 2,915 cards", fixed.err)
+    assert re.search(r"fixed [\d,]+ problems in 2,915 cards", fixed.err)
     left = {one["code"] for one in fixed.json["diagnostics"]}
     assert not left & {"HT208", "HT209", "HT211", "HT213", "HT215", "HT309", "HT111"}
     assert cli("validate", "--diff", copy).code == 0

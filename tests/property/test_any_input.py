@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from hubtool import approval
 from hubtool import settings as configuration
-from hubtool.card.repository import parse_repo_link
+from hubtool.card.repo_link import parse_repo_link
 from hubtool.cli import app
 from hubtool.errors import HubError
 from hubtool.links import LinkPolicy, host_entry

@@ -8,7 +8,9 @@ import time
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from hubtool.card import check, document, fixing, front_matter, model, rules, schema, vocabulary
+from hubtool.card import document, front_matter, model, rules, schema, vocabulary
+from hubtool.card.validate import autofix, check
+from hubtool.card.values import plain_values
 from hubtool.errors import CardError
 from hubtool.settings import DEFAULT_HOSTS
 from hubtool.uid import Uid
@@ -180,17 +182,17 @@ def test_every_node_is_where_it_is_said_to_be(data: bytes) -> None:
 @example(b"# tiny\n\n---\nmodel-name: &x y\nmodel-name:&x y\n---\n")
 @given(ANY)
 def test_mending_twice_changes_nothing_and_loses_nothing(data: bytes) -> None:
-    mended, _ = fixing.fix_bytes(data, uid=UID, hosts=HOSTS, wanted=None)
-    again, applied = fixing.fix_bytes(mended, uid=UID, hosts=HOSTS, wanted=None)
-    assert again == mended
+    fixed, _ = autofix.fix_bytes(data, uid=UID, hosts=HOSTS, wanted=None)
+    again, applied = autofix.fix_bytes(fixed, uid=UID, hosts=HOSTS, wanted=None)
+    assert again == fixed
     assert not applied
-    before, after = document.parse(data), document.parse(mended)
+    before, after = document.parse(data), document.parse(fixed)
     if before.front_matter is None:
-        assert mended == data
+        assert fixed == data
         return
     assert (after.bom, after.head, after.fence, after.body) == (before.bom, before.head, before.fence, before.body)
-    old = schema.values(front_matter.read(before.front_matter, 0))
-    new = schema.values(front_matter.read(after.front_matter or "", 0))
+    old = plain_values(front_matter.read(before.front_matter, 0))
+    new = plain_values(front_matter.read(after.front_matter or "", 0))
     for key, value in old.items():
         if key in new:
             continue
@@ -209,17 +211,17 @@ def test_a_mended_card_has_no_more_errors(data: bytes) -> None:
         faults = front_matter.read(taken.front_matter or "", 0).faults
         return sum(fault.code == "HT201" for fault in faults)
 
-    mended, _ = fixing.fix_bytes(data, uid=UID, hosts=HOSTS, wanted=None)
+    fixed, _ = autofix.fix_bytes(data, uid=UID, hosts=HOSTS, wanted=None)
     # What becomes readable may turn out to be wrong.
-    assert errors(mended) <= errors(data) or unread(mended) < unread(data)
+    assert errors(fixed) <= errors(data) or unread(fixed) < unread(data)
 
 
 @RELAXED
 @given(cards(), st.data())
 def test_the_front_matter_keeps_comments_and_the_order_of_keys(data: bytes, drawn: st.DataObject) -> None:
     wanted = frozenset(drawn.draw(st.sets(st.sampled_from(sorted(rules.load())))))
-    mended, _ = fixing.fix_bytes(data, uid=UID, hosts=HOSTS, wanted=wanted)
-    before, after = document.parse(data), document.parse(mended)
+    fixed, _ = autofix.fix_bytes(data, uid=UID, hosts=HOSTS, wanted=wanted)
+    before, after = document.parse(data), document.parse(fixed)
     if before.front_matter is None:
         return
     old, new = before.front_matter.split("\n"), (after.front_matter or "").split("\n")

@@ -13,7 +13,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hubtool.card import layout
+from hubtool.card import yaml_text
 from hubtool.errors import ArgumentError
 from hubtool.registry import published, sources, words
 from hubtool.registry.entry import Entry
@@ -64,7 +64,7 @@ def test_what_is_in_a_summary_is_found(words_table: sqlite3.Connection, summary:
 @given(value=st.text(max_size=80) | st.from_regex(r"[0-9][0-9a-f._:e+-]{0,8}", fullmatch=True))
 def test_a_scalar_is_the_same_text_to_other_yaml_readers(value: str) -> None:
     if value.isprintable() and value:
-        read = yaml.safe_load(f"key: {layout.scalar(value)}\nother: 1\n")
+        read = yaml.safe_load(f"key: {yaml_text.scalar(value)}\nother: 1\n")
         assert read == {"key": value, "other": 1}
 
 

@@ -15,7 +15,7 @@ from hubtool.audit.report import Report
 from hubtool.audit.schedule import Schedule
 from hubtool.audit.state import Record, State
 from hubtool.card.model import Asset
-from hubtool.card.repository import RepositoryPlace
+from hubtool.card.repo_link import RepositoryPlace
 from hubtool.digest import Digest
 from hubtool.errors import ForbiddenLinkError, StoreError
 from tests.acceptance.world import APACHE, MIT

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hubtool import loader
-from hubtool.card.repository import RepositoryPlace
+from hubtool.card.repo_link import RepositoryPlace
 from hubtool.cli import app
 from hubtool.errors import CardError, InvalidNameError, NetworkError
 from hubtool.hub import Hub

@@ -9,7 +9,7 @@ import pytest
 
 from hubtool import mismatch, settings
 from hubtool.assets import fetch_asset, stored_checkpoint
-from hubtool.card.run import check_paths
+from hubtool.card.validate.run import check_paths
 from hubtool.digest import Digest
 from hubtool.errors import AssetError, DigestError, PublishError
 from hubtool.hub import Hub

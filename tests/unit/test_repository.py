@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hubtool.card.model import strip_brackets
-from hubtool.card.repository import RepositoryPlace, check_repository_url, check_revision, parse_repo_link
+from hubtool.card.repo_link import RepositoryPlace, check_repository_url, check_revision, parse_repo_link
 from hubtool.errors import ArgumentError
 from tests.support import shared_folder
 

@@ -7,9 +7,10 @@ import re
 import socket
 from typing import TYPE_CHECKING
 
-from hubtool.card import pages, placeholder, schema
+from hubtool.card import placeholder, schema
 from hubtool.card.model import strip_brackets
-from hubtool.card.rules.base import Finding, rule, shown
+from hubtool.card.rules import web_pages
+from hubtool.card.rules.base import rule, shown
 from hubtool.card.rules.context import url_of
 from hubtool.diagnostics import Severity
 from hubtool.digest import FULL_LENGTH
@@ -18,6 +19,7 @@ from hubtool.settings import DEFAULT_HOSTS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hubtool.card.finding import Finding
     from hubtool.card.rules.context import Context, Url
 
 
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 def missing_digest(context: Context) -> Iterator[Finding]:
     """Every asset states its SHA-256.
 
-    Without a digest nobody can tell a good file from a broken or a forged one, and hubtool does not load it. Compute
+    Without a digest, a good file cannot be told from a broken or forged one, and hubtool does not load it. Compute
     it with `sha256sum FILE` and write it as `asset-sha256`.
     """
     for violation in context.violations:
@@ -41,8 +43,8 @@ def missing_digest(context: Context) -> Iterator[Finding]:
 def malformed_digest(context: Context) -> Iterator[Finding]:
     """A digest has 64 hexadecimal digits, a short one at least 8.
 
-    Anything else is not the SHA-256 of any file, so that the asset can never be verified, and hubtool does not load
-    it. Compute the digest anew with `sha256sum FILE`, and copy the whole of it.
+    Any other text is not the SHA-256 of a file. The asset can never be verified, and hubtool does not load it. Compute
+    the digest again with `sha256sum FILE`, and copy all of it.
     """
     for violation in context.violations:
         if violation.pointer.endswith("/asset-sha256"):
@@ -53,7 +55,7 @@ def malformed_digest(context: Context) -> Iterator[Finding]:
             )
 
 
-# A path has no scheme and no place outside its folder; whether it stays within the registry is seen when it is opened.
+# A path has no scheme and does not leave its folder; whether it stays in the registry is checked when it is opened.
 _LINK = re.compile(r"https?://[^/\s<>]+(/[^\s<>]*)?\Z")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 
@@ -62,7 +64,7 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 def malformed_link(context: Context) -> Iterator[Finding]:
     """A link is an https URL, or a path relative to the card.
 
-    A path is for files in the registry itself: it has `/` between its parts, and no part is `..`. Angle brackets
+    Paths are for files in the registry itself: their parts are separated by `/`, and no part is `..`. Angle brackets
     around a link are allowed.
     """
     for pointer, asset in context.assets:
@@ -91,20 +93,26 @@ def _problem(link: object) -> str | None:
     return None
 
 
-@rule("HT304", Severity.WARNING)
-def short_digest(context: Context) -> Iterator[Finding]:
-    """A digest is whole: 64 digits.
-
-    A short digest is the beginning of one, as some tools write it in file names. It tells a broken file from a good
-    one, but with 8 digits a forged file with the same beginning can be made in minutes. hubtool checks it as a
-    beginning, and no more. Fetch the file from a source that you trust, and write the output of `sha256sum FILE`.
-    """
+def _digests(context: Context) -> Iterator[tuple[str, dict[str, object], str]]:
+    """Yield the pointer of each well-formed digest, with its asset and its text."""
     for pointer, asset in context.assets:
         digest = asset.get("asset-sha256")
-        below = f"{pointer}/asset-sha256"
-        if isinstance(digest, str) and below not in context.violated and len(digest) < FULL_LENGTH:
+        if isinstance(digest, str) and f"{pointer}/asset-sha256" not in context.violated:
+            yield f"{pointer}/asset-sha256", asset, digest
+
+
+@rule("HT304", Severity.WARNING)
+def short_digest(context: Context) -> Iterator[Finding]:
+    """A digest is complete: 64 digits.
+
+    A short digest is the beginning of one, as some tools write it in file names. It tells a broken file from a good
+    one, but with 8 digits a forged file with the same beginning can be made in minutes. hubtool checks that
+    beginning only. Fetch the file from a source that you trust, and write the output of `sha256sum FILE`.
+    """
+    for pointer, _, digest in _digests(context):
+        if len(digest) < FULL_LENGTH:
             yield context.at(
-                below,
+                pointer,
                 f"the digest has {len(digest)} digits; a SHA-256 has {FULL_LENGTH}",
                 hint="add the output of 'sha256sum FILE'",
             )
@@ -114,17 +122,15 @@ def short_digest(context: Context) -> Iterator[Finding]:
 def digest_in_upper_case(context: Context) -> Iterator[Finding]:
     """A digest is in lower case.
 
-    That is how `sha256sum` prints it, and programs compare digests as text. `--fix` writes it so.
+    `sha256sum` prints it so, and programs compare digests as text. `--fix` writes it in lower case.
     """
-    for pointer, asset in context.assets:
-        digest = asset.get("asset-sha256")
-        below = f"{pointer}/asset-sha256"
-        if isinstance(digest, str) and below not in context.violated and digest != digest.lower():
+    for pointer, _, digest in _digests(context):
+        if digest != digest.lower():
             yield context.at(
-                below,
+                pointer,
                 "the digest has upper-case letters",
                 hint="write it in lower case",
-                fix=context.rewrite(below, digest.lower()),
+                fix=context.rewrite(pointer, digest.lower()),
             )
 
 
@@ -135,20 +141,20 @@ _LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|\[::1\]")
 def host_not_allowed(context: Context) -> Iterator[Finding]:
     """A link leads to an allowed host.
 
-    hubtool fetches from no other (`hubtool settings` lists them). If the host can be trusted, add it there
-    (`allowed-hosts` in `hubtool.toml`, or `HUBTOOL_ALLOWED_HOSTS`); else move the file.
+    hubtool fetches from allowed hosts only (`hubtool settings` lists them). If you trust the host, add it
+    (`allowed-hosts` in `hubtool.toml`, or `HUBTOOL_ALLOWED_HOSTS`); otherwise move the file.
     """
     for url in context.urls:
         host = url.host
         if host == placeholder.UNPUBLISHED_HOST:
-            continue  # HT315 says it better
+            continue  # HT315 reports it
         if not _is_allowed(url, context.hosts) and not _LOOPBACK.fullmatch(host):
             near = nearness(host)
             yield context.at(
                 url.pointer,
                 f"the link leads to {shown(host)}, which is not an allowed host"
                 + (f", and which only {near} can reach" if near else ""),
-                hint=f"put the file where all can fetch it; for your own network: HUBTOOL_ALLOWED_HOSTS={host[:80]}"
+                hint=f"put the file where everyone can fetch it; for your network: HUBTOOL_ALLOWED_HOSTS={host[:80]}"
                 if near
                 else f"if you trust it, add it: HUBTOOL_ALLOWED_HOSTS={host[:80]}",
             )
@@ -165,7 +171,7 @@ _NEAR_NAMES = re.compile(r"[^.:]+|.*\.(?:local|lan|internal|intranet|localdomain
 
 
 def nearness(host: str) -> str:
-    """Return who alone can reach a host, ``this machine`` or ``its own network``; empty if others may."""
+    """Return what alone can reach a host, ``this machine`` or ``its own network``; empty if others can."""
     name = host.lower().strip("[]").removesuffix(".")
     if name == "localhost" or name.endswith((".localhost", "localhost.localdomain")):
         return "this machine"
@@ -191,16 +197,16 @@ def is_only_here(link: str, hosts: frozenset[str]) -> bool:
 def link_to_this_machine(context: Context) -> Iterator[Finding]:
     """A link does not lead to the machine that it was written on.
 
-    `localhost` and `127.0.0.1` are another machine for each reader. hubtool fetches from there, which is for trying
-    things out, but such a card cannot be published to a registry that others read. Put the file where all can fetch
-    it. If the service is meant, name it among the allowed hosts: `HUBTOOL_ALLOWED_HOSTS=http://127.0.0.1:8000`.
+    `localhost` and `127.0.0.1` are another machine for each reader. hubtool fetches from them for local trials, but
+    such a card cannot be published to a registry that others read. Put the file where everyone can fetch it. If the
+    local service is intended, allow it: `HUBTOOL_ALLOWED_HOSTS=http://127.0.0.1:8000`.
     """
     for url in context.urls:
         if is_only_here(url.link, context.hosts):
             yield context.at(
                 url.pointer,
                 f"the link leads to {shown(url.host)}, which is another machine for each reader",
-                hint="put the file where all can fetch it, and write that link",
+                hint="put the file where everyone can fetch it, and write that link",
             )
 
 
@@ -208,13 +214,13 @@ def link_to_this_machine(context: Context) -> Iterator[Finding]:
 def link_to_page(context: Context) -> Iterator[Finding]:
     """A link leads to the file itself, not to a page about it.
 
-    `https://github.com/OWNER/NAME/blob/main/net.ckpt` is a page of HTML with other bytes at each visit, and never has
-    the digest of the file; so are folders (`/tree/`), releases (`/releases/tag/`), and the pages of Gitee, GitLab,
+    `https://github.com/OWNER/NAME/blob/main/net.ckpt` is an HTML page with other bytes at each visit, and never has
+    the digest of the file. So are folders (`/tree/`), releases (`/releases/tag/`), and the pages of Gitee, GitLab,
     Bitbucket, Gitea, Hugging Face and ModelScope. Write the link that downloads the file, such as `/raw/` in place of
-    `/blob/`. `--fix` does it where that link is known.
+    `/blob/`. `--fix` writes that link where it is known.
     """
     for url in context.urls:
-        found = pages.page(strip_brackets(url.link))
+        found = web_pages.page(strip_brackets(url.link))
         if found is None:
             continue
         written = None if found.raw is None else url.link.replace(strip_brackets(url.link), found.raw)
@@ -234,8 +240,8 @@ def _is_own_service(url: Url, hosts: frozenset[str]) -> bool:
 def plain_http(context: Context) -> Iterator[Finding]:
     """A link is https.
 
-    What comes over plain http can be changed on its way, and hubtool does not fetch it. `--fix` writes https for the
-    public hub's own hosts, which are known to serve it. Plain http is for servers on this machine only.
+    Data sent over plain http can be changed on the way, and hubtool does not fetch it. `--fix` writes https for the
+    public hub's own hosts, which serve https. Plain http is for servers on this machine only.
     """
     for url in context.urls:
         if url.scheme == "http" and not _LOOPBACK.fullmatch(url.host) and not _is_own_service(url, context.hosts):
@@ -267,7 +273,7 @@ _ENDINGS = {
 def format_unlike_link(context: Context) -> Iterator[Finding]:
     """The format is that of the file that the link names.
 
-    A loader chooses by the stated format how to read a file. Correct the one that is wrong.
+    A loader chooses its reader by the stated format. Correct the format or the link.
     """
     for pointer, asset in context.assets:
         link, stated = asset.get("asset-link"), asset.get("file-format")
@@ -287,8 +293,8 @@ def format_unlike_link(context: Context) -> Iterator[Finding]:
 def link_in_brackets(context: Context) -> Iterator[Finding]:
     """A link in the front matter has no angle brackets.
 
-    In Markdown they mark a link. The front matter is YAML, where they are a part of the text, and every tool has to
-    know that they are not meant. hubtool accepts them; `--fix` takes them away.
+    They mark a link in Markdown. The front matter is YAML, where they are part of the text, and every tool would have
+    to strip them. hubtool accepts them; `--fix` removes them.
     """
     links = [(f"/{schema.escape(key)}", value) for key, value in context.values.items() if key.endswith("repo-link")]
     links += [(f"{pointer}/asset-link", asset.get("asset-link")) for pointer, asset in context.assets]
@@ -309,8 +315,8 @@ _VERSION_IN_LINK = re.compile(r"/r(?P<folder>[0-9]+(?:\.[0-9]+)+)/|[_-]v(?P<digi
 def asset_of_other_version(context: Context) -> Iterator[Finding]:
     """A checkpoint is named for the version that the card is for.
 
-    The public hub's links have the version of MindSpore in them: `/r1.9/` in the path, and `_v190_` in the name. A
-    link of another version is often left over from the card that was copied. Correct it, or the card's version.
+    The public hub's links contain the version of MindSpore: `/r1.9/` in the path, and `_v190_` in the name. A link of
+    another version is often left over from a copied card. Correct the link, or the card's version.
     """
     version = context.text("mindspore-version")
     if version is None:
@@ -337,20 +343,20 @@ _DIGEST_IN_NAME = re.compile(r"[-_](?P<digest>[0-9a-f]{8})(?:-[0-9]{3}v[0-9])?\.
 def digest_unlike_name(context: Context) -> Iterator[Finding]:
     """The short digest in a file's name is the beginning of its digest.
 
-    Names such as `yolov5s_300e_mAP376-df4a45b6.ckpt` end with the first 8 digits of the file's SHA-256. Where the card
-    says otherwise, one of the two is of another file. Compute the digest anew.
+    Names such as `yolov5s_300e_mAP376-df4a45b6.ckpt` end with the first 8 digits of the file's SHA-256. If the card
+    states another digest, one of the two belongs to another file. Compute the digest again.
     """
-    for pointer, asset in context.assets:
-        link, digest = asset.get("asset-link"), asset.get("asset-sha256")
-        if not isinstance(link, str) or not isinstance(digest, str) or f"{pointer}/asset-sha256" in context.violated:
+    for pointer, asset, digest in _digests(context):
+        link = asset.get("asset-link")
+        if not isinstance(link, str):
             continue
         match = _DIGEST_IN_NAME.search(strip_brackets(link))
         # Eight digits without a letter may be a date.
         if match and not match["digest"].isdecimal() and not digest.lower().startswith(match["digest"]):
             yield context.at(
-                f"{pointer}/asset-sha256",
+                pointer,
                 f"the digest begins with {digest[:8]}, but the file is named for {match['digest']}",
-                hint="compute the digest anew with 'sha256sum FILE'",
+                hint="compute the digest again with 'sha256sum FILE'",
             )
 
 
@@ -358,8 +364,8 @@ def digest_unlike_name(context: Context) -> Iterator[Finding]:
 def unpublished_link(context: Context) -> Iterator[Finding]:
     """The file of every asset is published.
 
-    `hubtool new` writes a link to `unpublished.invalid`, a host that never exists, for a file that is on the writer's
-    disk only. `hubtool publish` writes the final link in its place; or put the file where all can fetch it, and write
+    `hubtool new` writes a link to `unpublished.invalid`, a host that never exists, for a file that is on the author's
+    disk only. `hubtool publish` replaces it with the final link. Or put the file where everyone can fetch it, and write
     that link.
     """
     for url in context.urls:

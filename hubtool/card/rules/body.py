@@ -9,7 +9,8 @@ import warnings
 from typing import TYPE_CHECKING
 
 from hubtool.card import usage, vocabulary
-from hubtool.card.rules.base import Finding, rule, shown
+from hubtool.card.finding import Finding
+from hubtool.card.rules.base import rule, shown
 from hubtool.diagnostics import Severity
 
 if TYPE_CHECKING:
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from hubtool.card.rules.context import Context
 
 _INTRODUCTION = frozenset(map(vocabulary.fold, ("Introduction", "简介", "介绍", "模型简介", "概述")))
-# Longer code is not how a model is loaded; Python's parser takes memory some thousand times the text's length.
-_LONGEST = 16 << 10
+# Longer code does not just load a model, and Python's parser takes memory of a thousand times its length.
+_MAX_CODE_CHARACTERS = 16 << 10
 _QUOTED = re.compile(r"(?P<quote>[\"'])(?P<text>[^\"'\s/\\]{1,128}(?:/[^\"'\s/\\]{1,128}){2,3})(?P=quote)")
 _VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)+\Z")
 
@@ -33,8 +34,8 @@ def _usage(context: Context) -> Iterator[Code]:
 def no_usage_block(context: Context) -> Iterator[Finding]:
     """The section Usage has a block of Python code.
 
-    It is what most readers come for: how the model is loaded, in lines that can be copied. Write a fenced block that
-    starts with three backticks and `python`, and loads the card by its UID. A missing section is HT406.
+    Most readers look for it: code that loads the model, ready to copy. Write a fenced block that starts with three
+    backticks and `python`, and loads the card by its UID. A missing section is HT406.
     """
     if context.front_matter is None:
         return
@@ -52,12 +53,12 @@ def no_usage_block(context: Context) -> Iterator[Finding]:
 def usage_not_python(context: Context) -> Iterator[Finding]:
     """The usage block is valid Python.
 
-    Readers copy it. It is parsed, never run; a block with prompts (`>>>`) is passed over. The message is that of
-    Python's parser.
+    Readers copy it. hubtool parses the block, and never runs it; blocks with prompts (`>>>`) are skipped. The message
+    is that of Python's parser.
     """
     for block in _usage(context):
         code = context.document.text[block.start : block.end]
-        if len(code) > _LONGEST or code.lstrip().startswith(">>>"):
+        if len(code) > _MAX_CODE_CHARACTERS or code.lstrip().startswith(">>>"):
             continue
         dedented = textwrap.dedent(code) if block.indent else code
         problem = _syntax_problem(dedented)
@@ -77,7 +78,7 @@ def usage_not_python(context: Context) -> Iterator[Finding]:
 
 def _syntax_problem(code: str) -> tuple[int, str] | None:
     with warnings.catch_warnings():
-        # The parser warns of '\d' in a string; that is no error, and no one to tell is here.
+        # The parser warns about '\d' in a string, which is not an error.
         warnings.simplefilter("ignore")
         try:
             ast.parse(code)
@@ -92,8 +93,8 @@ def _syntax_problem(code: str) -> tuple[int, str] | None:
 def usage_of_other_card(context: Context) -> Iterator[Finding]:
     """The usage block loads this card, not another one.
 
-    A UID that was left over from the card that was copied loads another model, and nothing says so. A translation
-    (`_cn`) loads the card that it translates.
+    A UID that is left over from a copied card loads another model without any warning. A translation (`_cn`) loads the
+    card that it translates.
     """
     if context.uid is None:
         return
@@ -115,10 +116,10 @@ def usage_of_other_card(context: Context) -> Iterator[Finding]:
 
 @rule("HT405", Severity.WARNING)
 def heading_jump(context: Context) -> Iterator[Finding]:
-    """The level of headings goes down one by one.
+    """Heading levels go down one at a time.
 
-    A `####` right below a `##` leaves a gap in the table of contents, and for those who have the page read to them.
-    The first heading of the body has any level up to `##`.
+    A `####` directly below a `##` leaves a gap in the table of contents and for screen readers. The first heading of
+    the body has level 1 or 2.
     """
     if context.front_matter is None:
         return
@@ -138,8 +139,8 @@ def heading_jump(context: Context) -> Iterator[Finding]:
 def missing_section(context: Context) -> Iterator[Finding]:
     """The body has the sections Introduction and Usage.
 
-    What the model is, and how it is loaded, are what a card is for; pages and lists look for these headings (in
-    Chinese 简介 and 用法). Add them.
+    They say what the model is and how to load it; pages and lists look for these headings (in Chinese 简介 and 用法).
+    Add them.
     """
     if context.front_matter is None:
         return

@@ -1,4 +1,4 @@
-"""What rules for one card are given."""
+"""One card as the rules see it."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from hubtool.card import foreign, markdown, schema
-from hubtool.card.document import Edit, Fix
+from hubtool.card.finding import Edit, Finding, Fix
 from hubtool.card.model import strip_brackets
-from hubtool.card.rules.base import Finding
+from hubtool.card.values import plain_values
 from hubtool.settings import DEFAULT_HOSTS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hubtool.card.document import Document, Fault
+    from hubtool.card.document import Document
     from hubtool.card.front_matter import FrontMatter, Scalar
     from hubtool.card.schema import Violation
     from hubtool.uid import Uid
@@ -26,7 +26,7 @@ _URL = re.compile(r"(?P<scheme>https?)://(?:[^/@\s]*@)?(?P<host>\[[0-9A-Fa-f:.]+
 
 
 class Url(NamedTuple):
-    """The link of an asset that is at a URL: its JSON pointer, as it is written, and its parts."""
+    """The link of an asset that is a URL: its JSON pointer, its text, and its parts."""
 
     pointer: str
     link: str
@@ -60,12 +60,12 @@ class Context:
     @cached_property
     def values(self) -> dict[str, object]:
         """The front matter as plain values; empty if there is none."""
-        return {} if self.front_matter is None else schema.values(self.front_matter)
+        return {} if self.front_matter is None else plain_values(self.front_matter)
 
     @cached_property
     def foreign(self) -> str | None:
-        """Whose model card this is, ``Hugging Face`` or ``ModelScope``; None if it is one of hubtool."""
-        return None if self.front_matter is None else foreign.whose(self.front_matter)
+        """The hub that this card is written for, ``Hugging Face`` or ``ModelScope``; None if it is hubtool."""
+        return None if self.front_matter is None else foreign.hub_of(self.front_matter)
 
     @cached_property
     def violations(self) -> tuple[Violation, ...]:
@@ -79,12 +79,12 @@ class Context:
 
     @cached_property
     def outline(self) -> markdown.Outline:
-        """Headings, code blocks and comments of the whole text but the front matter; offsets are those of the text."""
+        """Headings, code blocks and comments outside the front matter; offsets are in the text of the card."""
         return markdown.outline(self.document.text, self.document.body_offset)
 
     @cached_property
-    def faults(self) -> tuple[Fault, ...]:
-        """What was met while the card was taken apart."""
+    def faults(self) -> tuple[Finding, ...]:
+        """The problems that the parsers found."""
         return (*self.document.faults, *(self.front_matter.faults if self.front_matter else ()))
 
     @cached_property
@@ -99,7 +99,7 @@ class Context:
 
     @cached_property
     def urls(self) -> tuple[Url, ...]:
-        """The links of the assets that are at URLs."""
+        """The links of the assets that are URLs."""
         found: list[Url] = []
         for pointer, asset in self.assets:
             link = asset.get("asset-link")
@@ -108,7 +108,7 @@ class Context:
         return tuple(found)
 
     def text(self, key: str) -> str | None:
-        """Return the text of a front-matter key that the schema has no objection to, or None."""
+        """Return the text of a front-matter key if it satisfies the schema, or None."""
         value = self.values.get(key)
         return value if isinstance(value, str) and value and f"/{key}" not in self.violated else None
 
@@ -119,7 +119,15 @@ class Context:
     def at(
         self, pointer: str, message: str, *, hint: str | None = None, fix: Fix | None = None, key: bool = False
     ) -> Finding:
-        """Return a finding at the front-matter node with a JSON pointer, or at its key."""
+        """Return a finding at a front-matter node.
+
+        Args:
+            pointer: The JSON pointer of the node.
+            message: What is wrong.
+            hint: What to do, or None.
+            fix: The fix, or None.
+            key: Whether the finding is at the key of the node.
+        """
         start, end = (0, 0) if self.front_matter is None else self.front_matter.span(pointer, key=key)
         text = self.document.text
         while end > start and text[end - 1] in " \t\r\n":
@@ -129,7 +137,7 @@ class Context:
     def rewrite(self, pointer: str, text: str) -> Fix | None:
         """Return the fix that writes another text for a value, in the same style of quotes.
 
-        None for block text, and for text that would need other quotes than it has.
+        Return None for block text, and for text that would need other quotes.
         """
         scalar = self.scalar(pointer)
         if scalar is None:
@@ -145,7 +153,7 @@ class Context:
         return Fix(edits=(Edit(scalar.start + inner, scalar.end - inner, text),), title=f"write {text!r}")
 
     def remove(self, key: str) -> Fix | None:
-        """Return the fix that takes a top-level entry of one line out; a comment behind it stays."""
+        """Return the fix that removes a top-level entry of one line; a comment after it stays."""
         entry = None if self.front_matter is None else self.front_matter.entry(key)
         if entry is None or not (scalar := self.scalar(f"/{schema.escape(key)}")):
             return None
@@ -160,7 +168,7 @@ class Context:
             end += len(rest) - len(rest.lstrip())
         else:
             end = line_end + 1
-        return Fix(edits=(Edit(start, end, ""),), title=f"leave '{key}' out")
+        return Fix(edits=(Edit(start, end, ""),), title=f"remove '{key}'")
 
 
 def _is_plain(text: str) -> bool:
@@ -176,16 +184,5 @@ def _is_plain(text: str) -> bool:
 
 
 def faults(context: Context, code: str) -> Sequence[Finding]:
-    """Return what was met while the card was taken apart, of one code."""
-    return [
-        Finding(
-            offset=fault.offset,
-            end=fault.end,
-            message=fault.message,
-            hint=fault.hint,
-            pointer=fault.pointer,
-            fix=fault.fix,
-        )
-        for fault in context.faults
-        if fault.code == code
-    ]
+    """Return what the parsers found, of one code."""
+    return [fault for fault in context.faults if fault.code == code]

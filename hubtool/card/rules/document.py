@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from hubtool.card import foreign, placeholder, suppress, vocabulary
-from hubtool.card.document import Edit, Fix
-from hubtool.card.rules.base import RULES, Finding, rule, shown
+from hubtool.card import foreign, placeholder, suppression, vocabulary
+from hubtool.card.finding import Edit, Finding, Fix
+from hubtool.card.rules.base import RULES, rule, shown
 from hubtool.card.rules.context import faults
 from hubtool.diagnostics import Severity
 
@@ -23,9 +23,9 @@ def unreadable_file(context: Context) -> Sequence[Finding]:
 
     The text below the front matter has at most 262,144 characters, 30,000 line ends and signs of Markdown, and 2,000
     opening square brackets. The longest of the public hub's 2,915 cards has 78 KB, 11,900 and 193. Larger files are not
-    cards, and are not read any further:
-    put large files beside the card, or on a server, and name them as assets. A file without read permission, a folder
-    named like a card, or a link that leads nowhere is reported here too.
+    cards, and are not read further.
+    Put large files beside the card, or on a server, and name them as assets. A file without read permission, a folder
+    named like a card, and a link that leads nowhere are reported here too.
     """
     return faults(context, "HT101")
 
@@ -34,7 +34,7 @@ def unreadable_file(context: Context) -> Sequence[Finding]:
 def not_utf8(context: Context) -> Sequence[Finding]:
     """A card is UTF-8 text.
 
-    Any other encoding is read wrongly by somebody. Save the file as UTF-8; a byte order mark is allowed.
+    Programs guess other encodings, and guess wrong. Save the file as UTF-8; a byte order mark is allowed.
     """
     return faults(context, "HT102")
 
@@ -43,7 +43,7 @@ def not_utf8(context: Context) -> Sequence[Finding]:
 def empty(context: Context) -> Sequence[Finding]:
     """A card is not empty.
 
-    An empty file is most often what is left of a download or a merge that failed. Start from the card of a similar
+    An empty file is usually left over from a failed download or merge. Start from the card of a similar
     model, or delete the file.
     """
     return faults(context, "HT103")
@@ -53,7 +53,7 @@ def empty(context: Context) -> Sequence[Finding]:
 def no_front_matter(context: Context) -> Sequence[Finding]:
     """A card has front matter.
 
-    It stands between two lines `---`, after the title or at the very start, and holds the facts that tools read.
+    It is enclosed by two lines `---`, after the title or at the start, and holds the facts that tools read.
     """
     return faults(context, "HT104")
 
@@ -62,7 +62,7 @@ def no_front_matter(context: Context) -> Sequence[Finding]:
 def unclosed_front_matter(context: Context) -> Sequence[Finding]:
     """The front matter is closed by a second line `---`.
 
-    Without it nobody can say where the facts end and the text starts. Add the line after the last entry.
+    Without it the end of the front matter is unknown. Add the line after the last entry.
     """
     return faults(context, "HT105")
 
@@ -71,7 +71,7 @@ def unclosed_front_matter(context: Context) -> Sequence[Finding]:
 def no_title(context: Context) -> Iterator[Finding]:
     """A card has a title.
 
-    Lists and pages are headed by it. Add a line `# name` at the start of the card.
+    Lists and pages show it as the heading. Add a line `# name` at the start of the card.
     """
     if context.front_matter is not None and not context.document.title:
         yield Finding(
@@ -85,7 +85,7 @@ def title_unlike_name(context: Context) -> Iterator[Finding]:
 
     It may be the `model-name`, or the name in the card's UID, or the beginning of either (`bert` for
     `bert_base_squad`); case and punctuation do not count. A reader who finds another name in a list than on the page
-    takes them for two models. Write the same name at both places.
+    assumes two models. Write the same name in both places.
     """
     title, name = context.document.title, context.text("model-name")
     if not title or not name:
@@ -100,7 +100,7 @@ def title_unlike_name(context: Context) -> Iterator[Finding]:
         offset=start,
         end=len(context.document.text.rstrip()) if end < 0 else end,
         message=f"the title is {shown(title)}, but the model's name is {shown(name)}",
-        hint="write the same name at both places",
+        hint="write the same name in both places",
     )
 
 
@@ -117,8 +117,8 @@ _TAB_BEHIND_KEY = re.compile(r"[ ]*(?:-[ \t]+)?[^\s:'\"#]+:(?P<space>[ \t]+)(?=\
 def tab(context: Context) -> Iterator[Finding]:
     """Front matter has no tabs.
 
-    YAML forbids them where lines are indented, and some readers forbid them everywhere. Use spaces. Behind a colon or
-    a dash `--fix` writes a space for it; a tab within quotes or within a text is left to you.
+    YAML forbids them where lines are indented, and some readers forbid them everywhere. Use spaces. `--fix`
+    replaces tabs after a colon or a dash; change tabs in quotes or within a text yourself.
     """
     if "\t" not in (context.document.front_matter or ""):
         return
@@ -146,9 +146,9 @@ def tab(context: Context) -> Iterator[Finding]:
 def third_fence(context: Context) -> Iterator[Finding]:
     """The body has no line that is only `---`.
 
-    hubtool reads it as a line of the body. Other tools, the public hub's own among them, take every such line for the
-    start or the end of the front matter and refuse the card, or lose the text behind it. Right below a text it also
-    makes a heading of it. Write `***` for a rule across the page. Lines in code blocks do not count.
+    hubtool reads it as a line of the body. Other tools, such as those of the public hub, take every such line for the
+    start or the end of the front matter and refuse the card, or lose the text after it. Directly below a paragraph it
+    also turns the paragraph into a heading. Write `***` for a rule across the page. Lines in code blocks do not count.
     """
     if context.document.front_matter is not None:
         for offset in context.outline.rules:
@@ -171,8 +171,8 @@ _INVISIBLE = re.compile(
 def invisible_character(context: Context) -> Iterator[Finding]:
     """A card has no control characters and no invisible ones.
 
-    A key with a space of no width in it looks right and is another key; a mark that turns the direction of writing
-    makes a text look different from what it says; a byte order mark within a text is left over from joining files.
+    A key with a zero-width space looks right and is another key. A mark that reverses the writing direction makes a
+    text look different from its content. A byte order mark within a text is left over from joining files.
     Delete them. The joiners that Indic and Arabic scripts and emoji need are allowed.
     """
     for match in _INVISIBLE.finditer(context.document.text):
@@ -191,9 +191,9 @@ _TRAILING = re.compile(r"(?<![ \t])[ \t]+(?=\r?$)", re.MULTILINE)
 def trailing_junk(context: Context) -> Iterator[Finding]:
     """A line of the front matter does not end with spaces or tabs.
 
-    Nobody sees them; editors take them away unasked, so that changes of one line show up as changes of many. `--fix`
-    takes them away, but not in block text (`|` and `>`), where they may count, nor in the body, where two spaces are a
-    line break.
+    They are invisible, and editors remove them automatically, so that a change of one line shows up as a change of
+    many. `--fix` removes them, except in block text (`|` and `>`), where they may matter, and in the body, where two
+    spaces are a line break.
     """
     text = context.document.front_matter or ""
     offset = context.document.front_matter_offset
@@ -238,7 +238,7 @@ _CONFLICT = re.compile(r"^(?:<{7}|>{7})(?: [^\n]*)?$", re.MULTILINE)
 
 @rule("HT112", Severity.ERROR)
 def conflict_marker(context: Context) -> Iterator[Finding]:
-    """A card has no marks of a merge that was not finished.
+    """A card has no marks of an unfinished merge.
 
     Lines that start with `<<<<<<<` and `>>>>>>>` enclose two versions of a text. Keep one, and delete the marks.
     """
@@ -248,7 +248,7 @@ def conflict_marker(context: Context) -> Iterator[Finding]:
             yield Finding(
                 offset=match.start(),
                 end=match.end(),
-                message="a mark of an unfinished merge stands here",
+                message="here is a mark of an unfinished merge",
                 hint="keep one of the two versions, and delete the marks",
             )
 
@@ -257,10 +257,10 @@ def conflict_marker(context: Context) -> Iterator[Finding]:
 def unknown_suppression(context: Context) -> Iterator[Finding]:
     """A comment that suppresses findings names codes that exist.
 
-    `<!-- hubtool: ignore HT209, HT4 -->` suppresses these codes, or those that begin so, for the whole card;
-    `<!-- hubtool: ignore-next HT404 -->` for the next line of the body. A code that no rule has suppresses nothing.
+    `<!-- hubtool: ignore HT209, HT4 -->` suppresses these codes, and codes that begin with them, in the whole card;
+    `<!-- hubtool: ignore-next HT404 -->` in the next line of the body. A code that no rule has suppresses nothing.
     """
-    for comment in suppress.comments(context.document.text, context.document.body_offset):
+    for comment in suppression.comments(context.document.text, context.document.body_offset):
         for code, start in comment.codes:
             if not any(known.startswith(code) for known in RULES):
                 yield Finding(
@@ -280,10 +280,10 @@ def unknown_suppression(context: Context) -> Iterator[Finding]:
 
 @rule("HT114", Severity.ERROR)
 def placeholder_left(context: Context) -> Iterator[Finding]:
-    """Nothing is left to be filled in.
+    """Nothing is left to fill in.
 
-    `hubtool new` writes `FILL IN` and what is asked for wherever only the card's writer knows what to say. Write it in
-    place of the mark, or take the line out if it does not apply.
+    `hubtool new` writes `FILL IN`, and what to write, wherever only the author knows the answer. Replace the mark, or
+    remove the line if it does not apply.
     """
     text = context.document.text
     if placeholder.MARK not in text:
@@ -293,18 +293,18 @@ def placeholder_left(context: Context) -> Iterator[Finding]:
             offset=match.start(),
             end=match.end(),
             message=f"this is still to be written: {shown(match[0])}",
-            hint="write it in place of the mark, or take the line out if it does not apply",
+            hint="replace the mark, or remove the line if it does not apply",
         )
 
 
 @rule("HT115", Severity.ERROR)
 def card_of_another_hub(context: Context) -> Iterator[Finding]:
-    """A card is one of hubtool.
+    """A card is written for hubtool.
 
-    The README.md of a repository on Hugging Face or ModelScope is a model card, too, with other keys (`pipeline_tag`,
-    `library_name`, `tasks`, `frameworks`). It says neither where the files of a model for MindSpore are nor how its
-    network is built. `hubtool new` writes a card from the files; the text can be copied over. Of such a card nothing
-    else is reported but what is wrong with the document.
+    The README.md of a repository on Hugging Face or ModelScope is a model card with other keys (`pipeline_tag`,
+    `library_name`, `tasks`, `frameworks`). It states neither the files of a MindSpore model nor how to build its
+    network. `hubtool new` writes a card from the files; copy the text over. For such a card, only problems of the
+    document are reported.
     """
     if context.foreign is not None:
         yield Finding(

@@ -6,14 +6,15 @@ import re
 from typing import TYPE_CHECKING
 
 from hubtool.card.model import strip_brackets
-from hubtool.card.repository import check_revision, is_commit, parse_repo_link
-from hubtool.card.rules.base import Finding, rule, shown
+from hubtool.card.repo_link import check_revision, is_commit, parse_repo_link
+from hubtool.card.rules.base import rule, shown
 from hubtool.diagnostics import Severity
 from hubtool.errors import ArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hubtool.card.finding import Finding
     from hubtool.card.rules.context import Context
 
 _REPOSITORY = re.compile(r"(?:[a-z][a-z0-9]*-)?repo-link\Z")
@@ -23,9 +24,9 @@ _REPOSITORY = re.compile(r"(?:[a-z][a-z0-9]*-)?repo-link\Z")
 def no_repository(context: Context) -> Iterator[Finding]:
     """A card links to the code of its network.
 
-    Without `repo-link` nobody can see, nor rebuild, what the checkpoint was made with; `hubtool load` builds such a
-    card only if its recipe names an architecture of hubtool or an installed package. A model of several parts has a
-    link for each, such as `vit-repo-link`. Add it.
+    Without `repo-link`, readers can neither see nor rebuild the network of the checkpoint. `hubtool load` then builds
+    it only if the recipe names an architecture of hubtool or an installed package. A model of several parts has a link
+    for each, such as `vit-repo-link`. Add it.
     """
     if context.front_matter is None or not context.values:
         return
@@ -55,7 +56,7 @@ def unusable_repository(context: Context) -> Iterator[Finding]:
 def unusable_revision(context: Context) -> Iterator[Finding]:
     """The repo-revision is a full commit id, or the plain name of a branch or tag.
 
-    Loading takes nothing else: no abbreviated id, no pull request (`refs/pull/7/head`), no expression (`HEAD~1`,
+    Loading accepts nothing else: no abbreviated id, no pull request (`refs/pull/7/head`), no expression (`HEAD~1`,
     `main@{1}`, `a..b`). Write the output of `git rev-parse REVISION`.
     """
     revision = context.text("repo-revision")
@@ -71,9 +72,8 @@ def unusable_revision(context: Context) -> Iterator[Finding]:
 def revision_that_moves(context: Context) -> Iterator[Finding]:
     """The repo-revision is a commit id.
 
-    A branch names another commit after each push, and a tag can be moved: then other code builds the network than the
-    one that the card was tried with. hubtool remembers the commit that it saw first. Write the output of
-    `git rev-parse BRANCH`.
+    A branch names another commit after each push, and a tag can be moved. The network is then built by other code than
+    the author tested. hubtool remembers the commit that it saw first. Write the output of `git rev-parse BRANCH`.
     """
     revision = context.text("repo-revision")
     if revision is None or is_commit(revision):
@@ -81,7 +81,7 @@ def revision_that_moves(context: Context) -> Iterator[Finding]:
     try:
         check_revision(revision)
     except ArgumentError:
-        return  # HT507 says so
+        return  # HT507 reports it
     yield context.at(
         "/repo-revision",
         f"{shown(revision)} is the name of a branch or tag, and what it names can change",

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.card import document, layout
+from hubtool.card import document
+from hubtool.card.format import format_card
 from hubtool.cli.app import run
 from tests.support import corpus
 
@@ -169,7 +170,7 @@ def test_a_body_that_takes_a_parser_long_is_refused_with_its_line(
         out = "".join(capsys.readouterr())
         assert words in out, command
         assert re.search(f"[: ]{line}:", out), command
-    assert layout.format_card((HEAD + body).encode()).data == (HEAD + body).encode()
+    assert format_card((HEAD + body).encode()).data == (HEAD + body).encode()
 
 
 def test_real_cards_are_far_from_the_largest_body() -> None:

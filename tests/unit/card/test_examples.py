@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hubtool.card import rules
-from hubtool.card.run import check_paths
+from hubtool.card.validate.run import check_paths
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -62,7 +62,7 @@ def test_every_rule_has_a_page(code: str) -> None:
     title, _, rest = rule.page.partition("\n\n")
     assert title.endswith(".")
     assert "\n" not in title
-    assert len(rest) > 60, "a page says what, why, and how to mend"
+    assert len(rest) > 60, "a page says what, why, and how to fix it"
     assert (rule.check is None) != (rule.check_all is None)
 
 

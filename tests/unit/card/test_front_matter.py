@@ -8,9 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.card import front_matter, schema
+from hubtool.card import front_matter
+from hubtool.card.rules import yaml_fix
+from hubtool.card.values import plain_values
 
 if TYPE_CHECKING:
+    from hubtool.card.finding import Fix
     from hubtool.card.front_matter import FrontMatter
 
 
@@ -19,7 +22,7 @@ def codes(text: str) -> list[str]:
 
 
 def read(text: str) -> dict[str, object]:
-    return schema.values(front_matter.read(text, 0))
+    return plain_values(front_matter.read(text, 0))
 
 
 @pytest.mark.parametrize(
@@ -150,26 +153,31 @@ def test_no_python_object_is_ever_made() -> None:
     assert codes("author: !!python/name:os.system x\n") == []
 
 
+def fixes_of(found: FrontMatter) -> list[Fix | None]:
+    return [yaml_fix.propose(entry.text, entry.offset) for entry in found.broken]
+
+
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
-def test_full_width_colons_are_mended(newline: str) -> None:
+def test_full_width_colons_are_fixed(newline: str) -> None:
     text = newline.join(
         ["模型名称：bert", "", "资源：", "", "- 文件格式：ckpt", "  资源链接： <https://x.example/a>", ""]
     )
     found = front_matter.read(text, 0)
-    mended = text
-    assert all(fault.fix is not None for fault in found.faults)
-    for fault in sorted(found.faults, key=lambda fault: -fault.offset):
-        for edit in reversed(fault.fix.edits if fault.fix else ()):
-            mended = mended[: edit.start] + edit.text + mended[edit.end :]
-    assert read(mended) == {
+    fixed = text
+    fixes = fixes_of(found)
+    assert all(fix is not None for fix in fixes)
+    for fix in reversed(fixes):
+        for edit in reversed(fix.edits if fix else ()):
+            fixed = fixed[: edit.start] + edit.text + fixed[edit.end :]
+    assert read(fixed) == {
         "model-name": "bert",
         "asset": [{"file-format": "ckpt", "asset-link": "<https://x.example/a>"}],
     }
-    assert mended.count(newline) == text.count(newline)
+    assert fixed.count(newline) == text.count(newline)
 
 
 @pytest.mark.parametrize(
-    ("text", "mended"),
+    ("text", "fixed"),
     [
         ("evaluation: -\n", ""),
         ("evaluation: -   \r\n", ""),
@@ -182,12 +190,12 @@ def test_full_width_colons_are_mended(newline: str) -> None:
         ("asset:\n- file-format: a: b\n", "asset:\n- file-format: 'a: b'\n"),
     ],
 )
-def test_what_was_meant_is_mended(text: str, mended: str) -> None:
-    (fault,) = front_matter.read(text, 0).faults
-    assert fault.fix is not None
-    for edit in reversed(fault.fix.edits):
+def test_what_was_meant_is_fixed(text: str, fixed: str) -> None:
+    (fix,) = fixes_of(front_matter.read(text, 0))
+    assert fix is not None
+    for edit in reversed(fix.edits):
         text = text[: edit.start] + edit.text + text[edit.end :]
-    assert text == mended
+    assert text == fixed
     assert codes(text) == []
 
 
@@ -203,6 +211,6 @@ def test_what_was_meant_is_mended(text: str, mended: str) -> None:
     ],
 )
 def test_what_may_have_been_meant_is_left(text: str) -> None:
-    faults = front_matter.read(text, 0).faults
-    assert faults
-    assert [fault.fix for fault in faults] == [None] * len(faults)
+    found = front_matter.read(text, 0)
+    assert found.faults
+    assert [fix for fix in fixes_of(found) if fix is not None] == []

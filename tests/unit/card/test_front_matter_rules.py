@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.card import layout, model
-from hubtool.card.check import check_bytes
-from hubtool.card.repository import check_revision
+from hubtool.card import model
+from hubtool.card.format import format_card
+from hubtool.card.repo_link import check_revision
+from hubtool.card.validate.check import check_bytes
 from hubtool.errors import ArgumentError, CardError
 from hubtool.publish import publish
 from tests.cards import write_card
@@ -94,7 +95,7 @@ def test_a_card_of_another_hub(tmp_path: Path, data: str, whose: str) -> None:
     found = check_bytes(data.encode(), path="card.md")
     assert [(one.code, one.message) for one in found] == [("HT115", f"this is a {whose} model card")]
     assert "hubtool new" in str(found[0].hint)
-    laid_out = layout.format_card(data.encode())
+    laid_out = format_card(data.encode())
     assert laid_out.data == data.encode()
     assert f"a {whose} model card" in str(laid_out.problem)
     assert f"a {whose} model card" in model.read(data.encode()).blame("it does not load")

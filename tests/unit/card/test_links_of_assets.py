@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hubtool import settings
-from hubtool.card import model, pages
-from hubtool.card.check import check, fixes
-from hubtool.card.fixing import fix_file
+from hubtool.card import model
+from hubtool.card.rules import web_pages
 from hubtool.card.rules.assets import is_only_here, nearness
+from hubtool.card.validate.autofix import fix_file
+from hubtool.card.validate.check import check, fixes
 from hubtool.errors import PublishError
 from hubtool.git.remotes import Remote
 from hubtool.hub import Hub
@@ -52,10 +53,10 @@ if TYPE_CHECKING:
     ],
 )
 def test_pages(link: str, raw: str | None) -> None:
-    found = pages.page(link)
+    found = web_pages.page(link)
     assert found is not None
     assert found.raw == raw
-    assert raw is None or pages.page(raw) is None
+    assert raw is None or web_pages.page(raw) is None
 
 
 @pytest.mark.parametrize(
@@ -74,7 +75,7 @@ def test_pages(link: str, raw: str | None) -> None:
     ],
 )
 def test_files(link: str) -> None:
-    assert pages.page(link) is None
+    assert web_pages.page(link) is None
 
 
 def found_in(path: Path, hosts: frozenset[str] = frozenset(settings.DEFAULT_HOSTS)) -> list[Diagnostic]:
@@ -149,5 +150,5 @@ def test_a_link_to_this_machine_is_not_published_for_others(tmp_path: Path) -> N
 def test_a_fix_is_made_for_known_links_only(tmp_path: Path) -> None:
     path = write_card(tmp_path, "lab/1.9/net", link="https://github.com/a/b/tree/main/net", content=b"x")
     assert "HT316" in {one.code for one in found_in(path)}
-    _, mended = fixes(path.read_bytes(), uid=None, hosts=frozenset(), wanted={"HT316"})
-    assert mended == []
+    _, fixed = fixes(path.read_bytes(), uid=None, hosts=frozenset(), wanted={"HT316"})
+    assert fixed == []

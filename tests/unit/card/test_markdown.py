@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from markdown_it import MarkdownIt
 
-from hubtool.card import document, markdown, suppress
-from hubtool.card.run import check_paths
+from hubtool.card import document, markdown, suppression
+from hubtool.card.validate.run import check_paths
 from tests.cards import write_card
 from tests.support import corpus
 
@@ -204,9 +204,9 @@ def test_underlined_headings() -> None:
     ],
 )
 def test_suppressing_comments(text: str, codes: list[str]) -> None:
-    assert [code for comment in suppress.comments(text) for code, _ in comment.codes] == codes
+    assert [code for comment in suppression.comments(text) for code, _ in comment.codes] == codes
     head = "<!-- hubtool: ignore HT1 -->\n\n---\n"
-    found = [code for comment in suppress.comments(head + text, len(head)) for code, _ in comment.codes]
+    found = [code for comment in suppression.comments(head + text, len(head)) for code, _ in comment.codes]
     assert found == ["HT1", *codes]
 
 

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.card import cache as caches
-from hubtool.card import run
-from hubtool.card.run import Options, check_paths, find_cards
-from hubtool.card.select import Selection, check_codes, for_folders
+from hubtool.card.files import find_cards
+from hubtool.card.validate import cache as caches
+from hubtool.card.validate import run
+from hubtool.card.validate.run import Options, check_paths
+from hubtool.card.validate.selection import Selection, check_codes, for_folders
 from hubtool.errors import ArgumentError, SettingsError
 
 if TYPE_CHECKING:
+    from hubtool.card.validate.result import CardResult
     from hubtool.uid import Uid
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -129,12 +131,12 @@ def test_the_cache_changes_no_result(registry: Path, tmp_path: Path) -> None:
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return the names of the cards that are really checked, as they are."""
-    from hubtool.card import check
+    from hubtool.card.validate import check
 
     names: list[str] = []
     original = check.check
 
-    def spy(data: bytes, *, path: str, uid: Uid | None, hosts: frozenset[str]) -> check.Checked:
+    def spy(data: bytes, *, path: str, uid: Uid | None, hosts: frozenset[str]) -> CardResult:
         names.append(f"{uid.name if uid else '?'}.md")
         return original(data, path=path, uid=uid, hosts=hosts)
 
@@ -212,8 +214,8 @@ def test_processes_find_the_same(tmp_path: Path) -> None:
     assert check_paths([tmp_path], Options(jobs=2)) == alone
     assert check_paths([tmp_path], Options(jobs=2, cache=tmp_path / "cache.sqlite3")) == alone
     assert len(alone.diagnostics) > 600
-    mended = list(run.fix_paths([tmp_path], Options(jobs=2), write=True))
-    assert len(mended) == 600 - 86
+    fixed = list(run.fix_paths([tmp_path], Options(jobs=2), write=True))
+    assert len(fixed) == 600 - 86
     assert list(run.fix_paths([tmp_path], Options(jobs=2), write=True)) == []
 
 

@@ -1,4 +1,4 @@
-"""What to say of a folder in which there is no card: a check of nothing must not pass for a check of cards."""
+"""The error message for a folder without cards: a check of nothing must not look like a successful check."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from hubtool.card import document as documents
-from hubtool.card import foreign as foreign_cards
+from hubtool.card import foreign
 from hubtool.card import front_matter as front_matters
 from hubtool.errors import InvalidNameError
 from hubtool.uid import Uid
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 LAYOUT = "cards are <publisher>/<version>/<name>.md"
-# Where a folder of folders holds this many, the rest hardly says more.
-_MAX_LOOKED_AT = 5_000
+# In a large folder, further files hardly tell more.
+_MAX_LISTED_FILES = 5_000
 
 
-def say(folder: Path) -> tuple[str, str]:
+def explain(folder: Path) -> tuple[str, str]:
     """Return what is wrong with a folder that has no card, and what to do."""
     found = _markdown(folder)
     readmes = [path for path in found if path.name.lower() == "readme.md"]
     where = f"no card in {folder}"
     for path in readmes:
-        whose = foreign(path)
+        whose = hub_of_file(path)
         if whose is not None:
             inside = path.relative_to(folder).as_posix()
             return (
@@ -34,7 +34,7 @@ def say(folder: Path) -> tuple[str, str]:
                 f"hubtool's {LAYOUT}; `hubtool new` writes one",
             )
     if readmes:
-        where += f" ({readmes[0].relative_to(folder).as_posix()} is not taken for one)"
+        where += f" ({readmes[0].relative_to(folder).as_posix()} is not a card)"
     inner = subfolder(path.relative_to(folder).as_posix() for path in found)
     if inner:
         return where, f"the cards are in {folder / inner}: give that folder"
@@ -44,8 +44,8 @@ def say(folder: Path) -> tuple[str, str]:
     return where, f"look at the path: {LAYOUT}"
 
 
-def foreign(path: Path) -> str | None:
-    """Return whose model card a README.md is, ``Hugging Face`` or ``ModelScope``; None if it is neither."""
+def hub_of_file(path: Path) -> str | None:
+    """Return the hub that a README.md is a model card of, ``Hugging Face`` or ``ModelScope``, or None."""
     try:
         with path.open("rb") as stream:
             document = documents.parse(stream.read(documents.MAX_BYTES + 1))
@@ -53,11 +53,11 @@ def foreign(path: Path) -> str | None:
         return None
     if document.front_matter is None:
         return None
-    return foreign_cards.whose(front_matters.read(document.front_matter, document.front_matter_offset))
+    return foreign.hub_of(front_matters.read(document.front_matter, document.front_matter_offset))
 
 
 def subfolder(files: Iterable[str]) -> str:
-    """Return the folder below which files would be cards of three parts; empty if there is none but the top."""
+    """Return the folder below which files would be cards; empty if it is the top, or there is none."""
     for name in files:
         parts = PurePosixPath(name).parts
         if len(parts) > 3 and _is_uid("/".join(parts[-3:])):
@@ -74,11 +74,11 @@ def _is_uid(name: str) -> bool:
 
 def _markdown(folder: Path) -> list[Path]:
     found: list[Path] = []
-    looked_at = 0
+    listed = 0
     for place, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        looked_at += len(folders) + len(files)
+        listed += len(folders) + len(files)
         found += [Path(place, name) for name in sorted(files) if name.endswith(".md")]
-        if looked_at > _MAX_LOOKED_AT:
+        if listed > _MAX_LISTED_FILES:
             break
     return found

@@ -1,4 +1,4 @@
-"""Life after publishing: what a card says when it is deprecated or withdrawn. Pure.
+"""The status of a published card: deprecated or withdrawn. Pure.
 
 Three entries say it: ``status``, ``superseded-by`` and ``status-reason``. They are written and taken out without a
 change to any other byte, so that a card with a status still tells which card it was: what a lock pinned before
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from hubtool.card import document as documents
 from hubtool.card import front_matter as front_matters
-from hubtool.card import schema
+from hubtool.card.values import plain_values
 from hubtool.errors import CardError
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ DEPRECATED, WITHDRAWN = "deprecated", "withdrawn"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """What became of a published card.
+    """The status of a published card.
 
     Attributes:
         kind: ``deprecated`` or ``withdrawn``.
@@ -42,11 +42,11 @@ class Status:
 
     @property
     def is_withdrawn(self) -> bool:
-        """Whether the card is not to be used any more."""
+        """Whether the card must not be used any more."""
         return self.kind == WITHDRAWN
 
-    def told(self, name: str) -> str:
-        """Return it as a sentence.
+    def describe(self, name: str) -> str:
+        """Return the status as a sentence.
 
         Args:
             name: The UID of the card, or its path.
@@ -61,7 +61,7 @@ class Status:
 
 
 def with_status(data: bytes, status: Status, *, name: str) -> bytes:
-    """Return a card's bytes with a status, in place of the one that it may have had; all other bytes stay.
+    """Return a card's bytes with a status, which replaces an earlier one; all other bytes stay.
 
     Args:
         data: The card.
@@ -77,13 +77,13 @@ def with_status(data: bytes, status: Status, *, name: str) -> bytes:
         raise CardError(
             f"{name} cannot be given a status: its front matter cannot be read", hint="see 'hubtool validate'"
         )
-    from hubtool.card import layout  # noqa: PLC0415 - only who writes needs it
+    from hubtool.card import yaml_text  # noqa: PLC0415 - only writing needs it
 
     end = "\r\n" if "\r\n" in document.front_matter else "\n"
     pairs = (("status", status.kind), ("superseded-by", status.successor), ("status-reason", status.reason))
-    lines = "".join(f"{key}: {layout.scalar(value)}{end}" for key, value in pairs if value)
+    lines = "".join(f"{key}: {yaml_text.scalar(value)}{end}" for key, value in pairs if value)
     text = document.front_matter
-    # Below the last line that says something, above the blank lines that part it from the text.
+    # Below the last line with text, above the blank lines that end the front matter.
     at = len(text.rstrip(" \t\r\n"))
     at = text.find("\n", at) + 1 or len(text)
     lines = lines if text[:at].endswith("\n") else end + lines
@@ -108,7 +108,7 @@ def without_status(data: bytes) -> bytes:
             continue
         start = entry.offset - front_matter.offset + entry.key_node.start_mark.index
         end = entry.offset - front_matter.offset + max(entry.value.end_mark.index, entry.key_node.end_mark.index)
-        # The parser gives what follows a value in lines of its own as its end.
+        # The parser includes the blank and comment lines after a value.
         end = start + len(text[start:end].rstrip())
         if start and text[start - 1] != "\n":
             return data
@@ -131,4 +131,4 @@ def _put(document: Document, front_matter: str) -> bytes:
 
 def _values(data: bytes) -> dict[str, object]:
     front_matter = _parts(data)[1]
-    return {} if front_matter is None else schema.values(front_matter)
+    return {} if front_matter is None else plain_values(front_matter)

@@ -12,7 +12,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from hubtool.card import document, front_matter, layout, schema
+from hubtool.card import document, front_matter, yaml_text
+from hubtool.card.format import format_card
+from hubtool.card.format.body import format_body
+from hubtool.card.values import plain_values
 from tests.property.test_cards import RELAXED, cards, mutated
 from tests.support import corpus
 
@@ -83,7 +86,7 @@ def told(found: Iterable[Token]) -> list[Any]:
 def read(data: bytes) -> tuple[dict[str, object], document.Document]:
     found = document.parse(data)
     assert found.front_matter is not None
-    return schema.values(front_matter.read(found.front_matter, found.front_matter_offset)), found
+    return plain_values(front_matter.read(found.front_matter, found.front_matter_offset)), found
 
 
 def yaml_comments(text: str) -> Counter[str]:
@@ -91,8 +94,8 @@ def yaml_comments(text: str) -> Counter[str]:
 
 
 def assert_nothing_is_lost(data: bytes) -> None:
-    done = layout.format_card(data)
-    again = layout.format_card(done.data)
+    done = format_card(data)
+    again = format_card(done.data)
     assert again.data == done.data
     assert again.problem == done.problem
     if done.problem is not None:
@@ -124,16 +127,16 @@ def test_a_made_up_card_loses_nothing(data: bytes) -> None:
 @RELAXED
 @given(_BODIES)
 def test_a_body_stays_the_same_to_a_markdown_parser(body: str) -> None:
-    done = layout.format_body(body)
+    done = format_body(body)
     assert tokens(done) == tokens(body)
-    assert layout.format_body(done) == done
+    assert format_body(done) == done
 
 
 @RELAXED
 @given(st.text(max_size=60))
 def test_a_scalar_is_read_as_the_text_it_was_written_for(text: str) -> None:
     one_line = " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
-    assert yaml.safe_load(f"key: {layout.scalar(one_line)}") == {"key": one_line}
+    assert yaml.safe_load(f"key: {yaml_text.scalar(one_line)}") == {"key": one_line}
 
 
 def test_the_cards_of_the_public_hub_lose_nothing() -> None:
@@ -146,5 +149,5 @@ def test_the_cards_of_the_public_hub_lose_nothing() -> None:
             assert_nothing_is_lost(data)
         except AssertionError as error:
             pytest.fail(f"{path}: {error}")
-        laid_out += layout.format_card(data).problem is None
+        laid_out += format_card(data).problem is None
     assert laid_out > 0.9 * len(paths)

@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from hubtool.card.model import Card
 
 _COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
-# One part of a repository's address, such as an owner: what every forge allows, and nothing that a server could decode
-# or resolve into another address.
+# One part of a repository's address, such as an owner: characters that every forge allows and that no server decodes
+# or resolves into another address.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*\Z")
 _HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?\Z")
 # One part of the path of a folder or of a local repository.
 _PART = re.compile(r"[\w.+ @-]+\Z")
 _REVISION = re.compile(r"\w[\w.+/@-]*\Z")
-# These begin names that a server gives to what is on no branch and no tag: pull requests, merge requests, changes.
+# Prefixes of server-side references that are neither branches nor tags, such as pull requests.
 _OTHER_REFS = ("refs/", "pull/", "pull-requests/", "merge-requests/", "changes/", "remotes/", "heads/", "tags/")
 # Forges whose repositories are always OWNER/NAME. GitLab also has groups within groups.
 _FLAT_FORGES = frozenset({"github.com", "gitee.com", "bitbucket.org", "codeberg.org"})
@@ -45,7 +45,7 @@ class RepositoryPlace:
 
     @property
     def is_pinned(self) -> bool:
-        """Whether the revision is a whole commit id, which can never mean anything else."""
+        """Whether the revision is a full commit id, which is never ambiguous."""
         return self.revision is not None and is_commit(self.revision)
 
     def at(self, revision: str) -> RepositoryPlace:
@@ -70,7 +70,7 @@ def parse_repo_link(link: str) -> RepositoryPlace:
     except ValueError as error:
         raise ArgumentError(f"{shown} is not a link: {error}", hint=_HINT) from error
     if "@" in url.netloc:
-        raise ArgumentError("the repo-link holds a user name or password", hint="take it out")
+        raise ArgumentError("the repo-link holds a user name or password", hint="remove it")
     every = [unquote(part) for part in url.path.removesuffix("/").split("/")][1:]
     if any(sign in link for sign in "?#\\") or any("/" in part for part in every):
         raise ArgumentError(f"{shown} holds '?', '#', a backslash or an encoded '/'", hint=_HINT)
@@ -100,7 +100,7 @@ def parse_repo_link(link: str) -> RepositoryPlace:
 
 
 def _split(every: list[str], host: str) -> tuple[list[str], list[str]]:
-    """Split the parts of a path into those of the repository, and those of the place in it."""
+    """Split the parts of a path into the repository and the place in it."""
     if "-" in every and host.lower() not in _FLAT_FORGES:
         at = every.index("-")
         return every[:at], every[at + 1 :]
@@ -111,7 +111,7 @@ def _split(every: list[str], host: str) -> tuple[list[str], list[str]]:
 
 
 def check_repository_url(url: str) -> None:
-    """Refuse the URL of a repository unless every part of it is plain: only then does it name what it seems to name.
+    """Refuse the URL of a repository unless every part of it is plain, so that no server can take it for another one.
 
     A server may decode ``%2e%2e``, resolve ``..``, or join empty parts, and then serve the repository of another owner.
 
@@ -139,7 +139,7 @@ def check_repository_url(url: str) -> None:
 
 
 def is_commit(revision: str) -> bool:
-    """Whether a revision is a full commit id, which can never name anything else."""
+    """Whether a revision is a full commit id, which is never ambiguous."""
     return bool(_COMMIT.match(revision))
 
 
@@ -164,7 +164,7 @@ def _revision_problem(revision: str) -> str:
     if re.fullmatch(r"(?=.*[0-9])(?=.*[a-f])[0-9a-f]{7,39}", revision):
         return "it looks like an abbreviated commit id, which more commits can begin with"
     if len(revision) > MAX_REVISION or not _REVISION.match(revision):
-        return "it has signs that names of branches and tags do not have here"
+        return "it has characters that branch and tag names cannot have here"
     if ".." in revision or "@{" in revision or "//" in revision or revision.endswith(("/", ".")):
         return "git allows no such name"
     if any(part.startswith((".", "-")) or part.endswith(".lock") for part in revision.split("/")):

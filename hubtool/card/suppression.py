@@ -43,7 +43,7 @@ def comments(text: str, body: int = 0) -> Iterator[Comment]:
 
     Args:
         text: The text of a card.
-        body: Where its body begins. What stands before it is no Markdown.
+        body: Where its body begins. The text before it is not Markdown.
     """
     if _SIGN not in text:
         return
@@ -56,6 +56,43 @@ def comments(text: str, body: int = 0) -> Iterator[Comment]:
         first = match.start("codes")
         codes = tuple((code[0], first + code.start()) for code in _CODE.finditer(match["codes"]))
         yield Comment(start=match.start(), end=match.end(), next_line=match["kind"] == "ignore-next", codes=codes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suppressions:
+    """What a card suppresses: codes, or beginnings of codes.
+
+    Attributes:
+        whole: Those of the whole card.
+        lines: Those of single lines: start and end of the line in characters, and the codes.
+    """
+
+    whole: tuple[str, ...]
+    lines: tuple[tuple[int, int, tuple[str, ...]], ...]
+
+    def cover(self, code: str, offset: int) -> bool:
+        """Whether findings of a code are suppressed at an offset."""
+        return code.startswith(self.whole) or any(
+            start <= offset <= end and code.startswith(codes) for start, end, codes in self.lines
+        )
+
+
+def read(text: str, body: int) -> Suppressions:
+    """Return what a card suppresses.
+
+    Args:
+        text: The text of the card.
+        body: Where its body begins.
+    """
+    whole: list[str] = []
+    lines: list[tuple[int, int, tuple[str, ...]]] = []
+    for comment in comments(text, body):
+        codes = tuple(code for code, _ in comment.codes)
+        if comment.next_line:
+            lines.append((*next_line(text, comment.end), codes))
+        else:
+            whole.extend(codes)
+    return Suppressions(whole=tuple(whole), lines=tuple(lines))
 
 
 def next_line(text: str, offset: int) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hubtool import loader, resources
-from hubtool.card import calls
+from hubtool.card import package_calls
 from hubtool.card.model import Recipe
 from hubtool.errors import HubError, NetworkError, RecipeError
 from hubtool.hub import Hub
@@ -60,7 +60,7 @@ def test_every_packaged_card_passes_the_table() -> None:
     for path in cards:
         found = read_card(path, None).recipe
         assert found is not None
-        assert calls.outside(found) is None, path
+        assert package_calls.outside(found) is None, path
         assert trust.decide_call(found, TrustList()) is None
 
 
@@ -98,7 +98,7 @@ HOSTILE = [
 
 
 def test_a_call_in_the_table_needs_no_consent() -> None:
-    assert calls.outside(yolo(lambda _: None)) is None
+    assert package_calls.outside(yolo(lambda _: None)) is None
 
 
 @pytest.mark.parametrize("hostile", HOSTILE)
@@ -150,7 +150,7 @@ def test_what_the_users_own_call_gives_needs_no_consent() -> None:
 @pytest.mark.parametrize("arguments", [{"a": nested(17)}, {"a": nested(100_000)}, {"a": [0] * 30_000}])
 def test_arguments_that_are_too_large_are_an_error(arguments: dict[str, object]) -> None:
     with pytest.raises(RecipeError, match="too large"):
-        calls.outside(recipe("mindcv.models:create_model", **arguments))
+        package_calls.outside(recipe("mindcv.models:create_model", **arguments))
 
 
 PACKAGE = """

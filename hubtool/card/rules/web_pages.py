@@ -1,4 +1,4 @@
-"""Links that lead to a page about a file, or about many, and not to the file itself; and the file's own link.
+"""Links to a web page about files in place of a file, and the link of the file itself.
 
 Each forge and hub shows files on pages whose addresses look like those of files. Only forms that are documented, or
 that belong to one kind of server, are known here.
@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 
 class Page(NamedTuple):
-    """What a link leads to, and the link of the file itself where it is known for certain."""
+    """What a link leads to, and the link of the file itself where that is certain."""
 
     what: str
     raw: str | None = None
@@ -71,9 +71,9 @@ _KINDS = {
     "modelscope.ai": "modelscope", "www.modelscope.ai": "modelscope", "modelers.cn": "modelers",
     "drive.google.com": "drive", "pan.baidu.com": "baidu", "zenodo.org": "zenodo", "www.zenodo.org": "zenodo",
 }  # fmt: skip
-# Forges of one's own are named for their software more often than not: gitlab.example.org.
+# Self-hosted forges are usually named after their software: gitlab.example.org.
 _OWN = {"github": "github", "gitlab": "gitlab", "gitee": "gitee", "bitbucket": "bitbucket"}
-# GitHub answers a page's address with the file itself if it is asked so.
+# With this query, GitHub sends the file itself.
 _RAW_QUERY = re.compile(r"[?&]raw=(?:true|1)(?:&|\Z)", re.IGNORECASE)
 
 
@@ -100,7 +100,7 @@ def page(link: str) -> Page | None:
             return Page(what)
         target = found.expand(raw)
         if kind == "modelscope":
-            # The pages of ModelScope write the '/' of a path encoded.
+            # ModelScope encodes the '/' of a path in the address of a page.
             target = target.replace("%2F", "/").replace("%2f", "/")
         bad = any(part in ("", ".", "..") for part in unquote(target).split("/"))
         return Page(what, None if bad else f"{match['base']}/{target}")

@@ -1,10 +1,10 @@
-"""Mending one entry of front matter that a YAML parser cannot read, where it is plain what was meant.
+"""The fix of an entry that is not YAML, where its meaning is plain.
 
-What is tried, and only kept if the entry can be read afterwards:
+These changes are tried, and kept only if the entry can be read afterwards:
 
-- an optional entry whose value is a lone ``-`` is taken out. It says that there is nothing to say, and so does its
-  absence; to keep it as the text ``'-'`` would make it a metric, or a data set, named ``-``;
-- a value with ``: `` in it, or one that starts with a sign that YAML keeps for itself, is put in quotes;
+- an optional entry with the value ``-`` is removed. It states nothing; the text ``'-'`` would be a metric, or a data
+  set, named ``-``;
+- a value with ``: `` in it, or one that starts with a reserved sign of YAML, is put in quotes;
 - the full-width colon becomes ``: ``, and the translated key before it the key that it translates;
 - a known key gets the space behind its colon.
 """
@@ -15,10 +15,11 @@ import re
 from typing import TYPE_CHECKING
 
 from hubtool.card import schema, vocabulary
-from hubtool.card.document import Edit, Fix
+from hubtool.card.finding import Edit, Fix
+from hubtool.card.front_matter import is_readable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 _LONE_DASH = re.compile(r"(?P<key>[\w-]+)[ \t]*:[ \t]+-[ \t]*(?:(?P<comment>#[^\n]*)|\r?\n|\Z)")
 _LINE = re.compile(
@@ -27,34 +28,33 @@ _LINE = re.compile(
     re.MULTILINE,
 )
 _COLON_IN_VALUE = re.compile(r":(?=[ \t]|\Z)")
-_LONGEST = 16 << 10
+_MAX_CHARACTERS = 16 << 10
 
 
-def mend(chunk: str, offset: int, is_readable: Callable[[str], bool]) -> Fix | None:
-    """Return what mends one top-level entry that cannot be read, or None if there is no one right answer.
+def propose(chunk: str, offset: int) -> Fix | None:
+    """Return the fix of one top-level entry that cannot be read, or None if there is no one right answer.
 
     Args:
         chunk: The entry's text.
         offset: Where it starts in the document, in characters.
-        is_readable: Whether front matter with such a text can be read.
     """
-    if len(chunk) > _LONGEST:
+    if len(chunk) > _MAX_CHARACTERS:
         return None
     dash = _LONE_DASH.match(chunk)
     if dash:
         optional = dash["key"] in schema.known_keys() and dash["key"] not in schema.required_keys()
         end = dash.start("comment") if dash["comment"] else dash.end()
         if optional and not re.search(r"^[^\s#]|^[ \t]+[^\s#]", chunk[dash.end() :], re.MULTILINE):
-            title = f"leave '{dash['key']}' out: it says nothing"
+            title = f"remove '{dash['key']}': it states nothing"
             return Fix(edits=(Edit(offset, offset + end, ""),), title=title)
         return None
     edits = list(_edits(chunk))
     if not edits:
         return None
-    mended = chunk
+    fixed = chunk
     for edit in reversed(edits):
-        mended = f"{mended[: edit.start]}{edit.text}{mended[edit.end :]}"
-    if not is_readable(mended):
+        fixed = f"{fixed[: edit.start]}{edit.text}{fixed[edit.end :]}"
+    if not is_readable(fixed):
         return None
     moved = tuple(Edit(offset + edit.start, offset + edit.end, edit.text) for edit in edits)
     return Fix(edits=moved, title="write it as YAML")
@@ -71,17 +71,17 @@ def _edits(chunk: str) -> Iterator[Edit]:
             yield Edit(match.start("colon"), match.end("colon"), ": " if value else ":")
         elif colon == ":" and value and key in (*schema.known_keys(), *schema.known_keys("asset")):
             yield Edit(match.start("colon"), match.end("colon"), ": ")
-        if needs_quotes(value) and " #" not in value:
-            yield Edit(match.start("value"), match.start("value") + len(value), quoted(value))
+        if _needs_quotes(value) and " #" not in value:
+            yield Edit(match.start("value"), match.start("value") + len(value), _quoted(value))
 
 
-def needs_quotes(value: str) -> bool:
+def _needs_quotes(value: str) -> bool:
     """Whether a value that was written plainly is not read as that text."""
     if not value or value[0] in "\"'[{|>&!#":
         return False
     return value[0] in "@`%*" or bool(_COLON_IN_VALUE.search(value))
 
 
-def quoted(value: str) -> str:
+def _quoted(value: str) -> str:
     """Return a text as YAML in single quotes."""
     return "'" + value.replace("'", "''") + "'"

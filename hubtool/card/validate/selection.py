@@ -1,4 +1,4 @@
-"""Which findings are wanted: by code, and by the folder that a card is in."""
+"""The selection of findings: by code, and by the folder of a card."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Codes, or beginnings of codes such as ``HT2``, that are wanted or not.
+    """The codes, or beginnings of codes such as ``HT2``, to report.
 
     Attributes:
-        select: What is wanted; empty for everything.
-        ignore: What is not wanted, even if it is selected.
-        folders: Absolute folders, with what is not wanted of the cards below them.
+        select: Codes to report; empty for all.
+        ignore: Codes not to report, even if they are selected.
+        folders: Absolute folders, and the codes not to report for cards below them.
     """
 
     select: tuple[str, ...] = ()
@@ -31,7 +31,7 @@ class Selection:
     _known: dict[str, frozenset[str]] = field(default_factory=dict, repr=False, compare=False)
 
     def codes(self, folder: str) -> frozenset[str] | None:
-        """Return the codes that are wanted of the cards in a folder, or None for all codes."""
+        """Return the codes to report for the cards in a folder, or None for all codes."""
         if not self.select and not self.ignore and not self.folders:
             return None
         found = self._known.get(folder)
@@ -52,10 +52,10 @@ class Selection:
 
 
 def check_codes(codes: Iterable[str], origin: str) -> tuple[str, ...]:
-    """Return codes and beginnings of codes, if each is that of a rule.
+    """Return codes and beginnings of codes in upper case.
 
     Raises:
-        ArgumentError: If one of them is not; the message says where it came from.
+        ArgumentError: If no rule has one of them; the message names its origin.
     """
     found = tuple(code.strip().upper() for code in codes if code.strip())
     for code in found:
@@ -65,15 +65,15 @@ def check_codes(codes: Iterable[str], origin: str) -> tuple[str, ...]:
 
 
 def for_folders(targets: Iterable[Path], *, all_of: bool) -> tuple[tuple[Path, tuple[str, ...]], ...]:
-    """Return what the settings say is not wanted, by folder: for each target, those of the nearest ``hubtool.toml``.
+    """Return the codes that the settings ignore, by folder: for each target, those of the nearest ``hubtool.toml``.
 
     Args:
         targets: The cards, and folders of cards, that are checked.
-        all_of: Whether what is selected was said elsewhere; then only the settings for single folders count.
+        all_of: Whether the codes were selected elsewhere; then only the settings for single folders count.
 
     Raises:
         SettingsError: If a settings file cannot be used.
-        ArgumentError: If one names a rule that there is not.
+        ArgumentError: If one names a code that no rule has.
     """
     found: dict[tuple[Path, tuple[str, ...]], None] = {}
     for target in targets:

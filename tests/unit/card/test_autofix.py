@@ -1,4 +1,4 @@
-"""Mending: what changes, what never does, and how it is written."""
+"""Fixes: what changes, what never does, and how it is written."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from hubtool.card import document, fixing, front_matter, schema, vocabulary
-from hubtool.card.document import Edit, Fix
-from hubtool.card.run import Options, check_paths, fix_paths, uid_of_path
+from hubtool.card import document, front_matter, vocabulary
+from hubtool.card.files import uid_of_path
+from hubtool.card.finding import Edit, Fix
+from hubtool.card.rewrite import unified_diff
+from hubtool.card.validate import autofix
+from hubtool.card.validate.run import Options, check_paths, fix_paths
+from hubtool.card.values import plain_values
 from hubtool.settings import DEFAULT_HOSTS
 from tests.support import corpus
 
@@ -17,7 +21,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from hubtool.card.select import Selection
+    from hubtool.card.validate.selection import Selection
 
 HOSTS = frozenset(DEFAULT_HOSTS)
 BAD = b"""# t
@@ -63,31 +67,31 @@ license: Apache2.0
 """
 
 
-def mend(data: bytes, wanted: frozenset[str] | None = None) -> bytes:
-    return fixing.fix_bytes(data, uid=None, hosts=HOSTS, wanted=wanted)[0]
+def fix(data: bytes, wanted: frozenset[str] | None = None) -> bytes:
+    return autofix.fix_bytes(data, uid=None, hosts=HOSTS, wanted=wanted)[0]
 
 
 def test_only_what_is_wrong_changes() -> None:
-    data, mended = fixing.fix_bytes(BAD, uid=None, hosts=HOSTS, wanted=None)
+    data, fixed = autofix.fix_bytes(BAD, uid=None, hosts=HOSTS, wanted=None)
     assert data == GOOD
-    assert mended == {"HT108": 1, "HT201": 2, "HT208": 1, "HT210": 1, "HT211": 1, "HT213": 1, "HT309": 1}
-    assert mend(data) == data
+    assert fixed == {"HT108": 1, "HT201": 2, "HT208": 1, "HT210": 1, "HT211": 1, "HT213": 1, "HT309": 1}
+    assert fix(data) == data
 
 
-def test_only_what_is_wanted_is_mended() -> None:
-    assert mend(BAD, frozenset({"HT211"})) == BAD.replace(b"Apache2.0   #", b"Apache-2.0   #")
-    assert mend(BAD, frozenset()) == BAD
+def test_only_what_is_wanted_is_fixed() -> None:
+    assert fix(BAD, frozenset({"HT211"})) == BAD.replace(b"Apache2.0   #", b"Apache-2.0   #")
+    assert fix(BAD, frozenset()) == BAD
 
 
 def test_what_is_suppressed_is_not_mended() -> None:
     data = b"<!-- hubtool: ignore HT -->\n" + BAD
-    assert mend(data) == data
+    assert fix(data) == data
 
 
 def facts(data: bytes) -> dict[str, object]:
     """Return the facts of a card, spelt in one way; what says nothing is no fact."""
     card = document.parse(data)
-    values = schema.values(front_matter.read(card.front_matter or "", 0))
+    values = plain_values(front_matter.read(card.front_matter or "", 0))
     found: dict[str, object] = {}
     for key, value in values.items():
         if not isinstance(value, str):
@@ -104,13 +108,13 @@ def test_the_corpus_keeps_its_facts_and_bodies() -> None:
     for path in corpus():
         data = path.read_bytes()
         uid = uid_of_path(path)
-        mended, counts = fixing.fix_bytes(data, uid=uid, hosts=HOSTS, wanted=None)
-        again, nothing = fixing.fix_bytes(mended, uid=uid, hosts=HOSTS, wanted=None)
-        assert again == mended, path
+        fixed, counts = autofix.fix_bytes(data, uid=uid, hosts=HOSTS, wanted=None)
+        again, nothing = autofix.fix_bytes(fixed, uid=uid, hosts=HOSTS, wanted=None)
+        assert again == fixed, path
         assert not nothing, path
-        before, after = document.parse(data), document.parse(mended)
+        before, after = document.parse(data), document.parse(fixed)
         assert (after.bom, after.head, after.fence, after.body) == (before.bom, before.head, before.fence, before.body)
-        old, new = facts(data), facts(mended)
+        old, new = facts(data), facts(fixed)
         assert {key: new.get(key) for key in old} == old, path
         lines = (before.front_matter or "").splitlines()
         assert [line for line in lines if line.startswith("#")] == [
@@ -120,24 +124,24 @@ def test_the_corpus_keeps_its_facts_and_bodies() -> None:
     assert changed == 2915
 
 
-def test_a_translated_card_is_mended_whole() -> None:
+def test_a_translated_card_is_fixed_whole() -> None:
     for path in corpus():
         if path.stem.endswith("_cn"):
-            mended = mend(path.read_bytes())
-            found = front_matter.read(document.parse(mended).front_matter or "", 0)
+            fixed = fix(path.read_bytes())
+            found = front_matter.read(document.parse(fixed).front_matter or "", 0)
             assert found.faults == ()
-            assert "mindspore-version" in facts(mended)
+            assert "mindspore-version" in facts(fixed)
 
 
 def test_a_diff_holds_the_cards_own_bytes() -> None:
     before = b"---\na: 1\r\nb: 2\n---\n" + b"x\n" * 5 + b"end"
-    shown = fixing.diff(before, before.replace(b"a: 1", b"a: 3"), "/hub/\u00e9.md")
+    shown = unified_diff(before, before.replace(b"a: 1", b"a: 3"), "/hub/\u00e9.md")
     assert shown.decode() == (
         "--- a/hub/é.md\n+++ b/hub/é.md\n@@ -1,5 +1,5 @@\n ---\n-a: 1\r\n+a: 3\r\n b: 2\n ---\n x\n"
     )
-    shown = fixing.diff(b"a", b"b", "x.md")
+    shown = unified_diff(b"a", b"b", "x.md")
     assert shown.endswith(b"-a\n\\ No newline at end of file\n+b\n\\ No newline at end of file\n")
-    assert fixing.diff(b"a", b"a", "x.md") == b""
+    assert unified_diff(b"a", b"a", "x.md") == b""
 
 
 def test_of_fixes_that_overlap_the_first_is_made() -> None:
@@ -147,12 +151,12 @@ def test_of_fixes_that_overlap_the_first_is_made() -> None:
         ("HT003", Fix(edits=(Edit(8, 8, "!"),), title="")),
         ("HT004", Fix(edits=(Edit(5, 6, "touches"),), title="")),
     ]
-    text, applied = fixing.apply("abcdefghij", fixes)
+    text, applied = autofix.apply("abcdefghij", fixes)
     assert text == "xdefzh!ij"
     assert applied == {"HT001": 1, "HT003": 1}
 
 
-def run(path: Path, *, write: bool = True, selection: Selection | None = None) -> list[fixing.Outcome]:
+def run(path: Path, *, write: bool = True, selection: Selection | None = None) -> list[autofix.FixedCard]:
     options = Options(selection=selection) if selection else Options()
     return list(fix_paths([path], options, write=write, show=True))
 
@@ -202,13 +206,13 @@ def test_a_link_out_of_the_folder_is_not_followed_to_write(tmp_path: Path) -> No
 def test_a_card_that_changes_meanwhile_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.md"
     path.write_bytes(BAD)
-    fix_bytes = fixing.fix_bytes
+    fix_bytes = autofix.fix_bytes
 
     def slow(data: bytes, **options: object) -> object:
         path.write_bytes(b"another card\n")
         return fix_bytes(data, **options)  # type: ignore[arg-type]  # passed on as they came
 
-    monkeypatch.setattr(fixing, "fix_bytes", slow)
+    monkeypatch.setattr(autofix, "fix_bytes", slow)
     (outcome,) = run(path)
     assert "changed in the meantime" in str(outcome.problem)
     assert path.read_bytes() == b"another card\n"

@@ -1,10 +1,10 @@
-"""What earlier runs found in cards that have not changed since.
+"""The cache of results: what earlier runs found in cards that have not changed since.
 
 One SQLite file. Each row belongs to one card: its size, time, inode and the digest of its bytes when it was checked,
-and the encoded result. A card whose size, time and inode are the same is not read again, unless it was written so
-shortly before it was checked that a later change could have the same time: then its bytes decide, as they do if only
-time or inode differ. The cache is for one state of the rules; any other state empties it. It can be deleted at any
-time, and whatever goes wrong with it, cards are checked as if it were not there.
+and the encoded result. A card with the same size, time and inode is not read again, unless it was written so shortly
+before the check that a later change could have the same time. Then its bytes decide, as they do if only time or inode
+differ. The cache holds for one version of the rules; another version empties it. It can be deleted at any time, and if
+it cannot be used, cards are checked without it.
 """
 
 from __future__ import annotations
@@ -22,14 +22,15 @@ from hubtool import resources
 from hubtool.version import __version__
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Sequence
 
     from typing_extensions import Self
 
 FILE_NAME = "validate.sqlite3"
-# Within this time of its last change a file may change again without a new time: FAT counts in steps of two seconds.
-_STEP = 2_000_000_000
-_MOST_PARAMETERS = 500
+# A file that changes twice within this time may keep its time of change: FAT counts in steps of two seconds.
+_TIME_STEP_NS = 2_000_000_000
+_MAX_QUERY_PARAMETERS = 500
 _VOCABULARIES = ("tasks", "datasets", "licences", "keys")
 
 
@@ -41,6 +42,11 @@ class Stamp:
     mtime: int
     inode: int
 
+    @classmethod
+    def of(cls, status: os.stat_result) -> Stamp:
+        """Return the stamp of a file with a status."""
+        return cls(status.st_size, status.st_mtime_ns, status.st_ino)
+
 
 @dataclass(frozen=True, slots=True)
 class Row:
@@ -51,21 +57,21 @@ class Row:
     checked: int
     result: bytes
 
-    def is_sure(self, stamp: Stamp) -> bool:
+    def is_certain(self, stamp: Stamp) -> bool:
         """Whether the status alone says that the card is unchanged."""
-        return self.stamp == stamp and stamp.mtime < self.checked - _STEP
+        return self.stamp == stamp and stamp.mtime < self.checked - _TIME_STEP_NS
 
 
 def digest(data: bytes) -> bytes:
-    """Return what the bytes of a card are known by."""
+    """Return the digest by which the bytes of a card are compared."""
     return hashlib.blake2b(data, digest_size=16).digest()
 
 
 @cache
 def rules_key() -> str:
-    """Return what the state of the rules is known by: the bytes of this floor's code and of the vocabularies."""
+    """Return a digest of the rules: of the code in ``hubtool/card``, the schema and the vocabularies."""
     digester = hashlib.blake2b(__version__.encode(), digest_size=16)
-    files = sorted(Path(__file__).parent.rglob("*.py"))
+    files = sorted(Path(__file__).parents[1].rglob("*.py"))
     files += [resources.schema_file("model-card"), *map(resources.vocabulary_file, _VOCABULARIES)]
     for path in files:
         digester.update(path.name.encode())
@@ -80,8 +86,8 @@ class Cache:
         """Open a cache.
 
         Args:
-            path: Its file; made if it is missing, together with its folder.
-            key: The state of the rules, and of whatever else results depend on.
+            path: Its file; a missing file is made, together with its folder.
+            key: The digest of the rules, and of all else that results depend on.
         """
         self._path = path
         self._key = key
@@ -134,8 +140,8 @@ class Cache:
         if self._database is None:
             return found
         try:
-            for start in range(0, len(paths), _MOST_PARAMETERS):
-                some = paths[start : start + _MOST_PARAMETERS]
+            for start in range(0, len(paths), _MAX_QUERY_PARAMETERS):
+                some = paths[start : start + _MAX_QUERY_PARAMETERS]
                 marks = ",".join("?" * len(some))
                 query = f"SELECT path, size, mtime, inode, digest, checked, result FROM cards WHERE path IN ({marks})"  # noqa: S608 - question marks only
                 for path, size, mtime, inode, known, checked, result in self._database.execute(query, some):

@@ -1,0 +1,85 @@
+"""Writing changed cards back, and showing what changes."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+import re
+import stat
+import tempfile
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_CONTEXT_LINES = 3
+_LINES = re.compile(rb"[^\n]*\n|[^\n]+")
+
+
+def write_back(path: Path, data: bytes, status: os.stat_result, *, root: Path | None) -> str | None:
+    """Replace the file of a card, or the target of a symbolic link within a folder; return what went wrong, or None.
+
+    Args:
+        path: The card.
+        data: The new bytes.
+        status: The status that it had when its bytes were read.
+        root: The folder that was given, or None if the card itself was.
+    """
+    target = path.resolve()
+    if root is not None and not target.is_relative_to(root.resolve()):
+        return "it is a link that leads out of the folder; name the file itself"
+    return replace_file(target, data, status)
+
+
+def replace_file(target: Path, data: bytes, status: os.stat_result) -> str | None:
+    """Replace a file's bytes, all or nothing, and keep its mode; return what went wrong, or None.
+
+    Args:
+        target: The file itself, not a link to it.
+        data: The new bytes.
+        status: The status that it had when its bytes were read: one that was changed since is left alone.
+    """
+    temporary: str | None = None
+    try:
+        if not os.access(target, os.W_OK):
+            return "it may not be written"
+        descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name[:100]}.", suffix=".tmp")
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(temporary, stat.S_IMODE(status.st_mode))  # noqa: PTH101 - the name came as text
+        now = target.stat()
+        if (now.st_size, now.st_mtime_ns, now.st_ino) != (status.st_size, status.st_mtime_ns, status.st_ino):
+            return "it was changed in the meantime; run it again"
+        os.replace(temporary, target)  # noqa: PTH105 - as above
+        temporary = None
+    except OSError as error:
+        return f"it cannot be written: {error.strerror or error}"
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)  # noqa: PTH108 - as above
+    return None
+
+
+def unified_diff(before: bytes, after: bytes, name: str) -> bytes:
+    """Return a unified diff of a card's bytes."""
+    old, new = _LINES.findall(before), _LINES.findall(after)
+    # Comparing long texts is slow, and their ends are mostly the same: only the lines that are shown are compared.
+    same = 0
+    while same < min(len(old), len(new)) and old[-1 - same] == new[-1 - same]:
+        same += 1
+    cut = max(same - _CONTEXT_LINES, 0)
+    bare = name.lstrip("/").encode(errors="backslashreplace")
+    lines = difflib.diff_bytes(
+        difflib.unified_diff,
+        old[: len(old) - cut],
+        new[: len(new) - cut],
+        b"a/" + bare,
+        b"b/" + bare,
+        n=_CONTEXT_LINES,
+        lineterm=b"\n",
+    )
+    return b"".join(line if line.endswith(b"\n") else line + b"\n\\ No newline at end of file\n" for line in lines)
