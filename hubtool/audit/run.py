@@ -113,7 +113,7 @@ def audit(hub: Hub, options: Options | None = None, *, watch: Watcher | None = N
     begun = time.time()
     plan = plans.make(
         gather(hub.with_lock(None), members, options.patterns),
-        check=hub.policy.check,
+        check=lambda link: hub.policy.check(link).url,
         check_repository=lambda url: _check_repository(hub, url),
     )
     with State(path=state_path(hub.settings.home, members)) as state:

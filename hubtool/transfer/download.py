@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from hubtool import mismatch
 from hubtool.errors import DigestError, FetchError
-from hubtool.links import host_of, shown
+from hubtool.links import host_of
 from hubtool.store.partial_file import WORTH, Origin
 from hubtool.transfer import segments
 
@@ -51,7 +51,7 @@ class Transfer:
         self._digest = digest
         self._part = part
         self._mirrors = mirrors
-        self._kind = ""
+        self._content_type = ""
         self._start = b""  # of the file, as the last answer had it
         # Answers were put together and the file was wrong: from here on, one answer must bring the whole file.
         self._whole = False
@@ -100,7 +100,7 @@ class Transfer:
             return self._come(source)
         except DigestError as error:
             self._part.drop()
-            other = _other(self._kind, self._start)
+            other = _other(self._content_type, self._start)
             if other is None:
                 raise
             raise DigestError(
@@ -108,7 +108,11 @@ class Transfer:
             ) from None
         except FetchError as error:
             # A login page or a pointer stands where the file was: what it has in bytes says less than what it is.
-            other = None if self._part.position or isinstance(error, EndedError) else _other(self._kind, self._start)
+            other = (
+                None
+                if self._part.position or isinstance(error, EndedError)
+                else _other(self._content_type, self._start)
+            )
             if other is not None:
                 error.message += f"; {other[0]}"
                 error.hint = other[1]
@@ -163,7 +167,7 @@ class Transfer:
             if part.position >= best + PROGRESS:
                 tries, best = 0, part.position
             tries += 1
-            host = host_of(source.link)
+            host = source.link.server
             self._run.reach.note(host, reached=error.reached, attempt=True)
             if self._run.reach.given_up(host) is not None:
                 raise error
@@ -207,7 +211,7 @@ class Transfer:
         try:
             with self._run.slots.one():
                 self._run.check_ended()
-                with source.transport.open(source.link, start=start, proof=proof) as body:
+                with source.transport.open(source.link, start=start, validator=proof) as body:
                     self._begin(source, body, start)
                     self._stream(source, body)
                 if self._pieces is not None:
@@ -222,7 +226,7 @@ class Transfer:
         size = part.origin.size if self._wanted.size is None else self._wanted.size
         if size is not None and part.position < size:
             raise FetchError(
-                f"{shown(source.link)}: {part.position} bytes came, and {_whose(size, self._wanted)}",
+                f"{source.link.shown}: {part.position} bytes came, and {_whose(size, self._wanted)}",
                 hint="try again; if it stays so, the file was cut off: ask its publisher",
                 passing=True,
             )
@@ -239,13 +243,13 @@ class Transfer:
     def _begin(self, source: Source, body: Body, start: int) -> None:
         """Look at the head of an answer."""
         part = self._part
-        self._kind = body.kind
+        self._content_type = body.content_type
         if source.mirror is None:
             self._run.reach.note(host_of(self._wanted.link), reached=True)
         if start and body.start == start:
             if body.size not in (None, part.origin.size):
                 raise FetchError(
-                    f"{shown(source.link)}: the file has {body.size} bytes now, and had {part.origin.size}",
+                    f"{source.link.shown}: the file has {body.size} bytes now, and had {part.origin.size}",
                     hint="try again; the whole file will be asked for",
                     status=206,
                     passing=True,
@@ -254,7 +258,7 @@ class Transfer:
             part.expect(part.origin.size)
             if source.mirror is None and not part.origin.link:
                 # Mirrors' bytes, and the link's after them: only this version of the link can go on with them.
-                part.note(replace(part.origin, link=source.name, proof=body.proof))
+                part.note(replace(part.origin, link=source.name, proof=body.validator))
         else:
             if part.position:
                 part.restart()
@@ -262,8 +266,12 @@ class Transfer:
             if body.size is not None and body.size <= _MAX_START_BYTES and stated not in (None, body.size):
                 self._start = _first(body)  # it is refused below: its bytes say what it is
             part.expect(body.size)
-            origin = Origin(size=body.size, link=source.name, proof=body.proof, host=platform.node())
-            if body.size is not None and body.size >= WORTH and (source.mirror is not None or body.proof is not None):
+            origin = Origin(size=body.size, link=source.name, proof=body.validator, host=platform.node())
+            if (
+                body.size is not None
+                and body.size >= WORTH
+                and (source.mirror is not None or body.validator is not None)
+            ):
                 part.note(origin)
             else:
                 part.origin = origin
@@ -273,8 +281,8 @@ class Transfer:
         """Take the bytes of an answer; where several connections may be faster, go over to pieces."""
         run, part = self._run, self._part
         size = part.origin.size
-        proven = source.mirror is not None or body.proof is not None
-        splits = self._splits and not self._whole and body.ranges and proven and run.slots.count > 1
+        proven = source.mirror is not None or body.validator is not None
+        splits = self._splits and not self._whole and body.accepts_ranges and proven and run.slots.count > 1
         since, mark = time.monotonic(), part.position
         piece: Piece | None = None
         for block in body:
@@ -290,7 +298,7 @@ class Transfer:
                     speed = (part.position - mark) / took
                     since, mark = time.monotonic(), part.position
                     if segments.worth(size - part.position, speed):
-                        piece = self._split(source, size, speed, body.proof)
+                        piece = self._split(source, size, speed, body.validator)
                 continue
             run.pace(len(block))
             rest = block
@@ -318,10 +326,10 @@ class Transfer:
         return piece
 
     def _bring(self, source: Source, proof: str | None, size: int, piece: Piece, pieces: Segments) -> None:
-        with source.transport.open(source.link, start=piece.at, end=piece.end, proof=proof) as body:
+        with source.transport.open(source.link, start=piece.at, end=piece.end, validator=proof) as body:
             if body.start != piece.at or body.size not in (None, size):
                 raise FetchError(
-                    f"{shown(source.link)}: the file changed while it was fetched, or its server gives no parts of it",
+                    f"{source.link.shown}: the file changed while it was fetched, or its server gives no parts of it",
                     hint="try again; the whole file will be asked for",
                     passing=True,
                 )
@@ -369,7 +377,7 @@ class Transfer:
         self._run.tell(
             self._wanted.event(
                 kind,
-                source="" if source is None else shown(source.link),
+                source="" if source is None else source.link.shown,
                 received=received,
                 size=self._wanted.size if size is None else size,
                 message=message,
@@ -396,11 +404,11 @@ def _first(body: Body) -> bytes:
     return data[:_MAX_START_BYTES]
 
 
-def _other(kind: str, start: bytes) -> tuple[str, str] | None:
+def _other(content_type: str, start: bytes) -> tuple[str, str] | None:
     """Say what a server sent in place of the file, and what to do; None if its bytes do not say it.
 
     Args:
-        kind: The media type that the server stated.
+        content_type: The media type that the server stated.
         start: The first bytes.
     """
     if mismatch.pointer(start) is not None:
@@ -408,8 +416,8 @@ def _other(kind: str, start: bytes) -> tuple[str, str] | None:
             "the server sent a Git LFS pointer and not the file itself",
             "link the file itself: most servers have it at another link than the pointer (/resolve/ in place of /raw/)",
         )
-    if "html" in kind.lower():
-        said = f"the server says that it sent a web page ({kind[:40]})"
+    if "html" in content_type.lower():
+        said = f"the server says that it sent a web page ({content_type[:40]})"
     elif _WEB_PAGE.match(start):
         said = "the server sent a web page"
     else:

@@ -295,15 +295,15 @@ class Fetcher:
             ForbiddenLinkError: If it may not be followed.
             FetchError: If its host has been out of reach for so long that it is asked no more.
         """
-        link = self.policy.check(link)
-        away = self.reach.given_up(host_of(link))
+        checked = self.policy.check(link)
+        away = self.reach.given_up(checked.server)
         if away is not None:
             raise FetchError(
-                f"{shown(link)}: not asked for, because its server could not be reached for {away:.0f} seconds",
+                f"{checked.shown}: not asked for, because its server could not be reached for {away:.0f} seconds",
                 hint="check the network, and run the same again later; what came already is kept",
                 reached=False,
             )
-        return Source(link=link, transport=self.transport)
+        return Source(link=checked, transport=self.transport)
 
     # -- what transfers share ----------------------------------------------------------------------------------------
 

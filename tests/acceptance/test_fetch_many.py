@@ -144,7 +144,7 @@ def test_a_run_can_be_ended_from_another_thread(tmp_path: Path, server: Server) 
         outcomes = run.fetch_all(files)
         assert time.monotonic() - started < 5
     assert not any(outcome.stored for outcome in outcomes)
-    assert not [one for one in threading.enumerate() if one.name in ("hubtool-guard", "hubtool-hash")]
+    assert not [one for one in threading.enumerate() if one.name in ("hubtool-stall-monitor", "hubtool-hash")]
 
 
 @pytest.mark.parametrize("count", [50, 200], ids=["few", "many"])
