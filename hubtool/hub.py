@@ -404,13 +404,13 @@ class Hub:
         stored = self.beside(found, asset) or self.store.find(asset.digest)
         if stored is not None:
             return fitting(found, asset, stored)
-        from hubtool.transfer.events import Wanted  # noqa: PLC0415 - as in `bring`
+        from hubtool.transfer.events import FetchRequest  # noqa: PLC0415 - as in `bring`
 
         with (
             suppress(ForbiddenLinkError, OfflineError),
             self.fetcher() as run,
         ):  # its own link is not one that can be fetched
-            return run.fetch(Wanted(link=asset.link, digest=asset.digest, size=asset.size, name=asset.file_name))
+            return run.fetch(FetchRequest(link=asset.link, digest=asset.digest, size=asset.size, name=asset.file_name))
         raise found.pin.error(
             f"the asset {asset.link}, with the SHA-256 {asset.digest}, stands beside its card, and neither a registry, "
             "the store nor a mirror has it",

@@ -25,7 +25,7 @@ from hubtool.git import hardened
 from hubtool.hub import FoundCard
 from hubtool.links import shown
 from hubtool.transfer.http import HttpTransport
-from hubtool.transfer.limits import Retries
+from hubtool.transfer.limits import RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -85,7 +85,7 @@ class Options:
     deep: bool = False
     restart: bool = False
     accept: bool = False
-    retries: Retries = Retries(attempts=ATTEMPTS)  # noqa: RUF009 - it is frozen
+    retries: RetryPolicy = RetryPolicy(attempts=ATTEMPTS)  # noqa: RUF009 - it is frozen
 
 
 def audit(hub: Hub, options: Options | None = None, *, watch: Watcher | None = None) -> Report:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from hubtool.hub import Hub
     from hubtool.store.store import Stored
-    from hubtool.transfer.events import Outcome, Wanted
+    from hubtool.transfer.events import FetchRequest, Outcome
 
 
 @dataclass(slots=True)
@@ -96,7 +96,7 @@ def _fetch(
     owners: list[_Card] = []
     labels = Labels()
 
-    wanted: list[Wanted] = []
+    wanted: list[FetchRequest] = []
     for name in names:
         card = _Card(name)
         cards.append(card)
@@ -113,9 +113,9 @@ def _fetch(
     return cards, list(zip(owners, outcomes, strict=True))
 
 
-def _plan(hub: Hub, name: str, card: _Card) -> list[Wanted]:
+def _plan(hub: Hub, name: str, card: _Card) -> list[FetchRequest]:
     """Return which assets of a card are to be fetched; those beside the card are verified where they are."""
-    from hubtool.transfer.events import Wanted
+    from hubtool.transfer.events import FetchRequest
 
     found = hub.find(name)
     card.uid = str(found.card.uid or found.card.path)
@@ -127,7 +127,7 @@ def _plan(hub: Hub, name: str, card: _Card) -> list[Wanted]:
             card.add(asset.link, hub.local(found, asset))
         else:
             name = asset.file_name
-            wanted.append(Wanted(link=asset.link, digest=asset.digest, size=asset.size, name=name, uid=card.uid))
+            wanted.append(FetchRequest(link=asset.link, digest=asset.digest, size=asset.size, name=name, uid=card.uid))
     return wanted
 
 

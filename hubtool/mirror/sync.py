@@ -33,7 +33,7 @@ from hubtool.mirror.plan import Failure, Need, Plan
 from hubtool.mirror.verify import look_into
 from hubtool.registry.entry import digest_of
 from hubtool.store.store import KEEP
-from hubtool.transfer.events import Wanted
+from hubtool.transfer.events import FetchRequest
 from hubtool.transfer.fetcher import CONNECTIONS
 
 if TYPE_CHECKING:
@@ -410,14 +410,14 @@ class Worker:
         for uid, link in need.sources:
             try:
                 if "://" in link and not need.digest.is_short:  # nothing that the card would tell more of
-                    return self._fetch(Wanted(link=link, digest=need.digest, size=need.size))
+                    return self._fetch(FetchRequest(link=link, digest=need.digest, size=need.size))
                 card = self._hub.find(uid)
                 asset = asset_of(card.card.assets, need.digest, link)
                 if asset is None:
                     continue  # the card was changed meanwhile; the next run sees it
                 if asset.is_local:  # it is read where it is
                     return self._hub.local(card, asset), False
-                return self._fetch(Wanted(link=asset.link, digest=asset.digest, size=asset.size))
+                return self._fetch(FetchRequest(link=asset.link, digest=asset.digest, size=asset.size))
             except HubError as error:
                 if self.stop.is_set():
                     raise _StoppedError from error
@@ -428,7 +428,7 @@ class Worker:
             raise AssetError("; ".join(dict.fromkeys(error.message for error in errors)), hint=errors[0].hint)
         raise errors[0]
 
-    def _fetch(self, wanted: Wanted) -> tuple[Stored, bool]:
+    def _fetch(self, wanted: FetchRequest) -> tuple[Stored, bool]:
         try:
             stored = self._fetcher.fetch(wanted)
         except OfflineError as error:

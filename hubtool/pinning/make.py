@@ -25,7 +25,7 @@ from hubtool.registry.entry import digest_of
 from hubtool.registry.published import PublishedRegistry
 from hubtool.resolve import resolver
 from hubtool.store import cards
-from hubtool.transfer.events import Labels, Wanted, total
+from hubtool.transfer.events import FetchRequest, Labels, total
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -235,8 +235,8 @@ def _stored(stored: Stored | None) -> Stored:
     return stored
 
 
-def _wanted(asset: Asset, uid: str) -> Wanted:
-    return Wanted(link=asset.link, digest=asset.digest, size=asset.size, name=asset.file_name, uid=uid)
+def _wanted(asset: Asset, uid: str) -> FetchRequest:
+    return FetchRequest(link=asset.link, digest=asset.digest, size=asset.size, name=asset.file_name, uid=uid)
 
 
 def _code(item: _Item, codes: CodeStore, *, update: bool) -> LockedCode | None:

@@ -22,7 +22,7 @@ from hubtool.pinning import status
 from hubtool.pinning.mirrored import MirrorReader
 from hubtool.registry.entry import digest_of
 from hubtool.store import cards
-from hubtool.transfer.events import Labels, Wanted, total
+from hubtool.transfer.events import FetchRequest, Labels, total
 from hubtool.uid import Uid
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ def sync(
     """
     hub = hub.with_lock(path)
     done: list[SyncedCard] = []
-    wanted: list[tuple[SyncedCard, Pin, LockedAsset, Wanted]] = []
+    wanted: list[tuple[SyncedCard, Pin, LockedAsset, FetchRequest]] = []
     labels = Labels()
     with hub.fetcher(connections=connections, rate=rate, watch=watch) as run:
         mirrors = MirrorReader(run.mirrors, offline=hub.settings.offline)
@@ -153,9 +153,9 @@ def sync(
     return done
 
 
-def _wanted(asset: Asset, locked: LockedAsset, uid: str) -> Wanted:
+def _wanted(asset: Asset, locked: LockedAsset, uid: str) -> FetchRequest:
     digest = Digest(locked.sha256)
-    return Wanted(link=asset.link, digest=digest, size=locked.size, name=asset.file_name, uid=uid)
+    return FetchRequest(link=asset.link, digest=digest, size=locked.size, name=asset.file_name, uid=uid)
 
 
 def _bring_card(hub: Hub, pin: Pin, mirrors: MirrorReader) -> FoundCard:
@@ -212,11 +212,11 @@ def _copy(store: Store, beside: Stored, digest: Digest) -> Stored:
 
 def _fetch(
     run: Fetcher,
-    wanted: list[tuple[SyncedCard, Pin, LockedAsset, Wanted]],
+    wanted: list[tuple[SyncedCard, Pin, LockedAsset, FetchRequest]],
     expect: Callable[[int, int | None], None] | None,
 ) -> None:
     # One file that several cards pin comes once.
-    first: dict[str, Wanted] = {}
+    first: dict[str, FetchRequest] = {}
     for _, _, one, asked in wanted:
         first.setdefault(one.sha256, asked)
     if expect is not None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from hubtool import files, regular
 from hubtool.errors import StoreError
-from hubtool.store.expected import Promise
+from hubtool.store.expected import Expected
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hubtool.digest import Digest
     from hubtool.store.store import Store, Stored
 
-WORTH = 256 << 10
+MIN_RESUMABLE_BYTES = 256 << 10
 """Smaller files are fetched anew rather than resumed."""
 
 _BLOCK = 1 << 20
@@ -75,7 +75,7 @@ class Origin:
         return cls(**values)
 
 
-class Part:
+class PartialFile:
     """One asset on its way. Made and used under the lock of its digest.
 
     One thread writes, or several with :meth:`write_at`; another one hashes what was written.
@@ -94,7 +94,7 @@ class Part:
         source: str,
         size: int | None,
         limit: int,
-        sure: bool,
+        exclusive: bool,
         only: str | None = None,
     ) -> None:
         """Take over the part of an earlier run, or begin a new one.
@@ -105,7 +105,7 @@ class Part:
             source: Where they come from, as errors shall name it.
             size: How many bytes there must be, where the card says it.
             limit: The most bytes that are taken.
-            sure: Whether nobody else can be writing to the part of an earlier run (see :class:`Lock`).
+            exclusive: Whether nobody else can be writing to the part of an earlier run (see :class:`Lock`).
             only: The name of the one link whose bytes may be resumed, or None for any: of a short digest, bytes from
                 elsewhere may be of another file.
 
@@ -117,16 +117,16 @@ class Part:
         self.origin = Origin()
         self.resumed = False
         self._store = store
-        self._promise = Promise(digest=digest, source=source, size=size, limit=limit)
+        self._promise = Expected(digest=digest, source=source, size=size, limit=limit)
         self._only = only
         self._there: Origin | None = None  # what the note on the disk says
         self._stream: BinaryIO | None = None
-        self._path = store._temporary(digest.hex, "blob")  # noqa: SLF001 (Part is the store's other half)
+        self._path = store._temporary(digest.hex, "blob")  # noqa: SLF001 (PartialFile is the store's other half)
         self._hasher = _Hasher()
         self._noted = 0.0
         self._promise.check_promised()
         try:
-            if not self._take_over(sure=sure):
+            if not self._take_over(exclusive=exclusive):
                 try:
                     self._stream = files.create(self._path)
                 except FileNotFoundError:
@@ -138,7 +138,7 @@ class Part:
 
     # -- going on ----------------------------------------------------------------------------------------------------
 
-    def _take_over(self, *, sure: bool) -> bool:
+    def _take_over(self, *, exclusive: bool) -> bool:
         """Go on with the largest part that is there, and remove the others."""
         found = []
         ours = self._promise.digest.hex
@@ -157,17 +157,17 @@ class Part:
             fits = origin.size is None or (self._promise.size in (None, origin.size) and length <= origin.size)
             if self._stream is None and length and fits:
                 with suppress(OSError, StoreError):
-                    self._adopt(path, length, origin, sure=sure)
+                    self._adopt(path, length, origin, exclusive=exclusive)
         for path in there:
             if self._stream is None or path not in (self._path, _note(self._path)):
                 with suppress(OSError):
                     path.unlink()
         return self._stream is not None
 
-    def _adopt(self, path: Path, length: int, origin: Origin, *, sure: bool) -> None:
+    def _adopt(self, path: Path, length: int, origin: Origin, *, exclusive: bool) -> None:
         stream = files.reopen(path)
         there: Origin | None = origin
-        if not (sure and origin.host == platform.node()):
+        if not (exclusive and origin.host == platform.node()):
             # Its writer may be alive, behind a lock that does not reach us: its file is not ours to write to.
             own = files.create(self._path)
             try:
@@ -219,7 +219,7 @@ class Part:
         if size is None:
             return
         self._promise.check_offered(size)
-        if size >= WORTH:
+        if size >= MIN_RESUMABLE_BYTES:
             free = files.free_bytes(self._store.root)
             if free is not None and size - self.position > free:
                 raise files.full_error(self._store.root / "blobs", needed=size - self.position)
@@ -312,7 +312,7 @@ class Part:
             raise files.store_error(error, self._path) from error
         self._promise.check_whole(self.position, actual)
         store = self._store
-        path = store._blob_path(actual)  # noqa: SLF001 (Part is the store's other half)
+        path = store._blob_path(actual)  # noqa: SLF001 (PartialFile is the store's other half)
         try:
             files.same_file(stream, self._path)
             if not path.parent.is_dir():

@@ -41,7 +41,7 @@ from hubtool import files, mismatch, ownership
 from hubtool.digest import FULL_LENGTH, SHORTEST, Digest, digest_file
 from hubtool.errors import ArgumentError, DigestError, StoreError
 from hubtool.locking import Lock
-from hubtool.store.expected import Promise
+from hubtool.store.expected import Expected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -933,7 +933,7 @@ class Writer:
 
     def __init__(self, store: Store, digest: Digest, source: str, size: int | None, limit: int) -> None:
         self._store = store
-        self._promise = Promise(digest=digest, source=source, size=size, limit=limit)
+        self._promise = Expected(digest=digest, source=source, size=size, limit=limit)
         self._hash = hashlib.sha256()
         self._written = 0
         self._stream: BinaryIO | None = None

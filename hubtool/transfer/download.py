@@ -12,17 +12,18 @@ from typing import TYPE_CHECKING, Literal
 from hubtool import mismatch
 from hubtool.errors import DigestError, FetchError
 from hubtool.links import host_of
-from hubtool.store.partial_file import WORTH, Origin
+from hubtool.store.partial_file import MIN_RESUMABLE_BYTES, Origin
 from hubtool.transfer import segments
+from hubtool.transfer.context import EndedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hubtool.digest import Digest
-    from hubtool.store.partial_file import Part
+    from hubtool.store.partial_file import PartialFile
     from hubtool.store.store import Stored
-    from hubtool.transfer.events import Wanted
-    from hubtool.transfer.fetcher import Fetcher
+    from hubtool.transfer.context import FetchContext
+    from hubtool.transfer.events import FetchRequest
     from hubtool.transfer.mirrors import Mirror, Source
     from hubtool.transfer.segments import Piece, Segments
     from hubtool.transfer.transport import Body
@@ -31,22 +32,18 @@ PROGRESS = 256 << 10
 """Bytes that an attempt must have brought, for the attempts after it to be counted anew."""
 
 
-class EndedError(FetchError):
-    """The run was ended from outside."""
-
-
 class Transfer:
     """One asset's way from its sources into its part."""
 
     def __init__(
         self,
-        run: Fetcher,
-        wanted: Wanted,
+        context: FetchContext,
+        wanted: FetchRequest,
         digest: Digest,
-        part: Part,
+        part: PartialFile,
         mirrors: Sequence[Mirror],
     ) -> None:
-        self._run = run
+        self._context = context
         self._wanted = wanted
         self._digest = digest
         self._part = part
@@ -85,12 +82,12 @@ class Transfer:
                 else:
                     mirror.helped()
                     return stored
-        if self._run.offline:
-            raise error or self._run.offline_error(self._wanted.link)
+        if self._context.offline:
+            raise error or self._context.offline_error(self._wanted.link)
         return self._from_link()
 
     def _from_link(self) -> Stored:
-        source = self._run.origin(self._wanted.link)
+        source = self._context.origin(self._wanted.link)
         try:
             try:
                 return self._come(source)
@@ -125,7 +122,7 @@ class Transfer:
         self._receive(source)
         stored = self._part.commit()
         if self._digest.is_short or not self._part.resumed:
-            self._run.came_from(self._wanted, stored)
+            self._context.came_from(self._wanted, stored)
         return stored
 
     def _was_put_together(self) -> bool:
@@ -158,7 +155,7 @@ class Transfer:
 
     def _receive(self, source: Source) -> None:
         """Bring the rest of the file from one source, with several attempts if need be."""
-        retries, part = self._run.retries, self._part
+        retries, part = self._context.retries, self._part
         most = retries.attempts if source.mirror is None else retries.mirror_attempts
         if self._whole and part.position:
             part.restart()
@@ -168,8 +165,8 @@ class Transfer:
                 tries, best = 0, part.position
             tries += 1
             host = source.link.server
-            self._run.reach.note(host, reached=error.reached, attempt=True)
-            if self._run.reach.given_up(host) is not None:
+            self._context.hosts.note(host, reached=error.reached, attempt=True)
+            if self._context.hosts.given_up(host) is not None:
                 raise error
             if tries >= most or (error.wait is not None and source.mirror is not None):
                 if most > 1 and tries >= most:
@@ -183,14 +180,14 @@ class Transfer:
                     status=error.status,
                 ) from None
             self._tell("retried", source, message=error.message, wait=wait)
-            self._run.sleep(wait)
+            self._context.sleep(wait)
 
     def _try(self, source: Source) -> FetchError | None:
         """Make an attempt; return what it failed of, if another one may help."""
         try:
             self._attempt(source)
         except FetchError as error:
-            self._run.check_ended()
+            self._context.check_ended()
             if error.status in (206, 416) and self._part.position:
                 # The server and we do not mean the same file: from its beginning, then.
                 self._part.restart()
@@ -209,8 +206,8 @@ class Transfer:
             return  # an earlier run got all of it, and was ended before it could say so
         proof = origin.proof if start and source.name == origin.link else None
         try:
-            with self._run.slots.one():
-                self._run.check_ended()
+            with self._context.connections.one():
+                self._context.check_ended()
                 with source.transport.open(source.link, start=start, validator=proof) as body:
                     self._begin(source, body, start)
                     self._stream(source, body)
@@ -245,7 +242,7 @@ class Transfer:
         part = self._part
         self._content_type = body.content_type
         if source.mirror is None:
-            self._run.reach.note(host_of(self._wanted.link), reached=True)
+            self._context.hosts.note(host_of(self._wanted.link), reached=True)
         if start and body.start == start:
             if body.size not in (None, part.origin.size):
                 raise FetchError(
@@ -269,7 +266,7 @@ class Transfer:
             origin = Origin(size=body.size, link=source.name, proof=body.validator, host=platform.node())
             if (
                 body.size is not None
-                and body.size >= WORTH
+                and body.size >= MIN_RESUMABLE_BYTES
                 and (source.mirror is not None or body.validator is not None)
             ):
                 part.note(origin)
@@ -279,10 +276,10 @@ class Transfer:
 
     def _stream(self, source: Source, body: Body) -> None:
         """Take the bytes of an answer; where several connections may be faster, go over to pieces."""
-        run, part = self._run, self._part
+        context, part = self._context, self._part
         size = part.origin.size
         proven = source.mirror is not None or body.validator is not None
-        splits = self._splits and not self._whole and body.accepts_ranges and proven and run.slots.count > 1
+        splits = self._splits and not self._whole and body.accepts_ranges and proven and context.connections.count > 1
         since, mark = time.monotonic(), part.position
         piece: Piece | None = None
         for block in body:
@@ -291,16 +288,16 @@ class Transfer:
                 if not part.position:
                     self._start = bytes(block[:_MAX_START_BYTES])
                 part.write(block)
-                run.pace(len(block))
+                context.pace(len(block))
                 self._tell("progress", source)
                 took = time.monotonic() - since
-                if splits and size is not None and took >= segments.WINDOW:
+                if splits and size is not None and took >= segments.WINDOW_SECONDS:
                     speed = (part.position - mark) / took
                     since, mark = time.monotonic(), part.position
-                    if segments.worth(size - part.position, speed):
-                        piece = self._split(source, size, speed, body.validator)
+                    if segments.pays_off(size - part.position, speed):
+                        piece = self._split(source, size, body.validator)
                 continue
-            run.pace(len(block))
+            context.pace(len(block))
             rest = block
             while rest:
                 rest = rest[pieces.write(piece, rest) :]
@@ -310,7 +307,7 @@ class Transfer:
         if self._pieces is not None and piece is not None:
             self._pieces.give_back(piece)
 
-    def _split(self, source: Source, size: int, speed: float, proof: str | None) -> Piece | None:
+    def _split(self, source: Source, size: int, proof: str | None) -> Piece | None:
         """Go over to pieces; return the first one, which the answer that is coming goes on to bring."""
         part = self._part
         part.note(replace(part.origin, prefix=part.position))
@@ -320,9 +317,9 @@ class Transfer:
         def bring(piece: Piece, pieces: Segments) -> None:
             self._bring(source, proof, size, piece, pieces)
 
-        self._pieces = segments.Segments(part, size=size, speed=speed, bring=bring, slots=self._run.slots)
+        self._pieces = segments.Segments(part, size=size, bring=bring, connections=self._context.connections)
         piece = self._pieces.take()
-        self._pieces.grow()
+        self._pieces.start_helpers()
         return piece
 
     def _bring(self, source: Source, proof: str | None, size: int, piece: Piece, pieces: Segments) -> None:
@@ -334,7 +331,7 @@ class Transfer:
                     passing=True,
                 )
             for block in body:
-                self._run.pace(len(block))
+                self._context.pace(len(block))
                 if pieces.write(piece, block) < len(block):
                     return
                 self._tell("progress", source)
@@ -343,7 +340,7 @@ class Transfer:
         """Bring the pieces that are left, beside the helpers."""
         proof, size = self._part.origin.proof, self._part.origin.size
         while True:
-            self._run.check_ended()
+            self._context.check_ended()
             piece = pieces.take()
             if piece is None:
                 if not pieces.wait():
@@ -369,12 +366,12 @@ class Transfer:
         message: str = "",
         wait: float | None = None,
     ) -> None:
-        if not self._run.wants(kind):
+        if not self._context.wants(kind):
             return
         pieces = self._pieces
         received = self._part.position if pieces is None else self._before_pieces + pieces.received
         size = self._part.origin.size
-        self._run.tell(
+        self._context.tell(
             self._wanted.event(
                 kind,
                 source="" if source is None else source.link.shown,
@@ -425,5 +422,5 @@ def _other(content_type: str, start: bytes) -> tuple[str, str] | None:
     return said, "open the link in a browser: it may have moved, or ask for a login"
 
 
-def _whose(size: int, wanted: Wanted) -> str:
+def _whose(size: int, wanted: FetchRequest) -> str:
     return f"the card says {size}" if wanted.size is not None else f"there are to be {size}"

@@ -28,7 +28,7 @@ class Progress(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class FetchRequest:
     """One asset to fetch.
 
     Attributes:
@@ -83,7 +83,7 @@ class Labels:
         self._owners: dict[str, str] = {}
         self._numbers: dict[str, int] = {}
 
-    def label(self, wanted: Wanted) -> Wanted:
+    def label(self, wanted: FetchRequest) -> FetchRequest:
         """Return an asset by its own name if no other one has that; else with its UID, and with a number if need be."""
         name = wanted.label
         if name not in self._owners:
@@ -97,10 +97,10 @@ class Labels:
             text = f"{name} ({mark}, {number})" if mark else f"{name} ({number})"
         self._numbers[first] = number
         self._owners[text] = wanted.uid
-        return Wanted(link=wanted.link, digest=wanted.digest, size=wanted.size, name=text, uid=wanted.uid)
+        return FetchRequest(link=wanted.link, digest=wanted.digest, size=wanted.size, name=text, uid=wanted.uid)
 
 
-def total(wanted: Iterable[Wanted]) -> int | None:
+def total(wanted: Iterable[FetchRequest]) -> int | None:
     """Return how many bytes assets have together; None unless their cards state it of each."""
     sizes = [one.size for one in wanted]
     return None if None in sizes else sum(size for size in sizes if size is not None)
@@ -149,6 +149,6 @@ class Watcher(Protocol):
 class Outcome:
     """How it went with one asset: one of the two is None."""
 
-    wanted: Wanted
+    wanted: FetchRequest
     stored: Stored | None = None
     error: HubError | None = None

@@ -7,7 +7,7 @@ import threading
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from hubtool.errors import FetchError
 from hubtool.links import LinkPolicy
@@ -225,11 +225,10 @@ class HttpTransport:
             session = self._open_session()
             prepared = session.prepare_request(requests.Request(method, link.url, headers=headers))
             settings = session.merge_environment_settings(link.url, proxies, stream=True, verify=None, cert=None)
-            # True, or the file of a private CA; never off.
-            settings["verify"] = settings["verify"] or True
+            settings["verify"] = settings["verify"] or True  # True, or the file of a private CA; never off
             timeouts = (self.timeouts.connect, self.timeouts.read)
             with request.connecting():
-                response = session.get_adapter(link.url).send(prepared, timeout=timeouts, **settings)
+                response = session.get_adapter(link.url).send(prepared, timeout=timeouts, **cast("Any", settings))
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             fail(error, link, request)
         raw: BaseHTTPResponse = response.raw

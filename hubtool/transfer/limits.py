@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-_FILES = 3
-"""So many files must have failed, one after another, before a host is given up: one tells little."""
+_MIN_FAILED_FILES = 3
+"""Number of files that must fail, one after another, before a host is given up: one tells little."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Retries:
+class RetryPolicy:
     """How often, and after how many seconds, something is tried again.
 
     Attributes:
@@ -47,7 +47,7 @@ class Retries:
         return full * (0.5 + 0.5 * random.random())  # noqa: S311 (no secret hangs on it)
 
 
-class Reach:
+class HostHealth:
     """Which hosts are out of reach, for all files of a run: each would find that out for itself, and take its time."""
 
     def __init__(self, patience: float) -> None:
@@ -61,7 +61,7 @@ class Reach:
         with self._lock:
             since, files = self._away.get(host, (0.0, 0))
         away = time.monotonic() - since
-        return away if files >= _FILES and away >= self._patience else None
+        return away if files >= _MIN_FAILED_FILES and away >= self._patience else None
 
     def note(self, host: str, *, reached: bool, attempt: bool = False) -> None:
         """Note that a host was reached, or that a file could not be had because it was not.
@@ -79,7 +79,7 @@ class Reach:
                 self._away[host] = (since, files if attempt else files + 1)
 
 
-class Rate:
+class RateLimiter:
     """A bound on bytes per second, common to all threads that take from it."""
 
     def __init__(self, per_second: float) -> None:
@@ -98,7 +98,7 @@ class Rate:
             sleep(wait)
 
 
-class Slots:
+class ConnectionLimit:
     """A number of connections that may be open at once."""
 
     def __init__(self, count: int) -> None:
@@ -108,8 +108,8 @@ class Slots:
         self._changed = threading.Condition()
 
     @property
-    def wanted(self) -> bool:
-        """Whether somebody waits for a connection."""
+    def is_wanted(self) -> bool:
+        """Whether another thread waits for a connection."""
         return self._waiting > 0
 
     @contextmanager
@@ -132,8 +132,8 @@ class Slots:
                 self._waiting -= 1
             self._free -= 1
 
-    def spare(self) -> bool:
-        """Take a connection that nobody else wants; return whether there was one. To be given back."""
+    def take_spare(self) -> bool:
+        """Take a connection if no thread waits for one; return whether there was one. To be given back."""
         with self._changed:
             if self._free == 0 or self._waiting:
                 return False

@@ -17,7 +17,7 @@ from hubtool.digest import Digest
 from hubtool.errors import FetchError, StoreError
 from hubtool.store import cleanup
 from hubtool.store.store import Store
-from hubtool.transfer.fetcher import Retries, fetch
+from hubtool.transfer.fetcher import RetryPolicy, fetch
 from tests.acceptance import disks
 from tests.acceptance.faults.server import serving as faulty
 from tests.acceptance.servers import serving
@@ -85,7 +85,7 @@ def test_a_disk_that_gets_full_while_a_part_is_gone_on_with(small_disk: Path, te
         link = f"{server.url}/a"
         server.fault = "truncate"
         with pytest.raises(FetchError):
-            fetch(link, digest=digest, store=store, retries=Retries(attempts=1))
+            fetch(link, digest=digest, store=store, retries=RetryPolicy(attempts=1))
         (part,) = store.root.glob("temporary/*.part")
         assert part.stat().st_size == len(room) // 2
         (small_disk / "other").write_bytes(bytes(SMALL_DISK - len(room) * tenth // 10 - 60_000))

@@ -15,7 +15,7 @@ import pytest
 from hubtool.digest import Digest
 from hubtool.errors import DigestError, FetchError, ForbiddenLinkError, OfflineError, StoreError
 from hubtool.store.store import Store
-from hubtool.transfer.fetcher import LinkPolicy, Retries, Timeouts, fetch
+from hubtool.transfer.fetcher import LinkPolicy, RetryPolicy, Timeouts, fetch
 from hubtool.transfer.http import HttpTransport
 from tests.acceptance.servers import make_certificate, serving
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 CONTENT = bytes(range(256)) * 1200
 DIGEST = Digest(hashlib.sha256(CONTENT).hexdigest())
 QUICK = Timeouts(connect=5.0, read=1.0, stall=2.0, floor=20_000)
-ONCE = Retries(attempts=1)
+ONCE = RetryPolicy(attempts=1)
 ROOT = Path(__file__).parents[2]
 
 
@@ -258,7 +258,7 @@ def test_cas_that_cannot_be_read(
     with serving(make_certificate(tmp_path)) as server:
         link = server.put("/a.ckpt", CONTENT)
         with pytest.raises(FetchError, match=f"the CAs that {name} names cannot be read: {place}: .*{why}") as caught:
-            get(store, f"{link}?token=SECRET", retries=Retries())
+            get(store, f"{link}?token=SECRET", retries=RetryPolicy())
         assert not caught.value.passing
         assert "attempts" not in str(caught.value)
         assert "SECRET" not in str(caught.value)
