@@ -568,7 +568,7 @@ def _compare(path: Path, recipe: Recipe) -> Fit | None:
     if recipe.parameters_digest is None:
         return None
     from hubtool.checkpoint import coverage  # noqa: PLC0415 - only for what is stored
-    from hubtool.checkpoint.header import read_header  # noqa: PLC0415 - as above
+    from hubtool.checkpoint.reading import read_header  # noqa: PLC0415 - as above
 
     try:
         shapes = read_header(path).shapes()

@@ -15,8 +15,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hubtool.card.repository import place_of
+from hubtool.checkpoint.conversion import to_safetensors
 from hubtool.checkpoint.coverage import Coverage, Renaming, compare, cover, rename
-from hubtool.checkpoint.header import FOREIGN_ITEM_BITS, Header, TensorInfo, read_header, to_safetensors
+from hubtool.checkpoint.header import FOREIGN_ITEM_BITS, Header, TensorInfo
+from hubtool.checkpoint.reading import read_header
 from hubtool.errors import (
     ArgumentError,
     AssetError,

@@ -19,8 +19,8 @@ from hubtool.card import model, placeholder, reading, run, usage, vocabulary
 from hubtool.card.repository import parse_repo_link
 from hubtool.card.select import Selection
 from hubtool.checkpoint import operators
-from hubtool.checkpoint.header import check_graph, read_header
 from hubtool.checkpoint.mindir import read_inputs
+from hubtool.checkpoint.reading import check_graph, read_header
 from hubtool.checkpoint.values import not_finite
 from hubtool.diagnostics import Severity
 from hubtool.digest import Digest, digest_file

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.checkpoint.header import read_header, to_safetensors
+from hubtool.checkpoint.conversion import to_safetensors
+from hubtool.checkpoint.reading import read_header
 from hubtool.digest import Digest
 from hubtool.errors import FetchError, StoreError
 from hubtool.store import cleanup
@@ -148,7 +149,8 @@ import sys, time
 from pathlib import Path
 from hubtool import files as disk
 from hubtool.store import cleanup as upkeep
-from hubtool.checkpoint.header import read_header, to_safetensors
+from hubtool.checkpoint.conversion import to_safetensors
+from hubtool.checkpoint.reading import read_header
 from hubtool.store.store import Store
 real = disk.write_all
 def slow(stream, data):
