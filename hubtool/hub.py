@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from hubtool.resolve.resolver import Resolution
     from hubtool.resolve.trust import Decision
     from hubtool.settings import Settings
-    from hubtool.store.store import Stored
+    from hubtool.store.records import Stored
     from hubtool.transfer.events import Progress, Watcher
     from hubtool.transfer.fetcher import Fetcher
 
@@ -400,7 +400,9 @@ class Hub:
                 hint="add 'asset-sha256' to the card",
             )
         if found.pin is None:
-            return fitting(found, asset, self.store.adopt(_local_path(asset, found), asset.digest, size=asset.size))
+            return fitting(
+                found, asset, self.store.verify_in_place(_local_path(asset, found), asset.digest, size=asset.size)
+            )
         stored = self.beside(found, asset) or self.store.find(asset.digest)
         if stored is not None:
             return fitting(found, asset, stored)
@@ -427,7 +429,7 @@ class Hub:
                     found, root=member.root, card=replace(found.card, path=member.root / found.card.uid.path)
                 )
                 with suppress(AssetError):
-                    return self.store.adopt(_local_path(asset, near), asset.digest)
+                    return self.store.verify_in_place(_local_path(asset, near), asset.digest)
         return None
 
     def stored_weights(self, name: str) -> Path:
@@ -465,7 +467,7 @@ class Hub:
         if found.pin is not None:
             return self.beside(found, asset) or self.store.find(asset.digest)
         try:
-            return self.store.adopt(_local_path(asset, found), asset.digest, size=asset.size)
+            return self.store.verify_in_place(_local_path(asset, found), asset.digest, size=asset.size)
         except AssetError:
             return None
 
@@ -478,7 +480,7 @@ class Hub:
             elif found.pin is not None:
                 stored = self.beside(found, asset) or self.store.find(asset.digest)
             else:
-                stored = self.store.adopt(_local_path(asset, found), asset.digest, size=asset.size)
+                stored = self.store.verify_in_place(_local_path(asset, found), asset.digest, size=asset.size)
             return None if stored is None else fitting(found, asset, stored).path
         except StoreError:
             if not asset.is_local:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hubtool.hub import Hub
-    from hubtool.store.store import Stored
+    from hubtool.store.records import Stored
     from hubtool.transfer.events import FetchRequest, Outcome
 
 

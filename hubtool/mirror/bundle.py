@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
     from hubtool.hub import Hub
     from hubtool.mirror.destination import Destination
-    from hubtool.store.store import Store, Stored
+    from hubtool.store.records import Stored
+    from hubtool.store.store import Store
     from hubtool.transfer.events import Watcher
     from hubtool.transfer.fetcher import Fetcher
 

@@ -32,7 +32,7 @@ from hubtool.mirror.index import Listed, ListedAsset, Listing
 from hubtool.mirror.plan import Failure, Need, Plan
 from hubtool.mirror.verify import look_into
 from hubtool.registry.entry import digest_of
-from hubtool.store.store import KEEP
+from hubtool.store.temporary import KEEP_PARTIAL_SECONDS
 from hubtool.transfer.events import FetchRequest
 from hubtool.transfer.fetcher import CONNECTIONS
 
@@ -43,7 +43,8 @@ if TYPE_CHECKING:
     from hubtool.digest import Digest
     from hubtool.hub import Hub
     from hubtool.mirror.destination import Claim, Destination
-    from hubtool.store.store import Store, Stored
+    from hubtool.store.records import Stored
+    from hubtool.store.store import Store
     from hubtool.transfer.events import Event
     from hubtool.transfer.fetcher import Fetcher
 
@@ -321,7 +322,7 @@ class Worker:
                 rest = [need for need in needs if not self._found(need, there)]
                 if claim is None:
                     return not rest
-                near = self._hub.store.present(unit) if rest else frozenset()
+                near = self._hub.store.list_group(unit) if rest else frozenset()
                 with self._staging.lock(unit) if rest else nullcontext():  # once, and not for each
                     for need in rest:
                         is_done = self._step(need, claim, done, near) and is_done
@@ -353,7 +354,7 @@ class Worker:
 
     def _copy(self, need: Need, claim: Claim, done: list[_Step]) -> bool:
         """Copy a file of our store; return whether that is all that there is to do, well or badly."""
-        near = self._hub.store.peek(need.digest.hex)
+        near = self._hub.store.find_unverified(need.digest.hex)
         if near is None:
             return False
         try:
@@ -512,7 +513,7 @@ def _tidy(staging: Store) -> None:
     """Remove what was left in the staging store, and no run of a week has asked for."""
     with suppress(HubError):
         for digest, found in staging.blobs():
-            if time.time() - found.st_mtime > KEEP:
+            if time.time() - found.st_mtime > KEEP_PARTIAL_SECONDS:
                 with suppress(HubError):
                     staging.remove(digest)
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from hubtool.card.model import Asset
     from hubtool.hub import FoundCard, Hub
     from hubtool.registry import Registries
-    from hubtool.store.store import Stored
+    from hubtool.store.records import Stored
     from hubtool.transfer.events import Watcher
     from hubtool.transfer.fetcher import Fetcher
 

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     from hubtool.git.code import Code
     from hubtool.hub import FoundCard, Hub
     from hubtool.lockfile.lockfile import Lock, LockedAsset
-    from hubtool.store.store import Store, Stored
+    from hubtool.store.records import Stored
+    from hubtool.store.store import Store
     from hubtool.transfer.events import Watcher
     from hubtool.transfer.fetcher import Fetcher
 
@@ -136,7 +137,7 @@ def sync(
             for asset, one in zip(found.card.assets, locked.assets, strict=True):
                 try:
                     # Before anything comes: what a lock states of it is checked when it is asked for.
-                    if hub.store.peek(one.sha256) is None:
+                    if hub.store.find_unverified(one.sha256) is None:
                         card.brought.add(one.link)
                     stored = _copied(hub, found, asset) if asset.is_local else None
                 except HubError as error:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from hubtool.card.usage import Usage
     from hubtool.hub import FoundCard, Hub
     from hubtool.sandbox.confine import Ended, Limits
-    from hubtool.store.store import Stored
+    from hubtool.store.records import Stored
 
 _BLOCK = 1 << 20
 

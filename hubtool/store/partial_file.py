@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hubtool.digest import Digest
-    from hubtool.store.store import Store, Stored
+    from hubtool.store.records import Stored
+    from hubtool.store.verified import VerifiedFiles
 
 MIN_RESUMABLE_BYTES = 256 << 10
 """Smaller files are fetched anew rather than resumed."""
@@ -88,7 +89,7 @@ class PartialFile:
 
     def __init__(
         self,
-        store: Store,
+        store: VerifiedFiles,
         digest: Digest,
         *,
         source: str,
@@ -121,7 +122,7 @@ class PartialFile:
         self._only = only
         self._there: Origin | None = None  # what the note on the disk says
         self._stream: BinaryIO | None = None
-        self._path = store._temporary(digest.hex, "blob")  # noqa: SLF001 (PartialFile is the store's other half)
+        self._path = store.temporary_path(digest.hex, "blob")
         self._hasher = _Hasher()
         self._noted = 0.0
         self._promise.check_promised()
@@ -142,7 +143,7 @@ class PartialFile:
         """Go on with the largest part that is there, and remove the others."""
         found = []
         ours = self._promise.digest.hex
-        there = self._store._parts_of(ours)  # noqa: SLF001 (the same)
+        there = self._store.temporary_files_of(ours)
         for path in there:
             origin = Origin.read(_note(path)) if path.name.endswith(".blob.part") else None
             named = path.name.partition(".")[0]
@@ -312,7 +313,7 @@ class PartialFile:
             raise files.store_error(error, self._path) from error
         self._promise.check_whole(self.position, actual)
         store = self._store
-        path = store._blob_path(actual)  # noqa: SLF001 (PartialFile is the store's other half)
+        path = store.blob_path(actual)
         try:
             files.same_file(stream, self._path)
             if not path.parent.is_dir():
@@ -324,7 +325,7 @@ class PartialFile:
         if self._there is not None:
             with suppress(OSError):  # a note without its part is removed by the next writer
                 _note(self._path).unlink(missing_ok=True)
-        return store._committed(actual, path)  # noqa: SLF001 (the same)
+        return store.committed(actual, path)
 
     def keep(self) -> bool:
         """Close the file, and leave it to a later run if that can go on with it; return whether it can."""

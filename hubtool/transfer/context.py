@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from hubtool.digest import Digest
     from hubtool.links import LinkPolicy
-    from hubtool.store.store import Store, Stored
+    from hubtool.store.records import Stored
+    from hubtool.store.store import Store
     from hubtool.transfer.events import Event, FetchRequest, Kind, Watcher
     from hubtool.transfer.limits import RetryPolicy
     from hubtool.transfer.transport import Transport

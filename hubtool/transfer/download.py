@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from hubtool.digest import Digest
     from hubtool.store.partial_file import PartialFile
-    from hubtool.store.store import Stored
+    from hubtool.store.records import Stored
     from hubtool.transfer.context import FetchContext
     from hubtool.transfer.events import FetchRequest
     from hubtool.transfer.mirrors import Mirror, Source

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from hubtool.digest import Digest
     from hubtool.errors import HubError
-    from hubtool.store.store import Stored
+    from hubtool.store.records import Stored
 
 Kind = Literal["started", "progress", "retried", "turned", "mirror-skipped", "done", "failed", "kept"]
 KINDS: frozenset[str] = frozenset(get_args(Kind))

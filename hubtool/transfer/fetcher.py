@@ -16,7 +16,8 @@ from hubtool.digest import FULL_LENGTH
 from hubtool.errors import FetchError, HubError
 from hubtool.links import DEFAULT_HOSTS, LinkPolicy, host_of, is_loopback, shown
 from hubtool.store.partial_file import PartialFile
-from hubtool.store.store import MAX_BYTES, Stored
+from hubtool.store.records import Stored
+from hubtool.store.store import MAX_BYTES
 from hubtool.transfer.context import FetchContext
 from hubtool.transfer.download import Transfer
 from hubtool.transfer.events import FetchRequest, Outcome, Progress, Watcher

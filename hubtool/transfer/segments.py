@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MAX_CONNECTIONS = 8
 """The most connections for one file."""
 
-WINDOW_SECONDS = 0.5
+WINDOW_SECONDS = 0.25
 """Seconds over which the speed of the first connection is measured."""
 
 MIN_REMAINING_SECONDS = 1.5

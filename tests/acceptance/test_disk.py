@@ -136,7 +136,7 @@ def test_a_store_that_can_only_be_read(small_disk: Path) -> None:
     assert (found.digest, found.moved) == (wrong, False)
     assert "is wrong, and still there: " in found.fate
     assert wrong_path.read_bytes() == b"wrong"
-    assert store.adopt(path, digest).digest == digest.hex
+    assert store.verify_in_place(path, digest).digest == digest.hex
     with serving() as server:
         assert fetch(server.url + "/a", digest=digest, store=store).path == path
         with pytest.raises(StoreError, match=r"Read-only file system|may not be written"):

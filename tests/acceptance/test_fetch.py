@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hubtool.errors import HubError
-    from hubtool.store.store import Stored
+    from hubtool.store.records import Stored
     from tests.acceptance.servers import Server
 
 CONTENT = bytes(range(256)) * 1200

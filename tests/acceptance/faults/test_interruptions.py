@@ -18,7 +18,8 @@ import pytest
 
 from hubtool.digest import Digest, digest_file
 from hubtool.errors import FetchError, StoreError
-from hubtool.store.store import KEEP, Store
+from hubtool.store.store import Store
+from hubtool.store.temporary import KEEP_PARTIAL_SECONDS
 from hubtool.transfer import segments
 from hubtool.transfer.events import Event, FetchRequest
 from hubtool.transfer.fetcher import Fetcher, fetch
@@ -167,7 +168,7 @@ def test_stale_parts_are_removed_and_young_ones_stay(tmp_path: Path, server: Ser
     part = broken_off(store, server)
     store.clean()
     assert part.exists()
-    old = time.time() - KEEP - 60
+    old = time.time() - KEEP_PARTIAL_SECONDS - 60
     os.utime(part, (old, old))
     store.clean()
     assert list((store.root / "temporary").iterdir()) == []
