@@ -322,7 +322,7 @@ class Hub:
                 policy=self.policy,
                 mirrors=self.mirrors,
                 offline=self.settings.offline,
-                again=again,
+                force=again,
                 progress=progress,
             )
         except DigestError as error:

@@ -109,7 +109,7 @@ def _fetch(
     if report.counts:
         report.expect(len(wanted), total(wanted))
     with hub.fetcher(connections=connections, rate=rate, watch=report) as run:
-        outcomes = run.fetch_all(wanted, again=force)
+        outcomes = run.fetch_all(wanted, force=force)
     return cards, list(zip(owners, outcomes, strict=True))
 
 

@@ -100,7 +100,7 @@ class FetchContext:
         if away is not None:
             raise FetchError(
                 f"{checked.shown}: not asked for, because its server could not be reached for {away:.0f} seconds",
-                hint="check the network, and run the same again later; what came already is kept",
+                hint="check the network, and run the same again later; the part that came is kept",
                 reached=False,
             )
         return Source(link=checked, transport=self.transport)
@@ -154,4 +154,4 @@ class FetchContext:
             FetchError: If so.
         """
         if self._ended.is_set():
-            raise EndedError("the transfer was ended", hint="start it again: it goes on from there")
+            raise EndedError("the transfer was ended", hint="start it again: it resumes from there")

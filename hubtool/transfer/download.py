@@ -1,4 +1,4 @@
-"""One asset's way from its sources into its part: attempt after attempt, source after source."""
+"""Bringing one asset from its sources into its partial file, with several attempts and fallbacks."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from hubtool import mismatch
 from hubtool.errors import DigestError, FetchError
 from hubtool.links import host_of
-from hubtool.store.partial_file import MIN_RESUMABLE_BYTES, Origin
+from hubtool.store.partial_file import MIN_RESUMABLE_BYTES, PartialInfo
 from hubtool.transfer import segments
 from hubtool.transfer.context import EndedError
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
     from hubtool.transfer.segments import Piece, Segments
     from hubtool.transfer.transport import Body
 
-PROGRESS = 256 << 10
-"""Bytes that an attempt must have brought, for the attempts after it to be counted anew."""
+RECOUNT_BYTES = 256 << 10
+"""Bytes that an attempt must bring for the count of attempts to start again at zero."""
 
 
 class Transfer:
-    """One asset's way from its sources into its part."""
+    """Brings one asset from its sources into its partial file."""
 
     def __init__(
         self,
@@ -104,7 +104,7 @@ class Transfer:
                 f"{error.message}; {other[0]}", expected=error.expected, actual=error.actual, hint=other[1]
             ) from None
         except FetchError as error:
-            # A login page or a pointer stands where the file was: what it has in bytes says less than what it is.
+            # A login page or an LFS pointer came instead of the file: its kind says more than its size.
             other = (
                 None
                 if self._part.position or isinstance(error, EndedError)
@@ -128,8 +128,8 @@ class Transfer:
     def _was_put_together(self) -> bool:
         """Whether the wrong bytes may come from putting several answers together; if so, all are thrown away.
 
-        A server may mistake its ranges, a mirror may have sent a wrong beginning, the disk may have lost what was
-        written before a power failure. Who is to blame, only a file in one answer tells.
+        A server may mix up its ranges, a mirror may have sent a wrong beginning, or the disk may have lost bytes in a
+        power failure. Only a file that came in one answer tells which source is wrong.
         """
         together = self._part.resumed
         if together:
@@ -161,7 +161,7 @@ class Transfer:
             part.restart()
         tries, best = 0, part.position
         while (error := self._try(source)) is not None:
-            if part.position >= best + PROGRESS:
+            if part.position >= best + RECOUNT_BYTES:
                 tries, best = 0, part.position
             tries += 1
             host = source.link.server
@@ -175,8 +175,8 @@ class Transfer:
             wait = max(retries.pause(tries), error.wait or 0.0)
             if wait > max(retries.patience, retries.longest):
                 raise FetchError(
-                    f"{error.message}; it asks to be left alone for {wait:.0f} seconds",
-                    hint="try again then; what came already is kept",
+                    f"{error.message}; the server asks to wait {wait:.0f} seconds",
+                    hint="try again then; the part that came is kept",
                     status=error.status,
                 ) from None
             self._tell("retried", source, message=error.message, wait=wait)
@@ -201,14 +201,14 @@ class Transfer:
         part = self._part
         if part.position and not self._goes_on(source):
             part.restart()
-        start, origin = part.position, part.origin
-        if start and start == origin.size:
-            return  # an earlier run got all of it, and was ended before it could say so
-        proof = origin.proof if start and source.name == origin.link else None
+        start, info = part.position, part.info
+        if start and start == info.size:
+            return  # an earlier run received all of it, and ended before it could commit
+        validator = info.validator if start and source.name == info.link else None
         try:
             with self._context.connections.one():
                 self._context.check_ended()
-                with source.transport.open(source.link, start=start, validator=proof) as body:
+                with source.transport.open(source.link, start=start, validator=validator) as body:
                     self._begin(source, body, start)
                     self._stream(source, body)
                 if self._pieces is not None:
@@ -220,7 +220,7 @@ class Transfer:
             raise
         finally:
             self._pieces = None
-        size = part.origin.size if self._wanted.size is None else self._wanted.size
+        size = part.info.size if self._wanted.size is None else self._wanted.size
         if size is not None and part.position < size:
             raise FetchError(
                 f"{source.link.shown}: {part.position} bytes came, and {_whose(size, self._wanted)}",
@@ -229,13 +229,13 @@ class Transfer:
             )
 
     def _goes_on(self, source: Source) -> bool:
-        """Whether the rest may come from this source: by the digest, or as the same version of the same link."""
-        origin = self._part.origin
-        if self._whole or origin.size is None:
+        """Whether this source may send the rest: it goes by the digest, or has the same version of the same link."""
+        info = self._part.info
+        if self._whole or info.size is None:
             return False
-        if source.mirror is not None or not origin.link:
+        if source.mirror is not None or not info.link:
             return True
-        return origin.link == source.name and origin.proof is not None
+        return info.link == source.name and info.validator is not None
 
     def _begin(self, source: Source, body: Body, start: int) -> None:
         """Look at the head of an answer."""
@@ -244,18 +244,18 @@ class Transfer:
         if source.mirror is None:
             self._context.hosts.note(host_of(self._wanted.link), reached=True)
         if start and body.start == start:
-            if body.size not in (None, part.origin.size):
+            if body.size not in (None, part.info.size):
                 raise FetchError(
-                    f"{source.link.shown}: the file has {body.size} bytes now, and had {part.origin.size}",
+                    f"{source.link.shown}: the file has {body.size} bytes now, and had {part.info.size}",
                     hint="try again; the whole file will be asked for",
                     status=206,
                     passing=True,
                 )
             part.resumed = True
-            part.expect(part.origin.size)
-            if source.mirror is None and not part.origin.link:
-                # Mirrors' bytes, and the link's after them: only this version of the link can go on with them.
-                part.note(replace(part.origin, link=source.name, proof=body.validator))
+            part.expect(part.info.size)
+            if source.mirror is None and not part.info.link:
+                # Mirrors' bytes, and the link's after them: only this version of the link can follow them.
+                part.save_info(replace(part.info, link=source.name, validator=body.validator))
         else:
             if part.position:
                 part.restart()
@@ -263,21 +263,21 @@ class Transfer:
             if body.size is not None and body.size <= _MAX_START_BYTES and stated not in (None, body.size):
                 self._start = _first(body)  # it is refused below: its bytes say what it is
             part.expect(body.size)
-            origin = Origin(size=body.size, link=source.name, proof=body.validator, host=platform.node())
+            info = PartialInfo(size=body.size, link=source.name, validator=body.validator, host=platform.node())
             if (
                 body.size is not None
                 and body.size >= MIN_RESUMABLE_BYTES
                 and (source.mirror is not None or body.validator is not None)
             ):
-                part.note(origin)
+                part.save_info(info)
             else:
-                part.origin = origin
+                part.info = info
         self._tell("started", source)
 
     def _stream(self, source: Source, body: Body) -> None:
-        """Take the bytes of an answer; where several connections may be faster, go over to pieces."""
+        """Take the bytes of an answer; switch to pieces where several connections may be faster."""
         context, part = self._context, self._part
-        size = part.origin.size
+        size = part.info.size
         proven = source.mirror is not None or body.validator is not None
         splits = self._splits and not self._whole and body.accepts_ranges and proven and context.connections.count > 1
         since, mark = time.monotonic(), part.position
@@ -307,23 +307,23 @@ class Transfer:
         if self._pieces is not None and piece is not None:
             self._pieces.give_back(piece)
 
-    def _split(self, source: Source, size: int, proof: str | None) -> Piece | None:
-        """Go over to pieces; return the first one, which the answer that is coming goes on to bring."""
+    def _split(self, source: Source, size: int, validator: str | None) -> Piece | None:
+        """Switch to pieces; return the first one, which the connection that is open brings."""
         part = self._part
-        part.note(replace(part.origin, prefix=part.position))
+        part.save_info(replace(part.info, prefix=part.position))
         part.resumed = True
         self._before_pieces = part.position
 
         def bring(piece: Piece, pieces: Segments) -> None:
-            self._bring(source, proof, size, piece, pieces)
+            self._bring(source, validator, size, piece, pieces)
 
         self._pieces = segments.Segments(part, size=size, bring=bring, connections=self._context.connections)
         piece = self._pieces.take()
         self._pieces.start_helpers()
         return piece
 
-    def _bring(self, source: Source, proof: str | None, size: int, piece: Piece, pieces: Segments) -> None:
-        with source.transport.open(source.link, start=piece.at, end=piece.end, validator=proof) as body:
+    def _bring(self, source: Source, validator: str | None, size: int, piece: Piece, pieces: Segments) -> None:
+        with source.transport.open(source.link, start=piece.at, end=piece.end, validator=validator) as body:
             if body.start != piece.at or body.size not in (None, size):
                 raise FetchError(
                     f"{source.link.shown}: the file changed while it was fetched, or its server gives no parts of it",
@@ -338,7 +338,7 @@ class Transfer:
 
     def _finish(self, source: Source, pieces: Segments) -> None:
         """Bring the pieces that are left, beside the helpers."""
-        proof, size = self._part.origin.proof, self._part.origin.size
+        validator, size = self._part.info.validator, self._part.info.size
         while True:
             self._context.check_ended()
             piece = pieces.take()
@@ -347,9 +347,9 @@ class Transfer:
                     return
                 continue
             try:
-                self._bring(source, proof if source.mirror is None else None, size or 0, piece, pieces)
+                self._bring(source, validator if source.mirror is None else None, size or 0, piece, pieces)
             except FetchError as error:
-                # What was brought from the front on stays, and one connection goes on from there.
+                # The bytes without gaps from the front on stay, and one connection resumes after them.
                 self._splits = False
                 error.status = None
                 raise
@@ -370,7 +370,7 @@ class Transfer:
             return
         pieces = self._pieces
         received = self._part.position if pieces is None else self._before_pieces + pieces.received
-        size = self._part.origin.size
+        size = self._part.info.size
         self._context.tell(
             self._wanted.event(
                 kind,
@@ -402,7 +402,7 @@ def _first(body: Body) -> bytes:
 
 
 def _other(content_type: str, start: bytes) -> tuple[str, str] | None:
-    """Say what a server sent in place of the file, and what to do; None if its bytes do not say it.
+    """Say what a server sent instead of the file, and what to do; None if its bytes do not tell.
 
     Args:
         content_type: The media type that the server stated.
@@ -423,4 +423,4 @@ def _other(content_type: str, start: bytes) -> tuple[str, str] | None:
 
 
 def _whose(size: int, wanted: FetchRequest) -> str:
-    return f"the card says {size}" if wanted.size is not None else f"there are to be {size}"
+    return f"the card says {size}" if wanted.size is not None else f"there must be {size}"

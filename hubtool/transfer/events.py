@@ -1,4 +1,4 @@
-"""What is wanted of a run of fetching, what happens in it, and how it ends."""
+"""What a run of fetching is asked for, what happens in it, and how it ends."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class FetchRequest:
 
 
 class Labels:
-    """Gives each asset of a run a name that no other one of it has, as they come."""
+    """Gives each asset of a run a name that no other asset of the run has."""
 
     def __init__(self) -> None:
         self._owners: dict[str, str] = {}

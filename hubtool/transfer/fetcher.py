@@ -1,6 +1,6 @@
-"""Fetching: assets by their links into the store, their digests checked before anybody can see them.
+"""Fetching: assets by their links into the store; a file becomes visible once its digest is checked.
 
-A :class:`Fetcher` is one run: it shares connections, limits and what it learnt about mirrors among all its files.
+A :class:`Fetcher` is one run: its files share connections, limits and what it learned about mirrors.
 :func:`fetch` is a run of one file.
 """
 
@@ -48,7 +48,7 @@ __all__ = [
 CONNECTIONS = 8
 """The most connections at once, unless told otherwise."""
 
-AT_ONCE = 4
+FILES_AT_ONCE = 4
 """The most files at once."""
 
 
@@ -118,7 +118,7 @@ class Fetcher:
             mirror.close()
 
     def end(self) -> None:
-        """End all transfers, from any thread; what came of them is left to a later run where that can go on."""
+        """End all transfers, from any thread; a later run resumes what it can."""
         self._context.end()
         for transport in (self._context.transport, *(mirror.transport() for mirror in self.mirrors)):
             if transport is not None:
@@ -126,22 +126,22 @@ class Fetcher:
 
     # -- files -------------------------------------------------------------------------------------------------------
 
-    def fetch_all(self, wanted: Iterable[FetchRequest], *, again: bool = False) -> list[Outcome]:
+    def fetch_all(self, wanted: Iterable[FetchRequest], *, force: bool = False) -> list[Outcome]:
         """Fetch assets, several at once; one that fails does not stop the others.
 
         Args:
             wanted: The assets.
-            again: Whether to fetch them even if they are stored.
+            force: Whether to fetch them even if they are stored.
 
         Returns:
             How it went with each, in their order.
         """
         todo = [*wanted]
-        at_once = min(AT_ONCE, self._context.connections.count)
-        return [one for one in self._by_threads(todo, at_once, again=again) if one is not None]
+        at_once = min(FILES_AT_ONCE, self._context.connections.count)
+        return [one for one in self._by_threads(todo, at_once, force=force) if one is not None]
 
-    def _by_threads(self, todo: Sequence[FetchRequest], at_once: int, *, again: bool) -> list[Outcome | None]:
-        """Fetch assets, so many at once; None stands for those that were not begun because the run was ended."""
+    def _by_threads(self, todo: Sequence[FetchRequest], at_once: int, *, force: bool) -> list[Outcome | None]:
+        """Fetch assets by a number of threads; None stands for those that were not begun because the run ended."""
         outcomes: list[Outcome | None] = [None] * len(todo)
         waiting = iter(range(len(todo)))
         taking = threading.Lock()
@@ -154,7 +154,7 @@ class Fetcher:
                         index = next(waiting, None)
                     if index is None:
                         return
-                    outcomes[index] = self.outcome(todo[index], again=again)
+                    outcomes[index] = self.outcome(todo[index], force=force)
             except BaseException as error:  # noqa: BLE001 (raised again, in the caller's thread)
                 failures.append(error)
                 self.end()
@@ -182,19 +182,19 @@ class Fetcher:
             raise failures[0]
         return outcomes
 
-    def outcome(self, wanted: FetchRequest, *, again: bool = False) -> Outcome:
+    def outcome(self, wanted: FetchRequest, *, force: bool = False) -> Outcome:
         """Fetch an asset, and say how it went; see :meth:`fetch`."""
         try:
-            return Outcome(wanted=wanted, stored=self.fetch(wanted, again=again))
+            return Outcome(wanted=wanted, stored=self.fetch(wanted, force=force))
         except HubError as error:
             return Outcome(wanted=wanted, error=error)
 
-    def fetch(self, wanted: FetchRequest, *, again: bool = False, max_bytes: int | None = None) -> Stored:
+    def fetch(self, wanted: FetchRequest, *, force: bool = False, max_bytes: int | None = None) -> Stored:
         """Return an asset from the store, and fetch it first if it is not there.
 
         Args:
             wanted: The asset.
-            again: Whether to fetch it even if it is stored. Offline, what is stored is returned all the same: its
+            force: Whether to fetch it even if it is stored. Offline, what is stored is returned all the same: its
                 digest says that no other bytes could come.
             max_bytes: The most bytes to take; unless given, the asset's size, or 64 GiB.
 
@@ -206,7 +206,7 @@ class Fetcher:
             StoreError: If the store cannot be written or read.
         """
         try:
-            stored = self._fetch(wanted, again=again, max_bytes=max_bytes)
+            stored = self._fetch(wanted, force=force, max_bytes=max_bytes)
         except HubError as error:
             if isinstance(error, FetchError):
                 self._context.hosts.note(host_of(wanted.link), reached=error.reached)
@@ -216,7 +216,7 @@ class Fetcher:
             self._context.tell(wanted.event("done", received=stored.size, size=stored.size, stored=stored))
         return stored
 
-    def _fetch(self, wanted: FetchRequest, *, again: bool, max_bytes: int | None) -> Stored:
+    def _fetch(self, wanted: FetchRequest, *, force: bool, max_bytes: int | None) -> Stored:
         link, digest = wanted.link, wanted.digest
         if digest is None:
             raise FetchError(
@@ -224,7 +224,7 @@ class Fetcher:
                 hint="add asset-sha256 to the card",
             )
         found = self._stored(wanted, digest)
-        if found is not None and (self._context.offline or not again):
+        if found is not None and (self._context.offline or not force):
             return found
         if placeholder.is_unpublished(link):
             what = placeholder.not_published(unquote(link.rpartition("/")[2]))
@@ -242,7 +242,7 @@ class Fetcher:
         held = self.store.holds(digest.hex)
         with self.store.lock(digest.hex) as lock:
             # While we waited, another process may have fetched it.
-            found = None if again or held else self._stored(wanted, digest)
+            found = None if force or held else self._stored(wanted, digest)
             if found is not None:
                 return found
             if not self._cleaned:
@@ -263,7 +263,7 @@ class Fetcher:
                 return Transfer(self._context, wanted, digest, part, mirrors).run()
             finally:
                 if part.keep():
-                    self._context.tell(wanted.event("kept", received=part.position, size=part.origin.size))
+                    self._context.tell(wanted.event("kept", received=part.position, size=part.info.size))
 
     def _stored(self, wanted: FetchRequest, digest: Digest) -> Stored | None:
         """Return a stored asset, or None.
@@ -301,7 +301,7 @@ def fetch(
     policy: LinkPolicy | None = None,
     mirrors: Sequence[str] = (),
     offline: bool = False,
-    again: bool = False,
+    force: bool = False,
     progress: Progress | None = None,
     timeouts: Timeouts | None = None,
     retries: RetryPolicy | None = None,
@@ -335,4 +335,4 @@ def fetch(
         transport=transport,
         watch=None if progress is None else watch,
     ) as run:
-        return run.fetch(FetchRequest(link=link, digest=digest, size=size), again=again, max_bytes=max_bytes)
+        return run.fetch(FetchRequest(link=link, digest=digest, size=size), force=force, max_bytes=max_bytes)

@@ -19,16 +19,16 @@ _MIN_FAILED_FILES = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How often, and after how many seconds, something is tried again.
+    """How often a transfer is tried again, and after how many seconds.
 
     Attributes:
         attempts: How often in all, while little that is new comes.
-        mirror_attempts: The same, of a mirror: there is another place to turn to.
+        mirror_attempts: The same for a mirror, after which the next source is asked.
         first: The seconds before the second attempt; they double each time.
         longest: The most seconds to wait between two attempts.
         patience: The most seconds to wait because a server asks for it (``Retry-After``).
-        unreached: Seconds for which a host may be out of reach, while one file after another fails of that, before it
-            is asked no more in this run.
+        unreached: Seconds for which a host may be out of reach, while one file after another fails, before this run
+            stops asking it.
     """
 
     attempts: int = 5
@@ -48,7 +48,7 @@ class RetryPolicy:
 
 
 class HostHealth:
-    """Which hosts are out of reach, for all files of a run: each would find that out for itself, and take its time."""
+    """Which hosts are out of reach: what one file of a run learns spares the others the waiting."""
 
     def __init__(self, patience: float) -> None:
         """Begin; ``patience`` is the seconds for which a host may be out of reach before it is given up."""
@@ -57,7 +57,7 @@ class HostHealth:
         self._away: dict[str, tuple[float, int]] = {}
 
     def given_up(self, host: str) -> float | None:
-        """Return the seconds for which a host has been out of reach, if these and the files were too many; or None."""
+        """Return for how many seconds a host has been out of reach if it is asked no more, else None."""
         with self._lock:
             since, files = self._away.get(host, (0.0, 0))
         away = time.monotonic() - since
@@ -80,7 +80,7 @@ class HostHealth:
 
 
 class RateLimiter:
-    """A bound on bytes per second, common to all threads that take from it."""
+    """A limit of bytes per second, shared by all threads."""
 
     def __init__(self, per_second: float) -> None:
         self.per_second = per_second
@@ -99,7 +99,7 @@ class RateLimiter:
 
 
 class ConnectionLimit:
-    """A number of connections that may be open at once."""
+    """The number of connections that may be open at once."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -114,7 +114,7 @@ class ConnectionLimit:
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """Wait for a connection, and have it."""
+        """Wait for a connection, and hold it."""
         self.take()
         try:
             yield
@@ -122,7 +122,7 @@ class ConnectionLimit:
             self.give_back()
 
     def take(self) -> None:
-        """Wait for a connection, and take it. To be given back."""
+        """Wait for a connection, and take it; :meth:`give_back` returns it."""
         with self._changed:
             self._waiting += 1
             try:
@@ -133,7 +133,7 @@ class ConnectionLimit:
             self._free -= 1
 
     def take_spare(self) -> bool:
-        """Take a connection if no thread waits for one; return whether there was one. To be given back."""
+        """Take a connection if no thread waits for one; return whether there was one."""
         with self._changed:
             if self._free == 0 or self._waiting:
                 return False

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from hubtool.transfer.transport import Timeouts, Transport
 
-TOO_OFTEN = 3
+MAX_FAILURES = 3
 """Failures, one after another, after which a mirror is asked no more."""
 
 # Scheme -> module, its function from the base and the timeouts to a Transport, and the extra that brings what it needs.
@@ -168,7 +168,7 @@ class Mirror:
     def failed(self) -> bool:
         """Note that it failed; return whether it did so too often, one time after another."""
         self._failures += 1
-        return self._failures >= TOO_OFTEN
+        return self._failures >= MAX_FAILURES
 
     def give_up(self, why: str) -> bool:
         """Ask this mirror no more; return whether that is news."""

@@ -72,7 +72,7 @@ def test_an_asset_is_fetched_once(store: Store, server: Server) -> None:
     assert get(store, link, digest=Digest(DIGEST.hex[:8])) == stored
     assert get(store, "https://nowhere.example/a", offline=True) == stored
     assert server.requests == [("GET", "/a.ckpt")]
-    assert get(store, link, again=True) == stored
+    assert get(store, link, force=True) == stored
     assert server.gets("/a.ckpt") == 2
 
 
@@ -391,7 +391,7 @@ def test_no_descriptor_is_left(store: Store, server: Server) -> None:
     for _ in range(5):
         with pytest.raises(FetchError):
             get(store, f"{server.url}/bad", digest=Digest("0" * 64))
-        get(store, f"{server.url}/good", digest=Digest(hashlib.sha256(b"other").hexdigest()), again=True)
+        get(store, f"{server.url}/good", digest=Digest(hashlib.sha256(b"other").hexdigest()), force=True)
     time.sleep(0.2)  # the server's threads close theirs, which are in this process too
     assert len(list(folder.iterdir())) <= before + 1
 

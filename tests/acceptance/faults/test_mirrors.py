@@ -124,7 +124,7 @@ def test_a_folder_that_is_not_there_is_named_and_asked_no_more(tmp_path: Path, o
     said: list[Event] = []
     with run(Store(tmp_path / "home"), [str(tmp_path / "nowhere")], said) as one:
         for _ in range(2):
-            one.fetch(FetchRequest(link=f"{origin.url}/a", digest=DIGEST), again=True)
+            one.fetch(FetchRequest(link=f"{origin.url}/a", digest=DIGEST), force=True)
     skipped = [event.message for event in said if event.kind == "mirror-skipped"]
     assert len(skipped) == 1
     assert skipped[0].endswith("nowhere is asked no more: there is no such folder")
