@@ -413,11 +413,19 @@ def _new_session(policy: LinkPolicy, connections: int) -> requests.Session:
     from requests.adapters import HTTPAdapter  # noqa: PLC0415 (the same)
 
     classes: dict[type[HTTPConnection], type[HTTPConnection]] = {}
+    pools: dict[int, Any] = {}
 
     class Adapter(HTTPAdapter):
+        def close(self) -> None:
+            # Else a pool stays open as long as anything refers to it, such as the frame of an error.
+            while pools:
+                pools.popitem()[1].close()
+            super().close()
+
         def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (passed through)
             # Typed as its base, which lacks the attribute that urllib3 documents for the pools that there are.
             pool: Any = super().get_connection_with_tls_context(*args, **kwargs)
+            pools[id(pool)] = pool
             base = pool.ConnectionCls
             if base not in classes.values():
                 if base not in classes:
