@@ -168,7 +168,7 @@ def plan(
     """Say what a prune removes. Pure.
 
     A file goes if any of the four wishes says so. What was used within ``recent`` seconds stays: a load may be about
-    to open it. With ``broken_off`` that does not matter: nobody loads what is not finished, and who writes it has its
+    to open it. With ``broken_off`` that does not matter: what is not finished is not loaded, and its writer holds its
     lock.
 
     Args:

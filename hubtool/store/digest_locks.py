@@ -47,10 +47,10 @@ class DigestLocks(Layout):
 
         Args:
             key: The digest; its first digits count, so that a short digest and its whole one are one key.
-            patience: Seconds to wait for a holder that does not get on; the store's own by default.
+            patience: Seconds to wait for a holder that makes no progress; the store's own by default.
 
         Raises:
-            StoreError: If the lock cannot be made, or its holder has not got on for that long.
+            StoreError: If the lock cannot be made, or its holder makes no progress for that long.
         """
         name = key[: self.locked_by]
         path = self.lock_path(key)
@@ -83,7 +83,7 @@ class DigestLocks(Layout):
         return self.state / "locks" / f"{key[: self.locked_by]}.lock"
 
     def _wait(self, lock: Lock, name: str, patience: float) -> None:
-        """Wait for a lock as long as its holder gets on."""
+        """Wait for a lock while its holder makes progress."""
         if lock.acquire(0):
             return
         parts, since = self._parts(name), time.monotonic()
@@ -92,7 +92,7 @@ class DigestLocks(Layout):
             if now != parts:
                 parts, since = now, time.monotonic()
             if time.monotonic() - since >= patience:
-                idle = f", and has not got on for {patience:g} seconds" if patience else ": it is writing this file"
+                idle = f", and has made no progress for {patience:g} seconds" if patience else ": it is writing this file"
                 raise StoreError(
                     f"another process holds {lock.path}{idle}",
                     hint="end that process (it is fetching or converting the same asset), and try again",
@@ -108,7 +108,7 @@ class DigestLocks(Layout):
         return sorted(parts)
 
     def remove_locks(self) -> None:
-        """Remove the lock files that nobody holds: each digest that was ever written has one."""
+        """Remove the lock files that no process holds: each digest that was ever written has one."""
         for path in (self.state / "locks").glob("*.lock"):
             lock = Lock(path)
             with suppress(OSError):

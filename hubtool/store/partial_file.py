@@ -106,7 +106,8 @@ class PartialFile:
             source: Where they come from, as errors name it.
             size: How many bytes there must be, where the card says it.
             limit: The most bytes that are taken.
-            exclusive: Whether nobody else can be writing to the part of an earlier run (see :class:`Lock`).
+            exclusive: Whether no other process can be writing to the partial file of an earlier run (see
+                :class:`~hubtool.locking.Lock`).
             only: The name of the one link whose bytes may be resumed, or None for any: of a short digest, bytes from
                 elsewhere may be of another file.
 

@@ -170,7 +170,7 @@ def mark_used(folder: Path, digest: str) -> None:
                 return
         if not path.parent.is_dir():
             if not (folder / "records").is_dir():
-                return  # a mirror, which nobody prunes by use
+                return  # a mirror, which is not pruned by use
             path.parent.mkdir()
         # Others may write to this folder: a link that they put there is not followed.
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)

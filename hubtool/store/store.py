@@ -3,7 +3,7 @@
 Under the root, every path relative, so that the whole folder can be moved::
 
     blobs/sha256/ab/<digest>                       an asset, under its own SHA-256
-    derived/<kind>/ab/<digest>.<kind>              a file made from that asset, such as its safetensors twin
+    derived/<kind>/ab/<digest>.<kind>              a file made from that asset, such as its safetensors copy
     records/blobs/ab/<digest>.json                 what the file was when it was hashed last; one tree for each kind
     records/links/ab/<digest of the link>.json     the digest of what came from a link itself, not from a mirror
     temporary/<digest or its beginning>.<...>.part what is being written
@@ -70,13 +70,13 @@ class Store(DerivedFiles):
 
     Attributes:
         root: The folder; made by the first write.
-        patience: Seconds to wait for another process that holds a lock and does not get on.
+        patience: Seconds to wait for another process that holds a lock and makes no progress.
         state: The folder of everything but the blobs, in the same file system; the root itself by default.
         shared: Folders with blobs of their own (stores or mirrors), looked in after the root and never written.
         durable: Whether what is stored survives a failing power. Where it need not, because it is on its way to
             another place, nothing is flushed and nothing is recorded: what a later process finds there it hashes.
-        locked_by: How many of a digest's first digits name its lock. Few make few locks, which stand for many digests
-            each, for those who hold one while they write them all.
+        locked_by: How many of a digest's first digits name its lock. Fewer digits make fewer locks, each for many
+            digests, for a writer that holds one while it writes them all.
     """
 
     def __init__(
@@ -140,7 +140,7 @@ class Store(DerivedFiles):
         return write_in_place(data, self.link_record_path(digest, link))
 
     def find_unverified(self, digest: str) -> Stored | None:
-        """Return the file of a whole digest without verifying it, for those who hash it themselves; None if absent.
+        """Return the file of a whole digest without verifying it, for a caller that hashes it; None if absent.
 
         What turns out to be wrong is moved away by :meth:`check`.
         """

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 KEEP_PARTIAL_SECONDS = 7 * 86400.0
-"""Seconds for which the part of a fetch that was broken off is kept, for a later run to go on with: a week."""
+"""Seconds for which the partial file of an interrupted fetch is kept, for a later run to resume: a week."""
 
 
 PART_SUFFIX = ".blob.part"
@@ -49,7 +49,7 @@ class Unfinished:
 
 
 def _is_kept(path: Path) -> bool:
-    """Whether a temporary file is a part, or the note beside one, that a later run may go on with."""
+    """Whether a temporary file is a partial file, or belongs to one, that a later run may resume."""
     name = path.name.removesuffix(".json")
     if not name.endswith(PART_SUFFIX):
         return False

@@ -67,7 +67,7 @@ class VerifiedFiles(TemporaryFiles):
     def _verify(
         self, path: Path, record_path: Path, digest: str, *, key: str, trusting: bool, source: str = ""
     ) -> Verification:
-        """Say whether a file has its digest, by its record or by hashing it; move it away if it has not."""
+        """Say whether a file has its digest, by its record or by hashing it; move it away if it is wrong."""
         for _ in range(3):
             try:
                 if trusting and self._unchanged(path, record_path, digest):
@@ -83,7 +83,7 @@ class VerifiedFiles(TemporaryFiles):
             if record != Record.of(actual, before, source=source):
                 continue  # written to, or replaced, while we read
             if actual == digest:
-                # Of a derived file the record is all that is known, so it is written by who made the file alone.
+                # The record is all that is known of a derived file, so only :meth:`derive` writes it.
                 if not source and Record.read(record_path) != record:
                     self.remember(record, path, record_path)
                 return Verification(stored=Stored(path=path, digest=digest, size=after.st_size))
@@ -114,8 +114,8 @@ class VerifiedFiles(TemporaryFiles):
         """Move a wrong file away, and say whether that could be done; None if there is another file by now."""
         aside = self.state / "quarantine"
         try:
-            # In a store that we may not write, the file is as good as absent and must stay where it is; and whoever
-            # holds the lock is about to put the right one there, which is nothing to wait for.
+            # In a store that we may not write, the file counts as absent and must stay where it is. A process that
+            # holds the lock is about to put the right file there: there is no need to wait.
             with self.lock(key, patience=0):
                 # Between the hashing and the lock, another process may have put the right file there.
                 if Record.of(wrong.digest, path.stat(), source=wrong.source) != wrong:

@@ -119,11 +119,11 @@ class FetchContext:
         )
 
     def wants(self, kind: Kind) -> bool:
-        """Whether somebody wants to know of this kind of events."""
+        """Whether the watcher takes this kind of event."""
         return kind in self._kinds
 
     def tell(self, event: Event) -> None:
-        """Say what happened."""
+        """Tell the watcher what happened."""
         if self._watch is not None and event.kind in self._kinds:
             with self._telling:
                 self._watch(event)

@@ -165,7 +165,7 @@ class S3Transport:
             self._ended.update({thread.ident or 0 for thread in threading.enumerate()} if threads is None else threads)
 
     def close(self) -> None:
-        """Do nothing: obstore closes its connections when nobody holds it any more."""
+        """Do nothing: obstore closes its connections when nothing refers to it any more."""
 
     def ended(self) -> bool:
         """Whether this thread is to end what it receives."""

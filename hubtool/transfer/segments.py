@@ -143,7 +143,7 @@ class Segments:
         return len(block)
 
     def extend(self, piece: Piece) -> bool:
-        """Let a piece that is finished go on, if nobody is bringing what comes next; return whether it does."""
+        """Extend a finished piece if no connection brings the bytes after it; return whether it was extended."""
         with self._changed:
             if self._stopped:
                 return False

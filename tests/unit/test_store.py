@@ -405,7 +405,7 @@ def test_a_lock_is_held_by_one_and_waited_for_with_patience(store: Store) -> Non
     try:
         ready.wait(10)
         started = time.monotonic()
-        with pytest.raises(StoreError, match="has not got on for 1 seconds"), store.lock(DIGEST[:8]):
+        with pytest.raises(StoreError, match="has made no progress for 1 seconds"), store.lock(DIGEST[:8]):
             pass
         assert 0.9 < time.monotonic() - started < 5
         with store.lock("f" * 64):  # another digest is free
