@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
+from hubtool import settings
 from hubtool.errors import ArgumentError, ForbiddenLinkError, SettingsError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from hubtool.settings import Settings
 
-DEFAULT_HOSTS = frozenset({"download.mindspore.cn", "download-mindspore.osinfra.cn", "gitee.com", "github.com"})
+DEFAULT_HOSTS = frozenset(settings.DEFAULT_HOSTS)
 """The hosts that the public hub's cards name."""
 
 _NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\Z")
@@ -117,16 +118,16 @@ class LinkPolicy:
         return cls(hosts=frozenset(hosts), plain=frozenset(plain), near=frozenset(near))
 
     @classmethod
-    def configured(cls, settings: Settings) -> LinkPolicy:
+    def configured(cls, configuration: Settings) -> LinkPolicy:
         """Return the policy of the settings.
 
         Raises:
             SettingsError: If one of their hosts is none.
         """
         try:
-            return cls.of(settings.allowed_hosts)
+            return cls.of(configuration.allowed_hosts)
         except ArgumentError as error:
-            raise SettingsError(f"{settings.called('allowed_hosts')}: {error.message}", hint=error.hint) from None
+            raise SettingsError(f"{configuration.called('allowed_hosts')}: {error.message}", hint=error.hint) from None
 
     def joined(self, other: LinkPolicy) -> LinkPolicy:
         """Return the policy that allows what either allows."""

@@ -92,9 +92,9 @@ class DigestLocks(Layout):
             if now != parts:
                 parts, since = now, time.monotonic()
             if time.monotonic() - since >= patience:
-                idle = f", and has made no progress for {patience:g} seconds" if patience else ": it is writing this file"
+                idle = f", and has made no progress for {patience:g} seconds"
                 raise StoreError(
-                    f"another process holds {lock.path}{idle}",
+                    f"another process holds {lock.path}{idle if patience else ': it is writing this file'}",
                     hint="end that process (it is fetching or converting the same asset), and try again",
                 )
 

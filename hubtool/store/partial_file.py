@@ -8,11 +8,8 @@ visible.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
-import queue
-import threading
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
@@ -21,6 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from hubtool import files, regular
 from hubtool.errors import StoreError
 from hubtool.store.expected import Expected
+from hubtool.store.hasher import Hasher
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,12 +30,8 @@ if TYPE_CHECKING:
 MIN_RESUMABLE_BYTES = 256 << 10
 """Smaller files are fetched from their beginning rather than resumed."""
 
-_READ_BYTES = 1 << 20
 _SAVE_BYTES = 32 << 20  # bytes after which the position in a file with gaps is saved,
 _SAVE_SECONDS = 0.25  # or seconds: a kill loses what came since, and saving takes 0.2 ms
-_MAX_UNHASHED_BYTES = 8 << 20  # bytes that may wait to be hashed, per file
-_BLOCKS_PER_HANDOVER = 4  # blocks that are handed to the hasher at once
-_WAIT_SECONDS = 0.0005  # seconds to wait for the hasher; a bounded queue would take longer for each block
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +118,7 @@ class PartialFile:
         self._saved: PartialInfo | None = None  # what is saved on the disk
         self._stream: BinaryIO | None = None
         self._path = store.temporary_path(digest.hex, "blob")
-        self._hasher = _Hasher()
+        self._hasher = Hasher()
         self._saved_at = 0.0
         self._expected.check_stated()
         try:
@@ -270,7 +264,7 @@ class PartialFile:
             StoreError: If the disk does not let us.
         """
         self._hasher.end()
-        self._hasher = _Hasher()
+        self._hasher = Hasher()
         self.position = 0
         self.resumed = False
         self.info = PartialInfo()
@@ -367,93 +361,6 @@ class PartialFile:
         if self._stream is not None:
             self._stream.close()
             self._stream = None
-
-
-class _Hasher:
-    """SHA-256 over bytes in their order: at once, or, of larger files, in a thread of its own."""
-
-    def __init__(self) -> None:
-        self._hash = hashlib.sha256()
-        self._hashed = 0
-        self._fed = 0
-        self._handed: list[bytes] = []
-        self._queue: queue.SimpleQueue[list[bytes] | tuple[BinaryIO, int] | None] | None = None
-        self._thread: threading.Thread | None = None
-        self._failure: OSError | None = None
-
-    def begin(self) -> None:
-        """Use a thread from here on."""
-        if self._thread is None:
-            self._fed = self._hashed
-            self._queue = queue.SimpleQueue()
-            self._thread = threading.Thread(target=self._run, args=(self._queue,), name="hubtool-hash", daemon=True)
-            self._thread.start()
-
-    def feed(self, block: bytes) -> None:
-        """Hash the next bytes."""
-        if self._queue is None:
-            self._hash.update(block)
-            self._hashed += len(block)
-        else:
-            # Several at once: to hand one over takes both threads some time.
-            self._handed.append(block)
-            self._fed += len(block)
-            if len(self._handed) >= _BLOCKS_PER_HANDOVER:
-                self._hand()
-            while self._fed - self._hashed > _MAX_UNHASHED_BYTES and self._failure is None:
-                time.sleep(_WAIT_SECONDS)
-
-    def follow(self, stream: BinaryIO, position: int) -> None:
-        """Hash what stands in the file up to a position."""
-        self.begin()
-        if self._queue is not None:
-            self._hand()
-            self._queue.put((stream, position))
-            self._fed = max(self._fed, position)
-
-    def _hand(self) -> None:
-        if self._handed and self._queue is not None:
-            self._queue.put(self._handed)
-            self._handed = []
-
-    def end(self) -> str:
-        """Wait for the thread; return the digest.
-
-        Raises:
-            OSError: If the file could not be read.
-        """
-        if self._thread is not None and self._queue is not None:
-            self._hand()
-            self._queue.put(None)
-            self._thread.join()
-            self._thread = None
-            self._queue = None
-        if self._failure is not None:
-            raise self._failure
-        return self._hash.hexdigest()
-
-    def _run(self, waiting: queue.SimpleQueue[list[bytes] | tuple[BinaryIO, int] | None]) -> None:
-        while (item := waiting.get()) is not None:
-            if self._failure is not None:
-                continue
-            if isinstance(item, list):
-                for block in item:
-                    self._hash.update(block)
-                    self._hashed += len(block)
-                continue
-            stream, position = item
-            try:
-                self._read(stream, position)
-            except OSError as error:
-                self._failure = error
-
-    def _read(self, stream: BinaryIO, position: int) -> None:
-        while self._hashed < position:
-            block = files.read_at(stream, self._hashed, min(_READ_BYTES, position - self._hashed))
-            if not block:
-                raise OSError(None, "the partial file became shorter")
-            self._hash.update(block)
-            self._hashed += len(block)
 
 
 def _info_path(path: Path) -> Path:
