@@ -2,11 +2,11 @@
 
     python benchmarks/fetch.py [--quick] [--folder /dev/shm]
 
-Serves files with nginx on loopback (as a child process with a configuration of its own): one file of 1 GiB, and 1,000
-files of 100 KiB. Every side is a fresh process that starts, transfers, computes SHA-256 and writes; the sides take
-turns, and the fastest of several runs counts. Seconds, and the ratio to hubtool. A tool that is not installed is left
-out, and said to be. The target for the small files is 1.5 times pooch. Then one file over a link that gives each
-connection 20 MB/s and 40 ms (a limiting server of our own), with one connection and with segments.
+Serves files with nginx on loopback (as a child process with a configuration of its own): one file of 1 GiB, one of
+100 MiB, and 1,000 files of 100 KiB. Every side is a fresh process that starts, transfers, computes SHA-256 and writes;
+the sides take turns, and the fastest of several runs counts. Seconds, and the ratio to hubtool. A tool that is not
+installed is left out, and said to be. The target for the small files is 1.5 times pooch. Then 100 MiB and 1 GiB over a
+link that gives each connection 20 MB/s and 40 ms (a limiting server of our own), with one connection and with segments.
 
 The folder should be in memory: what is compared is the way of the bytes, not a disk.
 """
@@ -252,7 +252,8 @@ def main() -> None:
         registry = folder / "registry"
         registry.mkdir()
         if options.only == "limited":
-            limited(folder, 400 * MIB // scale, 1)
+            limited(folder, 100 * MIB, repeat)
+            limited(folder, 1024 * MIB // scale, 1)
             return
         if shutil.which("nginx") is None:
             print("nginx is not installed here: the rest is left out")
@@ -260,14 +261,15 @@ def main() -> None:
         (folder / "www").mkdir()
         with nginx(folder, folder / "www") as base:
             if options.only in (None, "large"):
-                sha = hashlib.sha256()
-                with (folder / "www" / "large.ckpt").open("wb") as target:
-                    for _ in range(1024 // scale):
-                        block = os.urandom(MIB)
-                        sha.update(block)
-                        target.write(block)
-                files = [(f"{base}/large.ckpt", sha.hexdigest())]
-                compare(f"one file of {1024 // scale} MiB", folder, files, registry, repeat)
+                for size in (1024 // scale, 100):
+                    sha = hashlib.sha256()
+                    with (folder / "www" / "large.ckpt").open("wb") as target:
+                        for _ in range(size):
+                            block = os.urandom(MIB)
+                            sha.update(block)
+                            target.write(block)
+                    files = [(f"{base}/large.ckpt", sha.hexdigest())]
+                    compare(f"one file of {size} MiB", folder, files, registry, repeat)
             if options.only in (None, "small"):
                 files = []
                 for number in range(1000 // scale):
@@ -276,7 +278,9 @@ def main() -> None:
                     files.append((f"{base}/{number}.ckpt", hashlib.sha256(content).hexdigest()))
                 compare(f"{len(files)} files of 100 KiB", folder, files, registry, repeat)
         if options.only is None:
-            limited(folder, 400 * MIB // scale, 1)  # last: it holds its file in this process
+            # Last: it holds its file in this process.
+            limited(folder, 100 * MIB, repeat)
+            limited(folder, 1024 * MIB // scale, 1)
     print(json.dumps({"cpus": os.cpu_count(), "load": os.getloadavg()}))
 
 

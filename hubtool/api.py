@@ -204,7 +204,7 @@ def fetch(
     with progresses.shown(progress) as report_of:
         return {
             asset.file_name: fetch_asset(
-                hub, found, asset, again=force_reload, progress=report_of(asset.file_name)
+                hub, found, asset, force=force_reload, progress=report_of(asset.file_name)
             ).path
             for asset in found.card.assets
         }

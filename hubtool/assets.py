@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from hubtool.digest import Digest
     from hubtool.hub import Hub
     from hubtool.resolution.finding import FoundCard
-    from hubtool.store.store import Stored
+    from hubtool.store.records import Stored
     from hubtool.transfer.events import Progress
 
 
 def fetch_asset(
-    hub: Hub, found: FoundCard, asset: Asset, *, again: bool = False, progress: Progress | None = None
+    hub: Hub, found: FoundCard, asset: Asset, *, force: bool = False, progress: Progress | None = None
 ) -> Stored:
     """Return the verified file of an asset, fetching it if it is not stored.
 
@@ -37,7 +37,7 @@ def fetch_asset(
         hub: Settings, registries and store.
         found: The card that names the asset.
         asset: The asset.
-        again: Whether to fetch it even if it is stored.
+        force: Whether to fetch it even if it is stored.
         progress: Called with the bytes that have come and the bytes in all, or None where that is not known.
 
     Raises:
@@ -57,7 +57,7 @@ def fetch_asset(
             policy=hub.policy,
             mirrors=hub.mirrors,
             offline=hub.settings.offline,
-            again=again,
+            force=force,
             progress=progress,
         )
     except DigestError as error:
@@ -74,15 +74,15 @@ def local_asset(hub: Hub, found: FoundCard, asset: Asset) -> Stored:
     """
     digest = _stated(asset)
     if found.pin is None:
-        return check_size(found, asset, hub.store.adopt(local_path(found, asset), digest, size=asset.size))
+        return check_size(found, asset, hub.store.verify_in_place(local_path(found, asset), digest, size=asset.size))
     stored = local_copy(found, asset, registries=hub.registries, store=hub.store) or hub.store.find(digest)
     if stored is not None:
         return check_size(found, asset, stored)
-    from hubtool.transfer.events import Wanted  # noqa: PLC0415 - as in `fetch_asset`
+    from hubtool.transfer.events import FetchRequest  # noqa: PLC0415 - as in `fetch_asset`
 
     # Its own link is not one that can be fetched.
     with suppress(ForbiddenLinkError, OfflineError), hub.fetcher() as run:
-        return run.fetch(Wanted(link=asset.link, digest=digest, size=asset.size, name=asset.file_name))
+        return run.fetch(FetchRequest(link=asset.link, digest=digest, size=asset.size, name=asset.file_name))
     raise found.pin.error(
         f"the asset {asset.link}, with the SHA-256 {digest}, stands beside its card, and neither a registry, "
         "the store nor a mirror has it",

@@ -11,10 +11,10 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
+from hubtool import settings
 from hubtool.errors import ArgumentError, ForbiddenLinkError, SettingsError
 
 if TYPE_CHECKING:
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
     from hubtool.settings import Settings
 
-DEFAULT_HOSTS = frozenset({"download.mindspore.cn", "download-mindspore.osinfra.cn", "gitee.com", "github.com"})
+DEFAULT_HOSTS = frozenset(settings.DEFAULT_HOSTS)
 """The hosts that the public hub's cards name."""
 
 _NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\Z")
-_LONGEST = 8192
+_MAX_LINK_LENGTH = 8192
 # Readers of URLs disagree on what these mean, and a disagreement is a way around the list of hosts.
 _STRANGE = re.compile(r"""[\x00-\x20\x7f\\<>"`{}|^]""")
 # With one slash too, to which pathlib shortens two; and without any where no folder has that name.
@@ -36,6 +36,42 @@ _SSH_URL = re.compile(
 )
 _PORTS = {"https": 443, "http": 80}
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: an IPv4 address behind a translator of the network's
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AllowedLink:
+    """A link that may be followed: made by :class:`LinkPolicy`, or from an address that the user configured.
+
+    Attributes:
+        url: The link in the form in which it is requested: no fragment, the host in lower-case ASCII.
+        scheme: Its scheme, lower-case.
+        host: Its host without brackets and port; empty for a file.
+    """
+
+    url: str
+    scheme: str
+    host: str
+
+    @classmethod
+    def of(cls, url: str) -> AllowedLink:
+        """Take a URL that was checked, or that the user configured, as an allowed link."""
+        parts = urlsplit(url)
+        return cls(url=url, scheme=parts.scheme, host=parts.hostname or "")
+
+    @property
+    def shown(self) -> str:
+        """The link as a message may show it; see :func:`shown`."""
+        return shown(self.url)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether its host is this machine."""
+        return is_loopback(self.host)
+
+    @property
+    def server(self) -> str:
+        """Host and port, which tell its server from others."""
+        return host_of(self.url)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,16 +118,16 @@ class LinkPolicy:
         return cls(hosts=frozenset(hosts), plain=frozenset(plain), near=frozenset(near))
 
     @classmethod
-    def configured(cls, settings: Settings) -> LinkPolicy:
+    def configured(cls, configuration: Settings) -> LinkPolicy:
         """Return the policy of the settings.
 
         Raises:
             SettingsError: If one of their hosts is none.
         """
         try:
-            return cls.of(settings.allowed_hosts)
+            return cls.of(configuration.allowed_hosts)
         except ArgumentError as error:
-            raise SettingsError(f"{settings.called('allowed_hosts')}: {error.message}", hint=error.hint) from None
+            raise SettingsError(f"{configuration.called('allowed_hosts')}: {error.message}", hint=error.hint) from None
 
     def joined(self, other: LinkPolicy) -> LinkPolicy:
         """Return the policy that allows what either allows."""
@@ -106,43 +142,42 @@ class LinkPolicy:
         """
         return cls().joined(cls.of(more))
 
-    def check(self, link: str) -> str:
-        """Return a link in the form in which it is to be requested.
+    def check(self, link: str) -> AllowedLink:
+        """Check a link, and return it in the form in which it is requested.
 
         Angle brackets around it and its fragment are dropped, its host is lower-case ASCII.
 
         Raises:
             ForbiddenLinkError: If it may not be followed; the message says why, without credentials or query.
         """
-        return _checked(self, link)
+        return self._check(bare(link), "the link")
 
-    def follow(self, link: str, location: str) -> str:
-        """Return where a redirect leads, in the form in which it is to be requested.
+    def follow(self, link: AllowedLink, location: str) -> AllowedLink:
+        """Check where a redirect leads.
 
-        Besides what :meth:`check` refuses, a redirect may not go from elsewhere to this machine, nor from TLS to plain
-        http, but on this machine.
+        Besides what :meth:`check` refuses, a redirect may not lead from elsewhere to this machine, nor from TLS to
+        plain http except on this machine.
 
         Args:
-            link: The link that was requested, as :meth:`check` or this method returned it.
+            link: The link that was requested.
             location: What the server answered, perhaps relative.
 
         Raises:
             ForbiddenLinkError: If it may not be followed.
         """
         try:
-            joined = urljoin(link, location)
+            joined = urljoin(link.url, location)
         except ValueError:
             joined = location
-        target = self._check(joined, f"the redirect from {shown(link)}")
-        before, after = urlsplit(link), urlsplit(target)
-        if is_loopback(after.hostname or "") and not is_loopback(before.hostname or ""):
+        target = self._check(joined, f"the redirect from {link.shown}")
+        if target.is_loopback and not link.is_loopback:
             raise ForbiddenLinkError(
-                f"the redirect from {shown(link)} leads to this machine: {shown(target)}",
+                f"the redirect from {link.shown} leads to this machine: {target.shown}",
                 hint="no server elsewhere may send a client to services of its own machine; ask the publisher",
             )
-        if after.scheme == "http" and before.scheme == "https" and not is_loopback(after.hostname or ""):
+        if target.scheme == "http" and link.scheme == "https" and not target.is_loopback:
             raise ForbiddenLinkError(
-                f"the redirect from {shown(link)} leads from https to plain http: {shown(target)}",
+                f"the redirect from {link.shown} leads from https to plain http: {target.shown}",
                 hint="what was asked for with TLS must come with TLS; ask the publisher",
             )
         return target
@@ -174,65 +209,43 @@ class LinkPolicy:
             hint=f"if this host stands in your own network, say so: HUBTOOL_ALLOWED_HOSTS=https://{service}",
         )
 
-    def _check(self, link: str, what: str) -> str:
+    def _check(self, link: str, what: str) -> AllowedLink:
         def refuse(why: str, hint: str) -> ForbiddenLinkError:
             return ForbiddenLinkError(f"{what} {why}: {shown(link)}", hint=hint)
 
-        if len(link) > _LONGEST:
-            raise refuse(f"is longer than {_LONGEST} characters", "correct the card's asset-link")
+        if len(link) > _MAX_LINK_LENGTH:
+            raise refuse(f"is longer than {_MAX_LINK_LENGTH} characters", "correct the card's asset-link")
         if _STRANGE.search(link) or not (link.isascii() or all(sign.isascii() or sign.isprintable() for sign in link)):
             raise refuse("has spaces, control characters or signs that no link has", "percent-encode them")
         try:
             parts = urlsplit(link)
+            port, raw_host = parts.port, parts.hostname or ""
         except ValueError:
             raise refuse("cannot be read", "correct the card's asset-link") from None
-        netloc, refusal = _place(self, parts.scheme, parts.netloc)
-        if refusal is not None:
-            raise refuse(*refusal)
-        return urlunsplit((parts.scheme, netloc, parts.path or "/", parts.query, ""))
-
-    def _place(self, scheme: str, netloc: str) -> tuple[str, tuple[str, str] | None]:
-        """Return host and port as they are to be requested; or, besides, why they may not be and what to do."""
-        try:
-            parts = SplitResult(scheme, netloc, "", "", "")
-            port = parts.port
-            raw_host = parts.hostname or ""
-        except ValueError:
-            return "", ("cannot be read", "correct the card's asset-link")
-        if scheme not in _PORTS:
-            kind = f"is a {scheme}: link" if scheme else "has no scheme"
-            return "", (kind, "use an https link, or a path relative to the card")
-        if "@" in netloc:
-            return "", ("holds a user name or password", "remove it from the link, and put it into ~/.netrc")
+        if parts.scheme not in _PORTS:
+            kind = f"is a {parts.scheme}: link" if parts.scheme else "has no scheme"
+            raise refuse(kind, "use an https link, or a path relative to the card")
+        if "@" in parts.netloc:
+            raise refuse("holds a user name or password", "remove it from the link, and put it into ~/.netrc")
         host = normal_host(raw_host)
         if host is None:
-            return "", ("has no valid host", "correct the card's asset-link")
-        local = is_loopback(host)
-        service = f"{host}:{port or _PORTS[scheme]}"
-        if not local and scheme != "https" and service not in self.plain:
-            return "", (
-                "is plain http",
-                f"use https; if {service} is in your own network, allow it: HUBTOOL_ALLOWED_HOSTS=http://{service}",
-            )
-        if not local and not self.hosts & {host, service}:
-            return "", (
-                f"leads to {host}, which is not an allowed host",
-                f"if you trust it, add it: HUBTOOL_ALLOWED_HOSTS={host}",
-            )
+            raise refuse("has no valid host", "correct the card's asset-link")
+        service = f"{host}:{port or _PORTS[parts.scheme]}"
+        if not is_loopback(host):
+            if parts.scheme != "https" and service not in self.plain:
+                raise refuse(
+                    "is plain http",
+                    f"use https; if {service} is in your own network, allow it: HUBTOOL_ALLOWED_HOSTS=http://{service}",
+                )
+            if not self.hosts & {host, service}:
+                raise refuse(
+                    f"leads to {host}, which is not an allowed host",
+                    f"if you trust it, add it: HUBTOOL_ALLOWED_HOSTS={host}",
+                )
         place = f"[{host}]" if ":" in host else host
-        return (place if port is None else f"{place}:{port}"), None
-
-
-@lru_cache(maxsize=256)
-def _checked(policy: LinkPolicy, link: str) -> str:
-    """Check a link; remembered, because a link is checked by each who is about to use it."""
-    return policy._check(bare(link), "the link")  # noqa: SLF001 (the policy's own)
-
-
-@lru_cache(maxsize=256)
-def _place(policy: LinkPolicy, scheme: str, netloc: str) -> tuple[str, tuple[str, str] | None]:
-    """Check a host and port; remembered, because many links are on one host."""
-    return policy._place(scheme, netloc)  # noqa: SLF001 (the policy's own)
+        netloc = place if port is None else f"{place}:{port}"
+        url = urlunsplit((parts.scheme, netloc, parts.path or "/", parts.query, ""))
+        return AllowedLink(url=url, scheme=parts.scheme, host=host)
 
 
 def scheme_of(text: str) -> str:

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from hubtool.assets import fetch_asset
 from hubtool.checkpoint import operators
+from hubtool.checkpoint.conversion import to_safetensors
 from hubtool.checkpoint.coverage import Coverage, Renaming, compare, cover, rename
-from hubtool.checkpoint.header import FOREIGN_ITEM_BITS, Header, TensorInfo, read_header, to_safetensors
+from hubtool.checkpoint.header import FOREIGN_ITEM_BITS, Header, TensorInfo
+from hubtool.checkpoint.reading import read_header
 from hubtool.errors import (
     ArgumentError,
     AssetError,
@@ -172,7 +174,7 @@ def load(
     with watch.stage("fetch"):
         if pretrained:
             asset = _weights(resolution)
-            stored = fetch_asset(hub, resolution.found, asset, again=force_reload, progress=progress)
+            stored = fetch_asset(hub, resolution.found, asset, force=force_reload, progress=progress)
             path, digest = stored.path, stored.digest
             header = read_header(path)
             if asset.format != header.format:
@@ -228,7 +230,7 @@ def _load_graph(
 
     asset = weights.asset
     with watch.stage("fetch"):
-        stored = fetch_asset(hub, resolution.found, asset, again=force_reload, progress=progress)
+        stored = fetch_asset(hub, resolution.found, asset, force=force_reload, progress=progress)
         suffix = asset.file_name.rpartition(".")[2].lower()
         kind = "mindir" if asset.is_mindir else suffix if suffix.isidentifier() else asset.format
         path = graphs.with_suffix(hub.store, stored.path, stored.digest, kind)
@@ -275,7 +277,7 @@ def load_weights(hub: Hub, resolution: Resolution, *, force_reload: bool = False
         HubError: The subclasses say which stage failed, and why.
     """
     resolution.refuse("status")
-    stored = fetch_asset(hub, resolution.found, _weights(resolution), again=force_reload)
+    stored = fetch_asset(hub, resolution.found, _weights(resolution), force=force_reload)
     header = read_header(stored.path)
     _compute_type(resolution, None)
     from mindspore import Parameter  # noqa: PLC0415

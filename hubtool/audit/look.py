@@ -19,18 +19,14 @@ from typing import TYPE_CHECKING
 
 from hubtool.errors import FetchError, ForbiddenLinkError, UnknownHostError
 from hubtool.links import shown
-from hubtool.transfer.http import MAX_REDIRECTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hubtool.transfer.http import Head, HttpTransport
+    from hubtool.links import AllowedLink
+    from hubtool.transfer.http import HttpTransport, Probe
 
 _GONE = frozenset({404, 410})
-_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
-_FOR_GOOD = frozenset({301, 308})
-# Servers that know no HEAD, or sign links for GET only.
-_ASK_OTHERWISE = frozenset({400, 403, 405, 501})
 
 Seen = dict[str, object]
 
@@ -48,18 +44,16 @@ def look(transport: HttpTransport, link: str, *, deep: bool, pace: Callable[[], 
         FetchError: If another attempt may help; its ``wait`` says when.
     """
     try:
-        place, head, moved = _follow(transport, link)
-        seen: Seen = {"moved": moved} if moved else {}
-        if place != link:
-            seen["place"] = shown(place)
-        if head.status in _GONE:
-            return {**seen, "fault": "link-gone", "message": f"the server answered {head.status}{_by(link, place)}"}
-        if head.status not in (200, 206):
-            return {**seen, **_refused(link, place, head)}
-        facts = {"size": head.size, "etag": head.etag or None, "modified": head.modified or None}
+        found = transport.probe(transport.policy.check(link))
+        seen: Seen = {} if found.moved is None else {"moved": found.moved.url}
+        if found.link.url != link:
+            seen["place"] = found.link.shown
+        if found.error is not None:
+            return {**seen, **_refused(link, found)}
+        facts = {"size": found.size, "etag": found.etag or None, "modified": found.modified or None}
         seen.update({name: value for name, value in facts.items() if value is not None})
         if deep:
-            seen.update(_hash(transport, place, pace))
+            seen.update(_hash(transport, found.link, pace))
     except ForbiddenLinkError as error:
         return {"fault": "link-forbidden", "message": error.message}
     except UnknownHostError as error:
@@ -71,34 +65,19 @@ def look(transport: HttpTransport, link: str, *, deep: bool, pace: Callable[[], 
     return seen
 
 
-def _follow(transport: HttpTransport, link: str) -> tuple[str, Head, str]:
-    """Follow redirects; return the last link, what its server says, and where the link leads for good, or empty."""
-    place, moved, for_good = link, "", True
-    for _ in range(MAX_REDIRECTS + 1):
-        head = transport.head(place)
-        if head.status in _ASK_OTHERWISE:
-            head = transport.head(place, method="GET")
-        if head.location is None:
-            return place, head, moved
-        # What follows a passing redirect is a matter of the moment.
-        for_good = for_good and head.status in _FOR_GOOD
-        moved = head.location if for_good else moved
-        place = head.location
-    raise FetchError(f"{shown(link)}: more than {MAX_REDIRECTS} redirects, the last one to {shown(place)}")
-
-
-def _refused(link: str, place: str, head: Head) -> Seen:
-    message = f"the server answered {head.status}{_by(link, place)}"
-    if head.status in _PASSING or head.status >= 500:
-        raise FetchError(f"{shown(link)}: {message}", passing=True, wait=head.wait, status=head.status)
+def _refused(link: str, found: Probe) -> Seen:
+    message = f"the server answered {found.status}"
+    if found.link.url != link:
+        message += f" (from {found.link.shown})"
+    if found.status in _GONE:
+        return {"fault": "link-gone", "message": message}
+    if found.error is not None and (found.error.passing or found.status >= 500):
+        wait = found.error.wait
+        raise FetchError(f"{shown(link)}: {message}", passing=True, wait=wait, status=found.status)
     return {"fault": "link-refused", "message": message}
 
 
-def _by(link: str, place: str) -> str:
-    return "" if link == place else f" (from {shown(place)})"
-
-
-def _hash(transport: HttpTransport, link: str, pace: Callable[[], None]) -> Seen:
+def _hash(transport: HttpTransport, link: AllowedLink, pace: Callable[[], None]) -> Seen:
     digester, size = hashlib.sha256(), 0
     with transport.open(link) as body:
         for block in body:

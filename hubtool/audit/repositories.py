@@ -75,13 +75,8 @@ def _name(url: str) -> str:
 
 def _ask(transport: HttpTransport, url: str) -> tuple[Seen, str]:
     """Ask for what git asks for first; return what is wrong, or nothing, and where the repository is."""
-    place = url
     try:
-        for _ in range(4):
-            head = transport.head(place + _QUERY, method="GET")
-            if head.location is None:
-                break
-            place = head.location.removesuffix(_QUERY)
+        found = transport.probe(transport.policy.check(url + _QUERY), method="GET")
     except ForbiddenLinkError as error:
         return {"fault": "link-forbidden", "message": error.message}, url
     except UnknownHostError as error:
@@ -90,14 +85,15 @@ def _ask(transport: HttpTransport, url: str) -> tuple[Seen, str]:
         if error.passing:
             raise
         return {"fault": "repository-unreachable", "message": error.message}, url
-    if head.status in _GONE:
-        return {"fault": "repository-gone", "message": f"the server answered {head.status}"}, url
-    if head.status not in (200, 206) or head.location is not None:
-        message = f"the server answered {head.status}"
-        if head.status >= 500 or head.status == 429:
-            raise FetchError(f"{shown(url)}: {message}", passing=True, wait=head.wait, status=head.status)
+    if found.status in _GONE:
+        return {"fault": "repository-gone", "message": f"the server answered {found.status}"}, url
+    if found.error is not None:
+        message = f"the server answered {found.status}"
+        if found.status >= 500 or found.status == 429:
+            raise FetchError(f"{shown(url)}: {message}", passing=True, wait=found.error.wait, status=found.status)
         return {"fault": "repository-unreachable", "message": message}, url
-    return {}, place
+    place = found.link.url
+    return {}, place.removesuffix(_QUERY) if place.endswith(_QUERY) else url
 
 
 class _Repository:

@@ -26,7 +26,7 @@ from hubtool.git import hardened
 from hubtool.links import shown
 from hubtool.resolution.finding import FoundCard
 from hubtool.transfer.http import HttpTransport
-from hubtool.transfer.limits import Retries
+from hubtool.transfer.limits import RetryPolicy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -86,7 +86,7 @@ class Options:
     deep: bool = False
     restart: bool = False
     accept: bool = False
-    retries: Retries = Retries(attempts=ATTEMPTS)  # noqa: RUF009 - it is frozen
+    retries: RetryPolicy = RetryPolicy(attempts=ATTEMPTS)  # noqa: RUF009 - it is frozen
 
 
 def audit(hub: Hub, options: Options | None = None, *, watch: Watcher | None = None) -> Report:
@@ -114,7 +114,7 @@ def audit(hub: Hub, options: Options | None = None, *, watch: Watcher | None = N
     begun = time.time()
     plan = plans.make(
         gather(hub.with_lock(None), members, options.patterns),
-        check=hub.policy.check,
+        check=lambda link: hub.policy.check(link).url,
         check_repository=lambda url: _check_repository(hub, url),
     )
     with State(path=state_path(hub.settings.home, members)) as state:

@@ -72,7 +72,7 @@ class Coverage:
         return not (self.missing or self.unexpected or self.mismatched)
 
     def describe(self, most: int = 10) -> str:
-        """List what does not match, in lines, at most so many of each kind."""
+        """List what does not match, in lines, a limited number of each kind."""
         lines: list[str] = []
         kinds: list[tuple[str, tuple[str, ...]]] = [
             ("missing from the checkpoint", self.missing),
@@ -281,7 +281,7 @@ class Fit:
         return {"total": self.total, "why": self.why, "arguments": dict(self.arguments)}
 
 
-# How many classes networks are built for where nobody says it: those of the data sets that the cards name.
+# Numbers of classes to try where no card states one: those of common data sets.
 _USUAL = (1000, 1001, 10, 100, 2, 1, 21, 80, 81, 90, 91, 19, 20, 5, 6, 7, 11, 12, 15, 37, 50, 101, 102, 196, 365, 1024)
 _CLASSES = re.compile(
     r"(?:.*[._])?(?:n|num|number|nb)?_?(?:class|classes|label|labels|category|categories)(?:_?num)?\Z"

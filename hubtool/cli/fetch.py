@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hubtool.hub import Hub
-    from hubtool.store.store import Stored
-    from hubtool.transfer.events import Outcome, Wanted
+    from hubtool.store.records import Stored
+    from hubtool.transfer.events import FetchRequest, Outcome
 
 
 @dataclass(slots=True)
@@ -96,7 +96,7 @@ def _fetch(
     owners: list[_Card] = []
     labels = Labels()
 
-    wanted: list[Wanted] = []
+    wanted: list[FetchRequest] = []
     for name in names:
         card = _Card(name)
         cards.append(card)
@@ -109,14 +109,14 @@ def _fetch(
     if report.counts:
         report.expect(len(wanted), total(wanted))
     with hub.fetcher(connections=connections, rate=rate, watch=report) as run:
-        outcomes = run.fetch_all(wanted, again=force)
+        outcomes = run.fetch_all(wanted, force=force)
     return cards, list(zip(owners, outcomes, strict=True))
 
 
-def _plan(hub: Hub, name: str, card: _Card) -> list[Wanted]:
+def _plan(hub: Hub, name: str, card: _Card) -> list[FetchRequest]:
     """Return which assets of a card are to be fetched; those beside the card are verified where they are."""
     from hubtool.assets import local_asset
-    from hubtool.transfer.events import Wanted
+    from hubtool.transfer.events import FetchRequest
 
     found = hub.find(name)
     card.uid = str(found.card.uid or found.card.path)
@@ -128,7 +128,7 @@ def _plan(hub: Hub, name: str, card: _Card) -> list[Wanted]:
             card.add(asset.link, local_asset(hub, found, asset))
         else:
             name = asset.file_name
-            wanted.append(Wanted(link=asset.link, digest=asset.digest, size=asset.size, name=name, uid=card.uid))
+            wanted.append(FetchRequest(link=asset.link, digest=asset.digest, size=asset.size, name=name, uid=card.uid))
     return wanted
 
 

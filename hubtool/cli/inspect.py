@@ -21,7 +21,7 @@ def command(target: str, as_json: bool) -> None:
     A FILE is a .ckpt or .safetensors file. Of a UID, the stored checkpoint is listed; `hubtool fetch UID` stores it.
     MindSpore is not needed.
     """
-    from hubtool.checkpoint.header import read_header
+    from hubtool.checkpoint.reading import read_header
 
     path = Path(target)
     if not path.is_file() and path.suffix not in (".ckpt", ".safetensors"):

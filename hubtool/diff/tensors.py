@@ -9,7 +9,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hubtool.checkpoint.header import ITEM_BITS, Header, TensorInfo, read_header
+from hubtool.checkpoint.header import ITEM_BITS, Header, TensorInfo
+from hubtool.checkpoint.reading import read_header
 from hubtool.checkpoint.values import BLOCK, TensorBytes, is_numeric, need_numpy, numbers
 from hubtool.errors import CheckpointError
 

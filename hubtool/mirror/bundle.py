@@ -28,7 +28,7 @@ from hubtool.mirror.plan import Failure, Need, WantedAsset
 from hubtool.mirror.sync import asset_of, matches, write_index
 from hubtool.registry.entry import digest_of
 from hubtool.store.store import MAX_BYTES
-from hubtool.transfer.events import Labels, Outcome, Wanted
+from hubtool.transfer.events import FetchRequest, Labels, Outcome
 from hubtool.transfer.fetcher import CONNECTIONS
 from hubtool.uid import Uid
 
@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
     from hubtool.hub import Hub
     from hubtool.mirror.destination import Destination
-    from hubtool.store.store import Store, Stored
+    from hubtool.store.records import Stored
+    from hubtool.store.store import Store
     from hubtool.transfer.events import Watcher
     from hubtool.transfer.fetcher import Fetcher
 
@@ -144,11 +145,11 @@ def _bring(hub: Hub, run: Fetcher, needs: Sequence[Need]) -> tuple[dict[str, Sto
     at, left = 0, [*needs]
     while left:
         looked = [(need, _look(hub, need, at)) for need in left]
-        came = iter(run.fetch_all([labels.label(found) for _, found in looked if isinstance(found, Wanted)]))
+        came = iter(run.fetch_all([labels.label(found) for _, found in looked if isinstance(found, FetchRequest)]))
         at += 1
         left = []
         for need, found in looked:
-            outcome = next(came) if isinstance(found, Wanted) else found
+            outcome = next(came) if isinstance(found, FetchRequest) else found
             if outcome.stored is not None:
                 brought[need.key] = outcome.stored
                 del errors[need.key]
@@ -168,13 +169,13 @@ def _bring(hub: Hub, run: Fetcher, needs: Sequence[Need]) -> tuple[dict[str, Sto
     return brought, failures
 
 
-def _look(hub: Hub, need: Need, at: int) -> Wanted | Outcome:
+def _look(hub: Hub, need: Need, at: int) -> FetchRequest | Outcome:
     """Return what is to be fetched for an asset, as one of the cards that name it says; or how it went without that.
 
     It may be stored, or stand beside its card; or be wrong there, or not be named by the card any more.
     """
     uid, link = need.sources[at]
-    wanted = Wanted(link=link, digest=need.digest, size=need.size)
+    wanted = FetchRequest(link=link, digest=need.digest, size=need.size)
     try:
         stored = hub.store.find(need.digest, link=link)
         if stored is not None:
@@ -187,7 +188,7 @@ def _look(hub: Hub, need: Need, at: int) -> Wanted | Outcome:
             return Outcome(wanted=wanted, stored=local_asset(hub, card, asset))
     except HubError as error:
         return Outcome(wanted=wanted, error=error)
-    return Wanted(link=asset.link, digest=asset.digest, size=asset.size, name=asset.file_name, uid=uid)
+    return FetchRequest(link=asset.link, digest=asset.digest, size=asset.size, name=asset.file_name, uid=uid)
 
 
 def _listed(asset: WantedAsset, brought: dict[str, Stored]) -> ListedAsset:

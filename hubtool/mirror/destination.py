@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from hubtool.store.store import Store, Stored
+    from hubtool.store.records import Stored
+    from hubtool.store.store import Store
 
 UNIT = 2
 """How many of a digest's first digits name the unit of work that it belongs to: what one worker claims at once."""

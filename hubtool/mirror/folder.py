@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from hubtool.mirror.destination import Claim
-    from hubtool.store.store import Stored
+    from hubtool.store.records import Stored
 
 BLOCK = 1 << 20
 _PENDING_FILES = 512

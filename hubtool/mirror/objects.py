@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hubtool.mirror.destination import Claim
-    from hubtool.store.store import Stored
+    from hubtool.store.records import Stored
 
 SMALL = 5 << 20
 """The bytes up to which a blob goes in one request; a larger one goes in parts of :data:`PART` bytes."""

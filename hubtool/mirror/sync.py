@@ -33,8 +33,8 @@ from hubtool.mirror.index import Listed, ListedAsset, Listing
 from hubtool.mirror.plan import Failure, Need, Plan
 from hubtool.mirror.verify import look_into
 from hubtool.registry.entry import digest_of
-from hubtool.store.store import KEEP
-from hubtool.transfer.events import Wanted
+from hubtool.store.temporary import KEEP_PARTIAL_SECONDS
+from hubtool.transfer.events import FetchRequest
 from hubtool.transfer.fetcher import CONNECTIONS
 
 if TYPE_CHECKING:
@@ -44,7 +44,8 @@ if TYPE_CHECKING:
     from hubtool.digest import Digest
     from hubtool.hub import Hub
     from hubtool.mirror.destination import Claim, Destination
-    from hubtool.store.store import Store, Stored
+    from hubtool.store.records import Stored
+    from hubtool.store.store import Store
     from hubtool.transfer.events import Event
     from hubtool.transfer.fetcher import Fetcher
 
@@ -322,7 +323,7 @@ class Worker:
                 rest = [need for need in needs if not self._found(need, there)]
                 if claim is None:
                     return not rest
-                near = self._hub.store.present(unit) if rest else frozenset()
+                near = self._hub.store.list_group(unit) if rest else frozenset()
                 with self._staging.lock(unit) if rest else nullcontext():  # once, and not for each
                     for need in rest:
                         is_done = self._step(need, claim, done, near) and is_done
@@ -354,7 +355,7 @@ class Worker:
 
     def _copy(self, need: Need, claim: Claim, done: list[_Step]) -> bool:
         """Copy a file of our store; return whether that is all that there is to do, well or badly."""
-        near = self._hub.store.peek(need.digest.hex)
+        near = self._hub.store.find_unverified(need.digest.hex)
         if near is None:
             return False
         try:
@@ -411,14 +412,14 @@ class Worker:
         for uid, link in need.sources:
             try:
                 if "://" in link and not need.digest.is_short:  # nothing that the card would tell more of
-                    return self._fetch(Wanted(link=link, digest=need.digest, size=need.size))
+                    return self._fetch(FetchRequest(link=link, digest=need.digest, size=need.size))
                 card = self._hub.find(uid)
                 asset = asset_of(card.card.assets, need.digest, link)
                 if asset is None:
                     continue  # the card was changed meanwhile; the next run sees it
                 if asset.is_local:  # it is read where it is
                     return local_asset(self._hub, card, asset), False
-                return self._fetch(Wanted(link=asset.link, digest=asset.digest, size=asset.size))
+                return self._fetch(FetchRequest(link=asset.link, digest=asset.digest, size=asset.size))
             except HubError as error:
                 if self.stop.is_set():
                     raise _StoppedError from error
@@ -429,7 +430,7 @@ class Worker:
             raise AssetError("; ".join(dict.fromkeys(error.message for error in errors)), hint=errors[0].hint)
         raise errors[0]
 
-    def _fetch(self, wanted: Wanted) -> tuple[Stored, bool]:
+    def _fetch(self, wanted: FetchRequest) -> tuple[Stored, bool]:
         try:
             stored = self._fetcher.fetch(wanted)
         except OfflineError as error:
@@ -513,7 +514,7 @@ def _tidy(staging: Store) -> None:
     """Remove what was left in the staging store, and no run of a week has asked for."""
     with suppress(HubError):
         for digest, found in staging.blobs():
-            if time.time() - found.st_mtime > KEEP:
+            if time.time() - found.st_mtime > KEEP_PARTIAL_SECONDS:
                 with suppress(HubError):
                     staging.remove(digest)
 

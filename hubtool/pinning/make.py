@@ -27,7 +27,7 @@ from hubtool.registry.published import PublishedRegistry
 from hubtool.resolution import resolver
 from hubtool.resolution.finding import parse_name
 from hubtool.store import cards
-from hubtool.transfer.events import Labels, Wanted, total
+from hubtool.transfer.events import FetchRequest, Labels, total
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from hubtool.hub import Hub
     from hubtool.registry import Registries
     from hubtool.resolution.finding import FoundCard
-    from hubtool.store.store import Stored
+    from hubtool.store.records import Stored
     from hubtool.transfer.events import Watcher
     from hubtool.transfer.fetcher import Fetcher
 
@@ -238,8 +238,8 @@ def _stored(stored: Stored | None) -> Stored:
     return stored
 
 
-def _wanted(asset: Asset, uid: str) -> Wanted:
-    return Wanted(link=asset.link, digest=asset.digest, size=asset.size, name=asset.file_name, uid=uid)
+def _wanted(asset: Asset, uid: str) -> FetchRequest:
+    return FetchRequest(link=asset.link, digest=asset.digest, size=asset.size, name=asset.file_name, uid=uid)
 
 
 def _code(item: _Item, codes: CodeStore, *, update: bool) -> LockedCode | None:

@@ -23,7 +23,7 @@ from hubtool.pinning.mirrored import MirrorReader
 from hubtool.registry.entry import digest_of
 from hubtool.resolution.stored import check_size, local_copy
 from hubtool.store import cards
-from hubtool.transfer.events import Labels, Wanted, total
+from hubtool.transfer.events import FetchRequest, Labels, total
 from hubtool.uid import Uid
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from hubtool.hub import Hub
     from hubtool.lockfile.lockfile import Lock, LockedAsset
     from hubtool.resolution.finding import FoundCard
-    from hubtool.store.store import Store, Stored
+    from hubtool.store.records import Stored
+    from hubtool.store.store import Store
     from hubtool.transfer.events import Watcher
     from hubtool.transfer.fetcher import Fetcher
 
@@ -120,7 +121,7 @@ def sync(
     """
     hub = hub.with_lock(path)
     done: list[SyncedCard] = []
-    wanted: list[tuple[SyncedCard, Pin, LockedAsset, Wanted]] = []
+    wanted: list[tuple[SyncedCard, Pin, LockedAsset, FetchRequest]] = []
     labels = Labels()
     with hub.fetcher(connections=connections, rate=rate, watch=watch) as run:
         mirrors = MirrorReader(run.mirrors, offline=hub.settings.offline)
@@ -138,7 +139,7 @@ def sync(
             for asset, one in zip(found.card.assets, locked.assets, strict=True):
                 try:
                     # Before anything comes: what a lock states of it is checked when it is asked for.
-                    if hub.store.peek(one.sha256) is None:
+                    if hub.store.find_unverified(one.sha256) is None:
                         card.brought.add(one.link)
                     stored = _copied(hub, found, asset) if asset.is_local else None
                 except HubError as error:
@@ -155,9 +156,9 @@ def sync(
     return done
 
 
-def _wanted(asset: Asset, locked: LockedAsset, uid: str) -> Wanted:
+def _wanted(asset: Asset, locked: LockedAsset, uid: str) -> FetchRequest:
     digest = Digest(locked.sha256)
-    return Wanted(link=asset.link, digest=digest, size=locked.size, name=asset.file_name, uid=uid)
+    return FetchRequest(link=asset.link, digest=digest, size=locked.size, name=asset.file_name, uid=uid)
 
 
 def _bring_card(hub: Hub, pin: Pin, mirrors: MirrorReader) -> FoundCard:
@@ -214,11 +215,11 @@ def _copy(store: Store, beside: Stored, digest: Digest) -> Stored:
 
 def _fetch(
     run: Fetcher,
-    wanted: list[tuple[SyncedCard, Pin, LockedAsset, Wanted]],
+    wanted: list[tuple[SyncedCard, Pin, LockedAsset, FetchRequest]],
     expect: Callable[[int, int | None], None] | None,
 ) -> None:
     # One file that several cards pin comes once.
-    first: dict[str, Wanted] = {}
+    first: dict[str, FetchRequest] = {}
     for _, _, one, asked in wanted:
         first.setdefault(one.sha256, asked)
     if expect is not None:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from hubtool.hub import Hub
     from hubtool.resolution.finding import FoundCard
     from hubtool.sandbox.confine import Ended, Limits
-    from hubtool.store.store import Stored
+    from hubtool.store.records import Stored
 
 _BLOCK = 1 << 20
 

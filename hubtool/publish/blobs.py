@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 from hubtool.errors import ArgumentError, DigestError, MirrorError, PublishError
 from hubtool.links import is_loopback, shown
 from hubtool.mirror.destination import ClaimLostError, blob_name, open_destination
-from hubtool.store.store import Stored
+from hubtool.store.records import Stored
 from hubtool.transfer.aws import configuration
 
 if TYPE_CHECKING:

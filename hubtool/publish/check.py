@@ -21,8 +21,8 @@ from hubtool.card.files import read_card_file
 from hubtool.card.validate import run
 from hubtool.card.validate.selection import Selection
 from hubtool.checkpoint import operators
-from hubtool.checkpoint.header import check_graph, read_header
 from hubtool.checkpoint.mindir import read_inputs
+from hubtool.checkpoint.reading import check_graph, read_header
 from hubtool.checkpoint.values import not_finite
 from hubtool.diagnostics import Severity
 from hubtool.digest import Digest, digest_file
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from hubtool.resolution.finding import FoundCard
     from hubtool.resolution.resolver import Resolution
     from hubtool.sandbox.confine import Ended
-    from hubtool.transfer.http import Seen
+    from hubtool.transfer.http import Probe
 
 # What a server says where there is nothing yet, or no longer; buckets say 403 to those who may not list them.
 _ABSENT = frozenset({403, 404, 410})
@@ -169,7 +169,7 @@ class LookedAt:
     link: str
     what: str
     size: int | None = None
-    seen: Seen | None = None
+    seen: Probe | None = None
     error: FetchError | None = None
     planned: bool = False
 
@@ -414,9 +414,10 @@ def _look(hub: Hub, card: Card, *, planned: Collection[int]) -> list[LookedAt]:
             seen, error = None, None
             if not placeholder.is_unpublished(one.link):
                 try:
-                    seen = transport.look(one.link)
+                    seen = transport.probe(hub.policy.check(one.link))
+                    seen.raise_for_status()
                 except FetchError as problem:
-                    error = problem
+                    seen, error = None, problem
             looked.append(
                 LookedAt(link=one.link, what=one.what, size=one.size, seen=seen, error=error, planned=one.planned)
             )
@@ -587,7 +588,7 @@ def links_row(looked: Sequence[LookedAt], *, offline: bool) -> Row:
         elif one.size is not None and size is not None and size != one.size:
             wrong.append(f"{one.what}: the server has {size:,} bytes, and the card says {one.size:,}")
         else:
-            moved = f", from {one.seen.link}" if one.seen and one.seen.link != one.link else ""
+            moved = f", from {one.seen.link.url}" if one.seen and one.seen.link.url != one.link else ""
             details.append(f"{one.what} answers" + (f" with {size:,} bytes" if size and one.size else "") + moved)
     if wrong:
         return Row(name=LINKS, state=State.FAILED, reason="; ".join(wrong), details=_few([*waiting, *details]))

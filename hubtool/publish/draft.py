@@ -16,8 +16,8 @@ from hubtool.card import status as statuses
 from hubtool.card.format import format_card
 from hubtool.card.markdown_text import escape, table
 from hubtool.card.model import GRAPH_FORMATS, WEIGHT_FORMATS
-from hubtool.checkpoint.header import EMPTY_HINT, check_graph, read_header
 from hubtool.checkpoint.mindir import read_inputs
+from hubtool.checkpoint.reading import EMPTY_HINT, check_graph, read_header
 from hubtool.errors import ArgumentError, AssetError, CardError, CheckpointError
 from hubtool.publish.fitting import fit
 from hubtool.publish.measuring import measure

@@ -519,7 +519,7 @@ def _try_links(hub: Hub, todo: Plan, place: Destination) -> None:
     place.write(name, b"hubtool asks whether everybody can read what is here.\n")
     try:
         with contextlib.closing(HttpTransport(hub.policy)) as transport:
-            transport.look(f"{base}{name}")
+            transport.probe(hub.policy.check(f"{base}{name}")).raise_for_status()
     except FetchError as error:
         raise PublishError(
             f"nobody could fetch from {todo.blobs}: a small file was put there, and its link does not give it: "
@@ -544,7 +544,8 @@ def _ask_links(hub: Hub, todo: Plan) -> tuple[str, ...]:
         for one in todo.uploads:
             hint = f"check --link-base, and that everybody may read what is in {todo.blobs}; then run the same again"
             try:
-                seen = transport.look(one.link)
+                seen = transport.probe(hub.policy.check(one.link))
+                seen.raise_for_status()
             except FetchError as error:
                 raise PublishError(
                     f"{one.file.path.name} is stored, but its link does not give it: {error.message}", hint=hint

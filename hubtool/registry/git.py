@@ -144,7 +144,7 @@ def sync(
         if urlsplit(link).scheme == "ssh":
             hardened.check_url(link)
         else:
-            link = policy.check(link)
+            link = policy.check(link).url
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _remove_left(folder)

@@ -1,4 +1,4 @@
-"""Small files over HTTP(S) or out of a bucket: conditional requests, limits of size and time.
+"""Small files of a registry over HTTP(S) or out of a bucket: conditional requests, limits of size and time.
 
 They come through the transports of assets, which check each redirect and each address before they follow it.
 """
@@ -10,16 +10,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hubtool.errors import FetchError, ForbiddenLinkError, MirrorError
-from hubtool.links import shown
+from hubtool.links import AllowedLink, LinkPolicy, shown
 from hubtool.requirements import INSTALL_S3
 from hubtool.transfer.http import HttpTransport
 from hubtool.transfer.transport import Timeouts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from hubtool.links import LinkPolicy
     from hubtool.transfer.s3 import S3Transport
+    from hubtool.transfer.transport import Body
 
 _TIMEOUTS = Timeouts(connect=15.0, read=30.0, stall=30.0)
 _MAX_SECONDS = 120.0
@@ -27,13 +25,13 @@ _GONE = frozenset({404, 410})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class SmallFile:
     """What a server answered.
 
     Attributes:
         status: 200 with the file, 304 if it has not changed, 404 if there is none.
         data: The bytes of the file; empty unless the status is 200.
-        etag: What to ask with next time, or None.
+        etag: The entity tag to ask with next time, or None.
     """
 
     status: int
@@ -52,8 +50,8 @@ class Client:
         """Close all connections."""
         self._web.close()
 
-    def get(self, link: str, *, limit: int, etag: str | None = None) -> Answer:
-        """Get a file, if it is not the one that the entity tag is of.
+    def get(self, link: str, *, limit: int, etag: str | None = None) -> SmallFile:
+        """Get a file, unless it still has the entity tag.
 
         Args:
             link: Where it is.
@@ -67,22 +65,22 @@ class Client:
         deadline = time.monotonic() + _MAX_SECONDS
         try:
             if link.startswith("s3://"):
-                with self._open_bucket(link).open(link) as found:
-                    if etag is not None and found.proof == etag:
-                        return Answer(status=304, data=b"", etag=etag)
-                    return Answer(status=200, data=_read(found, found.size, link, limit, deadline), etag=found.proof)
-            with self._web.open(link, etag=etag) as body:
-                if body.is_unchanged:
-                    return Answer(status=304, data=b"", etag=etag)
-                return Answer(status=200, data=_read(body, body.size, link, limit, deadline), etag=body.etag)
+                with self._open_bucket(link).open(AllowedLink.of(link)) as body:
+                    found, unchanged = body.validator, etag is not None and body.validator == etag
+                    data = b"" if unchanged else _read(body, link, limit, deadline)
+            else:
+                with self._web.open(self._web.policy.check(link), etag=etag) as answer:
+                    found, unchanged = answer.etag, answer.is_unchanged
+                    data = b"" if unchanged else _read(answer, link, limit, deadline)
         except FetchError as error:
             if error.status in _GONE:
-                return Answer(status=404, data=b"", etag=None)
+                return SmallFile(status=404, data=b"", etag=None)
             # The transports' hints speak of cards and their assets.
             if isinstance(error, ForbiddenLinkError) or error.status in (None, 401, 403, 407):
                 raise
             hint = "try again later; if it stays so, check the registry's address"
             raise FetchError(error.message, hint=hint, status=error.status, passing=error.passing) from None
+        return SmallFile(status=304 if unchanged else 200, data=data, etag=etag if unchanged else found)
 
     def _open_bucket(self, link: str) -> S3Transport:
         """Open the bucket that the user named as a registry."""
@@ -98,13 +96,13 @@ class Client:
         return self._bucket
 
 
-def _read(blocks: Iterable[bytes], size: int | None, link: str, limit: int, deadline: float) -> bytes:
+def _read(body: Body, link: str, limit: int, deadline: float) -> bytes:
     """Read a body, and stop as soon as it is too large or takes too long."""
     hint = "this is not the file of a registry"
-    if size is not None and size > limit:
-        raise FetchError(f"{shown(link)}: it has {size:,} bytes, more than {limit:,}", hint=hint)
+    if body.size is not None and body.size > limit:
+        raise FetchError(f"{shown(link)}: it has {body.size:,} bytes, more than {limit:,}", hint=hint)
     data = bytearray()
-    for block in blocks:
+    for block in body:
         data += block
         if len(data) > limit:
             raise FetchError(f"{shown(link)}: more than {limit:,} bytes came", hint=hint)

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from hubtool.resolution.finding import FoundCard
     from hubtool.resolution.machine import Machine
     from hubtool.resolution.trust import TrustList
-    from hubtool.store.store import Store, Stored
+    from hubtool.store.records import Stored
+    from hubtool.store.store import Store
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +186,7 @@ def _fit(path: Path, recipe: Recipe) -> Fit | None:
     if recipe.parameters_digest is None:
         return None
     from hubtool.checkpoint import coverage  # noqa: PLC0415 - only for what is stored
-    from hubtool.checkpoint.header import read_header  # noqa: PLC0415 - as above
+    from hubtool.checkpoint.reading import read_header  # noqa: PLC0415 - as above
 
     try:
         shapes = read_header(path).shapes()

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from hubtool.card.model import Asset
     from hubtool.registry import Registries
     from hubtool.resolution.finding import FoundCard
-    from hubtool.store.store import Store, Stored
+    from hubtool.store.records import Stored
+    from hubtool.store.store import Store
 
 
 def stored_asset(found: FoundCard, asset: Asset, *, registries: Registries, store: Store) -> Stored | None:
@@ -39,7 +40,7 @@ def stored_asset(found: FoundCard, asset: Asset, *, registries: Registries, stor
     elif found.pin is not None:
         stored = local_copy(found, asset, registries=registries, store=store) or store.find(asset.digest)
     else:
-        stored = store.adopt(local_path(found, asset), asset.digest, size=asset.size)
+        stored = store.verify_in_place(local_path(found, asset), asset.digest, size=asset.size)
     return None if stored is None else check_size(found, asset, stored)
 
 
@@ -58,7 +59,7 @@ def local_copy(found: FoundCard, asset: Asset, *, registries: Registries, store:
         if member.root is not None:
             near = replace(found, root=member.root, card=replace(found.card, path=member.root / found.card.uid.path))
             with suppress(AssetError):
-                return store.adopt(local_path(near, asset), asset.digest)
+                return store.verify_in_place(local_path(near, asset), asset.digest)
     return None
 
 

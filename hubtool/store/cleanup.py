@@ -12,16 +12,17 @@ from typing import TYPE_CHECKING
 from hubtool import parallel
 from hubtool.digest import Digest
 from hubtool.errors import ArgumentError, StoreError
-from hubtool.store.store import USE_STEP
+from hubtool.store.records import USE_STEP_SECONDS
 from hubtool.uid import Uid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    from hubtool.store.store import Store, Unfinished
+    from hubtool.store.store import Store
+    from hubtool.store.temporary import Unfinished
 
-RECENT = 2 * USE_STEP
+RECENT = 2 * USE_STEP_SECONDS
 """Seconds for which a use protects a file.
 
 A use is recorded to the hour, so that every use protects for an hour at least: a load that has found the file has time
@@ -113,7 +114,7 @@ def items(store: Store, names: Mapping[Digest, tuple[str, ...]] | None = None) -
     derived: dict[str, int] = {}
     made: dict[str, float] = {}
     for kind in store.kinds():
-        for digest, found in store.made(kind):
+        for digest, found in store.derived_files(kind):
             derived[digest] = derived.get(digest, 0) + found.st_size
             made[digest] = max(made.get(digest, 0.0), found.st_mtime)
     others = store.used_by_others()
@@ -167,7 +168,7 @@ def plan(
     """Say what a prune removes. Pure.
 
     A file goes if any of the four wishes says so. What was used within ``recent`` seconds stays: a load may be about
-    to open it. With ``broken_off`` that does not matter: nobody loads what is not finished, and who writes it has its
+    to open it. With ``broken_off`` that does not matter: what is not finished is not loaded, and its writer holds its
     lock.
 
     Args:
@@ -294,7 +295,7 @@ def verify(
     """
     waiting: list[tuple[str, str | None, int]] = [(digest, None, found.st_size) for digest, found in store.blobs()]
     for kind in store.kinds():
-        waiting += [(digest, kind, found.st_size) for digest, found in store.made(kind)]
+        waiting += [(digest, kind, found.st_size) for digest, found in store.derived_files(kind)]
 
     def check(one: tuple[str, str | None, int]) -> Checked:
         digest, kind, _ = one

@@ -1,4 +1,4 @@
-"""What a card promises of an asset's bytes, and the bytes held against it. Pure."""
+"""What a card says of an asset's bytes, and checks of the bytes against it. Pure."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _OTHER = "the file at the link is another one: correct the card, or ask its publ
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Promise:
+class Expected:
     """What an asset's bytes must be.
 
     Attributes:
         digest: Their digest, whole or short.
-        source: Where they come from, as errors shall name it.
+        source: Where they come from, as errors name it.
         size: How many there must be, where the card says it.
         limit: The most that are taken.
     """
@@ -29,7 +29,7 @@ class Promise:
     size: int | None
     limit: int
 
-    def check_promised(self) -> None:
+    def check_stated(self) -> None:
         """Refuse what is to be too large from the first.
 
         Raises:

@@ -1,18 +1,15 @@
 """The partial file of an asset: it grows until it is whole, and a later run resumes it.
 
-A part stands in the store's temporary folder as ``<digest>.<random>.blob.part``. Beside it, in ``....blob.part.json``,
-stands what is needed to go on: how large the whole file is, and which version of which link the bytes are of. The bytes
-of a part from an earlier run are hashed again, and a whole file whose digest is wrong is never shown, so nothing of
-this has to be trusted.
+A partial file is ``<digest>.<random>.blob.part`` in the store's temporary folder. Beside it, ``....blob.part.json``
+says what is needed to resume it: how large the whole file is, and which version of which link the bytes are of. None of
+this has to be trusted: the bytes of an earlier run are hashed again, and a file with a wrong digest never becomes
+visible.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
-import queue
-import threading
 import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields, replace
@@ -20,47 +17,45 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from hubtool import files, regular
 from hubtool.errors import StoreError
-from hubtool.store.expected import Promise
+from hubtool.store.expected import Expected
+from hubtool.store.hasher import Hasher
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from hubtool.digest import Digest
-    from hubtool.store.store import Store, Stored
+    from hubtool.store.records import Stored
+    from hubtool.store.verified import VerifiedFiles
 
-WORTH = 256 << 10
-"""Smaller files are fetched anew rather than resumed."""
+MIN_RESUMABLE_BYTES = 256 << 10
+"""Smaller files are fetched from their beginning rather than resumed."""
 
-_BLOCK = 1 << 20
-_NOTED = 32 << 20  # bytes after which a file with gaps is noted anew,
-_NOTED_AFTER = 0.25  # or seconds: what came since is lost by a kill, and to note it takes 0.2 ms
-_AHEAD = 8 << 20  # bytes that may wait to be hashed, per file
-_TOGETHER = 4  # blocks that are handed to the hasher at once
-_BREATH = 0.0005  # seconds to wait for the hasher; a bounded queue would take longer for each block
+_SAVE_BYTES = 32 << 20  # bytes after which the position in a file with gaps is saved,
+_SAVE_SECONDS = 0.25  # or seconds: a kill loses what came since, and saving takes 0.2 ms
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
-    """What the bytes of a part are bytes of.
+class PartialInfo:
+    """What the bytes of a partial file belong to.
 
     Attributes:
-        size: The bytes of the whole file, or None where nobody said.
+        size: The bytes of the whole file, or None where no source said so.
         link: A name of the link that they came from; empty where they came from mirrors, by their digest.
-        proof: What names the version of the file at that link, for If-Range.
-        prefix: How many bytes from the first on are there, or None for all that the file has: while several
-            connections write, it has gaps.
+        validator: What names the version of the file at that link, for If-Range.
+        prefix: Bytes from the first on without a gap, or None for all of the file: while several connections write,
+            it has gaps.
         host: The machine that writes it.
     """
 
     size: int | None = None
     link: str = ""
-    proof: str | None = None
+    validator: str | None = None
     prefix: int | None = None
     host: str = ""
 
     @classmethod
-    def read(cls, path: Path) -> Origin | None:
-        """Read what was noted; what is missing or damaged is None."""
+    def read(cls, path: Path) -> PartialInfo | None:
+        """Read what was saved; None if it is missing or damaged."""
         try:
             raw = json.loads(regular.read_bytes(path))
             values = {field.name: raw[field.name] for field in fields(cls)}
@@ -70,42 +65,43 @@ class Origin:
             value is None or (type(value) is int and value >= 0) for value in (values["size"], values["prefix"])
         )
         text = all(isinstance(values[name], str) for name in ("link", "host"))
-        if not whole or not text or not (values["proof"] is None or isinstance(values["proof"], str)):
+        if not whole or not text or not (values["validator"] is None or isinstance(values["validator"], str)):
             return None
         return cls(**values)
 
 
-class Part:
-    """One asset on its way. Made and used under the lock of its digest.
+class PartialFile:
+    """The file that an asset is written to. Made and used under the lock of its digest.
 
     One thread writes, or several with :meth:`write_at`; another one hashes what was written.
 
     Attributes:
-        position: How many bytes from the first on are there.
-        origin: What they are bytes of.
+        position: Bytes from the first on without a gap.
+        info: What they belong to.
         resumed: Whether bytes of an earlier run, or of several answers, are among them.
     """
 
     def __init__(
         self,
-        store: Store,
+        store: VerifiedFiles,
         digest: Digest,
         *,
         source: str,
         size: int | None,
         limit: int,
-        sure: bool,
+        exclusive: bool,
         only: str | None = None,
     ) -> None:
-        """Take over the part of an earlier run, or begin a new one.
+        """Resume the partial file of an earlier run, or begin a new one.
 
         Args:
             store: Where it grows.
             digest: What the bytes must have.
-            source: Where they come from, as errors shall name it.
+            source: Where they come from, as errors name it.
             size: How many bytes there must be, where the card says it.
             limit: The most bytes that are taken.
-            sure: Whether nobody else can be writing to the part of an earlier run (see :class:`Lock`).
+            exclusive: Whether no other process can be writing to the partial file of an earlier run (see
+                :class:`~hubtool.locking.FileLock`).
             only: The name of the one link whose bytes may be resumed, or None for any: of a short digest, bytes from
                 elsewhere may be of another file.
 
@@ -114,19 +110,19 @@ class Part:
             StoreError: If the store cannot be written.
         """
         self.position = 0
-        self.origin = Origin()
+        self.info = PartialInfo()
         self.resumed = False
         self._store = store
-        self._promise = Promise(digest=digest, source=source, size=size, limit=limit)
+        self._expected = Expected(digest=digest, source=source, size=size, limit=limit)
         self._only = only
-        self._there: Origin | None = None  # what the note on the disk says
+        self._saved: PartialInfo | None = None  # what is saved on the disk
         self._stream: BinaryIO | None = None
-        self._path = store._temporary(digest.hex, "blob")  # noqa: SLF001 (Part is the store's other half)
-        self._hasher = _Hasher()
-        self._noted = 0.0
-        self._promise.check_promised()
+        self._path = store.temporary_path(digest.hex, "blob")
+        self._hasher = Hasher()
+        self._saved_at = 0.0
+        self._expected.check_stated()
         try:
-            if not self._take_over(sure=sure):
+            if not self._take_over(exclusive=exclusive):
                 try:
                     self._stream = files.create(self._path)
                 except FileNotFoundError:
@@ -136,39 +132,39 @@ class Part:
             self._close()
             raise files.store_error(error, store.root, needed=size) from error
 
-    # -- going on ----------------------------------------------------------------------------------------------------
+    # -- resuming ----------------------------------------------------------------------------------------------------
 
-    def _take_over(self, *, sure: bool) -> bool:
-        """Go on with the largest part that is there, and remove the others."""
+    def _take_over(self, *, exclusive: bool) -> bool:
+        """Resume the largest partial file that fits, and remove the others."""
         found = []
-        ours = self._promise.digest.hex
-        there = self._store._parts_of(ours)  # noqa: SLF001 (the same)
+        ours = self._expected.digest.hex
+        there = self._store.temporary_files_of(ours)
         for path in there:
-            origin = Origin.read(_note(path)) if path.name.endswith(".blob.part") else None
+            info = PartialInfo.read(_info_path(path)) if path.name.endswith(".blob.part") else None
             named = path.name.partition(".")[0]
-            if origin is None or not (named.startswith(ours) or ours.startswith(named)):
+            if info is None or not (named.startswith(ours) or ours.startswith(named)):
                 continue
-            if self._only is not None and origin.link != self._only:
+            if self._only is not None and info.link != self._only:
                 continue
             with suppress(OSError):
                 length = path.lstat().st_size
-                found.append((min(length, length if origin.prefix is None else origin.prefix), path, origin))
-        for length, path, origin in sorted(found, key=lambda one: one[0], reverse=True):
-            fits = origin.size is None or (self._promise.size in (None, origin.size) and length <= origin.size)
+                found.append((min(length, length if info.prefix is None else info.prefix), path, info))
+        for length, path, info in sorted(found, key=lambda one: one[0], reverse=True):
+            fits = info.size is None or (self._expected.size in (None, info.size) and length <= info.size)
             if self._stream is None and length and fits:
                 with suppress(OSError, StoreError):
-                    self._adopt(path, length, origin, sure=sure)
+                    self._resume(path, length, info, exclusive=exclusive)
         for path in there:
-            if self._stream is None or path not in (self._path, _note(self._path)):
+            if self._stream is None or path not in (self._path, _info_path(self._path)):
                 with suppress(OSError):
                     path.unlink()
         return self._stream is not None
 
-    def _adopt(self, path: Path, length: int, origin: Origin, *, sure: bool) -> None:
+    def _resume(self, path: Path, length: int, info: PartialInfo, *, exclusive: bool) -> None:
         stream = files.reopen(path)
-        there: Origin | None = origin
-        if not (sure and origin.host == platform.node()):
-            # Its writer may be alive, behind a lock that does not reach us: its file is not ours to write to.
+        there: PartialInfo | None = info
+        if not (exclusive and info.host == platform.node()):
+            # Its writer may be alive behind a lock that does not reach this machine: work on a copy.
             own = files.create(self._path)
             try:
                 files.copy(stream, own, length)
@@ -181,31 +177,31 @@ class Part:
             stream, path, there = own, self._path, None
         self._path = path
         self._stream = stream
-        self._there = there
+        self._saved = there
         stream.truncate(length)
         self.position = length
         self.resumed = True
         self._hasher.follow(stream, length)
-        self.note(Origin(size=origin.size, link=origin.link, proof=origin.proof, host=platform.node()))
+        self.save_info(PartialInfo(size=info.size, link=info.link, validator=info.validator, host=platform.node()))
 
-    def note(self, origin: Origin) -> None:
-        """Write down what the bytes are bytes of, so that a later run can go on with them.
+    def save_info(self, info: PartialInfo) -> None:
+        """Save what the bytes belong to, so that a later run can resume them.
 
         Raises:
             StoreError: If it cannot be written.
         """
-        self.origin = origin
-        self._noted = time.monotonic()
-        path = _note(self._path)
+        self.info = info
+        self._saved_at = time.monotonic()
+        path = _info_path(self._path)
         temporary = path.with_name(f"{path.name}.new")
         try:
-            temporary.write_bytes(json.dumps(asdict(origin)).encode())
+            temporary.write_bytes(json.dumps(asdict(info)).encode())
             temporary.replace(path)
         except OSError as error:
             with suppress(OSError):
                 temporary.unlink()
             raise files.store_error(error, path) from error
-        self._there = origin
+        self._saved = info
 
     # -- bytes -------------------------------------------------------------------------------------------------------
 
@@ -218,8 +214,8 @@ class Part:
         """
         if size is None:
             return
-        self._promise.check_offered(size)
-        if size >= WORTH:
+        self._expected.check_offered(size)
+        if size >= MIN_RESUMABLE_BYTES:
             free = files.free_bytes(self._store.root)
             if free is not None and size - self.position > free:
                 raise files.full_error(self._store.root / "blobs", needed=size - self.position)
@@ -244,22 +240,22 @@ class Part:
             StoreError: If the disk is full.
         """
         end = offset + len(block)
-        self._promise.check_coming(end)
+        self._expected.check_coming(end)
         stream = self._open()
         try:
             files.write_at(stream, block, offset)
         except OSError as error:
-            raise files.store_error(error, self._path, needed=self.origin.size) from error
+            raise files.store_error(error, self._path, needed=self.info.size) from error
 
     def reached(self, position: int) -> None:
         """Say up to where there are no gaps."""
         self.position = position
         self._hasher.follow(self._open(), position)
-        prefix = self.origin.prefix
+        prefix = self.info.prefix
         if prefix is None or position <= prefix:
             return
-        if position - prefix >= _NOTED or time.monotonic() - self._noted >= _NOTED_AFTER:
-            self.note(replace(self.origin, prefix=position))
+        if position - prefix >= _SAVE_BYTES or time.monotonic() - self._saved_at >= _SAVE_SECONDS:
+            self.save_info(replace(self.info, prefix=position))
 
     def restart(self) -> None:
         """Throw all bytes away.
@@ -268,14 +264,14 @@ class Part:
             StoreError: If the disk does not let us.
         """
         self._hasher.end()
-        self._hasher = _Hasher()
+        self._hasher = Hasher()
         self.position = 0
         self.resumed = False
-        self.origin = Origin()
+        self.info = PartialInfo()
         try:
             self._open().truncate(0)
-            _note(self._path).unlink(missing_ok=True)
-            self._there = None
+            _info_path(self._path).unlink(missing_ok=True)
+            self._saved = None
         except OSError as error:
             raise files.store_error(error, self._path) from error
 
@@ -292,7 +288,7 @@ class Part:
 
     def _open(self) -> BinaryIO:
         if self._stream is None:
-            raise StoreError("this part is closed", hint="begin a new one")
+            raise StoreError("this partial file is closed", hint="begin a new one")
         return self._stream
 
     # -- the end -----------------------------------------------------------------------------------------------------
@@ -310,9 +306,9 @@ class Part:
             actual = self._hasher.end()
         except OSError as error:
             raise files.store_error(error, self._path) from error
-        self._promise.check_whole(self.position, actual)
+        self._expected.check_whole(self.position, actual)
         store = self._store
-        path = store._blob_path(actual)  # noqa: SLF001 (Part is the store's other half)
+        path = store.blob_path(actual)
         try:
             files.same_file(stream, self._path)
             if not path.parent.is_dir():
@@ -321,31 +317,31 @@ class Part:
         except OSError as error:
             raise files.store_error(error, path, needed=self.position) from error
         self._stream = None
-        if self._there is not None:
-            with suppress(OSError):  # a note without its part is removed by the next writer
-                _note(self._path).unlink(missing_ok=True)
-        return store._committed(actual, path)  # noqa: SLF001 (the same)
+        if self._saved is not None:
+            with suppress(OSError):  # the next writer removes what is saved of no file
+                _info_path(self._path).unlink(missing_ok=True)
+        return store.committed(actual, path)
 
     def keep(self) -> bool:
-        """Close the file, and leave it to a later run if that can go on with it; return whether it can."""
+        """Close the file, and keep it if a later run can resume it; return whether it can."""
         if self._stream is None:
             return False
-        there = self._there
+        there = self._saved
         keep = there is not None and self.position > 0
         if keep:
             with suppress(OSError):
                 self._hasher.end()
             try:
-                if not self._stream.closed:  # as it is where all was there, and only the rename failed
+                if not self._stream.closed:  # it is closed where only the rename failed
                     files.same_file(self._stream, self._path)
                     self._stream.truncate(self.position)
             except OSError:
                 keep = False
-        if keep and there is not None and self.origin.prefix is not None:
+        if keep and there is not None and self.info.prefix is not None:
             try:
-                self.note(replace(self.origin, prefix=None))
+                self.save_info(replace(self.info, prefix=None))
             except StoreError:
-                # The disk may be too full for another note. The one that is there says less, and that is still true.
+                # The disk may be too full to save more. What is saved says less, and is still true.
                 self.position = self.position if there.prefix is None else there.prefix
                 keep = self.position > 0
         if not keep:
@@ -367,98 +363,11 @@ class Part:
             self._stream = None
 
 
-class _Hasher:
-    """SHA-256 over bytes in their order: at once, or, of larger files, in a thread of its own."""
-
-    def __init__(self) -> None:
-        self._hash = hashlib.sha256()
-        self._hashed = 0
-        self._fed = 0
-        self._handed: list[bytes] = []
-        self._queue: queue.SimpleQueue[list[bytes] | tuple[BinaryIO, int] | None] | None = None
-        self._thread: threading.Thread | None = None
-        self._failure: OSError | None = None
-
-    def begin(self) -> None:
-        """Use a thread from here on."""
-        if self._thread is None:
-            self._fed = self._hashed
-            self._queue = queue.SimpleQueue()
-            self._thread = threading.Thread(target=self._run, args=(self._queue,), name="hubtool-hash", daemon=True)
-            self._thread.start()
-
-    def feed(self, block: bytes) -> None:
-        """Hash the next bytes."""
-        if self._queue is None:
-            self._hash.update(block)
-            self._hashed += len(block)
-        else:
-            # Several at once: to hand one over takes both threads some time.
-            self._handed.append(block)
-            self._fed += len(block)
-            if len(self._handed) >= _TOGETHER:
-                self._hand()
-            while self._fed - self._hashed > _AHEAD and self._failure is None:
-                time.sleep(_BREATH)
-
-    def follow(self, stream: BinaryIO, position: int) -> None:
-        """Hash what stands in the file up to a position."""
-        self.begin()
-        if self._queue is not None:
-            self._hand()
-            self._queue.put((stream, position))
-            self._fed = max(self._fed, position)
-
-    def _hand(self) -> None:
-        if self._handed and self._queue is not None:
-            self._queue.put(self._handed)
-            self._handed = []
-
-    def end(self) -> str:
-        """Wait for the thread; return the digest.
-
-        Raises:
-            OSError: If the file could not be read.
-        """
-        if self._thread is not None and self._queue is not None:
-            self._hand()
-            self._queue.put(None)
-            self._thread.join()
-            self._thread = None
-            self._queue = None
-        if self._failure is not None:
-            raise self._failure
-        return self._hash.hexdigest()
-
-    def _run(self, waiting: queue.SimpleQueue[list[bytes] | tuple[BinaryIO, int] | None]) -> None:
-        while (item := waiting.get()) is not None:
-            if self._failure is not None:
-                continue
-            if isinstance(item, list):
-                for block in item:
-                    self._hash.update(block)
-                    self._hashed += len(block)
-                continue
-            stream, position = item
-            try:
-                self._read(stream, position)
-            except OSError as error:
-                self._failure = error
-
-    def _read(self, stream: BinaryIO, position: int) -> None:
-        while self._hashed < position:
-            block = files.read_at(stream, self._hashed, min(_BLOCK, position - self._hashed))
-            if not block:
-                raise OSError(None, "the part became shorter")
-            self._hash.update(block)
-            self._hashed += len(block)
-
-
-def _note(path: Path) -> Path:
+def _info_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.json")
 
 
 def _remove(path: Path) -> None:
-    for one in (path, _note(path)):
+    for one in (path, _info_path(path)):
         with suppress(OSError):
             one.unlink()

@@ -1,4 +1,4 @@
-"""One asset's way from its sources into its part: attempt after attempt, source after source."""
+"""Bringing one asset from its sources into its partial file, with several attempts and fallbacks."""
 
 from __future__ import annotations
 
@@ -11,47 +11,44 @@ from typing import TYPE_CHECKING, Literal
 
 from hubtool import mismatch
 from hubtool.errors import DigestError, FetchError
-from hubtool.links import host_of, shown
-from hubtool.store.partial_file import WORTH, Origin
+from hubtool.links import host_of
+from hubtool.store.partial_file import MIN_RESUMABLE_BYTES, PartialInfo
 from hubtool.transfer import segments
+from hubtool.transfer.context import EndedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hubtool.digest import Digest
-    from hubtool.store.partial_file import Part
-    from hubtool.store.store import Stored
-    from hubtool.transfer.events import Wanted
-    from hubtool.transfer.fetcher import Fetcher
+    from hubtool.store.partial_file import PartialFile
+    from hubtool.store.records import Stored
+    from hubtool.transfer.context import FetchContext
+    from hubtool.transfer.events import FetchRequest
     from hubtool.transfer.mirrors import Mirror, Source
     from hubtool.transfer.segments import Piece, Segments
     from hubtool.transfer.transport import Body
 
-PROGRESS = 256 << 10
-"""Bytes that an attempt must have brought, for the attempts after it to be counted anew."""
-
-
-class EndedError(FetchError):
-    """The run was ended from outside."""
+RECOUNT_BYTES = 256 << 10
+"""Bytes that an attempt must bring for the count of attempts to start again at zero."""
 
 
 class Transfer:
-    """One asset's way from its sources into its part."""
+    """Brings one asset from its sources into its partial file."""
 
     def __init__(
         self,
-        run: Fetcher,
-        wanted: Wanted,
+        context: FetchContext,
+        wanted: FetchRequest,
         digest: Digest,
-        part: Part,
+        part: PartialFile,
         mirrors: Sequence[Mirror],
     ) -> None:
-        self._run = run
+        self._context = context
         self._wanted = wanted
         self._digest = digest
         self._part = part
         self._mirrors = mirrors
-        self._kind = ""
+        self._content_type = ""
         self._start = b""  # of the file, as the last answer had it
         # Answers were put together and the file was wrong: from here on, one answer must bring the whole file.
         self._whole = False
@@ -85,12 +82,12 @@ class Transfer:
                 else:
                     mirror.helped()
                     return stored
-        if self._run.offline:
-            raise error or self._run.offline_error(self._wanted.link)
+        if self._context.offline:
+            raise error or self._context.offline_error(self._wanted.link)
         return self._from_link()
 
     def _from_link(self) -> Stored:
-        source = self._run.origin(self._wanted.link)
+        source = self._context.origin(self._wanted.link)
         try:
             try:
                 return self._come(source)
@@ -100,15 +97,19 @@ class Transfer:
             return self._come(source)
         except DigestError as error:
             self._part.drop()
-            other = _other(self._kind, self._start)
+            other = _other(self._content_type, self._start)
             if other is None:
                 raise
             raise DigestError(
                 f"{error.message}; {other[0]}", expected=error.expected, actual=error.actual, hint=other[1]
             ) from None
         except FetchError as error:
-            # A login page or a pointer stands where the file was: what it has in bytes says less than what it is.
-            other = None if self._part.position or isinstance(error, EndedError) else _other(self._kind, self._start)
+            # A login page or an LFS pointer came instead of the file: its kind says more than its size.
+            other = (
+                None
+                if self._part.position or isinstance(error, EndedError)
+                else _other(self._content_type, self._start)
+            )
             if other is not None:
                 error.message += f"; {other[0]}"
                 error.hint = other[1]
@@ -121,14 +122,14 @@ class Transfer:
         self._receive(source)
         stored = self._part.commit()
         if self._digest.is_short or not self._part.resumed:
-            self._run.came_from(self._wanted, stored)
+            self._context.came_from(self._wanted, stored)
         return stored
 
     def _was_put_together(self) -> bool:
         """Whether the wrong bytes may come from putting several answers together; if so, all are thrown away.
 
-        A server may mistake its ranges, a mirror may have sent a wrong beginning, the disk may have lost what was
-        written before a power failure. Who is to blame, only a file in one answer tells.
+        A server may mix up its ranges, a mirror may have sent a wrong beginning, or the disk may have lost bytes in a
+        power failure. Only a file that came in one answer tells which source is wrong.
         """
         together = self._part.resumed
         if together:
@@ -154,18 +155,18 @@ class Transfer:
 
     def _receive(self, source: Source) -> None:
         """Bring the rest of the file from one source, with several attempts if need be."""
-        retries, part = self._run.retries, self._part
+        retries, part = self._context.retries, self._part
         most = retries.attempts if source.mirror is None else retries.mirror_attempts
         if self._whole and part.position:
             part.restart()
         tries, best = 0, part.position
         while (error := self._try(source)) is not None:
-            if part.position >= best + PROGRESS:
+            if part.position >= best + RECOUNT_BYTES:
                 tries, best = 0, part.position
             tries += 1
-            host = host_of(source.link)
-            self._run.reach.note(host, reached=error.reached, attempt=True)
-            if self._run.reach.given_up(host) is not None:
+            host = source.link.server
+            self._context.hosts.note(host, reached=error.reached, attempt=True)
+            if self._context.hosts.given_up(host) is not None:
                 raise error
             if tries >= most or (error.wait is not None and source.mirror is not None):
                 if most > 1 and tries >= most:
@@ -174,19 +175,19 @@ class Transfer:
             wait = max(retries.pause(tries), error.wait or 0.0)
             if wait > max(retries.patience, retries.longest):
                 raise FetchError(
-                    f"{error.message}; it asks to be left alone for {wait:.0f} seconds",
-                    hint="try again then; what came already is kept",
+                    f"{error.message}; the server asks to wait {wait:.0f} seconds",
+                    hint="try again then; the part that came is kept",
                     status=error.status,
                 ) from None
             self._tell("retried", source, message=error.message, wait=wait)
-            self._run.sleep(wait)
+            self._context.sleep(wait)
 
     def _try(self, source: Source) -> FetchError | None:
         """Make an attempt; return what it failed of, if another one may help."""
         try:
             self._attempt(source)
         except FetchError as error:
-            self._run.check_ended()
+            self._context.check_ended()
             if error.status in (206, 416) and self._part.position:
                 # The server and we do not mean the same file: from its beginning, then.
                 self._part.restart()
@@ -200,14 +201,14 @@ class Transfer:
         part = self._part
         if part.position and not self._goes_on(source):
             part.restart()
-        start, origin = part.position, part.origin
-        if start and start == origin.size:
-            return  # an earlier run got all of it, and was ended before it could say so
-        proof = origin.proof if start and source.name == origin.link else None
+        start, info = part.position, part.info
+        if start and start == info.size:
+            return  # an earlier run received all of it, and ended before it could commit
+        validator = info.validator if start and source.name == info.link else None
         try:
-            with self._run.slots.one():
-                self._run.check_ended()
-                with source.transport.open(source.link, start=start, proof=proof) as body:
+            with self._context.connections.one():
+                self._context.check_ended()
+                with source.transport.open(source.link, start=start, validator=validator) as body:
                     self._begin(source, body, start)
                     self._stream(source, body)
                 if self._pieces is not None:
@@ -219,42 +220,42 @@ class Transfer:
             raise
         finally:
             self._pieces = None
-        size = part.origin.size if self._wanted.size is None else self._wanted.size
+        size = part.info.size if self._wanted.size is None else self._wanted.size
         if size is not None and part.position < size:
             raise FetchError(
-                f"{shown(source.link)}: {part.position} bytes came, and {_whose(size, self._wanted)}",
+                f"{source.link.shown}: {part.position} bytes came, and {_whose(size, self._wanted)}",
                 hint="try again; if it stays so, the file was cut off: ask its publisher",
                 passing=True,
             )
 
     def _goes_on(self, source: Source) -> bool:
-        """Whether the rest may come from this source: by the digest, or as the same version of the same link."""
-        origin = self._part.origin
-        if self._whole or origin.size is None:
+        """Whether this source may send the rest: it goes by the digest, or has the same version of the same link."""
+        info = self._part.info
+        if self._whole or info.size is None:
             return False
-        if source.mirror is not None or not origin.link:
+        if source.mirror is not None or not info.link:
             return True
-        return origin.link == source.name and origin.proof is not None
+        return info.link == source.name and info.validator is not None
 
     def _begin(self, source: Source, body: Body, start: int) -> None:
         """Look at the head of an answer."""
         part = self._part
-        self._kind = body.kind
+        self._content_type = body.content_type
         if source.mirror is None:
-            self._run.reach.note(host_of(self._wanted.link), reached=True)
+            self._context.hosts.note(host_of(self._wanted.link), reached=True)
         if start and body.start == start:
-            if body.size not in (None, part.origin.size):
+            if body.size not in (None, part.info.size):
                 raise FetchError(
-                    f"{shown(source.link)}: the file has {body.size} bytes now, and had {part.origin.size}",
+                    f"{source.link.shown}: the file has {body.size} bytes now, and had {part.info.size}",
                     hint="try again; the whole file will be asked for",
                     status=206,
                     passing=True,
                 )
             part.resumed = True
-            part.expect(part.origin.size)
-            if source.mirror is None and not part.origin.link:
-                # Mirrors' bytes, and the link's after them: only this version of the link can go on with them.
-                part.note(replace(part.origin, link=source.name, proof=body.proof))
+            part.expect(part.info.size)
+            if source.mirror is None and not part.info.link:
+                # Mirrors' bytes, and the link's after them: only this version of the link can follow them.
+                part.save_info(replace(part.info, link=source.name, validator=body.validator))
         else:
             if part.position:
                 part.restart()
@@ -262,19 +263,23 @@ class Transfer:
             if body.size is not None and body.size <= _MAX_START_BYTES and stated not in (None, body.size):
                 self._start = _first(body)  # it is refused below: its bytes say what it is
             part.expect(body.size)
-            origin = Origin(size=body.size, link=source.name, proof=body.proof, host=platform.node())
-            if body.size is not None and body.size >= WORTH and (source.mirror is not None or body.proof is not None):
-                part.note(origin)
+            info = PartialInfo(size=body.size, link=source.name, validator=body.validator, host=platform.node())
+            if (
+                body.size is not None
+                and body.size >= MIN_RESUMABLE_BYTES
+                and (source.mirror is not None or body.validator is not None)
+            ):
+                part.save_info(info)
             else:
-                part.origin = origin
+                part.info = info
         self._tell("started", source)
 
     def _stream(self, source: Source, body: Body) -> None:
-        """Take the bytes of an answer; where several connections may be faster, go over to pieces."""
-        run, part = self._run, self._part
-        size = part.origin.size
-        proven = source.mirror is not None or body.proof is not None
-        splits = self._splits and not self._whole and body.ranges and proven and run.slots.count > 1
+        """Take the bytes of an answer; switch to pieces where several connections may be faster."""
+        context, part = self._context, self._part
+        size = part.info.size
+        proven = source.mirror is not None or body.validator is not None
+        splits = self._splits and not self._whole and body.accepts_ranges and proven and context.connections.count > 1
         since, mark = time.monotonic(), part.position
         piece: Piece | None = None
         for block in body:
@@ -283,16 +288,16 @@ class Transfer:
                 if not part.position:
                     self._start = bytes(block[:_MAX_START_BYTES])
                 part.write(block)
-                run.pace(len(block))
+                context.pace(len(block))
                 self._tell("progress", source)
                 took = time.monotonic() - since
-                if splits and size is not None and took >= segments.WINDOW:
+                if splits and size is not None and took >= segments.WINDOW_SECONDS:
                     speed = (part.position - mark) / took
                     since, mark = time.monotonic(), part.position
-                    if segments.worth(size - part.position, speed):
-                        piece = self._split(source, size, speed, body.proof)
+                    if segments.pays_off(size - part.position, speed):
+                        piece = self._split(source, size, body.validator)
                 continue
-            run.pace(len(block))
+            context.pace(len(block))
             rest = block
             while rest:
                 rest = rest[pieces.write(piece, rest) :]
@@ -302,49 +307,49 @@ class Transfer:
         if self._pieces is not None and piece is not None:
             self._pieces.give_back(piece)
 
-    def _split(self, source: Source, size: int, speed: float, proof: str | None) -> Piece | None:
-        """Go over to pieces; return the first one, which the answer that is coming goes on to bring."""
+    def _split(self, source: Source, size: int, validator: str | None) -> Piece | None:
+        """Switch to pieces; return the first one, which the connection that is open brings."""
         part = self._part
-        part.note(replace(part.origin, prefix=part.position))
+        part.save_info(replace(part.info, prefix=part.position))
         part.resumed = True
         self._before_pieces = part.position
 
         def bring(piece: Piece, pieces: Segments) -> None:
-            self._bring(source, proof, size, piece, pieces)
+            self._bring(source, validator, size, piece, pieces)
 
-        self._pieces = segments.Segments(part, size=size, speed=speed, bring=bring, slots=self._run.slots)
+        self._pieces = segments.Segments(part, size=size, bring=bring, connections=self._context.connections)
         piece = self._pieces.take()
-        self._pieces.grow()
+        self._pieces.start_helpers()
         return piece
 
-    def _bring(self, source: Source, proof: str | None, size: int, piece: Piece, pieces: Segments) -> None:
-        with source.transport.open(source.link, start=piece.at, end=piece.end, proof=proof) as body:
+    def _bring(self, source: Source, validator: str | None, size: int, piece: Piece, pieces: Segments) -> None:
+        with source.transport.open(source.link, start=piece.at, end=piece.end, validator=validator) as body:
             if body.start != piece.at or body.size not in (None, size):
                 raise FetchError(
-                    f"{shown(source.link)}: the file changed while it was fetched, or its server gives no parts of it",
+                    f"{source.link.shown}: the file changed while it was fetched, or its server gives no parts of it",
                     hint="try again; the whole file will be asked for",
                     passing=True,
                 )
             for block in body:
-                self._run.pace(len(block))
+                self._context.pace(len(block))
                 if pieces.write(piece, block) < len(block):
                     return
                 self._tell("progress", source)
 
     def _finish(self, source: Source, pieces: Segments) -> None:
         """Bring the pieces that are left, beside the helpers."""
-        proof, size = self._part.origin.proof, self._part.origin.size
+        validator, size = self._part.info.validator, self._part.info.size
         while True:
-            self._run.check_ended()
+            self._context.check_ended()
             piece = pieces.take()
             if piece is None:
                 if not pieces.wait():
                     return
                 continue
             try:
-                self._bring(source, proof if source.mirror is None else None, size or 0, piece, pieces)
+                self._bring(source, validator if source.mirror is None else None, size or 0, piece, pieces)
             except FetchError as error:
-                # What was brought from the front on stays, and one connection goes on from there.
+                # The bytes without gaps from the front on stay, and one connection resumes after them.
                 self._splits = False
                 error.status = None
                 raise
@@ -361,15 +366,15 @@ class Transfer:
         message: str = "",
         wait: float | None = None,
     ) -> None:
-        if not self._run.wants(kind):
+        if not self._context.wants(kind):
             return
         pieces = self._pieces
         received = self._part.position if pieces is None else self._before_pieces + pieces.received
-        size = self._part.origin.size
-        self._run.tell(
+        size = self._part.info.size
+        self._context.tell(
             self._wanted.event(
                 kind,
-                source="" if source is None else shown(source.link),
+                source="" if source is None else source.link.shown,
                 received=received,
                 size=self._wanted.size if size is None else size,
                 message=message,
@@ -396,11 +401,11 @@ def _first(body: Body) -> bytes:
     return data[:_MAX_START_BYTES]
 
 
-def _other(kind: str, start: bytes) -> tuple[str, str] | None:
-    """Say what a server sent in place of the file, and what to do; None if its bytes do not say it.
+def _other(content_type: str, start: bytes) -> tuple[str, str] | None:
+    """Say what a server sent instead of the file, and what to do; None if its bytes do not tell.
 
     Args:
-        kind: The media type that the server stated.
+        content_type: The media type that the server stated.
         start: The first bytes.
     """
     if mismatch.pointer(start) is not None:
@@ -408,8 +413,8 @@ def _other(kind: str, start: bytes) -> tuple[str, str] | None:
             "the server sent a Git LFS pointer and not the file itself",
             "link the file itself: most servers have it at another link than the pointer (/resolve/ in place of /raw/)",
         )
-    if "html" in kind.lower():
-        said = f"the server says that it sent a web page ({kind[:40]})"
+    if "html" in content_type.lower():
+        said = f"the server says that it sent a web page ({content_type[:40]})"
     elif _WEB_PAGE.match(start):
         said = "the server sent a web page"
     else:
@@ -417,5 +422,5 @@ def _other(kind: str, start: bytes) -> tuple[str, str] | None:
     return said, "open the link in a browser: it may have moved, or ask for a login"
 
 
-def _whose(size: int, wanted: Wanted) -> str:
-    return f"the card says {size}" if wanted.size is not None else f"there are to be {size}"
+def _whose(size: int, wanted: FetchRequest) -> str:
+    return f"the card says {size}" if wanted.size is not None else f"there must be {size}"

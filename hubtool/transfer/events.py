@@ -1,4 +1,4 @@
-"""What is wanted of a run of fetching, what happens in it, and how it ends."""
+"""What a run of fetching is asked for, what happens in it, and how it ends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from hubtool.digest import Digest
     from hubtool.errors import HubError
-    from hubtool.store.store import Stored
+    from hubtool.store.records import Stored
 
 Kind = Literal["started", "progress", "retried", "turned", "mirror-skipped", "done", "failed", "kept"]
 KINDS: frozenset[str] = frozenset(get_args(Kind))
@@ -28,7 +28,7 @@ class Progress(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class FetchRequest:
     """One asset to fetch.
 
     Attributes:
@@ -77,13 +77,13 @@ class Wanted:
 
 
 class Labels:
-    """Gives each asset of a run a name that no other one of it has, as they come."""
+    """Gives each asset of a run a name that no other asset of the run has."""
 
     def __init__(self) -> None:
         self._owners: dict[str, str] = {}
         self._numbers: dict[str, int] = {}
 
-    def label(self, wanted: Wanted) -> Wanted:
+    def label(self, wanted: FetchRequest) -> FetchRequest:
         """Return an asset by its own name if no other one has that; else with its UID, and with a number if need be."""
         name = wanted.label
         if name not in self._owners:
@@ -97,10 +97,10 @@ class Labels:
             text = f"{name} ({mark}, {number})" if mark else f"{name} ({number})"
         self._numbers[first] = number
         self._owners[text] = wanted.uid
-        return Wanted(link=wanted.link, digest=wanted.digest, size=wanted.size, name=text, uid=wanted.uid)
+        return FetchRequest(link=wanted.link, digest=wanted.digest, size=wanted.size, name=text, uid=wanted.uid)
 
 
-def total(wanted: Iterable[Wanted]) -> int | None:
+def total(wanted: Iterable[FetchRequest]) -> int | None:
     """Return how many bytes assets have together; None unless their cards state it of each."""
     sizes = [one.size for one in wanted]
     return None if None in sizes else sum(size for size in sizes if size is not None)
@@ -149,6 +149,6 @@ class Watcher(Protocol):
 class Outcome:
     """How it went with one asset: one of the two is None."""
 
-    wanted: Wanted
+    wanted: FetchRequest
     stored: Stored | None = None
     error: HubError | None = None

@@ -13,22 +13,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-_FILES = 3
-"""So many files must have failed, one after another, before a host is given up: one tells little."""
+_MIN_FAILED_FILES = 3
+"""Number of files that must fail, one after another, before a host is given up: one tells little."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Retries:
-    """How often, and after how many seconds, something is tried again.
+class RetryPolicy:
+    """How often a transfer is tried again, and after how many seconds.
 
     Attributes:
         attempts: How often in all, while little that is new comes.
-        mirror_attempts: The same, of a mirror: there is another place to turn to.
+        mirror_attempts: The same for a mirror, after which the next source is asked.
         first: The seconds before the second attempt; they double each time.
         longest: The most seconds to wait between two attempts.
         patience: The most seconds to wait because a server asks for it (``Retry-After``).
-        unreached: Seconds for which a host may be out of reach, while one file after another fails of that, before it
-            is asked no more in this run.
+        unreached: Seconds for which a host may be out of reach, while one file after another fails, before this run
+            stops asking it.
     """
 
     attempts: int = 5
@@ -47,8 +47,8 @@ class Retries:
         return full * (0.5 + 0.5 * random.random())  # noqa: S311 (no secret hangs on it)
 
 
-class Reach:
-    """Which hosts are out of reach, for all files of a run: each would find that out for itself, and take its time."""
+class HostHealth:
+    """Which hosts are out of reach: what one file of a run learns spares the others the waiting."""
 
     def __init__(self, patience: float) -> None:
         """Begin; ``patience`` is the seconds for which a host may be out of reach before it is given up."""
@@ -57,11 +57,11 @@ class Reach:
         self._away: dict[str, tuple[float, int]] = {}
 
     def given_up(self, host: str) -> float | None:
-        """Return the seconds for which a host has been out of reach, if these and the files were too many; or None."""
+        """Return for how many seconds a host has been out of reach if it is asked no more, else None."""
         with self._lock:
             since, files = self._away.get(host, (0.0, 0))
         away = time.monotonic() - since
-        return away if files >= _FILES and away >= self._patience else None
+        return away if files >= _MIN_FAILED_FILES and away >= self._patience else None
 
     def note(self, host: str, *, reached: bool, attempt: bool = False) -> None:
         """Note that a host was reached, or that a file could not be had because it was not.
@@ -79,8 +79,8 @@ class Reach:
                 self._away[host] = (since, files if attempt else files + 1)
 
 
-class Rate:
-    """A bound on bytes per second, common to all threads that take from it."""
+class RateLimiter:
+    """A limit of bytes per second, shared by all threads."""
 
     def __init__(self, per_second: float) -> None:
         self.per_second = per_second
@@ -98,8 +98,8 @@ class Rate:
             sleep(wait)
 
 
-class Slots:
-    """A number of connections that may be open at once."""
+class ConnectionLimit:
+    """The number of connections that may be open at once."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -108,13 +108,13 @@ class Slots:
         self._changed = threading.Condition()
 
     @property
-    def wanted(self) -> bool:
-        """Whether somebody waits for a connection."""
+    def is_wanted(self) -> bool:
+        """Whether another thread waits for a connection."""
         return self._waiting > 0
 
     @contextmanager
     def one(self) -> Iterator[None]:
-        """Wait for a connection, and have it."""
+        """Wait for a connection, and hold it."""
         self.take()
         try:
             yield
@@ -122,7 +122,7 @@ class Slots:
             self.give_back()
 
     def take(self) -> None:
-        """Wait for a connection, and take it. To be given back."""
+        """Wait for a connection, and take it; :meth:`give_back` returns it."""
         with self._changed:
             self._waiting += 1
             try:
@@ -132,8 +132,8 @@ class Slots:
                 self._waiting -= 1
             self._free -= 1
 
-    def spare(self) -> bool:
-        """Take a connection that nobody else wants; return whether there was one. To be given back."""
+    def take_spare(self) -> bool:
+        """Take a connection if no thread waits for one; return whether there was one."""
         with self._changed:
             if self._free == 0 or self._waiting:
                 return False

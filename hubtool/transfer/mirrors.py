@@ -17,7 +17,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from hubtool import settings
 from hubtool.errors import ArgumentError, FetchError, SettingsError
-from hubtool.links import LinkPolicy, normal_host, shown
+from hubtool.links import AllowedLink, LinkPolicy, normal_host, shown
 from hubtool.requirements import INSTALL_S3
 from hubtool.transfer.http import HttpTransport
 from hubtool.transfer.transport import FileTransport
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from hubtool.transfer.transport import Timeouts, Transport
 
-TOO_OFTEN = 3
+MAX_FAILURES = 3
 """Failures, one after another, after which a mirror is asked no more."""
 
 # Scheme -> module, its function from the base and the timeouts to a Transport, and the extra that brings what it needs.
@@ -45,7 +45,7 @@ class Source:
         mirror: The mirror that this is, or None for the card's own link.
     """
 
-    link: str
+    link: AllowedLink
     transport: Transport
     mirror: Mirror | None = None
 
@@ -54,7 +54,7 @@ class Source:
         """What names the link in the note beside a part; empty for a mirror, whose files are named by their digest."""
         if self.mirror is not None:
             return ""
-        return hashlib.sha256(self.link.encode("utf-8", "surrogatepass")).hexdigest()
+        return hashlib.sha256(self.link.url.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 class Mirror:
@@ -127,7 +127,9 @@ class Mirror:
         with self._lock:
             if self._transport is None:
                 self._transport = self._make()
-        return Source(link=f"{self.base}/{quote(name, safe='/+')}", transport=self._transport, mirror=self)
+        # The user configured the address, and the name below it is quoted.
+        link = AllowedLink.of(f"{self.base}/{quote(name, safe='/+')}")
+        return Source(link=link, transport=self._transport, mirror=self)
 
     def small(self, name: str, limit: int) -> bytes | None:
         """Return a small file of the mirror, such as a card or its index; None if it has none of this name.
@@ -152,7 +154,7 @@ class Mirror:
                 return None
             raise
         if len(data) > limit:
-            raise FetchError(f"{shown(source.link)}: more than {limit:,} bytes came", hint="this is not such a file")
+            raise FetchError(f"{source.link.shown}: more than {limit:,} bytes came", hint="this is not such a file")
         return data
 
     def transport(self) -> Transport | None:
@@ -166,7 +168,7 @@ class Mirror:
     def failed(self) -> bool:
         """Note that it failed; return whether it did so too often, one time after another."""
         self._failures += 1
-        return self._failures >= TOO_OFTEN
+        return self._failures >= MAX_FAILURES
 
     def give_up(self, why: str) -> bool:
         """Ask this mirror no more; return whether that is news."""

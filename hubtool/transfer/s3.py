@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from hubtool.errors import FetchError, MirrorError
-from hubtool.links import shown
 from hubtool.transfer.aws import configuration
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+    from hubtool.links import AllowedLink
     from hubtool.transfer.transport import Body, Timeouts
 
 _BLOCK = 1 << 20
@@ -132,7 +132,9 @@ class S3Transport:
         self._lock = threading.Lock()
 
     @contextmanager
-    def open(self, link: str, *, start: int = 0, end: int | None = None, proof: str | None = None) -> Iterator[Body]:
+    def open(
+        self, link: AllowedLink, *, start: int = 0, end: int | None = None, validator: str | None = None
+    ) -> Iterator[Body]:
         """Ask for the bytes of an object; see :class:`~hubtool.transfer.transport.Transport`.
 
         Raises:
@@ -140,10 +142,10 @@ class S3Transport:
         """
         with self._lock:
             self._ended.discard(threading.get_ident())
-        name = unquote(urlsplit(link).path).lstrip("/")
+        name = unquote(urlsplit(link.url).path).lstrip("/")
         try:
             meta = self._obs.head(self._bucket, name)
-            if start and (start > meta["size"] or proof not in (None, meta["e_tag"])):
+            if start and (start > meta["size"] or validator not in (None, meta["e_tag"])):
                 start = 0
             stop = meta["size"] if end is None else min(end, meta["size"])
             # Of exactly this version: two must not be mixed.
@@ -152,10 +154,10 @@ class S3Transport:
                 options["range"] = (start, stop)
             result = self._obs.get(self._bucket, name, options=options) if start < stop else None
         except FileNotFoundError:
-            raise FetchError(f"{shown(link)}: there is no such object", hint="check the mirror", status=404) from None
+            raise FetchError(f"{link.shown}: there is no such object", hint="check the mirror", status=404) from None
         except self._obs.exceptions.BaseError as error:
             raise self._failed(link, error) from None
-        yield _S3Body(self, link, result, start=start, size=meta["size"], proof=meta["e_tag"])
+        yield _S3Body(self, link, result, start=start, size=meta["size"], validator=meta["e_tag"])
 
     def abort(self, threads: Collection[int] | None = None) -> None:
         """End what these threads are receiving; they notice at the next block."""
@@ -163,44 +165,44 @@ class S3Transport:
             self._ended.update({thread.ident or 0 for thread in threading.enumerate()} if threads is None else threads)
 
     def close(self) -> None:
-        """Do nothing: obstore closes its connections when nobody holds it any more."""
+        """Do nothing: obstore closes its connections when nothing refers to it any more."""
 
     def ended(self) -> bool:
         """Whether this thread is to end what it receives."""
         return threading.get_ident() in self._ended
 
-    def _failed(self, link: str, error: Exception) -> FetchError:
+    def _failed(self, link: AllowedLink, error: Exception) -> FetchError:
         if (why := of_clock(error)) is not None:
-            return FetchError(f"{shown(link)}: {why}", hint=CLOCK_HINT, status=403)
+            return FetchError(f"{link.shown}: {why}", hint=CLOCK_HINT, status=403)
         refused = (self._obs.exceptions.PermissionDeniedError, self._obs.exceptions.UnauthenticatedError)
         if isinstance(error, refused):
             hint = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
-            return FetchError(f"{shown(link)}: the object store refuses the credentials", hint=hint, status=403)
+            return FetchError(f"{link.shown}: the object store refuses the credentials", hint=hint, status=403)
         if distrusts(error):
-            return FetchError(f"{shown(link)}: {DISTRUSTED}", hint=DISTRUSTED_HINT)
+            return FetchError(f"{link.shown}: {DISTRUSTED}", hint=DISTRUSTED_HINT)
         hint = "check AWS_ENDPOINT_URL and the network, and try again"
-        return FetchError(f"{shown(link)}: the object store failed", hint=hint, passing=True)
+        return FetchError(f"{link.shown}: the object store failed", hint=hint, passing=True)
 
 
 class _S3Body:
     """The bytes of an object."""
 
-    kind = ""
-    ranges = True
+    content_type = ""
+    accepts_ranges = True
 
     def __init__(
         self,
         transport: S3Transport,
-        link: str,
+        link: AllowedLink,
         result: Any,  # noqa: ANN401 (a class of an extra)
         *,
         start: int,
         size: int,
-        proof: str | None,
+        validator: str | None,
     ) -> None:
         self.start = start
         self.size: int | None = size
-        self.proof = proof
+        self.validator = validator
         self._transport = transport
         self._link = link
         self._result = result
@@ -213,7 +215,7 @@ class _S3Body:
                 data = memoryview(block)
                 for at in range(0, len(data), _BLOCK):
                     if self._transport.ended():
-                        raise FetchError(f"{shown(self._link)}: the transfer was ended", hint="run the same again")
+                        raise FetchError(f"{self._link.shown}: the transfer was ended", hint="run the same again")
                     yield bytes(data[at : at + _BLOCK])
         except self._transport._obs.exceptions.BaseError as error:  # noqa: SLF001 (its other half)
             raise self._transport._failed(self._link, error) from None  # noqa: SLF001 (the same)

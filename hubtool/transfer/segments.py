@@ -1,14 +1,12 @@
 """One large file over several connections, where that is faster.
 
 The file's rest is handed out in pieces, from its front on. The connection that is open already takes what comes next,
-as long as nobody else has it; helpers, each with a connection of its own, take the pieces after that. Their number is
-doubled as long as doubling it brings more bytes per second.
+as long as no helper has it; helpers, each with a connection of its own, take the pieces after that.
 """
 
 from __future__ import annotations
 
 import threading
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,34 +15,39 @@ from hubtool.errors import HubError, StoreError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hubtool.store.partial_file import Part
-    from hubtool.transfer.limits import Slots
+    from hubtool.store.partial_file import PartialFile
+    from hubtool.transfer.limits import ConnectionLimit
 
-MOST = 8
+MAX_CONNECTIONS = 8
 """The most connections for one file."""
 
-WINDOW = 0.5
-"""Seconds over which the bytes per second are measured."""
+WINDOW_SECONDS = 0.25
+"""Seconds over which the speed of the first connection is measured."""
 
-LONG = 1.5
-"""Seconds that a file must need still, for more connections to be worth their opening."""
+MIN_REMAINING_SECONDS = 1.5
+"""Seconds that the rest of a file must take by one connection, for more connections to pay off."""
 
-FAST = 128 << 20
-"""Bytes per second above which it is the machine that is busy, and not the network."""
+MAX_BYTES_PER_SECOND = 128 << 20
+"""Speed above which the machine is the limit, and not the network."""
 
-GAIN = 1.2
-"""How much faster the last helpers must have made it, for more to be added."""
-
-SMALLEST = 4 << 20
+MIN_PIECE_BYTES = 4 << 20
 """The fewest bytes that a connection is asked for."""
 
-_LARGEST = 64 << 20
-_STEP = 1 << 20
+MAX_PIECE_BYTES = 64 << 20
+"""The most bytes that a connection is asked for."""
+
+_REPORT_BYTES = 1 << 20
 
 
-def worth(left: int, speed: float) -> bool:
-    """Whether more connections may help, given the bytes that are missing and the bytes per second."""
-    return left >= 4 * SMALLEST and speed < FAST and left > LONG * speed
+def pays_off(remaining: int, speed: float) -> bool:
+    """Whether more connections may help.
+
+    Args:
+        remaining: The bytes that are missing.
+        speed: Bytes per second by one connection.
+    """
+    big_enough = remaining >= 4 * MIN_PIECE_BYTES and remaining > MIN_REMAINING_SECONDS * speed
+    return big_enough and speed < MAX_BYTES_PER_SECOND
 
 
 @dataclass(slots=True, eq=False)
@@ -69,33 +72,35 @@ class Segments:
     """
 
     def __init__(
-        self, part: Part, *, size: int, speed: float, bring: Callable[[Piece, Segments], None], slots: Slots
+        self,
+        part: PartialFile,
+        *,
+        size: int,
+        bring: Callable[[Piece, Segments], None],
+        connections: ConnectionLimit,
     ) -> None:
         """Begin with one connection, the caller's.
 
         Args:
             part: What the pieces are written to.
             size: The bytes of the whole file.
-            speed: The bytes that came each second until now.
             bring: Brings a piece by :meth:`write`, in a helper's thread.
-            slots: The connections.
+            connections: The connections that may be open at once.
         """
         self.failure: HubError | None = None
+        self.received = 0  # bytes that came by pieces
         self._part = part
         self._size = size
         self._bring = bring
-        self._slots = slots
-        self._length = min(_LARGEST, max(SMALLEST, size // 64))
+        self._connections = connections
+        share = (size - part.position) // (2 * MAX_CONNECTIONS)
+        self._length = min(MAX_PIECE_BYTES, max(MIN_PIECE_BYTES, share))
         self._changed = threading.Condition()
         self._next = self._told = part.position
         self._back: list[tuple[int, int]] = []
         self._pieces: set[Piece] = set()
         self._helpers: set[threading.Thread] = set()
         self._stopped = False
-        self._growing = True
-        self._got = self._mark = 0
-        self._since = time.monotonic()
-        self._speed = speed
 
     # -- pieces ------------------------------------------------------------------------------------------------------
 
@@ -128,18 +133,17 @@ class Segments:
         with self._changed:
             piece.at += len(block)
             piece.began = True
-            self._got += len(block)
+            self.received += len(block)
             if piece.at >= piece.end:
                 self._pieces.discard(piece)
             front = self._front()
-            if front - self._told >= _STEP or front == self._size > self._told:
+            if front - self._told >= _REPORT_BYTES or front == self._size > self._told:
                 self._told = front
                 self._part.reached(front)
-            self._measure()
         return len(block)
 
     def extend(self, piece: Piece) -> bool:
-        """Let a piece that is finished go on, if nobody is bringing what comes next; return whether it does."""
+        """Extend a finished piece if no connection brings the bytes after it; return whether it was extended."""
         with self._changed:
             if self._stopped:
                 return False
@@ -173,47 +177,22 @@ class Segments:
     def _front(self) -> int:
         return min([self._next, *(piece.at for piece in self._pieces), *(at for at, _ in self._back)])
 
-    @property
-    def received(self) -> int:
-        """How many bytes came by pieces."""
-        return self._got
-
     # -- helpers -----------------------------------------------------------------------------------------------------
 
-    def grow(self) -> None:
-        """Begin to add helpers."""
+    def start_helpers(self) -> None:
+        """Start a helper for each connection that is free and has a piece to bring."""
         with self._changed:
-            self._grow()
-
-    def _measure(self) -> None:
-        """Add helpers if the last ones made it faster."""
-        took = time.monotonic() - self._since
-        if not self._growing or took < WINDOW:
-            return
-        speed = (self._got - self._mark) / took
-        if speed < GAIN * self._speed:
-            self._growing = False
-            return
-        self._speed = speed
-        self._grow()
-
-    def _grow(self) -> None:
-        self._since, self._mark = time.monotonic(), self._got
-        count = 1 + len(self._helpers)
-        if count >= MOST or not worth(self._size - self._next, self._speed):
-            self._growing = False
-            return
-        for _ in range(min(count, MOST - count)):
-            if not self._slots.spare():
-                self._growing = False
-                return
-            helper = threading.Thread(target=self._help, name="hubtool-segment", daemon=True)
-            self._helpers.add(helper)
-            helper.start()
+            pieces = -(-(self._size - self._next) // self._length)
+            for _ in range(min(MAX_CONNECTIONS - 1, pieces)):
+                if not self._connections.take_spare():
+                    return
+                helper = threading.Thread(target=self._help, name="hubtool-segment", daemon=True)
+                self._helpers.add(helper)
+                helper.start()
 
     def _help(self) -> None:
         try:
-            while not self._slots.wanted and (piece := self.take()) is not None:
+            while not self._connections.is_wanted and (piece := self.take()) is not None:
                 try:
                     self._bring(piece, self)
                 finally:
@@ -221,13 +200,12 @@ class Segments:
         except StoreError as error:
             self.failure = error
         except HubError:
-            with self._changed:
-                self._growing = False  # perhaps there are too many connections for this server
+            pass  # perhaps the server allows fewer connections: others bring the piece
         finally:
             with self._changed:
                 self._helpers.discard(threading.current_thread())
                 self._changed.notify_all()
-            self._slots.give_back()
+            self._connections.give_back()
 
     def wait(self) -> bool:
         """Wait until there is a piece to take again, or the helpers are done; return whether there may be more to do.

@@ -1,6 +1,6 @@
 """How bytes come from a link: one small interface, and files behind it; :mod:`hubtool.transfer.http` has HTTP(S).
 
-A transport takes a link and a range of bytes, and gives a stream. It knows nothing of digests and of the store.
+A transport takes an allowed link and a range of bytes, and gives a stream. It knows no digests and no store.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from urllib.parse import unquote, urlsplit
 
 from hubtool import regular
 from hubtool.errors import FetchError
-from hubtool.links import shown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from contextlib import AbstractContextManager
 
-BLOCK = 256 << 10
+    from hubtool.links import AllowedLink
+
+BLOCK_BYTES = 256 << 10
 """The most bytes that come at once."""
 
 
@@ -45,16 +46,16 @@ class Body(Protocol):
     Attributes:
         start: The offset in the whole file of the first byte that comes.
         size: The bytes of the whole file, or None where the server does not say.
-        kind: The media type that the server states, perhaps empty.
-        proof: What names this very version of the file (a strong ETag, or else a Last-Modified), or None.
-        ranges: Whether the server says that it gives parts of the file.
+        content_type: The media type that the server states, perhaps empty.
+        validator: What names this very version of the file (a strong ETag, or else a Last-Modified), or None.
+        accepts_ranges: Whether the server says that it sends parts of the file.
     """
 
     start: int
     size: int | None
-    kind: str
-    proof: str | None
-    ranges: bool
+    content_type: str
+    validator: str | None
+    accepts_ranges: bool
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield the bytes in blocks, as they come.
@@ -69,7 +70,7 @@ class Transport(Protocol):
     """Where bytes come from. Threads may share one."""
 
     def open(
-        self, link: str, *, start: int = 0, end: int | None = None, proof: str | None = None
+        self, link: AllowedLink, *, start: int = 0, end: int | None = None, validator: str | None = None
     ) -> AbstractContextManager[Body]:
         """Ask for the bytes of a link from ``start`` up to and without ``end``.
 
@@ -79,8 +80,8 @@ class Transport(Protocol):
             link: The link.
             start: The first byte that is wanted.
             end: The byte before which to stop, or None for the whole rest.
-            proof: The ``proof`` of an earlier body of this link; if the file is another one now, it comes from its
-                first byte.
+            validator: The ``validator`` of an earlier body of this link; if the file is another one now, it comes
+                from its first byte.
 
         Raises:
             FetchError: If they cannot be had.
@@ -106,7 +107,9 @@ class FileTransport:
         """Do nothing: each body closes its own file."""
 
     @contextmanager
-    def open(self, link: str, *, start: int = 0, end: int | None = None, proof: str | None = None) -> Iterator[Body]:
+    def open(
+        self, link: AllowedLink, *, start: int = 0, end: int | None = None, validator: str | None = None
+    ) -> Iterator[Body]:
         """Open a file; see :class:`Transport`.
 
         Raises:
@@ -114,15 +117,15 @@ class FileTransport:
         """
         from pathlib import Path  # noqa: PLC0415 (the other links need none)
 
-        path = Path(unquote(urlsplit(link).path, errors="surrogateescape"))
+        path = Path(unquote(urlsplit(link.url).path, errors="surrogateescape"))
         try:
             with regular.open_file(path) as stream:
-                yield _FileBody(stream, link, start, end, proof)
+                yield _FileBody(stream, link, start, end, validator)
         except FileNotFoundError:
-            raise FetchError(f"{shown(link)}: there is no such file", hint="check the path", status=404) from None
+            raise FetchError(f"{link.shown}: there is no such file", hint="check the path", status=404) from None
         except OSError as error:
             raise FetchError(
-                f"{shown(link)}: the file cannot be read: {error.strerror or type(error).__name__}",
+                f"{link.shown}: the file cannot be read: {error.strerror or type(error).__name__}",
                 hint="check that it may be read",
             ) from None
 
@@ -130,16 +133,23 @@ class FileTransport:
 class _FileBody:
     """The bytes of one file."""
 
-    kind = ""
-    ranges = True
+    content_type = ""
+    accepts_ranges = True
 
-    def __init__(self, stream: Any, link: str, start: int, end: int | None, proof: str | None) -> None:  # noqa: ANN401 (FileIO, which typeshed and Path.open name differently)
+    def __init__(
+        self,
+        stream: Any,  # noqa: ANN401 (FileIO, which typeshed and Path.open name differently)
+        link: AllowedLink,
+        start: int,
+        end: int | None,
+        validator: str | None,
+    ) -> None:
         import os  # noqa: PLC0415 (the other links need none)
 
         found = os.fstat(stream.fileno())
         self.size: int | None = found.st_size
-        self.proof: str | None = f'"{found.st_ino:x}-{found.st_size:x}-{found.st_mtime_ns:x}"'
-        self.start = start if proof in (None, self.proof) and start <= found.st_size else 0
+        self.validator: str | None = f'"{found.st_ino:x}-{found.st_size:x}-{found.st_mtime_ns:x}"'
+        self.start = start if validator in (None, self.validator) and start <= found.st_size else 0
         self._stop = found.st_size if end is None or self.start != start else min(end, found.st_size)
         self._stream = stream
         self._link = link
@@ -148,10 +158,10 @@ class _FileBody:
         at = self.start
         self._stream.seek(at)
         while at < self._stop:
-            block = self._stream.read(min(BLOCK, self._stop - at))
+            block = self._stream.read(min(BLOCK_BYTES, self._stop - at))
             if not block:
                 raise FetchError(
-                    f"{shown(self._link)}: the file ended after {at} of {self._stop} bytes",
+                    f"{self._link.shown}: the file ended after {at} of {self._stop} bytes",
                     hint="it was cut off while it was read: try again",
                     passing=True,
                 )

@@ -16,7 +16,7 @@ from hubtool.cli import render
 from hubtool.digest import Digest
 from hubtool.errors import FetchError
 from hubtool.store.store import Store
-from hubtool.transfer.fetcher import Retries, fetch
+from hubtool.transfer.fetcher import RetryPolicy, fetch
 from tests.acceptance.faults.server import serving
 from tests.cards import write_card
 
@@ -135,7 +135,7 @@ def broken_off(store: Store, server: Server) -> Path:
     server.fault = "truncate"
     digest = Digest(hashlib.sha256(LARGE).hexdigest())
     with pytest.raises(FetchError):
-        fetch(f"{server.url}/a.ckpt", digest=digest, store=store, retries=Retries(attempts=1))
+        fetch(f"{server.url}/a.ckpt", digest=digest, store=store, retries=RetryPolicy(attempts=1))
     server.fault = ""
     (part,) = (store.root / "temporary").glob("*.part")
     return part

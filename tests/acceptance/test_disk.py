@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.checkpoint.header import read_header, to_safetensors
+from hubtool.checkpoint.conversion import to_safetensors
+from hubtool.checkpoint.reading import read_header
 from hubtool.digest import Digest
 from hubtool.errors import FetchError, StoreError
 from hubtool.store import cleanup
 from hubtool.store.store import Store
-from hubtool.transfer.fetcher import Retries, fetch
+from hubtool.transfer.fetcher import RetryPolicy, fetch
 from tests.acceptance import disks
 from tests.acceptance.faults.server import serving as faulty
 from tests.acceptance.servers import serving
@@ -85,7 +86,7 @@ def test_a_disk_that_gets_full_while_a_part_is_gone_on_with(small_disk: Path, te
         link = f"{server.url}/a"
         server.fault = "truncate"
         with pytest.raises(FetchError):
-            fetch(link, digest=digest, store=store, retries=Retries(attempts=1))
+            fetch(link, digest=digest, store=store, retries=RetryPolicy(attempts=1))
         (part,) = store.root.glob("temporary/*.part")
         assert part.stat().st_size == len(room) // 2
         (small_disk / "other").write_bytes(bytes(SMALL_DISK - len(room) * tenth // 10 - 60_000))
@@ -135,7 +136,7 @@ def test_a_store_that_can_only_be_read(small_disk: Path) -> None:
     assert (found.digest, found.moved) == (wrong, False)
     assert "is wrong, and still there: " in found.fate
     assert wrong_path.read_bytes() == b"wrong"
-    assert store.adopt(path, digest).digest == digest.hex
+    assert store.verify_in_place(path, digest).digest == digest.hex
     with serving() as server:
         assert fetch(server.url + "/a", digest=digest, store=store).path == path
         with pytest.raises(StoreError, match=r"Read-only file system|may not be written"):
@@ -148,7 +149,8 @@ import sys, time
 from pathlib import Path
 from hubtool import files as disk
 from hubtool.store import cleanup as upkeep
-from hubtool.checkpoint.header import read_header, to_safetensors
+from hubtool.checkpoint.conversion import to_safetensors
+from hubtool.checkpoint.reading import read_header
 from hubtool.store.store import Store
 real = disk.write_all
 def slow(stream, data):

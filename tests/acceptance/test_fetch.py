@@ -15,7 +15,7 @@ import pytest
 from hubtool.digest import Digest
 from hubtool.errors import DigestError, FetchError, ForbiddenLinkError, OfflineError, StoreError
 from hubtool.store.store import Store
-from hubtool.transfer.fetcher import LinkPolicy, Retries, Timeouts, fetch
+from hubtool.transfer.fetcher import LinkPolicy, RetryPolicy, Timeouts, fetch
 from hubtool.transfer.http import HttpTransport
 from tests.acceptance.servers import make_certificate, serving
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hubtool.errors import HubError
-    from hubtool.store.store import Stored
+    from hubtool.store.records import Stored
     from tests.acceptance.servers import Server
 
 CONTENT = bytes(range(256)) * 1200
 DIGEST = Digest(hashlib.sha256(CONTENT).hexdigest())
 QUICK = Timeouts(connect=5.0, read=1.0, stall=2.0, floor=20_000)
-ONCE = Retries(attempts=1)
+ONCE = RetryPolicy(attempts=1)
 ROOT = Path(__file__).parents[2]
 
 
@@ -72,7 +72,7 @@ def test_an_asset_is_fetched_once(store: Store, server: Server) -> None:
     assert get(store, link, digest=Digest(DIGEST.hex[:8])) == stored
     assert get(store, "https://nowhere.example/a", offline=True) == stored
     assert server.requests == [("GET", "/a.ckpt")]
-    assert get(store, link, again=True) == stored
+    assert get(store, link, force=True) == stored
     assert server.gets("/a.ckpt") == 2
 
 
@@ -153,7 +153,7 @@ def test_a_fault_ends_in_a_clear_error_and_leaves_nothing(store: Store, server: 
     assert caught.value.__cause__ is None or "SECRET" not in str(caught.value.__cause__)
     assert "/a.ckpt" in str(caught.value)
     assert files(store) == []
-    assert not [thread for thread in threading.enumerate() if thread.name == "hubtool-guard"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "hubtool-stall-monitor"]
     server.put("/a.ckpt", CONTENT)
     assert get(store, link).path.read_bytes() == CONTENT
 
@@ -258,7 +258,7 @@ def test_cas_that_cannot_be_read(
     with serving(make_certificate(tmp_path)) as server:
         link = server.put("/a.ckpt", CONTENT)
         with pytest.raises(FetchError, match=f"the CAs that {name} names cannot be read: {place}: .*{why}") as caught:
-            get(store, f"{link}?token=SECRET", retries=Retries())
+            get(store, f"{link}?token=SECRET", retries=RetryPolicy())
         assert not caught.value.passing
         assert "attempts" not in str(caught.value)
         assert "SECRET" not in str(caught.value)
@@ -279,7 +279,7 @@ def test_ranges_reach_the_server(server: Server) -> None:
     transport = HttpTransport()
     try:
         for start, end in ((100, None), (0, 10), (0, None)):
-            with transport.open(link, start=start, end=end) as body:
+            with transport.open(transport.policy.check(link), start=start, end=end) as body:
                 # This server ignores ranges, and the body says so.
                 assert (body.start, body.size) == (0, SIZE)
                 assert b"".join(body) == CONTENT
@@ -391,7 +391,7 @@ def test_no_descriptor_is_left(store: Store, server: Server) -> None:
     for _ in range(5):
         with pytest.raises(FetchError):
             get(store, f"{server.url}/bad", digest=Digest("0" * 64))
-        get(store, f"{server.url}/good", digest=Digest(hashlib.sha256(b"other").hexdigest()), again=True)
+        get(store, f"{server.url}/good", digest=Digest(hashlib.sha256(b"other").hexdigest()), force=True)
     time.sleep(0.2)  # the server's threads close theirs, which are in this process too
     assert len(list(folder.iterdir())) <= before + 1
 

@@ -16,8 +16,8 @@ import pytest
 
 from hubtool.digest import Digest
 from hubtool.store.store import Store
-from hubtool.transfer.events import Event, Wanted
-from hubtool.transfer.fetcher import Fetcher, Retries
+from hubtool.transfer.events import Event, FetchRequest
+from hubtool.transfer.fetcher import Fetcher, RetryPolicy
 from tests.acceptance.faults.server import refusing
 from tests.acceptance.servers import serving
 from tests.cards import write_card
@@ -103,12 +103,12 @@ def test_what_is_no_rate(cli: Cli, rate: str) -> None:
     assert "is not a rate" in done.err
 
 
-def wanted(server: Server, count: int, size: int, pause: float) -> list[Wanted]:
+def wanted(server: Server, count: int, size: int, pause: float) -> list[FetchRequest]:
     files = []
     for number in range(count):
         content = b"%d" % number * size
         link = server.put(f"/{number}", content, block=1 << 14, pause=pause)
-        files.append(Wanted(link=link, digest=Digest(hashlib.sha256(content).hexdigest())))
+        files.append(FetchRequest(link=link, digest=Digest(hashlib.sha256(content).hexdigest())))
     return files
 
 
@@ -144,18 +144,18 @@ def test_a_run_can_be_ended_from_another_thread(tmp_path: Path, server: Server) 
         outcomes = run.fetch_all(files)
         assert time.monotonic() - started < 5
     assert not any(outcome.stored for outcome in outcomes)
-    assert not [one for one in threading.enumerate() if one.name in ("hubtool-guard", "hubtool-hash")]
+    assert not [one for one in threading.enumerate() if one.name in ("hubtool-stall-monitor", "hubtool-hash")]
 
 
 @pytest.mark.parametrize("count", [50, 200], ids=["few", "many"])
 def test_a_host_out_of_reach_is_given_up(server: Server, tmp_path: Path, count: int) -> None:
     gone, events = refusing(), list[Event]()
-    retries = Retries(attempts=2, first=0.1, unreached=0.3)
+    retries = RetryPolicy(attempts=2, first=0.1, unreached=0.3)
     content = b"reached"
     digests = [Digest(hashlib.sha256(b"%d" % number).hexdigest()) for number in range(count)]
-    wanted = [Wanted(link=f"{gone}/m.ckpt?token=SECRET", digest=digest) for digest in digests]
+    wanted = [FetchRequest(link=f"{gone}/m.ckpt?token=SECRET", digest=digest) for digest in digests]
     link = server.put("/there.ckpt", content)
-    wanted.append(Wanted(link=link, digest=Digest(hashlib.sha256(content).hexdigest())))
+    wanted.append(FetchRequest(link=link, digest=Digest(hashlib.sha256(content).hexdigest())))
     with Fetcher(Store(tmp_path / "home"), retries=retries, connections=4, watch=events.append) as run:
         started = time.monotonic()
         outcomes = run.fetch_all(wanted)

@@ -16,7 +16,7 @@ import pytest
 
 from hubtool.errors import MirrorError
 from hubtool.mirror.destination import ClaimLostError, Destination, open_destination
-from hubtool.store.store import Stored
+from hubtool.store.records import Stored
 from tests.acceptance.seaweed import seaweed, watching
 from tests.acceptance.servers import make_authority, tls_before
 from tests.cards import write_card, write_local

@@ -98,7 +98,7 @@ def test_a_server_that_only_promises_an_answer_is_given_up(server: Server, clien
     with pytest.raises(FetchError, match="not HTTP"):
         client.get(link, limit=100)
     transport = HttpTransport(LinkPolicy(), QUICK)
-    with pytest.raises(FetchError, match="not HTTP"), transport.open(link):
+    with pytest.raises(FetchError, match="not HTTP"), transport.open(transport.policy.check(link)):
         pass
     transport.close()
     assert time.monotonic() - started < 5

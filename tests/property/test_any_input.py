@@ -17,7 +17,7 @@ from hubtool import settings as configuration
 from hubtool.card.repo_link import parse_repo_link
 from hubtool.cli import app
 from hubtool.errors import HubError
-from hubtool.links import LinkPolicy, host_entry
+from hubtool.links import AllowedLink, LinkPolicy, host_entry
 from hubtool.lockfile import lockfile
 from hubtool.mirror import index as mirror_index
 from hubtool.registry import git, sources
@@ -145,7 +145,7 @@ any_link = st.text(max_size=60) | st.tuples(schemes, st.text("ab/.:@[]%?#\\ 0-é
 def test_any_link(text: str) -> None:
     for read in (
         LinkPolicy().check,
-        lambda link: LinkPolicy().follow("https://download.mindspore.cn/a", link),
+        lambda link: LinkPolicy().follow(AllowedLink.of("https://download.mindspore.cn/a"), link),
         host_entry,
         parse_repo_link,
         lambda link: sources.parse("a", link),

@@ -9,7 +9,9 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hubtool.checkpoint.header import ITEM_BITS, Header, read_header, to_safetensors
+from hubtool.checkpoint.conversion import to_safetensors
+from hubtool.checkpoint.header import ITEM_BITS, Header
+from hubtool.checkpoint.reading import read_header
 from hubtool.errors import CheckpointError
 from tests.checkpoints import MINDSPORE_NAMES, SMALL, Tensor, ckpt, filled, safetensors
 

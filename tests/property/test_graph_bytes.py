@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hubtool.checkpoint import mindir, operators
-from hubtool.checkpoint.header import read_header
+from hubtool.checkpoint.reading import read_header
 from hubtool.errors import CheckpointError
 from tests.checkpoints import field, safetensors
 from tests.unit.test_mindir import graph_input, model

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hubtool.checkpoint import header, mindir
-from hubtool.checkpoint.header import FOREIGN_ITEM_BITS, read_header
+from hubtool.checkpoint.header import FOREIGN_ITEM_BITS
 from hubtool.checkpoint.mindir import read_inputs
+from hubtool.checkpoint.reading import read_header
 from hubtool.cli.app import run
 from hubtool.diff import tensors
 from hubtool.errors import CheckpointError
@@ -82,20 +83,20 @@ def test_a_flood_of_unknown_fields_ends_the_reading(tmp_path: Path, case: str) -
 def test_a_small_file_has_no_more_parts_than_a_small_checkpoint(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes, words: str
 ) -> None:
-    monkeypatch.setattr(header, "_MAX_TENSORS", 200)
-    monkeypatch.setattr(header, "_BYTES_PER_TENSOR", 1 << 30)
+    monkeypatch.setattr(header, "MAX_TENSORS", 200)
+    monkeypatch.setattr(header, "BYTES_PER_TENSOR", 1 << 30)
     with pytest.raises(CheckpointError, match=words):
         read_header(written(tmp_path, content))
 
 
 def test_a_file_may_have_more_tensors_if_it_is_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(header, "_MAX_TENSORS", 10)
+    monkeypatch.setattr(header, "MAX_TENSORS", 10)
     content = b"".join(value(f"l{count}", (300,), "Float32", bytes(1200)) for count in range(50))
     assert len(read_header(written(tmp_path, content)).tensors) == 50
 
 
 def test_names_are_bounded_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(header, "_MAX_TENSORS", 100)
+    monkeypatch.setattr(header, "MAX_TENSORS", 100)
     names = [f"{count:04000d}" for count in range(4)]
     content = b"".join(value(name, (0,), "Float32", b"") for name in names)
     with pytest.raises(CheckpointError, match="names of more than 12,800 bytes"):
@@ -172,7 +173,7 @@ def test_a_hostile_header_is_not_taken_apart(tmp_path: Path, head: bytes, words:
 
 
 def test_tensors_of_no_size_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(header, "_MAX_TENSORS", 200)
+    monkeypatch.setattr(header, "MAX_TENSORS", 200)
     entries = {f"l{count}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for count in range(201)}
     with pytest.raises(CheckpointError, match="has more than 200 tensors in its header"):
         read_header(written(tmp_path, safetensors(entries, b"")))

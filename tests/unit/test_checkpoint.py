@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.checkpoint.header import read_header, to_safetensors
+from hubtool.checkpoint.conversion import to_safetensors
+from hubtool.checkpoint.reading import read_header
 from hubtool.errors import CheckpointError, StoreError
 from tests.checkpoints import MINDSPORE_NAMES, SMALL, ckpt, field, filled, safetensors, value, varint
 from tests.support import shared_folder

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from hubtool.transfer.events import Labels, Wanted, total
+from hubtool.transfer.events import FetchRequest, Labels, total
 
 
-def wanted(name: str, uid: str = "", size: int | None = None) -> Wanted:
-    return Wanted(link=f"https://gitee.com/{uid}/{name}?token=SECRET", digest=None, size=size, name=name, uid=uid)
+def wanted(name: str, uid: str = "", size: int | None = None) -> FetchRequest:
+    return FetchRequest(link=f"https://gitee.com/{uid}/{name}?token=SECRET", digest=None, size=size, name=name, uid=uid)
 
 
-def labels(*given: Wanted) -> list[str]:
+def labels(*given: FetchRequest) -> list[str]:
     named = Labels()
     return [named.label(one).label for one in given]
 

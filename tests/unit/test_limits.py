@@ -12,16 +12,16 @@ import pytest
 from hubtool.digest import Digest
 from hubtool.links import LinkPolicy
 from hubtool.store.store import Store
-from hubtool.transfer.events import Wanted
+from hubtool.transfer.events import FetchRequest
 from hubtool.transfer.fetcher import Fetcher
-from hubtool.transfer.limits import Rate, Reach, Retries, Slots
+from hubtool.transfer.limits import ConnectionLimit, HostHealth, RateLimiter, RetryPolicy
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def test_pauses_grow_and_are_bounded() -> None:
-    retries = Retries(first=1.0, longest=5.0)
+    retries = RetryPolicy(first=1.0, longest=5.0)
     for tries, most in ((1, 1.0), (2, 2.0), (3, 4.0), (4, 5.0), (400, 5.0)):
         pauses = {retries.pause(tries) for _ in range(50)}
         assert max(pauses) <= most
@@ -30,7 +30,7 @@ def test_pauses_grow_and_are_bounded() -> None:
 
 
 def test_a_rate_is_common_to_all_threads() -> None:
-    rate = Rate(1000.0)
+    rate = RateLimiter(1000.0)
     waited: list[float] = []
 
     def work() -> None:
@@ -46,7 +46,7 @@ def test_a_rate_is_common_to_all_threads() -> None:
 
 
 def test_slots_are_never_more_than_there_are() -> None:
-    slots = Slots(2)
+    slots = ConnectionLimit(2)
     busy: list[int] = []
     most: list[int] = []
 
@@ -63,15 +63,15 @@ def test_slots_are_never_more_than_there_are() -> None:
     for thread in threads:
         thread.join()
     assert max(most) == 2
-    assert slots.spare()
-    assert slots.spare()
-    assert not slots.spare()
+    assert slots.take_spare()
+    assert slots.take_spare()
+    assert not slots.take_spare()
     slots.give_back()
-    assert slots.spare()
+    assert slots.take_spare()
 
 
 def test_a_host_is_given_up_after_some_files_and_some_time() -> None:
-    reach = Reach(0.05)
+    reach = HostHealth(0.05)
     for _ in range(3):
         assert reach.given_up("a") is None
         reach.note("a", reached=False)
@@ -84,7 +84,7 @@ def test_a_host_is_given_up_after_some_files_and_some_time() -> None:
 
 
 def test_a_host_that_was_reached_is_not_given_up() -> None:
-    reach = Reach(0.0)
+    reach = HostHealth(0.0)
     for _ in range(2):
         reach.note("a", reached=False)
     assert reach.given_up("a") is None, "two files tell little"
@@ -104,10 +104,10 @@ def test_a_host_that_nobody_knows_is_given_up_too(tmp_path: Path, monkeypatch: p
         raise socket.gaierror(number, "not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    retries = Retries(first=0.0, longest=0.0, unreached=0.0)
+    retries = RetryPolicy(first=0.0, longest=0.0, unreached=0.0)
     policy = LinkPolicy.allowing(more=["nobody.example"])
     with Fetcher(Store(tmp_path), policy=policy, retries=retries) as run:
-        wanted = [Wanted(link=f"https://nobody.example/{name}", digest=Digest("ab" * 32)) for name in "abcde"]
+        wanted = [FetchRequest(link=f"https://nobody.example/{name}", digest=Digest("ab" * 32)) for name in "abcde"]
         said = [str(run.outcome(one).error) for one in wanted]
     assert ["not asked for" in text for text in said] == [False, False, False, True, True]
     assert asked <= 3 * retries.attempts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hubtool.errors import ArgumentError, ForbiddenLinkError
-from hubtool.links import DEFAULT_HOSTS, LinkPolicy, bare, host_entry, is_loopback, normal_host, shown
+from hubtool.links import DEFAULT_HOSTS, AllowedLink, LinkPolicy, bare, host_entry, is_loopback, normal_host, shown
 
 POLICY = LinkPolicy.allowing(more=["files.example.org", "odd.example.org:8443", "bücher.example"])
 
@@ -28,8 +28,8 @@ ALLOWED = {
 
 @pytest.mark.parametrize(("link", "requested"), ALLOWED.items())
 def test_allowed(link: str, requested: str) -> None:
-    assert POLICY.check(link) == requested
-    assert POLICY.check(requested) == requested
+    assert POLICY.check(link).url == requested
+    assert POLICY.check(requested).url == requested
 
 
 FORBIDDEN = {
@@ -89,7 +89,7 @@ def test_forbidden(link: str, why: str) -> None:
     ],
 )
 def test_redirects_that_may_be_followed(location: str, target: str) -> None:
-    assert POLICY.follow("https://gitee.com/x/a", location) == target
+    assert POLICY.follow(AllowedLink.of("https://gitee.com/x/a"), location).url == target
 
 
 @pytest.mark.parametrize(
@@ -106,13 +106,13 @@ def test_redirects_that_may_be_followed(location: str, target: str) -> None:
 )
 def test_redirects_that_may_not(location: str, why: str) -> None:
     with pytest.raises(ForbiddenLinkError, match=why) as caught:
-        POLICY.follow("https://gitee.com/x/a", location)
+        POLICY.follow(AllowedLink.of("https://gitee.com/x/a"), location)
     assert "redirect from https://gitee.com/x/a" in str(caught.value)
     assert "secret" not in str(caught.value)
 
 
 def test_redirects_on_this_machine() -> None:
-    assert POLICY.follow("http://127.0.0.1:1/a", "http://localhost:2/b") == "http://localhost:2/b"
+    assert POLICY.follow(AllowedLink.of("http://127.0.0.1:1/a"), "http://localhost:2/b").url == "http://localhost:2/b"
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ OWN = LinkPolicy.of(["http://Lab:8080", "https://store.lab", "https://10.0.0.5/"
     "link", ["http://lab:8080/a", "https://lab:8080/a", "https://store.lab/a", "https://10.0.0.5/a"]
 )
 def test_services_of_ones_own(link: str) -> None:
-    assert OWN.check(link) == link
+    assert OWN.check(link).url == link
 
 
 @pytest.mark.parametrize(
@@ -220,5 +220,5 @@ def test_localhost_must_be_this_machine() -> None:
 
 def test_no_redirect_gives_tls_up() -> None:
     with pytest.raises(ForbiddenLinkError, match="from https to plain http"):
-        OWN.follow("https://store.lab/a", "http://lab:8080/a")
-    assert OWN.follow("http://lab:8080/a", "https://store.lab/a") == "https://store.lab/a"
+        OWN.follow(AllowedLink.of("https://store.lab/a"), "http://lab:8080/a")
+    assert OWN.follow(AllowedLink.of("http://lab:8080/a"), "https://store.lab/a").url == "https://store.lab/a"

@@ -16,7 +16,7 @@ from hubtool.store.store import Store
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hubtool.store.store import Stored
+    from hubtool.store.records import Stored
 
 CONTENTS = {hashlib.sha256(text).hexdigest(): text for text in (f"{number}".encode() for number in range(3000))}
 UNIT = "ab"

@@ -49,7 +49,7 @@ def test_what_a_file_is(tmp_path: Path, data: bytes, what: str, hint: str) -> No
     assert what in found.what
     assert hint in found.hint
     with pytest.raises(DigestError, match=what) as caught:
-        Store(tmp_path / "home").adopt(path, Digest(DIGEST), size=len(TEXT))
+        Store(tmp_path / "home").verify_in_place(path, Digest(DIGEST), size=len(TEXT))
     assert hint in str(caught.value.hint)
 
 

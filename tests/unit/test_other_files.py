@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.checkpoint.header import read_header
+from hubtool.checkpoint.reading import read_header
 from hubtool.cli.app import run
 from hubtool.errors import CheckpointError
 from tests.cards import write_card, write_local

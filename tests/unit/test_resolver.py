@@ -13,7 +13,7 @@ from hubtool.resolution import resolver
 from hubtool.resolution.facts import Facts
 from hubtool.resolution.finding import FoundCard
 from hubtool.resolution.machine import Machine
-from hubtool.store.store import Stored
+from hubtool.store.records import Stored
 from hubtool.uid import Uid
 
 DIGEST = Digest("ab" * 32)

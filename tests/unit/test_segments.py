@@ -9,22 +9,24 @@ import pytest
 
 from hubtool.digest import Digest
 from hubtool.errors import FetchError
-from hubtool.store.partial_file import Part
+from hubtool.store.partial_file import PartialFile
 from hubtool.store.store import Store
-from hubtool.transfer.limits import Slots
-from hubtool.transfer.segments import SMALLEST, Piece, Segments
+from hubtool.transfer.limits import ConnectionLimit
+from hubtool.transfer.segments import MIN_PIECE_BYTES, Piece, Segments
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-CONTENT = bytes(range(256)) * (3 * SMALLEST // 256)
+CONTENT = bytes(range(256)) * (3 * MIN_PIECE_BYTES // 256)
 BLOCK = 1 << 20
 
 
 @pytest.fixture
-def part(tmp_path: Path) -> Part:
+def part(tmp_path: Path) -> PartialFile:
     digest = Digest(hashlib.sha256(CONTENT).hexdigest())
-    part = Part(Store(tmp_path), digest, source="the test", size=len(CONTENT), limit=len(CONTENT), sure=True)
+    part = PartialFile(
+        Store(tmp_path), digest, source="the test", size=len(CONTENT), limit=len(CONTENT), exclusive=True
+    )
     part.expect(len(CONTENT))
     return part
 
@@ -38,15 +40,15 @@ def write(pieces: Segments, piece: Piece) -> None:
         pieces.write(piece, CONTENT[piece.at : piece.at + BLOCK])
 
 
-def test_the_first_connection_takes_over_what_a_helper_has_not_begun(part: Part) -> None:
+def test_the_first_connection_takes_over_what_a_helper_has_not_begun(part: PartialFile) -> None:
     # How long a server takes to turn a helper away must not decide whether the file arrives.
-    pieces = Segments(part, size=len(CONTENT), speed=1.0, bring=bring_nothing, slots=Slots(4))
+    pieces = Segments(part, size=len(CONTENT), bring=bring_nothing, connections=ConnectionLimit(4))
     first, helpers = pieces.take(), pieces.take()
     assert first is not None
     assert helpers is not None
     write(pieces, first)
     assert pieces.extend(first)
-    assert first.end == 2 * SMALLEST
+    assert first.end == 2 * MIN_PIECE_BYTES
     assert pieces.write(helpers, CONTENT[helpers.at : helpers.at + BLOCK]) == 0
     pieces.give_back(helpers)
     write(pieces, first)
@@ -58,8 +60,8 @@ def test_the_first_connection_takes_over_what_a_helper_has_not_begun(part: Part)
     assert part.commit().path.read_bytes() == CONTENT
 
 
-def test_what_a_helper_has_begun_stays_its_own(part: Part) -> None:
-    pieces = Segments(part, size=len(CONTENT), speed=1.0, bring=bring_nothing, slots=Slots(4))
+def test_what_a_helper_has_begun_stays_its_own(part: PartialFile) -> None:
+    pieces = Segments(part, size=len(CONTENT), bring=bring_nothing, connections=ConnectionLimit(4))
     first, helpers = pieces.take(), pieces.take()
     assert first is not None
     assert helpers is not None

@@ -15,7 +15,8 @@ import pytest
 from hubtool.digest import Digest, digest_file
 from hubtool.errors import ArgumentError, DigestError, FetchError, StoreError
 from hubtool.store import cleanup
-from hubtool.store import store as store_module
+from hubtool.store import derived as derived_module
+from hubtool.store import verified as verified_module
 from hubtool.store.store import Store
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def hashed(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         seen.append(path)
         return digest_file(path)
 
-    monkeypatch.setattr(store_module, "digest_file", counting)
+    for module in (verified_module, derived_module):
+        monkeypatch.setattr(module, "digest_file", counting)
     return seen
 
 
@@ -293,7 +295,7 @@ def test_sizes_are_bounds(store: Store) -> None:
 
 def test_a_closed_writer_takes_nothing(store: Store) -> None:
     with store.writer(Digest(DIGEST)) as writer:
-        writer.discard()
+        writer.drop()
         with pytest.raises(StoreError, match="closed"):
             writer.write(b"")
         with pytest.raises(StoreError, match="closed"):
@@ -348,19 +350,19 @@ def test_a_local_file_stays_where_it_is(store: Store, tmp_path: Path, hashed: li
     path = tmp_path / "beside.ckpt"
     path.write_bytes(CONTENT)
     for one in (store, store, Store(store.root)):
-        found = one.adopt(path, Digest(DIGEST[:8]))
+        found = one.verify_in_place(path, Digest(DIGEST[:8]))
         assert (found.path, found.digest, found.size) == (path, DIGEST, len(CONTENT))
     assert hashed == [path]
     assert not (store.root / "blobs").exists()
     with pytest.raises(DigestError) as caught:
-        store.adopt(path, Digest("0" * 64))
+        store.verify_in_place(path, Digest("0" * 64))
     assert caught.value.actual == DIGEST
     path.write_bytes(b"changed")
     with pytest.raises(DigestError):
-        store.adopt(path, Digest(DIGEST))
+        store.verify_in_place(path, Digest(DIGEST))
     assert path.read_bytes() == b"changed"
     with pytest.raises(StoreError, match="cannot be read"):
-        store.adopt(tmp_path / "absent", Digest(DIGEST))
+        store.verify_in_place(tmp_path / "absent", Digest(DIGEST))
 
 
 def test_orphans_are_removed_and_the_living_are_not(store: Store) -> None:
@@ -403,7 +405,7 @@ def test_a_lock_is_held_by_one_and_waited_for_with_patience(store: Store) -> Non
     try:
         ready.wait(10)
         started = time.monotonic()
-        with pytest.raises(StoreError, match="has not got on for 1 seconds"), store.lock(DIGEST[:8]):
+        with pytest.raises(StoreError, match="has made no progress for 1 seconds"), store.lock(DIGEST[:8]):
             pass
         assert 0.9 < time.monotonic() - started < 5
         with store.lock("f" * 64):  # another digest is free
@@ -433,10 +435,10 @@ def test_a_thread_knows_which_locks_it_holds(store: Store) -> None:
 def test_what_is_present_is_seen_at_a_look_in_shared_stores_too(store: Store, tmp_path: Path) -> None:
     put(store)
     near = Store(tmp_path / "near", shared=[store.root, tmp_path / "away"])
-    assert near.present(DIGEST[:2]) == store.present(DIGEST[:2]) == {DIGEST}
+    assert near.list_group(DIGEST[:2]) == store.list_group(DIGEST[:2]) == {DIGEST}
     store.path(Digest(DIGEST)).with_name("README").write_text("no blob")  # type: ignore[union-attr]
-    assert store.present(DIGEST[:2]) == {DIGEST}
-    assert store.present("00" if DIGEST[:2] != "00" else "01") == frozenset()
+    assert store.list_group(DIGEST[:2]) == {DIGEST}
+    assert store.list_group("00" if DIGEST[:2] != "00" else "01") == frozenset()
 
 
 def test_a_waiter_has_patience_with_a_holder_that_gets_on(store: Store) -> None:
@@ -470,7 +472,7 @@ def test_a_place_that_cannot_be_a_store(tmp_path: Path) -> None:
 
 def test_half_a_record_is_none(store: Store) -> None:
     path = put(store)
-    record = store._record_path("blobs", DIGEST)
+    record = store.record_path("blobs", DIGEST)
     whole = record.read_bytes()
     for half in (b"", whole[: len(whole) // 2], whole[:-1]):
         record.write_bytes(half)
@@ -480,7 +482,7 @@ def test_half_a_record_is_none(store: Store) -> None:
 
 def test_a_record_is_not_written_through_a_link(store: Store, tmp_path: Path) -> None:
     path = put(store)
-    record = store._record_path("blobs", DIGEST)
+    record = store.record_path("blobs", DIGEST)
     (tmp_path / "mine").write_text("precious")
     record.unlink()
     record.symlink_to(tmp_path / "mine")
@@ -507,15 +509,15 @@ def test_half_a_file_on_its_way_to_a_mirror_is_removed(tmp_path: Path) -> None:
 
 def test_what_comes_to_the_temporary_files_is_seen(store: Store) -> None:
     folder = store.root / "temporary"
-    assert not store._parts_of(DIGEST)
+    assert not store.temporary_files_of(DIGEST)
     folder.mkdir(parents=True)
     for age in (0.0, 100.0):  # changed just now, and long ago
         then = time.time() - age
         os.utime(folder, (then, then))
-        assert not store._parts_of(DIGEST)
-        assert not store._parts_of(DIGEST)
+        assert not store.temporary_files_of(DIGEST)
+        assert not store.temporary_files_of(DIGEST)
         part = folder / f"{DIGEST}.abcd.blob.part"
         part.write_bytes(b"some")
-        assert store._parts_of(DIGEST)
+        assert store.temporary_files_of(DIGEST)
         part.unlink()
-        assert not store._parts_of(DIGEST)
+        assert not store.temporary_files_of(DIGEST)

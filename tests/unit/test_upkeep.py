@@ -17,7 +17,9 @@ from hubtool.digest import Digest
 from hubtool.errors import ArgumentError, StoreError
 from hubtool.store import cleanup
 from hubtool.store.cleanup import Item
-from hubtool.store.store import USE_STEP, Store, Unfinished
+from hubtool.store.records import USE_STEP_SECONDS
+from hubtool.store.store import Store
+from hubtool.store.temporary import Unfinished
 from tests.acceptance.disks import bound_by_permissions
 
 if TYPE_CHECKING:
@@ -151,7 +153,7 @@ def test_use_is_recorded_to_the_hour(tmp_path: Path) -> None:
     store = Store(tmp_path)
     digest = put(store, b"weights")
     record = tmp_path / "records" / "blobs" / digest[:2] / f"{digest}.json"
-    for age, moves in ((USE_STEP / 2, False), (USE_STEP + 60, True), (-1000.0, True)):
+    for age, moves in ((USE_STEP_SECONDS / 2, False), (USE_STEP_SECONDS + 60, True), (-1000.0, True)):
         then = time.time() - age
         os.utime(record, (then, then))
         assert store.find(Digest(digest)) is not None
@@ -319,7 +321,7 @@ def test_the_use_of_others_counts_where_a_store_is_pruned(tmp_path: Path) -> Non
     used, idle = put(theirs, b"used by others"), put(theirs, b"used by nobody")
     now = time.time()
     for digest in (used, idle):
-        for path in (theirs.root / "blobs/sha256" / digest[:2] / digest, theirs._record_path("blobs", digest)):
+        for path in (theirs.root / "blobs/sha256" / digest[:2] / digest, theirs.record_path("blobs", digest)):
             os.utime(path, (now - 60 * DAY, now - 60 * DAY))
     ours = Store(tmp_path / "home", shared=[theirs.root])
     assert ours.find(Digest(used)) is not None
@@ -362,7 +364,7 @@ def test_what_was_made_of_another_stores_asset_is_listed_and_removed(tmp_path: P
     (one,) = cleanup.items(ours, {Digest(digest): ("a/1.0/b",)})
     assert (one.digest, one.size, one.derived, one.uids) == (digest, 0, 4, ("a/1.0/b",))
     old = time.time() - 60 * DAY
-    for path in (twin, ours._record_path("upper", digest)):
+    for path in (twin, ours.record_path("upper", digest)):
         os.utime(path, (old, old))
     (one,) = cleanup.items(ours)
     assert one.used == pytest.approx(old, abs=1)
@@ -372,7 +374,7 @@ def test_what_was_made_of_another_stores_asset_is_listed_and_removed(tmp_path: P
     assert cleanup.items(ours) == ()
     # By name as well; a use of the copy alone protects it.
     ours.derive(digest, "upper", upper)
-    os.utime(ours._record_path("upper", digest), (old, old))
+    os.utime(ours.record_path("upper", digest), (old, old))
     assert ours.derived(digest, "upper") == twin
     assert time.time() - (ours.used(digest) or 0) < 60
     assert cleanup.carry_out(ours, cleanup.choose(cleanup.items(ours), [digest[:12]])).freed == 4

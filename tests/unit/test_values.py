@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.checkpoint.header import read_header
+from hubtool.checkpoint.reading import read_header
 from hubtool.checkpoint.values import not_finite
 from tests.checkpoints import safetensors
 

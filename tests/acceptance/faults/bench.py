@@ -24,8 +24,8 @@ from hubtool.mirror.verify import verify
 from hubtool.registry.entry import digest_of
 from hubtool.store.store import Store
 from hubtool.transfer import segments
-from hubtool.transfer.events import Event, Wanted, Watcher
-from hubtool.transfer.fetcher import Fetcher, LinkPolicy, Retries, Timeouts
+from hubtool.transfer.events import Event, FetchRequest, Watcher
+from hubtool.transfer.fetcher import Fetcher, LinkPolicy, RetryPolicy, Timeouts
 from tests.acceptance.faults.server import always, nothing, refusing, serving
 from tests.acceptance.servers import make_certificate
 from tests.cards import write_card
@@ -40,7 +40,7 @@ CONTENT = random.Random(7).randbytes(1_500_000)  # noqa: S311 (no secret)
 DIGEST = Digest(hashlib.sha256(CONTENT).hexdigest())
 SMALL = CONTENT[:100_000]
 TIMEOUTS = Timeouts(connect=3.0, read=0.5, stall=0.6, floor=1 << 15)
-RETRIES = Retries(attempts=3, mirror_attempts=1, first=0.01, patience=1.5)
+RETRIES = RetryPolicy(attempts=3, mirror_attempts=1, first=0.01, patience=1.5)
 POLICY = LinkPolicy(hosts=frozenset({"intranet.example", "other.example"}))
 
 FAULTS = {
@@ -187,8 +187,8 @@ def run(fault: str, path: str, folder: Path, bucket: Bucket | None = None) -> Ou
         link = f"{base}/a?token=SECRET"
         if path == "mirror":
             mirrors, link = (base,), f"{good.url}/a?token=SECRET"
-        wanted = Wanted(link=link, digest=DIGEST)
-        warm_up(Wanted(link=f"{good.url}/warm", digest=DIGEST), folder)
+        wanted = FetchRequest(link=link, digest=DIGEST)
+        warm_up(FetchRequest(link=f"{good.url}/warm", digest=DIGEST), folder)
         before = descriptors()
         if path in ("resumed", "continued"):
             break_off(store, bad if path == "resumed" else good, wanted, path)
@@ -278,7 +278,7 @@ def impatient(self: Hub, **_: Any) -> Fetcher:
     return Fetcher(self.store, policy=POLICY, connections=4, timeouts=TIMEOUTS, retries=RETRIES)
 
 
-def _meet(store: Store, wanted: Wanted, mirrors: tuple[str, ...], retried: Callable[[], None]) -> Outcome:
+def _meet(store: Store, wanted: FetchRequest, mirrors: tuple[str, ...], retried: Callable[[], None]) -> Outcome:
     events: list[Event] = []
     error: HubError | None = None
 
@@ -296,7 +296,7 @@ def _meet(store: Store, wanted: Wanted, mirrors: tuple[str, ...], retried: Calla
     return Outcome(error, any(event.kind == "kept" for event in events), 0)
 
 
-def get(store: Store, wanted: Wanted, mirrors: tuple[str, ...], watch: Watcher | None = None) -> None:
+def get(store: Store, wanted: FetchRequest, mirrors: tuple[str, ...], watch: Watcher | None = None) -> None:
     """Fetch a file, and see that it is the right one."""
     with Fetcher(
         store, policy=POLICY, mirrors=mirrors, timeouts=TIMEOUTS, retries=RETRIES, watch=watch, connections=4
@@ -306,20 +306,20 @@ def get(store: Store, wanted: Wanted, mirrors: tuple[str, ...], watch: Watcher |
     assert digest_file(stored.path) == wanted.digest.hex
 
 
-def warm_up(wanted: Wanted, folder: Path) -> None:
+def warm_up(wanted: FetchRequest, folder: Path) -> None:
     """Import everything and open everything once, so that descriptors can be counted."""
     with Fetcher(Store(folder / "warm"), timeouts=TIMEOUTS) as one:
         one.fetch(wanted)
 
 
-def break_off(store: Store, server: Server, wanted: Wanted, path: str) -> None:
+def break_off(store: Store, server: Server, wanted: FetchRequest, path: str) -> None:
     """Leave a part, of the link or of a mirror."""
     server.fault, server.applies = "reset", always
-    retries = Retries(attempts=1, mirror_attempts=1)
+    retries = RetryPolicy(attempts=1, mirror_attempts=1)
     mirrors = (server.url,) if path == "continued" else ()
     target = f"{refusing()}/a" if path == "continued" else wanted.link
     with Fetcher(store, mirrors=mirrors, timeouts=TIMEOUTS, retries=retries) as one, suppress(HubError):
-        one.fetch(Wanted(link=target, digest=wanted.digest))
+        one.fetch(FetchRequest(link=target, digest=wanted.digest))
     assert len(parts_of(store)) == 2, "a part and the note beside it"
     server.fault = ""
 
@@ -338,7 +338,14 @@ def _applies(path: str, asked: int) -> Any:
 def parallel(server: Server) -> Iterator[None]:
     """Make even this small file worth several connections."""
     server.pause, server.block = 0.004, 1 << 14
-    with mock.patch.multiple(segments, WINDOW=0.06, LONG=0.0, SMALLEST=1 << 17, _LARGEST=1 << 17, _STEP=1 << 16):
+    with mock.patch.multiple(
+        segments,
+        WINDOW_SECONDS=0.06,
+        MIN_REMAINING_SECONDS=0.0,
+        MIN_PIECE_BYTES=1 << 17,
+        MAX_PIECE_BYTES=1 << 17,
+        _REPORT_BYTES=1 << 16,
+    ):
         yield
     server.pause, server.block = 0.0, 1 << 15
 
@@ -366,7 +373,7 @@ def parts_of(store: Store) -> list[Path]:
     return sorted((store.root / "temporary").glob("*"))
 
 
-def _check(store: Store, wanted: Wanted, outcome: Outcome, before: int) -> None:
+def _check(store: Store, wanted: FetchRequest, outcome: Outcome, before: int) -> None:
     """Check that nothing wrong is visible, and that nothing is left behind."""
     for path in store.root.glob("blobs/sha256/*/*"):
         assert digest_file(path) == path.name

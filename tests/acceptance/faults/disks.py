@@ -18,9 +18,9 @@ from hubtool.hub import Hub
 from hubtool.mirror.destination import open_destination
 from hubtool.mirror.sync import sync
 from hubtool.mirror.verify import verify
-from hubtool.store.partial_file import WORTH
+from hubtool.store.partial_file import MIN_RESUMABLE_BYTES
 from hubtool.store.store import Store
-from hubtool.transfer.events import Event, Wanted
+from hubtool.transfer.events import Event, FetchRequest
 from tests.acceptance.disks import bound_by_permissions, failing, fill, remount, small_disk
 from tests.acceptance.faults.bench import (
     CONTENT,
@@ -145,7 +145,7 @@ class _Disk:
 
         def meanwhile(sent: int) -> None:
             if sent >= after and once.acquire(blocking=False):
-                if sent > begun and len(server.content) >= WORTH:
+                if sent > begun and len(server.content) >= MIN_RESUMABLE_BYTES:
                     self._await_part()
                 self.spoil(fault)
 
@@ -206,7 +206,7 @@ def _place(root: Path, digest: str) -> Path:
 
 
 def _fetch(fault: str, path: str, folder: Path, disk: _Disk, server: Server) -> Outcome:
-    wanted = Wanted(link=f"{server.url}/a?token=SECRET", digest=Digest(disk.digest))
+    wanted = FetchRequest(link=f"{server.url}/a?token=SECRET", digest=Digest(disk.digest))
     warm_up(wanted, folder)
     before = descriptors()
     if path == "resumed":

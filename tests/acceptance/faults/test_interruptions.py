@@ -18,9 +18,10 @@ import pytest
 
 from hubtool.digest import Digest, digest_file
 from hubtool.errors import FetchError, StoreError
-from hubtool.store.store import KEEP, Store
+from hubtool.store.store import Store
+from hubtool.store.temporary import KEEP_PARTIAL_SECONDS
 from hubtool.transfer import segments
-from hubtool.transfer.events import Event, Wanted
+from hubtool.transfer.events import Event, FetchRequest
 from hubtool.transfer.fetcher import Fetcher, fetch
 from tests.acceptance import disks
 from tests.acceptance.faults.bench import CONTENT, DIGEST, RETRIES, TIMEOUTS
@@ -43,7 +44,8 @@ from hubtool.store.store import Store
 from hubtool.digest import Digest
 root, link, digest, pieces = sys.argv[1:]
 if pieces == "1":
-    segments.WINDOW, segments.LONG, segments.SMALLEST, segments._LARGEST = 0.05, 0.0, 1 << 17, 1 << 17
+    segments.WINDOW_SECONDS, segments.MIN_REMAINING_SECONDS = 0.05, 0.0
+    segments.MIN_PIECE_BYTES = segments.MAX_PIECE_BYTES = 1 << 17
 fetch(link, digest=Digest(digest), store=Store(Path(root)))
 """
 
@@ -69,13 +71,13 @@ def test_what_came_before_an_end_is_kept(tmp_path: Path, server: Server) -> None
     events: list[Event] = []
     with Fetcher(store, watch=events.append, timeouts=TIMEOUTS) as run:
         threading.Timer(1.0, run.end).start()
-        outcome = run.outcome(Wanted(link=f"{server.url}/a", digest=DIGEST))
+        outcome = run.outcome(FetchRequest(link=f"{server.url}/a", digest=DIGEST))
         assert "the transfer was ended" in str(outcome.error)
     (kept,) = [event.received for event in events if event.kind == "kept"]
     assert kept >= 4 << 16
     server.pause, asked = 0.0, len(server.requests)
     with Fetcher(store) as run:
-        assert run.fetch(Wanted(link=f"{server.url}/a", digest=DIGEST)).size == len(CONTENT)
+        assert run.fetch(FetchRequest(link=f"{server.url}/a", digest=DIGEST)).size == len(CONTENT)
     assert [request.start for request in server.requests[asked:]] == [kept]
     assert parts(store) == []
 
@@ -166,7 +168,7 @@ def test_stale_parts_are_removed_and_young_ones_stay(tmp_path: Path, server: Ser
     part = broken_off(store, server)
     store.clean()
     assert part.exists()
-    old = time.time() - KEEP - 60
+    old = time.time() - KEEP_PARTIAL_SECONDS - 60
     os.utime(part, (old, old))
     store.clean()
     assert list((store.root / "temporary").iterdir()) == []
@@ -251,12 +253,17 @@ def test_a_disk_that_fails_while_a_part_is_gone_on_with(tmp_path: Path, server: 
 
 
 def test_several_connections_bring_one_file(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in {"WINDOW": 0.05, "LONG": 0.0, "SMALLEST": 1 << 17, "_LARGEST": 1 << 17}.items():
+    for name, value in {
+        "WINDOW_SECONDS": 0.05,
+        "MIN_REMAINING_SECONDS": 0.0,
+        "MIN_PIECE_BYTES": 1 << 17,
+        "MAX_PIECE_BYTES": 1 << 17,
+    }.items():
         monkeypatch.setattr(segments, name, value)
     server.pause, server.block = 0.01, 1 << 14
     started = time.monotonic()
     with Fetcher(Store(tmp_path), timeouts=TIMEOUTS, connections=6) as one:
-        assert one.fetch(Wanted(link=f"{server.url}/a", digest=DIGEST)).path.read_bytes() == CONTENT
+        assert one.fetch(FetchRequest(link=f"{server.url}/a", digest=DIGEST)).path.read_bytes() == CONTENT
     assert len(server.requests) > 2
     assert all(request.headers["if-range"] == '"one"' for request in server.requests[1:])
     assert time.monotonic() - started < 0.01 * len(CONTENT) / (1 << 14), "one connection is as fast"
@@ -265,7 +272,7 @@ def test_several_connections_bring_one_file(tmp_path: Path, server: Server, monk
 def test_without_proof_there_are_no_several_connections_and_nothing_is_kept(
     tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {"WINDOW": 0.05, "LONG": 0.0, "SMALLEST": 1 << 17}.items():
+    for name, value in {"WINDOW_SECONDS": 0.05, "MIN_REMAINING_SECONDS": 0.0, "MIN_PIECE_BYTES": 1 << 17}.items():
         monkeypatch.setattr(segments, name, value)
     server.pause, server.block, server.etag = 0.002, 1 << 14, 'W/"weak"'
     assert fetch(f"{server.url}/a", digest=DIGEST, store=Store(tmp_path / "one")).path.read_bytes() == CONTENT

@@ -11,7 +11,7 @@ import pytest
 from hubtool.digest import Digest
 from hubtool.errors import ArgumentError, FetchError, ForbiddenLinkError, OfflineError
 from hubtool.store.store import Store
-from hubtool.transfer.events import Event, Wanted
+from hubtool.transfer.events import Event, FetchRequest
 from hubtool.transfer.fetcher import Fetcher, LinkPolicy, fetch
 from tests.acceptance.faults.bench import CONTENT, DIGEST, RETRIES, TIMEOUTS
 from tests.acceptance.faults.server import refusing, serving
@@ -44,11 +44,11 @@ def run(store: Store, mirrors: list[str], events: list[Event], *, offline: bool 
 
 def test_a_mirror_comes_first_and_the_link_is_not_asked(tmp_path: Path, origin: Server, mirror: Server) -> None:
     with run(Store(tmp_path), [mirror.url + "/sub/"], []) as one:
-        assert one.fetch(Wanted(link=origin.url + LINK, digest=DIGEST)).path.read_bytes() == CONTENT
+        assert one.fetch(FetchRequest(link=origin.url + LINK, digest=DIGEST)).path.read_bytes() == CONTENT
         # A short digest names no file of a mirror.
         other = Digest(hashlib.sha256(OTHER).hexdigest()[:10])
         origin.content = OTHER
-        one.fetch(Wanted(link=origin.url + LINK, digest=other))
+        one.fetch(FetchRequest(link=origin.url + LINK, digest=other))
     assert len(mirror.requests) == 1
     assert len(origin.requests) == 1
 
@@ -59,9 +59,9 @@ def test_a_mirror_with_wrong_bytes_is_reported_and_asked_no_more(
     events: list[Event] = []
     mirror.content = OTHER
     with run(Store(tmp_path), [mirror.url], events) as one:
-        one.fetch(Wanted(link=origin.url + LINK, digest=DIGEST))
+        one.fetch(FetchRequest(link=origin.url + LINK, digest=DIGEST))
         origin.content = b"second"
-        one.fetch(Wanted(link=origin.url + LINK, digest=Digest(hashlib.sha256(b"second").hexdigest())))
+        one.fetch(FetchRequest(link=origin.url + LINK, digest=Digest(hashlib.sha256(b"second").hexdigest())))
     (skipped,) = [event for event in events if event.kind == "mirror-skipped"]
     assert mirror.url in skipped.message
     assert hashlib.sha256(OTHER).hexdigest() in skipped.message
@@ -75,7 +75,7 @@ def test_the_next_mirror_goes_on_from_the_byte_reached_and_the_link_comes_last(
     mirror.fault = "reset"
     with serving(CONTENT) as second, run(Store(tmp_path), [mirror.url, second.url], []) as one:
         second.fault = "truncate"
-        one.fetch(Wanted(link=origin.url + LINK, digest=DIGEST))
+        one.fetch(FetchRequest(link=origin.url + LINK, digest=DIGEST))
         starts = [request.start for request in (*mirror.requests, *second.requests, *origin.requests)]
         assert mirror.requests
         assert second.requests
@@ -92,7 +92,7 @@ def test_a_mirror_whose_beginning_is_wrong_costs_a_second_asking(
     mirror.content = b"x" + CONTENT[1:]
     mirror.fault, mirror.applies = "reset", lambda request: request.start == 0
     with run(Store(tmp_path), [mirror.url], events) as one:
-        stored = one.fetch(Wanted(link=origin.url + LINK, digest=DIGEST))
+        stored = one.fetch(FetchRequest(link=origin.url + LINK, digest=DIGEST))
     assert stored.path.read_bytes() == CONTENT
 
 
@@ -101,7 +101,7 @@ def test_a_dead_mirror_is_given_up_after_some_files(tmp_path: Path, origin: Serv
     with run(Store(tmp_path), [refusing()], events) as one:
         for number in range(5):
             origin.content = b"%d" % number
-            one.fetch(Wanted(link=origin.url + LINK, digest=Digest(hashlib.sha256(origin.content).hexdigest())))
+            one.fetch(FetchRequest(link=origin.url + LINK, digest=Digest(hashlib.sha256(origin.content).hexdigest())))
     assert [event.kind for event in events].count("turned") == 3
     assert [event.kind for event in events].count("mirror-skipped") == 1
 
@@ -111,7 +111,7 @@ def test_a_folder_is_a_mirror_and_no_network(tmp_path: Path) -> None:
     blob = base / "blobs" / "sha256" / DIGEST.hex[:2] / DIGEST.hex
     blob.parent.mkdir(parents=True)
     blob.write_bytes(CONTENT)
-    wanted = Wanted(link="https://gitee.com/a?token=SECRET", digest=DIGEST)
+    wanted = FetchRequest(link="https://gitee.com/a?token=SECRET", digest=DIGEST)
     with run(Store(tmp_path / "home"), [str(base)], [], offline=True) as one:
         assert one.fetch(wanted).path.read_bytes() == CONTENT
     blob.write_bytes(OTHER)
@@ -124,7 +124,7 @@ def test_a_folder_that_is_not_there_is_named_and_asked_no_more(tmp_path: Path, o
     said: list[Event] = []
     with run(Store(tmp_path / "home"), [str(tmp_path / "nowhere")], said) as one:
         for _ in range(2):
-            one.fetch(Wanted(link=f"{origin.url}/a", digest=DIGEST), again=True)
+            one.fetch(FetchRequest(link=f"{origin.url}/a", digest=DIGEST), force=True)
     skipped = [event.message for event in said if event.kind == "mirror-skipped"]
     assert len(skipped) == 1
     assert skipped[0].endswith("nowhere is asked no more: there is no such folder")
@@ -133,7 +133,7 @@ def test_a_folder_that_is_not_there_is_named_and_asked_no_more(tmp_path: Path, o
 def test_when_all_fail_the_error_names_all(tmp_path: Path, origin: Server, mirror: Server) -> None:
     origin.fault, mirror.fault = "500", "404"
     with run(Store(tmp_path), [mirror.url], []) as one, pytest.raises(FetchError) as caught:
-        one.fetch(Wanted(link=origin.url + LINK, digest=DIGEST))
+        one.fetch(FetchRequest(link=origin.url + LINK, digest=DIGEST))
     assert "answered 500" in str(caught.value)
     assert f"{mirror.url}: it answered 404" in str(caught.value)
     assert "SECRET" not in str(caught.value)
@@ -184,4 +184,4 @@ def test_a_private_address_is_for_hosts_that_were_named_so(
     assert fetch(link, digest=DIGEST, store=Store(tmp_path), policy=policy).path.read_bytes() == CONTENT
     # A mirror was named by the user, and needs no second naming.
     with run(Store(tmp_path / "second"), [f"http://lab:{port}"], []) as one:
-        one.fetch(Wanted(link="https://gitee.com/a", digest=DIGEST))
+        one.fetch(FetchRequest(link="https://gitee.com/a", digest=DIGEST))
