@@ -88,8 +88,8 @@ def load(
             recipe leaves to the checkpoint's shapes is still taken from a stored checkpoint.
         force_reload: Whether the checkpoint is fetched even if it is stored.
         strict: Whether coverage that is not total is an error. With False the network is returned as it is, in a pair
-            with the :class:`~hubtool.checkpoint.coverage.Coverage`. To fine-tune on other classes, give their number
-            with it: the body has the checkpoint's weights, the head fresh ones, and the coverage lists what is fresh.
+            with the :class:`~hubtool.checkpoint.coverage.Coverage`. To fine-tune on other classes, give their number with it: the
+            body has the checkpoint's weights, the head fresh ones, and the coverage lists what is fresh.
         lock: A lock that the card, its assets and its code must agree with, instead of the one of the settings.
         checkout: A folder with the tree of the card's repository, in place of the code that its repo-link names.
         trust: Whether you agree, for this once, that code which the card chooses runs: the code of a repository on the

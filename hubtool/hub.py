@@ -182,7 +182,10 @@ class Hub:
         Raises:
             ArgumentError: If there is no such device.
         """
-        from hubtool.resolve import machine, resolver  # noqa: PLC0415 (not needed to fetch)
+        from hubtool.resolve import (
+            machine,
+            resolver,
+        )
 
         return resolver.resolve(
             found.card,

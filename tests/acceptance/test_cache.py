@@ -18,13 +18,13 @@ from hubtool.errors import FetchError
 from hubtool.store.store import Store
 from hubtool.transfer.fetcher import Retries, fetch
 from tests.acceptance.faults.server import serving
-from tests.cards import write_card
+from tests.support.cards import write_card
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.acceptance.conftest import Cli
     from tests.acceptance.faults.server import Server
+    from tests.support.cli import Cli
 
 UID = "tests/1.9/one"
 CONTENT = b"weights of one"

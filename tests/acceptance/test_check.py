@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hubtool.sandbox import confine
-from tests.acceptance.conftest import ROOT
-from tests.acceptance.servers import Server, serving
 from tests.acceptance.test_load_code import SCRIPT, repository
 from tests.acceptance.test_load_code import card as repository_card
-from tests.cards import write_card, write_local
-from tests.checkpoints import SMALL, ckpt
+from tests.support import ROOT
+from tests.support.cards import write_card, write_local
+from tests.support.checkpoints import SMALL, ckpt
+from tests.support.servers import Server, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.acceptance.conftest import Cli, Done
+    from tests.support.cli import Cli, Done
 
 TOYNER = "hubtool/2.10/tinybert_bilstmcrf_toyner"
 UID = "hubtool/2.10/tiny"

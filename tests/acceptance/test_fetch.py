@@ -17,14 +17,14 @@ from hubtool.errors import DigestError, FetchError, ForbiddenLinkError, OfflineE
 from hubtool.store.store import Store
 from hubtool.transfer.fetcher import LinkPolicy, Retries, Timeouts, fetch
 from hubtool.transfer.http import HttpTransport
-from tests.acceptance.servers import make_certificate, serving
+from tests.support.servers import make_certificate, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hubtool.errors import HubError
     from hubtool.store.store import Stored
-    from tests.acceptance.servers import Server
+    from tests.support.servers import Server
 
 CONTENT = bytes(range(256)) * 1200
 DIGEST = Digest(hashlib.sha256(CONTENT).hexdigest())

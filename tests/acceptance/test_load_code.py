@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import models
 from tests.acceptance.test_code import git
-from tests.cards import write_local
-from tests.checkpoints import ckpt, filled
+from tests.support import models
+from tests.support.cards import write_local
+from tests.support.checkpoints import ckpt, filled
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.acceptance.conftest import Cli
+    from tests.support.cli import Cli
 
 pytestmark = [
     pytest.mark.mindspore,

@@ -14,19 +14,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hubtool.lockfile import lockfile as locks
-from tests import models
-from tests.acceptance.conftest import ROOT
-from tests.acceptance.servers import serving
 from tests.acceptance.test_code import git
-from tests.acceptance.web import serving_folder
-from tests.cards import write_card, write_local
-from tests.checkpoints import SMALL, ckpt, filled
+from tests.support import ROOT, models
+from tests.support.cards import write_card, write_local
+from tests.support.checkpoints import SMALL, ckpt, filled
+from tests.support.servers import serving
+from tests.support.web import serving_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.acceptance.conftest import Cli
-    from tests.acceptance.servers import Server
+    from tests.support.cli import Cli
+    from tests.support.servers import Server
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="the git program is not installed")
 CONTENT = ckpt(SMALL)

@@ -17,13 +17,13 @@ import pytest
 from hubtool.errors import ArgumentError
 from hubtool.registry import sources
 from tests.acceptance.test_code import git, over_http
-from tests.cards import write_card
+from tests.support.cards import write_card
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.acceptance.conftest import Cli
+    from tests.support.cli import Cli
 
 UID = "lab/1.0/net"
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")

@@ -20,15 +20,15 @@ import pytest
 from hubtool.digest import Digest
 from hubtool.mirror.destination import blob_name, open_destination
 from hubtool.store.store import Store
-from tests.acceptance.servers import serving
-from tests.cards import write_card, write_local
+from tests.support.cards import write_card, write_local
+from tests.support.servers import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.acceptance.conftest import Cli
-    from tests.acceptance.servers import Server
+    from tests.support.cli import Cli
+    from tests.support.servers import Server
 
 KILLS = int(os.environ.get("HUBTOOL_KILLS", "100"))
 

@@ -17,16 +17,16 @@ import pytest
 from hubtool.errors import MirrorError
 from hubtool.mirror.destination import ClaimLostError, Destination, open_destination
 from hubtool.store.store import Stored
-from tests.acceptance.seaweed import seaweed, watching
-from tests.acceptance.servers import make_authority, tls_before
-from tests.cards import write_card, write_local
+from tests.support.cards import write_card, write_local
+from tests.support.seaweed import seaweed, watching
+from tests.support.servers import make_authority, tls_before
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.acceptance.conftest import Cli
-    from tests.acceptance.seaweed import Bucket
+    from tests.support.cli import Cli
+    from tests.support.seaweed import Bucket
 
 LARGE = 11 << 20
 

@@ -16,13 +16,13 @@ import pytest
 
 from hubtool.card import layout, model
 from hubtool.networks.builtin.config import infer, parameters
-from tests.acceptance.conftest import ROOT
-from tests.checkpoints import SMALL, ckpt, filled, safetensors
+from tests.support import ROOT
+from tests.support.checkpoints import SMALL, ckpt, filled, safetensors
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.acceptance.conftest import Cli
+    from tests.support.cli import Cli
 
 TOYNER = "hubtool/2.10/tinybert_bilstmcrf_toyner"
 TOYNER_FILES = ROOT / "registry" / TOYNER

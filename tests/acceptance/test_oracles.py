@@ -9,7 +9,7 @@ import pytest
 
 from hubtool.networks.builtin import build, infer, parameters
 from tests.support import shared_folder
-from tests.unit.networks.modes import MODES, running
+from tests.support.modes import MODES, running
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

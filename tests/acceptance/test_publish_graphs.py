@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hubtool.card import model
-from tests.acceptance.conftest import ROOT
-from tests.acceptance.publishing import desk_of
-from tests.checkpoints import ckpt, filled
+from tests.support import ROOT
+from tests.support.checkpoints import ckpt, filled
+from tests.support.publishing import desk_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.acceptance.conftest import Cli, Done
+    from tests.support.cli import Cli, Done
 
 UID = "lab/1.0/graph"
 ABOUT = (

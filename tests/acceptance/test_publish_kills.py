@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hubtool.publish import blobs
-from tests.acceptance.publishing import Desk, desk_of, draft
-from tests.acceptance.seaweed import seaweed
-from tests.acceptance.web import git
+from tests.support.publishing import Desk, desk_of, draft
+from tests.support.seaweed import seaweed
+from tests.support.web import git
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.acceptance.conftest import Cli
+    from tests.support.cli import Cli
 
 KILLS = int(os.environ.get("HUBTOOL_KILLS", "20"))
 SIZE = 12 << 20

@@ -11,15 +11,15 @@ import pytest
 
 from hubtool.publish import blobs
 from hubtool.publish.finishing import Measured
-from tests.acceptance.publishing import BRANCH, CONTENT, DIGEST, UID, Desk, desk_of, draft
-from tests.acceptance.seaweed import seaweed, watching
+from tests.support.publishing import BRANCH, CONTENT, DIGEST, UID, Desk, desk_of, draft
+from tests.support.seaweed import seaweed, watching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.acceptance.conftest import Cli
-    from tests.acceptance.seaweed import Bucket
+    from tests.support.cli import Cli
+    from tests.support.seaweed import Bucket
 
 LARGE = 24 << 20
 

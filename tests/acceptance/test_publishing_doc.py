@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.acceptance.conftest import ROOT
-from tests.acceptance.publishing import IDENTITY
-from tests.acceptance.seaweed import seaweed
 from tests.acceptance.test_readme import pattern
-from tests.acceptance.web import git, serving_folder, serving_git
+from tests.support import ROOT
+from tests.support.publishing import IDENTITY
+from tests.support.seaweed import seaweed
+from tests.support.web import git, serving_folder, serving_git
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

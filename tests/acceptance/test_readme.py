@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.acceptance.conftest import ROOT
+from tests.support import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.acceptance.conftest import Cli
+    from tests.support.cli import Cli
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(?P<kind>console|python|text)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -17,17 +17,17 @@ from hubtool.registry import published, publishers
 from hubtool.registry.http import Client
 from hubtool.transfer.http import HttpTransport
 from hubtool.transfer.transport import Timeouts
-from tests.acceptance.servers import serving
-from tests.acceptance.web import git, serving_folder
-from tests.cards import write_card, write_local
-from tests.checkpoints import ckpt, filled
+from tests.support.cards import write_card, write_local
+from tests.support.checkpoints import ckpt, filled
+from tests.support.servers import serving
+from tests.support.web import git, serving_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.acceptance.conftest import Cli
-    from tests.acceptance.servers import Server
+    from tests.support.cli import Cli
+    from tests.support.servers import Server
 
 CONTENT = ckpt([filled("a.weight", (3, 4))])
 LINK = "https://download.mindspore.cn/models/model.ckpt"

@@ -16,11 +16,11 @@ import pytest
 
 from hubtool.cli import app, output
 from maintain.__main__ import maintain
-from tests.cards import write_local
-from tests.checkpoints import ckpt, filled
+from tests.support.cards import write_local
+from tests.support.checkpoints import ckpt, filled
 
 if TYPE_CHECKING:
-    from tests.acceptance.conftest import Cli
+    from tests.support.cli import Cli
 
 CONTENT = ckpt([filled("a", (1,))])
 UID = "tests/1.9/net"

@@ -14,13 +14,13 @@ import pytest
 from rich.progress import Progress
 
 from hubtool.cli import audit, render
-from tests.cards import TEXT
+from tests.support.cards import TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.acceptance.conftest import Cli
+    from tests.support.cli import Cli
 
 pty = pytest.importorskip("pty")
 

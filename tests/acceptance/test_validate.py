@@ -15,11 +15,10 @@ import pytest
 from jsonschema import Draft7Validator
 
 from hubtool.card import rules
-from tests.acceptance.conftest import ROOT
-from tests.support import corpus, shared_folder
+from tests.support import ROOT, corpus, shared_folder
 
 if TYPE_CHECKING:
-    from tests.acceptance.conftest import Cli
+    from tests.support.cli import Cli
 
 VALID, INVALID = ROOT / "tests" / "examples" / "valid", ROOT / "tests" / "examples" / "invalid"
 CARD = (VALID / "HT205-missing-key.md").read_text(encoding="utf-8")

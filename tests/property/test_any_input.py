@@ -24,8 +24,8 @@ from hubtool.registry import git, sources
 from hubtool.registry.index import Index
 from hubtool.resolve import trust
 from hubtool.uid import Uid
-from tests.cards import write_local
-from tests.checkpoints import SMALL, ckpt
+from tests.support.cards import write_local
+from tests.support.checkpoints import SMALL, ckpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hubtool.checkpoint.header import ITEM_BITS, Header, read_header, to_safetensors
 from hubtool.errors import CheckpointError
-from tests.checkpoints import MINDSPORE_NAMES, SMALL, Tensor, ckpt, filled, safetensors
+from tests.support.checkpoints import MINDSPORE_NAMES, SMALL, Tensor, ckpt, filled, safetensors
 
 NAMES = st.text(st.characters(codec="utf-8", categories=("L", "N", "P")), min_size=1, max_size=12)
 SHAPES = st.lists(st.integers(0, 4), max_size=4).map(tuple)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.networks.modes import MODES, running
+from tests.support.modes import MODES, running
 
 pytestmark = pytest.mark.mindspore
 NEVER = -10000.0

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hubtool.checkpoint import mindir, operators
 from hubtool.checkpoint.header import read_header
 from hubtool.errors import CheckpointError
-from tests.checkpoints import field, safetensors
+from tests.support.checkpoints import field, safetensors
 from tests.unit.test_mindir import graph_input, model
 
 NODE = field(1, field(1, b"out") + field(4, b"REF::Add") + field(5, field(1, b"func_name") + field(5, b"x")))

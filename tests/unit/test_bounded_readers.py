@@ -18,7 +18,7 @@ from hubtool.checkpoint.mindir import read_inputs
 from hubtool.cli.app import run
 from hubtool.diff import tensors
 from hubtool.errors import CheckpointError
-from tests.checkpoints import field, safetensors, value
+from tests.support.checkpoints import field, safetensors, value
 from tests.unit.test_mindir import model
 
 if TYPE_CHECKING:

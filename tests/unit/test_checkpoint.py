@@ -10,8 +10,8 @@ import pytest
 
 from hubtool.checkpoint.header import read_header, to_safetensors
 from hubtool.errors import CheckpointError, StoreError
-from tests.checkpoints import MINDSPORE_NAMES, SMALL, ckpt, field, filled, safetensors, value, varint
 from tests.support import shared_folder
+from tests.support.checkpoints import MINDSPORE_NAMES, SMALL, ckpt, field, filled, safetensors, value, varint
 
 if TYPE_CHECKING:
     from pathlib import Path

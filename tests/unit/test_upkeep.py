@@ -18,7 +18,7 @@ from hubtool.errors import ArgumentError, StoreError
 from hubtool.store import cleanup
 from hubtool.store.cleanup import Item
 from hubtool.store.store import USE_STEP, Store, Unfinished
-from tests.acceptance.disks import bound_by_permissions
+from tests.support.disks import bound_by_permissions
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -21,7 +21,6 @@ from hubtool.mirror.verify import verify
 from hubtool.store.partial_file import WORTH
 from hubtool.store.store import Store
 from hubtool.transfer.events import Event, Wanted
-from tests.acceptance.disks import bound_by_permissions, failing, fill, remount, small_disk
 from tests.acceptance.faults.bench import (
     CONTENT,
     Outcome,
@@ -35,7 +34,8 @@ from tests.acceptance.faults.bench import (
     warm_up,
 )
 from tests.acceptance.faults.server import nothing, serving
-from tests.cards import write_card
+from tests.support.cards import write_card
+from tests.support.disks import bound_by_permissions, failing, fill, remount, small_disk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,14 +8,14 @@ import pytest
 
 from tests.acceptance.faults import bench, disks
 from tests.acceptance.faults.page import DOCUMENT, NOT_APPLICABLE, documented, page
-from tests.acceptance.seaweed import seaweed
+from tests.support.seaweed import seaweed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
     from types import ModuleType
 
-    from tests.acceptance.seaweed import Bucket
+    from tests.support.seaweed import Bucket
 
 
 def cases(table: ModuleType) -> list[tuple[str, str]]:

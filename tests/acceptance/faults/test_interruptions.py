@@ -22,9 +22,9 @@ from hubtool.store.store import KEEP, Store
 from hubtool.transfer import segments
 from hubtool.transfer.events import Event, Wanted
 from hubtool.transfer.fetcher import Fetcher, fetch
-from tests.acceptance import disks
 from tests.acceptance.faults.bench import CONTENT, DIGEST, RETRIES, TIMEOUTS
 from tests.acceptance.faults.server import serving
+from tests.support import disks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -278,7 +278,7 @@ def test_without_proof_there_are_no_several_connections_and_nothing_is_kept(
 
 
 def test_an_interrupt_of_the_command_leaves_a_part_and_says_so(tmp_path: Path, server: Server) -> None:
-    from tests.cards import write_card
+    from tests.support.cards import write_card
 
     write_card(tmp_path / "registry", "hubtool/1.9/a", link=f"{server.url}/a.ckpt", content=CONTENT)
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "HUBTOOL_REGISTRY": str(tmp_path / "registry")}

@@ -9,7 +9,7 @@ import pytest
 
 from hubtool.errors import ArgumentError, RecipeError
 from hubtool.networks.builtin import ENTRIES, BertConfig, build, infer, parameters
-from tests.unit.networks.modes import MODES, running
+from tests.support.modes import MODES, running
 
 pytestmark = pytest.mark.mindspore
 
