@@ -9,9 +9,13 @@ import pytest
 
 from tests.support import ROOT
 from tests.support.cli import Cli
+from tests.support.seaweed import seaweed
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.support.seaweed import Bucket
 
 
 @pytest.fixture
@@ -44,3 +48,10 @@ def environment(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> Cli:
         monkeypatch.setenv(name, cli.environ[name])
     monkeypatch.chdir(cli.folder)
     return cli
+
+
+@pytest.fixture(scope="session")
+def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
+    """Run the object store of all tests of this process; each test has a prefix of its own in it."""
+    with seaweed(tmp_path_factory.mktemp("seaweed") / "data") as one:
+        yield one

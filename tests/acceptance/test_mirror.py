@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from tests.support.cli import Cli
     from tests.support.servers import Server
 
-KILLS = int(os.environ.get("HUBTOOL_KILLS", "100"))
-
 
 @pytest.fixture
 def server() -> Iterator[Server]:
@@ -361,7 +359,8 @@ def test_three_processes_on_one_folder(cli: Cli, tmp_path: Path) -> None:
     check(root, assets)
 
 
-def test_killed_at_any_instant(cli: Cli, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [5, pytest.param(100, marks=pytest.mark.slow)])
+def test_killed_at_any_instant(cli: Cli, tmp_path: Path, kills: int) -> None:
     assets = fill(cli, 120, 30_000)
     root = tmp_path / "mirror"
     command = [sys.executable, "-m", "hubtool", "mirror", "sync", str(root), "-q", "--jobs", "3"]
@@ -371,7 +370,7 @@ def test_killed_at_any_instant(cli: Cli, tmp_path: Path) -> None:
     assert cli("mirror", "sync", whole).code == 0
     seconds = time.monotonic() - start
     seen = []
-    for _ in range(KILLS):
+    for _ in range(kills):
         worker = subprocess.Popen(command, cwd=cli.folder, env=cli.environ, stdout=subprocess.DEVNULL)
         time.sleep(chance.uniform(0.3, 1.0) * seconds)
         worker.kill()

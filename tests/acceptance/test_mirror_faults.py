@@ -18,7 +18,6 @@ from hubtool.transfer.fetcher import Fetcher
 from tests.acceptance.faults.bench import FAULTS, RETRIES, TIMEOUTS
 from tests.acceptance.faults.server import refusing, serving
 from tests.support.cards import write_card
-from tests.support.seaweed import seaweed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,14 +36,16 @@ def fetcher(self: Hub, **_: Any) -> Fetcher:
     return Fetcher(self.store, policy=LinkPolicy(), connections=16, timeouts=TIMEOUTS, retries=RETRIES)
 
 
-@pytest.mark.parametrize("kind", ["folder", "s3"])
-def test_every_fault_at_once(kind: str, environment: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", ["folder", pytest.param("s3", marks=pytest.mark.s3)])
+def test_every_fault_at_once(
+    kind: str, environment: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     monkeypatch.setattr(Hub, "fetcher", fetcher)
     faults = [fault for fault in FAULTS if fault not in ELSEWHERE]
     with ExitStack() as stack:
         where = str(tmp_path / "mirror")
         if kind == "s3":
-            for name, value in stack.enter_context(seaweed(tmp_path / "seaweed")).environ.items():
+            for name, value in request.getfixturevalue("bucket").environ.items():
                 monkeypatch.setenv(name, value)
             where = "s3://mirrors/faults"
         servers: dict[str, Server] = {}

@@ -105,7 +105,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -183,7 +183,7 @@ def _options(command: click.Command) -> list[str]:
 
 @pytest.mark.usefixtures("place")
 @pytest.mark.parametrize("command", SAFE)
-@settings(FEW, max_examples=40)
+@settings(FEW)
 @given(data=st.data())
 def test_any_arguments(command: str, capsys: pytest.CaptureFixture[str], data: st.DataObject) -> None:
     options = _options(importlib.import_module(app.COMMANDS[command][0]).command)

@@ -15,7 +15,7 @@ from hubtool.uid import Uid
 
 HOSTS = frozenset(DEFAULT_HOSTS)
 UID = Uid.parse("hub/1.9/tiny")
-RELAXED = settings(deadline=None, max_examples=250, suppress_health_check=[HealthCheck.too_slow])
+RELAXED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)
 PLAIN = st.sampled_from(

@@ -65,7 +65,7 @@ def test_any_bytes_that_begin_like_a_checkpoint(content: bytes) -> None:
     judge(safetensors(b"{" + content, b""))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(deadline=None)
 @given(st.data(), st.sampled_from(WHOLE))
 def test_any_damage(data: st.DataObject, whole: bytes) -> None:
     content = bytearray(whole)

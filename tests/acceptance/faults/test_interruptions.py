@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from tests.acceptance.faults.server import Server
 
 ROOT = Path(__file__).parents[3]
-KILLS = int(os.environ.get("HUBTOOL_KILLS", "10"))
 
 FETCH = """
 import sys
@@ -80,14 +79,15 @@ def test_what_came_before_an_end_is_kept(tmp_path: Path, server: Server) -> None
     assert parts(store) == []
 
 
+@pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("pieces", [False, True])
-def test_a_kill_at_a_random_instant(tmp_path: Path, server: Server, pieces: bool) -> None:
+def test_a_kill_at_a_random_instant(tmp_path: Path, server: Server, pieces: bool, kills: int) -> None:
     store = Store(tmp_path / "home")
     # A second, by one connection.
     server.pause, server.block = (0.04 if pieces else 0.01), 1 << 14
     chance = random.Random(11)  # noqa: S311 (instants, not secrets)
     went_on = 0
-    for _ in range(KILLS // 2):
+    for _ in range(kills):
         process = start(store, server, pieces=pieces)
         asked = len(server.requests)
         while len(server.requests) == asked and process.poll() is None:
