@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hubtool.sandbox import confine
-from tests.acceptance.test_load_code import SCRIPT, repository
-from tests.acceptance.test_load_code import card as repository_card
 from tests.support import ROOT
 from tests.support.cards import write_card, write_local
 from tests.support.checkpoints import SMALL, ckpt
+from tests.support.repositories import SCRIPT, repository
+from tests.support.repositories import card as repository_card
 from tests.support.servers import Server, serving
 
 if TYPE_CHECKING:

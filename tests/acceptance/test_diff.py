@@ -11,12 +11,12 @@ import pytest
 
 from hubtool.diff import cards
 from hubtool.hub import Hub
-from tests.acceptance.test_code import git
-from tests.acceptance.test_lock import code_card, repository
 from tests.support import ROOT
 from tests.support.cards import write_card, write_local
 from tests.support.checkpoints import ckpt, filled
+from tests.support.repositories import code_card, repository
 from tests.support.servers import serving
+from tests.support.web import git
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

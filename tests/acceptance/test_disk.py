@@ -18,9 +18,9 @@ from hubtool.errors import FetchError, StoreError
 from hubtool.store import cleanup
 from hubtool.store.store import Store
 from hubtool.transfer.fetcher import Retries, fetch
-from tests.acceptance.faults.server import serving as faulty
 from tests.support import disks
 from tests.support.checkpoints import ckpt, filled
+from tests.support.faulty import serving as faulty
 from tests.support.servers import serving
 
 if TYPE_CHECKING:

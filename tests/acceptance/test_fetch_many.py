@@ -18,8 +18,8 @@ from hubtool.digest import Digest
 from hubtool.store.store import Store
 from hubtool.transfer.events import Event, Wanted
 from hubtool.transfer.fetcher import Fetcher, Retries
-from tests.acceptance.faults.server import refusing
 from tests.support.cards import write_card
+from tests.support.faulty import refusing
 from tests.support.servers import serving
 
 if TYPE_CHECKING:

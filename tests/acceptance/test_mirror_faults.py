@@ -16,14 +16,14 @@ from hubtool.mirror.sync import sync
 from hubtool.mirror.verify import verify
 from hubtool.transfer.fetcher import Fetcher
 from tests.acceptance.faults.bench import FAULTS, RETRIES, TIMEOUTS
-from tests.acceptance.faults.server import refusing, serving
 from tests.support.cards import write_card
+from tests.support.faulty import refusing, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.acceptance.faults.server import Server
     from tests.support.cli import Cli
+    from tests.support.faulty import Server
 
 # These have names that nobody may look up here; the bench of faults meets them.
 ELSEWHERE = ("tls-name", "redirect:https://intranet.example/a", "redirect:https://me:SECRET@other.example/a")

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.acceptance.faults.server import serving as resumable
 from tests.support.cards import write_card
+from tests.support.faulty import serving as resumable
 from tests.support.servers import serving
 
 if TYPE_CHECKING:

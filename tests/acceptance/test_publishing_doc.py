@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.acceptance.test_readme import pattern
 from tests.support import ROOT
+from tests.support.expected import pattern
 from tests.support.publishing import IDENTITY
 from tests.support.web import git, serving_folder, serving_git
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import ROOT
+from tests.support.expected import pattern
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,14 +27,6 @@ BLOCK = re.compile(r"^```(?P<kind>console|python|text)\n(?P<text>.*?)^```$", re.
 
 def blocks() -> list[tuple[str, str]]:
     return [(match["kind"], match["text"]) for match in BLOCK.finditer(README)]
-
-
-def pattern(expected: str) -> re.Pattern[str]:
-    lines = (
-        "(?:.*\n)*?" if line.strip() == "..." else re.escape(line).replace(r"\.\.\.", ".*") + "\n"
-        for line in expected.strip("\n").splitlines()
-    )
-    return re.compile("".join(lines) + r"\Z")
 
 
 def consoles() -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from hubtool.checkpoint import mindir, operators
 from hubtool.checkpoint.header import read_header
 from hubtool.errors import CheckpointError
 from tests.support.checkpoints import field, safetensors
-from tests.unit.test_mindir import graph_input, model
+from tests.support.mindir import graph_input, model
 
 NODE = field(1, field(1, b"out") + field(4, b"REF::Add") + field(5, field(1, b"func_name") + field(5, b"x")))
 SMALL = model(NODE, graph_input("ids", (1, 128), 6), graph_input("image", (-1, 3), 1))

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from hubtool.card import document, front_matter, layout, schema
-from tests.property.test_cards import RELAXED, cards, mutated
 from tests.support import corpus
+from tests.support.strategies import RELAXED, cards, mutated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

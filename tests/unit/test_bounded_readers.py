@@ -19,7 +19,7 @@ from hubtool.cli.app import run
 from hubtool.diff import tensors
 from hubtool.errors import CheckpointError
 from tests.support.checkpoints import field, safetensors, value
-from tests.unit.test_mindir import model
+from tests.support.mindir import model
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,7 @@ from hubtool.checkpoint.header import read_header
 from hubtool.cli.app import run
 from hubtool.errors import CheckpointError
 from tests.support.cards import write_card, write_local
-from tests.unit.test_mindir import field, graph_input, model
+from tests.support.mindir import field, graph_input, model
 
 if TYPE_CHECKING:
     from pathlib import Path

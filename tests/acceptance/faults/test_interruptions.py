@@ -23,13 +23,13 @@ from hubtool.transfer import segments
 from hubtool.transfer.events import Event, Wanted
 from hubtool.transfer.fetcher import Fetcher, fetch
 from tests.acceptance.faults.bench import CONTENT, DIGEST, RETRIES, TIMEOUTS
-from tests.acceptance.faults.server import serving
 from tests.support import disks
+from tests.support.faulty import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.acceptance.faults.server import Server
+    from tests.support.faulty import Server
 
 ROOT = Path(__file__).parents[3]
 
