@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import warnings
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
@@ -59,10 +59,13 @@ class Cli:
     Attributes:
         folder: The working folder.
         environ: All environment variables.
+        without_mindspore: Whether MindSpore is hidden from a command that runs in this process; one that runs in its
+            own needs a PYTHONPATH for that.
     """
 
     folder: Path
     environ: dict[str, str]
+    without_mindspore: bool = False
 
     @property
     def registry(self) -> Path:
@@ -92,9 +95,11 @@ class Cli:
 
     def _run(self, module: str, *arguments: str | Path, timeout: float, **environ: str) -> Done:
         changed = {**self.environ, **environ}
-        if _needs_process(changed):
+        expected = self.environ["PYTHONPATH"] if self.without_mindspore else str(ROOT)
+        if _needs_process(changed, expected):
             return self._start(module, *arguments, timeout=timeout, environ=changed)
-        return _checked(_in_process(module, [str(one) for one in arguments], self.folder, changed))
+        with _without_mindspore() if self.without_mindspore else nullcontext():
+            return _checked(_in_process(module, [str(one) for one in arguments], self.folder, changed))
 
     def _start(self, module: str, *arguments: str | Path, timeout: float, environ: dict[str, str]) -> Done:
         command = [sys.executable, "-W", "error::DeprecationWarning:hubtool", "-m", module, *map(str, arguments)]
@@ -117,13 +122,26 @@ def _checked(done: Done) -> Done:
     return done
 
 
-def _needs_process(environ: Mapping[str, str]) -> bool:
+def _needs_process(environ: Mapping[str, str], path: str) -> bool:
     if threading.current_thread() is not threading.main_thread():
         return True
     names = {name for name in (*environ, *os.environ) if name.startswith(_READ_AT_START)} - {"PYTHONPATH"}
     if any(environ.get(name) != os.environ.get(name) for name in names):
         return True
-    return environ.get("PYTHONPATH", str(ROOT)) != str(ROOT)
+    return environ.get("PYTHONPATH", path) != path
+
+
+@contextmanager
+def _without_mindspore() -> Iterator[None]:
+    kept = {name: module for name, module in sys.modules.items() if name.partition(".")[0] == "mindspore"}
+    for name in kept:
+        del sys.modules[name]
+    sys.modules["mindspore"] = None  # type: ignore[assignment]  # an import fails then
+    try:
+        yield
+    finally:
+        del sys.modules["mindspore"]
+        sys.modules.update(kept)
 
 
 def _in_process(module: str, arguments: list[str], folder: Path, environ: Mapping[str, str]) -> Done:

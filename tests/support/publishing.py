@@ -159,7 +159,7 @@ def desk_of(cli: Cli, folder: Path, *, login: str = "") -> Iterator[Desk]:
         "GIT_CONFIG_NOSYSTEM": "1",
         "PYTHONPATH": os.pathsep.join((hide_mindspore(folder / "hidden"), cli.environ["PYTHONPATH"])),
     }
-    cli = replace(cli, environ=environ)
+    cli = replace(cli, environ=environ, without_mindspore=True)
     origin = make_origin(folder / "git")
     blobs = folder / "blobs"
     blobs.mkdir()

@@ -55,7 +55,7 @@ def test_every_entry_has_the_parameters_it_is_said_to_have(entry: str, relative:
     assert network.training is False
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ["pynative", pytest.param("graph", marks=pytest.mark.slow)])
 def test_any_batch_and_any_length(mode: str) -> None:
     with running(mode):
         plain, tagger, answers = made("bert"), made("bert-ner", use_crf=True, with_lstm=True), made("bert-squad")
@@ -165,11 +165,11 @@ def _labels(entry: str) -> list[Any]:
 @pytest.mark.parametrize(
     ("entry", "more"),
     [
-        ("bert-ner", {}),
-        ("bert-ner", {"with_lstm": True, "use_crf": True}),
         ("bert-classifier", {}),
-        ("bert-squad", {}),
-        ("bert-pretraining", {"use_relative_positions": True}),
+        pytest.param("bert-ner", {}, marks=pytest.mark.slow),
+        pytest.param("bert-ner", {"with_lstm": True, "use_crf": True}, marks=pytest.mark.slow),
+        pytest.param("bert-squad", {}, marks=pytest.mark.slow),
+        pytest.param("bert-pretraining", {"use_relative_positions": True}, marks=pytest.mark.slow),
     ],
 )
 def test_every_network_can_be_trained(mode: str, entry: str, more: dict[str, object]) -> None:
