@@ -34,10 +34,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
-    """Mark the tests that use the object store."""
+    """Mark the tests that use the object store, or a file system of their own."""
     for item in items:
-        if "bucket" in getattr(item, "fixturenames", ()):
+        fixtures = getattr(item, "fixturenames", ())
+        if "bucket" in fixtures:
             item.add_marker("s3")
+        if "small_disk" in fixtures:
+            item.add_marker("root")
 
 
 def pytest_deselected(items: Sequence[pytest.Item]) -> None:

@@ -430,6 +430,7 @@ def test_a_place_that_cannot_be_written(cli: Cli, tmp_path: Path) -> None:
     assert cli("mirror", "verify", tmp_path / "nowhere").code == 1
 
 
+@pytest.mark.root
 @pytest.mark.skipif(sys.platform != "linux", reason="small file systems are mounted on Linux only")
 def test_a_full_disk(cli: Cli, tmp_path: Path) -> None:
     root = tmp_path / "small"

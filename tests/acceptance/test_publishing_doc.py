@@ -156,6 +156,7 @@ def _bucket(request: pytest.FixtureRequest, folder: Path, stack: ExitStack) -> d
 
 
 @pytest.mark.mindspore
+@pytest.mark.slow
 def test_the_walk_through_goes_as_it_says(people: dict[str, Person]) -> None:
     wrong = []
     for command in commands():

@@ -617,6 +617,7 @@ def test_a_filter_that_no_card_has_is_named(cli: Cli, option: str, value: str, s
     assert said in cli("list", option, value, "--json").err
 
 
+@pytest.mark.root
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can give a file to another user")
 @pytest.mark.parametrize("kind", ["git", "published"])
 def test_what_another_user_put_into_the_home_is_not_believed(cli: Cli, kind: str) -> None:
@@ -636,6 +637,7 @@ def test_what_another_user_put_into_the_home_is_not_believed(cli: Cli, kind: str
     assert cli("show", "tests/1.9/a", HUBTOOL_OFFLINE="1").code == 1
 
 
+@pytest.mark.root
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can give a file to another user")
 def test_the_serial_rises_over_an_index_of_another_maintainer(tmp_path: Path) -> None:
     """A site is not a home: several people may write it, and its serial must not begin anew."""

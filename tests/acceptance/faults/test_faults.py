@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # What the usual run meets: every fault on one path, and on every other path one fault of each kind.
 COMMON_PATH = "fresh"
-COMMON_FAULTS = {"reset", "flip", "503 1", "full", "io"}
+COMMON_FAULTS = {"refuse", "reset", "flip", "503 1", "full 5", "read-only", "write"}
 
 
 def cases(table: ModuleType) -> list[tuple[str, str]]:
@@ -26,7 +26,7 @@ def cases(table: ModuleType) -> list[tuple[str, str]]:
 def params(table: ModuleType) -> list[object]:
     found = []
     for fault, path in cases(table):
-        marks = [pytest.mark.s3] if path == "bucket" else []
+        marks = [pytest.mark.root] if table is disks else [pytest.mark.s3] if path == "bucket" else []
         if path != COMMON_PATH and fault not in COMMON_FAULTS:
             marks.append(pytest.mark.slow)
         found.append(pytest.param(fault, path, marks=marks, id=f"{path}-{table.FAULTS[fault]}"))
