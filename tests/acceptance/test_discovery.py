@@ -89,6 +89,7 @@ def listener() -> Any:
     thread.join()
 
 
+@pytest.mark.slow
 def test_every_shape(cli: Cli, tmp_path: Path, listener: Any) -> None:
     port, came = listener
     root = tmp_path / "checkout" / "r1.9"

@@ -475,6 +475,7 @@ def usage_block(card: Path) -> str:
     return match[1].replace('"Ascend"', '"CPU"')
 
 
+@pytest.mark.slow
 def test_the_flagship(cli: Cli, flagship: Path) -> None:
     import numpy as np
 

@@ -116,11 +116,11 @@ SIZES: dict[str, object] = {
     [
         ("bert", {}, None),
         ("bert-pretraining", {}, None),
-        ("bert-ner", {"num_labels": 5}, None),
+        pytest.param("bert-ner", {"num_labels": 5}, None, marks=pytest.mark.slow),
         # A tagger without a random field and a classifier have the same tensors; the first one that fits is taken.
-        ("bert-ner", {"num_labels": 5}, "bert-ner"),
-        ("bert-classifier", {"num_labels": 5}, "bert-classifier"),
-        ("bert-squad", {}, None),
+        pytest.param("bert-ner", {"num_labels": 5}, "bert-ner", marks=pytest.mark.slow),
+        pytest.param("bert-classifier", {"num_labels": 5}, "bert-classifier", marks=pytest.mark.slow),
+        pytest.param("bert-squad", {}, None, marks=pytest.mark.slow),
     ],
 )
 def test_each_built_in_network_is_told_by_its_tensors(

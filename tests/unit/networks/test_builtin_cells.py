@@ -68,6 +68,7 @@ def test_any_batch_and_any_length(mode: str) -> None:
             assert answers.bert(ids, mask, types).shape == (batch, length, 2)
 
 
+@pytest.mark.slow
 def test_one_graph_serves_all_lengths_where_they_are_left_open() -> None:
     import mindspore as ms
     import numpy as np
