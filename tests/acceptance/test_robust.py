@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -147,7 +147,8 @@ def test_settings_that_mean_nothing(cli: Cli, variable: str) -> None:
     write_local(cli.registry, UID, CONTENT)
     for value in ("https://[bad", "x" * 5000, "caf\udce9", "/dev/null"):
         for command in (("settings",), ("fetch", UID), ("resolve", UID)):
-            done = cli(*command, **{variable: value})
+            changed: Any = {variable: value}
+            done = cli(*command, **changed)
             assert 0 <= done.code <= 2, (command, value, done.err)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import gc
 import io
@@ -149,7 +148,7 @@ def _in_process(module: str, arguments: list[str], folder: Path, environ: Mappin
     with ExitStack() as stack:
         out, err = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(2))
         stack.enter_context(_variables(environ))
-        stack.enter_context(contextlib.chdir(folder) if sys.version_info >= (3, 11) else _folder(folder))
+        stack.enter_context(_working_folder(folder))
         stack.enter_context(_streams(out.fileno(), err.fileno()))
         stack.enter_context(_state())
         # The test's own locks are those of another process.
@@ -202,7 +201,7 @@ def _set_variables(environ: Mapping[str, str]) -> None:
 
 
 @contextmanager
-def _folder(folder: Path) -> Iterator[None]:
+def _working_folder(folder: Path) -> Iterator[None]:
     before = Path.cwd()
     os.chdir(folder)
     try:
@@ -261,8 +260,8 @@ def _state() -> Iterator[None]:
                     signal.signal(number, handler)
 
 
-def _show_warning(message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: object) -> None:
-    sys.stderr.write(warnings.formatwarning(message, category, filename, lineno))
+def _show_warning(*warning: Any) -> None:
+    sys.stderr.write(warnings.formatwarning(*warning[:4]))
 
 
 def _forget() -> None:

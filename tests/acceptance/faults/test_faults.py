@@ -10,6 +10,7 @@ from tests.acceptance.faults import bench, disks
 from tests.acceptance.faults.page import DOCUMENT, NOT_APPLICABLE, documented, page
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
     from types import ModuleType
 
@@ -23,7 +24,7 @@ def cases(table: ModuleType) -> list[tuple[str, str]]:
     return [(fault, path) for fault in table.FAULTS for path in table.PATHS if table.applicable(fault, path)]
 
 
-def params(table: ModuleType) -> list[object]:
+def params(table: ModuleType) -> Sequence[object]:
     found = []
     for fault, path in cases(table):
         marks = [pytest.mark.root] if table is disks else [pytest.mark.s3] if path == "bucket" else []
