@@ -15,8 +15,8 @@ from hubtool.errors import DigestError, FetchError
 from hubtool.store.store import Store
 from hubtool.transfer import proxies, s3
 from hubtool.transfer.fetcher import LinkPolicy
-from tests.acceptance.test_fetch import CONTENT, SIZE, get
 from tests.support.cards import write_card
+from tests.support.fetching import CONTENT, SIZE, get
 from tests.support.servers import HTML, make_authority, serving
 
 if TYPE_CHECKING:

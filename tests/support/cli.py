@@ -247,7 +247,7 @@ def _state() -> Iterator[None]:
         for kind in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
             warnings.simplefilter("ignore", kind)
         warnings.filterwarnings("error", category=DeprecationWarning, module="hubtool")
-        warnings.showwarning = _show_warning
+        warnings.showwarning = _show_warning  # type: ignore[assignment] # called with these by position
         try:
             yield
         finally:
