@@ -282,7 +282,9 @@ BAD = {
 
 
 @pytest.mark.mindspore
-@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "prints for ever" else name for name in BAD]
+)
 def test_a_bad_usage_block_ends_with_a_clear_error(cli: Cli, name: str) -> None:
     code, reason = BAD[name]
     seconds = "3" if name == "never ends" else "60"

@@ -87,6 +87,7 @@ def test_a_checkout_is_compared_with_the_card_s_commit(cli: Cli, tmp_path: Path)
     assert "give the top folder" in cli("load", uid, "--checkout", model.parent).err
 
 
+@pytest.mark.slow
 def test_a_checkout_proves_code_that_is_not_public_yet(cli: Cli, tmp_path: Path) -> None:
     """The commit of the card is nowhere but in the author's own clone."""
     root = repository(tmp_path / "models")

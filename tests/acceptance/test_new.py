@@ -90,6 +90,7 @@ def test_what_can_be_known_is_filled_in(cli: Cli, checkpoint: Path) -> None:
 
 
 @pytest.mark.mindspore
+@pytest.mark.slow
 def test_the_usage_block_is_right_for_the_network(cli: Cli, checkpoint: Path) -> None:
     new(cli, UID, "--checkpoint", checkpoint, *EVERYTHING)
     done = cli("check", "--json", "--asset", checkpoint, cli.registry / f"{UID}.md")
@@ -115,7 +116,7 @@ SIZES: dict[str, object] = {
     ("entry", "more", "said"),
     [
         ("bert", {}, None),
-        ("bert-pretraining", {}, None),
+        pytest.param("bert-pretraining", {}, None, marks=pytest.mark.slow),
         pytest.param("bert-ner", {"num_labels": 5}, None, marks=pytest.mark.slow),
         # A tagger without a random field and a classifier have the same tensors; the first one that fits is taken.
         pytest.param("bert-ner", {"num_labels": 5}, "bert-ner", marks=pytest.mark.slow),
