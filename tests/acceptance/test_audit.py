@@ -22,15 +22,15 @@ from hubtool import resources
 from hubtool.audit.finding import KINDS, NOTES
 from hubtool.errors import CardError
 from hubtool.registry import FolderRegistry
-from tests.acceptance.web import git
-from tests.acceptance.world import APACHE, MIT, Files, serving_files, standing_in
-from tests.cards import write_card
+from tests.support.cards import write_card
+from tests.support.web import git
+from tests.support.world import APACHE, MIT, Files, serving_files, standing_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.acceptance.conftest import Cli, Done
-    from tests.acceptance.world import World
+    from tests.support.cli import Cli, Done
+    from tests.support.world import World
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="the git program is not installed")
 

@@ -17,14 +17,14 @@ from hubtool.digest import Digest
 from hubtool.errors import FetchError
 from hubtool.store.store import Store
 from hubtool.transfer.fetcher import RetryPolicy, fetch
-from tests.acceptance.faults.server import serving
-from tests.cards import write_card
+from tests.support.cards import write_card
+from tests.support.faulty import serving
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.acceptance.conftest import Cli
-    from tests.acceptance.faults.server import Server
+    from tests.support.cli import Cli
+    from tests.support.faulty import Server
 
 UID = "tests/1.9/one"
 CONTENT = b"weights of one"

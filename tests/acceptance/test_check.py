@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hubtool.sandbox import confine
-from tests.acceptance.conftest import ROOT
-from tests.acceptance.servers import Server, serving
-from tests.acceptance.test_load_code import SCRIPT, repository
-from tests.acceptance.test_load_code import card as repository_card
-from tests.cards import write_card, write_local
-from tests.checkpoints import SMALL, ckpt
+from tests.support import ROOT
+from tests.support.cards import write_card, write_local
+from tests.support.checkpoints import SMALL, ckpt
+from tests.support.repositories import SCRIPT, repository
+from tests.support.repositories import card as repository_card
+from tests.support.servers import Server, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.acceptance.conftest import Cli, Done
+    from tests.support.cli import Cli, Done
 
 TOYNER = "hubtool/2.10/tinybert_bilstmcrf_toyner"
 UID = "hubtool/2.10/tiny"
@@ -282,7 +282,9 @@ BAD = {
 
 
 @pytest.mark.mindspore
-@pytest.mark.parametrize("name", BAD)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name == "prints for ever" else name for name in BAD]
+)
 def test_a_bad_usage_block_ends_with_a_clear_error(cli: Cli, name: str) -> None:
     code, reason = BAD[name]
     seconds = "3" if name == "never ends" else "60"

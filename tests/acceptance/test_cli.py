@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.acceptance.servers import serving
-from tests.cards import write_card, write_local
-from tests.checkpoints import ckpt, filled
+from tests.support.cards import write_card, write_local
+from tests.support.checkpoints import ckpt, filled
+from tests.support.servers import serving
 
 if TYPE_CHECKING:
-    from tests.acceptance.conftest import Cli
+    from tests.support.cli import Cli
 
 UID = "tests/1.9/model"
 CONTENT = ckpt([filled("a.weight", (3, 4)), filled("a.bias", (3,))])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import os
 import resource
@@ -12,10 +11,9 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -27,26 +25,9 @@ from hubtool.links import LinkPolicy
 from hubtool.registry import git as registry_git
 from hubtool.registry.sources import Source
 from hubtool.store.store import Store
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tests.support.web import git, serving_git
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="the git program is not installed")
-
-
-def git(folder: Path, *arguments: str) -> str:
-    environ = {**os.environ, "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-    command = [
-        "git",
-        "-c",
-        "user.name=t",
-        "-c",
-        "user.email=t@example.org",
-        "-c",
-        "protocol.file.allow=always",
-        *arguments,
-    ]
-    return subprocess.run(command, cwd=folder, env=environ, check=True, capture_output=True, text=True).stdout.strip()
 
 
 @pytest.fixture
@@ -79,76 +60,6 @@ def codes(tmp_path: Path) -> CodeStore:
 
 def place(root: Path, revision: str | None = "main", folder: str = "official/bert") -> RepositoryPlace:
     return RepositoryPlace(url=root.as_uri(), revision=revision, folder=folder)
-
-
-@contextmanager
-def over_http(root: Path, *, login: str = "", seen: list[str] | None = None) -> Iterator[str]:
-    """Serve the repositories below a folder with git's own HTTP program, to anyone or to one name and password."""
-    backend = Path(git(root, "--exec-path")) / "git-http-backend"
-
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
-
-        def do_GET(self) -> None:
-            self.answer()
-
-        def do_POST(self) -> None:
-            self.answer()
-
-        def answer(self) -> None:
-            path, _, query = self.path.partition("?")
-            given = self.headers.get("Authorization", "")
-            if seen is not None:
-                seen.append(given)
-            if login and given != "Basic " + base64.b64encode(login.encode()).decode():
-                self.send_response(401)
-                self.send_header("WWW-Authenticate", 'Basic realm="x"')
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                return
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            environ = {
-                "PATH": os.environ["PATH"],
-                "GIT_PROJECT_ROOT": str(root),
-                "GIT_HTTP_EXPORT_ALL": "1",
-                "GIT_CONFIG_COUNT": "1",
-                "GIT_CONFIG_KEY_0": "safe.directory",
-                "GIT_CONFIG_VALUE_0": "*",
-                "PATH_INFO": path,
-                "QUERY_STRING": query,
-                "REQUEST_METHOD": self.command,
-                "CONTENT_TYPE": self.headers.get("Content-Type", ""),
-                "CONTENT_LENGTH": str(len(body)),
-                "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-                "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
-            }
-            done = subprocess.run([str(backend)], input=body, env=environ, capture_output=True, check=False)
-            head, _, content = done.stdout.partition(b"\r\n\r\n")
-            status = 200
-            headers = []
-            for line in head.decode().splitlines():
-                name, _, value = line.partition(": ")
-                if name == "Status":
-                    status = int(value.split()[0])
-                else:
-                    headers.append((name, value))
-            self.send_response(status)
-            for name, value in headers:
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 def test_a_folder_at_a_branch_is_fetched_once_and_recorded(repository: Path, codes: CodeStore) -> None:
@@ -187,8 +98,8 @@ def test_over_http(repository: Path, codes: CodeStore) -> None:
     git(repository.parent, "clone", "--quiet", "--bare", repository.as_uri(), "bare.git")
     bare = repository.parent / "bare.git"
     git(bare, "config", "uploadpack.allowFilter", "true")
-    with over_http(repository.parent.parent) as url:
-        there = RepositoryPlace(url=f"{url}/owner/bare.git", revision="main", folder="official/resnet")
+    with serving_git(repository.parent.parent) as web:
+        there = RepositoryPlace(url=f"{web.url}owner/bare.git", revision="main", folder="official/resnet")
         code = codes.fetch(there)
         assert code.files == ("model.py",)
         # This server gives no commit that is not the tip of a branch; it is found all the same.
@@ -360,8 +271,8 @@ def test_a_commit_of_a_pull_request_is_refused_over_http(repository: Path, codes
     git(repository, "add", "later")
     git(repository, "commit", "--quiet", "-m", "later")
     git(repository, "tag", "-a", "-m", "one", "v1", old)
-    with over_http(repository.parent.parent) as url:
-        there = RepositoryPlace(url=f"{url}/owner/models", revision=commit, folder="official/bert")
+    with serving_git(repository.parent.parent) as web:
+        there = RepositoryPlace(url=f"{web.url}owner/models", revision=commit, folder="official/bert")
         with pytest.raises(FetchError, match="on no branch and no tag"):
             codes.fetch(there)
         assert codes.fetch(there.at(old)).commit == old
@@ -476,16 +387,15 @@ def test_a_login_is_used_for_the_hosts_that_the_user_named_only(
     (home / ".netrc").chmod(0o600)
     (home / ".gitconfig").write_text('[url "file:///nowhere/"]\n\tinsteadOf = http://\n')
     monkeypatch.setenv("HOME", str(home))
-    seen: list[str] = []
-    with over_http(repository.parent.parent, login="me:secret", seen=seen) as url:
-        there = RepositoryPlace(url=f"{url}/owner/models", revision="main", folder="official/resnet")
+    with serving_git(repository.parent.parent, login="me:secret") as web:
+        there = RepositoryPlace(url=f"{web.url}owner/models", revision="main", folder="official/resnet")
         for named in ("", "example.org", "127.0.0.1:1"):
             monkeypatch.setenv("HUBTOOL_LOGIN_HOSTS", named)
             with pytest.raises(FetchError, match="git fetch failed") as caught:
                 codes.fetch(there)
             assert "HUBTOOL_LOGIN_HOSTS" in str(caught.value.hint)
-        assert set(seen) == {""}
-        monkeypatch.setenv("HUBTOOL_LOGIN_HOSTS", url.removeprefix("http://"))
+        assert set(web.logins) == {""}
+        monkeypatch.setenv("HUBTOOL_LOGIN_HOSTS", web.url.removeprefix("http://").rstrip("/"))
         assert codes.fetch(there).files == ("model.py",)
 
 

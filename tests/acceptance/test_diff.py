@@ -11,20 +11,20 @@ import pytest
 
 from hubtool.diff import cards
 from hubtool.hub import Hub
-from tests.acceptance.conftest import ROOT
-from tests.acceptance.servers import serving
-from tests.acceptance.test_code import git
-from tests.acceptance.test_lock import code_card, repository
-from tests.cards import write_card, write_local
-from tests.checkpoints import ckpt, filled
+from tests.support import ROOT
+from tests.support.cards import write_card, write_local
+from tests.support.checkpoints import ckpt, filled
+from tests.support.repositories import code_card, repository
+from tests.support.servers import serving
+from tests.support.web import git
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from hubtool.diff.cards import CardDiff
-    from tests.acceptance.conftest import Cli
-    from tests.acceptance.servers import Server
+    from tests.support.cli import Cli
+    from tests.support.servers import Server
 
 OLD = ckpt([filled("a", (2, 3)), filled("gone", (1,)), filled("value", (4,))])
 NEW = ckpt([filled("a", (3, 2)), filled("new", (1,)), filled("value", (4,), byte=2)])

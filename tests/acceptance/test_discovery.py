@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests import models
+from tests.support import models
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.acceptance.conftest import Cli
+    from tests.support.cli import Cli
 
 pytestmark = pytest.mark.mindspore
 
@@ -89,6 +89,7 @@ def listener() -> Any:
     thread.join()
 
 
+@pytest.mark.slow
 def test_every_shape(cli: Cli, tmp_path: Path, listener: Any) -> None:
     port, came = listener
     root = tmp_path / "checkout" / "r1.9"

@@ -19,10 +19,10 @@ from hubtool.errors import FetchError, StoreError
 from hubtool.store import cleanup
 from hubtool.store.store import Store
 from hubtool.transfer.fetcher import RetryPolicy, fetch
-from tests.acceptance import disks
-from tests.acceptance.faults.server import serving as faulty
-from tests.acceptance.servers import serving
-from tests.checkpoints import ckpt, filled
+from tests.support import disks
+from tests.support.checkpoints import ckpt, filled
+from tests.support.faulty import serving as faulty
+from tests.support.servers import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

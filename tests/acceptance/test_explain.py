@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hubtool.checkpoint.coverage import digest_parameters
-from tests.acceptance.test_code import git
-from tests.acceptance.test_load_code import CALLABLE, SCRIPT, SHAPES, card, repository
-from tests.cards import write_card
+from tests.support.cards import write_card
+from tests.support.repositories import CALLABLE, SCRIPT, SHAPES, card, repository
+from tests.support.web import git
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.acceptance.conftest import Cli
+    from tests.support.cli import Cli
 
 pytestmark = [
     pytest.mark.mindspore,

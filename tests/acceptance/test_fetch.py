@@ -15,21 +15,16 @@ import pytest
 from hubtool.digest import Digest
 from hubtool.errors import DigestError, FetchError, ForbiddenLinkError, OfflineError, StoreError
 from hubtool.store.store import Store
-from hubtool.transfer.fetcher import LinkPolicy, RetryPolicy, Timeouts, fetch
+from hubtool.transfer.fetcher import LinkPolicy, RetryPolicy, Timeouts
 from hubtool.transfer.http import HttpTransport
-from tests.acceptance.servers import make_certificate, serving
+from tests.support.fetching import CONTENT, DIGEST, SIZE, get
+from tests.support.servers import make_certificate, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hubtool.errors import HubError
-    from hubtool.store.records import Stored
-    from tests.acceptance.servers import Server
-
-CONTENT = bytes(range(256)) * 1200
-DIGEST = Digest(hashlib.sha256(CONTENT).hexdigest())
-QUICK = Timeouts(connect=5.0, read=1.0, stall=2.0, floor=20_000)
-ONCE = RetryPolicy(attempts=1)
+    from tests.support.servers import Server
 ROOT = Path(__file__).parents[2]
 
 
@@ -42,11 +37,6 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "home", patience=20.0)
-
-
-def get(store: Store, link: str, **changes: object) -> Stored:
-    arguments: dict[str, object] = {"digest": DIGEST, "store": store, "timeouts": QUICK, "retries": ONCE, **changes}
-    return fetch(link, **arguments)  # type: ignore[arg-type]  # a table's arguments are checked by running it
 
 
 def files(store: Store) -> list[str]:
@@ -98,7 +88,6 @@ def test_without_a_digest_nothing_is_fetched(store: Store, server: Server) -> No
     assert server.requests == []
 
 
-SIZE = len(CONTENT)
 FAULTS: dict[str, tuple[str, dict[str, object], type[HubError], str]] = {
     "404": ("404", {}, FetchError, "answered 404"),
     "403": ("403", {}, FetchError, "answered 403"),

@@ -18,16 +18,16 @@ from hubtool.digest import Digest
 from hubtool.store.store import Store
 from hubtool.transfer.events import Event, FetchRequest
 from hubtool.transfer.fetcher import Fetcher, RetryPolicy
-from tests.acceptance.faults.server import refusing
-from tests.acceptance.servers import serving
-from tests.cards import write_card
+from tests.support.cards import write_card
+from tests.support.faulty import refusing
+from tests.support.servers import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.acceptance.conftest import Cli
-    from tests.acceptance.servers import Server
+    from tests.support.cli import Cli
+    from tests.support.servers import Server
 
 CONTENTS = {f"hubtool/1.9/m{number}": b"%d" % number * 40_000 for number in range(6)}
 

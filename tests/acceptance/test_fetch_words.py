@@ -15,15 +15,15 @@ from hubtool.errors import DigestError, FetchError
 from hubtool.store.store import Store
 from hubtool.transfer import proxies, s3
 from hubtool.transfer.fetcher import LinkPolicy
-from tests.acceptance.servers import HTML, make_authority, serving
-from tests.acceptance.test_fetch import CONTENT, SIZE, get
-from tests.cards import write_card
+from tests.support.cards import write_card
+from tests.support.fetching import CONTENT, SIZE, get
+from tests.support.servers import HTML, make_authority, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.acceptance.conftest import Cli
+    from tests.support.cli import Cli
 
 POLICY = LinkPolicy.of(["files.example.org", "http://files.example.org"])
 

@@ -7,13 +7,12 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from tests.acceptance.conftest import ROOT
-from tests.support import corpus
+from tests.support import ROOT, corpus
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.acceptance.conftest import Cli
+    from tests.support.cli import Cli
 
 UNTIDY = """<!-- hubtool: ignore HT504 -->
 

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.acceptance import terminal
-from tests.acceptance.conftest import ROOT
-from tests.cards import write_local
+from tests.support import ROOT, terminal
+from tests.support.cards import write_local
 
 if TYPE_CHECKING:
-    from tests.acceptance.conftest import Cli
+    from tests.support.cli import Cli
 
 pytestmark = pytest.mark.mindspore
 

@@ -18,7 +18,7 @@ from maintain.importing import Report, import_cards, references
 from tests.support import shared_folder
 
 if TYPE_CHECKING:
-    from tests.acceptance.conftest import Cli
+    from tests.support.cli import Cli
 
 ROOT = Path(__file__).parents[2]
 REGISTRY = ROOT / "registry"

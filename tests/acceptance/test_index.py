@@ -20,11 +20,11 @@ from hubtool.registry import FolderRegistry
 from hubtool.registry import index as indexes
 from hubtool.registry.index import Filter, Index
 from hubtool.uid import Uid
-from tests.cards import write_card
+from tests.support.cards import write_card
 
 if TYPE_CHECKING:
     from hubtool.registry.entry import Entry
-    from tests.acceptance.conftest import Cli
+    from tests.support.cli import Cli
 
 LINK = "https://download.mindspore.cn/models/model.ckpt"
 ROOT = Path(__file__).parents[2]

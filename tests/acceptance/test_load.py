@@ -29,14 +29,14 @@ from hubtool.errors import (
     OfflineError,
     RecipeError,
 )
-from tests.acceptance.servers import serving
-from tests.cards import write_card, write_local
 from tests.support import shared_folder
+from tests.support.cards import write_card, write_local
+from tests.support.servers import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.acceptance.conftest import Cli
+    from tests.support.cli import Cli
 
 pytestmark = pytest.mark.mindspore
 
@@ -475,6 +475,7 @@ def usage_block(card: Path) -> str:
     return match[1].replace('"Ascend"', '"CPU"')
 
 
+@pytest.mark.slow
 def test_the_flagship(cli: Cli, flagship: Path) -> None:
     import numpy as np
 

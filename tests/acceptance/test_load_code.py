@@ -9,60 +9,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests import models
-from tests.acceptance.test_code import git
-from tests.cards import write_local
-from tests.checkpoints import ckpt, filled
+from tests.support import models
+from tests.support.repositories import CALLABLE, SCRIPT, card, repository
+from tests.support.web import git
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.acceptance.conftest import Cli
+    from tests.support.cli import Cli
 
 pytestmark = [
     pytest.mark.mindspore,
     pytest.mark.skipif(shutil.which("git") is None, reason="the git program is not installed"),
 ]
-
-SHAPES = {"dense.weight": (4, 3), "dense.bias": (4,), "head.weight": (5, 4), "head.bias": (5,)}
-
-
-def repository(folder: Path) -> Path:
-    models.script_only(folder / "research" / "net")
-    git(folder, "init", "--quiet", "--initial-branch=main", ".")
-    git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "-m", "first")
-    git(folder, "config", "uploadpack.allowFilter", "true")
-    git(folder, "config", "uploadpack.allowAnySHA1InWant", "true")
-    return folder
-
-
-def card(cli: Cli, root: Path, recipe: str, *, prefix: str = "") -> str:
-    content = ckpt([filled(prefix + name, shape) for name, shape in SHAPES.items()])
-    path = write_local(cli.registry, "tests/1.9/net", content)
-    text = path.read_text(encoding="utf-8")
-    head, _, rest = text.partition("network:\n")
-    tail = rest[rest.index("license:") :]
-    link = f"repo-link: {root.as_uri()}/tree/main/research/net\n"
-    path.write_text(
-        f"{head}{link}repo-revision: {git(root, 'rev-parse', 'HEAD')}\nnetwork:\n{recipe}{tail}", encoding="utf-8"
-    )
-    return "tests/1.9/net"
-
-
-SCRIPT = """  provider: repository
-  entry: export.py
-  argv: [--ckpt_file, "{checkpoint}"]
-  inputs:
-    - name: x
-      shape: [2, 3]
-      dtype: float32
-"""
-CALLABLE = """  provider: repository
-  entry: src.network:make
-  arguments:
-    num_classes: 5
-"""
 
 
 def test_code_runs_only_when_it_is_trusted(cli: Cli, tmp_path: Path) -> None:
@@ -128,6 +87,7 @@ def test_a_checkout_is_compared_with_the_card_s_commit(cli: Cli, tmp_path: Path)
     assert "give the top folder" in cli("load", uid, "--checkout", model.parent).err
 
 
+@pytest.mark.slow
 def test_a_checkout_proves_code_that_is_not_public_yet(cli: Cli, tmp_path: Path) -> None:
     """The commit of the card is nowhere but in the author's own clone."""
     root = repository(tmp_path / "models")

@@ -14,19 +14,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hubtool.lockfile import lockfile as locks
-from tests import models
-from tests.acceptance.conftest import ROOT
-from tests.acceptance.servers import serving
-from tests.acceptance.test_code import git
-from tests.acceptance.web import serving_folder
-from tests.cards import write_card, write_local
-from tests.checkpoints import SMALL, ckpt, filled
+from tests.support import ROOT
+from tests.support.cards import write_card, write_local
+from tests.support.checkpoints import SMALL, ckpt, filled
+from tests.support.repositories import SHAPES, code_card, repository
+from tests.support.servers import serving
+from tests.support.web import git, serving_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.acceptance.conftest import Cli
-    from tests.acceptance.servers import Server
+    from tests.support.cli import Cli
+    from tests.support.servers import Server
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="the git program is not installed")
 CONTENT = ckpt(SMALL)
@@ -373,31 +372,6 @@ def test_a_lock_that_is_no_file(cli: Cli) -> None:
 
 
 # -- code -----------------------------------------------------------------------------------------------------------
-
-SHAPES = {"dense.weight": (4, 3), "dense.bias": (4,), "head.weight": (5, 4), "head.bias": (5,)}
-RECIPE = """  provider: repository
-  entry: src.network:make
-  arguments:
-    num_classes: 5
-"""
-
-
-def repository(folder: Path) -> Path:
-    models.script_only(folder / "research" / "net")
-    git(folder, "init", "--quiet", "--initial-branch=main", ".")
-    git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "-m", "first")
-    git(folder, "config", "uploadpack.allowFilter", "true")
-    git(folder, "config", "uploadpack.allowAnySHA1InWant", "true")
-    return folder
-
-
-def code_card(cli: Cli, root: Path) -> None:
-    """Write a card whose network is built with the code of a branch."""
-    path = write_local(cli.registry, UID, ckpt([filled(name, shape) for name, shape in SHAPES.items()]))
-    head, _, rest = path.read_text(encoding="utf-8").partition("network:\n")
-    link = f"repo-link: {root.as_uri()}/tree/main/research/net\n"
-    path.write_text(f"{head}{link}network:\n{RECIPE}{rest[rest.index('license:') :]}", encoding="utf-8")
 
 
 @needs_git

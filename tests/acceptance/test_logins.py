@@ -16,14 +16,14 @@ import pytest
 
 from hubtool.errors import ArgumentError
 from hubtool.registry import sources
-from tests.acceptance.test_code import git, over_http
-from tests.cards import write_card
+from tests.support.cards import write_card
+from tests.support.web import git, serving_git
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.acceptance.conftest import Cli
+    from tests.support.cli import Cli
 
 UID = "lab/1.0/net"
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -59,21 +59,20 @@ def test_a_credential_helper_is_asked_for_named_hosts_only(cli: Cli, home: Path,
     helper.chmod(0o755)
     with (home / ".gitconfig").open("a") as stream:
         stream.write(f"[credential]\n\thelper = {helper}\n")
-    seen: list[str] = []
     # The configuration of a clone in the current folder is not read.
     git(cli.folder, "init", "--quiet")
     evil = cli.folder / "evil.sh"
     evil.write_text(f"#!/bin/sh\ntouch {home / 'ran'}\n")
     evil.chmod(0o755)
     git(cli.folder, "config", "credential.helper", str(evil))
-    with over_http(bare.parent.parent, login="me:secret", seen=seen) as url:
-        arguments = ("registry", "add", "lab", f"{url}/group/cards.git")
+    with serving_git(bare.parent.parent, login="me:secret") as web:
+        arguments = ("registry", "add", "lab", f"{web.url}group/cards.git")
         refused = cli(*arguments)
         assert refused.code == 1
         assert "HUBTOOL_LOGIN_HOSTS" in refused.err
         assert not asked.exists()
-        assert set(seen) == {""}
-        cli.environ["HUBTOOL_LOGIN_HOSTS"] = url.removeprefix("http://")
+        assert set(web.logins) == {""}
+        cli.environ["HUBTOOL_LOGIN_HOSTS"] = web.url.removeprefix("http://").rstrip("/")
         added = cli(*arguments)
         assert added.code == 0, added.err
         assert cli("resolve", UID).code in (0, 1)

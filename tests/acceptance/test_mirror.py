@@ -20,17 +20,15 @@ import pytest
 from hubtool.digest import Digest
 from hubtool.mirror.destination import blob_name, open_destination
 from hubtool.store.store import Store
-from tests.acceptance.servers import serving
-from tests.cards import write_card, write_local
+from tests.support.cards import write_card, write_local
+from tests.support.servers import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.acceptance.conftest import Cli
-    from tests.acceptance.servers import Server
-
-KILLS = int(os.environ.get("HUBTOOL_KILLS", "100"))
+    from tests.support.cli import Cli
+    from tests.support.servers import Server
 
 
 @pytest.fixture
@@ -361,7 +359,8 @@ def test_three_processes_on_one_folder(cli: Cli, tmp_path: Path) -> None:
     check(root, assets)
 
 
-def test_killed_at_any_instant(cli: Cli, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kills", [5, pytest.param(100, marks=pytest.mark.slow)])
+def test_killed_at_any_instant(cli: Cli, tmp_path: Path, kills: int) -> None:
     assets = fill(cli, 120, 30_000)
     root = tmp_path / "mirror"
     command = [sys.executable, "-m", "hubtool", "mirror", "sync", str(root), "-q", "--jobs", "3"]
@@ -371,7 +370,7 @@ def test_killed_at_any_instant(cli: Cli, tmp_path: Path) -> None:
     assert cli("mirror", "sync", whole).code == 0
     seconds = time.monotonic() - start
     seen = []
-    for _ in range(KILLS):
+    for _ in range(kills):
         worker = subprocess.Popen(command, cwd=cli.folder, env=cli.environ, stdout=subprocess.DEVNULL)
         time.sleep(chance.uniform(0.3, 1.0) * seconds)
         worker.kill()
@@ -431,6 +430,7 @@ def test_a_place_that_cannot_be_written(cli: Cli, tmp_path: Path) -> None:
     assert cli("mirror", "verify", tmp_path / "nowhere").code == 1
 
 
+@pytest.mark.root
 @pytest.mark.skipif(sys.platform != "linux", reason="small file systems are mounted on Linux only")
 def test_a_full_disk(cli: Cli, tmp_path: Path) -> None:
     root = tmp_path / "small"

@@ -16,15 +16,14 @@ from hubtool.mirror.sync import sync
 from hubtool.mirror.verify import verify
 from hubtool.transfer.fetcher import Fetcher
 from tests.acceptance.faults.bench import FAULTS, RETRIES, TIMEOUTS
-from tests.acceptance.faults.server import refusing, serving
-from tests.acceptance.seaweed import seaweed
-from tests.cards import write_card
+from tests.support.cards import write_card
+from tests.support.faulty import refusing, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.acceptance.conftest import Cli
-    from tests.acceptance.faults.server import Server
+    from tests.support.cli import Cli
+    from tests.support.faulty import Server
 
 # These have names that nobody may look up here; the bench of faults meets them.
 ELSEWHERE = ("tls-name", "redirect:https://intranet.example/a", "redirect:https://me:SECRET@other.example/a")
@@ -37,14 +36,16 @@ def fetcher(self: Hub, **_: Any) -> Fetcher:
     return Fetcher(self.store, policy=LinkPolicy(), connections=16, timeouts=TIMEOUTS, retries=RETRIES)
 
 
-@pytest.mark.parametrize("kind", ["folder", "s3"])
-def test_every_fault_at_once(kind: str, environment: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kind", ["folder", pytest.param("s3", marks=pytest.mark.s3)])
+def test_every_fault_at_once(
+    kind: str, environment: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     monkeypatch.setattr(Hub, "fetcher", fetcher)
     faults = [fault for fault in FAULTS if fault not in ELSEWHERE]
     with ExitStack() as stack:
         where = str(tmp_path / "mirror")
         if kind == "s3":
-            for name, value in stack.enter_context(seaweed(tmp_path / "seaweed")).environ.items():
+            for name, value in request.getfixturevalue("bucket").environ.items():
                 monkeypatch.setenv(name, value)
             where = "s3://mirrors/faults"
         servers: dict[str, Server] = {}

@@ -17,24 +17,17 @@ import pytest
 from hubtool.errors import MirrorError
 from hubtool.mirror.destination import ClaimLostError, Destination, open_destination
 from hubtool.store.records import Stored
-from tests.acceptance.seaweed import seaweed, watching
-from tests.acceptance.servers import make_authority, tls_before
-from tests.cards import write_card, write_local
+from tests.support.cards import write_card, write_local
+from tests.support.seaweed import watching
+from tests.support.servers import make_authority, tls_before
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.acceptance.conftest import Cli
-    from tests.acceptance.seaweed import Bucket
+    from tests.support.cli import Cli
+    from tests.support.seaweed import Bucket
 
 LARGE = 11 << 20
-
-
-@pytest.fixture(scope="module")
-def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
-    with seaweed(tmp_path_factory.mktemp("seaweed")) as one:
-        yield one
 
 
 @pytest.fixture

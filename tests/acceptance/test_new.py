@@ -17,13 +17,13 @@ import pytest
 from hubtool.card import model
 from hubtool.card.format import format_card
 from hubtool.networks.builtin.config import infer, parameters
-from tests.acceptance.conftest import ROOT
-from tests.checkpoints import SMALL, ckpt, filled, safetensors
+from tests.support import ROOT
+from tests.support.checkpoints import SMALL, ckpt, filled, safetensors
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.acceptance.conftest import Cli
+    from tests.support.cli import Cli
 
 TOYNER = "hubtool/2.10/tinybert_bilstmcrf_toyner"
 TOYNER_FILES = ROOT / "registry" / TOYNER
@@ -91,6 +91,7 @@ def test_what_can_be_known_is_filled_in(cli: Cli, checkpoint: Path) -> None:
 
 
 @pytest.mark.mindspore
+@pytest.mark.slow
 def test_the_usage_block_is_right_for_the_network(cli: Cli, checkpoint: Path) -> None:
     new(cli, UID, "--checkpoint", checkpoint, *EVERYTHING)
     done = cli("check", "--json", "--asset", checkpoint, cli.registry / f"{UID}.md")
@@ -116,12 +117,12 @@ SIZES: dict[str, object] = {
     ("entry", "more", "said"),
     [
         ("bert", {}, None),
-        ("bert-pretraining", {}, None),
-        ("bert-ner", {"num_labels": 5}, None),
+        pytest.param("bert-pretraining", {}, None, marks=pytest.mark.slow),
+        pytest.param("bert-ner", {"num_labels": 5}, None, marks=pytest.mark.slow),
         # A tagger without a random field and a classifier have the same tensors; the first one that fits is taken.
-        ("bert-ner", {"num_labels": 5}, "bert-ner"),
-        ("bert-classifier", {"num_labels": 5}, "bert-classifier"),
-        ("bert-squad", {}, None),
+        pytest.param("bert-ner", {"num_labels": 5}, "bert-ner", marks=pytest.mark.slow),
+        pytest.param("bert-classifier", {"num_labels": 5}, "bert-classifier", marks=pytest.mark.slow),
+        pytest.param("bert-squad", {}, None, marks=pytest.mark.slow),
     ],
 )
 def test_each_built_in_network_is_told_by_its_tensors(

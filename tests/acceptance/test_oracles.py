@@ -9,7 +9,7 @@ import pytest
 
 from hubtool.networks.builtin import build, infer, parameters
 from tests.support import shared_folder
-from tests.unit.networks.modes import MODES, running
+from tests.support.modes import MODES, running
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,7 +81,7 @@ def test_parameters_are_those_of_the_original(folder: Path, name: str) -> None:
     assert list(parameters(ORACLES[name], config).items()) == [(key, shape) for key, shape, _ in want]
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ["pynative", pytest.param("graph", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", ORACLES)
 def test_outputs_are_those_of_the_original(folder: Path, name: str, mode: str) -> None:
     import numpy as np

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.cards import write_local
+from tests.support.cards import write_local
 
 if TYPE_CHECKING:
-    from tests.acceptance.conftest import Cli
+    from tests.support.cli import Cli
 
 UID = "tests/1.9/model"
 FULL = "standard output cannot be written: No space left on device"

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.acceptance import terminal
-from tests.cards import write_local
-from tests.checkpoints import ckpt, filled
+from tests.support import terminal
+from tests.support.cards import write_local
+from tests.support.checkpoints import ckpt, filled
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.acceptance.conftest import Cli
+    from tests.support.cli import Cli
 
 pytestmark = pytest.mark.mindspore
 

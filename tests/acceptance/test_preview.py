@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hubtool.publish import page
-from tests.acceptance.conftest import ROOT
-from tests.cards import write_local
-from tests.checkpoints import SMALL, ckpt
+from tests.support import ROOT
+from tests.support.cards import write_local
+from tests.support.checkpoints import SMALL, ckpt
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.acceptance.conftest import Cli
+    from tests.support.cli import Cli
 
 TOYNER = ROOT / "registry" / "hubtool" / "2.10" / "tinybert_bilstmcrf_toyner.md"
 UID = "hubtool/2.10/tiny"

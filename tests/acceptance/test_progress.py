@@ -15,15 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.acceptance.faults.server import serving as resumable
-from tests.acceptance.servers import serving
-from tests.cards import write_card
+from tests.support.cards import write_card
+from tests.support.faulty import serving as resumable
+from tests.support.servers import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.acceptance.conftest import Cli, Done
-    from tests.acceptance.servers import Server
+    from tests.support.cli import Cli, Done
+    from tests.support.servers import Server
 
 CONTENT = b"0123456789" * 60_000
 

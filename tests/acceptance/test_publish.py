@@ -19,15 +19,15 @@ from hubtool.hub import Hub
 from hubtool.publish import blobs
 from hubtool.publish import publish as publishing
 from hubtool.publish.finishing import Measured
-from tests.acceptance.publishing import BRANCH, CONTENT, DIGEST, UID, Desk, clone, desk_of, draft
-from tests.acceptance.web import git
-from tests.cards import write_card
-from tests.checkpoints import ckpt, filled
+from tests.support.cards import write_card
+from tests.support.checkpoints import ckpt, filled
+from tests.support.publishing import BRANCH, CONTENT, DIGEST, UID, Desk, clone, desk_of, draft
+from tests.support.web import git
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.acceptance.conftest import Cli
+    from tests.support.cli import Cli
 
 OTHER = ckpt([filled("other", (3,))])
 CARD = f"registry/{UID}.md"

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hubtool.card import model
-from tests.acceptance.conftest import ROOT
-from tests.acceptance.publishing import desk_of
-from tests.checkpoints import ckpt, filled
+from tests.support import ROOT
+from tests.support.checkpoints import ckpt, filled
+from tests.support.publishing import desk_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.acceptance.conftest import Cli, Done
+    from tests.support.cli import Cli, Done
 
 UID = "lab/1.0/graph"
 ABOUT = (
@@ -31,7 +31,7 @@ def rows(done: Done) -> dict[str, dict[str, str]]:
 
 
 @pytest.mark.mindspore
-@pytest.mark.parametrize("option", ["--file", "--checkpoint"])
+@pytest.mark.parametrize("option", ["--file", pytest.param("--checkpoint", marks=pytest.mark.slow)])
 def test_a_graph_is_written_proven_and_published(cli: Cli, tmp_path: Path, option: str) -> None:
     graph = cli.folder / "g.mindir"
     assert cli("export", "hubtool/2.10/tinybert_bilstmcrf_toyner", graph, HUBTOOL_REGISTRY="").code == 0

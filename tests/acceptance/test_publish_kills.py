@@ -11,21 +11,20 @@ import sys
 import time
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
+from unittest import mock
 
 import pytest
 
 from hubtool.publish import blobs
-from tests.acceptance.publishing import Desk, desk_of, draft
-from tests.acceptance.seaweed import seaweed
-from tests.acceptance.web import git
+from tests.support.publishing import Desk, desk_of, draft
+from tests.support.web import git
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.acceptance.conftest import Cli
+    from tests.support.cli import Cli
 
-KILLS = int(os.environ.get("HUBTOOL_KILLS", "20"))
 SIZE = 12 << 20
 
 
@@ -72,17 +71,24 @@ def stored(place: str) -> dict[str, str]:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX'")
-@pytest.mark.parametrize(("kind", "kills"), [("folder", KILLS), ("bucket", max(KILLS // 4, 1))])
+@pytest.mark.parametrize(
+    ("kind", "kills"),
+    [
+        ("folder", 3),
+        pytest.param("folder", 20, marks=pytest.mark.slow),
+        pytest.param("bucket", 5, marks=[pytest.mark.s3, pytest.mark.slow]),
+    ],
+)
 def test_a_killed_publication_is_completed(
-    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, kills: int
+    cli: Cli, tmp_path: Path, request: pytest.FixtureRequest, kind: str, kills: int
 ) -> None:
     with ExitStack() as stack:
         if kind == "bucket":
-            for name, value in stack.enter_context(seaweed(tmp_path / "seaweed", public=True)).environ.items():
-                monkeypatch.setenv(name, value)
-                cli.environ[name] = value
+            variables = request.getfixturevalue("bucket").environ
+            stack.enter_context(mock.patch.dict(os.environ, variables))
+            cli.environ.update(variables)
         desk = stack.enter_context(desk_of(cli, tmp_path))
-        place = str(desk.blobs) if kind == "folder" else "s3://mirrors/kills"
+        place = str(desk.blobs) if kind == "folder" else "s3://public/kills"
         where: tuple[str, ...] = ("--blobs", place, *(("--link-base", desk.links) if kind == "folder" else ()))
         (desk.checkout / "README.md").write_text("Being edited.\n")
         before = desk.state()

@@ -11,23 +11,17 @@ import pytest
 
 from hubtool.publish import blobs
 from hubtool.publish.finishing import Measured
-from tests.acceptance.publishing import BRANCH, CONTENT, DIGEST, UID, Desk, desk_of, draft
-from tests.acceptance.seaweed import seaweed, watching
+from tests.support.publishing import BRANCH, CONTENT, DIGEST, UID, Desk, desk_of, draft
+from tests.support.seaweed import watching
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.acceptance.conftest import Cli
-    from tests.acceptance.seaweed import Bucket
+    from tests.support.cli import Cli
+    from tests.support.seaweed import Bucket
 
 LARGE = 24 << 20
-
-
-@pytest.fixture(scope="module")
-def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
-    with seaweed(tmp_path_factory.mktemp("seaweed"), public=True) as one:
-        yield one
 
 
 @pytest.fixture
@@ -43,7 +37,7 @@ def desk(cli: Cli, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture
 def place(tmp_path: Path) -> str:
-    return f"s3://mirrors/{tmp_path.name.lower().replace('_', '-')}"
+    return f"s3://public/{tmp_path.name.lower().replace('_', '-')}"
 
 
 def test_a_bucket_says_what_links_begin_with(desk: Desk, bucket: Bucket, place: str) -> None:
@@ -65,25 +59,20 @@ def test_a_bucket_says_what_links_begin_with(desk: Desk, bucket: Bucket, place: 
         assert opened.claims() == []
 
 
-def test_a_private_bucket_keeps_the_card_back(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with seaweed(tmp_path / "private") as private:
-        cli.environ.update(private.environ)
-        with desk_of(cli, tmp_path) as desk:
-            done = desk.cli(
-                *("publish", desk.card, "--asset", desk.asset, "--blobs", "s3://mirrors/x"),
-                *("--registry", desk.checkout, "--unproven", "--push"),
-            )
-            assert done.code == 1
-            assert "nobody could fetch from s3://mirrors/x" in done.err
-            assert "everybody may read" in done.err
-            assert desk.branches() == ["main"]
-        # It is said before the upload, and what asked is taken away again.
-        for name, value in private.environ.items():
-            monkeypatch.setenv(name, value)
-        with closing(blobs.open_blobs("s3://mirrors/x")) as opened:
-            assert opened.blobs() == {}
-            listed = [entry["path"] for entry in opened._list("")]  # type: ignore[attr-defined]
-            assert not [name for name in listed if "readable" in name]
+def test_a_private_bucket_keeps_the_card_back(desk: Desk) -> None:
+    done = desk.cli(
+        *("publish", desk.card, "--asset", desk.asset, "--blobs", "s3://mirrors/private"),
+        *("--registry", desk.checkout, "--unproven", "--push"),
+    )
+    assert done.code == 1
+    assert "nobody could fetch from s3://mirrors/private" in done.err
+    assert "everybody may read" in done.err
+    assert desk.branches() == ["main"]
+    # It is said before the upload, and what asked is taken away again.
+    with closing(blobs.open_blobs("s3://mirrors/private")) as opened:
+        assert opened.blobs() == {}
+        listed = [entry["path"] for entry in opened._list("")]  # type: ignore[attr-defined]
+        assert not [name for name in listed if "readable" in name]
 
 
 @pytest.mark.parametrize("fault", ["refused", "full", "lost", "absent", "wrong-key"])

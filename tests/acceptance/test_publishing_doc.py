@@ -19,11 +19,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.acceptance.conftest import ROOT
-from tests.acceptance.publishing import IDENTITY
-from tests.acceptance.seaweed import seaweed
-from tests.acceptance.test_readme import pattern
-from tests.acceptance.web import git, serving_folder, serving_git
+from tests.support import ROOT
+from tests.support.expected import pattern
+from tests.support.publishing import IDENTITY
+from tests.support.web import git, serving_folder, serving_git
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -91,7 +90,7 @@ class Person:
 
 
 @pytest.fixture
-def people(tmp_path: Path) -> Iterator[dict[str, Person]]:
+def people(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[dict[str, Person]]:
     """Set up the three of them, the registry's git on a server, and a bucket, or where there is none a folder."""
     if shutil.which("bash") is None:
         pytest.skip("bash is not installed")
@@ -114,7 +113,7 @@ def people(tmp_path: Path) -> Iterator[dict[str, Person]]:
     (tmp_path / "carried").mkdir()
     with ExitStack() as stack:
         web = stack.enter_context(serving_git(tmp_path / "served"))
-        files = _bucket(tmp_path, stack)
+        files = _bucket(request, tmp_path, stack)
         common = {
             "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
@@ -143,20 +142,21 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _bucket(folder: Path, stack: ExitStack) -> dict[str, str]:
+def _bucket(request: pytest.FixtureRequest, folder: Path, stack: ExitStack) -> dict[str, str]:
     """Return the variables that say where files go: to SeaweedFS, or where that is not installed to a folder."""
     try:
-        running = stack.enter_context(seaweed(folder / "seaweed", public=True))
+        running = request.getfixturevalue("bucket")
     except pytest.skip.Exception:
         blobs = _made(folder / "blobs")
         web = stack.enter_context(serving_folder(blobs))
         base = web.url.rstrip("/")
         return {"BLOBS": str(blobs), "HUBTOOL_LINK_BASE": base, "HUBTOOL_ALLOWED_HOSTS": base}
     # The page's bucket is elsewhere; this one is here, and meant (HT317).
-    return {**running.environ, "BLOBS": "s3://mirrors/hub", "HUBTOOL_ALLOWED_HOSTS": running.endpoint}
+    return {**running.environ, "BLOBS": "s3://public/hub", "HUBTOOL_ALLOWED_HOSTS": running.endpoint}
 
 
 @pytest.mark.mindspore
+@pytest.mark.slow
 def test_the_walk_through_goes_as_it_says(people: dict[str, Person]) -> None:
     wrong = []
     for command in commands():

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.acceptance.conftest import ROOT
+from tests.support import ROOT
+from tests.support.expected import pattern
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.acceptance.conftest import Cli
+    from tests.support.cli import Cli
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"^```(?P<kind>console|python|text)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -26,14 +27,6 @@ BLOCK = re.compile(r"^```(?P<kind>console|python|text)\n(?P<text>.*?)^```$", re.
 
 def blocks() -> list[tuple[str, str]]:
     return [(match["kind"], match["text"]) for match in BLOCK.finditer(README)]
-
-
-def pattern(expected: str) -> re.Pattern[str]:
-    lines = (
-        "(?:.*\n)*?" if line.strip() == "..." else re.escape(line).replace(r"\.\.\.", ".*") + "\n"
-        for line in expected.strip("\n").splitlines()
-    )
-    return re.compile("".join(lines) + r"\Z")
 
 
 def consoles() -> list[tuple[str, str]]:

@@ -17,12 +17,12 @@ from hubtool.errors import ArgumentError, FetchError
 from hubtool.links import LinkPolicy
 from hubtool.registry import git as git_registry
 from hubtool.registry import published, sources
-from tests.acceptance.web import git, serving_folder, serving_git
-from tests.cards import write_card, write_local
-from tests.checkpoints import ckpt, filled
+from tests.support.cards import write_card, write_local
+from tests.support.checkpoints import ckpt, filled
+from tests.support.web import git, serving_folder, serving_git
 
 if TYPE_CHECKING:
-    from tests.acceptance.conftest import Cli
+    from tests.support.cli import Cli
 
 CONTENT = ckpt([filled("a.weight", (3, 4))])
 LINK = "https://download.mindspore.cn/models/model.ckpt"
@@ -270,7 +270,7 @@ def test_git_reads_no_settings_of_the_user(cli: Cli) -> None:
 
 
 def test_a_repository_that_redirects_elsewhere_is_not_followed(cli: Cli) -> None:
-    from tests.acceptance.servers import serving
+    from tests.support.servers import serving
 
     with serving() as elsewhere, serving() as server:
         path = "/hub.git/info/refs"

@@ -17,17 +17,17 @@ from hubtool.registry import published, publishers
 from hubtool.registry.http import Client
 from hubtool.transfer.http import HttpTransport
 from hubtool.transfer.transport import Timeouts
-from tests.acceptance.servers import serving
-from tests.acceptance.web import git, serving_folder
-from tests.cards import write_card, write_local
-from tests.checkpoints import ckpt, filled
+from tests.support.cards import write_card, write_local
+from tests.support.checkpoints import ckpt, filled
+from tests.support.servers import serving
+from tests.support.web import git, serving_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.acceptance.conftest import Cli
-    from tests.acceptance.servers import Server
+    from tests.support.cli import Cli
+    from tests.support.servers import Server
 
 CONTENT = ckpt([filled("a.weight", (3, 4))])
 LINK = "https://download.mindspore.cn/models/model.ckpt"
@@ -617,6 +617,7 @@ def test_a_filter_that_no_card_has_is_named(cli: Cli, option: str, value: str, s
     assert said in cli("list", option, value, "--json").err
 
 
+@pytest.mark.root
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can give a file to another user")
 @pytest.mark.parametrize("kind", ["git", "published"])
 def test_what_another_user_put_into_the_home_is_not_believed(cli: Cli, kind: str) -> None:
@@ -636,6 +637,7 @@ def test_what_another_user_put_into_the_home_is_not_believed(cli: Cli, kind: str
     assert cli("show", "tests/1.9/a", HUBTOOL_OFFLINE="1").code == 1
 
 
+@pytest.mark.root
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can give a file to another user")
 def test_the_serial_rises_over_an_index_of_another_maintainer(tmp_path: Path) -> None:
     """A site is not a home: several people may write it, and its serial must not begin anew."""

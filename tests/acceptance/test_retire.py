@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hubtool.card import status as statuses
-from tests.acceptance.conftest import ROOT
-from tests.acceptance.publishing import Desk, desk_of
-from tests.acceptance.web import git, serving_folder
-from tests.cards import write_card, write_local
-from tests.checkpoints import SMALL, ckpt
+from tests.support import ROOT
+from tests.support.cards import write_card, write_local
+from tests.support.checkpoints import SMALL, ckpt
+from tests.support.publishing import Desk, desk_of
+from tests.support.web import git, serving_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.acceptance.conftest import Cli
+    from tests.support.cli import Cli
 
 OLD, NEW = "tests/1.9/old", "tests/1.9/new"
 CONTENT = ckpt(SMALL)

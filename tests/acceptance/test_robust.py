@@ -10,17 +10,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hubtool.cli import app, output
 from maintain.__main__ import maintain
-from tests.cards import write_local
-from tests.checkpoints import ckpt, filled
+from tests.support.cards import write_local
+from tests.support.checkpoints import ckpt, filled
 
 if TYPE_CHECKING:
-    from tests.acceptance.conftest import Cli
+    from tests.support.cli import Cli
 
 CONTENT = ckpt([filled("a", (1,))])
 UID = "tests/1.9/net"
@@ -108,7 +108,8 @@ def test_the_working_folder_is_gone(cli: Cli) -> None:
     "name", ["n" * 300, "a/1.9/" + "n" * 300, "n" * 5000, "/" + "n" * 300, "https://[bad", "caf\udce9"]
 )
 def test_names_that_no_system_likes(cli: Cli, name: str) -> None:
-    raw = os.fsencode(name)
+    done = run(cli, "show", os.fsencode(name))  # type: ignore[arg-type] # bytes, as a shell passes them
+    assert is_ours(done), done.stderr
     for command in (
         "show",
         "resolve",
@@ -122,9 +123,9 @@ def test_names_that_no_system_likes(cli: Cli, name: str) -> None:
         "preview",
         "doctor",
     ):
-        done = run(cli, command, raw)  # type: ignore[arg-type] # bytes, as a shell passes them
-        assert is_ours(done), (command, done.stderr)
-        assert len(done.stderr) < 3000
+        said = cli(command, name, HUBTOOL_OFFLINE="1")
+        assert 0 <= said.code <= 2, (command, said.err)
+        assert len(said.err) < 3000
 
 
 VARIABLES = (
@@ -146,8 +147,9 @@ def test_settings_that_mean_nothing(cli: Cli, variable: str) -> None:
     write_local(cli.registry, UID, CONTENT)
     for value in ("https://[bad", "x" * 5000, "caf\udce9", "/dev/null"):
         for command in (("settings",), ("fetch", UID), ("resolve", UID)):
-            done = run(cli, *command, env={**cli.environ, variable: value})
-            assert is_ours(done), (command, value, done.stderr)
+            changed: Any = {variable: value}
+            done = cli(*command, **changed)
+            assert 0 <= done.code <= 2, (command, value, done.err)
 
 
 def test_output_in_another_encoding(cli: Cli) -> None:

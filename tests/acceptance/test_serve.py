@@ -20,15 +20,15 @@ import pytest
 from hubtool.errors import MirrorError
 from hubtool.mirror.serve import Server, serving
 from hubtool.store.store import Store
-from tests.acceptance.conftest import ROOT
-from tests.acceptance.servers import serving as origin
-from tests.cards import write_card, write_local
+from tests.support import ROOT
+from tests.support.cards import write_card, write_local
+from tests.support.servers import serving as origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.acceptance.conftest import Cli
+    from tests.support.cli import Cli
 
 CONTENT = bytes(range(256)) * 4000
 DIGEST = hashlib.sha256(CONTENT).hexdigest()

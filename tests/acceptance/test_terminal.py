@@ -14,13 +14,13 @@ import pytest
 from rich.progress import Progress
 
 from hubtool.cli import audit, render
-from tests.cards import TEXT
+from tests.support.cards import TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from tests.acceptance.conftest import Cli
+    from tests.support.cli import Cli
 
 pty = pytest.importorskip("pty")
 
@@ -164,7 +164,7 @@ COMMANDS = (
 )
 
 
-@pytest.mark.parametrize("name", ["code", "builtin", "gone"])
+@pytest.mark.parametrize("name", [pytest.param("code", marks=pytest.mark.slow), "builtin", "gone"])
 def test_no_command_lets_a_card_steer_the_terminal(cards: Cli, name: str) -> None:
     values = {
         "registry": str(cards.registry),

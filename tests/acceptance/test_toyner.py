@@ -14,7 +14,7 @@ import pytest
 
 from hubtool.networks.builtin import build, infer
 from hubtool.networks.builtin.text import encode, entities, read_vocabulary
-from tests.unit.networks.modes import running
+from tests.support.modes import running
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

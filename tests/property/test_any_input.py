@@ -24,8 +24,8 @@ from hubtool.registry import git, sources
 from hubtool.registry.index import Index
 from hubtool.resolution import trust
 from hubtool.uid import Uid
-from tests.cards import write_local
-from tests.checkpoints import SMALL, ckpt
+from tests.support.cards import write_local
+from tests.support.checkpoints import SMALL, ckpt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,7 +105,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-FEW = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -183,7 +183,7 @@ def _options(command: click.Command) -> list[str]:
 
 @pytest.mark.usefixtures("place")
 @pytest.mark.parametrize("command", SAFE)
-@settings(FEW, max_examples=40)
+@settings(FEW)
 @given(data=st.data())
 def test_any_arguments(command: str, capsys: pytest.CaptureFixture[str], data: st.DataObject) -> None:
     options = _options(importlib.import_module(app.COMMANDS[command][0]).command)

@@ -13,7 +13,7 @@ from hubtool.checkpoint.conversion import to_safetensors
 from hubtool.checkpoint.header import ITEM_BITS, Header
 from hubtool.checkpoint.reading import read_header
 from hubtool.errors import CheckpointError
-from tests.checkpoints import MINDSPORE_NAMES, SMALL, Tensor, ckpt, filled, safetensors
+from tests.support.checkpoints import MINDSPORE_NAMES, SMALL, Tensor, ckpt, filled, safetensors
 
 NAMES = st.text(st.characters(codec="utf-8", categories=("L", "N", "P")), min_size=1, max_size=12)
 SHAPES = st.lists(st.integers(0, 4), max_size=4).map(tuple)
@@ -67,7 +67,7 @@ def test_any_bytes_that_begin_like_a_checkpoint(content: bytes) -> None:
     judge(safetensors(b"{" + content, b""))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(deadline=None)
 @given(st.data(), st.sampled_from(WHOLE))
 def test_any_damage(data: st.DataObject, whole: bytes) -> None:
     content = bytearray(whole)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.networks.modes import MODES, running
+from tests.support.modes import MODES, running
 
 pytestmark = pytest.mark.mindspore
 NEVER = -10000.0
@@ -62,7 +62,7 @@ def example(seed: int, batch: int, length: int, labels: int, *, ties: bool) -> t
     return emissions.astype(np.float32), transitions.astype(np.float32)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ["pynative", pytest.param("graph", marks=pytest.mark.slow)])
 @settings(max_examples=12, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),

@@ -16,8 +16,8 @@ from hubtool.card import document, front_matter, yaml_text
 from hubtool.card.format import format_card
 from hubtool.card.format.body import format_body
 from hubtool.card.values import plain_values
-from tests.property.test_cards import RELAXED, cards, mutated
 from tests.support import corpus
+from tests.support.strategies import RELAXED, cards, mutated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hubtool.checkpoint import mindir, operators
 from hubtool.checkpoint.reading import read_header
 from hubtool.errors import CheckpointError
-from tests.checkpoints import field, safetensors
-from tests.unit.test_mindir import graph_input, model
+from tests.support.checkpoints import field, safetensors
+from tests.support.mindir import graph_input, model
 
 NODE = field(1, field(1, b"out") + field(4, b"REF::Add") + field(5, field(1, b"func_name") + field(5, b"x")))
 SMALL = model(NODE, graph_input("ids", (1, 128), 6), graph_input("image", (-1, 3), 1))
@@ -40,7 +40,7 @@ def judge(content: bytes) -> None:
             assert peak < 400_000 + 50 * len(content)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 @example(b"")
 @example(b"\xff" * 40)
@@ -54,7 +54,7 @@ def test_any_bytes(content: bytes) -> None:
     judge(field(2, b"MindSpore") + field(7, content))
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None)
 @given(st.data(), st.sampled_from([SMALL, SAFETENSORS]))
 def test_any_damage(data: st.DataObject, whole: bytes) -> None:
     content = bytearray(whole)
@@ -74,7 +74,7 @@ def test_any_damage(data: st.DataObject, whole: bytes) -> None:
     judge(bytes(content))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(deadline=None)
 @given(st.text(alphabet='{}[]",:\\ \n0aé\U0001f600', max_size=60))
 @example('"a":{')
 @example('"\\')

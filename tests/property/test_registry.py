@@ -79,7 +79,7 @@ def test_a_scalar_is_the_same_text_to_other_yaml_readers(value: str) -> None:
         max_size=4,
     )
 )
-@settings(max_examples=50)
+@settings(deadline=None)
 def test_added_registries_survive_their_file(
     tmp_path_factory: pytest.TempPathFactory, items: list[sources.Source]
 ) -> None:

@@ -18,7 +18,7 @@ from hubtool.card.model import Asset
 from hubtool.card.repo_link import RepositoryPlace
 from hubtool.digest import Digest
 from hubtool.errors import ForbiddenLinkError, StoreError
-from tests.acceptance.world import APACHE, MIT
+from tests.support.world import APACHE, MIT
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -19,8 +19,8 @@ from hubtool.checkpoint.reading import read_header
 from hubtool.cli.app import run
 from hubtool.diff import tensors
 from hubtool.errors import CheckpointError
-from tests.checkpoints import field, safetensors, value
-from tests.unit.test_mindir import model
+from tests.support.checkpoints import field, safetensors, value
+from tests.support.mindir import model
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,8 +11,8 @@ import pytest
 from hubtool.checkpoint.conversion import to_safetensors
 from hubtool.checkpoint.reading import read_header
 from hubtool.errors import CheckpointError, StoreError
-from tests.checkpoints import MINDSPORE_NAMES, SMALL, ckpt, field, filled, safetensors, value, varint
 from tests.support import shared_folder
+from tests.support.checkpoints import MINDSPORE_NAMES, SMALL, ckpt, field, filled, safetensors, value, varint
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,7 +15,7 @@ from hubtool.hub import Hub
 from hubtool.publish import check
 from hubtool.registry import Registries
 from hubtool.resolution.trust import Agreement
-from tests.cards import write_card
+from tests.support.cards import write_card
 
 if TYPE_CHECKING:
     from pathlib import Path

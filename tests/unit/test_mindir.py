@@ -10,34 +10,10 @@ from hypothesis import strategies as st
 
 from hubtool.checkpoint.mindir import GraphInput, read_inputs
 from hubtool.errors import CheckpointError
+from tests.support.mindir import field, graph_input, model
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-
-def number(value: int) -> bytes:
-    value &= (1 << 64) - 1
-    out = b""
-    while value > 0x7F:
-        out += bytes([value & 0x7F | 0x80])
-        value >>= 7
-    return out + bytes([value])
-
-
-def field(key: int, value: int | bytes) -> bytes:
-    if isinstance(value, int):
-        return number(key << 3) + number(value)
-    return number(key << 3 | 2) + number(len(value)) + value
-
-
-def graph_input(name: str, shape: tuple[int, ...], kind: int) -> bytes:
-    tensor = b"".join(field(1, side) for side in shape) + field(2, kind)
-    return field(5, field(1, f"12_3_graph:{name}".encode()) + field(2, tensor))
-
-
-def model(*inputs: bytes) -> bytes:
-    weights = field(3, b"w" * 3000)
-    return field(1, b"1.1") + field(2, b"MindSpore") + field(5, b"2.10.0") + field(7, weights + b"".join(inputs))
 
 
 def test_names_shapes_and_types(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from hubtool.publish import finishing
 from hubtool.publish.measuring import measure
 from hubtool.registry import published
 from hubtool.store.store import Store
-from tests.cards import write_card
+from tests.support.cards import write_card
 
 if TYPE_CHECKING:
     from pathlib import Path

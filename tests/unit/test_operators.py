@@ -15,7 +15,7 @@ from hubtool.checkpoint.operators import foreign
 from hubtool.errors import CheckpointError
 from hubtool.resolution import trust
 from hubtool.resolution.trust import TrustList
-from tests.unit.test_mindir import field, number
+from tests.support.mindir import field, number
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,8 +9,8 @@ import pytest
 from hubtool.checkpoint.reading import read_header
 from hubtool.cli.app import run
 from hubtool.errors import CheckpointError
-from tests.cards import write_card, write_local
-from tests.unit.test_mindir import field, graph_input, model
+from tests.support.cards import write_card, write_local
+from tests.support.mindir import field, graph_input, model
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ from hubtool.publish import blobs, check, draft, finishing, plan
 from hubtool.publish.finishing import Measured, Placed
 from hubtool.publish.plan import Change
 from hubtool.uid import Uid
-from tests.cards import write_card
+from tests.support.cards import write_card
 
 UID = Uid.parse("tests/1.9/net")
 REMOTE = Remote(name="origin", url="https://me:SECRET@gitee.com/owner/hub.git")

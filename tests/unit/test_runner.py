@@ -10,7 +10,7 @@ import pytest
 
 from hubtool.publish.check import ending
 from hubtool.sandbox import confine
-from tests.acceptance.conftest import ROOT
+from tests.support import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,12 +9,12 @@ import pytest
 
 from hubtool.diff import tensors
 from hubtool.errors import CheckpointError
-from tests.checkpoints import ckpt, filled, safetensors
+from tests.support.checkpoints import ckpt, filled, safetensors
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.checkpoints import Tensor
+    from tests.support.checkpoints import Tensor
 
 np = pytest.importorskip("numpy")
 

@@ -20,7 +20,7 @@ from hubtool.store.cleanup import Item
 from hubtool.store.records import USE_STEP_SECONDS
 from hubtool.store.store import Store
 from hubtool.store.temporary import Unfinished
-from tests.acceptance.disks import bound_by_permissions
+from tests.support.disks import bound_by_permissions
 
 if TYPE_CHECKING:
     from pathlib import Path

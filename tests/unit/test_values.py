@@ -8,7 +8,7 @@ import pytest
 
 from hubtool.checkpoint.reading import read_header
 from hubtool.checkpoint.values import not_finite
-from tests.checkpoints import safetensors
+from tests.support.checkpoints import safetensors
 
 if TYPE_CHECKING:
     from pathlib import Path

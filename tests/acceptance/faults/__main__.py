@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tests.acceptance.faults import bench, disks
 from tests.acceptance.faults.page import DOCUMENT, page
-from tests.acceptance.seaweed import seaweed
+from tests.support.seaweed import seaweed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

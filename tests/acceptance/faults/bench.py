@@ -26,15 +26,15 @@ from hubtool.store.store import Store
 from hubtool.transfer import segments
 from hubtool.transfer.events import Event, FetchRequest, Watcher
 from hubtool.transfer.fetcher import Fetcher, LinkPolicy, RetryPolicy, Timeouts
-from tests.acceptance.faults.server import always, nothing, refusing, serving
-from tests.acceptance.servers import make_certificate
-from tests.cards import write_card
+from tests.support.cards import write_card
+from tests.support.faulty import always, nothing, refusing, serving
+from tests.support.servers import make_certificate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from tests.acceptance.faults.server import Request, Server
-    from tests.acceptance.seaweed import Bucket
+    from tests.support.faulty import Request, Server
+    from tests.support.seaweed import Bucket
 
 CONTENT = random.Random(7).randbytes(1_500_000)  # noqa: S311 (no secret)
 DIGEST = Digest(hashlib.sha256(CONTENT).hexdigest())

@@ -21,7 +21,6 @@ from hubtool.mirror.verify import verify
 from hubtool.store.partial_file import MIN_RESUMABLE_BYTES
 from hubtool.store.store import Store
 from hubtool.transfer.events import Event, FetchRequest
-from tests.acceptance.disks import bound_by_permissions, failing, fill, remount, small_disk
 from tests.acceptance.faults.bench import (
     CONTENT,
     Outcome,
@@ -34,15 +33,16 @@ from tests.acceptance.faults.bench import (
     parts_of,
     warm_up,
 )
-from tests.acceptance.faults.server import nothing, serving
-from tests.cards import write_card
+from tests.support.cards import write_card
+from tests.support.disks import bound_by_permissions, failing, fill, remount, small_disk
+from tests.support.faulty import nothing, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from tests.acceptance.faults.server import Server
+    from tests.support.faulty import Server
 
 DISK = 6 << 20
 """Bytes of the disk: enough for the file and all that stands around it."""

@@ -8,38 +8,40 @@ import pytest
 
 from tests.acceptance.faults import bench, disks
 from tests.acceptance.faults.page import DOCUMENT, NOT_APPLICABLE, documented, page
-from tests.acceptance.seaweed import seaweed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
     from pathlib import Path
     from types import ModuleType
 
-    from tests.acceptance.seaweed import Bucket
+
+# What the usual run meets: every fault on one path, and on every other path one fault of each kind.
+COMMON_PATH = "fresh"
+COMMON_FAULTS = {"refuse", "reset", "flip", "503 1", "full 5", "read-only", "write"}
 
 
 def cases(table: ModuleType) -> list[tuple[str, str]]:
     return [(fault, path) for fault in table.FAULTS for path in table.PATHS if table.applicable(fault, path)]
 
 
-def names(table: ModuleType) -> list[str]:
-    return [f"{path}-{table.FAULTS[fault]}" for fault, path in cases(table)]
+def params(table: ModuleType) -> Sequence[object]:
+    found = []
+    for fault, path in cases(table):
+        marks = [pytest.mark.root] if table is disks else [pytest.mark.s3] if path == "bucket" else []
+        if path != COMMON_PATH and fault not in COMMON_FAULTS:
+            marks.append(pytest.mark.slow)
+        found.append(pytest.param(fault, path, marks=marks, id=f"{path}-{table.FAULTS[fault]}"))
+    return found
 
 
-@pytest.fixture(scope="module")
-def bucket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bucket]:
-    with seaweed(tmp_path_factory.mktemp("seaweed") / "data") as one:
-        yield one
-
-
-@pytest.mark.parametrize(("fault", "path"), cases(bench), ids=names(bench))
+@pytest.mark.parametrize(("fault", "path"), params(bench))
 def test_a_fault_ends_as_the_page_says(fault: str, path: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     place = request.getfixturevalue("bucket") if path == "bucket" else None
     said = documented(bench.FAULTS, bench.PATHS)[fault, path]
     assert str(bench.run(fault, path, tmp_path, place)) in said.split(", or ")
 
 
-@pytest.mark.parametrize(("fault", "path"), cases(disks), ids=names(disks))
+@pytest.mark.parametrize(("fault", "path"), params(disks))
 def test_a_fault_of_the_disk_ends_as_the_page_says(fault: str, path: str, tmp_path: Path) -> None:
     assert str(disks.run(fault, path, tmp_path)) == documented(disks.FAULTS, disks.PATHS)[fault, path]
 

@@ -23,17 +23,16 @@ from hubtool.store.temporary import KEEP_PARTIAL_SECONDS
 from hubtool.transfer import segments
 from hubtool.transfer.events import Event, FetchRequest
 from hubtool.transfer.fetcher import Fetcher, fetch
-from tests.acceptance import disks
 from tests.acceptance.faults.bench import CONTENT, DIGEST, RETRIES, TIMEOUTS
-from tests.acceptance.faults.server import serving
+from tests.support import disks
+from tests.support.faulty import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.acceptance.faults.server import Server
+    from tests.support.faulty import Server
 
 ROOT = Path(__file__).parents[3]
-KILLS = int(os.environ.get("HUBTOOL_KILLS", "10"))
 
 FETCH = """
 import sys
@@ -82,14 +81,15 @@ def test_what_came_before_an_end_is_kept(tmp_path: Path, server: Server) -> None
     assert parts(store) == []
 
 
+@pytest.mark.parametrize("kills", [5, pytest.param(20, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("pieces", [False, True])
-def test_a_kill_at_a_random_instant(tmp_path: Path, server: Server, pieces: bool) -> None:
+def test_a_kill_at_a_random_instant(tmp_path: Path, server: Server, pieces: bool, kills: int) -> None:
     store = Store(tmp_path / "home")
     # A second, by one connection.
     server.pause, server.block = (0.04 if pieces else 0.01), 1 << 14
     chance = random.Random(11)  # noqa: S311 (instants, not secrets)
     went_on = 0
-    for _ in range(KILLS // 2):
+    for _ in range(kills):
         process = start(store, server, pieces=pieces)
         asked = len(server.requests)
         while len(server.requests) == asked and process.poll() is None:
@@ -285,7 +285,7 @@ def test_without_proof_there_are_no_several_connections_and_nothing_is_kept(
 
 
 def test_an_interrupt_of_the_command_leaves_a_part_and_says_so(tmp_path: Path, server: Server) -> None:
-    from tests.cards import write_card
+    from tests.support.cards import write_card
 
     write_card(tmp_path / "registry", "hubtool/1.9/a", link=f"{server.url}/a.ckpt", content=CONTENT)
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "HUBTOOL_REGISTRY": str(tmp_path / "registry")}

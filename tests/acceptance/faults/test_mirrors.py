@@ -14,13 +14,13 @@ from hubtool.store.store import Store
 from hubtool.transfer.events import Event, FetchRequest
 from hubtool.transfer.fetcher import Fetcher, LinkPolicy, fetch
 from tests.acceptance.faults.bench import CONTENT, DIGEST, RETRIES, TIMEOUTS
-from tests.acceptance.faults.server import refusing, serving
+from tests.support.faulty import refusing, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.acceptance.faults.server import Server
+    from tests.support.faulty import Server
 
 OTHER = b"other bytes" * 50_000
 LINK = "/a?token=SECRET"

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from hubtool.card import rules
+from hubtool.card.files import MAX_BYTES
 from hubtool.card.validate.run import check_paths
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+TOO_LARGE = "HT101"
 
 
 def examples(kind: str) -> list[Path]:
@@ -35,9 +37,23 @@ def test_an_invalid_example_breaks_its_rule(path: Path) -> None:
         assert diagnostic.hint
 
 
+def test_a_card_that_is_too_large_breaks_its_rule(tmp_path: Path) -> None:
+    """This example is made here, since it has more than a MiB."""
+    (valid,) = [path for path in examples("valid") if path.name.startswith(TOO_LARGE)]
+    path = tmp_path / "large.md"
+    path.write_bytes(valid.read_bytes().ljust(MAX_BYTES + 1, b"x"))
+    (found,) = check_paths([path]).diagnostics
+    assert (found.code, found.severity) == (TOO_LARGE, rules.load()[TOO_LARGE].severity)
+    assert found.line >= 1
+    assert found.column >= 1
+    assert found.hint
+    assert f"at most {MAX_BYTES:,}" in found.message
+
+
 @pytest.mark.parametrize("kind", ["valid", "invalid"])
 def test_every_rule_has_an_example(kind: str) -> None:
-    assert {path.name[:5] for path in examples(kind)} == set(rules.load())
+    made = {TOO_LARGE} if kind == "invalid" else set()
+    assert {path.name[:5] for path in examples(kind)} | made == set(rules.load())
 
 
 def test_an_invalid_example_breaks_little_else() -> None:

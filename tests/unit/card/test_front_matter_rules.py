@@ -12,8 +12,8 @@ from hubtool.card.repo_link import check_revision
 from hubtool.card.validate.check import check_bytes
 from hubtool.errors import ArgumentError, CardError
 from hubtool.publish import publish
-from tests.cards import write_card
 from tests.support import corpus
+from tests.support.cards import write_card
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ from hubtool.errors import PublishError
 from hubtool.git.remotes import Remote
 from hubtool.hub import Hub
 from hubtool.publish import publish
-from tests.cards import write_card
+from tests.support.cards import write_card
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,8 @@ from markdown_it import MarkdownIt
 
 from hubtool.card import document, markdown, suppression
 from hubtool.card.validate.run import check_paths
-from tests.cards import write_card
 from tests.support import corpus
+from tests.support.cards import write_card
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ from hubtool.registry.folder import read_card
 from hubtool.resolution import trust
 from hubtool.resolution.trust import TrustList
 from hubtool.settings import Settings
-from tests.cards import write_local
+from tests.support.cards import write_local
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -131,7 +131,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(deadline=None)
 @given(st.dictionaries(KEYS, VALUES, max_size=8), st.booleans())
 def test_any_values(values: dict[str, Any], whole: bool) -> None:
     values = {**GOOD, **values} if whole else values

@@ -11,7 +11,7 @@ from hubtool.errors import RequirementError
 from hubtool.networks.compat import Bridge, standins, stands_for
 from hubtool.networks.compat.table import GONE, ROWS, Row
 from hubtool.networks.isolation import Namespace
-from tests.models import write
+from tests.support.models import write
 
 if TYPE_CHECKING:
     from collections.abc import Callable

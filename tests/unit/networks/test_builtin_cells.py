@@ -9,7 +9,7 @@ import pytest
 
 from hubtool.errors import ArgumentError, RecipeError
 from hubtool.networks.builtin import ENTRIES, BertConfig, build, infer, parameters
-from tests.unit.networks.modes import MODES, running
+from tests.support.modes import MODES, running
 
 pytestmark = pytest.mark.mindspore
 
@@ -55,7 +55,7 @@ def test_every_entry_has_the_parameters_it_is_said_to_have(entry: str, relative:
     assert network.training is False
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ["pynative", pytest.param("graph", marks=pytest.mark.slow)])
 def test_any_batch_and_any_length(mode: str) -> None:
     with running(mode):
         plain, tagger, answers = made("bert"), made("bert-ner", use_crf=True, with_lstm=True), made("bert-squad")
@@ -68,6 +68,7 @@ def test_any_batch_and_any_length(mode: str) -> None:
             assert answers.bert(ids, mask, types).shape == (batch, length, 2)
 
 
+@pytest.mark.slow
 def test_one_graph_serves_all_lengths_where_they_are_left_open() -> None:
     import mindspore as ms
     import numpy as np
@@ -165,11 +166,11 @@ def _labels(entry: str) -> list[Any]:
 @pytest.mark.parametrize(
     ("entry", "more"),
     [
-        ("bert-ner", {}),
-        ("bert-ner", {"with_lstm": True, "use_crf": True}),
         ("bert-classifier", {}),
-        ("bert-squad", {}),
-        ("bert-pretraining", {"use_relative_positions": True}),
+        pytest.param("bert-ner", {}, marks=pytest.mark.slow),
+        pytest.param("bert-ner", {"with_lstm": True, "use_crf": True}, marks=pytest.mark.slow),
+        pytest.param("bert-squad", {}, marks=pytest.mark.slow),
+        pytest.param("bert-pretraining", {"use_relative_positions": True}, marks=pytest.mark.slow),
     ],
 )
 def test_every_network_can_be_trained(mode: str, entry: str, more: dict[str, object]) -> None:

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hubtool.errors import RecipeError
@@ -385,7 +385,6 @@ JSON: st.SearchStrategy[Any] = st.recursive(
 )
 
 
-@settings(max_examples=300)
 @given(
     entry=st.sampled_from(entry_names()),
     said=st.dictionaries(st.sampled_from(ARGUMENTS) | st.text(max_size=12), JSON | st.integers(1, 300), max_size=6),
@@ -403,7 +402,6 @@ def test_any_arguments_give_a_configuration_or_one_error(
         assert found.config.hidden_size % found.config.num_attention_heads == 0
 
 
-@settings(max_examples=200)
 @given(data=st.data())
 def test_any_shapes_give_a_configuration_or_one_error(data: st.DataObject) -> None:
     tensors = shapes("bert-ner", with_lstm=True, use_crf=True, use_relative_positions=True, num_hidden_layers=2)

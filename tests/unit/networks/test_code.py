@@ -15,7 +15,7 @@ from hubtool.networks import repository
 from hubtool.networks.package import PackageProvider
 from hubtool.networks.provider import Asked
 from hubtool.networks.repository import Place, RepositoryProvider
-from tests import models
+from tests.support import models
 
 pytestmark = pytest.mark.mindspore
 

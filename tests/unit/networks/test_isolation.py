@@ -16,7 +16,7 @@ import pytest
 
 from hubtool.errors import NetworkError
 from hubtool.networks.isolation import ArgumentsRefusedError, CodeExitError, Namespace
-from tests.models import write
+from tests.support.models import write
 
 ROOT = Path(__file__).parents[3]
 

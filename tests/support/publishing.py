@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.acceptance.web import git, serving_folder, serving_git
-from tests.cards import write_card
-from tests.checkpoints import SMALL, ckpt
+from tests.support.cards import write_card
+from tests.support.checkpoints import SMALL, ckpt
+from tests.support.web import git, serving_folder, serving_git
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.acceptance.conftest import Cli, Done
+    from tests.support.cli import Cli, Done
 
 UID = "tests/1.9/net"
 BRANCH = "publish/tests-1.9-net"
@@ -159,7 +159,7 @@ def desk_of(cli: Cli, folder: Path, *, login: str = "") -> Iterator[Desk]:
         "GIT_CONFIG_NOSYSTEM": "1",
         "PYTHONPATH": os.pathsep.join((hide_mindspore(folder / "hidden"), cli.environ["PYTHONPATH"])),
     }
-    cli = replace(cli, environ=environ)
+    cli = replace(cli, environ=environ, without_mindspore=True)
     origin = make_origin(folder / "git")
     blobs = folder / "blobs"
     blobs.mkdir()

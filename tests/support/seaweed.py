@@ -68,8 +68,8 @@ def free_port() -> int:
 
 
 @contextmanager
-def seaweed(folder: Path, *, public: bool = False) -> Iterator[Bucket]:
-    """Run an object store for as long as the context lasts; of a public one, everybody may read what is in it."""
+def seaweed(folder: Path) -> Iterator[Bucket]:
+    """Run an object store with two buckets: ``mirrors``, and ``public``, which everybody may read."""
     weed = program()
     data = folder / "data"
     data.mkdir(parents=True)
@@ -78,8 +78,8 @@ def seaweed(folder: Path, *, public: bool = False) -> Iterator[Bucket]:
         "credentials": [{"accessKey": KEY, "secretKey": SECRET}],
         "actions": ["Admin", "Read", "List", "Tagging", "Write"],
     }
-    everybody = [{"name": "anonymous", "actions": ["Read"]}] if public else []
-    (folder / "s3.json").write_text(json.dumps({"identities": [identity, *everybody]}), encoding="utf-8")
+    everybody = {"name": "anonymous", "actions": ["Read:public"]}
+    (folder / "s3.json").write_text(json.dumps({"identities": [identity, everybody]}), encoding="utf-8")
     port, master, volume, filer = (free_port() for _ in range(4))
     command = [
         *(weed, "-logtostderr=true", "server", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", f"-dir={data}"),
@@ -95,7 +95,7 @@ def seaweed(folder: Path, *, public: bool = False) -> Iterator[Bucket]:
         )
         try:
             _wait(process, port, folder / "log")
-            _make_bucket(f"http://127.0.0.1:{port}")
+            _make_buckets(f"http://127.0.0.1:{port}")
             yield Bucket(f"http://127.0.0.1:{port}")
         finally:
             # A gentle end may take minutes after a write.
@@ -105,13 +105,14 @@ def seaweed(folder: Path, *, public: bool = False) -> Iterator[Bucket]:
                 Path(f"/tmp/hubtool-{kind}-{port}.sock").unlink(missing_ok=True)  # noqa: S108
 
 
-def _make_bucket(endpoint: str) -> None:
-    """Make the bucket ``mirrors``: SeaweedFS does so when something is put into it."""
+def _make_buckets(endpoint: str) -> None:
+    """Make the buckets: SeaweedFS does so when something is put into them."""
     import obstore
     from obstore.store import S3Store
 
     keys = {"access_key_id": KEY, "secret_access_key": SECRET, "endpoint": endpoint, "region": "us-east-1"}
-    obstore.put(S3Store("mirrors", client_options={"allow_http": True}, **keys), "made", b"")
+    for name in ("mirrors", "public"):
+        obstore.put(S3Store(name, client_options={"allow_http": True}, **keys), "made", b"")
 
 
 def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:

@@ -16,8 +16,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
-from tests.acceptance.conftest import ROOT
-from tests.acceptance.web import Web, git, serving_git
+from tests.support import ROOT
+from tests.support.web import Web, git, serving_git
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

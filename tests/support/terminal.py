@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.acceptance.conftest import Cli
+    from tests.support.cli import Cli
 
 
 def ask(cli: Cli, *arguments: str, answer: str, question: str = "[n] no") -> tuple[int, str]:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
+
 
 def shared_folder() -> Path:
     """Return the folder of the project's oracles and corpus; the test is skipped where it is absent."""
-    folder = Path(os.environ.get("HUBTOOL_SHARED") or Path(__file__).parents[1].parent / "shared")
+    folder = Path(os.environ.get("HUBTOOL_SHARED") or ROOT.parent / "shared")
     if not folder.is_dir():
         pytest.skip(f"the shared folder is absent: {folder} (set HUBTOOL_SHARED)")
     return folder

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import shutil
@@ -22,10 +23,17 @@ if TYPE_CHECKING:
 
 @dataclass
 class Web:
-    """A running server, and what was asked of it: method, path and status."""
+    """A running server.
+
+    Attributes:
+        url: Its address.
+        requests: What was asked of it: method, path and status.
+        logins: The logins that came with the requests, as sent; empty texts where none came.
+    """
 
     url: str
     requests: list[tuple[str, str, int]] = field(default_factory=list)
+    logins: list[str] = field(default_factory=list)
 
     def paths(self, status: int | None = None) -> list[str]:
         """Return the paths that were asked for, all or those that were answered with a status."""
@@ -81,8 +89,8 @@ def serving_folder(folder: Path) -> Iterator[Web]:
 
 
 @contextmanager
-def serving_git(folder: Path) -> Iterator[Web]:
-    """Serve the bare repositories of a folder by git's own program for that."""
+def serving_git(folder: Path, *, login: str = "") -> Iterator[Web]:
+    """Serve the repositories of a folder by git's own program for that, to everybody or to ``NAME:PASSWORD``."""
     if shutil.which("git") is None:
         pytest.skip("git is not installed")
     web = Web("")
@@ -101,6 +109,14 @@ def serving_git(folder: Path) -> Iterator[Web]:
 
         def serve(self, body: bytes) -> None:
             parts = urlsplit(self.path)
+            given = self.headers.get("Authorization", "")
+            web.logins.append(given)
+            if login and given != "Basic " + base64.b64encode(login.encode()).decode():
+                web.requests.append((self.command, parts.path, 401))
+                self.send_response(401)
+                self.send_header("WWW-Authenticate", 'Basic realm="tests"')
+                self.end_headers()
+                return
             environ = {
                 "PATH": os.environ["PATH"],
                 "GIT_PROJECT_ROOT": str(folder),
