@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hubtool.errors import RecipeError
+from hubtool.errors import RecipeError, RequirementError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -53,3 +53,14 @@ def unmet(requires: Iterable[str]) -> tuple[tuple[str, str], ...]:
         if not asked.specifier.contains(version, prereleases=True):
             found.append((text, f"the network needs {text}, and {asked.name} {version} is installed"))
     return tuple(found)
+
+
+def require(requires: Iterable[str]) -> None:
+    """Make sure that distributions are installed, in the versions that are asked for.
+
+    Raises:
+        RequirementError: If one is missing or of another version.
+        RecipeError: If one is no requirement.
+    """
+    for text, why in unmet(requires):
+        raise RequirementError(why, hint=f"pip install '{text}'")

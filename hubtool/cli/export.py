@@ -59,7 +59,8 @@ def command(
     from hubtool.cli import consent
     from hubtool.cli.progress import transfer
     from hubtool.hub import Hub
-    from hubtool.networks import graphs, repository
+    from hubtool.networks import graphs
+    from hubtool.networks.entry_point import example
 
     hub = Hub.open() if lock is None else Hub.open().with_lock(lock.absolute())
     resolution = hub.resolve(hub.find(uid), trust=trust, compare=False)
@@ -76,7 +77,7 @@ def command(
         )
     if loaded.path is not None:
         raise ArgumentError(f"{uid} is a graph already: {loaded.path}", hint=loaded.notes[0] if loaded.notes else None)
-    tensors = repository.example(shapes) if shapes else loaded.built.example()
+    tensors = example(shapes) if shapes else loaded.built.example()
     done = graphs.export(loaded.network, tensors, file)
     if as_json:
         render.echo_json(_as_json(uid, done))

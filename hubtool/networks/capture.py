@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from hubtool.networks.anything import Anything
+from hubtool.networks.stub import Stub
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -160,7 +160,7 @@ class NothingLeft(list[Any]):
         return iter(([], []))
 
 
-class NoData(Anything):
+class NoData(Stub):
     """Stands for a data set whose files are not there: it passes through every transformation, and has no rows."""
 
     def get_dataset_size(self) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hubtool.errors import NetworkError
-from hubtool.networks.repository import first_line
+from hubtool.networks.entry_point import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

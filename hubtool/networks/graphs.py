@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from hubtool import files as disk
 from hubtool.checkpoint import mindir, operators
 from hubtool.errors import NetworkError, StoreError
+from hubtool.networks.entry_point import example, first_line
 from hubtool.networks.provider import Built
-from hubtool.networks.repository import example, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

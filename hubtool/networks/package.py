@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 from hubtool import requirements
 from hubtool.card.package_calls import PACKAGES, package_of
 from hubtool.errors import RecipeError, RequirementError
-from hubtool.networks import repository
-from hubtool.networks.isolation import Namespace
+from hubtool.networks.entry_point import CALLABLE, call, example
+from hubtool.networks.isolation.namespace import Namespace
 from hubtool.networks.provider import Built
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from hubtool.card.model import Recipe
     from hubtool.checkpoint.coverage import Shape
@@ -40,32 +40,19 @@ class PackageProvider:
         compute_type: str,  # noqa: ARG002 - the interface: the code decides
     ) -> Built:
         """Build a network; see :meth:`hubtool.networks.provider.Provider.build`."""
-        match = repository.CALLABLE.match(recipe.entry)
+        match = CALLABLE.match(recipe.entry)
         head = package_of(recipe)
         if match is None or head is None:
             raise RecipeError(
                 f"{recipe.entry!r} is no entry point of a package",
                 hint=f"it is 'module:callable' of {', '.join(PACKAGES)}",
             )
-        check(recipe.requires or (head,))
+        requirements.require(recipe.requires or (head,))
         namespace = open_package(head)
         arguments = {**recipe.arguments, **asked.arguments}
-        network = repository.call(
-            namespace, recipe, match["module"], match["name"], arguments, positional=asked.positional
-        )
+        network = call(namespace, recipe, match["module"], match["name"], arguments, positional=asked.positional)
         inputs = recipe.inputs
-        return Built(network=network, prefix="", notes=(), example=lambda: repository.example(inputs))
-
-
-def check(requires: Iterable[str]) -> None:
-    """See that distributions are installed, in the versions that are asked for.
-
-    Raises:
-        RequirementError: If one is missing or of another version.
-        RecipeError: If one is no requirement.
-    """
-    for text, why in requirements.unmet(requires):
-        raise RequirementError(why, hint=f"pip install '{text}'")
+        return Built(network=network, prefix="", notes=(), example=lambda: example(inputs))
 
 
 def open_package(head: str) -> Namespace:
@@ -84,7 +71,7 @@ def open_package(head: str) -> Namespace:
         )
     root = Path(next(iter(spec.submodule_search_locations))).parent
     identity = f"{head} {importlib.metadata.version(head)}"
-    namespace = Namespace.open(root, root, identity=identity, supply=Bridge(Watch().hooks()))
+    namespace = Namespace.open(root, root, identity=identity, provider=Bridge(Watch().hooks()))
     namespace.only = frozenset({head})
     return namespace
 

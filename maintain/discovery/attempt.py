@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,15 +19,17 @@ from hubtool.checkpoint import coverage
 from hubtool.errors import HubError, NetworkError
 from hubtool.networks import repository
 from hubtool.networks.capture import StopCapture, Watch, shapes_of
-from hubtool.networks.isolation import ArgumentsRefusedError, Namespace
+from hubtool.networks.isolation.argument_parser import ArgumentsRefusedError
 from hubtool.networks.provider import Asked
 from maintain.discovery import guess, known
+from maintain.discovery.outcome import Outcome, recipe_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from types import FrameType
 
+    from hubtool.networks.isolation.namespace import Namespace
     from hubtool.networks.provider import Provider
     from hubtool.networks.repository import Place
     from maintain.discovery.guess import Facts
@@ -38,76 +40,6 @@ _MOST_VALUES: Final = 64
 _UNINITIALISED: Final = ("device_address", "init_data", "init_param", "uninitialized", "not initialized", "NoneType")
 _PATIENCE: Final = 20  # seconds that a script may go on after its network is there
 _ENDED: Final = "it ended before any weights went into a network"
-
-
-@dataclass(kw_only=True, slots=True)
-class Outcome:
-    """What came of one card.
-
-    Attributes:
-        recipe: The recipe that builds it, or None.
-        network: The class of the network.
-        parameters: How many parameters it has.
-        elements: How many elements these have.
-        digest: The digest of the parameter list.
-        forward: ``ran``, or why it did not run; empty if that was not tried.
-        outputs: Shapes of the forward pass's results.
-        reason: Why nothing could be built; empty if something was.
-        notes: What was noticed on the way.
-        seconds: How long it took.
-    """
-
-    recipe: Recipe | None = None
-    network: str = ""
-    parameters: int = 0
-    elements: int = 0
-    digest: str = ""
-    forward: str = ""
-    outputs: list[list[int]] = field(default_factory=list)
-    reason: str = ""
-    notes: list[str] = field(default_factory=list)
-    seconds: float = 0.0
-
-    def as_json(self) -> dict[str, Any]:
-        """Return plain values."""
-        values = asdict(self)
-        values["recipe"] = recipe_as_json(self.recipe) if self.recipe else None
-        return values
-
-
-def recipe_as_json(recipe: Recipe) -> dict[str, Any]:
-    """Return a recipe as the plain values that a card's ``network:`` holds; defaults are left out."""
-    values: dict[str, Any] = {"provider": recipe.provider, "entry": recipe.entry}
-    if recipe.arguments:
-        values["arguments"] = dict(recipe.arguments)
-    for name in ("argv", "skip", "requires", "ignore"):
-        if getattr(recipe, name):
-            values[name] = list(getattr(recipe, name))
-    if recipe.capture != 1:
-        values["capture"] = recipe.capture
-    if recipe.initialise:
-        values["initialise"] = True
-    if recipe.inputs:
-        values["inputs"] = [
-            {"name": name, "shape": list(shape), "dtype": dtype} for name, shape, dtype in recipe.inputs
-        ]
-    return values
-
-
-def recipe_of(values: Mapping[str, Any]) -> Recipe:
-    """Return the recipe of plain values; the inverse of :func:`recipe_as_json`."""
-    return Recipe(
-        provider=values["provider"],
-        entry=values["entry"],
-        arguments=values.get("arguments", {}),
-        argv=tuple(values.get("argv", ())),
-        skip=tuple(values.get("skip", ())),
-        requires=tuple(values.get("requires", ())),
-        ignore=tuple(values.get("ignore", ())),
-        capture=values.get("capture", 1),
-        initialise=values.get("initialise", False),
-        inputs=tuple((item["name"], tuple(item["shape"]), item["dtype"]) for item in values.get("inputs", ())),
-    )
 
 
 def attempt(

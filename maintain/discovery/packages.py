@@ -14,7 +14,7 @@ from hubtool.errors import HubError
 from hubtool.networks import package
 from hubtool.networks.capture import shapes_of
 from hubtool.networks.provider import Asked
-from maintain.discovery.attempt import Outcome
+from maintain.discovery.outcome import Outcome
 
 if TYPE_CHECKING:
     from pathlib import Path

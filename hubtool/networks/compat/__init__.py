@@ -1,7 +1,7 @@
 """The bridge: what a namespace shows its code of MindSpore, NumPy and a few others, so that 1.x code runs on 2.x.
 
-Nothing of it is visible outside a :class:`hubtool.networks.isolation.Namespace`: the modules that the code imports are
-views of the real ones, and the user's own stay as they are.
+Nothing of it is visible outside a :class:`hubtool.networks.isolation.namespace.Namespace`: the modules that the code
+imports are proxies of the real ones, and the user's own stay as they are.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hubtool.networks.compat import standins
 from hubtool.networks.compat.table import GONE, ROWS
-from hubtool.networks.isolation import Supply, View
+from hubtool.networks.isolation.module_proxy import ModuleProxy
+from hubtool.networks.isolation.namespace import ModuleProvider
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hubtool.networks.compat.table import Row
-    from hubtool.networks.isolation import Namespace
+    from hubtool.networks.isolation.namespace import Namespace
 
 _BY_NAME: Final[dict[str, Row]] = {row.old: row for row in ROWS}
 # Modules of which code sees a view: those with rows, and all of MindSpore.
@@ -35,7 +36,7 @@ def stands_for(row: Row) -> Any:  # noqa: ANN401 - a module, a class or a functi
     return getattr(found, attribute) if attribute else found
 
 
-class Bridge(Supply):
+class Bridge(ModuleProvider):
     """Supplies a namespace with the views of one MindSpore.
 
     Args:
@@ -80,7 +81,7 @@ class Bridge(Supply):
                 namespace.views[name] = found
         return found
 
-    def _view(self, namespace: Namespace, name: str, behind: ModuleType) -> View:
+    def _view(self, namespace: Namespace, name: str, behind: ModuleType) -> ModuleProxy:
         replaced = self._replacements()
         members: dict[str, object] = {}
         hidden = set()
@@ -115,7 +116,7 @@ class Bridge(Supply):
                 return namespace.import_module(full)
             raise LookupError(key)
 
-        view = View(behind, members, more, hidden=hidden)
+        view = ModuleProxy(behind, members, more, hidden=hidden)
         view.__name__ = name
         if hasattr(behind, "__path__"):
             view.__path__ = behind.__path__

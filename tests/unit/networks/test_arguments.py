@@ -8,7 +8,7 @@ import pytest
 
 from hubtool.errors import ArgumentTypeError, RecipeError
 from hubtool.networks.builtin.config import infer
-from hubtool.networks.repository import bound
+from hubtool.networks.entry_point import bound
 
 
 def lenet(num_class: int = 10, num_channel: int = 1, *, include_top: bool = True) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hubtool.errors import RequirementError
 from hubtool.networks.compat import Bridge, standins, stands_for
 from hubtool.networks.compat.table import GONE, ROWS, Row
-from hubtool.networks.isolation import Namespace
+from hubtool.networks.isolation.namespace import Namespace
 from tests.support.models import write
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.mindspore
 @pytest.fixture(scope="module")
 def namespace(tmp_path_factory: pytest.TempPathFactory) -> Namespace:
     folder = tmp_path_factory.mktemp("code")
-    return Namespace.open(folder, folder, identity="bridge", supply=Bridge())
+    return Namespace.open(folder, folder, identity="bridge", provider=Bridge())
 
 
 def test_names_are_unique_and_sorted_into_rows_that_say_why() -> None:
@@ -274,7 +274,7 @@ def test_what_is_gone_can_be_imported_and_not_called(name: str, namespace: Names
     with namespace.building():
         module = namespace.import_module(name)
     with pytest.raises(RequirementError, match="no longer has"):
-        module.Anything(3, size=4)
+        module.Stub(3, size=4)
 
 
 def test_the_user_s_own_modules_stay_as_they_are(tmp_path: Path) -> None:
@@ -304,7 +304,7 @@ def test_the_user_s_own_modules_stay_as_they_are(tmp_path: Path) -> None:
     write(tmp_path, files)
     before = nn.Dense.construct
     device = context.get_context("device_target")
-    space = Namespace.open(tmp_path, tmp_path, identity="patches", supply=Bridge())
+    space = Namespace.open(tmp_path, tmp_path, identity="patches", provider=Bridge())
     with space.building():
         module = space.load("model")
     assert issubclass(module.Net, nn.Cell)
@@ -341,7 +341,7 @@ def test_stand_ins_can_be_imported_inherited_from_and_not_called(tmp_path: Path)
             """,
     }
     write(tmp_path, files)
-    space = Namespace.open(tmp_path, tmp_path, identity="stand-ins", supply=Bridge())
+    space = Namespace.open(tmp_path, tmp_path, identity="stand-ins", provider=Bridge())
     with space.building():
         module = space.load("model")
     assert module.TOTAL == 8

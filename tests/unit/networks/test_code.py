@@ -11,7 +11,7 @@ import pytest
 
 from hubtool.card.model import Recipe
 from hubtool.errors import ArgumentTypeError, NetworkError, RecipeError, RequirementError
-from hubtool.networks import repository
+from hubtool.networks import entry_point
 from hubtool.networks.package import PackageProvider
 from hubtool.networks.provider import Asked
 from hubtool.networks.repository import Place, RepositoryProvider
@@ -175,8 +175,9 @@ import signal, sys
 from pathlib import Path
 from hubtool.card.model import Recipe
 from hubtool.errors import NetworkError
-from hubtool.networks import isolation, repository
-isolation.PATIENCE = 0.5
+from hubtool.networks import repository
+from hubtool.networks.isolation import time_limit
+time_limit.BUILD_SECONDS = 0.5
 place = repository.Place(root=Path(sys.argv[1]), folder="", identity="x")
 try:
     repository.build(place, Recipe(provider="repository", entry="model:make"))
@@ -259,7 +260,7 @@ def test_no_shapes_no_example(tmp_path: Path) -> None:
     models.write(tmp_path, models.network())
     with pytest.raises(RecipeError, match="inputs"):
         build(tmp_path, "src.network:make").example()
-    tensors = repository.example((("ids", (2, 3), "int32"), ("mask", (2,), "bool"), ("x", (1, 2), "float16")))
+    tensors = entry_point.example((("ids", (2, 3), "int32"), ("mask", (2,), "bool"), ("x", (1, 2), "float16")))
     assert [(tensor.shape, str(tensor.dtype)) for tensor in tensors] == [
         ((2, 3), "Int32"),
         ((2,), "Bool"),

@@ -28,7 +28,7 @@ def network(construct: Callable[..., Any]) -> Any:
 
 
 def tensors(*shapes: tuple[int, ...]) -> tuple[Any, ...]:
-    from hubtool.networks.repository import example
+    from hubtool.networks.entry_point import example
 
     return example(tuple((f"x{at}", shape, "float32") for at, shape in enumerate(shapes)))
 

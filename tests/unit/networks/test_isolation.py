@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from hubtool.errors import NetworkError
-from hubtool.networks.isolation import ArgumentsRefusedError, CodeExitError, Namespace
+from hubtool.networks.isolation.argument_parser import ArgumentsRefusedError
+from hubtool.networks.isolation.namespace import CodeExitError, Namespace
 from tests.support.models import write
 
 ROOT = Path(__file__).parents[3]
@@ -290,7 +291,7 @@ trust.repository_name.__code__ = evil.__code__
 trust.planted = evil
 store.Store.find = evil
 package.PACKAGES += ("os",)
-package.check.__defaults__ = (evil,)
+package.open_package.__defaults__ = (evil,)
 os.dup2(os.open(os.devnull, os.O_RDWR), 0)
 """
 
@@ -304,7 +305,7 @@ from pathlib import Path
 from hubtool.resolution import trust
 from hubtool.store import store
 from hubtool.networks import package
-from hubtool.networks.isolation import Namespace
+from hubtool.networks.isolation.namespace import Namespace
 
 def state():
     old = os.umask(0); os.umask(old)
@@ -318,7 +319,7 @@ def state():
         "stdin": os.fstat(0).st_ino,
         "trust": (trust.decide, trust.TrustList.add, trust.DEFAULTS, sorted(vars(trust))),
         "code": trust.repository_name.__code__,
-        "store": store.Store.find, "package": (package.PACKAGES, package.check.__defaults__),
+        "store": store.Store.find, "package": (package.PACKAGES, package.open_package.__defaults__),
     }}
 
 folder = Path({str(tmp_path)!r})
@@ -403,7 +404,7 @@ def test_a_pickle_is_read_in_another_process_once_the_code_is_loaded_there(tmp_p
     program = f"""
 import pickle, sys
 from pathlib import Path
-from hubtool.networks.isolation import Namespace
+from hubtool.networks.isolation.namespace import Namespace
 namespace = Namespace.open(Path({str(tmp_path / "m")!r}), Path({str(tmp_path / "m")!r}), identity="pickled")
 with namespace.building():
     module = namespace.load("src.a")

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Anything:
+class Stub:
     """Stands for data that is not there: it can be passed around, and never becomes a number."""
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as it says
@@ -16,14 +16,14 @@ class Anything:
             raise AttributeError(name)
         return self
 
-    def __call__(self, *_: object, **__: object) -> Anything:
+    def __call__(self, *_: object, **__: object) -> Stub:
         """Return itself, whatever it is called with."""
         return self
 
     def __iter__(self) -> Any:  # noqa: ANN401 - an iterator
         return iter(())
 
-    def __getitem__(self, _: object) -> Anything:
+    def __getitem__(self, _: object) -> Stub:
         return self
 
     def __setitem__(self, _: object, __: object) -> None:

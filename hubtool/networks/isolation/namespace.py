@@ -14,7 +14,6 @@ read in another once the same network was loaded there.
 from __future__ import annotations
 
 import argparse
-import ast
 import builtins
 import hashlib
 import importlib
@@ -23,7 +22,6 @@ import importlib.util
 import io
 import logging
 import os
-import signal
 import sys
 import threading
 import warnings
@@ -34,11 +32,15 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from hubtool.errors import NetworkError
-from hubtool.networks.anything import Anything
-from hubtool.networks.restore import PACKAGE, undisturbed
+from hubtool.networks.isolation.argument_parser import ArgumentsRefusedError, ScriptArgumentParser
+from hubtool.networks.isolation.module_proxy import ModuleProxy
+from hubtool.networks.isolation.restore import PACKAGE, undisturbed
+from hubtool.networks.isolation.source import compile_source, find_module
+from hubtool.networks.isolation.time_limit import time_limit
+from hubtool.networks.stub import Stub
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from typing_extensions import Self
 
@@ -60,76 +62,16 @@ FOLDER: Final = "{folder}"
 
 # What the platforms that these scripts were written for set.
 _ENVIRONMENT: Final = {"DEVICE_ID": "0", "DEVICE_NUM": "1", "RANK_ID": "0", "RANK_SIZE": "1", "RANK_TABLE_FILE": ""}
-_MAX_SOURCE: Final = 8 * 2**20
 _log = logging.getLogger("hubtool.code")
 # One model is built at a time: the interpreter has one working directory, one argument vector, one environment.
 _BUILDING = threading.RLock()
-
-PATIENCE = 600.0
-"""Seconds that code may take to build a network."""
 
 
 class CodeExitError(NetworkError):
     """Code that ended the program instead of building a network."""
 
 
-class ArgumentsRefusedError(SystemExit):
-    """What the private argument parsers raise instead of printing a usage message.
-
-    Attributes:
-        message: What is wrong with the arguments.
-    """
-
-    def __init__(self, message: str) -> None:
-        super().__init__(2)
-        self.message = message
-
-
-class View(ModuleType):
-    """A module made for one namespace: another module's members, some of them replaced.
-
-    What is set on it stays on it, and the module behind it never changes.
-    """
-
-    def __init__(
-        self,
-        behind: ModuleType,
-        members: Mapping[str, object],
-        more: Callable[[str], object] | None = None,
-        *,
-        hidden: Collection[str] = (),
-    ) -> None:
-        super().__init__(behind.__name__, behind.__doc__)
-        # Copied, not only looked up: MindSpore's parser and `import *` read a module's dictionary.
-        kept = {
-            name: value for name, value in vars(behind).items() if name not in _MODULE_ATTRIBUTES and name not in hidden
-        }
-        self.__dict__.update(kept)
-        self.__dict__.update(members)
-        # Name mangling keeps these out of the way of the members' names.
-        self.__behind = behind
-        self.__more = more
-
-    def __getattr__(self, name: str) -> object:
-        if name.startswith("_View__"):  # while a copy or a pickle is being made
-            raise AttributeError(name)
-        if self.__more is not None:
-            try:
-                value = self.__more(name)
-            except LookupError:
-                value = getattr(self.__behind, name)
-        else:
-            value = getattr(self.__behind, name)
-        return value
-
-    def __dir__(self) -> list[str]:
-        return sorted({*dir(self.__behind), *self.__dict__})
-
-
-_MODULE_ATTRIBUTES = frozenset({"__name__", "__loader__", "__spec__", "__builtins__", "__getattr__", "__dir__"})
-
-
-class Supply:
+class ModuleProvider:
     """What a namespace shows its code in place of real modules. This one supplies nothing; the bridge does."""
 
     def module(self, namespace: Namespace, name: str) -> ModuleType | None:  # noqa: ARG002 - an interface
@@ -149,7 +91,7 @@ class Namespace:
         root: The folder that all code comes from; nothing outside it is ever imported from.
         folder: The model's folder, within ``root``.
         name: The private package, ``_hubtool_code.<digest>``.
-        supply: Gives the modules that stand for real ones.
+        provider: Gives the modules that stand for real ones.
         argv: What the code sees as ``sys.argv``.
         path: What the code sees as ``sys.path``; only entries within ``root`` count.
         meanings: What placeholders in an argument vector mean.
@@ -164,7 +106,7 @@ class Namespace:
     root: Path
     folder: Path
     name: str
-    supply: Supply = field(default_factory=Supply)
+    provider: ModuleProvider = field(default_factory=ModuleProvider)
     argv: list[str] = field(default_factory=list)
     path: list[str] = field(default_factory=list)
     meanings: dict[str, str] = field(default_factory=dict)
@@ -181,14 +123,14 @@ class Namespace:
     _owners: dict[str, str | None] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, root: Path, folder: Path, *, identity: str, supply: Supply | None = None) -> Self:
+    def open(cls, root: Path, folder: Path, *, identity: str, provider: ModuleProvider | None = None) -> Self:
         """Return a new namespace.
 
         Args:
             root: The folder that all code comes from.
             folder: The model's folder, the same or one within it.
             identity: What the private name is derived from: the commit or tree, the folder, the recipe.
-            supply: Gives the modules that stand for real ones.
+            provider: Gives the modules that stand for real ones.
 
         Raises:
             NetworkError: If there is no such folder.
@@ -204,7 +146,7 @@ class Namespace:
             while name in sys.modules:  # the same code again, with modules of its own
                 count += 1
                 name = f"{base}_{count}"
-            self = cls(root=root, folder=folder, name=name, supply=supply or Supply())
+            self = cls(root=root, folder=folder, name=name, provider=provider or ModuleProvider())
             self.path = [str(folder)]
             if PACKAGE not in sys.modules:
                 sys.modules[PACKAGE] = _package(PACKAGE)
@@ -254,7 +196,7 @@ class Namespace:
                     return known
             else:
                 package, places = sys.modules[self.name], self._places()
-            found = _find(places, tail)
+            found = find_module(places, tail)
             if found is None:
                 raise ModuleNotFoundError(f"No module named {name!r}", name=name)
             module = self._execute(private, *found)
@@ -275,7 +217,7 @@ class Namespace:
 
     def owns(self, head: str) -> bool:
         """Whether a top-level name is one of the folder's own modules."""
-        return self._may_own(head) and _find(self._places(), head) is not None
+        return self._may_own(head) and find_module(self._places(), head) is not None
 
     def _may_own(self, head: str) -> bool:
         return head in self.only if self.only else head not in PROTECTED
@@ -313,8 +255,8 @@ class Namespace:
             relative = os.path.relpath(path, self.folder).replace(os.sep, "/")
             lines = {int(line) for file, _, line in (item.rpartition(":") for item in self.skip) if file == relative}
             if lines:
-                vars(module)["__anything__"] = Anything()
-            exec(_compile(path, main=main, skip=lines), vars(module))  # noqa: S102 - running the code that was agreed to is the point
+                vars(module)["__stub__"] = Stub()
+            exec(compile_source(path, main=main, skip=lines), vars(module))  # noqa: S102 - running the code that was agreed to is the point
         except BaseException:
             if not main:
                 sys.modules.pop(private, None)
@@ -367,9 +309,11 @@ class Namespace:
             return False
         if f"{self.name}.{head}" in sys.modules or self._solid(head):
             return True
-        if self.supply.module(self, head) is not None or _installed(head):
+        if self.provider.module(self, head) is not None or _installed(head):
             return False
-        if _find(self._places(), head) is not None:  # a folder without __init__.py: any installed package comes first
+        if (
+            find_module(self._places(), head) is not None
+        ):  # a folder without __init__.py: any installed package comes first
             return True
         # Shell scripts of these models set PYTHONPATH; what they would have added is found next to the importer.
         place = self._nearby(head, importer)
@@ -379,7 +323,7 @@ class Namespace:
         return True
 
     def _solid(self, head: str) -> bool:
-        found = _find(self._places(), head)
+        found = find_module(self._places(), head)
         return found is not None and found[0].is_file()
 
     def _nearby(self, head: str, importer: Mapping[str, Any] | None) -> str | None:
@@ -388,7 +332,7 @@ class Namespace:
         for place in (start, *start.parents):
             if not place.is_relative_to(self.folder):
                 break
-            if _find([str(place)], head):
+            if find_module([str(place)], head):
                 return str(place)
         matches = sorted(
             (path.parent for path in (*self.folder.rglob(f"{head}.py"), *self.folder.rglob(f"{head}/__init__.py"))),
@@ -404,13 +348,13 @@ class Namespace:
         """Return a module that is not the folder's: a private view, the real module, or a stand-in."""
         if name in self.views:
             return self.views[name]
-        view = self._own_view(name) or self.supply.module(self, name)
+        view = self._own_view(name) or self.provider.module(self, name)
         if view is not None:
             self.views[name] = view
             return view
         head = name.partition(".")[0]
         if head in self.stood_in:
-            stand_in = self.supply.missing(self, name)
+            stand_in = self.provider.missing(self, name)
             if stand_in is not None:
                 return stand_in
         try:
@@ -418,7 +362,7 @@ class Namespace:
         except ModuleNotFoundError as error:
             if error.name is None or (error.name != name and not name.startswith(error.name + ".")):
                 raise
-            stand_in = self.supply.missing(self, name)
+            stand_in = self.provider.missing(self, name)
             if stand_in is None:
                 raise
             self.stood_in[head] = None
@@ -455,20 +399,20 @@ class Namespace:
 
     def _own_view(self, name: str) -> ModuleType | None:
         if name == "sys":
-            return View(sys, {"path": self.path, "argv": self.argv, "exit": _exit}, None)
+            return ModuleProxy(sys, {"path": self.path, "argv": self.argv, "exit": _exit}, None)
         if name == "importlib":
-            return View(importlib, {"import_module": self.import_module, "__import__": self._import}, None)
+            return ModuleProxy(importlib, {"import_module": self.import_module, "__import__": self._import}, None)
         if name == "argparse":
-            parser = type("ArgumentParser", (_Parser,), {"namespace": self})
-            return View(argparse, {"ArgumentParser": parser}, None)
+            parser = type("ArgumentParser", (ScriptArgumentParser,), {"namespace": self})
+            return ModuleProxy(argparse, {"ArgumentParser": parser}, None)
         if name == "os":
             made = {"makedirs": self._make(os.makedirs), "mkdir": self._make(os.mkdir)}
-            return View(os, {"path": self._outside("os.path"), **made}, None)
+            return ModuleProxy(os, {"path": self._outside("os.path"), **made}, None)
         if name == "os.path":
             members = {"exists": _exists(os.path.exists), "isfile": _exists(os.path.isfile)}
-            return View(os.path, members, None)
+            return ModuleProxy(os.path, members, None)
         if name == "builtins":
-            return View(builtins, {"__import__": self._import}, None)
+            return ModuleProxy(builtins, {"__import__": self._import}, None)
         return None
 
     def _open(self, file: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the builtin
@@ -516,7 +460,7 @@ class Namespace:
             CodeExitError: If the code ends the program.
             NetworkError: If the code leaves threads running, or does not end.
         """
-        with _BUILDING, undisturbed(self), _in_time(self.folder.name), warnings.catch_warnings():
+        with _BUILDING, undisturbed(self.name, self.is_inside), time_limit(self.folder.name), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what old code does in an old way is not its user's concern
             self._building = True
             sys.argv = self.argv
@@ -541,76 +485,6 @@ class Namespace:
                     f"the code left threads running: {', '.join(running[:3])}",
                     hint="a network is built without threads; the recipe should name the constructor alone",
                 )
-
-
-class _TooLongError(BaseException):
-    """Code did not end in time; what catches every Exception does not catch this."""
-
-
-@contextmanager
-def _in_time(name: str) -> Iterator[None]:
-    """End code that does not end by itself, where the system has alarms and nobody else uses them.
-
-    Only the main thread can be interrupted; elsewhere, and in code that never comes back to Python, nothing ends it.
-    """
-    free = (
-        hasattr(signal, "setitimer")
-        and threading.current_thread() is threading.main_thread()
-        and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
-        and signal.getitimer(signal.ITIMER_REAL)[0] == 0.0
-    )
-    if not free:
-        yield
-        return
-
-    def ring(*_: object) -> None:
-        raise _TooLongError
-
-    signal.signal(signal.SIGALRM, ring)
-    # Again and again: the first may come where an exception goes unheeded, as in a finaliser.
-    signal.setitimer(signal.ITIMER_REAL, PATIENCE, 1.0)
-    try:
-        yield
-    except _TooLongError:
-        raise NetworkError(
-            f"the code of {name} did not end within {PATIENCE:g} seconds",
-            hint="a network is built in much less; correct the recipe's entry, or report it to the card's publisher",
-        ) from None
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
-
-
-class _Parser(argparse.ArgumentParser):
-    """An argument parser that reads the namespace's arguments and never prints or ends the program."""
-
-    namespace: Namespace
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the original
-        super().__init__(*args, **kwargs)
-        self.namespace.parsers.append(self)
-
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # noqa: ANN401 - as the original
-        if args is None:
-            if self.namespace.on_parse is not None:
-                self.namespace.on_parse(self, self.namespace.argv)
-            args = self.namespace.argv[1:]
-        return super().parse_known_args(args, namespace)
-
-    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:  # noqa: ANN401 - as the original
-        parsed, rest = self.parse_known_args(args, namespace)
-        if rest:
-            self.error(f"unrecognized arguments: {' '.join(rest)}")
-        return parsed
-
-    def error(self, message: str) -> Any:  # noqa: ANN401 - as the original
-        raise ArgumentsRefusedError(message)
-
-    def print_help(self, file: Any = None) -> None:  # noqa: ANN401 - as the original
-        """Print nothing: the library is silent."""
-
-    def exit(self, status: int = 0, message: str | None = None) -> Any:  # noqa: ANN401 - as the original
-        raise ArgumentsRefusedError(message or f"the parser ended the program with {status}")
 
 
 class _LogWriter(io.TextIOBase):
@@ -644,76 +518,6 @@ def _installed(head: str) -> bool:
         return importlib.util.find_spec(head) is not None
     except (ValueError, ImportError):
         return False
-
-
-def _find(places: Sequence[str], tail: str) -> tuple[Path, list[str] | None] | None:
-    """Return the source of a module, and its package's folders if it is a package."""
-    loose: list[str] = []
-    for entry in places:
-        place = Path(entry)
-        folder = place / tail
-        if (source := folder / "__init__.py").is_file():
-            return source, [str(folder)]
-        if (source := place / f"{tail}.py").is_file():
-            return source, None
-        if folder.is_dir() and next(folder.rglob("*.py"), None) is not None:
-            loose.append(str(folder))
-    return (Path(loose[0]), loose) if loose else None
-
-
-class _MainName(ast.NodeTransformer):
-    """Makes ``if __name__ == "__main__"`` of the main program true while its module keeps its private name."""
-
-    def visit_Compare(self, node: ast.Compare) -> ast.AST:
-        """Replace the name in a comparison with ``__main__``."""
-        sides = [node.left, *node.comparators]
-        if any(isinstance(side, ast.Constant) and side.value == "__main__" for side in sides):
-            sides = [
-                ast.copy_location(ast.Constant("__main__"), side)
-                if isinstance(side, ast.Name) and side.id == "__name__"
-                else side
-                for side in sides
-            ]
-            node.left, node.comparators = sides[0], sides[1:]
-        return node
-
-
-class _Skip(ast.NodeTransformer):
-    """Replaces statements by line: what they would have assigned becomes a stand-in."""
-
-    def __init__(self, lines: Collection[int]) -> None:
-        self._lines = lines
-
-    def visit(self, node: ast.AST) -> Any:  # noqa: ANN401 - one node or several
-        """Replace a statement that starts in one of the lines."""
-        if not isinstance(node, ast.stmt) or node.lineno not in self._lines:
-            return self.generic_visit(node)
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Return)):
-            return self.generic_visit(node)
-        # Everything that the statement, or the statements in it, would have assigned.
-        targets = [
-            target
-            for target in ast.walk(node)
-            if isinstance(target, (ast.Name, ast.Attribute, ast.Subscript)) and isinstance(target.ctx, ast.Store)
-        ]
-        if isinstance(node, ast.ClassDef):
-            targets = [ast.Name(node.name, ast.Store())]
-        new: ast.stmt = ast.Assign(list(targets), ast.Name("__anything__", ast.Load())) if targets else ast.Pass()
-        return ast.fix_missing_locations(ast.copy_location(new, node))
-
-
-def _compile(path: Path, *, main: bool, skip: Collection[int] = ()) -> Any:  # noqa: ANN401 - a code object
-    if path.stat().st_size > _MAX_SOURCE:
-        raise ImportError(f"{path.name} is too large for source code", path=str(path))
-    source = path.read_bytes()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # odd escapes and comparisons of old code are not the reader's concern
-        tree = ast.parse(source, str(path))
-        if main:
-            tree = _MainName().visit(tree)
-        if skip:
-            tree = _Skip(skip).visit(tree)
-        return compile(tree, str(path), "exec", dont_inherit=True)
 
 
 def _exit(code: object = None) -> None:

@@ -28,8 +28,6 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from hubtool.networks.isolation import Namespace
-
 #: What the names of models' modules in ``sys.modules`` begin with.
 PACKAGE: Final = "_hubtool_code"
 
@@ -38,11 +36,12 @@ _CODE: Final = ("__code__", "__defaults__", "__kwdefaults__")
 
 
 @contextmanager
-def undisturbed(namespace: Namespace) -> Iterator[None]:
+def undisturbed(private: str, is_inside: Callable[[str], bool]) -> Iterator[None]:
     """Put the process back as it was when this ends.
 
     Args:
-        namespace: Whose code runs: modules from its folder do not stay in ``sys.modules``.
+        private: The private package of the code that runs.
+        is_inside: Whether a file is part of that code: modules from such files do not stay in ``sys.modules``.
     """
     undo = [_process(), _python(), _libraries()]
     modules = dict(sys.modules)
@@ -52,10 +51,10 @@ def undisturbed(namespace: Namespace) -> Iterator[None]:
     finally:
         for taken in members:
             taken.restore()
-        _restore_modules(modules, namespace)
+        _restore_modules(modules, is_inside)
         for back in undo:
             back()
-        _forget_exit_functions(namespace)
+        _forget_exit_functions(private)
 
 
 def _process() -> Callable[[], None]:
@@ -166,35 +165,35 @@ def _libraries() -> Callable[[], None]:
     return back
 
 
-def _restore_modules(before: Mapping[str, ModuleType], namespace: Namespace) -> None:
+def _restore_modules(before: Mapping[str, ModuleType], is_inside: Callable[[str], bool]) -> None:
     """Take out of ``sys.modules`` what no import of an installed module put there."""
     for name, module in list(sys.modules.items()):
         if name in before or name == PACKAGE or name.startswith(PACKAGE + "."):
             continue
-        if not _is_installed(module, namespace):
+        if not _is_installed(module, is_inside):
             del sys.modules[name]
     for name, module in before.items():
         if sys.modules.get(name) is not module:
             sys.modules[name] = module
 
 
-def _is_installed(module: object, namespace: Namespace) -> bool:
-    """Whether a module came from a file, or is built in, and not from the namespace's folder or out of nothing."""
+def _is_installed(module: object, is_inside: Callable[[str], bool]) -> bool:
+    """Whether a module came from a file, or is built in, and not from the code that ran or out of nothing."""
     spec = getattr(module, "__spec__", None)
     file = getattr(module, "__file__", None)
     if not isinstance(module, ModuleType) or not isinstance(spec, importlib.machinery.ModuleSpec):
         return False
-    if isinstance(file, str) and namespace.is_inside(file):
+    if isinstance(file, str) and is_inside(file):
         return False
     if spec.origin in ("built-in", "frozen") or spec.submodule_search_locations is not None:
         return True
     return isinstance(spec.origin, str) and Path(spec.origin).is_file()
 
 
-def _forget_exit_functions(namespace: Namespace) -> None:
+def _forget_exit_functions(private: str) -> None:
     """Take back what the code registered to run when Python ends: it was agreed to build a network, not to stay."""
     for name, module in list(sys.modules.items()):
-        if name.startswith(namespace.name):
+        if name.startswith(private):
             for value in list(vars(module).values()):
                 if callable(value):
                     with suppress(Exception):

@@ -1,0 +1,245 @@
+"""Entry points: calling a callable of a model's code with the arguments of a recipe."""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+import re
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from hubtool.errors import ArgumentTypeError, HubError, NetworkError, RecipeError, RequirementError
+from hubtool.networks.isolation.argument_parser import ArgumentsRefusedError
+from hubtool.networks.isolation.namespace import CHECKPOINT, FOLDER, CodeExitError
+from hubtool.networks.provider import CLASS_COUNTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from hubtool.card.model import Recipe
+    from hubtool.checkpoint.coverage import Shape
+    from hubtool.networks.isolation.namespace import Namespace
+
+#: An entry point that is a callable.
+CALLABLE: Final = re.compile(r"(?P<module>[A-Za-z]\w*(?:\.[A-Za-z]\w*)*):(?P<name>[A-Za-z]\w*)\Z")
+
+
+def call(
+    namespace: Namespace,
+    recipe: Recipe,
+    module: str,
+    name: str,
+    arguments: Mapping[str, object],
+    *,
+    positional: tuple[object, ...] = (),
+) -> Any:  # noqa: ANN401 - a Cell
+    """Call an entry point of a namespace's code.
+
+    Args:
+        namespace: The code.
+        recipe: The card's recipe.
+        module: The module of the entry point.
+        name: The entry point's name in it.
+        arguments: Its arguments by name, those of the caller included.
+        positional: Arguments of the caller without a name; they go to the first parameters of the signature.
+
+    Raises:
+        ArgumentTypeError: If it does not take these arguments.
+        RecipeError: If it is not the code's own.
+        NetworkError: If it builds no network.
+    """
+    from hubtool.networks.compat.standins import nest  # noqa: PLC0415
+
+    namespace.argv[:] = [str(namespace.folder / "hubtool")]
+    # A constructor may be given a checkpoint's path; what it would read there comes later.
+    namespace.meanings = {CHECKPOINT: "checkpoint.ckpt", FOLDER: str(namespace.folder)}
+    if not namespace.owns(module.partition(".")[0]):
+        raise RecipeError(
+            f"{recipe.entry!r} is not code of the folder {namespace.folder.name}",
+            hint="an entry point is a module of the model's own folder",
+        )
+    with reported(namespace, recipe), namespace.building():
+        found = namespace.load(module)
+        entry = getattr(found, name, None)
+        owner = getattr(entry, "__module__", None) or ""
+        if not callable(entry) or not owner.startswith(namespace.name + "."):
+            raise RecipeError(
+                f"{module} of {namespace.folder.name} has no callable of its own named {name!r}",
+                hint="correct 'entry' in the recipe",
+            )
+        # Configurations are dictionaries in a recipe; the code mostly reads them by attribute.
+        named = {key: nest(_filled(value, namespace)) for key, value in arguments.items()}
+        first, named = bound(entry, recipe.entry, positional, named)
+        network = entry(*first, **named)
+    return checked(network, recipe)
+
+
+def bound(
+    entry: Callable[..., object], shown: str, positional: tuple[object, ...], arguments: dict[str, object]
+) -> tuple[tuple[object, ...], dict[str, object]]:
+    """Return the arguments that an entry point is called with: without a name, and by name.
+
+    The public hub calls ``create_network(name, *args, **kwargs)``: of such an entry, the recipe gives the name, and the
+    caller's arguments come after it.
+
+    Args:
+        entry: The entry point.
+        shown: What messages call it.
+        positional: The caller's arguments without a name.
+        arguments: The arguments by name: the caller's, and the recipe's for what the caller did not give.
+
+    Raises:
+        RecipeError: If the entry point takes no argument of a name; its own are named.
+        ArgumentTypeError: If it takes fewer arguments without a name.
+    """
+    try:
+        parameters = [*inspect.signature(entry).parameters.values()]
+    except (TypeError, ValueError):
+        parameters = None
+    if parameters is None:  # code that says nothing about itself; it judges its arguments alone
+        return positional, arguments
+    kinds = inspect.Parameter
+    plain = [one.name for one in parameters if one.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD)]
+    by_name = [one.name for one in parameters if one.kind in (kinds.POSITIONAL_OR_KEYWORD, kinds.KEYWORD_ONLY)]
+    takes_any = any(one.kind is kinds.VAR_KEYWORD for one in parameters)
+    unknown = [name for name in arguments if name not in by_name]
+    own = f"its arguments are {', '.join(by_name)}" if by_name else "it takes none"
+    if unknown and not takes_any:
+        same = next((name for name in by_name if name in CLASS_COUNTS), None)
+        near = difflib.get_close_matches(unknown[0], by_name, n=1)
+        meant = same if same is not None and unknown[0] in CLASS_COUNTS else near[0] if near else None
+        raise RecipeError(
+            f"{shown} takes no argument {unknown[0]!r}", hint=(f"did you mean {meant!r}? " if meant else "") + own
+        )
+    skipped = 1 if plain[:1] == ["name"] and "name" in arguments else 0
+    free = plain[skipped:]
+    if len(positional) <= len(free):
+        return (), {**arguments, **dict(zip(free, positional, strict=False))}
+    if not any(one.kind is kinds.VAR_POSITIONAL for one in parameters):
+        raise ArgumentTypeError(
+            f"{shown} takes at most {len(free)} arguments without a name, but {len(positional)} were given", hint=own
+        )
+    leading = tuple(arguments[name] for name in plain[:skipped])
+    return (*leading, *positional), {name: value for name, value in arguments.items() if name not in plain}
+
+
+def settle(value: Any, shapes: Mapping[str, Shape]) -> Any:  # noqa: ANN401 - any plain value
+    """Replace what the checkpoint decides in a recipe's arguments.
+
+    ``{shape-of: NAME, axis: N, otherwise: M}`` becomes the size of a tensor, or M without a checkpoint; and
+    ``{zeros: [...]}`` a float32 tensor of that shape, for a constructor that wants a table which the checkpoint has.
+
+    Args:
+        value: The arguments, or a part of them.
+        shapes: The shape of every tensor of the checkpoint; empty if there is none.
+
+    Raises:
+        RecipeError: If the checkpoint has no such tensor.
+    """
+    if isinstance(value, list):
+        return [settle(item, shapes) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if set(value) == {"shape-of", "axis", "otherwise"}:
+        name, axis = str(value["shape-of"]), value["axis"]
+        if not shapes:
+            return value["otherwise"]
+        shape = next((shape for tensor, shape in shapes.items() if tensor == name or tensor.endswith(f".{name}")), None)
+        if shape is None or not isinstance(axis, int) or not -len(shape) <= axis < len(shape):
+            raise RecipeError(f"the recipe takes a size from the tensor {name}, axis {axis}; the checkpoint has none")
+        return shape[axis]
+    if set(value) == {"zeros"}:
+        import mindspore  # noqa: PLC0415
+        import numpy as np  # noqa: PLC0415
+
+        return mindspore.Tensor(np.zeros(settle(value["zeros"], shapes), np.float32))
+    return {key: settle(item, shapes) for key, item in value.items()}
+
+
+def example(inputs: tuple[tuple[str, tuple[int, ...], str], ...]) -> tuple[Any, ...]:
+    """Return tensors of the recorded shapes, always the same: ones and zeros for integers, small numbers else.
+
+    Raises:
+        RecipeError: If no shapes are recorded.
+    """
+    if not inputs:
+        raise RecipeError(
+            "the recipe does not say what its network's inputs look like", hint="add 'inputs' to the recipe"
+        )
+    import mindspore  # noqa: PLC0415
+    import numpy as np  # noqa: PLC0415
+
+    numbers = np.random.default_rng(0)
+    tensors = []
+    for _, shape, dtype in inputs:
+        if dtype.startswith("float"):
+            array = numbers.random(shape, dtype=np.float32).astype(dtype)
+        elif dtype == "bool":
+            array = np.ones(shape, np.bool_)
+        else:
+            array = numbers.integers(0, 2, shape).astype(dtype)
+        tensors.append(mindspore.Tensor(array))
+    return tuple(tensors)
+
+
+@contextmanager
+def reported(namespace: Namespace, recipe: Recipe) -> Iterator[None]:
+    """Turn whatever the code raises into an error of hubtool that says where it was raised."""
+    try:
+        yield
+    except HubError:
+        raise
+    except ArgumentsRefusedError as error:
+        raise CodeExitError(f"{recipe.entry} refused its arguments: {error.message}") from error
+    except ModuleNotFoundError as error:
+        raise RequirementError(
+            f"{recipe.entry} of {namespace.folder.name} needs the module {error.name}, which is not installed",
+            hint=f"pip install {error.name}",
+        ) from error
+    except Exception as error:
+        raise NetworkError(
+            f"{recipe.entry} of {namespace.folder.name} failed: {type(error).__name__}: {first_line(error)}"
+            f"{where(error, namespace)}"
+        ) from error
+
+
+def where(error: BaseException, namespace: Namespace) -> str:
+    """Say at which line of the folder's code an error was raised."""
+    trace, last = error.__traceback__, ""
+    while trace is not None:
+        file = trace.tb_frame.f_code.co_filename
+        if file.startswith(str(namespace.root)):
+            last = f" ({Path(file).relative_to(namespace.root)}:{trace.tb_lineno})"
+        trace = trace.tb_next
+    return last
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text that says something; MindSpore frames its texts."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip() and not set(line.strip()) <= {"-"}]
+    return lines[0][:300] if lines else ""
+
+
+def checked(network: object, recipe: Recipe) -> Any:  # noqa: ANN401 - a Cell
+    """Return what code built, if it is a network.
+
+    Raises:
+        NetworkError: If it is not.
+    """
+    from mindspore import nn  # noqa: PLC0415
+
+    if not isinstance(network, nn.Cell):
+        raise NetworkError(
+            f"{recipe.entry} gave a {type(network).__name__}, not a mindspore.nn.Cell",
+            hint="correct 'entry' in the recipe",
+        )
+    return network
+
+
+def _filled(value: Any, namespace: Namespace) -> Any:  # noqa: ANN401 - any plain value
+    if isinstance(value, str):
+        return namespace.fill(value)
+    if isinstance(value, list):
+        return [_filled(item, namespace) for item in value]
+    return {key: _filled(item, namespace) for key, item in value.items()} if isinstance(value, dict) else value
