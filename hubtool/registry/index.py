@@ -17,9 +17,10 @@ import time
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
+from hubtool import parallel
 from hubtool.card import vocabulary
 from hubtool.errors import StoreError
 from hubtool.locking import FileLock
@@ -35,8 +36,10 @@ if TYPE_CHECKING:
 # Raised whenever the tables or the tokens change: each schema has a file of its own, so that two versions of hubtool
 # with one home folder do not rebuild each other's.
 SCHEMA = 3
-_PATIENCE = 60.0
-_OLD = 3600.0
+_WAIT_SECONDS = 60.0
+_LEFT_BEHIND_SECONDS = 3600.0
+# From this number of changed cards on, worker processes are worth their start.
+_MANY_CARDS = 500
 _NOT_WITHDRAWN = "card.status != 'withdrawn'"
 _TABLES = """
 PRAGMA page_size = 4096;
@@ -361,7 +364,7 @@ def _locked(path: Path) -> Iterator[None]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path.with_name(f"{path.name}.lock"))
-    if not lock.acquire(_PATIENCE):
+    if not lock.acquire(_WAIT_SECONDS):
         yield
         return
     try:
@@ -426,7 +429,7 @@ def _remove_left(folder: Path) -> None:
     """Remove what killed writers left behind."""
     for path in folder.glob("*.part"):
         with suppress(OSError):
-            if time.time() - path.stat().st_mtime > _OLD:
+            if time.time() - path.stat().st_mtime > _LEFT_BEHIND_SECONDS:
                 path.unlink()
 
 
@@ -492,14 +495,20 @@ def _update_registry(connection: sqlite3.Connection, registry: Registry) -> bool
         row = [connection.execute("INSERT INTO registry (key) VALUES (?)", [registry.key]).lastrowid]
     number = int(row[0])
     stamps: dict[str, str] = dict(connection.execute("SELECT name, stamp FROM part WHERE registry = ?", [number]))
+    read = []
     for name, stamp in registry.groups():
         old = stamps.pop(name, None)
-        if old == stamp and not stamp.endswith("?"):
-            continue
-        entries = registry.entries(name)
+        if old != stamp or stamp.endswith("?"):
+            read.append((name, stamp, old))
+    # Reading cards keeps a processor busy; entries of a registry elsewhere come from the network or from one file.
+    jobs = parallel.cores() if len(read) >= _MANY_CARDS and registry.root is not None else 1
+    found = parallel.run(
+        lambda name: [_row(entry) for entry in registry.entries(name)], [one[0] for one in read], jobs=jobs
+    )
+    for (name, stamp, old), rows in zip(read, found, strict=True):
         if old is not None:
             known = connection.execute("SELECT uid, digest FROM card WHERE registry = ? AND part = ?", [number, name])
-            same = sorted((str(entry.uid), entry.digest) for entry in entries) == sorted(map(tuple, known.fetchall()))
+            same = sorted((row.uid, row.digest) for row in rows) == sorted(map(tuple, known.fetchall()))
             if same and stamp == old:
                 continue
             changed = True
@@ -510,8 +519,8 @@ def _update_registry(connection: sqlite3.Connection, registry: Registry) -> bool
         else:
             connection.execute("INSERT INTO part VALUES (?, ?, ?)", [number, name, stamp])
         changed = True
-        for entry in entries:
-            _insert(connection, number, name, entry)
+        for one in rows:
+            _insert(connection, number, name, one)
     for name in stamps:
         changed = True
         _remove(connection, number, name)
@@ -519,24 +528,47 @@ def _update_registry(connection: sqlite3.Connection, registry: Registry) -> bool
     return changed
 
 
-def _insert(connection: sqlite3.Connection, registry: int, part: str, entry: Entry) -> None:
+class _Row(NamedTuple):
+    """What the tables have of a card: its columns, and the words that it is found by."""
+
+    uid: str
+    publisher: str
+    version: str
+    task: str
+    datasets: str
+    formats: str
+    loadable: int
+    status: str
+    digest: str
+    entry: str
+    words: tuple[str, ...]
+
+
+def _row(entry: Entry) -> _Row:
     sets = [vocabulary.fold(one) for pair in vocabulary.datasets(entry.datasets) for one in pair if one]
-    row = connection.execute(
+    return _Row(
+        uid=str(entry.uid),
+        publisher=entry.uid.publisher,
+        version=entry.uid.version,
+        task=vocabulary.task(entry.task) or entry.task,
+        datasets=f"|{'|'.join(sets)}|" if sets else "",
+        formats=f"|{'|'.join(entry.formats)}|",
+        loadable=int(entry.loadable),
+        status=entry.status,
+        digest=entry.digest,
+        entry=json.dumps(entry.as_json(), ensure_ascii=False, separators=(",", ":")),
+        words=tuple(words.columns(entry)),
+    )
+
+
+def _insert(connection: sqlite3.Connection, registry: int, part: str, row: _Row) -> None:
+    number = connection.execute(
         "INSERT OR REPLACE INTO card (registry, part, uid, publisher, version, task, datasets, formats, loadable, "
         "status, digest, entry) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [
-            *(registry, part, str(entry.uid), entry.uid.publisher, entry.uid.version),
-            vocabulary.task(entry.task) or entry.task,
-            f"|{'|'.join(sets)}|" if sets else "",
-            f"|{'|'.join(entry.formats)}|",
-            int(entry.loadable),
-            entry.status,
-            entry.digest,
-            json.dumps(entry.as_json(), ensure_ascii=False, separators=(",", ":")),
-        ],
+        [registry, part, *row[:-1]],
     ).lastrowid
     connection.execute(
-        "INSERT INTO word (rowid, names, facts, summary, grams) VALUES (?, ?, ?, ?, ?)", [row, *words.columns(entry)]
+        "INSERT INTO word (rowid, names, facts, summary, grams) VALUES (?, ?, ?, ?, ?)", [number, *row.words]
     )
 
 
