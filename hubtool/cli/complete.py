@@ -21,4 +21,4 @@ def uids(context: click.Context, parameter: click.Parameter, incomplete: str) ->
         with Index.open(current.home, Registries.open(current).members, refresh=False) as index:
             return index.beginning(incomplete)
     except (HubError, OSError):
-        return []  # somebody is in the middle of a line: an error message would end up in it
+        return []  # the user is typing: an error message would end up in the line

@@ -130,7 +130,7 @@ class OutputError(Exception):
 
 
 class ClosedError(Exception):
-    """Nobody reads standard output any more (``hubtool list | head``): no one is left to be told."""
+    """The reader of standard output is gone (``hubtool list | head``)."""
 
 
 class _Guarded(io.BufferedWriter):
@@ -144,7 +144,7 @@ class _Guarded(io.BufferedWriter):
         """Write some bytes.
 
         Raises:
-            ClosedError: If nobody reads them.
+            ClosedError: If their reader is gone.
             OutputError: If they cannot be written.
         """
         with _told():
@@ -227,14 +227,14 @@ def _fill() -> None:
 def can_ask() -> bool:
     """Whether there is a person at a terminal who can answer a question.
 
-    In a notebook, `!hubtool ...` runs at a pseudo-terminal that nobody can type into; a job in the background may not
+    In a notebook, `!hubtool ...` runs at a pseudo-terminal without a keyboard; a job in the background may not
     read from its terminal either.
     """
     return sys.stdin.isatty() and sys.stderr.isatty() and not waits_for_ever()
 
 
 def waits_for_ever() -> bool:
-    """Whether to read standard input would wait for ever: it is a terminal, and nobody can type into it for us."""
+    """Whether to read standard input would wait for ever: it is a terminal without a keyboard."""
     return sys.stdin.isatty() and not _can_type()
 
 

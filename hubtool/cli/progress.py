@@ -31,7 +31,7 @@ _BAR_AFTER = 0.5  # seconds after which a file of several gets a bar: those of s
 
 
 class Reporter:
-    """Takes a run's events, and shows only what nobody may miss: mirrors that are asked no more, and the end.
+    """Takes a run's events, and shows only warnings and the end.
 
     Attributes:
         kinds: The kinds of events that it takes.
@@ -230,7 +230,7 @@ class _Bars(_Talkative):
     def say(self, text: str) -> None:
         from rich.text import Text
 
-        # As it is: rich would colour numbers and paths, and break lines that somebody may want to copy.
+        # As it is: rich would colour numbers and paths, and break lines that a user may want to copy.
         self._bars.console.print(Text.from_ansi(output.rendered(text, codes=True)), soft_wrap=True, highlight=False)
 
     def _move(self, event: Event) -> None:

@@ -26,7 +26,7 @@ def command(
     """Run the usage block of a card, and show what it prints.
 
     The assets are fetched if they are not stored. The block then runs as a program of its own: offline, in a folder of
-    its own, with nobody to ask, on the device that is here, and shut in as far as this system allows; what held it and
+    its own, without questions, on the device that is here, and shut in as far as this system allows; what held it and
     what did not is said at the end. The exit code is the block's own.
     """
     from hubtool.hub import Hub

@@ -250,7 +250,7 @@ def _request(
     root = _place(checkout, item)
     folder = root / item.folder
     if not root.is_dir():
-        return f"the code of {item.repository} at {item.revision} was not at hand, so nobody looked at it"
+        return f"the code of {item.repository} at {item.revision} was not available, so it was not tried"
     if not folder.is_dir():
         return f"the checkout has no folder {item.folder} at {item.revision}"
     if folder not in digests:
