@@ -231,7 +231,14 @@ class _Lines:
         self._texts = _LINE_END.split(source)
 
     def place(self, row: list[int], content: str, at: int, target: str) -> int:
-        """Return the offset of a character of a block's text; the parser strips the indentation of lines."""
+        """Return the offset in the document of a character of a block's text.
+
+        Args:
+            row: The first line of the block, and the line after its last.
+            content: The text of the block, from which the parser stripped the indentation of lines.
+            at: The offset of the character in that text.
+            target: What begins there, where the line was rewritten so much that the text is not found.
+        """
         number = row[0] + content.count("\n", 0, at)
         if number >= len(self._texts):
             return self.starts[-1]

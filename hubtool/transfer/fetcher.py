@@ -310,8 +310,22 @@ def fetch(
 ) -> Stored:
     """Return an asset from the store, and fetch it first if it is not there: a run of one file.
 
-    What is stored is returned without touching the network. The arguments are those of :class:`Fetcher`,
-    :class:`FetchRequest` and :meth:`Fetcher.fetch`; ``progress`` is told about every block that came.
+    What is stored is returned without touching the network.
+
+    Args:
+        link: Where it is.
+        digest: What the card states; without one, nothing is fetched.
+        store: Where it goes.
+        size: Its bytes, if the card states them.
+        policy: Which links may be followed; the default hosts, unless given.
+        mirrors: Addresses that are asked before the link.
+        offline: Whether the network may not be used.
+        force: Whether to fetch it even if it is stored.
+        progress: Called with the bytes that have come and the bytes in all, or None where that is not known.
+        timeouts: How long a server may take.
+        retries: How often and when something is tried again.
+        max_bytes: The most bytes that are taken.
+        transport: What opens links; the usual one, unless given.
 
     Raises:
         OfflineError: If it is not stored, and ``offline`` is set.
