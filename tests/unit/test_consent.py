@@ -14,6 +14,7 @@ from hubtool.errors import CardError, InvalidNameError, NetworkError
 from hubtool.hub import Hub
 from hubtool.publish import check
 from hubtool.registry import Registries
+from hubtool.resolution import trust
 from hubtool.resolution.trust import Agreement
 from tests.support.cards import write_card
 
@@ -57,6 +58,20 @@ def reads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Uid]:
 def test_a_command_reads_a_card_once(reads: list[Uid], arguments: tuple[str, ...]) -> None:
     app.run(list(arguments))
     assert [str(uid) for uid in reads] == [UID]
+
+
+@pytest.mark.usefixtures("reads")
+@pytest.mark.parametrize("arguments", [("load", UID), ("export", UID, "net.mindir"), ("resolve", UID, "--explain")])
+def test_a_command_reads_the_trust_list_once(monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]) -> None:
+    read, seen = trust.read, []
+
+    def counted(path: Path | None = None) -> trust.TrustList:
+        seen.append(path)
+        return read(path)
+
+    monkeypatch.setattr(trust, "read", counted)
+    app.run(list(arguments))
+    assert seen == [None]
 
 
 @pytest.mark.usefixtures("reads")
