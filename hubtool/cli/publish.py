@@ -69,7 +69,7 @@ def command(
     from hubtool.cli.check import print_row
     from hubtool.hub import Hub
     from hubtool.publish import publish as publishing
-    from hubtool.sandbox.confine import Limits
+    from hubtool.sandbox.limits import Limits
 
     hub = Hub.open().with_lock(None)
     plan = publishing.make_plan(

@@ -24,7 +24,7 @@ from hubtool.digest import Digest
 from hubtool.errors import ArgumentError, AssetError, InvalidNameError
 from hubtool.git.code import CodeStore
 from hubtool.networks import checkout as checkouts
-from hubtool.sandbox import confine
+from hubtool.sandbox.run import environment, run_isolated
 from hubtool.store.store import Store
 from hubtool.uid import Uid
 
@@ -36,7 +36,8 @@ if TYPE_CHECKING:
     from hubtool.card.usage import Usage
     from hubtool.hub import Hub
     from hubtool.resolution.finding import FoundCard
-    from hubtool.sandbox.confine import Ended, Limits
+    from hubtool.sandbox.limits import Limits
+    from hubtool.sandbox.run import ProgramResult
     from hubtool.store.records import Stored
 
 _BLOCK = 1 << 20
@@ -89,8 +90,8 @@ class Bench:
         Store(self.scratch / "hub").came_from(link, digest)
 
     def run_usage(
-        self, code: Usage, name: str, limits: Limits, *, show: Callable[[str], None] | None = None, shut_in: bool = True
-    ) -> Ended:
+        self, code: Usage, name: str, limits: Limits, *, show: Callable[[str], None] | None = None
+    ) -> ProgramResult:
         """Run a usage block.
 
         Args:
@@ -98,21 +99,18 @@ class Bench:
             name: What tracebacks call its file: the card's path.
             limits: What it may take.
             show: Called with what it prints, as it comes.
-            shut_in: Whether to use namespaces at all.
         """
         spec = self.root / "usage.json"
         writable = [str(self.scratch)]
         spec.write_text(json.dumps({"code": code.code, "name": name, "writable": writable}), encoding="utf-8")
-        command = [sys.executable, "-m", "hubtool.sandbox.runner", str(spec)]
-        return confine.run(
-            command, scratch=self.scratch, environ=self.environ, limits=limits, show=show, shut_in=shut_in
-        )
+        command = [sys.executable, "-m", "hubtool.sandbox.usage_main", str(spec)]
+        return run_isolated(command, scratch=self.scratch, environ=self.environ, limits=limits, show=show)
 
-    def run_proof(self, device: str, limits: Limits) -> Ended:
+    def run_proof(self, device: str, limits: Limits) -> ProgramResult:
         """Load the card and run one forward pass, in a program that answers in JSON lines."""
         name = str(self.uid or self.card)
         command = [sys.executable, "-m", "hubtool.cli.prove", name, device]
-        return confine.run(command, scratch=self.scratch, environ=self.environ, limits=limits)
+        return run_isolated(command, scratch=self.scratch, environ=self.environ, limits=limits)
 
 
 @contextlib.contextmanager
@@ -165,7 +163,7 @@ def open_bench(
         else:
             # Code that was fetched, before or while the bench is open, is read from where it is.
             (scratch / "hub" / "code").symlink_to((current.home / "code").absolute(), target_is_directory=True)
-        yield Bench(root=root, uid=uid, card=card, environ=confine.environment(scratch, more))
+        yield Bench(root=root, uid=uid, card=card, environ=environment(scratch, more))
 
 
 def bring_code(hub: Hub, found: FoundCard) -> str:

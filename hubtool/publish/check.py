@@ -45,7 +45,7 @@ from hubtool.publish import finishing
 from hubtool.resolution import machine, resolver
 from hubtool.resolution import trust as trusts
 from hubtool.resolution.choice import choose_graph, choose_weights
-from hubtool.sandbox.confine import DEFAULT_LIMITS, Limits
+from hubtool.sandbox.limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from hubtool.resolution.facts import Facts
     from hubtool.resolution.finding import FoundCard
     from hubtool.resolution.resolver import Resolution
-    from hubtool.sandbox.confine import Ended
+    from hubtool.sandbox.run import ProgramResult
     from hubtool.transfer.http import Probe
 
 # What a server says where there is nothing yet, or no longer; buckets say 403 to those who may not list them.
@@ -221,8 +221,8 @@ def check_card(
 ) -> CheckReport:
     """Check all that publishing a card requires.
 
-    Code of the card, and of its repository if that is trusted, runs in programs that are shut in; see
-    :mod:`hubtool.sandbox.confine`.
+    Code of the card, and of its repository if that is trusted, runs in isolated programs; see
+    :mod:`hubtool.sandbox.run`.
 
     Args:
         hub: Settings, registries and store.
@@ -664,7 +664,7 @@ def _without(name: str, card: Card, weights: Asset | None, assets: Row) -> Row:
     return Row(name=name, state=State.IMPOSSIBLE, reason=f"see {assets.name!r}")
 
 
-def proof_rows(recipe: Row, ended: Ended) -> list[Row]:
+def proof_rows(recipe: Row, ended: ProgramResult) -> list[Row]:
     """Return the rows of recipe, coverage and forward pass from what the proving program answered."""
     answers: dict[str, dict[str, Any]] = {}
     for line in ended.answer.split(b"\n"):
@@ -695,7 +695,7 @@ def _answered(name: str, answer: dict[str, Any], more: tuple[str, ...] = ()) -> 
     return Row(name=name, state=State.PASSED, details=details)
 
 
-def usage_row(ended: Ended, adapted: Iterable[str]) -> Row:
+def usage_row(ended: ProgramResult, adapted: Iterable[str]) -> Row:
     """Return the row of the usage block: it ran to its end."""
     details = [*adapted, f"{ended.seconds:.1f} s; {ended.described}"]
     if ended.code == 0 and not ended.reason:
@@ -703,7 +703,7 @@ def usage_row(ended: Ended, adapted: Iterable[str]) -> Row:
     return Row(name=USAGE, state=State.FAILED, reason=ending(ended), details=_few([*details, *_last_lines(ended)]))
 
 
-def ending(ended: Ended) -> str:
+def ending(ended: ProgramResult) -> str:
     """Return in one sentence how a program ended that did not end well."""
     if ended.reason:
         return ended.reason
@@ -717,7 +717,7 @@ def ending(ended: Ended) -> str:
     return f"it ended with {ended.code}" + (f": {last[:300]}" if last else "")
 
 
-def _error(ended: Ended) -> str:
+def _error(ended: ProgramResult) -> str:
     """Return the error that ended a program: what it answered, or else what it printed last."""
     with contextlib.suppress(ValueError, TypeError, KeyError):
         return str(json.loads(ended.answer)["error"])
@@ -727,7 +727,7 @@ def _error(ended: Ended) -> str:
     return next(named, lines[-1] if lines else "")
 
 
-def _last_lines(ended: Ended) -> list[str]:
+def _last_lines(ended: ProgramResult) -> list[str]:
     return [line for line in ended.output.splitlines() if line.strip()][-12:]
 
 

@@ -26,7 +26,7 @@ from hubtool.mirror.destination import blob_name
 from hubtool.publish import bench, blobs, finishing, plan
 from hubtool.publish.check import COVERAGE, FORWARD, USAGE, State, card_file, check_card
 from hubtool.publish.measuring import measure
-from hubtool.sandbox.confine import DEFAULT_LIMITS
+from hubtool.sandbox.limits import DEFAULT_LIMITS
 from hubtool.version import __version__
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from hubtool.publish.check import CheckReport, Row
     from hubtool.publish.finishing import Measured
     from hubtool.publish.plan import Change, Todo, Upload
-    from hubtool.sandbox.confine import Limits
+    from hubtool.sandbox.limits import Limits
     from hubtool.uid import Uid
 
 # What git registries bring beside a card; see hubtool.registry.git.

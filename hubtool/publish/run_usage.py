@@ -13,14 +13,15 @@ from hubtool.publish.check import GIVE_FILE, card_file, ending, match_files, put
 from hubtool.requirements import INSTALL_MINDSPORE
 from hubtool.resolution import machine
 from hubtool.resolution.choice import choose_graph, choose_weights
-from hubtool.sandbox.confine import DEFAULT_LIMITS
+from hubtool.sandbox.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from hubtool.hub import Hub
-    from hubtool.sandbox.confine import Ended, Limits
+    from hubtool.sandbox.limits import Limits
+    from hubtool.sandbox.run import ProgramResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,7 @@ class Trial:
         adapted: What was changed so that it runs here, and how a checkout compares, one sentence each.
     """
 
-    ended: Ended
+    ended: ProgramResult
     adapted: tuple[str, ...]
 
     @property
@@ -55,7 +56,6 @@ def try_usage(
     trust: bool = False,
     checkout: Path | None = None,
     show: Callable[[str], None] | None = None,
-    shut_in: bool = True,
 ) -> Trial:
     """Run the usage block of a card, shut in; its assets are fetched first if they are not stored.
 
@@ -67,7 +67,6 @@ def try_usage(
         trust: Whether the user agrees, for this once, that the code of a trusted repository runs.
         checkout: A folder with the tree of the card's repository, in place of the code that its repo-link names.
         show: Called with what it prints, as it comes.
-        shut_in: Whether to use namespaces at all.
 
     Raises:
         InvalidNameError: If the name is malformed.
@@ -113,5 +112,5 @@ def try_usage(
             else:
                 continue
             size = brought if asset is main else size
-        ended = bench.run_usage(adapted, str(path), benches.with_room(limits, weights=size), show=show, shut_in=shut_in)
+        ended = bench.run_usage(adapted, str(path), benches.with_room(limits, weights=size), show=show)
     return Trial(ended=ended, adapted=(*told, *adapted.adapted))
