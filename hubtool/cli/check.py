@@ -11,7 +11,7 @@ from hubtool.cli import complete, options, output, render
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hubtool.publish.check import Row
+    from hubtool.publish.check_rows import CheckRow
 
 
 @click.command()
@@ -66,7 +66,7 @@ def command(
 _COLOURS = {"passed": "green", "failed": "red", "not possible here": "yellow"}
 
 
-def print_row(row: Row) -> None:
+def print_row(row: CheckRow) -> None:
     """Print a row of the table."""
     state = output.style(row.state.value.ljust(17), fg=_COLOURS[row.state.value])
     # Of what could not be passed the reason comes first; of all, what was found stands below.

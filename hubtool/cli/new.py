@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from hubtool.card.model import Card
     from hubtool.hub import Hub
-    from hubtool.publish.draft import Known, Question
+    from hubtool.publish.draft import CardDraft, Question
 
 # The fields of the front matter, each with what its option says; the order is that of a card.
 _FIELDS = {
@@ -198,7 +198,7 @@ def _place(path: Path, data: bytes) -> None:
         raise CardError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
-def _ask_all(known: Known) -> Known:
+def _ask_all(known: CardDraft) -> CardDraft:
     from hubtool.publish import draft
 
     asked = draft.questions(known)

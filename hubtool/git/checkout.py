@@ -82,7 +82,7 @@ class Branch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class CheckoutState:
     """What a checkout and its remote have, of one path.
 
     Attributes:
@@ -173,7 +173,7 @@ class Checkout:
             raise PublishError(f"{self.top} has no remote {name!r}", hint="see 'git remote'")
         return Remote(name=name, url=self.git("remote", "get-url", "--push", "--", name).text)
 
-    def look(self, branch: str, path: str, *, remote: Remote | None, offline: bool) -> State:
+    def look(self, branch: str, path: str, *, remote: Remote | None, offline: bool) -> CheckoutState:
         """Say what the checkout and its remote have of a path; the caller holds :meth:`lock`.
 
         The remote's default branch, and the branch of the change, are fetched into refs of our own.
@@ -189,7 +189,7 @@ class Checkout:
         """
         return self._look(branch, lambda head: path, remote=remote, offline=offline)[0]  # noqa: ARG005 - one path for all
 
-    def look_for(self, branch: str, uid: Uid, *, remote: Remote | None, offline: bool) -> tuple[State, str]:
+    def look_for(self, branch: str, uid: Uid, *, remote: Remote | None, offline: bool) -> tuple[CheckoutState, str]:
         """Say what the checkout and its remote have of a card, and what the card's path is; see :meth:`look`.
 
         Raises:
@@ -204,7 +204,7 @@ class Checkout:
 
     def _look(
         self, branch: str, find: Callable[[str], str], *, remote: Remote | None, offline: bool
-    ) -> tuple[State, str]:
+    ) -> tuple[CheckoutState, str]:
         unreachable = ""
         base, head, theirs = "", "", None
         if remote is not None and offline and not remote.is_local:
@@ -215,7 +215,7 @@ class Checkout:
             base, head = self._known_base(remote)
         path = find(head)
         ours = self.commit(f"refs/heads/{branch}")
-        state = State(
+        state = CheckoutState(
             remote=remote,
             unreachable=unreachable,
             base=base,

@@ -54,7 +54,7 @@ def without_secrets(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
+class ReviewPage:
     """The page of a repository on a web server: scheme and host, and the path without ``.git``."""
 
     site: str
@@ -62,7 +62,7 @@ class Page:
     path: str
 
 
-def page_of(url: str) -> Page | None:
+def page_of(url: str) -> ReviewPage | None:
     """Return the page that a repository's URL stands for, or None if that cannot be told."""
     match = _SCP.match(url)
     if "://" not in url and match is not None:
@@ -79,7 +79,7 @@ def page_of(url: str) -> Page | None:
         with_port = parts.scheme in ("http", "https") and port is not None
         site = f"{parts.scheme if with_port else 'https'}://{host}" + (f":{port}" if with_port else "")
     path = path.strip("/").removesuffix(".git")
-    return Page(site=site, host=host.lower(), path=path) if "/" in path else None
+    return ReviewPage(site=site, host=host.lower(), path=path) if "/" in path else None
 
 
 def review_link(url: str, branch: str, base: str) -> str | None:

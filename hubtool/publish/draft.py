@@ -19,8 +19,8 @@ from hubtool.card.model import GRAPH_FORMATS, WEIGHT_FORMATS
 from hubtool.checkpoint.mindir import read_inputs
 from hubtool.checkpoint.reading import EMPTY_HINT, check_graph, read_header
 from hubtool.errors import ArgumentError, AssetError, CardError, CheckpointError
-from hubtool.publish.fitting import fit
-from hubtool.publish.measuring import measure
+from hubtool.publish.asset_file import measure
+from hubtool.publish.match_architecture import match_architecture
 from hubtool.registry.phrases import task_words
 from hubtool.resolution import machine
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from hubtool.checkpoint.header import Header
     from hubtool.checkpoint.mindir import GraphInput
     from hubtool.hub import Hub
-    from hubtool.publish.fitting import Fit
+    from hubtool.publish.match_architecture import ArchitectureMatch
     from hubtool.uid import Uid
 
 FIELDS = tuple(key for key in schema.known_keys() if key not in ("asset", "network", *statuses.KEYS))
@@ -95,7 +95,7 @@ class FileFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class CardDraft:
     """What is known of a card that is to be written.
 
     Attributes:
@@ -116,7 +116,7 @@ class Known:
     guesses: Mapping[str, object] = field(default_factory=dict)
     files: tuple[FileFacts, ...] = ()
     recipe: Mapping[str, object] = field(default_factory=dict)
-    fit: Fit | None = None
+    fit: ArchitectureMatch | None = None
     header: Header | None = None
     base: Card | None = None
     texts: Mapping[str, str] = field(default_factory=dict)
@@ -133,7 +133,7 @@ class Known:
         """Return what the body shall say of something, or a mark where that is not known."""
         return self.texts.get(key) or placeholder.mark(what or TEXTS[key])
 
-    def answered(self, answers: Mapping[str, object]) -> Known:
+    def answered(self, answers: Mapping[str, object]) -> CardDraft:
         """Return what is known with some answers; None is an answer that leaves a key out."""
         values = {**self.values, **{key: value for key, value in answers.items() if key not in TEXTS}}
         texts = {**self.texts, **{key: str(answers[key]) for key in TEXTS if answers.get(key)}}
@@ -145,7 +145,7 @@ class Known:
             texts=texts,
         )
 
-    def with_arguments(self, arguments: Mapping[str, object]) -> Known:
+    def with_arguments(self, arguments: Mapping[str, object]) -> CardDraft:
         """Return what is known with further arguments of the recipe."""
         if not arguments:
             return self
@@ -190,7 +190,7 @@ def gather(
     inputs: Sequence[Mapping[str, object]] = (),
     provider: str | None = None,
     entry: str | None = None,
-) -> Known:
+) -> CardDraft:
     """Find out what can be known of a new card.
 
     Args:
@@ -233,7 +233,9 @@ def gather(
     fitted = None
     if header is not None and found.get("provider", "builtin") == "builtin":
         given_arguments = found.get("arguments")
-        fitted = fit(header.shapes(), given_arguments if isinstance(given_arguments, dict) else {}, only=entry)
+        fitted = match_architecture(
+            header.shapes(), given_arguments if isinstance(given_arguments, dict) else {}, only=entry
+        )
         if fitted is None and entry is not None:
             notes.append(f"the checkpoint's tensors are not those of a {entry}: look at both")
     if fitted is not None:
@@ -259,7 +261,7 @@ def gather(
             notes.append(
                 f"{base.uid if base else ''} has {asset.file_name}: if this card has it too, give it with --file"
             )
-    return Known(
+    return CardDraft(
         uid=uid,
         values={**values, **given},
         guesses={key: value for key, value in guesses.items() if key not in given and key not in values},
@@ -304,7 +306,7 @@ def _recipe(
     return found
 
 
-def _length(found: Fit) -> int:
+def _length(found: ArchitectureMatch) -> int:
     config = found.config
     return _LENGTH if config.use_relative_positions else min(_LENGTH, config.max_position_embeddings)
 
@@ -454,7 +456,7 @@ def network_input(text: str) -> dict[str, object]:
     return made
 
 
-def questions(known: Known) -> list[Question]:
+def questions(known: CardDraft) -> list[Question]:
     """Return what to ask the card's writer: what is not known, with what is likely."""
     asked: list[Question] = []
     for key, text in _ASKED.items():
@@ -500,7 +502,7 @@ def answer(question: Question, text: str) -> object:
 # -- the card ----------------------------------------------------------------------------------------------------------
 
 
-def write(known: Known) -> bytes:
+def write(known: CardDraft) -> bytes:
     """Return the card, in the one layout; what is not known is marked.
 
     Raises:
@@ -528,7 +530,7 @@ def _value(key: str, value: object) -> str:
     return str(value)
 
 
-def _assets(known: Known) -> list[str]:
+def _assets(known: CardDraft) -> list[str]:
     lines: list[str] = []
     facts: list[tuple[str, str, str, str]] = [(one.format, one.link, one.digest, str(one.size)) for one in known.files]
     if known.graph is None and not any(form in WEIGHT_FORMATS for form, *_ in facts):
@@ -544,7 +546,7 @@ def _assets(known: Known) -> list[str]:
     return lines
 
 
-def _complete(known: Known) -> dict[str, object]:
+def _complete(known: CardDraft) -> dict[str, object]:
     """Return the recipe, with marks for what is not known of it."""
     recipe = dict(known.recipe)
     if "provider" not in recipe:
@@ -562,7 +564,7 @@ def _complete(known: Known) -> dict[str, object]:
     return recipe
 
 
-def _body(known: Known, values: Mapping[str, object]) -> str:
+def _body(known: CardDraft, values: Mapping[str, object]) -> str:
     if known.base is not None:
         return _inherited(known, known.base)
     sections = [("Introduction", _introduction(known, values)), ("Usage", [_usage(known)])]
@@ -575,7 +577,7 @@ def _body(known: Known, values: Mapping[str, object]) -> str:
     return "\n".join(lines)
 
 
-def _inherited(known: Known, base: Card) -> str:
+def _inherited(known: CardDraft, base: Card) -> str:
     """Return the body of the previous version, which names and loads this one."""
     body = base.body.replace("\r\n", "\n")
     if base.uid is not None:
@@ -587,7 +589,7 @@ def _inherited(known: Known, base: Card) -> str:
     return re.sub(r"\A(\s*(?:#[^\n]*\n)?)", lambda match: f"{match[1]}\n{mark}\n\n", body, count=1)
 
 
-def _introduction(known: Known, values: Mapping[str, object]) -> list[str]:
+def _introduction(known: CardDraft, values: Mapping[str, object]) -> list[str]:
     name = escape(str(values["model-name"]))
     task = task_words(str(values["module-type"]))[0] if not _is_mark(values["module-type"]) else ""
     first = f"{name} is a network for {task}" if task else f"{name} is a network"
@@ -635,7 +637,7 @@ def _is_mark(value: object) -> bool:
     return isinstance(value, str) and value.startswith(placeholder.MARK)
 
 
-def _source(known: Known, values: Mapping[str, object]) -> list[str]:
+def _source(known: CardDraft, values: Mapping[str, object]) -> list[str]:
     paragraphs: list[str] = []
     if (known.fit is not None or known.graph is not None) and "repo-link" not in values:
         why = "Its network is a file of its own" if known.graph else "Its network is built into hubtool"
@@ -651,7 +653,7 @@ def _source(known: Known, values: Mapping[str, object]) -> list[str]:
 # -- the usage block ---------------------------------------------------------------------------------------------------
 
 
-def _usage(known: Known) -> str:
+def _usage(known: CardDraft) -> str:
     if known.graph is not None and known.graph.format != "mindir":
         lines = ["```python", "import mindspore_hub as mshub", ""]
         return "\n".join([*lines, f'path = mshub.load("{known.uid}")  # {_runner(known.graph)}', "print(path)", "```"])
@@ -668,7 +670,7 @@ def _usage(known: Known) -> str:
     return "\n".join([*lines, "```"])
 
 
-def _inputs(known: Known) -> list[tuple[str, str]]:
+def _inputs(known: CardDraft) -> list[tuple[str, str]]:
     """Return the line that makes each input, and what the input is."""
     if known.fit is not None:
         length = _length(known.fit)
@@ -698,7 +700,7 @@ def _inputs(known: Known) -> list[tuple[str, str]]:
     return found
 
 
-def _call(known: Known, names: Sequence[str]) -> list[str]:
+def _call(known: CardDraft, names: Sequence[str]) -> list[str]:
     """Return the lines that call the network, with what comes out of it."""
     if known.fit is None:
         return [f"output = network({', '.join(names)})"]

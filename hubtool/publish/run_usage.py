@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 from hubtool.assets import fetch_asset
 from hubtool.card import placeholder, usage
 from hubtool.errors import AssetError, CardError, RequirementError
-from hubtool.publish import bench as benches
-from hubtool.publish.check import GIVE_FILE, card_file, ending, match_files, put_given, read_once
+from hubtool.publish import workspace as workspaces
+from hubtool.publish.asset_file import GIVE_FILE, match_files
+from hubtool.publish.card_file import card_file, read_once
+from hubtool.publish.check_rows import ending
 from hubtool.requirements import INSTALL_MINDSPORE
 from hubtool.resolution import machine
 from hubtool.resolution.choice import choose_graph, choose_weights
@@ -94,8 +96,8 @@ def try_usage(
     resolution = hub.resolve(found, trust=trust, compare=False)
     resolution.refuse("code", "consent")
     if resolution.facts.place is not None and checkout is None:
-        benches.bring_code(hub, found)
-    told = () if checkout is None else (benches.compare_checkout(hub, found, checkout),)
+        workspaces.bring_code(hub, found)
+    told = () if checkout is None else (workspaces.compare_checkout(hub, found, checkout),)
     main = choose_weights(card) or choose_graph(card)
     given = match_files(card, assets)
     for at, asset in enumerate(card.assets):
@@ -103,14 +105,14 @@ def try_usage(
             raise AssetError(placeholder.not_published(asset.file_name), hint=GIVE_FILE)
     size = 0
     adapted = usage.for_device(code, "Ascend" if "Ascend" in here.devices else "CPU")
-    with benches.open_bench(hub, found, document, trust=trust, checkout=checkout) as bench:
+    with workspaces.open_workspace(hub, found, document, trust=trust, checkout=checkout) as workspace:
         for at, asset in enumerate(card.assets):
             if at in given:
-                brought = put_given(bench, asset, given[at]).size
+                brought = workspace.put_asset(asset, given[at]).size
             elif asset.digest is not None:
                 brought = fetch_asset(hub, found, asset).size
             else:
                 continue
             size = brought if asset is main else size
-        ended = bench.run_usage(adapted, str(path), benches.with_room(limits, weights=size), show=show)
+        ended = workspace.run_usage(adapted, str(path), workspaces.with_room(limits, weights=size), show=show)
     return Trial(ended=ended, adapted=(*told, *adapted.adapted))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.publish.check import ending
+from hubtool.publish.check_rows import ending
 from hubtool.sandbox.limits import Limits
 from hubtool.sandbox.run import ProgramResult, environment, run_isolated
 from tests.support import ROOT

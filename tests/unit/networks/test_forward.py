@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hubtool.errors import NetworkError
-from hubtool.publish.check import ending
+from hubtool.publish.check_rows import ending
 from hubtool.sandbox.run import ProgramResult
 
 if TYPE_CHECKING:

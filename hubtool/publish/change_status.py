@@ -12,8 +12,7 @@ from hubtool.card.files import read_card_file
 from hubtool.card.rewrite import replace_file
 from hubtool.errors import ArgumentError, CardError, PublishError
 from hubtool.git.checkout import Checkout, branch_of
-from hubtool.publish import finishing, plan
-from hubtool.publish.publish import commit
+from hubtool.publish.change import RegistryChange, commit, message, secrets
 from hubtool.uid import Uid
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
     from hubtool.card.status import Status
     from hubtool.hub import Hub
-    from hubtool.publish.publish import Publication
+    from hubtool.publish.change import Publication
 
 VERBS = {statuses.DEPRECATED: ("deprecate", "Deprecate"), statuses.WITHDRAWN: ("withdraw", "Withdraw")}
 """Of each status, the beginning of the branch's name, and of the commit's message."""
@@ -52,7 +51,7 @@ def make_status(uid: Uid, kind: str, reason: str, successor: str | None) -> Stat
         raise ArgumentError("the reason is empty", hint="say in one sentence why, with --reason")
     if len(text) > 4000:
         raise ArgumentError("the reason is too long", hint="say it in one sentence; the card's text has room for more")
-    if (found := finishing.secrets(text)) is not None:
+    if (found := secrets(text)) is not None:
         raise ArgumentError(f"the reason {found.removeprefix('line 1 ')}", hint="take it out")
     other = None if successor is None else Uid.parse(successor)
     if other == uid:
@@ -60,7 +59,7 @@ def make_status(uid: Uid, kind: str, reason: str, successor: str | None) -> Stat
     return statuses.Status(kind=kind, reason=text, successor=None if other is None else str(other))
 
 
-def retire(
+def change_status(
     hub: Hub,
     uid: Uid,
     status: Status,
@@ -101,18 +100,18 @@ def retire(
         _check_successor(checkout, state.head.commit, path, uid, status)
     data = statuses.with_status(state.head.data, status, name=str(uid))
     details = () if status.successor is None else (f"Superseded by {status.successor}",)
-    change = plan.Change(
+    change = RegistryChange(
         uid=uid,
         verb=verb,
         branch=branch,
         path=path,
         files={path: data},
-        message=plan.message(verb, uid, status.reason, details),
+        message=message(verb, uid, status.reason, details),
     )
     return commit(checkout, change, remote=found, offline=hub.settings.offline, push=push, say=say)
 
 
-def retire_in_place(hub: Hub, uid: Uid, status: Status, *, registry: Path | None = None) -> Edited:
+def change_status_in_place(hub: Hub, uid: Uid, status: Status, *, registry: Path | None = None) -> Edited:
     """Give a card a status in its file; the file is replaced as a whole, or left as it is.
 
     Raises:
