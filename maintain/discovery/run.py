@@ -21,7 +21,7 @@ from hubtool.errors import ArgumentError, RequirementError
 from hubtool.requirements import INSTALL_MINDSPORE
 from hubtool.resolution import machine
 from hubtool.sandbox.run import environment, run_isolated
-from maintain.discovery.guess import Facts
+from maintain.discovery.heuristics import NetworkFacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -58,7 +58,7 @@ class Target:
 
     uid: str
     link: str | None
-    facts: Facts
+    facts: NetworkFacts
     reason: str = ""
     repository: str = ""
     revision: str = ""
@@ -77,7 +77,7 @@ def target(card: Card) -> Target:
     """Return what there is to look at for a card."""
     uid = str(card.uid)
     asset = next((asset.file_name for asset in card.assets if asset.is_weights), "")
-    facts = Facts(
+    facts = NetworkFacts(
         name=uid.rpartition("/")[2],
         model_name=card.text("model-name") or "",
         dataset=card.text("train-dataset") or "",

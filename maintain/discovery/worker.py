@@ -11,9 +11,14 @@ import os
 import sys
 import traceback
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hubtool.sandbox import guard
+from maintain.discovery.heuristics import NetworkFacts
+from maintain.discovery.outcome import recipe_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 # Besides what the sandbox refuses anyway. These matter where namespaces are not allowed; a network needs none of them.
 _REFUSED = (
@@ -37,15 +42,41 @@ def main() -> None:
         from mindspore import dataset, nn, ops, train  # noqa: F401, PLC0415
 
         from hubtool.networks.compat import cells, checks, quiet  # noqa: F401, PLC0415
-        from maintain.discovery import attempt  # noqa: PLC0415
+        from maintain.discovery import packages, search  # noqa: F401, PLC0415
 
         guard.install("discovery", [sys.argv[2]], refused=_REFUSED)
-        attempt.main(job, say)
+        _do(job, say)
     except BaseException:  # noqa: BLE001 - the code may raise anything, SystemExit too, and the report says what
         reason = traceback.format_exc(limit=-2).strip().splitlines()[-1][:300]
         say({"recipe": None, "reason": f"discovery failed: {reason}", "notes": []})
     finally:
         os._exit(0)
+
+
+def _do(job: Mapping[str, Any], say: Callable[[dict[str, Any]], object]) -> None:
+    """Do one job; say what was built, and again how it ran."""
+    from hubtool.networks import repository  # noqa: PLC0415 - after MindSpore
+    from maintain.discovery import packages, search  # noqa: PLC0415 - the same
+
+    place = repository.Place(root=Path(job["root"]).resolve(), folder="", identity=job["identity"])
+    facts = NetworkFacts(**job["facts"])
+    if job["provider"] == "package":
+        checkout = Path(job["root"])
+        outcome = packages.attempt(job["distribution"], job["folder"], facts, checkout if checkout.is_dir() else None)
+    else:
+        hints = [(recipe_of(hint["recipe"]), hint["digest"]) for hint in job.get("hints", ())]
+        outcome = search.attempt(place, facts, of=job["folder"], seconds=job["timeout"] * 0.8, hints=hints)
+        for hint in job.get("hints", ()):
+            if outcome.recipe is not None and not outcome.network and hint["digest"] == outcome.digest:
+                outcome.network, outcome.parameters, outcome.elements = (
+                    hint["network"],
+                    hint["parameters"],
+                    hint["elements"],
+                )
+    say(outcome.as_json())
+    if job["smoke"] and outcome.recipe is not None:
+        search.forward(place, outcome)
+        say(outcome.as_json())
 
 
 if __name__ == "__main__":
