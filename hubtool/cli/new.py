@@ -217,7 +217,7 @@ def _ask_all(known: CardDraft) -> CardDraft:
 
 
 def _ask(question: Question) -> object:
-    """Ask until there is an answer that can be one; None if there shall be none."""
+    """Ask until the answer is valid; None if it is empty."""
     from hubtool.publish import draft
 
     restore = _completing(question.choices)

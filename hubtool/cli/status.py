@@ -49,11 +49,11 @@ def change(uid: str, kind: str, **given: Any) -> None:  # noqa: ANN401 - the opt
     if given["in_place"]:
         if given["push"] or given["remote"]:
             raise ArgumentError("--in-place uses no git", hint="leave --push and --remote out")
-        edited = change_status.change_status_in_place(hub, parsed, status, registry=given["registry"])
+        path, changed = change_status.change_status_in_place(hub, parsed, status, registry=given["registry"])
         if given["as_json"]:
-            render.echo_json(edited.as_json())
+            render.echo_json({"card": str(path), "changed": changed})
         else:
-            click.echo(f"{'changed' if edited.changed else 'already so:'} {edited.path}")
+            click.echo(f"{'changed' if changed else 'already so:'} {path}")
         return
     done = change_status.change_status(
         hub,

@@ -39,10 +39,10 @@ def command(
 
     limits = Limits(seconds=timeout, memory=int(memory * (1 << 30)))
     hub = Hub.open().with_lock(None)
-    trial = try_usage(hub, name, assets=assets, limits=limits, trust=trust, checkout=checkout, show=show)
-    for note in trial.adapted:
+    done = try_usage(hub, name, assets=assets, limits=limits, trust=trust, checkout=checkout, show=show)
+    for note in done.adapted:
         click.echo(f"note: {note}", err=True)
-    click.echo(f"note: {trial.ended.seconds:.1f} s; {trial.ended.described}", err=True)
-    if trial.problem:
-        click.echo(f"{output.style('error', fg='red', bold=True)}: the usage block failed: {trial.problem}", err=True)
-    return trial.code
+    click.echo(f"note: {done.ended.seconds:.1f} s; {done.ended.described}", err=True)
+    if done.problem:
+        click.echo(f"{output.style('error', fg='red', bold=True)}: the usage block failed: {done.problem}", err=True)
+    return done.code

@@ -108,7 +108,7 @@ class Checkout:
     # -- looking -------------------------------------------------------------------------------------------------------
 
     def check_identity(self) -> None:
-        """See that git knows whose commits these are.
+        """Check that git knows the author of the commits.
 
         Raises:
             PublishError: If it does not.
@@ -140,7 +140,7 @@ class Checkout:
         return Remote(name=name, url=self.git("remote", "get-url", "--push", "--", name).text)
 
     def look(self, branch: str, path: str, *, remote: Remote | None, offline: bool) -> CheckoutState:
-        """Say what the checkout and its remote have of a path; the caller holds :meth:`lock`.
+        """Return what the checkout and its remote have of a path; the caller holds :meth:`lock`.
 
         The remote's default branch, and the branch of the change, are fetched into refs of our own.
 
@@ -156,7 +156,13 @@ class Checkout:
         return self._look(branch, lambda head: path, remote=remote, offline=offline)[0]  # noqa: ARG005 - one path for all
 
     def look_for(self, branch: str, uid: Uid, *, remote: Remote | None, offline: bool) -> tuple[CheckoutState, str]:
-        """Say what the checkout and its remote have of a card, and what the card's path is; see :meth:`look`.
+        """Return what the checkout and its remote have of a card, and the card's path; see :meth:`look`.
+
+        Args:
+            branch: The branch of the change.
+            uid: The card.
+            remote: The remote, or None.
+            offline: Whether the network may not be used.
 
         Raises:
             PublishError: As :meth:`look`.
@@ -281,7 +287,7 @@ class Checkout:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep other publications out of this checkout, and clear away what a killed one left behind.
+        """Keep other publications out of this checkout, and remove what a killed one left behind.
 
         Raises:
             PublishError: If another one does not end.
@@ -317,7 +323,7 @@ class Checkout:
             shutil.rmtree(path, ignore_errors=True)
         if left:
             self.git("worktree", "prune", "--expire=now")
-        # Of git that was killed with a ref half written; who holds our lock is the only one to write these refs.
+        # Left by a git that was killed while it wrote a ref; only the holder of our lock writes these refs.
         for path in self.common.glob("refs/heads/*/*.lock"):
             with suppress(OSError):
                 if path.parent.name in BRANCHES and time.time() - path.stat().st_mtime > _LOCK_AGE_SECONDS:
@@ -370,12 +376,12 @@ class Checkout:
             shutil.rmtree(place, ignore_errors=True)
         self._must(
             *("update-ref", "-m", "hubtool", f"refs/heads/{branch}", made, expected or _NONE),
-            what=f"the branch {branch} cannot be made; perhaps somebody made it just now",
+            what=f"the branch {branch} cannot be made; perhaps another run made it just now",
         )
         return made
 
     def _check_place(self, base: str, path: str) -> None:
-        """Refuse a path that would lead through a link or a file, or that differs in case only from another."""
+        """Refuse a path that leads through a link or a file, or that differs from another path in case only."""
         parts = path.split("/")
         for at in range(1, len(parts)):
             above = "/".join(parts[:at])
@@ -393,7 +399,7 @@ class Checkout:
                 )
 
     def _check_commit(self, base: str, made: str, files: Mapping[str, bytes], said: str) -> None:
-        """See that a commit holds just what it was to hold."""
+        """Check that a commit holds exactly the given files."""
         why = f"; git said: {said}" if said else ""
         changed = self.git("diff-tree", "-r", "-z", "--name-only", "--no-renames", base, made).out
         added = set(records(changed)) - set(files)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SECONDS = 600.0
-# What another git, from a hook for example, may have told its children about its own repository.
+# Variables by which another git, from a hook for example, tells its children about its own repository.
 _OF_A_REPOSITORY = (
     *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES"),
     *("GIT_COMMON_DIR", "GIT_NAMESPACE", "GIT_PREFIX", "GIT_CEILING_DIRECTORIES"),
@@ -68,7 +68,7 @@ def run(folder: Path, *arguments: str, seconds: float = SECONDS, stdin: bytes = 
     environ |= {"LC_ALL": "C", "LANGUAGE": "C", "GIT_EDITOR": "true", "GIT_LFS_SKIP_SMUDGE": "1"}
     environ |= {"GIT_OPTIONAL_LOCKS": "0", "GIT_MERGE_AUTOEDIT": "no"}
     if not sys.stdin or not sys.stdin.isatty():
-        # Nobody is there to be asked for a password.
+        # There is no user to ask for a password.
         environ |= {"GIT_TERMINAL_PROMPT": "0", "SSH_ASKPASS_REQUIRE": "never"}
     # What is pushed and fetched is little; to tidy up is left to the user's own commands.
     configured = ("gc.auto=0", "maintenance.auto=false", "advice.detachedHead=false", "core.quotePath=false")

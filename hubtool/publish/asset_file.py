@@ -30,11 +30,14 @@ class AssetFile:
 
 
 def measure(path: Path) -> AssetFile:
-    """Hash a file.
+    """Hash a file, which must not change while it is read.
 
     Raises:
-        AssetError: If it cannot be read, changes meanwhile, or is empty.
+        ArgumentError: If it is not a file.
+        AssetError: If it cannot be read, changes while it is read, or is empty.
     """
+    if not path.is_file():
+        raise ArgumentError(f"there is no file {path}", hint="give the file that is the card's asset")
     try:
         before = path.stat()
         digest = digest_file(path)

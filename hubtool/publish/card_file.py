@@ -47,7 +47,7 @@ def read_once(hub: Hub, name: str, path: Path, *, local: bool) -> tuple[FoundCar
         local: Whether the name is a path.
 
     Raises:
-        CardError: If it cannot be read, or changed meanwhile.
+        CardError: If it cannot be read, or changed while it was read.
         OSError: If the file cannot be read.
     """
     found = hub.find(name, local=local)

@@ -75,8 +75,8 @@ class Publication:
         already: Whether the default branch has the card already, so that there is nothing to review.
         written: Of each file that went to the folder or bucket, its link, and whether this run wrote it.
         next_step: What is to be done for the review.
-        review: The page to open for that, or None where nobody knows it.
-        notes: What people should know, one sentence each.
+        review: The page to open for that, or None where it is not known.
+        notes: Notes for the user, one sentence each.
         report: What the check found; None where nothing was checked again.
     """
 
@@ -120,7 +120,7 @@ class Todo:
         commit: The commit that has it, here or at the remote; None if it has to be made.
         push: Whether that commit has to be pushed.
         at_remote: Whether the remote has it, on its branch or merged.
-        notes: What people should know, one sentence each.
+        notes: Notes for the user, one sentence each.
     """
 
     merged: bool
@@ -131,7 +131,7 @@ class Todo:
 
 
 def decide(change: RegistryChange, state: CheckoutState, *, push: bool) -> Todo:
-    """Say what is left to be done of a change.
+    """Decide what is left to be done of a change.
 
     Args:
         change: The change.
@@ -182,9 +182,9 @@ def _taken(change: RegistryChange, there: bytes, where: str) -> PublishError:
 
 
 def _other(change: RegistryChange, there: bytes | None, where: str) -> PublishError:
-    hint = f"if it is yours and not needed any more, delete it: git branch -D {change.branch}"
+    hint = f"if it is yours and no longer needed, delete it: git branch -D {change.branch}"
     if " at " in where:
-        hint = "talk to whoever pushed it; if it is yours and not needed any more, delete it there"
+        hint = "ask the person who pushed it; if it is yours and no longer needed, delete it there"
     if there is None:
         return PublishError(f"{where} is there already, and does not have the card {change.uid}", hint=hint)
     what = "another text" if _same_assets(change, there) else "other assets"
@@ -202,7 +202,7 @@ def _same_assets(change: RegistryChange, there: bytes) -> bool:
 
 
 def next_steps(change: RegistryChange, state: CheckoutState, *, pushed: bool) -> tuple[str, str | None]:
-    """Return what is to be done for the review, in one sentence, and the page to open for it where that is known."""
+    """Return what to do for the review, in one sentence, and the page to open for it if it is known."""
     remote = state.remote
     if remote is None:
         return f"merge the branch {change.branch} into {state.base}", None
@@ -265,8 +265,16 @@ def commit(
 ) -> Publication:
     """Make the commit of a change on its branch, and push it; what is there already is not made again.
 
+    Args:
+        checkout: The registry's git checkout.
+        change: The change.
+        remote: The git remote, or None if there is none.
+        offline: Whether the network may not be used.
+        push: Whether the branch is pushed.
+        say: Called with each step as it is done, one sentence.
+
     Raises:
-        PublishError: If git refuses, or somebody else's work is in the way.
+        PublishError: If git refuses, or the registry or another branch has something else there.
     """
     refuse_secrets(change.message, "the commit's message")
     with checkout.lock():
@@ -303,7 +311,7 @@ def _push(checkout: Checkout, change: RegistryChange, state: CheckoutState, made
     done = checkout.push(state.remote, made, change.branch)
     if done.code == 0:
         return made
-    # Perhaps somebody pushed the same card in between, or a run that was killed had done it all but for the answer.
+    # Another run may have pushed the same card in between, or a killed run may have pushed it before this one.
     after = checkout.look(change.branch, change.path, remote=state.remote, offline=offline)
     if after.theirs is not None or after.head.data == change.data:
         found = decide(change, after, push=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hubtool.card import model
@@ -27,20 +26,14 @@ VERBS = {statuses.DEPRECATED: ("deprecate", "Deprecate"), statuses.WITHDRAWN: ("
 """Of each status, the beginning of the branch's name, and of the commit's message."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edited:
-    """A card that was changed where it stands: its file, and whether that changed."""
-
-    path: Path
-    changed: bool
-
-    def as_json(self) -> dict[str, object]:
-        """Return what ``--in-place --json`` prints."""
-        return {"card": str(self.path), "changed": self.changed}
-
-
 def make_status(uid: Uid, kind: str, reason: str, successor: str | None) -> Status:
-    """Return the status that a card is to have.
+    """Return the status that a card gets.
+
+    Args:
+        uid: The card.
+        kind: ``deprecated`` or ``withdrawn``.
+        reason: Why, in one sentence.
+        successor: The UID of the card to use instead, or None.
 
     Raises:
         ArgumentError: If there is no reason, or the successor is the card itself.
@@ -111,8 +104,17 @@ def change_status(
     return commit(checkout, change, remote=found, offline=hub.settings.offline, push=push, say=say)
 
 
-def change_status_in_place(hub: Hub, uid: Uid, status: Status, *, registry: Path | None = None) -> Edited:
+def change_status_in_place(hub: Hub, uid: Uid, status: Status, *, registry: Path | None = None) -> tuple[Path, bool]:
     """Give a card a status in its file; the file is replaced as a whole, or left as it is.
+
+    Args:
+        hub: Settings and registries.
+        uid: The card.
+        status: The status.
+        registry: The registry's folder; by default, the registry of the settings that has the card.
+
+    Returns:
+        The file, and whether it changed.
 
     Raises:
         CardNotFoundError: If there is no such card.
@@ -127,11 +129,11 @@ def change_status_in_place(hub: Hub, uid: Uid, status: Status, *, registry: Path
         raise CardError(f"{path} cannot be read: {error.strerror or error}") from error
     after = statuses.with_status(data, status, name=str(path))
     if after == data:
-        return Edited(path=path, changed=False)
+        return path, False
     problem = replace_file(path.resolve(), after, before)
     if problem is not None:
         raise CardError(f"{path}: {problem}")
-    return Edited(path=path, changed=True)
+    return path, True
 
 
 def _checkout(hub: Hub, registry: Path | None) -> Checkout:

@@ -94,15 +94,8 @@ class CheckReport:
         return all(row.state is RowState.PASSED for row in self.rows)
 
     def row(self, name: str) -> CheckRow:
-        """Return the row of a name.
-
-        Raises:
-            KeyError: If there is none.
-        """
-        for row in self.rows:
-            if row.name == name:
-                return row
-        raise KeyError(name)
+        """Return the row of one of :data:`NAMES`."""
+        return next(row for row in self.rows if row.name == name)
 
     def as_json(self) -> dict[str, object]:
         """Return what ``hubtool check --json`` prints."""
@@ -173,7 +166,7 @@ def impossible(name: str, reason: str, details: Sequence[str] = ()) -> CheckRow:
 
 
 def rules_row(diagnostics: Sequence[Diagnostic]) -> CheckRow:
-    """Return the row of the schema and the rules: errors fail it, warnings are told."""
+    """Return the row of the schema and the rules: errors fail it, warnings are listed."""
     errors = sum(one.severity is Severity.ERROR for one in diagnostics)
     warnings = len(diagnostics) - errors
     details = [
@@ -253,7 +246,7 @@ def checkpoint_row(header: Header, asset: Asset, strange: Mapping[str, int] | No
     Args:
         header: What it holds.
         asset: What the card says of it.
-        strange: How many elements are NaN or infinite, by the tensor's name; None if nobody looked.
+        strange: How many elements are NaN or infinite, by the tensor's name; None if that was not checked.
     """
     types = ", ".join(sorted({tensor.dtype for tensor in header.tensors}))
     tensors, elements = count(len(header.tensors), "tensor"), count(header.elements, "element")

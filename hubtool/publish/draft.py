@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 FIELDS = tuple(key for key in schema.known_keys() if key not in ("asset", "network", *statuses.KEYS))
 """The keys of the front matter that hold one value each, and that a new card can have."""
-# What a new version of a model has anew.
+# Entries that a new version of a model does not take over.
 _NOT_INHERITED = frozenset(
     {"update-time", "evaluation", "accuracy", "mAP", "repo-revision", "model-version", "mindspore-version"}
 )
@@ -97,7 +97,7 @@ class CardDraft:
         fit: The architecture that the checkpoint is, or None.
         header: What the checkpoint holds, or None without one.
         base: The card of the previous version, or None.
-        texts: What the body shall say, of :data:`TEXTS`.
+        texts: Texts of the body, by the keys of :data:`TEXTS`.
         notes: What was filled in from where, one sentence each.
     """
 
@@ -120,7 +120,7 @@ class CardDraft:
         return next((one for one in self.files if one.format in GRAPH_FORMATS), None)
 
     def text(self, key: str, what: str | None = None) -> str:
-        """Return what the body shall say of something, or a mark where that is not known."""
+        """Return a text of the body, or a mark where it is not known."""
         return self.texts.get(key) or placeholder.mark(what or TEXTS[key])
 
     def answered(self, answers: Mapping[str, object]) -> CardDraft:
@@ -188,14 +188,14 @@ def gather(
         files: Further files that will be assets.
         base: The card of the previous version.
         given: Values of the front matter, of :func:`checked`.
-        texts: What the body shall say, of :data:`TEXTS`.
+        texts: Texts of the body, by the keys of :data:`TEXTS`.
         arguments: Arguments of the recipe.
         inputs: What the recipe says of the network's inputs, of :func:`network_input`.
         provider: The recipe's network provider.
         entry: The recipe's entry point.
 
     Raises:
-        AssetError: If a file cannot be read, or changes meanwhile.
+        AssetError: If a file cannot be read, or changes while it is read.
         CheckpointError: If the checkpoint cannot be read as one.
     """
     notes: list[str] = []
@@ -304,7 +304,7 @@ def _format(path: Path) -> str | None:
 
 
 def _file(path: Path, card: Path, form: str | None) -> FileFacts:
-    """Return the facts of a file; it is hashed once, and must not change meanwhile.
+    """Return the facts of a file; it is hashed once, and must not change while it is read.
 
     Raises:
         AssetError: If it cannot be read, changes, or is of no format that a card can name.

@@ -1,4 +1,4 @@
-"""Which of hubtool's own architectures a checkpoint's tensors are, told by their names and shapes. Pure."""
+"""Match the names and shapes of a checkpoint's tensors with hubtool's own architectures. Pure."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from hubtool.card import document as documents
 from hubtool.card import foreign, model
 from hubtool.card import front_matter as front_matters
 from hubtool.card.files import read_card_file, uid_of_path
-from hubtool.errors import ArgumentError, CardError, InvalidNameError, PublishError
+from hubtool.errors import CardError, InvalidNameError, PublishError
 from hubtool.git.checkout import Checkout, branch_of
 from hubtool.links import shown
 from hubtool.mirror.destination import blob_name
@@ -68,7 +68,7 @@ class PublishPlan:
         blobs: That folder or bucket, as the user writes it; None if nothing goes there.
         state: What the checkout and its remote have.
         todo: What is left to be done of the commit.
-        notes: What people should know beforehand, one sentence each.
+        notes: Notes for the user, one sentence each.
     """
 
     checkout: Checkout
@@ -132,7 +132,7 @@ def make_plan(
         name: The path of a card, or a UID.
         files: The files that are the card's assets and go to ``to``.
         to: A folder, or ``s3://bucket/prefix``; by default that of the settings.
-        link_base: What the links of files there begin with; by default that of the settings, or told by the bucket.
+        link_base: What the links of files there begin with; by default that of the settings, or the bucket's.
         registry: The registry's git checkout, or a folder in it; by default the one that the card is in, else the
             first registry of the settings.
         remote: The git remote; by default ``origin``, or the only one.
@@ -151,7 +151,7 @@ def make_plan(
     uid = _uid(path, data)
     to = to if to is not None else hub.settings.blobs
     base = link_base if link_base is not None else hub.settings.link_base
-    placed, uploads, beside = _place(card, path, match(card, [_measure(file) for file in files]), to, base)
+    placed, uploads, beside = _place(card, path, match(card, [measure(file) for file in files]), to, base)
     final = write_links(data, placed, name=str(path))
     refuse_secrets(final.decode("utf-8", "replace"), path)
     checkout = Checkout.open(registry if registry is not None else _registry(hub, path, uid))
@@ -245,18 +245,6 @@ def _registry(hub: Hub, path: Path, uid: Uid) -> Path:
     )
 
 
-def _measure(path: Path) -> AssetFile:
-    """Hash a file; it must not change meanwhile.
-
-    Raises:
-        ArgumentError: If it is not a file.
-        AssetError: If it cannot be read, or changes.
-    """
-    if not path.is_file():
-        raise ArgumentError(f"there is no file {path}", hint="give the file that is the card's asset")
-    return measure(path)
-
-
 def _place(
     card: Card, path: Path, matched: Mapping[int, AssetFile], to: str | None, base: str | None
 ) -> tuple[list[PlacedAsset], tuple[Upload, ...], dict[str, bytes]]:
@@ -276,13 +264,13 @@ def _place(
             check_digest(asset, file)
             if to is None and not asset.is_local:
                 raise PublishError(
-                    f"nobody said where {file.path.name} goes",
+                    f"it is not known where {file.path.name} goes",
                     hint="name a folder or a bucket with --blobs, or in 'blobs' of hubtool.toml",
                 )
         if file is not None and to is not None:
             if link_base is None:
                 raise PublishError(
-                    f"what the links to files in {to} begin with cannot be told",
+                    f"what the links to files in {to} begin with is not known",
                     hint="say it with --link-base https://..., or in 'link-base' of hubtool.toml",
                 )
             link = link_of(link_base, file, unquote(asset.file_name))
@@ -306,7 +294,7 @@ def _beside(card: Path, link: str, given: AssetFile | None) -> tuple[AssetFile, 
         raise PublishError(f"the asset {link!a} is not beside the card", hint="write a path without '..'")
     if given is None and not (source.is_file() and source.resolve().is_relative_to(root)):
         raise PublishError(f"{source} is not there", hint="put the file there, or correct the card")
-    file = _measure(source)
+    file = measure(source)
     if file.size > _MAX_BESIDE_BYTES:
         raise PublishError(
             f"{source} has {file.size:,} bytes, which is too much for git",

@@ -169,7 +169,7 @@ def _try_links(hub: Hub, todo: PublishPlan, place: Destination) -> None:
             transport.probe(hub.policy.check(f"{base}{name}")).raise_for_status()
     except FetchError as error:
         raise PublishError(
-            f"nobody could fetch from {todo.blobs}: a small file was put there, and its link does not give it: "
+            f"files in {todo.blobs} cannot be fetched: a small file was put there, and its link does not give it: "
             f"{error.message}",
             hint="nothing was published; check --link-base, and that everybody may read what is in the bucket",
         ) from error

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class UsageRun:
     """How a usage block ended.
 
     Attributes:
@@ -58,7 +58,7 @@ def try_usage(
     trust: bool = False,
     checkout: Path | None = None,
     show: Callable[[str], None] | None = None,
-) -> Trial:
+) -> UsageRun:
     """Run the usage block of a card, shut in; its assets are fetched first if they are not stored.
 
     Args:
@@ -115,4 +115,4 @@ def try_usage(
                 continue
             size = brought if asset is main else size
         ended = workspace.run_usage(adapted, str(path), workspaces.with_room(limits, weights=size), show=show)
-    return Trial(ended=ended, adapted=(*told, *adapted.adapted))
+    return UsageRun(ended=ended, adapted=(*told, *adapted.adapted))

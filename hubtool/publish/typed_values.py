@@ -18,7 +18,7 @@ _FLAGS = frozenset({"fine-tunable", "mindspore-lite"})
 
 
 def checked(key: str, text: str) -> object:
-    """Return the value of a key for a text that somebody typed, spelled as the vocabularies have it.
+    """Return the value of a key for a text that a user typed, spelled as in the vocabularies.
 
     Raises:
         ArgumentError: If it cannot be the value of the key; the hint says what can be.
@@ -58,7 +58,7 @@ def checked(key: str, text: str) -> object:
 
 
 def checked_text(key: str, text: str) -> str:
-    """Return Markdown that somebody typed, as it can stand in a body.
+    """Return Markdown that a user typed, as it can stand in a body.
 
     Raises:
         ArgumentError: If nothing is left of it.

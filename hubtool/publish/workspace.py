@@ -168,7 +168,7 @@ def open_workspace(
             more["HUBTOOL_TRUST"] = "1"
         place = code_place(found) if checkout is not None else None
         if checkout is not None and place is not None:
-            # A copy, so that what is proven cannot change meanwhile. The workspace takes it for the card's commit.
+            # A copy, so that the code cannot change while it is proved. The workspace takes it for the card's commit.
             code = CodeStore(Store(scratch / "hub"), hub.policy, offline=True)
             code.put(place, checkouts.root_of(place, checkout))
         else:
@@ -246,6 +246,6 @@ def _copy_local(found: FoundCard, card: Path) -> None:
 
 
 def _python_path() -> str:
-    """Return the folders in which the programs find hubtool, and what else this process was told to look in."""
+    """Return PYTHONPATH for the programs: the one of this process, and the folder of hubtool."""
     given = [Path(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     return os.pathsep.join(str(path.absolute()) for path in (*given, Path(__file__).parents[2]))

@@ -40,7 +40,7 @@ class PlacedAsset:
 def link_of(base: str, file: AssetFile, name: str) -> str:
     """Return the link of a blob: its name in the bucket below a base, and behind ``#`` the name of the file.
 
-    What stands behind ``#`` is not sent to the server; it tells people, and ``hubtool.fetch``, what the file is called.
+    What stands behind ``#`` is not sent to the server; it names the file for readers and ``hubtool.fetch``.
     """
     return f"{base.rstrip('/')}/{blob_name(file.digest)}#{quote(name)}"
 
@@ -117,7 +117,7 @@ def _edits(
                 value = f" {value}"
             edits.append((start, end, value))
         else:
-            raise CardError(f"{name}: {key} is not one line of text", hint="run 'hubtool fmt' on it, or write it anew")
+            raise CardError(f"{name}: {key} is not one line of text", hint="run 'hubtool fmt' on it, or write it again")
     if missing:
         link = next(other for one, other in node.value if one.value == "asset-link")
         end = entry.offset + link.end_mark.index
@@ -135,7 +135,7 @@ def _column(node: yaml.MappingNode) -> int:
 
 
 def _verify(after: bytes, before: Mapping[str, object], wanted: Mapping[int, Mapping[str, str]], name: str) -> None:
-    """See that the card says what it is to say, and otherwise what it said."""
+    """Check that the card has the new entries, and is otherwise unchanged."""
     document = documents.parse(after)
     values = (
         {}

@@ -48,7 +48,7 @@ def _hook(program: str, folders: list[str], refused: frozenset[str]) -> Callable
 
     def check(event: str, args: tuple[Any, ...]) -> None:
         if event == "builtins.input":
-            raise EOFError(f"{program} asks for no input: nobody is there to answer")
+            raise EOFError(f"{program} cannot ask for input: it runs without a user")
         if event in refused:
             raise PermissionError(f"{program} has no use for {event}")
         if event in _NETWORK and not isinstance(args[-1], (str, bytes)) and (event != "socket.getaddrinfo" or args[0]):

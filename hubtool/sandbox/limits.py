@@ -104,7 +104,7 @@ class ProcessWatch:
 
 
 def size_text(count: int) -> str:
-    """Return a number of bytes as people read it: ``2 GiB``."""
+    """Return a number of bytes in a readable unit: ``2 GiB``."""
     return f"{count / (1 << 30):.3g} GiB" if count >= 1 << 30 else f"{count / (1 << 20):.3g} MiB"
 
 

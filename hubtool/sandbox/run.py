@@ -200,7 +200,7 @@ def _signal_reason(code: int, limits: Limits) -> str:
 def _follow(
     process: subprocess.Popen[bytes], output: _Output, answer: int, status: int, watch: ProcessWatch
 ) -> tuple[bytes, bytes]:
-    """Read what a program writes until it ends or is ended; return its answer, and what namespaces.py said.
+    """Read what a program writes until it ends or is ended; return its answer, and what namespaces.py reports.
 
     Args:
         process: The program.

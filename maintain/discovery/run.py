@@ -289,7 +289,7 @@ def _run_job(request: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
 
 
 def without_folders(text: str) -> str:
-    """Return a text with the folders of absolute paths taken out: where a checkout stood concerns nobody else."""
+    """Return a text with the folders of absolute paths taken out: where a checkout stood is of no use elsewhere."""
     return re.sub(r"(?<![\w:/.])/(?:[^\s/'\"()<>]+/)+", "", text)
 
 

@@ -536,7 +536,7 @@ def _inputs(network: Any, inputs: tuple[Any, ...]) -> tuple[tuple[str, tuple[int
 
 
 def _takes(network: Any, count: int) -> bool:  # noqa: ANN401 - a Cell
-    """Whether a network can be called with so many tensors."""
+    """Whether a network can be called with this number of tensors."""
     kinds = [
         parameter for name, parameter in inspect.signature(type(network).construct).parameters.items() if name != "self"
     ]

@@ -170,7 +170,7 @@ def test_settings_say_where_files_go(desk: Desk) -> None:
     plain = ("publish", desk.card, "--asset", desk.asset, "--registry", desk.checkout, "--dry-run", "--json")
     assert desk.cli(*plain).json["assets"][0]["link"] == desk.link
     (desk.cli.folder / "hubtool.toml").unlink()
-    assert "nobody said where net.ckpt goes" in desk.cli(*plain).err
+    assert "it is not known where net.ckpt goes" in desk.cli(*plain).err
     assert "--link-base" in desk.cli(*plain, "--blobs", desk.blobs).err
     for base in ("ftp://example.org", "https://me:SECRET@example.org", "https://example.org/?a=SECRET", "nonsense"):
         done = desk.cli(*plain, "--blobs", desk.blobs, "--link-base", base)

@@ -65,7 +65,7 @@ def test_a_private_bucket_keeps_the_card_back(desk: Desk) -> None:
         *("--registry", desk.checkout, "--unproven", "--push"),
     )
     assert done.code == 1
-    assert "nobody could fetch from s3://mirrors/private" in done.err
+    assert "files in s3://mirrors/private cannot be fetched" in done.err
     assert "everybody may read" in done.err
     assert desk.branches() == ["main"]
     # It is said before the upload, and what asked is taken away again.

@@ -248,7 +248,7 @@ def test_what_is_in_the_way(tmp_path: Path) -> None:
         (state(ours=text), "another text"),
         (state(ours=bytes_), "git branch -D publish/x"),
         (state(ours=nothing), "does not have the card"),
-        (state(theirs=bytes_), "talk to whoever pushed it"),
+        (state(theirs=bytes_), "ask the person who pushed it"),
         (state(theirs=nothing, ours=Branch(commit="h", data=mine.data)), "at https://gitee.com/owner/hub.git"),
         (state(unreachable="no route"), "cannot be reached: no route"),
         (state(remote=None), "no remote to push to"),
