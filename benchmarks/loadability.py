@@ -37,6 +37,7 @@ def main() -> None:
 
     from hubtool.errors import CardError
     from hubtool.hub import Hub
+    from hubtool.sandbox.limits import Limits
     from maintain.discovery import recipes, run
 
     hub = Hub.open()
@@ -53,7 +54,8 @@ def main() -> None:
         targets,
         checkout=options.models,
         report=options.report,
-        limits=run.Limits(seconds=options.seconds, jobs=options.jobs),
+        limits=Limits(seconds=options.seconds),
+        parallel=options.jobs,
         smoke=options.smoke,
         only_known=options.only_known,
     )

@@ -11,7 +11,7 @@ from hubtool.cli import complete, options, output, render
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hubtool.publish.check import Row
+    from hubtool.publish.check_rows import CheckRow
 
 
 @click.command()
@@ -36,12 +36,12 @@ def command(
 
     CARD is the path of a card, in a registry or not, or a UID. The rows: schema and rules; the links answer; the
     assets' bytes have the digest and size that the card states; the checkpoint can be read; the recipe resolves;
-    coverage is total; one forward pass; the usage block runs, shut in and offline; the metrics can be read. Each
+    coverage is total; one forward pass; the usage block runs, isolated and offline; the metrics can be read. Each
     passed, failed, or was not possible here. The exit code is 1 if one failed.
     """
     from hubtool.hub import Hub
     from hubtool.publish.check import check_card
-    from hubtool.sandbox.confine import Limits
+    from hubtool.sandbox.limits import Limits
 
     report = check_card(
         Hub.open().with_lock(None),
@@ -66,7 +66,7 @@ def command(
 _COLOURS = {"passed": "green", "failed": "red", "not possible here": "yellow"}
 
 
-def print_row(row: Row) -> None:
+def print_row(row: CheckRow) -> None:
     """Print a row of the table."""
     state = output.style(row.state.value.ljust(17), fg=_COLOURS[row.state.value])
     # Of what could not be passed the reason comes first; of all, what was found stands below.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from hubtool.card.model import Card
     from hubtool.hub import Hub
-    from hubtool.publish.draft import Known, Question
+    from hubtool.publish.draft import CardDraft, Question
 
 # The fields of the front matter, each with what its option says; the order is that of a card.
 _FIELDS = {
@@ -127,7 +127,7 @@ def command(  # noqa: PLR0917 - one for each option
     marked, so that 'hubtool validate' names it. A card that is there already is never overwritten.
     """
     from hubtool.hub import Hub
-    from hubtool.publish import draft
+    from hubtool.publish import draft, draft_text, typed_values
     from hubtool.uid import Uid
 
     if output is not None and registry is not None:
@@ -138,7 +138,7 @@ def command(  # noqa: PLR0917 - one for each option
     if path.exists() or path.is_symlink():
         raise HubError(f"{path} is there already", hint="a new version is a new UID; to change the card, edit it")
     given = {
-        key: draft.checked(key, text)
+        key: typed_values.checked(key, text)
         for key in _FIELDS
         if (text := fields[f"field_{key.replace('-', '_')}"]) is not None
     }
@@ -152,8 +152,8 @@ def command(  # noqa: PLR0917 - one for each option
         base=_base(hub, base),
         given=given,
         texts={key: text for key, text in (("introduction", introduction), ("measured", measured)) if text is not None},
-        arguments=dict(draft.argument(text) for text in arguments),
-        inputs=[draft.network_input(text) for text in inputs],
+        arguments=dict(typed_values.argument(text) for text in arguments),
+        inputs=[typed_values.network_input(text) for text in inputs],
         provider=provider,
         entry=entry,
     )
@@ -161,10 +161,10 @@ def command(  # noqa: PLR0917 - one for each option
         click.echo(f"note: {render.plain(note)}", err=True)
     if not no_input and can_ask():
         known = _ask_all(known)
-    data = draft.write(known)
+    data = draft_text.write(known)
     _place(path, data)
     click.echo(str(path))
-    left = draft.marks(data)
+    left = draft_text.marks(data)
     if left:
         click.echo(f"{len(left)} to fill in:", err=True)
         for line, text in left:
@@ -198,7 +198,7 @@ def _place(path: Path, data: bytes) -> None:
         raise CardError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
-def _ask_all(known: Known) -> Known:
+def _ask_all(known: CardDraft) -> CardDraft:
     from hubtool.publish import draft
 
     asked = draft.questions(known)
@@ -217,7 +217,7 @@ def _ask_all(known: Known) -> Known:
 
 
 def _ask(question: Question) -> object:
-    """Ask until there is an answer that can be one; None if there shall be none."""
+    """Ask until the answer is valid; None if it is empty."""
     from hubtool.publish import draft
 
     restore = _completing(question.choices)

@@ -11,7 +11,8 @@ from hubtool.cli import complete, options, render
 from hubtool.cli.paths import LocalPath
 
 if TYPE_CHECKING:
-    from hubtool.publish.publish import Plan, Publication
+    from hubtool.publish.change import Publication
+    from hubtool.publish.plan import PublishPlan
 
 
 @click.command()
@@ -69,10 +70,11 @@ def command(
     from hubtool.cli.check import print_row
     from hubtool.hub import Hub
     from hubtool.publish import publish as publishing
-    from hubtool.sandbox.confine import Limits
+    from hubtool.publish.plan import make_plan
+    from hubtool.sandbox.limits import Limits
 
     hub = Hub.open().with_lock(None)
-    plan = publishing.make_plan(
+    plan = make_plan(
         hub, name, files=assets, to=blobs, link_base=link_base, registry=registry, remote=remote, push=push
     )
     if dry_run:
@@ -106,7 +108,7 @@ def _say(text: str) -> None:
     click.echo(render.plain(text))
 
 
-def _print_plan(plan: Plan, *, as_json: bool) -> None:
+def _print_plan(plan: PublishPlan, *, as_json: bool) -> None:
     if as_json:
         render.echo_json(plan.as_json())
         return

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TextIO, cast
 import click
 
 from hubtool.cli import output
+from hubtool.wording import count as count  # noqa: PLC0414 - commands take it from here
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,11 +49,6 @@ def pairs(rows: list[tuple[str, str]], *, indent: str = "", err: bool = False) -
     width = max((len(name) for name, _ in rows), default=0)
     for name, value in rows:
         click.echo(f"{indent}{output.style(name.ljust(width), fg='cyan')}  {plain(value)}", err=err)
-
-
-def count(number: int, noun: str, plural: str | None = None) -> str:
-    """Return a number with what it counts, such as ``1 file`` or ``2,906 cards``."""
-    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def size(count: int | None) -> str:

@@ -40,22 +40,22 @@ def change(uid: str, kind: str, **given: Any) -> None:  # noqa: ANN401 - the opt
     """Give a card a status, and say what was done."""
     from hubtool.cli.publish import print_done
     from hubtool.hub import Hub
-    from hubtool.publish import retire
+    from hubtool.publish import change_status
     from hubtool.uid import Uid
 
     hub = Hub.open().with_lock(None)
     parsed = Uid.parse(uid)
-    status = retire.make_status(parsed, kind, given["reason"], given["superseded_by"])
+    status = change_status.make_status(parsed, kind, given["reason"], given["superseded_by"])
     if given["in_place"]:
         if given["push"] or given["remote"]:
             raise ArgumentError("--in-place uses no git", hint="leave --push and --remote out")
-        edited = retire.retire_in_place(hub, parsed, status, registry=given["registry"])
+        path, changed = change_status.change_status_in_place(hub, parsed, status, registry=given["registry"])
         if given["as_json"]:
-            render.echo_json(edited.as_json())
+            render.echo_json({"card": str(path), "changed": changed})
         else:
-            click.echo(f"{'changed' if edited.changed else 'already so:'} {edited.path}")
+            click.echo(f"{'changed' if changed else 'already so:'} {path}")
         return
-    done = retire.retire(
+    done = change_status.change_status(
         hub,
         parsed,
         status,

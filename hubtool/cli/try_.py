@@ -25,13 +25,13 @@ def command(
 ) -> int:
     """Run the usage block of a card, and show what it prints.
 
-    The assets are fetched if they are not stored. The block then runs as a program of its own: offline, in a folder of
-    its own, without questions, on the device that is here, and shut in as far as this system allows; what held it and
-    what did not is said at the end. The exit code is the block's own.
+    The assets are fetched if they are not stored. The block then runs as a program of its own: offline, in its own
+    folder, without input, on the device that is here, and isolated as far as this system allows. The last line says
+    what was isolated and what was not. The exit code is the block's own.
     """
     from hubtool.hub import Hub
-    from hubtool.publish.trial import try_usage
-    from hubtool.sandbox.confine import Limits
+    from hubtool.publish.run_usage import try_usage
+    from hubtool.sandbox.limits import Limits
 
     def show(text: str) -> None:
         sys.stdout.write(render.plain(text.replace("\r\n", "\n").replace("\r", "\n"), lines=True))
@@ -39,10 +39,10 @@ def command(
 
     limits = Limits(seconds=timeout, memory=int(memory * (1 << 30)))
     hub = Hub.open().with_lock(None)
-    trial = try_usage(hub, name, assets=assets, limits=limits, trust=trust, checkout=checkout, show=show)
-    for note in trial.adapted:
+    done = try_usage(hub, name, assets=assets, limits=limits, trust=trust, checkout=checkout, show=show)
+    for note in done.adapted:
         click.echo(f"note: {note}", err=True)
-    click.echo(f"note: {trial.ended.seconds:.1f} s; {trial.ended.described}", err=True)
-    if trial.problem:
-        click.echo(f"{output.style('error', fg='red', bold=True)}: the usage block failed: {trial.problem}", err=True)
-    return trial.code
+    click.echo(f"note: {done.ended.seconds:.1f} s; {done.ended.described}", err=True)
+    if done.problem:
+        click.echo(f"{output.style('error', fg='red', bold=True)}: the usage block failed: {done.problem}", err=True)
+    return done.code

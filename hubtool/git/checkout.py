@@ -1,19 +1,14 @@
-"""A registry's git checkout: what is published in it, and one commit on a branch of its own.
+"""A registry's git checkout: what is published in it, and one commit on its own branch.
 
-The user's git runs here with the user's settings, identity, hooks and logins, as if the user had typed the commands.
 What the user has in the checkout is never touched: not the working tree, not the index, not the branch that is checked
-out, not what is known of the remote's other branches. A commit is made in a working tree of its own within ``.git``,
-and the branch appears, by one change of a ref, when the commit is there and is right.
+out, not the remote-tracking branches. A commit is made in its own working tree within ``.git``, and the branch appears,
+by one change of a ref, when the commit is complete and correct.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import signal
-import subprocess
-import sys
 import tempfile
 import time
 from contextlib import contextmanager, suppress
@@ -22,50 +17,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hubtool.errors import InvalidNameError, PublishError
+from hubtool.git.hardened import records
 from hubtool.git.remotes import Remote, without_secrets
+from hubtool.git.user_git import SECONDS, GitResult, run
 from hubtool.locking import FileLock
 from hubtool.uid import Uid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-_SECONDS = 600.0
-_ASKING = 60.0
-_PATIENCE = 300.0
-_LOCK_AGE = 10.0
+_ASKING_SECONDS = 60.0
+_PATIENCE_SECONDS = 300.0
+_LOCK_AGE_SECONDS = 10.0
 _NONE = "0" * 40
 _OBJECT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?\Z")
-# What another git, from a hook for example, may have told its children about its own repository.
-_OF_A_REPOSITORY = (
-    *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES"),
-    *("GIT_COMMON_DIR", "GIT_NAMESPACE", "GIT_PREFIX", "GIT_CEILING_DIRECTORIES"),
-)
 _KINDS = {"120000": "a symbolic link", "160000": "a submodule", "040000": "a folder"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Done:
-    """How git ended: its exit code, and what it printed."""
-
-    code: int
-    out: bytes
-    err: str
-
-    @property
-    def text(self) -> str:
-        """What it printed, as text."""
-        return self.out.decode("utf-8", "replace").strip()
-
-    @property
-    def why(self) -> str:
-        """Its last words, without secrets and control characters."""
-        # Of a push, the lines that begin with '!' say what the server refused.
-        refused = [line for line in self.text.splitlines() if line.startswith("!") or not self.err.strip()]
-        lines = [line.strip() for line in (*self.err.splitlines(), *refused) if line.strip()]
-        # git's own hints explain commands that we do not run.
-        lines = [line for line in lines if not line.startswith("hint:")] or lines
-        text = "; ".join(lines[-4:]) or f"it ended with {self.code}"
-        return "".join(sign if sign.isprintable() else "?" for sign in without_secrets(text))[:600]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +48,7 @@ class Branch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class State:
+class CheckoutState:
     """What a checkout and its remote have, of one path.
 
     Attributes:
@@ -135,14 +101,14 @@ class Checkout:
         given = folder.resolve().relative_to(top.resolve()).as_posix()
         return cls(top=top, common=common, given="" if given == "." else given)
 
-    def git(self, *arguments: str, seconds: float = _SECONDS, stdin: bytes = b"") -> Done:
+    def git(self, *arguments: str, seconds: float = SECONDS, stdin: bytes = b"") -> GitResult:
         """Run git in the checkout; see :func:`run`."""
         return run(self.top, *arguments, seconds=seconds, stdin=stdin)
 
     # -- looking -------------------------------------------------------------------------------------------------------
 
     def check_identity(self) -> None:
-        """See that git knows whose commits these are.
+        """Check that git knows the author of the commits.
 
         Raises:
             PublishError: If it does not.
@@ -173,8 +139,8 @@ class Checkout:
             raise PublishError(f"{self.top} has no remote {name!r}", hint="see 'git remote'")
         return Remote(name=name, url=self.git("remote", "get-url", "--push", "--", name).text)
 
-    def look(self, branch: str, path: str, *, remote: Remote | None, offline: bool) -> State:
-        """Say what the checkout and its remote have of a path; the caller holds :meth:`lock`.
+    def look(self, branch: str, path: str, *, remote: Remote | None, offline: bool) -> CheckoutState:
+        """Return what the checkout and its remote have of a path; the caller holds :meth:`lock`.
 
         The remote's default branch, and the branch of the change, are fetched into refs of our own.
 
@@ -189,8 +155,14 @@ class Checkout:
         """
         return self._look(branch, lambda head: path, remote=remote, offline=offline)[0]  # noqa: ARG005 - one path for all
 
-    def look_for(self, branch: str, uid: Uid, *, remote: Remote | None, offline: bool) -> tuple[State, str]:
-        """Say what the checkout and its remote have of a card, and what the card's path is; see :meth:`look`.
+    def look_for(self, branch: str, uid: Uid, *, remote: Remote | None, offline: bool) -> tuple[CheckoutState, str]:
+        """Return what the checkout and its remote have of a card, and the card's path; see :meth:`look`.
+
+        Args:
+            branch: The branch of the change.
+            uid: The card.
+            remote: The remote, or None.
+            offline: Whether the network may not be used.
 
         Raises:
             PublishError: As :meth:`look`.
@@ -204,7 +176,7 @@ class Checkout:
 
     def _look(
         self, branch: str, find: Callable[[str], str], *, remote: Remote | None, offline: bool
-    ) -> tuple[State, str]:
+    ) -> tuple[CheckoutState, str]:
         unreachable = ""
         base, head, theirs = "", "", None
         if remote is not None and offline and not remote.is_local:
@@ -215,7 +187,7 @@ class Checkout:
             base, head = self._known_base(remote)
         path = find(head)
         ours = self.commit(f"refs/heads/{branch}")
-        state = State(
+        state = CheckoutState(
             remote=remote,
             unreachable=unreachable,
             base=base,
@@ -227,7 +199,7 @@ class Checkout:
 
     def _fetch(self, remote: Remote, branch: str) -> tuple[str, str, str, str | None]:
         """Ask a remote; return why it cannot be asked, its default branch, that one's commit, and our branch's."""
-        asked = self.git("ls-remote", "--symref", remote.name, "HEAD", f"refs/heads/{branch}", seconds=_ASKING)
+        asked = self.git("ls-remote", "--symref", remote.name, "HEAD", f"refs/heads/{branch}", seconds=_ASKING_SECONDS)
         if asked.code != 0:
             return asked.why, "", "", None
         base, found = "", {}
@@ -296,8 +268,7 @@ class Checkout:
         """Return mode and path of everything below a folder of a commit."""
         where = [f":(literal,top){folder}/"] if folder else []
         listed = self.git("ls-tree", "-r", "-z", "--full-tree", commit, "--", *where)
-        records = [record for record in listed.out.decode("utf-8", "surrogateescape").split("\0") if record]
-        return [(record.partition(" ")[0], record.partition("\t")[2]) for record in records]
+        return [(record.partition(" ")[0], record.partition("\t")[2]) for record in records(listed.out)]
 
     def cards_folder(self, commit: str) -> str:
         """Return the folder within the checkout that the cards are in.
@@ -316,7 +287,7 @@ class Checkout:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep other publications out of this checkout, and clear away what a killed one left behind.
+        """Keep other publications out of this checkout, and remove what a killed one left behind.
 
         Raises:
             PublishError: If another one does not end.
@@ -325,14 +296,14 @@ class Checkout:
         try:
             folder.mkdir(exist_ok=True)
             lock = FileLock(folder / "publish.lock")
-            held = lock.acquire(_PATIENCE)
+            held = lock.acquire(_PATIENCE_SECONDS)
         except OSError as error:
             raise PublishError(
                 f"{folder} cannot be written: {error.strerror or error}", hint="give yourself the right to write there"
             ) from error
         if not held:
             raise PublishError(
-                f"another publication has been at work in {self.top} for {_PATIENCE / 60:.0f} minutes",
+                f"another publication has been at work in {self.top} for {_PATIENCE_SECONDS / 60:.0f} minutes",
                 hint="let it end, and run the same again",
             )
         try:
@@ -352,10 +323,10 @@ class Checkout:
             shutil.rmtree(path, ignore_errors=True)
         if left:
             self.git("worktree", "prune", "--expire=now")
-        # Of git that was killed with a ref half written; who holds our lock is the only one to write these refs.
+        # Left by a git that was killed while it wrote a ref; only the holder of our lock writes these refs.
         for path in self.common.glob("refs/heads/*/*.lock"):
             with suppress(OSError):
-                if path.parent.name in BRANCHES and time.time() - path.stat().st_mtime > _LOCK_AGE:
+                if path.parent.name in BRANCHES and time.time() - path.stat().st_mtime > _LOCK_AGE_SECONDS:
                     path.unlink()
 
     def make_commit(
@@ -405,12 +376,12 @@ class Checkout:
             shutil.rmtree(place, ignore_errors=True)
         self._must(
             *("update-ref", "-m", "hubtool", f"refs/heads/{branch}", made, expected or _NONE),
-            what=f"the branch {branch} cannot be made; perhaps somebody made it just now",
+            what=f"the branch {branch} cannot be made; perhaps another run made it just now",
         )
         return made
 
     def _check_place(self, base: str, path: str) -> None:
-        """Refuse a path that would lead through a link or a file, or that differs in case only from another."""
+        """Refuse a path that leads through a link or a file, or that differs from another path in case only."""
         parts = path.split("/")
         for at in range(1, len(parts)):
             above = "/".join(parts[:at])
@@ -428,13 +399,13 @@ class Checkout:
                 )
 
     def _check_commit(self, base: str, made: str, files: Mapping[str, bytes], said: str) -> None:
-        """See that a commit holds just what it was to hold."""
+        """Check that a commit holds exactly the given files."""
         why = f"; git said: {said}" if said else ""
         changed = self.git("diff-tree", "-r", "-z", "--name-only", "--no-renames", base, made).out
-        names = {name.decode("utf-8", "surrogateescape") for name in changed.split(b"\0") if name}
-        if names - set(files):
+        added = set(records(changed)) - set(files)
+        if added:
             raise PublishError(
-                f"a hook added {', '.join(sorted(names - set(files))[:5])} to the commit{why}",
+                f"a hook added {', '.join(sorted(added)[:5])} to the commit{why}",
                 hint="nothing was published; see .git/hooks and core.hooksPath",
             )
         for path, data in files.items():
@@ -444,7 +415,7 @@ class Checkout:
                     hint="write '*.md -text' into the registry's .gitattributes; a card is known by its bytes",
                 )
 
-    def push(self, remote: Remote, commit: str, branch: str) -> Done:
+    def push(self, remote: Remote, commit: str, branch: str) -> GitResult:
         """Push a commit as a branch; never in place of another commit."""
         return self.git("push", "--porcelain", "--no-follow-tags", remote.name, f"{commit}:refs/heads/{branch}")
 
@@ -478,59 +449,3 @@ def _is_card(path: str) -> bool:
     except InvalidNameError:
         return False
     return path.endswith(".md")
-
-
-def run(folder: Path, *arguments: str, seconds: float = _SECONDS, stdin: bytes = b"") -> Done:
-    """Run the user's git, with the user's settings.
-
-    Args:
-        folder: Where it runs.
-        *arguments: The command and its arguments.
-        seconds: How long it may take.
-        stdin: What it is given to read.
-
-    Raises:
-        PublishError: If git is missing, or takes too long.
-    """
-    program = shutil.which("git")
-    if program is None:
-        raise PublishError("the program 'git' is not installed", hint="install git, for example with 'apt install git'")
-    environ = {name: value for name, value in os.environ.items() if name not in _OF_A_REPOSITORY}
-    environ |= {"LC_ALL": "C", "LANGUAGE": "C", "GIT_EDITOR": "true", "GIT_LFS_SKIP_SMUDGE": "1"}
-    environ |= {"GIT_OPTIONAL_LOCKS": "0", "GIT_MERGE_AUTOEDIT": "no"}
-    if not sys.stdin or not sys.stdin.isatty():
-        # Nobody is there to be asked for a password.
-        environ |= {"GIT_TERMINAL_PROMPT": "0", "SSH_ASKPASS_REQUIRE": "never"}
-    # What is pushed and fetched is little; to tidy up is left to the user's own commands.
-    configured = ("gc.auto=0", "maintenance.auto=false", "advice.detachedHead=false", "core.quotePath=false")
-    options = [part for setting in configured for part in ("-c", setting)]
-    with subprocess.Popen(  # noqa: S603 - the arguments are ours, or were checked
-        [program, *options, *arguments],
-        cwd=folder,
-        env=environ,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        start_new_session=not sys.stdin or not sys.stdin.isatty(),
-    ) as process:
-        try:
-            out, err = process.communicate(stdin, timeout=seconds)
-        except subprocess.TimeoutExpired:
-            raise PublishError(
-                f"git {arguments[0]} took longer than {seconds:g} seconds",
-                hint="check the network, and run the same again",
-            ) from None
-        finally:
-            _end(process)
-    return Done(code=process.returncode, out=out, err=err.decode("utf-8", "replace"))
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is not None:
-        return
-    if os.name == "posix" and os.getpgid(process.pid) == process.pid:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    else:
-        process.kill()
-    process.wait()

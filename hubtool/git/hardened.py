@@ -236,7 +236,7 @@ def _blocks(
                     yield from _read(process.stdout, limits)
                 _wait(process, limits)
         finally:
-            _end(process)
+            end(process)
         if process.returncode != 0:
             said.seek(0)
             why = _last_line(said.read(1 << 16))
@@ -277,7 +277,7 @@ def _watched(process: subprocess.Popen[bytes]) -> Iterator[None]:
     try:
         yield
     finally:
-        _end(process)
+        end(process)
         with suppress(OSError):
             watcher.communicate(b"done\n")
 
@@ -455,11 +455,11 @@ def _last_line(said: bytes) -> str:
     return "".join(sign if sign.isprintable() else "?" for sign in line)[:300]
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End git and whatever it started, if it is still there."""
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End git, and all that it started if it leads a process group of its own."""
     if process.poll() is not None:
         return
-    if os.name == "posix":
+    if os.name == "posix" and os.getpgid(process.pid) == process.pid:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
     else:

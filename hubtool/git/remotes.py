@@ -1,4 +1,4 @@
-"""Where a registry's git is, and where a change is opened for review there. Pure."""
+"""The remote of a registry, and the page on which a change is opened for review there. Pure."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Remote:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether it is served by this machine, as in a trial."""
+        """Whether this machine serves it."""
         try:
             host = urlsplit(self.url).hostname or ""
         except ValueError:
@@ -53,17 +53,36 @@ def without_secrets(text: str) -> str:
     return _QUERY.sub(r"\g<link>?...", _LOGIN.sub(r"\g<scheme>", text))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """The page of a repository on a web server: scheme and host, and the path without ``.git``."""
+def review_link(url: str, branch: str, base: str) -> str | None:
+    """Return the page on which a branch is opened for review; None for a server whose links are not known.
 
-    site: str
-    host: str
-    path: str
+    The forms are those of Gitee (``/pull/new/``), GitLab (``/-/merge_requests/new``) and GitHub (``/compare/``), told
+    by the host's name.
+
+    Args:
+        url: The repository's URL.
+        branch: The branch with the change.
+        base: The branch that it is meant for.
+    """
+    page = _web_page(url)
+    if page is None:
+        return None
+    site, host, path = page
+    place = f"{site}/{quote(path)}"
+    if "gitee" in host:
+        owner = quote(path.partition("/")[0])
+        return f"{place}/pull/new/{owner}:{quote(branch)}...{owner}:{quote(base)}"
+    if "gitlab" in host:
+        source, target = quote(branch, safe=""), quote(base, safe="")
+        wanted = f"merge_request%5Bsource_branch%5D={source}&merge_request%5Btarget_branch%5D={target}"
+        return f"{place}/-/merge_requests/new?{wanted}"
+    if "github" in host:
+        return f"{place}/compare/{quote(base)}...{quote(branch)}?expand=1"
+    return None
 
 
-def page_of(url: str) -> Page | None:
-    """Return the page that a repository's URL stands for, or None if that cannot be told."""
+def _web_page(url: str) -> tuple[str, str, str] | None:
+    """Return a repository's place on the web: the site, its host, and the path without ``.git``; or None if unknown."""
     match = _SCP.match(url)
     if "://" not in url and match is not None:
         host, path, site = match["host"], match["path"], f"https://{match['host']}"
@@ -79,31 +98,4 @@ def page_of(url: str) -> Page | None:
         with_port = parts.scheme in ("http", "https") and port is not None
         site = f"{parts.scheme if with_port else 'https'}://{host}" + (f":{port}" if with_port else "")
     path = path.strip("/").removesuffix(".git")
-    return Page(site=site, host=host.lower(), path=path) if "/" in path else None
-
-
-def review_link(url: str, branch: str, base: str) -> str | None:
-    """Return the page on which a branch is opened for review; None where nobody knows how the server calls it.
-
-    The forms are those of Gitee (``/pull/new/``), GitLab (``/-/merge_requests/new``) and GitHub (``/compare/``), told
-    by the host's name.
-
-    Args:
-        url: The repository's URL.
-        branch: The branch with the change.
-        base: The branch that it is meant for.
-    """
-    page = page_of(url)
-    if page is None:
-        return None
-    place = f"{page.site}/{quote(page.path)}"
-    if "gitee" in page.host:
-        owner = quote(page.path.partition("/")[0])
-        return f"{place}/pull/new/{owner}:{quote(branch)}...{owner}:{quote(base)}"
-    if "gitlab" in page.host:
-        source, target = quote(branch, safe=""), quote(base, safe="")
-        wanted = f"merge_request%5Bsource_branch%5D={source}&merge_request%5Btarget_branch%5D={target}"
-        return f"{place}/-/merge_requests/new?{wanted}"
-    if "github" in page.host:
-        return f"{place}/compare/{quote(base)}...{quote(branch)}?expand=1"
-    return None
+    return (site, host.lower(), path) if "/" in path else None

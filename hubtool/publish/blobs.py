@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hubtool.mirror.destination import Destination
-    from hubtool.publish.finishing import Measured
+    from hubtool.publish.asset_file import AssetFile
 
 # A publication holds a claim of its own kind, which no sync of a mirror ever asks for: a sync may hold its own for
 # hours. One that died in an object store is taken over after so many seconds.
@@ -83,7 +83,7 @@ def _checked(base: str) -> str:
     return base.rstrip("/")
 
 
-def put(place: Destination, file: Measured) -> bool:
+def put(place: Destination, file: AssetFile) -> bool:
     """Put a file in, under its digest; return whether it was not there yet.
 
     It is hashed while it is read, and visible only when all of it is there. What is there already is read and hashed,
@@ -127,7 +127,7 @@ def put(place: Destination, file: Measured) -> bool:
         time.sleep(_PAUSE)
 
 
-def verify(place: Destination, file: Measured) -> None:
+def verify(place: Destination, file: AssetFile) -> None:
     """See that what is there under a digest has it.
 
     Raises:

@@ -1,21 +1,44 @@
-"""What is to be done to publish a card, or to change one that is published. Pure: values in, values out."""
+"""The plan of a publication: where each file goes, what the card will say, and what is left to be done in git."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import contextlib
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
-from hubtool.card import model
-from hubtool.errors import CardError, PublishError
-from hubtool.git.remotes import review_link
-from hubtool.publish import finishing
+from hubtool.card import document as documents
+from hubtool.card import foreign, model
+from hubtool.card import front_matter as front_matters
+from hubtool.card.files import read_card_file, uid_of_path
+from hubtool.errors import CardError, InvalidNameError, PublishError
+from hubtool.git.checkout import Checkout, branch_of
+from hubtool.links import shown
+from hubtool.mirror.destination import blob_name
+from hubtool.publish import blobs
+from hubtool.publish.asset_file import check_digest, match, measure
+from hubtool.publish.card_file import card_file
+from hubtool.publish.change import RegistryChange, decide, message, refuse_secrets
+from hubtool.publish.check_rows import RowState
+from hubtool.publish.workspace import named_uid
+from hubtool.publish.write_links import PlacedAsset, link_of, write_links
+from hubtool.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
-    from hubtool.git.checkout import State
-    from hubtool.publish.finishing import Measured
+    from hubtool.card.model import Card
+    from hubtool.git.checkout import CheckoutState
+    from hubtool.git.remotes import Remote
+    from hubtool.hub import Hub
+    from hubtool.publish.asset_file import AssetFile
+    from hubtool.publish.change import Todo
+    from hubtool.publish.check_rows import CheckReport
     from hubtool.uid import Uid
+
+# What git registries bring beside a card; see hubtool.registry.git.
+_MAX_BESIDE_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,150 +51,273 @@ class Upload:
         link: Its link.
     """
 
-    file: Measured
+    file: AssetFile
     place: str
     link: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """One commit that is to be made, on a branch of its own.
+class PublishPlan:
+    """What a publication is going to do.
 
     Attributes:
-        uid: The card.
-        verb: What it does: ``Publish``, ``Deprecate`` or ``Withdraw``.
-        branch: The branch.
-        path: The card's path within the checkout.
-        files: The bytes of each file, by its path within the checkout; the card's among them.
-        message: The commit's message.
+        checkout: The registry.
+        source: The card that was given.
+        change: The commit.
+        uploads: The files that go to the folder or bucket.
+        blobs: That folder or bucket, as the user writes it; None if nothing goes there.
+        state: What the checkout and its remote have.
+        todo: What is left to be done of the commit.
+        notes: Notes for the user, one sentence each.
     """
 
-    uid: Uid
-    verb: str
-    branch: str
-    path: str
-    files: Mapping[str, bytes]
-    message: str
+    checkout: Checkout
+    source: Path
+    change: RegistryChange
+    uploads: tuple[Upload, ...]
+    blobs: str | None
+    state: CheckoutState
+    todo: Todo
+    notes: tuple[str, ...] = ()
 
     @property
-    def data(self) -> bytes:
-        """The card's bytes."""
-        return self.files[self.path]
+    def steps(self) -> tuple[str, ...]:
+        """What is going to be done, in order, one sentence each."""
+        steps = [f"put {one.file.path.name} ({one.file.size:,} bytes) to {one.place}" for one in self.uploads]
+        beside = [path for path in self.change.files if path != self.change.path]
+        what = self.change.path + (f", and beside it {', '.join(beside)}" if beside else "")
+        if self.todo.merged:
+            steps.append(f"nothing in git: {self.state.base} has the card already")
+        elif self.todo.commit is not None:
+            steps.append(f"no commit: {self.todo.commit[:12]} has {what} already")
+        else:
+            steps.append(f"check {self.source.name}")
+            steps.append(f"commit {what} on the branch {self.change.branch}, from {self.state.base}")
+        if self.todo.push and self.state.remote is not None:
+            steps.append(f"push {self.change.branch} to {self.state.remote.shown}")
+        return tuple(steps)
+
+    def as_json(self) -> dict[str, object]:
+        """Return what ``hubtool publish --dry-run --json`` prints."""
+        return {
+            "uid": str(self.change.uid),
+            "branch": self.change.branch,
+            "base": self.state.base,
+            "card": self.change.path,
+            "registry": str(self.checkout.top),
+            "assets": [
+                {"file": str(one.file.path), "digest": one.file.digest, "size": one.file.size, "link": one.link}
+                for one in self.uploads
+            ],
+            "steps": list(self.steps),
+            "notes": [*self.todo.notes, *self.notes],
+        }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Todo:
-    """What is left to be done of a change.
-
-    Attributes:
-        merged: Whether the default branch has it already.
-        commit: The commit that has it, here or at the remote; None if it has to be made.
-        push: Whether that commit has to be pushed.
-        at_remote: Whether the remote has it, on its branch or merged.
-        notes: What people should know, one sentence each.
-    """
-
-    merged: bool
-    commit: str | None
-    push: bool
-    at_remote: bool
-    notes: tuple[str, ...]
-
-
-def decide(change: Change, state: State, *, push: bool) -> Todo:
-    """Say what is left to be done of a change.
+def make_plan(
+    hub: Hub,
+    name: str,
+    *,
+    files: Sequence[Path] = (),
+    to: str | None = None,
+    link_base: str | None = None,
+    registry: Path | None = None,
+    remote: str | None = None,
+    push: bool = False,
+) -> PublishPlan:
+    """Find out what is to be done to publish a card; nothing is changed, but that the remote's branches are fetched.
 
     Args:
-        change: The change.
-        state: What the checkout and its remote have.
-        push: Whether it is to be pushed.
+        hub: Settings and registries.
+        name: The path of a card, or a UID.
+        files: The files that are the card's assets and go to ``to``.
+        to: A folder, or ``s3://bucket/prefix``; by default that of the settings.
+        link_base: What the links of files there begin with; by default that of the settings, or the bucket's.
+        registry: The registry's git checkout, or a folder in it; by default the one that the card is in, else the
+            first registry of the settings.
+        remote: The git remote; by default ``origin``, or the only one.
+        push: Whether the branch is to be pushed.
 
     Raises:
-        PublishError: If the registry, or another branch, has something else where the change belongs; or if it is
-            to be pushed and the remote cannot be asked.
+        HubError: If the card cannot be published like this; the subclasses and messages say why.
     """
-    notes = []
-    if push and state.remote is None:
-        raise PublishError("there is no remote to push to", hint="add one with 'git remote add origin URL'")
-    if state.unreachable:
-        name = state.remote.shown if state.remote else ""
-        if push:
-            raise PublishError(
-                f"{name} cannot be reached: {state.unreachable}",
-                hint="mend that, and run the same again; without --push, the commit is made here only",
-            )
-        notes.append(
-            f"{name} could not be asked ({state.unreachable}): the commit stands on {state.base} as it is known here"
-        )
-    if state.head.data == change.data:
-        return Todo(merged=True, commit=state.head.commit, push=False, at_remote=True, notes=tuple(notes))
-    if change.verb == "Publish" and state.head.data is not None:
-        raise _taken(change, state.head.data, f"the registry ({state.base})")
-    if state.theirs is not None:
-        if state.theirs.data != change.data:
-            raise _other(change, state.theirs.data, f"{change.branch} at {state.remote.shown if state.remote else ''}")
-        return Todo(merged=False, commit=state.theirs.commit, push=False, at_remote=True, notes=tuple(notes))
-    if state.ours is not None:
-        if state.ours.data != change.data:
-            raise _other(change, state.ours.data, f"the branch {change.branch} here")
-        return Todo(merged=False, commit=state.ours.commit, push=push, at_remote=False, notes=tuple(notes))
-    return Todo(merged=False, commit=None, push=push, at_remote=False, notes=tuple(notes))
-
-
-def _taken(change: Change, there: bytes, where: str) -> PublishError:
-    if _same_assets(change, there):
-        return PublishError(
-            f"{where} has {change.uid} already, with the same assets and another text",
-            hint="a published card is corrected by editing it in its registry, as any other file",
-        )
-    return PublishError(
-        f"{where} has {change.uid} already, with other assets", hint="a new version is a new UID: 'hubtool new --from'"
+    path, _ = card_file(hub, name)
+    try:
+        data = read_card_file(str(path))[1]
+    except OSError as error:
+        raise CardError(f"{path} cannot be read: {error.strerror or error}") from error
+    card = model.read(data, path=path)
+    _refuse_foreign(data, path)
+    uid = _uid(path, data)
+    to = to if to is not None else hub.settings.blobs
+    base = link_base if link_base is not None else hub.settings.link_base
+    placed, uploads, beside = _place(card, path, match(card, [measure(file) for file in files]), to, base)
+    final = write_links(data, placed, name=str(path))
+    refuse_secrets(final.decode("utf-8", "replace"), path)
+    checkout = Checkout.open(registry if registry is not None else _registry(hub, path, uid))
+    checkout.check_identity()
+    found = checkout.remote(remote)
+    notes = _look_at_links(hub, model.read(final, path=path), found)
+    branch = branch_of("publish", uid)
+    offline = hub.settings.offline
+    with checkout.lock():
+        state, card_path = checkout.look_for(branch, uid, remote=found, offline=offline)
+    above = card_path.rpartition("/")[0]
+    change = RegistryChange(
+        uid=uid,
+        verb="Publish",
+        branch=branch,
+        path=card_path,
+        files={card_path: final, **{_below(above, link): content for link, content in beside.items()}},
+        message="",
+    )
+    return PublishPlan(
+        checkout=checkout,
+        source=path,
+        change=replace(change, message=commit_message(change, uploads, None)),
+        uploads=uploads,
+        blobs=to if uploads else None,
+        state=state,
+        todo=decide(change, state, push=push),
+        notes=notes,
     )
 
 
-def _other(change: Change, there: bytes | None, where: str) -> PublishError:
-    hint = f"if it is yours and not needed any more, delete it: git branch -D {change.branch}"
-    if " at " in where:
-        hint = "talk to whoever pushed it; if it is yours and not needed any more, delete it there"
-    if there is None:
-        return PublishError(f"{where} is there already, and does not have the card {change.uid}", hint=hint)
-    what = "another text" if _same_assets(change, there) else "other assets"
-    if change.verb == "Publish" and what == "other assets":
-        hint = f"a new version is a new UID; {hint}"
-    return PublishError(f"{where} has {change.uid} already, with {what}", hint=hint)
+def _look_at_links(hub: Hub, card: Card, remote: Remote | None) -> tuple[str, ...]:
+    """Refuse links to this machine in a card for a registry that is elsewhere; return what to say of them otherwise.
 
-
-def _same_assets(change: Change, there: bytes) -> bool:
-    try:
-        return finishing.same_assets(model.read(change.data, uid=change.uid), model.read(there, uid=change.uid))
-    except CardError:
-        return False
-
-
-def next_steps(change: Change, state: State, *, pushed: bool) -> tuple[str, str | None]:
-    """Return what is to be done for the review, in one sentence, and the page to open for it where that is known."""
-    remote = state.remote
-    if remote is None:
-        return f"merge the branch {change.branch} into {state.base}", None
-    link = review_link(remote.url, change.branch, state.base)
-    what = f"ask for a review of {change.branch}, to be merged into {state.base} of {remote.shown}"
-    if not pushed:
-        what = f"push it: git push {remote.name} {change.branch}; then {what}"
-    return what, link
-
-
-def message(verb: str, uid: Uid, why: str, details: tuple[str, ...]) -> str:
-    """Return the message of a commit: what it does, why, and what of.
-
-    Args:
-        verb: What it does.
-        uid: The card.
-        why: Why, in a sentence or two.
-        details: One line each.
+    Raises:
+        PublishError: If others read the registry, and the host is not among the allowed ones of the settings.
     """
-    parts = [f"{verb} {uid}", _plain(why), "\n".join(map(_plain, details))]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    from hubtool.card.rules.assets import is_only_here  # noqa: PLC0415 - the rules are loaded by the check anyway
+
+    hosts = frozenset(hub.settings.allowed_hosts)
+    links = [asset.link for asset in card.assets if is_only_here(asset.link, hosts)]
+    if not links or (remote is not None and remote.is_loopback):
+        return ()  # a registry that this machine serves is read where the links lead
+    said = f"the link {shown(links[0])} leads to this machine, where nobody else can fetch the file"
+    if remote is None or remote.is_local:
+        return (said,)
+    raise PublishError(
+        f"{said}, and {remote.shown} is a registry that others read",
+        hint="give the public address with --link-base; if every reader has this service, name it in "
+        "HUBTOOL_ALLOWED_HOSTS, such as http://127.0.0.1:8000",
+    )
 
 
-def _plain(text: str) -> str:
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
+def _refuse_foreign(data: bytes, path: Path) -> None:
+    document = documents.parse(data)
+    text = document.front_matter
+    whose = None if text is None else foreign.hub_of(front_matters.read(text, document.front_matter_offset))
+    if whose is not None:
+        raise CardError(f"{path} is a {whose} model card", hint=foreign.HINT)
+
+
+def _below(folder: str, name: str) -> str:
+    return f"{folder}/{name}" if folder else name
+
+
+def _uid(path: Path, data: bytes) -> Uid:
+    """Return the UID of a card: the one that its path gives, else the one that its usage block loads."""
+    found = uid_of_path(path) or named_uid(documents.parse(data))
+    if found is None:
+        raise CardError(
+            f"{path}: neither its path nor its usage block says which UID this card has",
+            hint="put it at <publisher>/<version>/<name>.md",
+        )
+    return found
+
+
+def _registry(hub: Hub, path: Path, uid: Uid) -> Path:
+    """Return the registry to publish to where none is named: the one that the card is in, else that of the settings."""
+    tried = []
+    with contextlib.suppress(InvalidNameError):
+        if uid_of_path(path) == uid:
+            tried.append(path.parents[str(uid).count("/")])
+    tried += [path.parent, *hub.settings.registry]
+    for folder in tried:
+        with contextlib.suppress(PublishError):
+            Checkout.open(folder)
+            return folder
+    raise PublishError(
+        "neither the card nor a registry of the settings is in a git checkout",
+        hint="name the registry's git checkout with --registry",
+    )
+
+
+def _place(
+    card: Card, path: Path, matched: Mapping[int, AssetFile], to: str | None, base: str | None
+) -> tuple[list[PlacedAsset], tuple[Upload, ...], dict[str, bytes]]:
+    """Say where each file of a card goes: to the folder or bucket with its link, or beside the card in git.
+
+    Returns:
+        What is written into the card; what goes to the folder or bucket; and the bytes of what goes beside the card, by
+        its path from there.
+    """
+    placed: list[PlacedAsset] = []
+    uploads: list[Upload] = []
+    beside: dict[str, bytes] = {}
+    link_base = None if to is None else blobs.link_base(to, base)
+    for at, asset in enumerate(card.assets):
+        file = matched.get(at)
+        if file is not None:
+            check_digest(asset, file)
+            if to is None and not asset.is_local:
+                raise PublishError(
+                    f"it is not known where {file.path.name} goes",
+                    hint="name a folder or a bucket with --blobs, or in 'blobs' of hubtool.toml",
+                )
+        if file is not None and to is not None:
+            if link_base is None:
+                raise PublishError(
+                    f"what the links to files in {to} begin with is not known",
+                    hint="say it with --link-base https://..., or in 'link-base' of hubtool.toml",
+                )
+            link = link_of(link_base, file, unquote(asset.file_name))
+            uploads.append(Upload(file=file, place=f"{to.rstrip('/')}/{blob_name(file.digest)}", link=link))
+            placed.append(PlacedAsset(asset=asset, file=file, link=link))
+        elif asset.is_local:
+            local, content = _beside(path, asset.link, file)
+            check_digest(asset, local)
+            placed.append(PlacedAsset(asset=asset, file=local, link=None))
+            beside[unquote(asset.link)] = content
+    return placed, tuple(uploads), beside
+
+
+def _beside(card: Path, link: str, given: AssetFile | None) -> tuple[AssetFile, bytes]:
+    """Read a file that goes beside the card in git."""
+    relative = unquote(link)
+    root = card.parent.resolve()
+    source = given.path if given is not None else card.parent / relative
+    parts = relative.split("/")
+    if relative.startswith("/") or "\\" in relative or any(part in ("", ".", "..", ".git") for part in parts):
+        raise PublishError(f"the asset {link!a} is not beside the card", hint="write a path without '..'")
+    if given is None and not (source.is_file() and source.resolve().is_relative_to(root)):
+        raise PublishError(f"{source} is not there", hint="put the file there, or correct the card")
+    file = measure(source)
+    if file.size > _MAX_BESIDE_BYTES:
+        raise PublishError(
+            f"{source} has {file.size:,} bytes, which is too much for git",
+            hint=f"put it elsewhere: --asset {source} --blobs DEST",
+        )
+    return file, source.read_bytes()
+
+
+def commit_message(change: RegistryChange, uploads: tuple[Upload, ...], report: CheckReport | None) -> str:
+    """Return the message of the commit that publishes a card: its summary, its assets, and what the check found."""
+    card = model.read(change.data, uid=change.uid)
+    details = []
+    for asset in card.assets:
+        size = f"{asset.size:,} bytes, " if asset.size else ""
+        details.append(f"Asset {unquote(asset.file_name)}: {size}sha256 {asset.digest}")
+    if report is not None:
+        by_state = {
+            state: [row.name for row in report.rows if row.state is state]
+            for state in (RowState.PASSED, RowState.IMPOSSIBLE)
+        }
+        told = f"Checked with hubtool {__version__}: passed {', '.join(by_state[RowState.PASSED])}"
+        if by_state[RowState.IMPOSSIBLE]:
+            told += f"; not possible: {', '.join(by_state[RowState.IMPOSSIBLE])}"
+        details.append(told)
+    details += [f"Stored as {one.link.partition('#')[0]}" for one in uploads]
+    return message(change.verb, change.uid, card.text("summary") or "", tuple(details))

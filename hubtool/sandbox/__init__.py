@@ -1,1 +1,1 @@
-"""The sandbox for code that cards bring: usage blocks, checks and trials."""
+"""The sandbox for code that others wrote: usage blocks, checks of cards, and discovery."""

@@ -57,6 +57,7 @@ def discover(  # noqa: PLR0917 - one for each option
     """
     from hubtool.errors import ArgumentError, CardError
     from hubtool.hub import Hub
+    from hubtool.sandbox.limits import Limits
     from maintain.discovery import run
 
     if bool(uids) == every:
@@ -78,7 +79,8 @@ def discover(  # noqa: PLR0917 - one for each option
             targets,
             checkout=checkout,
             report=report,
-            limits=run.Limits(seconds=seconds, memory=int(memory * 2**30), jobs=jobs),
+            limits=Limits(seconds=seconds, memory=int(memory * 2**30)),
+            parallel=jobs,
             smoke=smoke,
             again=again,
             progress=progress,

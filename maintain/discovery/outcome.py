@@ -1,4 +1,4 @@
-"""What came of looking for one card's network."""
+"""What discovery found out about one card, and a recipe as plain values and back. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(kw_only=True, slots=True)
-class Outcome:
+class DiscoveryOutcome:
     """What came of one card.
 
     Attributes:

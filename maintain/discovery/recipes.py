@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from maintain.discovery.run import Target
 
-# Where code was on the machine that ran it is nobody's concern.
+# The place of the code on the machine that ran it is left out.
 _PATH: Final = re.compile(r"(?<![\w.{])/(?:[\w.+-]+/){2,}")
 _TOP: Final = re.compile(r"[^\s#-][^:]*:")
 _INPUT: Final = ("name", "shape", "dtype")

@@ -5,28 +5,32 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import queue
 import re
-import subprocess
 import sys
+import tempfile
 import threading
 import time
-from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hubtool import files
 from hubtool.card.repo_link import parse_repo_link
-from hubtool.errors import ArgumentError, NetworkError
-from maintain.discovery.guess import Facts
+from hubtool.errors import ArgumentError, RequirementError
+from hubtool.requirements import INSTALL_MINDSPORE
+from hubtool.resolution import machine
+from hubtool.sandbox.run import environment, run_isolated
+from maintain.discovery.heuristics import NetworkFacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from hubtool.card.model import Card
+    from hubtool.sandbox.limits import Limits
 
 _CHECKOUT: Final = Path(__file__).resolve().parents[2]
+_START_SECONDS: Final = 20.0  # for the import of MindSpore, on a busy machine too
 
 #: Repositories whose code is an installed distribution of this name.
 DISTRIBUTIONS: Final[Mapping[str, str]] = {
@@ -54,27 +58,12 @@ class Target:
 
     uid: str
     link: str | None
-    facts: Facts
+    facts: NetworkFacts
     reason: str = ""
     repository: str = ""
     revision: str = ""
     folder: str = ""
     distribution: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What one job may take.
-
-    Attributes:
-        seconds: Wall-clock time.
-        memory: Bytes of address space beyond what importing MindSpore takes.
-        jobs: How many at a time.
-    """
-
-    seconds: float = 120.0
-    memory: int = 8 * 2**30
-    jobs: int = 1
 
 
 @dataclass(kw_only=True, slots=True)
@@ -88,7 +77,7 @@ def target(card: Card) -> Target:
     """Return what there is to look at for a card."""
     uid = str(card.uid)
     asset = next((asset.file_name for asset in card.assets if asset.is_weights), "")
-    facts = Facts(
+    facts = NetworkFacts(
         name=uid.rpartition("/")[2],
         model_name=card.text("model-name") or "",
         dataset=card.text("train-dataset") or "",
@@ -141,6 +130,7 @@ def discover(
     checkout: str,
     report: Path,
     limits: Limits,
+    parallel: int = 1,
     smoke: bool = False,
     again: str = "",
     only_known: bool = False,
@@ -153,89 +143,75 @@ def discover(
         checkout: The folder with the repository's tree; ``{repository}`` and ``{revision}`` in it are those of a card's
             repo-link.
         report: The JSON file that outcomes are kept in, by key of the work; it is written after every job.
-        limits: What one job may take.
+        limits: What one job may take, once MindSpore is imported.
+        parallel: How many jobs at a time.
         smoke: Whether to run one forward pass of each.
         again: Look again at ``failed`` outcomes, at ``all``, or at none.
         only_known: Whether to run nothing, and leave out what the report does not hold.
         progress: Called with a UID and its verdict.
 
     Returns:
-        Of each UID its outcome.
+        The outcome of each UID.
 
     Raises:
-        NetworkError: If no worker can be started.
+        RequirementError: If MindSpore is not installed.
     """
     known: dict[str, Any] = json.loads(report.read_text(encoding="utf-8")) if report.is_file() else {}
     outcomes: dict[str, dict[str, Any]] = {}
     jobs: dict[str, _Job] = {}
     digests: dict[Path, str] = {}
     for item in targets:
-        request = _request(item, checkout, digests, limits, smoke=smoke)
+        request = _request(item, checkout, digests, smoke=smoke)
         if isinstance(request, str):
             outcomes[item.uid] = {"recipe": None, "reason": request, "notes": []}
             continue
         key = _key(request)
         jobs.setdefault(key, _Job(key=key, request=request)).uids.append(item.uid)
     lock = threading.Lock()
-    waiting: queue.SimpleQueue[_Job] = queue.SimpleQueue()
+    waiting: list[_Job] = []
 
     def done(job: _Job, outcome: dict[str, Any]) -> None:
         outcome = {**outcome, "reason": without_folders(outcome.get("reason") or "")}
+        for uid in job.uids:
+            outcomes[uid] = outcome
+            if progress is not None:
+                progress(uid, "built" if outcome["recipe"] else outcome["reason"])
+
+    def work(job: _Job) -> None:
         with lock:
-            for uid in job.uids:
-                outcomes[uid] = outcome
-                if progress is not None:
-                    progress(uid, "built" if outcome["recipe"] else outcome["reason"])
+            hints = _hints(job.request, known)
+        outcome = _run_job({**job.request, "hints": hints}, limits)
+        outcome["date"] = time.strftime("%Y-%m-%d")
+        outcome["of"] = [job.request["folder"], job.request["facts"]["name"]]
+        with lock:
+            known[job.key] = outcome
+            files.write_atomically(report, json.dumps(known, indent=1, sort_keys=True).encode(), durable=False)
+            done(job, outcome)
 
     for job in jobs.values():
         old = known.get(job.key)
-        if only_known:
-            if old is not None:
-                done(job, old)
-        elif old is None or _is_wanted(old, again, smoke=smoke):
-            waiting.put(job)
-        else:
+        if old is not None and (only_known or not _is_wanted(old, again, smoke=smoke)):
             done(job, old)
-
-    def work() -> None:
-        worker = _Worker()
-        try:
-            while True:
-                try:
-                    job = waiting.get_nowait()
-                except queue.Empty:
-                    return
-                with lock:
-                    hints = _hints(job.request, known)
-                outcome = worker.do({**job.request, "hints": hints})
-                outcome["date"] = time.strftime("%Y-%m-%d")
-                outcome["of"] = [job.request["folder"], job.request["facts"]["name"]]
-                with lock:
-                    known[job.key] = outcome
-                    _save(report, known)
-                done(job, outcome)
-        finally:
-            worker.close()
-
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(min(limits.jobs, waiting.qsize()))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+        elif not only_known:
+            waiting.append(job)
+    if waiting and machine.probe().mindspore is None:
+        raise RequirementError("MindSpore is not installed", hint=INSTALL_MINDSPORE)
+    threads = ThreadPoolExecutor(max_workers=parallel)
+    try:
+        for _ in threads.map(work, waiting):
+            pass
+    finally:
+        threads.shutdown(cancel_futures=True)
     return outcomes
 
 
-def _request(
-    item: Target, checkout: str, digests: dict[Path, str], limits: Limits, *, smoke: bool
-) -> dict[str, Any] | str:
+def _request(item: Target, checkout: str, digests: dict[Path, str], *, smoke: bool) -> dict[str, Any] | str:
     """Return the job for a card, or the reason why there is none."""
     if item.reason:
         return item.reason
     common = {
         "facts": asdict(item.facts),
         "folder": item.folder,
-        "timeout": limits.seconds,
-        "memory": limits.memory,
         "smoke": smoke,
     }  # fmt: skip
     if item.distribution:
@@ -288,73 +264,32 @@ def _key(request: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:24]
 
 
-def _save(report: Path, known: Mapping[str, Any]) -> None:
-    files.write_atomically(report, json.dumps(known, indent=1, sort_keys=True).encode(), durable=False)
-
-
-class _Worker:
-    """A worker process, started again when it dies."""
-
-    def __init__(self) -> None:
-        self._process: subprocess.Popen[str] | None = None
-        self._answers: Any = None
-
-    def do(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        for _ in range(2):
-            self._start()
-            assert self._process is not None and self._process.stdin is not None  # noqa: S101, PT018 - just started
-            try:
-                self._process.stdin.write(json.dumps(request) + "\n")
-                self._process.stdin.flush()
-                line = self._answers.readline()
-            except BrokenPipeError:
-                line = ""
-            if line:
-                answer: dict[str, Any] = json.loads(line)
-                return answer
-            self.close()
-        return {"recipe": None, "reason": "the worker process died", "notes": []}
-
-    def _start(self) -> None:
-        if self._process is not None:
-            return
-        reader, writer = os.pipe()
-        command = [sys.executable, "-m", "maintain.discovery.worker", str(writer)]
+def _run_job(request: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
+    """Run one job in the sandbox; return its outcome."""
+    with tempfile.TemporaryDirectory(prefix="hubtool-discovery-", ignore_cleanup_errors=True) as folder:
+        root = Path(folder).resolve()
+        scratch = root / "scratch"
+        scratch.mkdir()
+        job = root / "job.json"
+        job.write_text(json.dumps({**request, "timeout": limits.seconds}), encoding="utf-8")
         path = os.pathsep.join(filter(None, (str(_CHECKOUT), os.environ.get("PYTHONPATH"))))
-        environ = {**os.environ, "PYTHONPATH": path, "GLOG_v": "4", "PYTHONDONTWRITEBYTECODE": "1"}
-        try:
-            self._process = subprocess.Popen(  # noqa: S603 - our own module
-                command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=(writer,),
-                env=environ,
-                text=True,
-            )
-        finally:
-            os.close(writer)
-        self._answers = os.fdopen(reader, encoding="utf-8")
-        if not self._answers.readline():
-            self.close()
-            raise NetworkError(
-                "the worker process of discovery did not start", hint="see whether MindSpore can be imported"
-            )
-
-    def close(self) -> None:
-        if self._process is None:
-            return
-        if self._process.stdin is not None:
-            with suppress(BrokenPipeError):
-                self._process.stdin.close()
-        self._process.kill()
-        self._process.wait()
-        self._answers.close()
-        self._process = None
+        result = run_isolated(
+            [sys.executable, "-m", "maintain.discovery.worker", str(job), str(scratch)],
+            scratch=scratch,
+            environ=environment(scratch, {"PYTHONPATH": path, "GLOG_v": "4"}),
+            limits=replace(limits, seconds=limits.seconds + _START_SECONDS),
+        )
+    # The worker says first what it has built, then how the forward pass went: the last whole line counts.
+    lines = [line for line in result.answer.split(b"\n") if line.startswith(b"{") and line.endswith(b"}")]
+    outcome: dict[str, Any] = json.loads(lines[-1]) if lines else {"recipe": None, "reason": "", "notes": []}
+    ending = result.reason or (f"the process ended with {result.code}" if result.code else "")
+    if ending:
+        outcome["reason" if outcome["recipe"] is None else "forward"] = ending
+    return outcome
 
 
 def without_folders(text: str) -> str:
-    """Return a text with the folders of absolute paths taken out: where a checkout stood concerns nobody else."""
+    """Return a text with the folders of absolute paths taken out: where a checkout stood is of no use elsewhere."""
     return re.sub(r"(?<![\w:/.])/(?:[^\s/'\"()<>]+/)+", "", text)
 
 

@@ -13,7 +13,8 @@ from hubtool.card import vocabulary
 from hubtool.card.markdown_text import escape, table
 from hubtool.card.metrics import spelled
 from hubtool.card.model import WEIGHT_FORMATS
-from hubtool.card.yaml_text import ORDER, ORDER_AFTER, ORDER_END, scalar
+from hubtool.card.template import AssetEntry, card_text, results, sections_text
+from hubtool.card.yaml_text import ORDER, ORDER_AFTER, ORDER_END
 from hubtool.registry.phrases import task_words
 
 if TYPE_CHECKING:
@@ -94,14 +95,6 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8")).hexdigest()[:16]
 
 
-def _value(key: str, value: object) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return value if key == "update-time" else scalar(value)
-    return str(value)  # a list of numbers, which YAML and Python write alike
-
-
 def _link_text(link: str) -> str:
     """Return what a link to a repository is called: the folder in it, or its name."""
     path = re.sub(r"^https?://", "", link).rstrip("/")
@@ -111,22 +104,12 @@ def _link_text(link: str) -> str:
 
 def _assemble(facts: Facts, summary: str, sections: list[tuple[str, list[str]]]) -> str:
     """Return the whole card, without the mark."""
-    values = facts.values
-    lines = [f"# {facts.uid.name}", "", "---", ""]
-    further = sorted(key for key in values if key.endswith("-repo-link"))
-    lines += [f"{key}: {_value(key, values[key])}" for key in (*ORDER, *further, *ORDER_AFTER) if key in values]
-    if facts.assets:
-        lines.append("asset:")
-    for asset in facts.assets:
-        lines.append(f"  - file-format: {asset.format}")
-        lines.append(f"    asset-link: {asset.link}")
-        lines.append(f"    asset-sha256: {scalar(asset.digest)}")
-    lines += [f"license: {scalar(facts.licence)}", f"summary: {scalar(summary)}", "", "---", ""]
-    for heading, paragraphs in sections:
-        lines += [f"## {heading}", ""]
-        for paragraph in paragraphs:
-            lines += [paragraph, ""]
-    return "\n".join(lines)
+    return card_text(
+        facts.uid.name,
+        {**facts.values, "license": facts.licence, "summary": summary},
+        [AssetEntry(asset.format, asset.link, asset.digest) for asset in facts.assets],
+        sections_text(sections),
+    )
 
 
 def _english(facts: Facts) -> str:
@@ -160,7 +143,7 @@ def _english(facts: Facts) -> str:
         "It can be trained further." if values.get("fine-tunable") else "It is not meant to be trained further."
     )
     introduction = [" ".join(told)]
-    if rows := _results(facts):
+    if rows := results(facts.metrics, facts.values):
         introduction += ["The publisher states:", table("metric", "value", rows)]
     if links := _repositories(facts):
         introduction.append(f"The code stands at {', '.join(links)}.")
@@ -195,7 +178,7 @@ def _chinese(facts: Facts) -> str:
         told.append(f"单个输入的形状为{_shape(values['input-shape'])}。")
     told.append("参数可以继续训练。" if values.get("fine-tunable") else "参数不用于继续训练。")
     introduction = ["".join(told)]
-    if rows := _results(facts):
+    if rows := results(facts.metrics, facts.values):
         introduction += ["发布者给出的指标：", table("指标", "数值", rows)]
     if links := _repositories(facts):
         introduction.append(f"代码见{'、'.join(links)}。")
@@ -229,11 +212,6 @@ def _shape(value: object) -> str:
     if isinstance(value, list) and value and all(isinstance(item, list) for item in value):
         return ", ".join(map(_shape, value))
     return " × ".join(map(str, value)) if isinstance(value, list) else str(value)
-
-
-def _results(facts: Facts) -> list[tuple[str, str]]:
-    rows = [(metric.name, f"{metric.value}{metric.unit}") for metric in facts.metrics]
-    return rows + [(key, str(facts.values[key])) for key in ("accuracy", "mAP") if key in facts.values]
 
 
 def _repositories(facts: Facts) -> list[str]:

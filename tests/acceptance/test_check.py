@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hubtool.sandbox import confine
+from hubtool.sandbox.limits import Limits
+from hubtool.sandbox.run import environment, run_isolated
 from tests.support import ROOT
 from tests.support.cards import write_card, write_local
 from tests.support.checkpoints import SMALL, ckpt
@@ -35,11 +36,11 @@ ROWS = (
 def namespaces(tmp_path_factory: pytest.TempPathFactory) -> bool:
     """Whether this system lets a process enter namespaces."""
     folder = tmp_path_factory.mktemp("probe")
-    ended = confine.run(
+    ended = run_isolated(
         [sys.executable, "-c", "pass"],
         scratch=folder,
-        environ=confine.environment(folder, {}),
-        limits=confine.Limits(seconds=30),
+        environ=environment(folder, {}),
+        limits=Limits(seconds=30),
     )
     return {"network", "files", "processes"} <= ended.held
 

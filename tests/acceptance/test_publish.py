@@ -16,9 +16,9 @@ import pytest
 from hubtool import settings
 from hubtool.errors import MirrorError, PublishError
 from hubtool.hub import Hub
-from hubtool.publish import blobs
+from hubtool.publish import blobs, plan
 from hubtool.publish import publish as publishing
-from hubtool.publish.finishing import Measured
+from hubtool.publish.asset_file import AssetFile
 from tests.support.cards import write_card
 from tests.support.checkpoints import ckpt, filled
 from tests.support.publishing import BRANCH, CONTENT, DIGEST, UID, Desk, clone, desk_of, draft
@@ -170,7 +170,7 @@ def test_settings_say_where_files_go(desk: Desk) -> None:
     plain = ("publish", desk.card, "--asset", desk.asset, "--registry", desk.checkout, "--dry-run", "--json")
     assert desk.cli(*plain).json["assets"][0]["link"] == desk.link
     (desk.cli.folder / "hubtool.toml").unlink()
-    assert "nobody said where net.ckpt goes" in desk.cli(*plain).err
+    assert "it is not known where net.ckpt goes" in desk.cli(*plain).err
     assert "--link-base" in desk.cli(*plain, "--blobs", desk.blobs).err
     for base in ("ftp://example.org", "https://me:SECRET@example.org", "https://example.org/?a=SECRET", "nonsense"):
         done = desk.cli(*plain, "--blobs", desk.blobs, "--link-base", base)
@@ -476,9 +476,9 @@ def test_an_asset_that_changes_meanwhile(desk: Desk, environment: Cli, monkeypat
         monkeypatch.setenv(name, desk.cli.environ[name])
     hub = Hub.open(settings.load())
 
-    def planned() -> publishing.Plan:
+    def planned() -> plan.PublishPlan:
         desk.asset.write_bytes(CONTENT)
-        return publishing.make_plan(
+        return plan.make_plan(
             hub, str(desk.card), files=[desk.asset], to=str(desk.blobs), link_base=desk.links, registry=desk.checkout
         )
 
@@ -514,9 +514,9 @@ def test_what_is_stored_is_never_overwritten(desk: Desk, tmp_path: Path) -> None
     assert desk.publish("--push").code == 0
     stamp = blob.stat().st_mtime_ns
     place = blobs.open_blobs(str(desk.blobs))
-    assert blobs.put(place, Measured(path=desk.asset, digest=DIGEST, size=len(CONTENT))) is False
+    assert blobs.put(place, AssetFile(path=desk.asset, digest=DIGEST, size=len(CONTENT))) is False
     assert blob.stat().st_mtime_ns == stamp
-    missing = Measured(path=tmp_path / "absent", digest="0" * 64, size=3)
+    missing = AssetFile(path=tmp_path / "absent", digest="0" * 64, size=3)
     with pytest.raises((MirrorError, Exception), match="absent"):
         blobs.put(place, missing)
 
@@ -551,13 +551,13 @@ def test_a_disk_that_is_full(desk: Desk) -> None:
     script = (
         "import resource, signal, sys\n"
         "from hubtool.publish import blobs\n"
-        "from hubtool.publish.finishing import Measured\n"
+        "from hubtool.publish.asset_file import AssetFile\n"
         "from pathlib import Path\n"
         "from hubtool.digest import digest_file\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))\n"
         "path = Path(sys.argv[1])\n"
-        "blobs.put(blobs.open_blobs(sys.argv[2]), Measured(path=path, digest=digest_file(path), size=3 << 20))\n"
+        "blobs.put(blobs.open_blobs(sys.argv[2]), AssetFile(path=path, digest=digest_file(path), size=3 << 20))\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script, str(desk.asset), str(desk.blobs)],

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hubtool.publish import blobs
-from hubtool.publish.finishing import Measured
+from hubtool.publish.asset_file import AssetFile
 from tests.support.publishing import BRANCH, CONTENT, DIGEST, UID, Desk, desk_of, draft
 from tests.support.seaweed import watching
 
@@ -65,7 +65,7 @@ def test_a_private_bucket_keeps_the_card_back(desk: Desk) -> None:
         *("--registry", desk.checkout, "--unproven", "--push"),
     )
     assert done.code == 1
-    assert "nobody could fetch from s3://mirrors/private" in done.err
+    assert "files in s3://mirrors/private cannot be fetched" in done.err
     assert "everybody may read" in done.err
     assert desk.branches() == ["main"]
     # It is said before the upload, and what asked is taken away again.
@@ -122,4 +122,4 @@ def test_a_bucket_that_fails(desk: Desk, bucket: Bucket, place: str, tmp_path: P
     assert done.code == 0, done.err
     with closing(blobs.open_blobs(place)) as opened:
         (digest,) = opened.blobs()
-        blobs.verify(opened, Measured(path=asset, digest=digest, size=LARGE))
+        blobs.verify(opened, AssetFile(path=asset, digest=digest, size=LARGE))

@@ -12,7 +12,7 @@ from hubtool.card.repo_link import RepositoryPlace
 from hubtool.cli import app
 from hubtool.errors import CardError, InvalidNameError, NetworkError
 from hubtool.hub import Hub
-from hubtool.publish import check
+from hubtool.publish import card_file, check, check_rows
 from hubtool.registry import Registries
 from hubtool.resolution import trust
 from hubtool.resolution.trust import Agreement
@@ -127,10 +127,10 @@ def test_a_card_that_changes_while_it_is_checked_or_tried_is_refused(monkeypatch
         return found
 
     hub = Hub.open()
-    path, local = check.card_file(hub, UID)
+    path, local = card_file.card_file(hub, UID)
     monkeypatch.setattr(Hub, "find", changing)
     with pytest.raises(CardError, match="changed while it was read"):
-        check.read_once(hub, UID, path, local=local)
+        card_file.read_once(hub, UID, path, local=local)
     path.write_text(path.read_text("utf-8").replace("another", "stranger"), encoding="utf-8")
     report = check.check_card(hub, path, trust=True)
-    assert report.row(check.RECIPE).reason == "the card cannot be read"
+    assert report.row(check_rows.RECIPE).reason == "the card cannot be read"

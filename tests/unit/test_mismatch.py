@@ -11,10 +11,9 @@ from hubtool import mismatch, settings
 from hubtool.assets import fetch_asset, stored_checkpoint
 from hubtool.card.validate.run import check_paths
 from hubtool.digest import Digest
-from hubtool.errors import AssetError, DigestError, PublishError
+from hubtool.errors import AssetError, DigestError
 from hubtool.hub import Hub
-from hubtool.publish import finishing
-from hubtool.publish.measuring import measure
+from hubtool.publish.asset_file import check_digest, measure
 from hubtool.registry import published
 from hubtool.store.store import Store
 from tests.support.cards import write_card
@@ -100,8 +99,8 @@ def test_loading_and_publishing_name_it(card: tuple[Path, bytes, str], tmp_path:
     with pytest.raises(AssetError, match=what):  # what `hubtool inspect` asks for
         stored_checkpoint(hub, "lab/1.9/net")
     what = what if len(data) != 4 else "14 bytes"
-    with pytest.raises((PublishError, AssetError), match=what):
-        finishing.check_digest(found.card.assets[0], measure(path.parent / "net.txt"))
+    with pytest.raises(AssetError, match=what):
+        check_digest(found.card.assets[0], measure(path.parent / "net.txt"))
     (uid, why), *_ = published.publish(registry, tmp_path / "site").passed_over
     assert uid == "lab/1.9/net"
     assert (what if len(data) != 4 else "4 bytes, and the card says") in why

@@ -10,11 +10,12 @@ import pytest
 from hubtool.card import model
 from hubtool.digest import Digest, digest_file
 from hubtool.errors import ArgumentError, AssetError, CardError, PublishError
-from hubtool.git.checkout import Branch, State, branch_of
+from hubtool.git.checkout import Branch, CheckoutState, branch_of
 from hubtool.git.remotes import Remote, review_link, without_secrets
-from hubtool.publish import blobs, check, draft, finishing, plan
-from hubtool.publish.finishing import Measured, Placed
-from hubtool.publish.plan import Change
+from hubtool.publish import asset_file, blobs, check_rows, draft
+from hubtool.publish.asset_file import AssetFile
+from hubtool.publish.change import RegistryChange, decide, message, next_steps
+from hubtool.publish.write_links import PlacedAsset, write_links
 from hubtool.uid import Uid
 from tests.support.cards import write_card
 
@@ -127,7 +128,7 @@ def test_what_links_cannot_begin_with(given: str) -> None:
 # -- the finished card -------------------------------------------------------------------------------------------------
 
 HEAD = b"# net\n\n---\nmodel-name: net\n"
-FILE = Measured(path=Path("net.ckpt"), digest="ab" * 32, size=12)
+FILE = AssetFile(path=Path("net.ckpt"), digest="ab" * 32, size=12)
 LINK = f"https://h/blobs/sha256/ab/{'ab' * 32}#net.ckpt"
 CARDS = {
     "list": b"asset:\n  - file-format: ckpt\n    asset-link: old\n    asset-sha256: ''\nsummary: s\n---\n",
@@ -146,7 +147,7 @@ def test_link_digest_and_size_are_written(kind: str) -> None:
     if kind == "crlf":
         data = data.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
     (asset,) = model.read(data).assets
-    done = finishing.finish(data, [Placed(asset=asset, file=FILE, link=LINK)], name="card")
+    done = write_links(data, [PlacedAsset(asset=asset, file=FILE, link=LINK)], name="card")
     (after,) = model.read(done).assets
     assert (after.link, after.digest and after.digest.hex, after.size) == (LINK, FILE.digest, FILE.size)
     assert after.file_name == "net.ckpt"
@@ -157,7 +158,7 @@ def test_link_digest_and_size_are_written(kind: str) -> None:
     lines = [line for line in done.split(b"\n") if not any(key in line for key in (b"asset-link", b"sha256", b"size"))]
     before = [line for line in data.split(b"\n") if not any(key in line for key in (b"asset-link", b"sha256", b"size"))]
     assert lines == before
-    again = finishing.finish(done, [Placed(asset=after, file=FILE, link=LINK)], name="card")
+    again = write_links(done, [PlacedAsset(asset=after, file=FILE, link=LINK)], name="card")
     assert again == done
 
 
@@ -168,15 +169,15 @@ def test_only_the_asset_that_is_meant_is_written(tmp_path: Path) -> None:
         + b"  - {file-format: ckpt, asset-link: b}\n---\n"
     )
     one, two = model.read(data).assets
-    done = finishing.finish(data, [Placed(asset=two, file=FILE, link=None)], name="card")
+    done = write_links(data, [PlacedAsset(asset=two, file=FILE, link=None)], name="card")
     assert model.read(done).assets == (one, replace(two, digest=model.read(done).assets[1].digest, size=12))
-    assert finishing.finish(data, [], name="card") == data
+    assert write_links(data, [], name="card") == data
     with pytest.raises(CardError, match="front matter"):
-        finishing.finish(b"no card", [], name=str(tmp_path))
+        write_links(b"no card", [], name=str(tmp_path))
     text = data.replace(b"{file-format: ckpt, asset-link: b}", b"file-format: ckpt\n    asset-link: |\n      b\n")
-    block = Placed(asset=model.read(text).assets[1], file=FILE, link=LINK)
+    block = PlacedAsset(asset=model.read(text).assets[1], file=FILE, link=LINK)
     with pytest.raises(CardError, match="one line"):
-        finishing.finish(text, [block], name="card")
+        write_links(text, [block], name="card")
 
 
 def test_which_file_is_which_asset(tmp_path: Path) -> None:
@@ -188,46 +189,48 @@ def test_which_file_is_which_asset(tmp_path: Path) -> None:
     )
     card = model.read(data)
 
-    def file(name: str, digest: str) -> Measured:
-        return Measured(path=tmp_path / name, digest=digest * 64, size=3)
+    def file(name: str, digest: str) -> AssetFile:
+        return AssetFile(path=tmp_path / name, digest=digest * 64, size=3)
 
     by_digest, vocab, labels = file("other", "a"), file("vocab.txt", "b"), file("labels two.txt", "c")
-    assert finishing.match(card, [vocab, by_digest, labels]) == {0: by_digest, 1: vocab, 2: labels}
+    assert asset_file.match(card, [vocab, by_digest, labels]) == {0: by_digest, 1: vocab, 2: labels}
     odd = file("epoch-9.ckpt", "d")
-    assert finishing.match(card, [odd]) == {0: odd}
+    assert asset_file.match(card, [odd]) == {0: odd}
     for files in ([by_digest, by_digest], [odd, by_digest], [odd, file("two.ckpt", "e")], [vocab, vocab]):
         with pytest.raises(ArgumentError):
-            finishing.match(card, files)
-    with pytest.raises(PublishError, match="not the file that the card means"):
-        finishing.check_digest(card.assets[0], odd)
+            asset_file.match(card, files)
+    with pytest.raises(AssetError, match="not the file that the card means"):
+        asset_file.check_digest(card.assets[0], odd)
 
 
 # -- the plan ----------------------------------------------------------------------------------------------------------
 
 
-def change(tmp_path: Path, content: bytes = b"one", summary: str = "A model") -> Change:
+def change(tmp_path: Path, content: bytes = b"one", summary: str = "A model") -> RegistryChange:
     path = write_card(tmp_path, str(UID), link="https://gitee.com/a/b.ckpt", content=content)
     data = path.read_bytes().replace(b"summary: A model", f"summary: {summary}".encode())
-    return Change(uid=UID, verb="Publish", branch="publish/x", path="r/x.md", files={"r/x.md": data}, message="m")
+    return RegistryChange(
+        uid=UID, verb="Publish", branch="publish/x", path="r/x.md", files={"r/x.md": data}, message="m"
+    )
 
 
-def state(**more: object) -> State:
+def state(**more: object) -> CheckoutState:
     plain = {"remote": REMOTE, "unreachable": "", "base": "main", "head": Branch(commit="c", data=None)}
-    return State(**{**plain, "ours": None, "theirs": None, **more})  # type: ignore[arg-type] # given by name
+    return CheckoutState(**{**plain, "ours": None, "theirs": None, **more})  # type: ignore[arg-type] # given by name
 
 
 def test_what_is_left_to_do(tmp_path: Path) -> None:
     mine = change(tmp_path)
     here = Branch(commit="h", data=mine.data)
-    fresh = plan.decide(mine, state(), push=True)
+    fresh = decide(mine, state(), push=True)
     assert (fresh.merged, fresh.commit, fresh.push, fresh.at_remote) == (False, None, True, False)
-    committed = plan.decide(mine, state(ours=here), push=True)
+    committed = decide(mine, state(ours=here), push=True)
     assert (committed.commit, committed.push) == ("h", True)
-    pushed = plan.decide(mine, state(ours=here, theirs=Branch(commit="t", data=mine.data)), push=True)
+    pushed = decide(mine, state(ours=here, theirs=Branch(commit="t", data=mine.data)), push=True)
     assert (pushed.commit, pushed.push, pushed.at_remote) == ("t", False, True)
-    merged = plan.decide(mine, state(head=Branch(commit="m", data=mine.data)), push=True)
+    merged = decide(mine, state(head=Branch(commit="m", data=mine.data)), push=True)
     assert (merged.merged, merged.commit, merged.push) == (True, "m", False)
-    unasked = plan.decide(mine, state(unreachable="no route"), push=False)
+    unasked = decide(mine, state(unreachable="no route"), push=False)
     assert "SECRET" not in unasked.notes[0]
     assert "no route" in unasked.notes[0]
 
@@ -245,31 +248,31 @@ def test_what_is_in_the_way(tmp_path: Path) -> None:
         (state(ours=text), "another text"),
         (state(ours=bytes_), "git branch -D publish/x"),
         (state(ours=nothing), "does not have the card"),
-        (state(theirs=bytes_), "talk to whoever pushed it"),
+        (state(theirs=bytes_), "ask the person who pushed it"),
         (state(theirs=nothing, ours=Branch(commit="h", data=mine.data)), "at https://gitee.com/owner/hub.git"),
         (state(unreachable="no route"), "cannot be reached: no route"),
         (state(remote=None), "no remote to push to"),
     ]
     for found, told in cases:
         with pytest.raises(PublishError) as caught:
-            plan.decide(mine, found, push=True)
+            decide(mine, found, push=True)
         assert told in str(caught.value)
         assert "SECRET" not in str(caught.value)
 
 
 def test_what_comes_next(tmp_path: Path) -> None:
     mine = change(tmp_path)
-    step, link = plan.next_steps(mine, state(), pushed=False)
+    step, link = next_steps(mine, state(), pushed=False)
     assert step.startswith("push it: git push origin publish/x; then ask for a review")
     assert "SECRET" not in step
     assert link == "https://gitee.com/owner/hub/pull/new/owner:publish/x...owner:main"
-    assert plan.next_steps(mine, state(remote=None), pushed=False) == ("merge the branch publish/x into main", None)
+    assert next_steps(mine, state(remote=None), pushed=False) == ("merge the branch publish/x into main", None)
 
 
 def test_a_message_is_lines_of_text() -> None:
-    told = plan.message("Publish", UID, "A\nmodel\x1b[31m.", ("Asset a: 1 byte",))
+    told = message("Publish", UID, "A\nmodel\x1b[31m.", ("Asset a: 1 byte",))
     assert told == "Publish tests/1.9/net\n\nA model [31m.\n\nAsset a: 1 byte\n"
-    assert plan.message("Withdraw", UID, "", ()) == "Withdraw tests/1.9/net\n"
+    assert message("Withdraw", UID, "", ()) == "Withdraw tests/1.9/net\n"
 
 
 @pytest.mark.parametrize("name", ["net.mindir", "vocab.txt", "net.onnx", "net.ckpt"])
@@ -282,6 +285,8 @@ def test_a_pointer_is_written_on_no_card_and_passes_no_check(tmp_path: Path, nam
     assert "git lfs pull" in caught.value.hint
     digest = digest_file(path)
     asset = model.Asset(link=name, format=path.suffix[1:], digest=Digest(digest), size=path.stat().st_size)
-    row = check.assets_row([check.Bytes(asset=asset, path=path, digest=digest, size=path.stat().st_size)])
-    assert row.state is check.State.FAILED
+    row = check_rows.assets_row(
+        [check_rows.AssetBytes(asset=asset, path=path, digest=digest, size=path.stat().st_size)]
+    )
+    assert row.state is check_rows.RowState.FAILED
     assert f"{name} is a Git LFS pointer" in row.reason

@@ -8,8 +8,8 @@ import pytest
 
 from hubtool.card import model
 from hubtool.checkpoint.coverage import rename
-from maintain.discovery import guess, recipes, run
-from maintain.discovery.guess import Facts, Option
+from maintain.discovery import heuristics, recipes, run
+from maintain.discovery.heuristics import NetworkFacts, Option
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,7 +78,7 @@ def test_a_card_without_front_matter() -> None:
 
 def test_equal_recipes_stand_once() -> None:
     targets = [
-        run.Target(uid=uid, link=None, facts=Facts(name="n"), repository="models", revision="r1.9")
+        run.Target(uid=uid, link=None, facts=NetworkFacts(name="n"), repository="models", revision="r1.9")
         for uid in ("a", "b", "c", "d")
     ]
     good = {
@@ -99,7 +99,7 @@ def test_equal_recipes_stand_once() -> None:
     assert data["revisions"] == {"a": "c0", "b": "c0"}
 
 
-FACTS = Facts(name="resnet101_imagenet2012", model_name="resnet101", dataset="imagenet2012")
+FACTS = NetworkFacts(name="resnet101_imagenet2012", model_name="resnet101", dataset="imagenet2012")
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ FACTS = Facts(name="resnet101_imagenet2012", model_name="resnet101", dataset="im
     ],
 )
 def test_the_best_candidate(candidates: list[str], default: str | None, expected: str | None) -> None:
-    assert guess.best(candidates, FACTS, default=default) == expected
+    assert heuristics.best(candidates, FACTS, default=default) == expected
 
 
 def option(
@@ -151,7 +151,7 @@ def option(
 )  # fmt: skip
 def test_arguments_are_filled_in(one: Option, expected: list[str]) -> None:
     known = {"network_dataset": ("resnet50_cifar10", "resnet101_imagenet2012"), "platform": ("GPU", "Ascend")}
-    found = guess.fill(
+    found = heuristics.fill(
         [one], FACTS, configurations=["config/resnet50.yaml", "config/resnet101.yaml"], known=known, exists={}
     )
     assert found == expected
@@ -162,7 +162,7 @@ def test_what_the_code_compares_its_settings_with(tmp_path: Path) -> None:
         "if c.net == 'x' or c.net in ['y', 'z'] or c.n == 3 or c.net != 'w': pass\n", encoding="utf-8"
     )
     (tmp_path / "b.py").write_text("not python(", encoding="utf-8")
-    assert guess.compared(tmp_path) == {"net": ("x", "y", "z")}
+    assert heuristics.compared(tmp_path) == {"net": ("x", "y", "z")}
 
 
 def test_the_digest_of_code_leaves_out_documents(tmp_path: Path) -> None:

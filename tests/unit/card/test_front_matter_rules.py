@@ -11,7 +11,7 @@ from hubtool.card.format import format_card
 from hubtool.card.repo_link import check_revision
 from hubtool.card.validate.check import check_bytes
 from hubtool.errors import ArgumentError, CardError
-from hubtool.publish import publish
+from hubtool.publish import plan
 from tests.support import corpus
 from tests.support.cards import write_card
 
@@ -102,7 +102,7 @@ def test_a_card_of_another_hub(tmp_path: Path, data: str, whose: str) -> None:
     path = tmp_path / "card.md"
     path.write_text(data)
     with pytest.raises(CardError, match=f"a {whose} model card"):
-        publish._refuse_foreign(data.encode(), path)
+        plan._refuse_foreign(data.encode(), path)
 
 
 def test_a_card_of_hubtool_with_wrong_keys_is_no_other_hubs(text: str) -> None:

@@ -15,7 +15,7 @@ from hubtool.card.validate.check import check, fixes
 from hubtool.errors import PublishError
 from hubtool.git.remotes import Remote
 from hubtool.hub import Hub
-from hubtool.publish import publish
+from hubtool.publish import plan
 from tests.support.cards import write_card
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def test_a_link_to_this_machine_is_not_published_for_others(tmp_path: Path) -> N
     def look(url: str | None, **environ: str) -> tuple[str, ...]:
         current = settings.load({"HOME": str(tmp_path), "HUBTOOL_HOME": str(tmp_path), **environ}, tmp_path)
         remote = None if url is None else Remote(name="origin", url=url)
-        return publish._look_at_links(Hub.open(current), card, remote)
+        return plan._look_at_links(Hub.open(current), card, remote)
 
     for url in ("https://example.org/lab/cards.git", "git@example.org:lab/cards.git"):
         with pytest.raises(PublishError, match="leads to this machine") as caught:

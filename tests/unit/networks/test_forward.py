@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hubtool.errors import NetworkError
-from hubtool.publish.check import ending
-from hubtool.sandbox.confine import Ended
+from hubtool.publish.check_rows import ending
+from hubtool.sandbox.run import ProgramResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,5 +92,5 @@ def test_the_error_of_a_program_is_not_hidden_behind_its_hint() -> None:
     output = (
         "Traceback (most recent call last):\nhubtool.errors.NetworkError: it broke\nhint: add 'inputs' to the recipe\n"
     )
-    ended = Ended(code=1, reason="", output=output, answer=b"", seconds=0.0, memory=0, held=frozenset(), why="")
+    ended = ProgramResult(code=1, reason="", output=output, answer=b"", seconds=0.0, memory=0, held=frozenset(), why="")
     assert ending(ended) == "it ended with 1: hubtool.errors.NetworkError: it broke"

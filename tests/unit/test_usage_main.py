@@ -8,25 +8,26 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.publish.check import ending
-from hubtool.sandbox import confine
+from hubtool.publish.check_rows import ending
+from hubtool.sandbox.limits import Limits
+from hubtool.sandbox.run import ProgramResult, environment, run_isolated
 from tests.support import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
-def ran(folder: Path, code: str) -> confine.Ended:
+def ran(folder: Path, code: str) -> ProgramResult:
     """Run code as a usage block, without namespaces."""
     scratch = folder / "scratch"
     spec = folder / "usage.json"
     spec.write_text(json.dumps({"code": code, "name": "card.md", "writable": [str(scratch)]}), encoding="utf-8")
-    return confine.run(
-        [sys.executable, "-m", "hubtool.sandbox.runner", str(spec)],
+    return run_isolated(
+        [sys.executable, "-m", "hubtool.sandbox.usage_main", str(spec)],
         scratch=scratch,
-        environ=confine.environment(scratch, {"PYTHONPATH": str(ROOT)}),
-        limits=confine.Limits(seconds=60),
-        shut_in=False,
+        environ=environment(scratch, {"PYTHONPATH": str(ROOT)}),
+        limits=Limits(seconds=60),
+        use_namespaces=False,
     )
 
 

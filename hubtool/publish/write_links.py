@@ -6,134 +6,46 @@ Only the entries of the assets are touched, and of them only link, digest and si
 from __future__ import annotations
 
 import codecs
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import yaml
 
-from hubtool import mismatch
 from hubtool.card import document as documents
 from hubtool.card import front_matter as front_matters
 from hubtool.card import model, yaml_text
 from hubtool.card.values import plain_values
-from hubtool.errors import ArgumentError, CardError, PublishError
+from hubtool.errors import CardError
 from hubtool.mirror.destination import blob_name
-from hubtool.resolution.choice import choose_weights
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from hubtool.card.document import Document
     from hubtool.card.front_matter import FrontMatter
-    from hubtool.card.model import Asset, Card
-    from hubtool.digest import Digest
+    from hubtool.card.model import Asset
+    from hubtool.publish.asset_file import AssetFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """A file as it was when it was hashed: its digest, and its bytes."""
-
-    path: Path
-    digest: str
-    size: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Placed:
+class PlacedAsset:
     """One asset with its file, and the link that it gets; None where the link stays as it is."""
 
     asset: Asset
-    file: Measured
+    file: AssetFile
     link: str | None
 
 
-# What no published card may hold: logins, signed links, keys.
-_SECRETS = (
-    (re.compile(r"[a-z][a-z0-9+.-]*://[^\s/@:]*:[^\s/@]+@", re.IGNORECASE), "a URL with a password"),
-    (
-        re.compile(
-            r"https?://\S*[?&](x-amz-signature|x-amz-credential|signature|sig|token|access_token|secret)=",
-            re.IGNORECASE,
-        ),
-        "a URL that is signed, or holds a token",
-    ),
-    (re.compile(r"\b(AKIA|ASIA)[0-9A-Z]{16}\b"), "an AWS access key"),
-    (re.compile(r"\b(ghp|gho|ghs|ghr|github_pat|glpat)[-_][A-Za-z0-9_-]{20,}"), "an access token"),
-    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"), "a private key"),
-)
-
-
-def match(card: Card, files: Sequence[Measured]) -> dict[int, Measured]:
-    """Return which asset each file is meant to be, by the asset's place in the card.
-
-    The one with its digest, else the one with its name; and a file that is neither is the checkpoint, if no other file
-    is.
-
-    Raises:
-        ArgumentError: If a file is no asset of the card, or two are one.
-    """
-    found: dict[int, Measured] = {}
-    rest: list[Measured] = []
-    for file in files:
-        place = _stated(card, file, found)
-        if place is None:
-            rest.append(file)
-        else:
-            found[place] = file
-    weights = choose_weights(card)
-    for file in rest:
-        free = [at for at, asset in enumerate(card.assets) if at not in found]
-        place = next((at for at in free if card.assets[at] is weights), free[0] if len(card.assets) == 1 else None)
-        if place is None or len(rest) > 1:
-            listed = ", ".join(asset.file_name for asset in card.assets) or "none"
-            raise ArgumentError(
-                f"{file.path} is none of the card's assets ({listed}), by name or by digest",
-                hint="name the file in the card, or leave it out",
-            )
-        found[place] = file
-    return found
-
-
-def _stated(card: Card, file: Measured, taken: Mapping[int, Measured]) -> int | None:
-    assets = list(enumerate(card.assets))
-    same = [at for at, asset in assets if asset.digest is not None and asset.digest.matches(file.digest)]
-    same += [at for at, asset in assets if asset.file_name in (file.path.name, quote(file.path.name))]
-    place = next((at for at in same if at not in taken), None)
-    if place is None and same:
-        raise ArgumentError(f"{file.path} is given twice", hint="give each file once")
-    return place
-
-
-def check_digest(asset: Asset, file: Measured) -> None:
-    """Refuse a file that is not the one that the card means.
-
-    Raises:
-        PublishError: If the card states another digest or size.
-    """
-    if (asset.digest is not None and not asset.digest.matches(file.digest)) or asset.size not in (None, file.size):
-        why = mismatch.explain(file.path, asset.digest, None)
-        if why is not None:
-            raise PublishError(f"{file.path} is {why.what}", hint=why.hint)
-        stated = f"the SHA-256 {asset.digest}" if asset.digest is not None else "no digest"
-        raise PublishError(
-            f"{file.path} is not the file that the card means: it has the SHA-256 {file.digest} and {file.size:,} "
-            f"bytes, and the card says {stated}" + (f" and {asset.size:,} bytes" if asset.size else ""),
-            hint="give the right file, or correct the card",
-        )
-
-
-def link_of(base: str, file: Measured, name: str) -> str:
+def link_of(base: str, file: AssetFile, name: str) -> str:
     """Return the link of a blob: its name in the bucket below a base, and behind ``#`` the name of the file.
 
-    What stands behind ``#`` is not sent to the server; it tells people, and ``hubtool.fetch``, what the file is called.
+    What stands behind ``#`` is not sent to the server; it names the file for readers and ``hubtool.fetch``.
     """
     return f"{base.rstrip('/')}/{blob_name(file.digest)}#{quote(name)}"
 
 
-def finish(data: bytes, placed: Sequence[Placed], *, name: str) -> bytes:
+def write_links(data: bytes, placed: Sequence[PlacedAsset], *, name: str) -> bytes:
     """Return a card with the links, digests and sizes of its files.
 
     Args:
@@ -205,7 +117,7 @@ def _edits(
                 value = f" {value}"
             edits.append((start, end, value))
         else:
-            raise CardError(f"{name}: {key} is not one line of text", hint="run 'hubtool fmt' on it, or write it anew")
+            raise CardError(f"{name}: {key} is not one line of text", hint="run 'hubtool fmt' on it, or write it again")
     if missing:
         link = next(other for one, other in node.value if one.value == "asset-link")
         end = entry.offset + link.end_mark.index
@@ -223,7 +135,7 @@ def _column(node: yaml.MappingNode) -> int:
 
 
 def _verify(after: bytes, before: Mapping[str, object], wanted: Mapping[int, Mapping[str, str]], name: str) -> None:
-    """See that the card says what it is to say, and otherwise what it said."""
+    """Check that the card has the new entries, and is otherwise unchanged."""
     document = documents.parse(after)
     values = (
         {}
@@ -244,22 +156,3 @@ def _verify(after: bytes, before: Mapping[str, object], wanted: Mapping[int, Map
 def _with(item: object, entries: Mapping[str, str]) -> object:
     new = {key: int(text) if key == "asset-size" else text for key, text in entries.items()}
     return {**item, **new} if isinstance(item, dict) else item
-
-
-def secrets(text: str) -> str | None:
-    """Return what a text holds that must not be published, or None."""
-    for pattern, what in _SECRETS:
-        found = pattern.search(text)
-        if found is not None:
-            line = text.count("\n", 0, found.start()) + 1
-            return f"line {line} holds {what}"
-    return None
-
-
-def same_assets(one: Card, other: Card) -> bool:
-    """Whether two cards name the same bytes, as far as their digests say."""
-    return _digests(one) == _digests(other)
-
-
-def _digests(card: Card) -> list[Digest | None]:
-    return [asset.digest for asset in card.assets]

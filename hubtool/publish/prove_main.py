@@ -1,7 +1,7 @@
-"""The program that proves a card for ``hubtool check``: ``python -m hubtool.cli.prove NAME DEVICE``.
+"""The program that proves a card for ``hubtool check``: ``python -m hubtool.publish.prove_main NAME DEVICE``.
 
-It loads the card's network and runs one forward pass. What came of each is one line of JSON on the file descriptor that
-the variable HUBTOOL_ANSWER names: what MindSpore prints cannot get between.
+It loads the card's network and runs one forward pass. It writes the result of each as one line of JSON to the file
+descriptor HUBTOOL_ANSWER, which MindSpore does not print to.
 """
 
 from __future__ import annotations
@@ -11,17 +11,16 @@ import os
 import sys
 import time
 
-from hubtool.cli import render
+from hubtool import loader
 from hubtool.errors import CoverageError, DeviceError, HubError, NetworkError, RecipeError, RequirementError
+from hubtool.hub import Hub
+from hubtool.networks.forward import forward
+from hubtool.wording import count
 
 
 def main() -> None:
     """Prove one card."""
     name, device = sys.argv[1:]
-    from hubtool import loader
-    from hubtool.hub import Hub
-    from hubtool.networks.forward import forward
-
     try:
         hub = Hub.open().with_lock(None)
         loaded = loader.load(hub, hub.resolve(hub.find(name), device=device, compare=False), device=device)
@@ -39,16 +38,16 @@ def main() -> None:
         return
     coverage = loaded.coverage
     placed = len(coverage.loaded) if coverage else 0
-    of, elements = render.count(loaded.parameters, "parameter"), render.count(loaded.elements, "element")
+    of, elements = count(loaded.parameters, "parameter"), count(loaded.elements, "element")
     told = [f"the graph has its weights in it: {of}, {elements}"]
     if not loaded.is_graph:
         told = [f"{placed:,} of {of} from the checkpoint, {elements}"]
     if coverage and coverage.ignored:
         be = "is" if len(coverage.ignored) == 1 else "are"
-        told.append(f"{render.count(len(coverage.ignored), 'tensor')} {be} not used, as the recipe says")
+        told.append(f"{count(len(coverage.ignored), 'tensor')} {be} not used, as the recipe says")
     if coverage and coverage.optimizer:
         be = "is" if len(coverage.optimizer) == 1 else "are"
-        state = render.count(len(coverage.optimizer), "tensor")
+        state = count(len(coverage.optimizer), "tensor")
         told.append(f"{state} {be} an optimizer's state, and not placed: a file without them is smaller")
     _answer("coverage", details=[*told, *loaded.notes])
     start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Which of hubtool's own architectures a checkpoint's tensors are, told by their names and shapes. Pure."""
+"""Match the names and shapes of a checkpoint's tensors with hubtool's own architectures. Pure."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _HEADS = "num_attention_heads"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fit:
+class ArchitectureMatch:
     """An architecture that takes every tensor of a checkpoint, and has no parameter without one.
 
     Attributes:
@@ -37,7 +37,9 @@ class Fit:
     notes: tuple[str, ...]
 
 
-def fit(shapes: Mapping[str, Shape], arguments: Mapping[str, object], *, only: str | None = None) -> Fit | None:
+def match_architecture(
+    shapes: Mapping[str, Shape], arguments: Mapping[str, object], *, only: str | None = None
+) -> ArchitectureMatch | None:
     """Find the architecture of a checkpoint, or None if it is none of hubtool's.
 
     Two architectures can have the same tensors, as a classifier and a tagger without LSTM and CRF do: the first counts.
@@ -56,7 +58,7 @@ def fit(shapes: Mapping[str, Shape], arguments: Mapping[str, object], *, only: s
         # One head always divides the width: with it the shapes can be compared, and the true number is asked for.
         if _HEADS not in arguments and (found := _try(entry, shapes, {**arguments, _HEADS: 1})) is not None:
             width = found.config.hidden_size
-            return Fit(
+            return ArchitectureMatch(
                 entry=entry,
                 config=found.config,
                 arguments=arguments,
@@ -66,7 +68,7 @@ def fit(shapes: Mapping[str, Shape], arguments: Mapping[str, object], *, only: s
     return None
 
 
-def _try(entry: str, shapes: Mapping[str, Shape], arguments: Mapping[str, object]) -> Fit | None:
+def _try(entry: str, shapes: Mapping[str, Shape], arguments: Mapping[str, object]) -> ArchitectureMatch | None:
     try:
         inferred = infer(entry, arguments, shapes)
     except RecipeError:
@@ -76,4 +78,4 @@ def _try(entry: str, shapes: Mapping[str, Shape], arguments: Mapping[str, object
     notes = list(inferred.notes)
     if _HEADS not in arguments:
         notes.append(f"{_HEADS} is taken to be {inferred.config.num_attention_heads}: heads of 64, as in every BERT")
-    return Fit(entry=entry, config=inferred.config, arguments=arguments, unknown={}, notes=tuple(notes))
+    return ArchitectureMatch(entry=entry, config=inferred.config, arguments=arguments, unknown={}, notes=tuple(notes))

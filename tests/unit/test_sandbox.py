@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.sandbox import confine
+from hubtool.sandbox.limits import Limits
+from hubtool.sandbox.run import ProgramResult, environment, run_isolated
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,29 +20,29 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 
 
-def ran(folder: Path, code: str, **more: float) -> confine.Ended:
-    limits = confine.Limits(
+def ran(folder: Path, code: str, **more: float) -> ProgramResult:
+    limits = Limits(
         seconds=more.get("seconds", 30), memory=int(more.get("memory", 512 * MIB)), disk=int(more.get("disk", 64 * MIB))
     )
-    return confine.run(
+    return run_isolated(
         [sys.executable, "-c", code],
         scratch=folder,
-        environ=confine.environment(folder, {}),
+        environ=environment(folder, {}),
         limits=limits,
-        shut_in=False,
+        use_namespaces=False,
     )
 
 
 def test_output_answer_and_code_come_back(tmp_path: Path) -> None:
     shown: list[str] = []
     code = "import os, sys; print('模型'); os.write(int(os.environ['HUBTOOL_ANSWER']), b'yes'); sys.exit(3)"
-    ended = confine.run(
+    ended = run_isolated(
         [sys.executable, "-X", "utf8", "-c", code],
         scratch=tmp_path,
-        environ=confine.environment(tmp_path, {}),
-        limits=confine.Limits(seconds=30),
+        environ=environment(tmp_path, {}),
+        limits=Limits(seconds=30),
         show=shown.append,
-        shut_in=False,
+        use_namespaces=False,
     )
     assert (ended.code, ended.reason, ended.output, ended.answer) == (3, "", "模型\n", b"yes")
     assert "".join(shown) == "模型\n"
@@ -100,7 +101,7 @@ def test_the_environment_has_no_secrets(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
     monkeypatch.setenv("SSH_AUTH_SOCK", "x")
     monkeypatch.setenv("LC_ALL", "C.UTF-8")
-    environ = confine.environment(tmp_path, {"MORE": "1"})
+    environ = environment(tmp_path, {"MORE": "1"})
     assert not environ.keys() & {"AWS_SECRET_ACCESS_KEY", "SSH_AUTH_SOCK"}
     assert environ["LC_ALL"] == "C.UTF-8"
     assert environ["MORE"] == "1"
@@ -147,14 +148,14 @@ def test_the_program_has_a_dev_of_its_own(tmp_path: Path) -> None:
         os.mknod(elsewhere / "disk", 0o666 | stat.S_IFBLK, os.makedev(7, 0))
     scratch = tmp_path / "scratch"
     scratch.mkdir()
-    ended = confine.run(
+    ended = run_isolated(
         [sys.executable, "-c", DEVICES, str(elsewhere)],
         scratch=scratch,
-        environ=confine.environment(scratch, {}),
-        limits=confine.Limits(seconds=30),
+        environ=environment(scratch, {}),
+        limits=Limits(seconds=30),
     )
     if "files" not in ended.held:
-        pytest.skip(f"this system does not let a program be shut in: {ended.why}")
+        pytest.skip(f"this system does not let a program be isolated: {ended.why}")
     assert ended.code == 0, ended.output
     found = json.loads(ended.answer)
     opened = {path for path, how in found.items() if how == "opened" and path != "/dev/stdin"}

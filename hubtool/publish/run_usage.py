@@ -8,23 +8,26 @@ from typing import TYPE_CHECKING
 from hubtool.assets import fetch_asset
 from hubtool.card import placeholder, usage
 from hubtool.errors import AssetError, CardError, RequirementError
-from hubtool.publish import bench as benches
-from hubtool.publish.check import GIVE_FILE, card_file, ending, match_files, put_given, read_once
+from hubtool.publish import workspace as workspaces
+from hubtool.publish.asset_file import GIVE_FILE, match_files
+from hubtool.publish.card_file import card_file, read_once
+from hubtool.publish.check_rows import ending
 from hubtool.requirements import INSTALL_MINDSPORE
 from hubtool.resolution import machine
 from hubtool.resolution.choice import choose_graph, choose_weights
-from hubtool.sandbox.confine import DEFAULT_LIMITS
+from hubtool.sandbox.limits import DEFAULT_LIMITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from hubtool.hub import Hub
-    from hubtool.sandbox.confine import Ended, Limits
+    from hubtool.sandbox.limits import Limits
+    from hubtool.sandbox.run import ProgramResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
+class UsageRun:
     """How a usage block ended.
 
     Attributes:
@@ -32,7 +35,7 @@ class Trial:
         adapted: What was changed so that it runs here, and how a checkout compares, one sentence each.
     """
 
-    ended: Ended
+    ended: ProgramResult
     adapted: tuple[str, ...]
 
     @property
@@ -55,8 +58,7 @@ def try_usage(
     trust: bool = False,
     checkout: Path | None = None,
     show: Callable[[str], None] | None = None,
-    shut_in: bool = True,
-) -> Trial:
+) -> UsageRun:
     """Run the usage block of a card, shut in; its assets are fetched first if they are not stored.
 
     Args:
@@ -67,7 +69,6 @@ def try_usage(
         trust: Whether the user agrees, for this once, that the code of a trusted repository runs.
         checkout: A folder with the tree of the card's repository, in place of the code that its repo-link names.
         show: Called with what it prints, as it comes.
-        shut_in: Whether to use namespaces at all.
 
     Raises:
         InvalidNameError: If the name is malformed.
@@ -95,8 +96,8 @@ def try_usage(
     resolution = hub.resolve(found, trust=trust, compare=False)
     resolution.refuse("code", "consent")
     if resolution.facts.place is not None and checkout is None:
-        benches.bring_code(hub, found)
-    told = () if checkout is None else (benches.compare_checkout(hub, found, checkout),)
+        workspaces.bring_code(hub, found)
+    told = () if checkout is None else (workspaces.compare_checkout(hub, found, checkout),)
     main = choose_weights(card) or choose_graph(card)
     given = match_files(card, assets)
     for at, asset in enumerate(card.assets):
@@ -104,14 +105,14 @@ def try_usage(
             raise AssetError(placeholder.not_published(asset.file_name), hint=GIVE_FILE)
     size = 0
     adapted = usage.for_device(code, "Ascend" if "Ascend" in here.devices else "CPU")
-    with benches.open_bench(hub, found, document, trust=trust, checkout=checkout) as bench:
+    with workspaces.open_workspace(hub, found, document, trust=trust, checkout=checkout) as workspace:
         for at, asset in enumerate(card.assets):
             if at in given:
-                brought = put_given(bench, asset, given[at]).size
+                brought = workspace.put_asset(asset, given[at]).size
             elif asset.digest is not None:
                 brought = fetch_asset(hub, found, asset).size
             else:
                 continue
             size = brought if asset is main else size
-        ended = bench.run_usage(adapted, str(path), benches.with_room(limits, weights=size), show=show, shut_in=shut_in)
-    return Trial(ended=ended, adapted=(*told, *adapted.adapted))
+        ended = workspace.run_usage(adapted, str(path), workspaces.with_room(limits, weights=size), show=show)
+    return UsageRun(ended=ended, adapted=(*told, *adapted.adapted))

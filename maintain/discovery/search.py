@@ -21,18 +21,18 @@ from hubtool.networks import repository
 from hubtool.networks.capture import StopCapture, Watch, shapes_of
 from hubtool.networks.isolation.argument_parser import ArgumentsRefusedError
 from hubtool.networks.provider import Asked
-from maintain.discovery import guess, known
-from maintain.discovery.outcome import Outcome, recipe_of
+from maintain.discovery import handwritten, heuristics
+from maintain.discovery.outcome import DiscoveryOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from types import FrameType
 
     from hubtool.networks.isolation.namespace import Namespace
     from hubtool.networks.provider import Provider
     from hubtool.networks.repository import Place
-    from maintain.discovery.guess import Facts
+    from maintain.discovery.heuristics import NetworkFacts
 
 _MOST_SKIPS: Final = 10
 _MOST_VALUES: Final = 64
@@ -44,12 +44,12 @@ _ENDED: Final = "it ended before any weights went into a network"
 
 def attempt(
     place: Place,
-    facts: Facts,
+    facts: NetworkFacts,
     *,
     of: str = "",
     seconds: float = 100.0,
     hints: Sequence[tuple[Recipe, str]] = (),
-) -> Outcome:
+) -> DiscoveryOutcome:
     """Find the recipe of a card in the code of a place, and build its network.
 
     Args:
@@ -62,19 +62,19 @@ def attempt(
     start = time.monotonic()
     folder = place.root / place.folder
     if not folder.is_dir():
-        return Outcome(reason=f"the revision has no folder {place.folder}")
+        return DiscoveryOutcome(reason=f"the revision has no folder {place.folder}")
     failures: list[str] = []
     outcome = None
-    for recipe in known.recipes(of, facts):
+    for recipe in handwritten.recipes(of, facts):
         shapes, _ = _rebuild(place, recipe)
         if shapes is not None:
             return _described(place, recipe)
     for hint, digest in hints:
         again, _ = _rebuild(place, hint)
         if again == digest:  # the same network as of another version of the card: its recipe holds here too
-            return Outcome(recipe=hint, digest=digest, seconds=round(time.monotonic() - start, 2))
-    compared, files = guess.compared(folder), guess.configurations(folder)
-    for number, script in enumerate(guess.scripts(folder, facts)):
+            return DiscoveryOutcome(recipe=hint, digest=digest, seconds=round(time.monotonic() - start, 2))
+    compared, files = heuristics.compared(folder), heuristics.configurations(folder)
+    for number, script in enumerate(heuristics.scripts(folder, facts)):
         if time.monotonic() - start > seconds / 2:
             failures.append("the time was up")
             break
@@ -92,7 +92,7 @@ def attempt(
     if outcome is None:
         outcome = _try_hub(place, facts, failures)
     if outcome is None:
-        outcome = Outcome(reason=failures[0] if failures else "the folder has no script that builds a network")
+        outcome = DiscoveryOutcome(reason=failures[0] if failures else "the folder has no script that builds a network")
     outcome.notes += failures
     outcome.seconds = round(time.monotonic() - start, 2)
     return outcome
@@ -104,13 +104,13 @@ def _place_of(failure: str) -> str:
 
 def _try_script(  # noqa: PLR0917 - what one attempt is made with
     place: Place,
-    facts: Facts,
+    facts: NetworkFacts,
     script: str,
     known: Mapping[str, tuple[str, ...]],
     files: list[str],
     failures: list[str],
     depth: int,
-) -> Outcome | None:
+) -> DiscoveryOutcome | None:
     recipe = Recipe(provider="repository", entry=script)
     first = ""
     refused: set[str] = set()
@@ -149,7 +149,7 @@ class _Run:
     def __init__(  # noqa: PLR0917 - what one run is made with
         self,
         place: Place,
-        facts: Facts,
+        facts: NetworkFacts,
         recipe: Recipe,
         known: Mapping[str, tuple[str, ...]],
         files: list[str],
@@ -256,7 +256,7 @@ class _Run:
                 kind = type(action.default).__name__
             required = bool(action.required) and (flag != "" or len(argv) == 1 or action.nargs is None)
             options.append(
-                guess.Option(
+                heuristics.Option(
                     flag=flag,
                     name=action.dest,
                     required=required,
@@ -271,7 +271,7 @@ class _Run:
             for option in options
             if option.default and len(option.default) < 200 and "\0" not in option.default
         }
-        more = guess.fill(options, self.facts, configurations=self.files, known=self.known, exists=exists)
+        more = heuristics.fill(options, self.facts, configurations=self.files, known=self.known, exists=exists)
         self.argv += more
         assert self.namespace is not None  # noqa: S101 - the parser is the namespace's
         argv += [self.namespace.fill(item) for item in more]
@@ -349,13 +349,13 @@ def _plain(value: object, depth: int = 0) -> bool:
     return False
 
 
-def _settle(place: Place, recipe: Recipe, run: _Run, failures: list[str]) -> Outcome | None:
+def _settle(place: Place, recipe: Recipe, run: _Run, failures: list[str]) -> DiscoveryOutcome | None:
     """Replay what was found as a recipe; prefer a callable that builds the same network."""
     shapes = run.shapes
     digest = coverage.digest_parameters(shapes)
     elements = sum(parameter.size for parameter in run.network.parameters_dict().values())
     name = type(run.network).__name__
-    outcome = Outcome(network=name, parameters=len(shapes), elements=elements, digest=digest)
+    outcome = DiscoveryOutcome(network=name, parameters=len(shapes), elements=elements, digest=digest)
     made = run.made.get(id(run.network), [])
     recipe = replace(recipe, capture=run.capture, inputs=run.inputs)
     run.network = None
@@ -435,7 +435,7 @@ def _requires(namespace: Namespace | None) -> tuple[str, ...]:
     return tuple(sorted({owners[head][0] for head in namespace.used if head not in _BROUGHT and head in owners}))
 
 
-def _described(place: Place, recipe: Recipe) -> Outcome:
+def _described(place: Place, recipe: Recipe) -> DiscoveryOutcome:
     """Build a network and describe it.
 
     Raises:
@@ -446,7 +446,7 @@ def _described(place: Place, recipe: Recipe) -> Outcome:
     if not _is_network(network):
         raise NetworkError("the network has no parameters")
     shapes = shapes_of(network)
-    return Outcome(
+    return DiscoveryOutcome(
         recipe=recipe,
         network=type(network).__name__,
         parameters=len(shapes),
@@ -455,7 +455,7 @@ def _described(place: Place, recipe: Recipe) -> Outcome:
     )
 
 
-def _try_hub(place: Place, facts: Facts, failures: list[str]) -> Outcome | None:
+def _try_hub(place: Place, facts: NetworkFacts, failures: list[str]) -> DiscoveryOutcome | None:
     """Try the folder's hub configuration with the card's model name."""
     if not (place.root / place.folder / "mindspore_hub_conf.py").is_file():
         return None
@@ -478,7 +478,7 @@ def _provider(place: Place, recipe: Recipe) -> Provider:
     return repository.RepositoryProvider(place=place)
 
 
-def forward(place: Place, outcome: Outcome) -> None:
+def forward(place: Place, outcome: DiscoveryOutcome) -> None:
     """Run one forward pass on the recorded input shapes."""
     import mindspore  # noqa: PLC0415
 
@@ -503,7 +503,7 @@ def forward(place: Place, outcome: Outcome) -> None:
             return
 
 
-def _run_forward(place: Place, outcome: Outcome, recipe: Recipe) -> None:
+def _run_forward(place: Place, outcome: DiscoveryOutcome, recipe: Recipe) -> None:
     try:
         built = _provider(place, recipe).build(recipe, shapes={}, asked=Asked(), compute_type="float32")
         built.network.set_train(False)
@@ -537,7 +537,7 @@ def _inputs(network: Any, inputs: tuple[Any, ...]) -> tuple[tuple[str, tuple[int
 
 
 def _takes(network: Any, count: int) -> bool:  # noqa: ANN401 - a Cell
-    """Whether a network can be called with so many tensors."""
+    """Whether a network can be called with this number of tensors."""
     kinds = [
         parameter for name, parameter in inspect.signature(type(network).construct).parameters.items() if name != "self"
     ]
@@ -612,28 +612,3 @@ def _statement(path: Path, line: int, of: type[ast.stmt] = ast.stmt) -> ast.stmt
         if is_there and (found is None or node.lineno >= found.lineno):
             found = node
     return found
-
-
-def main(job: Mapping[str, Any], say: Callable[[dict[str, Any]], object]) -> None:
-    """Do one job of :mod:`maintain.discovery.worker`; say what was built, and again how it ran."""
-    place = repository.Place(root=Path(job["root"]).resolve(), folder="", identity=job["identity"])
-    facts = guess.Facts(**job["facts"])
-    if job["provider"] == "package":
-        from maintain.discovery import packages  # noqa: PLC0415
-
-        checkout = Path(job["root"])
-        outcome = packages.attempt(job["distribution"], job["folder"], facts, checkout if checkout.is_dir() else None)
-    else:
-        hints = [(recipe_of(hint["recipe"]), hint["digest"]) for hint in job.get("hints", ())]
-        outcome = attempt(place, facts, of=job["folder"], seconds=job["timeout"] * 0.8, hints=hints)
-        for hint in job.get("hints", ()):
-            if outcome.recipe is not None and not outcome.network and hint["digest"] == outcome.digest:
-                outcome.network, outcome.parameters, outcome.elements = (
-                    hint["network"],
-                    hint["parameters"],
-                    hint["elements"],
-                )
-    say(outcome.as_json())
-    if job["smoke"] and outcome.recipe is not None:
-        forward(place, outcome)
-        say(outcome.as_json())

@@ -1,7 +1,7 @@
-"""A bench for one card: a registry with nothing but the card, a store with its assets, and programs that prove it.
+"""A workspace to prove one card in: a registry with only this card, a store with its assets, and programs to run.
 
-What is made stands in a temporary folder. The user's registries and store are read, and never changed by it; what has
-to be fetched goes into the user's store, as with any other command.
+It is a temporary folder. It reads the user's registries and store, and never changes them; what has to be fetched goes
+into the user's store, as with any other command.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ from urllib.parse import unquote
 from hubtool import settings
 from hubtool.card import usage
 from hubtool.card.repo_link import place_of
-from hubtool.digest import Digest
-from hubtool.errors import ArgumentError, AssetError, InvalidNameError
+from hubtool.digest import digest_file
+from hubtool.errors import ArgumentError, AssetError, DigestError, InvalidNameError
 from hubtool.git.code import CodeStore
 from hubtool.networks import checkout as checkouts
-from hubtool.sandbox import confine
+from hubtool.publish.asset_file import AssetFile, check_digest
+from hubtool.sandbox.run import environment, run_isolated
 from hubtool.store.store import Store
 from hubtool.uid import Uid
 
@@ -32,18 +33,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from hubtool.card.document import Document
+    from hubtool.card.model import Asset
     from hubtool.card.repo_link import RepositoryPlace
     from hubtool.card.usage import Usage
     from hubtool.hub import Hub
     from hubtool.resolution.finding import FoundCard
-    from hubtool.sandbox.confine import Ended, Limits
+    from hubtool.sandbox.limits import Limits
+    from hubtool.sandbox.run import ProgramResult
     from hubtool.store.records import Stored
 
-_BLOCK = 1 << 20
+_BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bench:
+class ProofWorkspace:
     """Where a card is proved.
 
     Attributes:
@@ -65,32 +68,41 @@ class Bench:
 
     @property
     def store(self) -> Store:
-        """The store of the bench, which the programs read."""
+        """The store of the workspace, which the programs read."""
         return Store(self.root / "store")
 
-    def put(self, path: Path, digest: str) -> Stored:
-        """Copy a file into the bench's store under the digest that it must have; it is hashed while it is copied.
+    def put_asset(self, asset: Asset, path: Path) -> Stored:
+        """Copy the file of an asset into the workspace, where it cannot change any more.
+
+        It is hashed while it is copied, and the programs take it for what the asset's link gives.
 
         Raises:
-            AssetError: If it cannot be read, or has another digest.
+            AssetError: If it cannot be read, is not the file that the card means, or the card states no digest.
         """
+        if asset.digest is None:
+            raise AssetError(f"the card states no digest; the file's is {digest_file(path)}")
         try:
             size = path.stat().st_size
-            with self.store.writer(Digest(digest), source=str(path), size=size, limit=size) as writer:
+            with self.store.writer(asset.digest, source=str(path), size=size, limit=size) as writer:
                 with path.open("rb", buffering=0) as stream:
-                    while block := stream.read(_BLOCK):
+                    while block := stream.read(_BLOCK_BYTES):
                         writer.write(block)
-                return writer.commit()
+                stored = writer.commit()
+        except DigestError as error:
+            check_digest(asset, AssetFile(path=path, digest=error.actual, size=size))
+            raise
         except OSError as error:
             raise AssetError(f"{path} cannot be read: {error.strerror or error}") from error
+        self.use_for(asset.link, stored.digest)
+        return stored
 
-    def mean(self, link: str, digest: str) -> None:
-        """Have the programs of the bench take a file, by its whole digest, for what a link gives."""
+    def use_for(self, link: str, digest: str) -> None:
+        """Let the programs take a file, by its whole digest, for what a link gives."""
         Store(self.scratch / "hub").came_from(link, digest)
 
     def run_usage(
-        self, code: Usage, name: str, limits: Limits, *, show: Callable[[str], None] | None = None, shut_in: bool = True
-    ) -> Ended:
+        self, code: Usage, name: str, limits: Limits, *, show: Callable[[str], None] | None = None
+    ) -> ProgramResult:
         """Run a usage block.
 
         Args:
@@ -98,28 +110,25 @@ class Bench:
             name: What tracebacks call its file: the card's path.
             limits: What it may take.
             show: Called with what it prints, as it comes.
-            shut_in: Whether to use namespaces at all.
         """
         spec = self.root / "usage.json"
         writable = [str(self.scratch)]
         spec.write_text(json.dumps({"code": code.code, "name": name, "writable": writable}), encoding="utf-8")
-        command = [sys.executable, "-m", "hubtool.sandbox.runner", str(spec)]
-        return confine.run(
-            command, scratch=self.scratch, environ=self.environ, limits=limits, show=show, shut_in=shut_in
-        )
+        command = [sys.executable, "-m", "hubtool.sandbox.usage_main", str(spec)]
+        return run_isolated(command, scratch=self.scratch, environ=self.environ, limits=limits, show=show)
 
-    def run_proof(self, device: str, limits: Limits) -> Ended:
+    def run_proof(self, device: str, limits: Limits) -> ProgramResult:
         """Load the card and run one forward pass, in a program that answers in JSON lines."""
         name = str(self.uid or self.card)
-        command = [sys.executable, "-m", "hubtool.cli.prove", name, device]
-        return confine.run(command, scratch=self.scratch, environ=self.environ, limits=limits)
+        command = [sys.executable, "-m", "hubtool.publish.prove_main", name, device]
+        return run_isolated(command, scratch=self.scratch, environ=self.environ, limits=limits)
 
 
 @contextlib.contextmanager
-def open_bench(
+def open_workspace(
     hub: Hub, found: FoundCard, document: Document, *, trust: bool = False, checkout: Path | None = None
-) -> Iterator[Bench]:
-    """Make a bench for a card; it is gone afterwards.
+) -> Iterator[ProofWorkspace]:
+    """Make a workspace for a card; it is deleted afterwards.
 
     Args:
         hub: Settings, registries and store.
@@ -131,7 +140,7 @@ def open_bench(
     Raises:
         ArgumentError: If the checkout lacks the folder that the card names.
     """
-    with tempfile.TemporaryDirectory(prefix="hubtool-bench-", ignore_cleanup_errors=True) as folder:
+    with tempfile.TemporaryDirectory(prefix="hubtool-workspace-", ignore_cleanup_errors=True) as folder:
         root = Path(folder).resolve()
         uid = found.card.uid or named_uid(document)
         card = root / "registry" / (uid.path if uid else "card.md")
@@ -159,13 +168,13 @@ def open_bench(
             more["HUBTOOL_TRUST"] = "1"
         place = code_place(found) if checkout is not None else None
         if checkout is not None and place is not None:
-            # A copy, so that what is proven cannot change meanwhile. The bench believes that it is the card's commit.
+            # A copy, so that the code cannot change while it is proved. The workspace takes it for the card's commit.
             code = CodeStore(Store(scratch / "hub"), hub.policy, offline=True)
             code.put(place, checkouts.root_of(place, checkout))
         else:
-            # Code that was fetched, before or while the bench is open, is read from where it is.
+            # Code that was fetched, before or while the workspace is open, is read from where it is.
             (scratch / "hub" / "code").symlink_to((current.home / "code").absolute(), target_is_directory=True)
-        yield Bench(root=root, uid=uid, card=card, environ=confine.environment(scratch, more))
+        yield ProofWorkspace(root=root, uid=uid, card=card, environ=environment(scratch, more))
 
 
 def bring_code(hub: Hub, found: FoundCard) -> str:
@@ -237,6 +246,6 @@ def _copy_local(found: FoundCard, card: Path) -> None:
 
 
 def _python_path() -> str:
-    """Return the folders in which the programs find hubtool, and what else this process was told to look in."""
+    """Return PYTHONPATH for the programs: the one of this process, and the folder of hubtool."""
     given = [Path(path) for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if path]
     return os.pathsep.join(str(path.absolute()) for path in (*given, Path(__file__).parents[2]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hubtool.card import model
@@ -12,8 +11,7 @@ from hubtool.card.files import read_card_file
 from hubtool.card.rewrite import replace_file
 from hubtool.errors import ArgumentError, CardError, PublishError
 from hubtool.git.checkout import Checkout, branch_of
-from hubtool.publish import finishing, plan
-from hubtool.publish.publish import commit
+from hubtool.publish.change import RegistryChange, commit, message, secrets
 from hubtool.uid import Uid
 
 if TYPE_CHECKING:
@@ -22,26 +20,20 @@ if TYPE_CHECKING:
 
     from hubtool.card.status import Status
     from hubtool.hub import Hub
-    from hubtool.publish.publish import Publication
+    from hubtool.publish.change import Publication
 
 VERBS = {statuses.DEPRECATED: ("deprecate", "Deprecate"), statuses.WITHDRAWN: ("withdraw", "Withdraw")}
 """Of each status, the beginning of the branch's name, and of the commit's message."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Edited:
-    """A card that was changed where it stands: its file, and whether that changed."""
-
-    path: Path
-    changed: bool
-
-    def as_json(self) -> dict[str, object]:
-        """Return what ``--in-place --json`` prints."""
-        return {"card": str(self.path), "changed": self.changed}
-
-
 def make_status(uid: Uid, kind: str, reason: str, successor: str | None) -> Status:
-    """Return the status that a card is to have.
+    """Return the status that a card gets.
+
+    Args:
+        uid: The card.
+        kind: ``deprecated`` or ``withdrawn``.
+        reason: Why, in one sentence.
+        successor: The UID of the card to use instead, or None.
 
     Raises:
         ArgumentError: If there is no reason, or the successor is the card itself.
@@ -52,7 +44,7 @@ def make_status(uid: Uid, kind: str, reason: str, successor: str | None) -> Stat
         raise ArgumentError("the reason is empty", hint="say in one sentence why, with --reason")
     if len(text) > 4000:
         raise ArgumentError("the reason is too long", hint="say it in one sentence; the card's text has room for more")
-    if (found := finishing.secrets(text)) is not None:
+    if (found := secrets(text)) is not None:
         raise ArgumentError(f"the reason {found.removeprefix('line 1 ')}", hint="take it out")
     other = None if successor is None else Uid.parse(successor)
     if other == uid:
@@ -60,7 +52,7 @@ def make_status(uid: Uid, kind: str, reason: str, successor: str | None) -> Stat
     return statuses.Status(kind=kind, reason=text, successor=None if other is None else str(other))
 
 
-def retire(
+def change_status(
     hub: Hub,
     uid: Uid,
     status: Status,
@@ -101,19 +93,28 @@ def retire(
         _check_successor(checkout, state.head.commit, path, uid, status)
     data = statuses.with_status(state.head.data, status, name=str(uid))
     details = () if status.successor is None else (f"Superseded by {status.successor}",)
-    change = plan.Change(
+    change = RegistryChange(
         uid=uid,
         verb=verb,
         branch=branch,
         path=path,
         files={path: data},
-        message=plan.message(verb, uid, status.reason, details),
+        message=message(verb, uid, status.reason, details),
     )
     return commit(checkout, change, remote=found, offline=hub.settings.offline, push=push, say=say)
 
 
-def retire_in_place(hub: Hub, uid: Uid, status: Status, *, registry: Path | None = None) -> Edited:
+def change_status_in_place(hub: Hub, uid: Uid, status: Status, *, registry: Path | None = None) -> tuple[Path, bool]:
     """Give a card a status in its file; the file is replaced as a whole, or left as it is.
+
+    Args:
+        hub: Settings and registries.
+        uid: The card.
+        status: The status.
+        registry: The registry's folder; by default, the registry of the settings that has the card.
+
+    Returns:
+        The file, and whether it changed.
 
     Raises:
         CardNotFoundError: If there is no such card.
@@ -128,11 +129,11 @@ def retire_in_place(hub: Hub, uid: Uid, status: Status, *, registry: Path | None
         raise CardError(f"{path} cannot be read: {error.strerror or error}") from error
     after = statuses.with_status(data, status, name=str(path))
     if after == data:
-        return Edited(path=path, changed=False)
+        return path, False
     problem = replace_file(path.resolve(), after, before)
     if problem is not None:
         raise CardError(f"{path}: {problem}")
-    return Edited(path=path, changed=True)
+    return path, True
 
 
 def _checkout(hub: Hub, registry: Path | None) -> Checkout:

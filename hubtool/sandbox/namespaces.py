@@ -1,13 +1,13 @@
-"""The process that shuts in what runs code of a card: namespaces and limits first, then the program.
+"""Isolates one program: enters namespaces, sets limits, then runs it.
 
-``python -I -S jail.py SPEC`` is a program of its own, of the standard library only: it starts in milliseconds, and has
-no threads, which Linux asks for before a process may enter a user namespace. What it could hold and what not it writes,
-as one line of JSON, to the file descriptor of the specification; when the program has ended, how, as another.
+``python -I -S namespaces.py SPEC`` uses the standard library only: it starts in milliseconds, and has no threads, which
+Linux demands of a process that enters a user namespace. It writes two lines of JSON to the file descriptor ``status``
+of the specification: what it could isolate and what not; and, when the program has ended, its exit code.
 
 On Linux, where user namespaces are allowed, the program has no network, sees all files and can write only some folders,
-and no process of it is left when it ends. It has a ``/dev`` of its own, and devices are devices nowhere else: root, in
-a container for instance, could write files outside through a loop device. It has no capabilities: it cannot undo
-any of this.
+and none of its processes is left when it ends. It has its own ``/dev``, and device files work nowhere else: root, in a
+container for instance, could write files outside through a loop device. It has no capabilities, so it cannot undo any
+of this.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _AT_RECURSIVE, _AT_FDCWD = 0x8000, -100
 _RDONLY, _NODEV = 1, 4
 _PR_SET_PDEATHSIG, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 24, 38
 _LAST_CAPABILITY = 63
-# What every program may use, and what computes: Ascend's and NVIDIA's devices.
+# Devices that every program may use, and the accelerators of Ascend and NVIDIA.
 _DEVICES = ("null", "zero", "full", "random", "urandom")
-_COMPUTING = ("davinci", "devmm_svm", "hisi_hdc", "nvidia")
+_ACCELERATORS = ("davinci", "devmm_svm", "hisi_hdc", "nvidia")
 _LINKS = {"fd": "/proc/self/fd", "stdin": "fd/0", "stdout": "fd/1", "stderr": "fd/2"}
-# Where sockets of services of this machine are; the program has no business with them.
-_SOCKETS = ("/run", "/var/run")
+# Folders with the sockets of this machine's services, which the program does not need.
+_SOCKET_FOLDERS = ("/run", "/var/run")
 
 
 class _MountAttributes(ctypes.Structure):
@@ -43,31 +43,31 @@ class _MountAttributes(ctypes.Structure):
 
 
 def main() -> None:
-    """Shut this process in as far as the platform allows, run the program, and end as it ended."""
+    """Isolate this process as far as the platform allows, run the program, and end with its exit code."""
     spec = json.loads(sys.argv[1])
     _limit(spec)
     held, why = _enter(spec)
-    os.chdir(spec["cwd"])  # the working folder of before is that of the files as they were mounted before
+    os.chdir(spec["cwd"])  # until now it is the folder as it was mounted before
     _say(spec, {"held": held, "why": why})
     child = os.fork()
     if child == 0:
         if "processes" in held:
-            _be_init(spec)
-        _become(spec, capable=bool(held))
-    _end(_wait(spec, child, told="processes" in held))
+            _run_as_init(spec)
+        _execute(spec, capable=bool(held))
+    _end(_wait(spec, child, report="processes" not in held))
 
 
 def _say(spec: dict[str, object], told: dict[str, object]) -> None:
     os.write(int(str(spec["status"])), json.dumps(told).encode() + b"\n")
 
 
-def _wait(spec: dict[str, object], child: int, *, told: bool) -> int:
-    """Wait for a child, and bury what it leaves behind; say how it ended."""
+def _wait(spec: dict[str, object], child: int, *, report: bool) -> int:
+    """Wait for a child and for the orphans that end before it; return its exit code."""
     while True:
         pid, status = os.wait()
         if pid == child:
             code = os.waitstatus_to_exitcode(status)
-            if not told:
+            if report:
                 _say(spec, {"code": code})
             return code
 
@@ -76,20 +76,20 @@ def _end(code: int) -> None:
     os._exit(code if code >= 0 else 128 - code)
 
 
-def _be_init(spec: dict[str, object]) -> None:
-    """Be the first process of the namespace: when it ends, all others in it are killed."""
+def _run_as_init(spec: dict[str, object]) -> None:
+    """Run as the first process of the namespace: when it ends, the kernel kills all others in it."""
     library = ctypes.CDLL(None, use_errno=True)
     library.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    # A /proc of the namespace's own, so that the numbers in it are those that the program knows; not all containers
-    # allow it. Read-only: root may write the system's settings in it, whatever the namespace.
+    # The namespace's own /proc has the process ids that the program knows; not all containers allow it. Read-only:
+    # root may write the system's settings in it, whatever the namespace.
     library.mount(b"proc", b"/proc", b"proc", _MS_RDONLY | _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, None)
     child = os.fork()
     if child:
-        _end(_wait(spec, child, told=False))
+        _end(_wait(spec, child, report=True))
 
 
-def _become(spec: dict[str, object], *, capable: bool) -> None:
-    """Become the program."""
+def _execute(spec: dict[str, object], *, capable: bool) -> None:
+    """Replace this process by the program."""
     command = [str(word) for word in spec["command"]]  # type: ignore[attr-defined]  # JSON that our own side wrote
     try:
         if capable:
@@ -123,17 +123,17 @@ def _limit(spec: dict[str, object]) -> None:
 
 
 def _enter(spec: dict[str, object]) -> tuple[list[str], str]:
-    """Enter namespaces of this process's own; return what they hold, and why not all."""
+    """Enter new namespaces; return what they isolate, and why not all."""
     if sys.platform != "linux":
         return [], f"{sys.platform} has no namespaces"
     library = ctypes.CDLL(None, use_errno=True)
     uid, gid = os.getuid(), os.getgid()
-    if spec.get("open"):
+    if not spec["use_namespaces"]:
         return [], "namespaces were not asked for"
     if library.unshare(_NEWUSER | _NEWNS | _NEWNET | _NEWPID | _NEWIPC) != 0:
         return [], "this system allows no user namespaces"
     try:
-        # Not as root, not even within: the first program that root starts would have all capabilities again.
+        # Not root, not even inside: the first program that root starts would get all capabilities again.
         _write("/proc/self/setgroups", "deny")
         _write("/proc/self/uid_map", f"{uid or 1000} {uid} 1")
         _write("/proc/self/gid_map", f"{gid or 1000} {gid} 1")
@@ -156,7 +156,7 @@ def _write(path: str, text: str) -> None:
 
 
 def _mount(library: ctypes.CDLL, writable: list[str], devices: str) -> str:
-    """Make all files read-only but those of some folders, and no device one but a few; return why not, or nothing."""
+    """Make all files read-only outside some folders, and disable all devices but a few; return why not, or nothing."""
     if library.mount(None, b"/", None, _MS_REC | _MS_PRIVATE, None) != 0:
         return f"mounts cannot be changed here: {os.strerror(ctypes.get_errno())}"
     for folder in writable:
@@ -177,17 +177,17 @@ def _mount(library: ctypes.CDLL, writable: list[str], devices: str) -> str:
         return f"/dev cannot be replaced: {os.strerror(ctypes.get_errno())}"
     library.mount(b"tmpfs", b"/dev/shm", b"tmpfs", _MS_NOSUID | _MS_NODEV, b"size=1g")
     needed = [os.path.realpath(path) for path in (sys.prefix, sys.executable, *writable)]
-    for folder in _SOCKETS:
+    for folder in _SOCKET_FOLDERS:
         if os.path.isdir(folder) and not any(path.startswith(folder + "/") for path in needed):
             library.mount(b"tmpfs", os.fsencode(folder), b"tmpfs", _MS_NOSUID | _MS_NODEV, b"size=64k,mode=555")
     return ""
 
 
 def _gather_devices(library: ctypes.CDLL, folder: str) -> list[str] | None:
-    """Mount the devices that a program may use into a folder; return their names, or None if that cannot be."""
+    """Mount the devices that a program may use into a folder; return their names, or None if that fails."""
     if library.mount(b"tmpfs", os.fsencode(folder), b"tmpfs", _MS_NOSUID, b"size=64k,mode=755") != 0:
         return None
-    found = [name for name in os.listdir("/dev") if name in _DEVICES or name.startswith(_COMPUTING)]
+    found = [name for name in os.listdir("/dev") if name in _DEVICES or name.startswith(_ACCELERATORS)]
     found = [name for name in found if os.path.exists(f"/dev/{name}") and not os.path.isdir(f"/dev/{name}")]
     for name in found:
         os.close(os.open(f"{folder}/{name}", os.O_CREAT | os.O_WRONLY, 0o600))
