@@ -92,7 +92,7 @@ def load(
         strict: Whether coverage that is not total is an error. With False the network is returned as it is, in a pair
             with the :class:`~hubtool.checkpoint.coverage.Coverage`. To fine-tune on other classes, give their number
             with it: the body has the checkpoint's weights, the head fresh ones, and the coverage lists what is fresh.
-        lock: A lock that the card, its assets and its code must agree with, instead of the one of the settings.
+        lock: A lockfile that the card, its assets and its code must agree with, instead of the one of the settings.
         checkout: A folder with the tree of the card's repository, in place of the code that its repo-link names.
         trust: Whether you agree, for this once, that code which the card chooses runs: the code of a repository on the
             trust list.
@@ -110,11 +110,11 @@ def load(
         InvalidNameError: (a ValueError) If the name is malformed.
         ArgumentError: (a ValueError) If ``source`` is not one of the three.
         CardNotFoundError: If there is no such card; close matches are named.
-        LockError: If there is a lock, and it does not have the card, or something is not what it pins.
+        LockfileError: If there is a lockfile, and it does not have the card, or something is not what it pins.
         AssetError: If the checkpoint cannot be had, or its bytes are not the ones the card promises.
         NetworkError: If the network cannot be built.
         CoverageError: If not every tensor and every parameter was placed; all of them are listed.
-        WithdrawnError: If the card was withdrawn, and no lock pins it.
+        WithdrawnError: If the card was withdrawn, and no lockfile pins it.
 
     Warns:
         CardStatusWarning: If the card is deprecated; the warning names its successor.
@@ -171,7 +171,7 @@ def resolve(
         name: As :func:`load` takes it.
         device: ``auto``, ``CPU``, ``GPU`` or ``Ascend``.
         source: ``gitee``, ``github`` or ``local``.
-        lock: A lock that it must agree with, instead of the one of the settings.
+        lock: A lockfile that it must agree with, instead of the one of the settings.
 
     Raises:
         HubError: If the name is malformed, or there is no such card, or it cannot be read.
@@ -266,7 +266,7 @@ def _held(lock: object) -> Hub:
     if lock is None:
         return _hub()
     if not isinstance(lock, (str, os.PathLike)):
-        raise ArgumentTypeError(f"lock is {lock!r}, but must be the path of a lock")
+        raise ArgumentTypeError(f"lock is {lock!r}, but must be the path of a lockfile")
     return _hub().with_lock(settings.expand_user(os.fsdecode(lock)).absolute())
 
 

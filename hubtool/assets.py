@@ -123,7 +123,7 @@ def references(hub: Hub) -> dict[Digest, tuple[str, ...]]:
     nothing; ``hubtool validate`` reports them.
 
     Raises:
-        LockError: If there is a lockfile that cannot be read: then what it needs is not known.
+        LockfileError: If there is a lockfile that cannot be read: then what it needs is not known.
     """
     found: dict[Digest, list[str]] = {}
     if hub.settings.lock is not None:

@@ -86,7 +86,7 @@ class Hub:
 
         Raises:
             ArgumentError: If there is no such device.
-            LockError: If the code that is stored for the commit of a lockfile is not the code that it pins.
+            LockfileError: If the code that is stored for the commit of a lockfile is not the code that it pins.
             SettingsError: If the user's trust list is needed and cannot be read.
         """
         from hubtool.resolution import facts, resolver  # noqa: PLC0415 (not needed to fetch)

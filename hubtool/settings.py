@@ -73,7 +73,7 @@ class Settings:
             that is written with its scheme, such as ``http://lab:8080``, is a service of the user's own network.
         mirrors: Where files are looked for by their digest before their links are asked, in this order: addresses or
             folders (``HUBTOOL_MIRRORS``, separated by commas).
-        lock: The lock that everything that is loaded must be in and agree with, or None (``HUBTOOL_LOCK``).
+        lock: The lockfile that everything that is loaded must be in and agree with, or None (``HUBTOOL_LOCK``).
         blobs: The folder or bucket that ``hubtool publish`` puts files to, or None (``HUBTOOL_BLOBS``).
         link_base: What the links of files there begin with, or None (``HUBTOOL_LINK_BASE``).
         validate: What ``hubtool validate`` reports.
@@ -237,7 +237,7 @@ def _narrowed(
         if key == "offline" and not _flag(value, project, key):
             ignored[key] = f"{doubt}, and may only turn 'offline' on"
         elif key == "lock" and user is not None and "lock" in user.values:
-            ignored[key] = f"{doubt}, and {user.name} names a lock"
+            ignored[key] = f"{doubt}, and {user.name} names a lockfile"
         elif key not in _NARROWING:
             ignored[key] = doubt
     values = {key: value for key, value in project.values.items() if key not in ignored}

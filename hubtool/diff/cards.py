@@ -1,7 +1,7 @@
-"""What differs between two cards and all that belongs to them, or between two locks.
+"""What differs between two cards and all that belongs to them, or between two lockfiles.
 
-A side is a UID, the path of a card, a lock, or a UID as a lock pins it (``UID@hub.lock``). What is stored is looked
-into; what is not is said to be unknown, unless it may be fetched.
+A side is a UID, the path of a card, a lockfile, or a UID as a lockfile pins it (``UID@hub.lock``). What is stored is
+looked into; what is not is said to be unknown, unless it may be fetched.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from hubtool import settings
 from hubtool.assets import fetch_asset, local_asset
 from hubtool.diff import tensors
 from hubtool.digest import digest_file
-from hubtool.errors import ArgumentError, AssetError, CheckpointError, FetchError, InvalidNameError, LockError
+from hubtool.errors import ArgumentError, AssetError, CheckpointError, FetchError, InvalidNameError, LockfileError
 from hubtool.git.code import CodeStore
 from hubtool.lockfile import lockfile as locks
 from hubtool.uid import Uid
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from hubtool.diff.tensors import TensorDiff
     from hubtool.git.code import Code
     from hubtool.hub import Hub
-    from hubtool.lockfile.lockfile import Lock
+    from hubtool.lockfile.lockfile import Lockfile
     from hubtool.resolution.finding import FoundCard
 
 _ASIDE = frozenset({"asset"})
@@ -133,7 +133,7 @@ class CardDiff:
         body: How many lines of the text came and went.
         assets: The assets that differ.
         code: What differs in the code, or None.
-        pinned: What two locks say differently, one sentence each.
+        pinned: What two lockfiles say differently, one sentence each.
         notes: What could not be looked at, and why.
     """
 
@@ -174,7 +174,7 @@ class Diff:
 
     Attributes:
         cards: The pairs of cards that differ; of two cards, the one pair.
-        added: UIDs that only the second lock has.
+        added: UIDs that only the second lockfile has.
         removed: UIDs that only the first one has.
     """
 
@@ -201,14 +201,14 @@ def diff(hub: Hub, old: str, new: str, *, values: bool = False, fetch: bool = Fa
     """Compare two sides.
 
     Args:
-        hub: The registries and the store; a lock that its settings name is not looked at.
-        old: A UID, the path of a card, a lock, or a UID and a lock with ``@`` between them.
+        hub: The registries and the store; a lockfile that its settings name is not looked at.
+        old: A UID, the path of a card, a lockfile, or a UID and a lockfile with ``@`` between them.
         new: The same.
         values: Whether the numbers of stored checkpoints are compared.
         fetch: Whether checkpoints and code that are not stored are fetched.
 
     Raises:
-        HubError: If a side cannot be read; of two locks, cards that cannot be had are noted.
+        HubError: If a side cannot be read; of two lockfiles, cards that cannot be had are noted.
     """
     hub = hub.with_lock(None)
     before, after = _lock(old), _lock(new)
@@ -216,10 +216,10 @@ def diff(hub: Hub, old: str, new: str, *, values: bool = False, fetch: bool = Fa
         return Diff(cards=(_compare(hub, _card(hub, old), _card(hub, new), (old, new), values=values, fetch=fetch),))
     if before is not None and after is not None:
         return _locks(hub, (Path(old), before), (Path(new), after), values=values, fetch=fetch)
-    # A lock against a card: the UID as the lock pins it.
+    # A lockfile against a card: the UID as the lockfile pins it.
     other = _card(hub, new if before is not None else old)
     if other.card.uid is None:
-        raise ArgumentError("a lock is compared with a lock or with a UID", hint="a card's path names no UID")
+        raise ArgumentError("a lockfile is compared with a lockfile or with a UID", hint="a card's path names no UID")
     pinned = f"{other.card.uid}@{old if before is not None else new}"
     pair = (_card(hub, pinned), other) if before is not None else (other, _card(hub, pinned))
     names = (pinned, new) if before is not None else (old, pinned)
@@ -229,8 +229,8 @@ def diff(hub: Hub, old: str, new: str, *, values: bool = False, fetch: bool = Fa
 # -- sides ---------------------------------------------------------------------------------------------------------
 
 
-def _lock(text: str) -> Lock | None:
-    """Read a side that is a lock; None if it is something else."""
+def _lock(text: str) -> Lockfile | None:
+    """Read a side that is a lockfile; None if it is something else."""
     try:
         is_lock = not text.endswith(".md") and Path(text).is_file()
     except (OSError, ValueError):
@@ -250,11 +250,11 @@ def _card(hub: Hub, text: str) -> FoundCard:
     try:
         return hub.find(text)
     except InvalidNameError as error:
-        hint = "give a UID, the path of a card (.md), a lock, or UID@LOCK"
+        hint = "give a UID, the path of a card (.md), a lockfile, or UID@LOCK"
         raise InvalidNameError(f"{text[:200]!a} is none of these: {error.message}", hint=hint) from error
 
 
-def _locks(hub: Hub, old: tuple[Path, Lock], new: tuple[Path, Lock], *, values: bool, fetch: bool) -> Diff:
+def _locks(hub: Hub, old: tuple[Path, Lockfile], new: tuple[Path, Lockfile], *, values: bool, fetch: bool) -> Diff:
     found = locks.changes(old[1], new[1])
     cards = []
     for change in found:
@@ -263,7 +263,7 @@ def _locks(hub: Hub, old: tuple[Path, Lock], new: tuple[Path, Lock], *, values: 
         names = (f"{change.uid}@{old[0]}", f"{change.uid}@{new[0]}")
         try:
             pair = (_card(hub, names[0]), _card(hub, names[1]))
-        except LockError as error:
+        except LockfileError as error:
             note = f"the cards themselves cannot be compared: {error.message}"
             cards.append(CardDiff(old=names[0], new=names[1], pinned=change.differences, notes=(note,)))
         else:
@@ -412,7 +412,7 @@ def _stored(hub: Hub, found: FoundCard, asset: Asset, notes: list[str], *, fetch
             stored = local_asset(hub, found, asset).path
         elif asset.digest is not None:
             stored = hub.store.path(asset.digest, link=asset.link)
-    except (AssetError, LockError) as error:
+    except (AssetError, LockfileError) as error:
         notes.append(f"{asset.link}: {error.message}")
         return None
     if stored is None:
