@@ -53,7 +53,7 @@ def main() -> None:
         targets,
         checkout=options.models,
         report=options.report,
-        limits=run.Limits(seconds=options.seconds, jobs=options.jobs),
+        limits=run.DiscoveryLimits(seconds=options.seconds, jobs=options.jobs),
         smoke=options.smoke,
         only_known=options.only_known,
     )

@@ -229,10 +229,10 @@ def hub_list(version: str | None = None, force_reload: bool = False) -> list[str
     wanted = None if version is None or version == "master" else version.removeprefix("r")
     if wanted is not None and not re.match(r"[0-9]+(\.[0-9]+)*\Z", wanted):
         raise ArgumentError(f"{version!r} is not a version", hint="write 1.9, or r1.9")
-    from hubtool.registry.index import Filter, Index  # noqa: PLC0415
+    from hubtool.registry.index import Filter, SearchIndex  # noqa: PLC0415
 
     hub = _hub()
-    with Index.open(hub.settings.home, hub.registries.members) as index:
+    with SearchIndex.open(hub.settings.home, hub.registries.members) as index:
         return index.uids(Filter(version=wanted, withdrawn=False))
 
 

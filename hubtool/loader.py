@@ -300,7 +300,7 @@ def _provider(
 
         return PackageProvider(), ()
     from hubtool.networks import checkout as checkouts  # noqa: PLC0415
-    from hubtool.networks.repository import Place, RepositoryProvider  # noqa: PLC0415
+    from hubtool.networks.repository import CodeFolder, RepositoryProvider  # noqa: PLC0415
 
     place, pin = resolution.facts.place, resolution.found.pin
     if place is None:
@@ -314,12 +314,12 @@ def _provider(
             raise pin.error("a checkout in place of its code is not what is pinned", hint="leave --checkout out")
         root = checkouts.root_of(place, checkout)
         note = checkouts.compare(CodeStore(hub.store, hub.policy, offline=True), place, checkout)
-        return RepositoryProvider(place=Place(root=root, folder="", identity=str(checkout.resolve()))), (note,)
+        return RepositoryProvider(place=CodeFolder(root=root, folder="", identity=str(checkout.resolve()))), (note,)
     tree = None if agreement is None else agreement.tree
     code = CodeStore(hub.store, hub.policy, offline=hub.settings.offline).fetch(place, tree=tree)
     if pin is not None:
         pin.check_tree(code.tree)
-    return RepositoryProvider(place=Place(root=code.path, folder="", identity=code.tree)), ()
+    return RepositoryProvider(place=CodeFolder(root=code.path, folder="", identity=code.tree)), ()
 
 
 def _check_allowed(decision: Decision | None, agreement: Agreement | None) -> None:

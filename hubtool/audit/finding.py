@@ -37,7 +37,7 @@ NOTES: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
+class AuditNote:
     """Something worth knowing.
 
     Attributes:
@@ -58,7 +58,7 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding(Note):
+class AuditFinding(AuditNote):
     """Something that is wrong.
 
     Attributes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hubtool.audit import licences
-from hubtool.audit.finding import Finding, Note
+from hubtool.audit.finding import AuditFinding, AuditNote
 from hubtool.audit.plan import LinkTarget, RepositoryTarget
 from hubtool.links import shown
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from hubtool.audit.plan import Target
-    from hubtool.audit.state import Record
+    from hubtool.audit.state import AuditRecord
 
 _FACTS = ("size", "etag", "modified", "sha256", "place")
 
 
 def base(
-    target: Target, seen: Mapping[str, object], before: Record | None, *, accept: bool = False
+    target: Target, seen: Mapping[str, object], before: AuditRecord | None, *, accept: bool = False
 ) -> dict[str, object]:
     """Return what a target is to be compared with from now on.
 
@@ -55,7 +55,7 @@ def _is_right(target: LinkTarget, seen: Mapping[str, object]) -> bool:
     return isinstance(digest, str) and bool(stated) and all(one.matches(digest) for one in stated)
 
 
-def judge(target: Target, record: Record) -> Iterator[Note]:
+def judge(target: Target, record: AuditRecord) -> Iterator[AuditNote]:
     """Yield what is wrong with a target, and what is worth a note."""
     place = shown(target.link if isinstance(target, LinkTarget) else target.url)
     fault = record.seen.get("fault")
@@ -63,11 +63,11 @@ def judge(target: Target, record: Record) -> Iterator[Note]:
     if moved:
         kind = "link-moved" if isinstance(target, LinkTarget) else "repository-moved"
         message = f"it redirects to {shown(str(moved))}"
-        yield Finding(kind=kind, target=place, uids=target.uids, message=message, actual=shown(str(moved)))
+        yield AuditFinding(kind=kind, target=place, uids=target.uids, message=message, actual=shown(str(moved)))
     if isinstance(fault, str):
         if fault == "link-unreachable" and isinstance(target, RepositoryTarget):
             fault = "repository-unreachable"
-        yield Finding(kind=fault, target=place, uids=target.uids, message=str(record.seen.get("message", "")))
+        yield AuditFinding(kind=fault, target=place, uids=target.uids, message=str(record.seen.get("message", "")))
     elif isinstance(target, LinkTarget):
         yield from _link(target, record, place)
     else:
@@ -77,7 +77,7 @@ def judge(target: Target, record: Record) -> Iterator[Note]:
 # -- links ---------------------------------------------------------------------------------------------------------
 
 
-def _link(target: LinkTarget, record: Record, place: str) -> Iterator[Finding]:
+def _link(target: LinkTarget, record: AuditRecord, place: str) -> Iterator[AuditFinding]:
     digests = list(_digests(target, record, place))
     yield from digests
     sizes = list(_sizes(target, record, place, hashed=bool(digests)))
@@ -87,7 +87,7 @@ def _link(target: LinkTarget, record: Record, place: str) -> Iterator[Finding]:
         yield from _versions(target, record, place)
 
 
-def _digests(target: LinkTarget, record: Record, place: str) -> Iterator[Finding]:
+def _digests(target: LinkTarget, record: AuditRecord, place: str) -> Iterator[AuditFinding]:
     actual = record.seen.get("sha256")
     if not isinstance(actual, str):
         return
@@ -97,18 +97,18 @@ def _digests(target: LinkTarget, record: Record, place: str) -> Iterator[Finding
             wrong.setdefault(use.digest.hex, []).append(use.uid)
     for stated, uids in wrong.items():
         message = f"its SHA-256 is {actual}, and the card says {stated}"
-        yield Finding(
+        yield AuditFinding(
             kind="digest-drifted", target=place, uids=tuple(uids), message=message, expected=stated, actual=actual
         )
     before = record.base.get("sha256")
     if all(use.digest is None for use in target.uses) and isinstance(before, str) and before != actual:
         message = f"its SHA-256 is {actual}, and was {before}; no card states one"
-        yield Finding(
+        yield AuditFinding(
             kind="digest-drifted", target=place, uids=target.uids, message=message, expected=before, actual=actual
         )
 
 
-def _sizes(target: LinkTarget, record: Record, place: str, *, hashed: bool) -> Iterator[Finding]:
+def _sizes(target: LinkTarget, record: AuditRecord, place: str, *, hashed: bool) -> Iterator[AuditFinding]:
     actual = record.seen.get("size")
     if not isinstance(actual, int):
         return
@@ -123,8 +123,8 @@ def _sizes(target: LinkTarget, record: Record, place: str, *, hashed: bool) -> I
         yield _size(place, target.uids, before, actual, "before it had")
 
 
-def _size(place: str, uids: tuple[str, ...], expected: int, actual: int, who: str) -> Finding:
-    return Finding(
+def _size(place: str, uids: tuple[str, ...], expected: int, actual: int, who: str) -> AuditFinding:
+    return AuditFinding(
         kind="size-drifted",
         target=place,
         uids=uids,
@@ -134,14 +134,14 @@ def _size(place: str, uids: tuple[str, ...], expected: int, actual: int, who: st
     )
 
 
-def _versions(target: LinkTarget, record: Record, place: str) -> Iterator[Finding]:
+def _versions(target: LinkTarget, record: AuditRecord, place: str) -> Iterator[AuditFinding]:
     if record.base.get("place") != record.seen.get("place"):
         return  # each server has tags and times of its own
     for name, what in (("etag", "entity tag"), ("modified", "time of change")):
         before, now = record.base.get(name), record.seen.get(name)
         if isinstance(before, str) and isinstance(now, str):
             if before.removeprefix("W/") != now.removeprefix("W/"):
-                yield Finding(
+                yield AuditFinding(
                     kind="bytes-changed",
                     target=place,
                     uids=target.uids,
@@ -155,7 +155,7 @@ def _versions(target: LinkTarget, record: Record, place: str) -> Iterator[Findin
 # -- repositories --------------------------------------------------------------------------------------------------
 
 
-def _repository(target: RepositoryTarget, record: Record, place: str) -> Iterator[Note]:
+def _repository(target: RepositoryTarget, record: AuditRecord, place: str) -> Iterator[AuditNote]:
     commits, found = _mapping(record.seen, "commits"), _mapping(record.seen, "licences")
     before = _mapping(record.base, "licences")
     unknown: dict[str, list[str]] = {}
@@ -163,7 +163,7 @@ def _repository(target: RepositoryTarget, record: Record, place: str) -> Iterato
         at = f"{place} at {revision or 'its default branch'}"
         uids = tuple(uid for uid, _ in cards)
         if commits.get(revision) is None:
-            yield Finding(
+            yield AuditFinding(
                 kind="revision-gone", target=at, uids=uids, message=f"the repository has no {revision or 'HEAD'}"
             )
             continue
@@ -181,7 +181,7 @@ def _repository(target: RepositoryTarget, record: Record, place: str) -> Iterato
         old = _mapping(before, revision)
         if old and old.get("sha256") != licence.get("sha256"):
             was, now = (str(one.get("spdx") or "not recognised") if one else "none" for one in (old, licence))
-            yield Finding(
+            yield AuditFinding(
                 kind="licence-changed",
                 target=at,
                 uids=uids,
@@ -190,17 +190,17 @@ def _repository(target: RepositoryTarget, record: Record, place: str) -> Iterato
                 actual=now,
             )
     for why, concerned in unknown.items():
-        yield Note(kind="licence-unknown", target=place, uids=tuple(concerned), message=f"the repository {why}")
+        yield AuditNote(kind="licence-unknown", target=place, uids=tuple(concerned), message=f"the repository {why}")
 
 
-def _licence(at: str, cards: tuple[tuple[str, str], ...], spdx: str, file: str) -> Iterator[Finding]:
+def _licence(at: str, cards: tuple[tuple[str, str], ...], spdx: str, file: str) -> Iterator[AuditFinding]:
     wrong: dict[str, list[str]] = {}
     for uid, stated in cards:
         if not licences.agree(stated, spdx):
             wrong.setdefault(stated, []).append(uid)
     for stated, uids in wrong.items():
         message = f"its {file} is {spdx}, and the card says {stated}"
-        yield Finding(
+        yield AuditFinding(
             kind="licence-differs", target=at, uids=tuple(uids), message=message, expected=stated, actual=spdx
         )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hubtool.audit.finding import Finding, Note
+from hubtool.audit.finding import AuditFinding, AuditNote
 from hubtool.errors import ArgumentError, ForbiddenLinkError
 from hubtool.links import host_of, shown
 
@@ -109,7 +109,7 @@ Target = LinkTarget | RepositoryTarget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class AuditPlan:
     """What an audit has to look at.
 
     Attributes:
@@ -125,8 +125,8 @@ class Plan:
     links: tuple[LinkTarget, ...] = ()
     repositories: tuple[RepositoryTarget, ...] = ()
     local: int = 0
-    findings: tuple[Finding, ...] = ()
-    notes: tuple[Note, ...] = ()
+    findings: tuple[AuditFinding, ...] = ()
+    notes: tuple[AuditNote, ...] = ()
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -141,7 +141,9 @@ class _Gathered:
     forbidden: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)
 
 
-def make(cards: Iterable[CardFacts], *, check: Callable[[str], str], check_repository: Callable[[str], None]) -> Plan:
+def make(
+    cards: Iterable[CardFacts], *, check: Callable[[str], str], check_repository: Callable[[str], None]
+) -> AuditPlan:
     """Make the plan.
 
     Args:
@@ -177,7 +179,7 @@ def make(cards: Iterable[CardFacts], *, check: Callable[[str], str], check_repos
                 revisions = gathered.repositories.setdefault(card.place.url, {})
                 revisions.setdefault(card.place.revision or "", []).append((card.uid, card.licence))
     links = tuple(LinkTarget(link=link, uses=tuple(uses)) for link, uses in gathered.links.items())
-    return Plan(
+    return AuditPlan(
         cards=len(listed),
         links=links,
         repositories=tuple(
@@ -187,7 +189,7 @@ def make(cards: Iterable[CardFacts], *, check: Callable[[str], str], check_repos
         local=local,
         findings=(
             *(
-                Finding(kind=kind, target=target, uids=tuple(dict.fromkeys(uids)), message=message)
+                AuditFinding(kind=kind, target=target, uids=tuple(dict.fromkeys(uids)), message=message)
                 for (kind, target, message), uids in gathered.forbidden.items()
             ),
             *_disagreements(links),
@@ -196,7 +198,7 @@ def make(cards: Iterable[CardFacts], *, check: Callable[[str], str], check_repos
     )
 
 
-def _disagreements(links: Sequence[LinkTarget]) -> list[Finding]:
+def _disagreements(links: Sequence[LinkTarget]) -> list[AuditFinding]:
     """Return the links of which cards state digests that cannot both be right."""
     found = []
     for target in links:
@@ -208,11 +210,11 @@ def _disagreements(links: Sequence[LinkTarget]) -> list[Finding]:
         if len(apart) > 1:
             uids = tuple(use.uid for use in target.uses if use.digest is not None)
             message = f"cards state {len(apart)} digests for one link: {', '.join(sorted(apart))}"
-            found.append(Finding(kind="digests-disagree", target=shown(target.link), uids=uids, message=message))
+            found.append(AuditFinding(kind="digests-disagree", target=shown(target.link), uids=uids, message=message))
     return found
 
 
-def _duplicates(links: Sequence[LinkTarget]) -> list[Note]:
+def _duplicates(links: Sequence[LinkTarget]) -> list[AuditNote]:
     """Return the digests that stand at several links: published twice, which is no fault."""
     by_digest: dict[str, dict[str, list[str]]] = {}
     whole = sorted({use.digest.hex for one in links for use in one.uses if use.digest and not use.digest.is_short})
@@ -227,7 +229,7 @@ def _duplicates(links: Sequence[LinkTarget]) -> list[Note]:
         if len(places) > 1:
             uids = tuple(dict.fromkeys(uid for found in places.values() for uid in found))
             message = f"the same bytes at {len(places)} links: {', '.join(shown(link) for link in sorted(places))}"
-            notes.append(Note(kind="duplicate", target=digest, uids=uids, message=message))
+            notes.append(AuditNote(kind="duplicate", target=digest, uids=uids, message=message))
     return notes
 
 

@@ -13,15 +13,15 @@ from hubtool.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from hubtool.audit.finding import Finding, Note
-    from hubtool.audit.plan import Plan
+    from hubtool.audit.finding import AuditFinding, AuditNote
+    from hubtool.audit.plan import AuditPlan
 
 VERSION = 1
 _SHOWN = 10  # UIDs of one finding in Markdown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class AuditReport:
     """What an audit found.
 
     Attributes:
@@ -39,10 +39,10 @@ class Report:
     begun: float
     seconds: float
     deep: bool
-    plan: Plan
+    plan: AuditPlan
     looked: int
-    findings: tuple[Finding, ...]
-    notes: tuple[Note, ...]
+    findings: tuple[AuditFinding, ...]
+    notes: tuple[AuditNote, ...]
 
     @property
     def clean(self) -> bool:
@@ -99,7 +99,7 @@ class Report:
         yield ""
         yield f"{self.summary()}."
         for kind, what in (*KINDS.items(), *NOTES.items()):
-            listed: Sequence[Note] = [one for one in (*self.findings, *self.notes) if one.kind == kind]
+            listed: Sequence[AuditNote] = [one for one in (*self.findings, *self.notes) if one.kind == kind]
             if not listed:
                 continue
             yield ""

@@ -64,7 +64,7 @@ def look(
             url = place
     with tempfile.TemporaryDirectory(prefix="hubtool-audit-") as folder:
         try:
-            return {**seen, **_Repository(Path(folder), url, check).look(sorted(set(revisions)))}
+            return {**seen, **_CommitLookup(Path(folder), url, check).look(sorted(set(revisions)))}
         except FetchError as error:
             raise FetchError(f"{shown(url)}: {error.message}", passing=True) from error
 
@@ -96,7 +96,7 @@ def _ask(transport: HttpTransport, url: str) -> tuple[Seen, str]:
     return {}, place.removesuffix(_QUERY) if place.endswith(_QUERY) else url
 
 
-class _Repository:
+class _CommitLookup:
     """A bare repository in a temporary folder, into which commits come without their files."""
 
     def __init__(self, folder: Path, url: str, check: Callable[[], None]) -> None:

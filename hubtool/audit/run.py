@@ -14,11 +14,11 @@ from hubtool import resources
 from hubtool.assets import local_asset
 from hubtool.audit import judge, look, repositories
 from hubtool.audit import plan as plans
-from hubtool.audit.finding import KINDS, NOTES, Finding
+from hubtool.audit.finding import KINDS, NOTES, AuditFinding
 from hubtool.audit.plan import CardFacts, LinkTarget
-from hubtool.audit.report import Report
+from hubtool.audit.report import AuditReport
 from hubtool.audit.schedule import Schedule
-from hubtool.audit.state import Record, State
+from hubtool.audit.state import AuditRecord, AuditState
 from hubtool.card import vocabulary
 from hubtool.card.repo_link import place_of
 from hubtool.errors import ArgumentError, AssetError, FetchError, HubError, OfflineError
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hubtool.audit.look import Seen
-    from hubtool.audit.plan import Plan, Target
+    from hubtool.audit.plan import AuditPlan, Target
     from hubtool.hub import Hub
     from hubtool.registry import Registry
     from hubtool.uid import Uid
@@ -44,10 +44,10 @@ RATE = 20.0
 ATTEMPTS = 3
 
 
-class Watcher(Protocol):
+class AuditWatcher(Protocol):
     """What is told of an audit as it goes on; called by several threads, one at a time."""
 
-    def planned(self, plan: Plan, todo: int, *, resumed: bool) -> None:
+    def planned(self, plan: AuditPlan, todo: int, *, resumed: bool) -> None:
         """Take the plan, how many targets are going to be looked at, and whether an ended run is resumed."""
         ...
 
@@ -61,7 +61,7 @@ class Watcher(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class AuditOptions:
     """How an audit is run.
 
     Attributes:
@@ -89,7 +89,7 @@ class Options:
     retries: RetryPolicy = RetryPolicy(attempts=ATTEMPTS)  # noqa: RUF009 - it is frozen
 
 
-def audit(hub: Hub, options: Options | None = None, *, watch: Watcher | None = None) -> Report:
+def audit(hub: Hub, options: AuditOptions | None = None, *, watch: AuditWatcher | None = None) -> AuditReport:
     """Compare registries with the world.
 
     What was seen is kept in the home folder. The next run resumes one that was ended, however that happened.
@@ -104,7 +104,7 @@ def audit(hub: Hub, options: Options | None = None, *, watch: Watcher | None = N
         ArgumentError: If there is no such registry.
         StoreError: If the state cannot be kept, or another audit of the same registries is at work.
     """
-    options = options or Options()
+    options = options or AuditOptions()
     if hub.settings.offline:
         raise OfflineError(
             "an audit asks the whole world, and the network may not be used",
@@ -117,20 +117,20 @@ def audit(hub: Hub, options: Options | None = None, *, watch: Watcher | None = N
         check=lambda link: hub.policy.check(link).url,
         check_repository=lambda url: _check_repository(hub, url),
     )
-    with State(path=state_path(hub.settings.home, members)) as state:
+    with AuditState(path=state_path(hub.settings.home, members)) as state:
         state.begin(anew=options.restart)
         todo = [target for target in plan.targets if not _is_known(state, target, options)]
         if watch is not None:
             watch.planned(plan, len(todo), resumed=state.resumed)
         with closing(HttpTransport(hub.policy, connections=options.per_host)) as transport:
-            _Run(state, transport, options, watch).work(todo)
+            _AuditRun(state, transport, options, watch).work(todo)
         if options.accept:
             _accept(state, plan)
         records = {target.key: state.known[target.key] for target in plan.targets}
         # With patterns, the other targets are of cards that were not asked for.
         state.finish(records if not options.patterns else state.known)
     judged = [note for target in plan.targets for note in judge.judge(target, records[target.key])]
-    return Report(
+    return AuditReport(
         registries=tuple(_name(member) for member in members),
         begun=begun,
         seconds=time.time() - begun,
@@ -139,13 +139,13 @@ def audit(hub: Hub, options: Options | None = None, *, watch: Watcher | None = N
         looked=len(todo),
         findings=tuple(
             sorted(
-                (note for note in (*plan.findings, *judged) if isinstance(note, Finding)),
+                (note for note in (*plan.findings, *judged) if isinstance(note, AuditFinding)),
                 key=lambda one: (list(KINDS).index(one.kind), one.target),
             )
         ),
         notes=tuple(
             sorted(
-                (note for note in (*plan.notes, *judged) if not isinstance(note, Finding)),
+                (note for note in (*plan.notes, *judged) if not isinstance(note, AuditFinding)),
                 key=lambda one: (list(NOTES).index(one.kind), one.target),
             )
         ),
@@ -232,7 +232,7 @@ def _check_repository(hub: Hub, url: str) -> None:
 # -- looking -------------------------------------------------------------------------------------------------------
 
 
-def _is_known(state: State, target: Target, options: Options) -> bool:
+def _is_known(state: AuditState, target: Target, options: AuditOptions) -> bool:
     """Whether a target was looked at lately enough, and closely enough."""
     record = state.known.get(target.key)
     if record is None or (options.deep and isinstance(target, LinkTarget) and not record.deep):
@@ -242,13 +242,13 @@ def _is_known(state: State, target: Target, options: Options) -> bool:
     return target.key in state.fresh or (options.since is not None and record.at >= options.since)
 
 
-def _has_all(record: Record, revisions: Sequence[tuple[str, object]]) -> bool:
+def _has_all(record: AuditRecord, revisions: Sequence[tuple[str, object]]) -> bool:
     """Whether all revisions of a repository were looked for: cards may have named others then."""
     commits = record.seen.get("commits")
     return "fault" in record.seen or (isinstance(commits, dict) and all(name in commits for name, _ in revisions))
 
 
-def _accept(state: State, plan: Plan) -> None:
+def _accept(state: AuditState, plan: AuditPlan) -> None:
     for target in plan.targets:
         record = state.known[target.key]
         state.add(replace(record, base=judge.base(target, record.seen, record, accept=True)))
@@ -258,10 +258,12 @@ class _EndedError(HubError):
     """The run was ended from outside."""
 
 
-class _Run:
+class _AuditRun:
     """Threads that look at targets, and keep what they see."""
 
-    def __init__(self, state: State, transport: HttpTransport, options: Options, watch: Watcher | None) -> None:
+    def __init__(
+        self, state: AuditState, transport: HttpTransport, options: AuditOptions, watch: AuditWatcher | None
+    ) -> None:
         self._state = state
         self._transport = transport
         self._options = options
@@ -338,7 +340,7 @@ class _Run:
         before = self._state.known.get(target.key)
         deep = self._options.deep and isinstance(target, LinkTarget)
         base = judge.base(target, seen, before)
-        self._state.add(Record(key=target.key, at=time.time(), deep=deep, seen=seen, base=base))
+        self._state.add(AuditRecord(key=target.key, at=time.time(), deep=deep, seen=seen, base=base))
         fault = seen.get("fault")
         self._tell(lambda watch: watch.looked(target, str(fault) if fault else None))
         return None
@@ -352,7 +354,7 @@ class _Run:
         if self._ended.is_set():
             raise _EndedError("the audit was ended")
 
-    def _tell(self, what: Callable[[Watcher], None]) -> None:
+    def _tell(self, what: Callable[[AuditWatcher], None]) -> None:
         if self._watch is not None:
             with self._telling:
                 what(self._watch)

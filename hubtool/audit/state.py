@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class AuditRecord:
     """What was seen of one target.
 
     Attributes:
@@ -44,17 +44,17 @@ class Record:
         return json.dumps(value, ensure_ascii=False) + "\n"
 
 
-def _record(value: Mapping[str, object]) -> Record | None:
+def _record(value: Mapping[str, object]) -> AuditRecord | None:
     key, at, seen, base = (value.get(name) for name in ("key", "at", "seen", "base"))
     if not isinstance(key, str) or not isinstance(at, (int, float)):
         return None
     if not isinstance(seen, dict) or not isinstance(base, dict):
         return None
-    return Record(key=key, at=float(at), deep=value.get("deep") is True, seen=seen, base=base)
+    return AuditRecord(key=key, at=float(at), deep=value.get("deep") is True, seen=seen, base=base)
 
 
 @dataclass(slots=True)
-class State:
+class AuditState:
     """The kept state of the audits of one set of registries. A context manager: it is held by one process at a time.
 
     Attributes:
@@ -65,14 +65,14 @@ class State:
     """
 
     path: Path
-    known: dict[str, Record] = field(default_factory=dict)
+    known: dict[str, AuditRecord] = field(default_factory=dict)
     fresh: set[str] = field(default_factory=set)
     resumed: bool = False
     _stream: IO[str] | None = None
     _lock: FileLock | None = None
     _writing: threading.Lock = field(default_factory=threading.Lock)
 
-    def __enter__(self) -> State:  # noqa: PYI034 - typing has Self from Python 3.11 on; nobody derives from this
+    def __enter__(self) -> AuditState:  # noqa: PYI034 - typing has Self from Python 3.11 on; nobody derives from this
         """Take the file, and read it.
 
         Raises:
@@ -141,7 +141,7 @@ class State:
         except OSError as error:
             raise files.store_error(error, self.path) from error
 
-    def add(self, record: Record) -> None:
+    def add(self, record: AuditRecord) -> None:
         """Keep what was seen; it is in the file when this returns. Threads may call it.
 
         Raises:
@@ -171,7 +171,7 @@ class State:
         self.known = {key: record for key, record in self.known.items() if key in wanted}
         self._write(self.known.values(), "end", ())
 
-    def _write(self, before: Iterable[Record], mark: str, after: Iterable[Record]) -> None:
+    def _write(self, before: Iterable[AuditRecord], mark: str, after: Iterable[AuditRecord]) -> None:
         text = "".join(
             (*(one.line() for one in before), json.dumps({mark: True}) + "\n", *(one.line() for one in after))
         )

@@ -210,7 +210,7 @@ class CodeStore:
             (temporary / "work").mkdir(parents=True)
             source = temporary / "work"
             (temporary / "history").mkdir()
-            repository = _Repository(place, source, temporary / "history")
+            repository = _FolderFetch(place, source, temporary / "history")
             commit = repository.bring(known=place.is_pinned and self._is_known(place))
             left_out = repository.write_files(commit)
             digest = tree_digest(source)
@@ -354,7 +354,7 @@ def links(folder: Path) -> Iterator[Path]:
         yield from (path for name in (*folders, *sorted(names)) if (path := Path(where, name)).is_symlink())
 
 
-class _Repository:
+class _FolderFetch:
     """One fetch of one folder of a repository.
 
     Args:

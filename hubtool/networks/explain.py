@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from hubtool.git.code import Code
     from hubtool.hub import Hub
-    from hubtool.networks.look import Touch
+    from hubtool.networks.look import Access
     from hubtool.resolution.resolver import Resolution, ResolvedAsset
     from hubtool.resolution.trust import Decision
 
@@ -50,7 +50,7 @@ class CodeToRun:
     arguments: Mapping[str, object] = field(default_factory=dict)
     stored: Path | None = None
     files: tuple[str, ...] | None = None
-    touches: tuple[Touch, ...] = ()
+    touches: tuple[Access, ...] = ()
     checkout: str | None = None
 
     def as_json(self) -> dict[str, object]:

@@ -36,7 +36,7 @@ _WRITING = frozenset("wax+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Touch:
+class Access:
     """One thing that code touches.
 
     Attributes:
@@ -52,22 +52,22 @@ class Touch:
     line: int
 
 
-def look(root: Path, files: tuple[str, ...]) -> tuple[Touch, ...]:
+def look(root: Path, files: tuple[str, ...]) -> tuple[Access, ...]:
     """Look at the Python files of a folder, and return what they touch, by file and line; nothing is run.
 
     A file that is not Python is reported as ``unreadable``.
     """
-    found: list[Touch] = []
+    found: list[Access] = []
     for name in files:
         if name.endswith(".py"):
             try:
                 tree = ast.parse((root / name).read_bytes())
             except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
                 found.append(
-                    Touch(kind="unreadable", what=str(error), path=name, line=getattr(error, "lineno", None) or 1)
+                    Access(kind="unreadable", what=str(error), path=name, line=getattr(error, "lineno", None) or 1)
                 )
                 continue
-            found += [Touch(kind=kind, what=what, path=name, line=line) for kind, what, line in _walk(tree)]
+            found += [Access(kind=kind, what=what, path=name, line=line) for kind, what, line in _walk(tree)]
     return tuple(sorted(found, key=lambda touch: (touch.path, touch.line, touch.what)))
 
 

@@ -25,7 +25,7 @@ from hubtool.card import vocabulary
 from hubtool.errors import StoreError
 from hubtool.locking import FileLock
 from hubtool.registry import words
-from hubtool.registry.entry import Entry
+from hubtool.registry.entry import CardEntry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -95,7 +95,7 @@ class Conflict:
     other_digest: str
 
 
-class Index:
+class SearchIndex:
     """The entries of some registries, in the order in which they are asked; close it, or use it in ``with``."""
 
     def __init__(self, connection: sqlite3.Connection, registries: Sequence[Registry]) -> None:
@@ -105,7 +105,7 @@ class Index:
         self._order = list(self._names)
 
     @classmethod
-    def open(cls, home: Path, registries: Sequence[Registry], *, refresh: bool = True) -> Index:
+    def open(cls, home: Path, registries: Sequence[Registry], *, refresh: bool = True) -> SearchIndex:
         """Open the index; bring it up to date first.
 
         Args:
@@ -138,13 +138,13 @@ class Index:
         """Close the file."""
         self._connection.close()
 
-    def __enter__(self) -> Index:  # noqa: PYI034 - nobody derives from it, and Self is not in Python 3.10
+    def __enter__(self) -> SearchIndex:  # noqa: PYI034 - nobody derives from it, and Self is not in Python 3.10
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def entries(self, wanted: Filter | None = None) -> Iterator[Entry]:
+    def entries(self, wanted: Filter | None = None) -> Iterator[CardEntry]:
         """Yield the cards that a filter lets through, in order of their UIDs."""
         condition, values = _condition(wanted or Filter())
         rows = self._select("SELECT uid, entry FROM card WHERE", condition, values)
@@ -156,7 +156,7 @@ class Index:
         condition, values = _condition(wanted or Filter())
         return sorted(row[0] for row in self._select("SELECT uid FROM card WHERE", condition, values))
 
-    def search(self, text: str, limit: int = 50, *, withdrawn: bool = True) -> list[Entry]:
+    def search(self, text: str, limit: int = 50, *, withdrawn: bool = True) -> list[CardEntry]:
         """Return the cards that all words of a text are found in, best first; of equals, newer versions first.
 
         Cards of the model that is named in full come first, then those with most of the words in full in their names;
@@ -180,7 +180,7 @@ class Index:
         )
         asked, whole = set(words.tokens(text)), vocabulary.fold(text)
 
-        def rank(found: tuple[float, Entry]) -> tuple[object, ...]:
+        def rank(found: tuple[float, CardEntry]) -> tuple[object, ...]:
             score, entry = found
             names = set(words.tokens(f"{entry.uid} {entry.model} {entry.backbone}"))
             full = vocabulary.fold(entry.model) == whole
@@ -278,9 +278,9 @@ def _newest(uid: Uid) -> tuple[tuple[int, ...], str]:
     return numbers, str(uid)
 
 
-def _entry(text: str) -> Entry:
+def _entry(text: str) -> CardEntry:
     try:
-        entry = Entry.of_json(json.loads(text))
+        entry = CardEntry.of_json(json.loads(text))
     except (ValueError, RecursionError):
         entry = None
     if entry is None:
@@ -528,7 +528,7 @@ def _update_registry(connection: sqlite3.Connection, registry: Registry) -> bool
     return changed
 
 
-class _Row(NamedTuple):
+class _CardRow(NamedTuple):
     """What the tables have of a card: its columns, and the words that it is found by."""
 
     uid: str
@@ -544,9 +544,9 @@ class _Row(NamedTuple):
     words: tuple[str, ...]
 
 
-def _row(entry: Entry) -> _Row:
+def _row(entry: CardEntry) -> _CardRow:
     sets = [vocabulary.fold(one) for pair in vocabulary.datasets(entry.datasets) for one in pair if one]
-    return _Row(
+    return _CardRow(
         uid=str(entry.uid),
         publisher=entry.uid.publisher,
         version=entry.uid.version,
@@ -561,7 +561,7 @@ def _row(entry: Entry) -> _Row:
     )
 
 
-def _insert(connection: sqlite3.Connection, registry: int, part: str, row: _Row) -> None:
+def _insert(connection: sqlite3.Connection, registry: int, part: str, row: _CardRow) -> None:
     number = connection.execute(
         "INSERT OR REPLACE INTO card (registry, part, uid, publisher, version, task, datasets, formats, loadable, "
         "status, digest, entry) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",

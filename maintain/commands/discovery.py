@@ -78,7 +78,7 @@ def discover(  # noqa: PLR0917 - one for each option
             targets,
             checkout=checkout,
             report=report,
-            limits=run.Limits(seconds=seconds, memory=int(memory * 2**30), jobs=jobs),
+            limits=run.DiscoveryLimits(seconds=seconds, memory=int(memory * 2**30), jobs=jobs),
             smoke=smoke,
             again=again,
             progress=progress,

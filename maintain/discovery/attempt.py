@@ -18,11 +18,11 @@ from hubtool.card.model import Recipe
 from hubtool.checkpoint import coverage
 from hubtool.errors import HubError, NetworkError
 from hubtool.networks import repository
-from hubtool.networks.capture import StopCapture, Watch, shapes_of
+from hubtool.networks.capture import NetworkCapture, StopCapture, shapes_of
 from hubtool.networks.isolation.argument_parser import ArgumentsRefusedError
 from hubtool.networks.provider import Asked
 from maintain.discovery import guess, known
-from maintain.discovery.outcome import Outcome, recipe_of
+from maintain.discovery.outcome import DiscoveryOutcome, recipe_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from hubtool.networks.isolation.namespace import Namespace
     from hubtool.networks.provider import Provider
-    from hubtool.networks.repository import Place
-    from maintain.discovery.guess import Facts
+    from hubtool.networks.repository import CodeFolder
+    from maintain.discovery.guess import ScriptFacts
 
 _MOST_SKIPS: Final = 10
 _MOST_VALUES: Final = 64
@@ -43,13 +43,13 @@ _ENDED: Final = "it ended before any weights went into a network"
 
 
 def attempt(
-    place: Place,
-    facts: Facts,
+    place: CodeFolder,
+    facts: ScriptFacts,
     *,
     of: str = "",
     seconds: float = 100.0,
     hints: Sequence[tuple[Recipe, str]] = (),
-) -> Outcome:
+) -> DiscoveryOutcome:
     """Find the recipe of a card in the code of a place, and build its network.
 
     Args:
@@ -62,7 +62,7 @@ def attempt(
     start = time.monotonic()
     folder = place.root / place.folder
     if not folder.is_dir():
-        return Outcome(reason=f"the revision has no folder {place.folder}")
+        return DiscoveryOutcome(reason=f"the revision has no folder {place.folder}")
     failures: list[str] = []
     outcome = None
     for recipe in known.recipes(of, facts):
@@ -72,7 +72,7 @@ def attempt(
     for hint, digest in hints:
         again, _ = _rebuild(place, hint)
         if again == digest:  # the same network as of another version of the card: its recipe holds here too
-            return Outcome(recipe=hint, digest=digest, seconds=round(time.monotonic() - start, 2))
+            return DiscoveryOutcome(recipe=hint, digest=digest, seconds=round(time.monotonic() - start, 2))
     compared, files = guess.compared(folder), guess.configurations(folder)
     for number, script in enumerate(guess.scripts(folder, facts)):
         if time.monotonic() - start > seconds / 2:
@@ -92,7 +92,7 @@ def attempt(
     if outcome is None:
         outcome = _try_hub(place, facts, failures)
     if outcome is None:
-        outcome = Outcome(reason=failures[0] if failures else "the folder has no script that builds a network")
+        outcome = DiscoveryOutcome(reason=failures[0] if failures else "the folder has no script that builds a network")
     outcome.notes += failures
     outcome.seconds = round(time.monotonic() - start, 2)
     return outcome
@@ -103,19 +103,19 @@ def _place_of(failure: str) -> str:
 
 
 def _try_script(  # noqa: PLR0917 - what one attempt is made with
-    place: Place,
-    facts: Facts,
+    place: CodeFolder,
+    facts: ScriptFacts,
     script: str,
     known: Mapping[str, tuple[str, ...]],
     files: list[str],
     failures: list[str],
     depth: int,
-) -> Outcome | None:
+) -> DiscoveryOutcome | None:
     recipe = Recipe(provider="repository", entry=script)
     first = ""
     refused: set[str] = set()
     for _ in range(_MOST_SKIPS):
-        run = _Run(place, facts, recipe, known, files, refused, depth)
+        run = _ScriptRun(place, facts, recipe, known, files, refused, depth)
         run.go()
         if run.network is not None:
             recipe = replace(recipe, argv=tuple(run.argv), requires=_requires(run.namespace))
@@ -143,13 +143,13 @@ def _try_script(  # noqa: PLR0917 - what one attempt is made with
     return None
 
 
-class _Run:
+class _ScriptRun:
     """One run of a script, with its arguments filled in and its constructors watched."""
 
     def __init__(  # noqa: PLR0917 - what one run is made with
         self,
-        place: Place,
-        facts: Facts,
+        place: CodeFolder,
+        facts: ScriptFacts,
         recipe: Recipe,
         known: Mapping[str, tuple[str, ...]],
         files: list[str],
@@ -175,7 +175,7 @@ class _Run:
     def go(self) -> None:
         """Run the script; keep its network, or say what went wrong and which statement it was."""
         is_export = "export" in Path(self.recipe.entry).stem
-        watch = Watch(stop_at=None if is_export else 1)
+        watch = NetworkCapture(stop_at=None if is_export else 1)
         recipe = replace(self.recipe, capture=1)
         namespaces: list[Namespace] = []
 
@@ -210,7 +210,7 @@ class _Run:
         for namespace in namespaces:
             namespace.close()
 
-    def _choose(self, watch: Watch, networks: list[Any]) -> None:
+    def _choose(self, watch: NetworkCapture, networks: list[Any]) -> None:
         inside = networks
         if watch.exported is not None and _is_network(watch.exported):
             cells = {id(cell) for _, cell in watch.exported.cells_and_names()}
@@ -349,13 +349,13 @@ def _plain(value: object, depth: int = 0) -> bool:
     return False
 
 
-def _settle(place: Place, recipe: Recipe, run: _Run, failures: list[str]) -> Outcome | None:
+def _settle(place: CodeFolder, recipe: Recipe, run: _ScriptRun, failures: list[str]) -> DiscoveryOutcome | None:
     """Replay what was found as a recipe; prefer a callable that builds the same network."""
     shapes = run.shapes
     digest = coverage.digest_parameters(shapes)
     elements = sum(parameter.size for parameter in run.network.parameters_dict().values())
     name = type(run.network).__name__
-    outcome = Outcome(network=name, parameters=len(shapes), elements=elements, digest=digest)
+    outcome = DiscoveryOutcome(network=name, parameters=len(shapes), elements=elements, digest=digest)
     made = run.made.get(id(run.network), [])
     recipe = replace(recipe, capture=run.capture, inputs=run.inputs)
     run.network = None
@@ -395,14 +395,14 @@ def _emptied(value: Any, meanings: Mapping[str, str]) -> Any:  # noqa: ANN401 - 
     return {key: _emptied(item, meanings) for key, item in value.items()} if isinstance(value, dict) else value
 
 
-def _is_same(place: Place, recipe: Recipe, digest: str) -> bool:
+def _is_same(place: CodeFolder, recipe: Recipe, digest: str) -> bool:
     parsers: list[int] = []
     again, _ = _rebuild(place, recipe, parsers)
     # A module that reads the command line may build by what stands there: the script then is the surer recipe.
     return again == digest and not sum(parsers)
 
 
-def _rebuild(place: Place, recipe: Recipe, parsers: list[int] | None = None) -> tuple[str | None, str]:
+def _rebuild(place: CodeFolder, recipe: Recipe, parsers: list[int] | None = None) -> tuple[str | None, str]:
     namespaces: list[Namespace] = []
     try:
         with _quick(initialise=recipe.initialise):
@@ -435,7 +435,7 @@ def _requires(namespace: Namespace | None) -> tuple[str, ...]:
     return tuple(sorted({owners[head][0] for head in namespace.used if head not in _BROUGHT and head in owners}))
 
 
-def _described(place: Place, recipe: Recipe) -> Outcome:
+def _described(place: CodeFolder, recipe: Recipe) -> DiscoveryOutcome:
     """Build a network and describe it.
 
     Raises:
@@ -446,7 +446,7 @@ def _described(place: Place, recipe: Recipe) -> Outcome:
     if not _is_network(network):
         raise NetworkError("the network has no parameters")
     shapes = shapes_of(network)
-    return Outcome(
+    return DiscoveryOutcome(
         recipe=recipe,
         network=type(network).__name__,
         parameters=len(shapes),
@@ -455,7 +455,7 @@ def _described(place: Place, recipe: Recipe) -> Outcome:
     )
 
 
-def _try_hub(place: Place, facts: Facts, failures: list[str]) -> Outcome | None:
+def _try_hub(place: CodeFolder, facts: ScriptFacts, failures: list[str]) -> DiscoveryOutcome | None:
     """Try the folder's hub configuration with the card's model name."""
     if not (place.root / place.folder / "mindspore_hub_conf.py").is_file():
         return None
@@ -470,7 +470,7 @@ def _try_hub(place: Place, facts: Facts, failures: list[str]) -> Outcome | None:
     return None
 
 
-def _provider(place: Place, recipe: Recipe) -> Provider:
+def _provider(place: CodeFolder, recipe: Recipe) -> Provider:
     if recipe.provider == "package":
         from hubtool.networks.package import PackageProvider  # noqa: PLC0415
 
@@ -478,7 +478,7 @@ def _provider(place: Place, recipe: Recipe) -> Provider:
     return repository.RepositoryProvider(place=place)
 
 
-def forward(place: Place, outcome: Outcome) -> None:
+def forward(place: CodeFolder, outcome: DiscoveryOutcome) -> None:
     """Run one forward pass on the recorded input shapes."""
     import mindspore  # noqa: PLC0415
 
@@ -503,7 +503,7 @@ def forward(place: Place, outcome: Outcome) -> None:
             return
 
 
-def _run_forward(place: Place, outcome: Outcome, recipe: Recipe) -> None:
+def _run_forward(place: CodeFolder, outcome: DiscoveryOutcome, recipe: Recipe) -> None:
     try:
         built = _provider(place, recipe).build(recipe, shapes={}, asked=Asked(), compute_type="float32")
         built.network.set_train(False)
@@ -616,8 +616,8 @@ def _statement(path: Path, line: int, of: type[ast.stmt] = ast.stmt) -> ast.stmt
 
 def main(job: Mapping[str, Any], say: Callable[[dict[str, Any]], object]) -> None:
     """Do one job of :mod:`maintain.discovery.worker`; say what was built, and again how it ran."""
-    place = repository.Place(root=Path(job["root"]).resolve(), folder="", identity=job["identity"])
-    facts = guess.Facts(**job["facts"])
+    place = repository.CodeFolder(root=Path(job["root"]).resolve(), folder="", identity=job["identity"])
+    facts = guess.ScriptFacts(**job["facts"])
     if job["provider"] == "package":
         from maintain.discovery import packages  # noqa: PLC0415
 

@@ -45,7 +45,7 @@ _USUAL: Final[Mapping[str, str]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class ScriptFacts:
     """What a card says that helps to choose.
 
     Attributes:
@@ -78,7 +78,7 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text.lower())
 
 
-def score(candidate: str, facts: Facts) -> float:
+def score(candidate: str, facts: ScriptFacts) -> float:
     """Say how well a candidate, such as a file name, goes with a card; higher is better."""
     total = 0.0
     for piece in re.split(r"[^A-Za-z0-9.]+", candidate.lower()):
@@ -98,7 +98,7 @@ def score(candidate: str, facts: Facts) -> float:
 _DULL: Final = frozenset({"config", "default", "yaml", "yml", "json", "configs", "cfg", "ascend", "train", "eval", "export", "py", "src", "the", "net"})  # fmt: skip
 
 
-def best(candidates: Iterable[str], facts: Facts, *, default: str | None = None) -> str | None:
+def best(candidates: Iterable[str], facts: ScriptFacts, *, default: str | None = None) -> str | None:
     """Return the candidate that goes best with a card; the default unless another is better."""
     ranked = sorted(candidates, key=lambda candidate: (-score(candidate, facts), len(candidate), candidate))
     if not ranked:
@@ -108,7 +108,7 @@ def best(candidates: Iterable[str], facts: Facts, *, default: str | None = None)
     return ranked[0]
 
 
-def scripts(folder: Path, facts: Facts) -> list[str]:
+def scripts(folder: Path, facts: ScriptFacts) -> list[str]:
     """Return the scripts of a folder that may build its network, most promising first."""
     found = []
     for path in folder.rglob("*.py"):
@@ -192,7 +192,7 @@ class Option:
 
 def fill(
     options: Iterable[Option],
-    facts: Facts,
+    facts: ScriptFacts,
     *,
     configurations: Sequence[str],
     known: Mapping[str, tuple[str, ...]],
@@ -217,7 +217,7 @@ def fill(
 
 def _value(
     option: Option,
-    facts: Facts,
+    facts: ScriptFacts,
     configurations: Sequence[str],
     known: Mapping[str, tuple[str, ...]],
     exists: Mapping[str, bool],
@@ -257,7 +257,7 @@ def _value(
 
 
 def _configuration(
-    option: Option, facts: Facts, configurations: Sequence[str], exists: Mapping[str, bool]
+    option: Option, facts: ScriptFacts, configurations: Sequence[str], exists: Mapping[str, bool]
 ) -> str | None:
     default = option.default or ""
     tail = default.replace("\\", "/").rpartition("/")[2]
@@ -277,7 +277,7 @@ def _configuration(
     return "{folder}/" + chosen
 
 
-def _required(option: Option, facts: Facts, known: Mapping[str, tuple[str, ...]]) -> str:
+def _required(option: Option, facts: ScriptFacts, known: Mapping[str, tuple[str, ...]]) -> str:
     name = option.name.lower()
     if name in _USUAL:
         return _USUAL[name]

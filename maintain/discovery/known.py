@@ -12,7 +12,7 @@ from hubtool.card.model import Recipe
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from maintain.discovery.guess import Facts
+    from maintain.discovery.guess import ScriptFacts
 
 _TPRR: Final = {
     "readeralbert": "src.albert:Albert",
@@ -28,7 +28,7 @@ _VOCABULARY: Final = 20000
 _PERSONS: Final = {"market1501": 751, "dukemtmcreid": 702, "msmt17": 1041}
 
 
-def recipes(folder: str, facts: Facts) -> Iterator[Recipe]:
+def recipes(folder: str, facts: ScriptFacts) -> Iterator[Recipe]:
     """Yield the recipes that are known for a card.
 
     Args:

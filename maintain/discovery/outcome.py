@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(kw_only=True, slots=True)
-class Outcome:
+class DiscoveryOutcome:
     """What came of one card.
 
     Attributes:

@@ -14,12 +14,12 @@ from hubtool.errors import HubError
 from hubtool.networks import package
 from hubtool.networks.capture import shapes_of
 from hubtool.networks.provider import Asked
-from maintain.discovery.outcome import Outcome
+from maintain.discovery.outcome import DiscoveryOutcome
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from maintain.discovery.guess import Facts
+    from maintain.discovery.guess import ScriptFacts
 
 #: The sizes of one input without the batch, where the recipe's example may be any other: images, and lines of text.
 _IMAGE: Final = (1, 3, 224, 224)
@@ -31,7 +31,7 @@ _INPUTS: Final = {
 _LINE: Final = (("x", (1, 3, 32, 100), "float32"),)
 
 
-def attempt(distribution: str, folder: str, facts: Facts, configurations: Path | None) -> Outcome:
+def attempt(distribution: str, folder: str, facts: ScriptFacts, configurations: Path | None) -> DiscoveryOutcome:
     """Find the recipe of a card in an installed package, and build its network.
 
     Args:
@@ -45,19 +45,19 @@ def attempt(distribution: str, folder: str, facts: Facts, configurations: Path |
     try:
         version = importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
-        return Outcome(reason=f"the package {distribution} is not installed")
+        return DiscoveryOutcome(reason=f"the package {distribution} is not installed")
     try:
         recipe = _recipe(distribution, folder, facts, configurations)
         if recipe is None:
-            return Outcome(reason=f"{distribution} {version} has no network called {facts.model_name}")
+            return DiscoveryOutcome(reason=f"{distribution} {version} has no network called {facts.model_name}")
         recipe = replace(recipe, requires=(f"{distribution}>={_minor(version)}",))
         network = package.PackageProvider().build(recipe, shapes={}, asked=Asked(), compute_type="float32").network
     except HubError as error:
-        return Outcome(reason=error.message)
+        return DiscoveryOutcome(reason=error.message)
     shapes = shapes_of(network)
     if not shapes:
-        return Outcome(reason=f"the network {facts.model_name} has no parameters")
-    return Outcome(
+        return DiscoveryOutcome(reason=f"the network {facts.model_name} has no parameters")
+    return DiscoveryOutcome(
         recipe=recipe,
         network=type(network).__name__,
         parameters=len(shapes),
@@ -71,7 +71,7 @@ def _minor(version: str) -> str:
     return ".".join(version.split(".")[:2])
 
 
-def _recipe(distribution: str, folder: str, facts: Facts, configurations: Path | None) -> Recipe | None:
+def _recipe(distribution: str, folder: str, facts: ScriptFacts, configurations: Path | None) -> Recipe | None:
     if distribution == "mindcv":
         name = _nearest(facts.model_name, package.members("mindcv", "mindcv.models").list_models())
         arguments: dict[str, Any] = {"model_name": name}

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hubtool import files
 from hubtool.card.repo_link import parse_repo_link
 from hubtool.errors import ArgumentError, NetworkError
-from maintain.discovery.guess import Facts
+from maintain.discovery.guess import ScriptFacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -54,7 +54,7 @@ class Target:
 
     uid: str
     link: str | None
-    facts: Facts
+    facts: ScriptFacts
     reason: str = ""
     repository: str = ""
     revision: str = ""
@@ -63,7 +63,7 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class DiscoveryLimits:
     """What one job may take.
 
     Attributes:
@@ -88,7 +88,7 @@ def target(card: Card) -> Target:
     """Return what there is to look at for a card."""
     uid = str(card.uid)
     asset = next((asset.file_name for asset in card.assets if asset.is_weights), "")
-    facts = Facts(
+    facts = ScriptFacts(
         name=uid.rpartition("/")[2],
         model_name=card.text("model-name") or "",
         dataset=card.text("train-dataset") or "",
@@ -140,7 +140,7 @@ def discover(
     *,
     checkout: str,
     report: Path,
-    limits: Limits,
+    limits: DiscoveryLimits,
     smoke: bool = False,
     again: str = "",
     only_known: bool = False,
@@ -226,7 +226,7 @@ def discover(
 
 
 def _request(
-    item: Target, checkout: str, digests: dict[Path, str], limits: Limits, *, smoke: bool
+    item: Target, checkout: str, digests: dict[Path, str], limits: DiscoveryLimits, *, smoke: bool
 ) -> dict[str, Any] | str:
     """Return the job for a card, or the reason why there is none."""
     if item.reason:

@@ -9,7 +9,7 @@ import pytest
 from hubtool.card import model
 from hubtool.checkpoint.coverage import rename
 from maintain.discovery import guess, recipes, run
-from maintain.discovery.guess import Facts, Option
+from maintain.discovery.guess import Option, ScriptFacts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,7 +78,7 @@ def test_a_card_without_front_matter() -> None:
 
 def test_equal_recipes_stand_once() -> None:
     targets = [
-        run.Target(uid=uid, link=None, facts=Facts(name="n"), repository="models", revision="r1.9")
+        run.Target(uid=uid, link=None, facts=ScriptFacts(name="n"), repository="models", revision="r1.9")
         for uid in ("a", "b", "c", "d")
     ]
     good = {
@@ -99,7 +99,7 @@ def test_equal_recipes_stand_once() -> None:
     assert data["revisions"] == {"a": "c0", "b": "c0"}
 
 
-FACTS = Facts(name="resnet101_imagenet2012", model_name="resnet101", dataset="imagenet2012")
+FACTS = ScriptFacts(name="resnet101_imagenet2012", model_name="resnet101", dataset="imagenet2012")
 
 
 @pytest.mark.parametrize(

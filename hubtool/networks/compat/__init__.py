@@ -20,16 +20,16 @@ from hubtool.networks.isolation.namespace import ModuleProvider
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hubtool.networks.compat.table import Row
+    from hubtool.networks.compat.table import Replacement
     from hubtool.networks.isolation.namespace import Namespace
 
-_BY_NAME: Final[dict[str, Row]] = {row.old: row for row in ROWS}
+_BY_NAME: Final[dict[str, Replacement]] = {row.old: row for row in ROWS}
 # Modules of which code sees a view: those with rows, and all of MindSpore.
 _VIEWED: Final = frozenset(row.old.rpartition(".")[0] for row in ROWS if not row.old.startswith("mindspore"))
 _ABSENT: Final = object()
 
 
-def stands_for(row: Row) -> Any:  # noqa: ANN401 - a module, a class or a function
+def stands_for(row: Replacement) -> Any:  # noqa: ANN401 - a module, a class or a function
     """Return what stands for a row's old name."""
     module, _, attribute = row.stands.partition(":")
     found = importlib.import_module(module)
