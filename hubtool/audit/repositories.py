@@ -26,7 +26,7 @@ from hubtool.links import shown
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from hubtool.audit.look import Seen
+    from hubtool.audit.probe import Seen
     from hubtool.transfer.http import HttpTransport
 
 _COMMIT = re.compile(r"[0-9a-f]{40}\Z")
@@ -36,7 +36,7 @@ _MAX_BYTES = 1 << 30
 _QUERY = "/info/refs?service=git-upload-pack"
 
 
-def look(
+def probe_repository(
     transport: HttpTransport, url: str, revisions: Iterable[str], *, check: Callable[[], None] = lambda: None
 ) -> Seen:
     """Look at a repository.

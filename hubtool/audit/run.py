@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from hubtool import resources
 from hubtool.assets import local_asset
-from hubtool.audit import judge, look, repositories
+from hubtool.audit import judge, probe, repositories
 from hubtool.audit import plan as plans
 from hubtool.audit.finding import KINDS, NOTES, AuditFinding
 from hubtool.audit.plan import CardFacts, LinkTarget
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from hubtool.audit.look import Seen
     from hubtool.audit.plan import AuditPlan, Target
+    from hubtool.audit.probe import Seen
     from hubtool.hub import Hub
     from hubtool.registry import Registry
     from hubtool.uid import Uid
@@ -347,8 +347,10 @@ class _AuditRun:
 
     def _look(self, target: Target) -> Seen:
         if isinstance(target, LinkTarget):
-            return look.look(self._transport, target.link, deep=self._options.deep, pace=self._check)
-        return repositories.look(self._transport, target.url, [name for name, _ in target.revisions], check=self._check)
+            return probe.probe_link(self._transport, target.link, deep=self._options.deep, pace=self._check)
+        return repositories.probe_repository(
+            self._transport, target.url, [name for name, _ in target.revisions], check=self._check
+        )
 
     def _check(self) -> None:
         if self._ended.is_set():

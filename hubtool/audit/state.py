@@ -28,7 +28,7 @@ class AuditRecord:
         key: The target.
         at: When, in seconds since 1970.
         deep: Whether its bytes were hashed.
-        seen: What was seen; see :mod:`hubtool.audit.look` and :mod:`hubtool.audit.repositories`.
+        seen: What was seen; see :mod:`hubtool.audit.probe` and :mod:`hubtool.audit.repositories`.
         base: What it is compared with: what was seen first, or when its bytes were last found to be right.
     """
 

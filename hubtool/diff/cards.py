@@ -488,7 +488,7 @@ def _digests(code: Code) -> dict[str, str]:
 
 
 def _new_modules(old: Code | None, new: Code | None) -> dict[str, tuple[str, str, int]]:
-    from hubtool.networks.look import imports  # noqa: PLC0415 - only code needs it
+    from hubtool.networks.static_scan import imports  # noqa: PLC0415 - only code needs it
 
     if new is None:
         return {}
@@ -501,14 +501,14 @@ def _new_modules(old: Code | None, new: Code | None) -> dict[str, tuple[str, str
 
 
 def _new_touches(old: Code | None, new: Code | None, names: tuple[str, ...]) -> tuple[tuple[str, str, str, int], ...]:
-    from hubtool.networks.look import look  # noqa: PLC0415 - as above
+    from hubtool.networks.static_scan import scan  # noqa: PLC0415 - as above
 
     if new is None:
         return ()
-    before: Any = look(old.path, old.files) if old is not None else ()
+    before: Any = scan(old.path, old.files) if old is not None else ()
     known = {(touch.kind, touch.what, touch.path) for touch in before}
     return tuple(
         (touch.kind, touch.what, touch.path, touch.line)
-        for touch in look(new.path, names)
+        for touch in scan(new.path, names)
         if (touch.kind, touch.what, touch.path) not in known
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from hubtool.git.code import CodeStore, code_files
 from hubtool.networks import checkout as checkouts
-from hubtool.networks import look
+from hubtool.networks import static_scan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from hubtool.git.code import Code
     from hubtool.hub import Hub
-    from hubtool.networks.look import Access
+    from hubtool.networks.static_scan import Access
     from hubtool.resolution.resolver import Resolution, ResolvedAsset
     from hubtool.resolution.trust import Decision
 
@@ -188,5 +188,5 @@ def _code(hub: Hub, resolution: Resolution, checkout: Path | None, code: Code | 
         arguments=recipe.arguments,
         stored=folder,
         files=files,
-        touches=() if folder is None or files is None else look.look(folder, files),
+        touches=() if folder is None or files is None else static_scan.scan(folder, files),
     )

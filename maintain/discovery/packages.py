@@ -19,7 +19,7 @@ from maintain.discovery.outcome import DiscoveryOutcome
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from maintain.discovery.guess import ScriptFacts
+    from maintain.discovery.heuristics import ScriptFacts
 
 #: The sizes of one input without the batch, where the recipe's example may be any other: images, and lines of text.
 _IMAGE: Final = (1, 3, 224, 224)

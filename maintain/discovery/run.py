@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hubtool import files
 from hubtool.card.repo_link import parse_repo_link
 from hubtool.errors import ArgumentError, NetworkError
-from maintain.discovery.guess import ScriptFacts
+from maintain.discovery.heuristics import ScriptFacts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

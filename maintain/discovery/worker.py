@@ -41,8 +41,8 @@ def main() -> None:
     import mindspore  # noqa: F401, PLC0415
     from mindspore import dataset, nn, ops, train  # noqa: F401, PLC0415
 
-    from hubtool.networks.compat import cells, checks, quiet  # noqa: F401, PLC0415
-    from maintain.discovery import attempt  # noqa: F401, PLC0415
+    from hubtool.networks.compat import cells, checks, noop  # noqa: F401, PLC0415
+    from maintain.discovery import search  # noqa: F401, PLC0415
 
     answers.write(json.dumps({"ready": True}) + "\n")
     for line in sys.stdin:
@@ -94,7 +94,7 @@ def _in_child(job: dict[str, Any]) -> dict[str, Any]:
 def _child(job: dict[str, Any], writer: int, scratch: Path) -> None:
     code = 1
     try:
-        from maintain.discovery import attempt  # noqa: PLC0415
+        from maintain.discovery import search  # noqa: PLC0415
 
         os.setsid()
         _close_streams()
@@ -103,7 +103,7 @@ def _child(job: dict[str, Any], writer: int, scratch: Path) -> None:
         _limit(job)
         _cut_off()
         _guard(scratch)
-        attempt.main(job, lambda outcome: os.write(writer, json.dumps(outcome).encode() + b"\n"))
+        search.main(job, lambda outcome: os.write(writer, json.dumps(outcome).encode() + b"\n"))
         code = 0
     except BaseException:  # noqa: BLE001 - a child that fails says so and ends; nothing may return into the parent's loop
         reason = traceback.format_exc(limit=-2).strip().splitlines()[-1][:300]

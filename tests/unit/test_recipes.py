@@ -8,8 +8,8 @@ import pytest
 
 from hubtool.card import model
 from hubtool.checkpoint.coverage import rename
-from maintain.discovery import guess, recipes, run
-from maintain.discovery.guess import Option, ScriptFacts
+from maintain.discovery import heuristics, recipes, run
+from maintain.discovery.heuristics import Option, ScriptFacts
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -121,7 +121,7 @@ FACTS = ScriptFacts(name="resnet101_imagenet2012", model_name="resnet101", datas
     ],
 )
 def test_the_best_candidate(candidates: list[str], default: str | None, expected: str | None) -> None:
-    assert guess.best(candidates, FACTS, default=default) == expected
+    assert heuristics.best(candidates, FACTS, default=default) == expected
 
 
 def option(
@@ -151,7 +151,7 @@ def option(
 )  # fmt: skip
 def test_arguments_are_filled_in(one: Option, expected: list[str]) -> None:
     known = {"network_dataset": ("resnet50_cifar10", "resnet101_imagenet2012"), "platform": ("GPU", "Ascend")}
-    found = guess.fill(
+    found = heuristics.fill(
         [one], FACTS, configurations=["config/resnet50.yaml", "config/resnet101.yaml"], known=known, exists={}
     )
     assert found == expected
@@ -162,7 +162,7 @@ def test_what_the_code_compares_its_settings_with(tmp_path: Path) -> None:
         "if c.net == 'x' or c.net in ['y', 'z'] or c.n == 3 or c.net != 'w': pass\n", encoding="utf-8"
     )
     (tmp_path / "b.py").write_text("not python(", encoding="utf-8")
-    assert guess.compared(tmp_path) == {"net": ("x", "y", "z")}
+    assert heuristics.compared(tmp_path) == {"net": ("x", "y", "z")}
 
 
 def test_the_digest_of_code_leaves_out_documents(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
-from hubtool.networks.compat import standins
+from hubtool.networks.compat import stand_ins
 from hubtool.networks.compat.table import GONE, ROWS
 from hubtool.networks.isolation.module_proxy import ModuleProxy
 from hubtool.networks.isolation.namespace import ModuleProvider
@@ -65,7 +65,7 @@ class Bridge(ModuleProvider):
             behind = importlib.import_module(name)
         except ModuleNotFoundError:
             if any(name == gone or name.startswith(gone + ".") for gone in GONE):
-                return standins.StandInModule(name)
+                return stand_ins.StandInModule(name)
             if not any(old.startswith(name + ".") for old in _BY_NAME):
                 raise
             behind = ModuleType(name)
@@ -76,7 +76,7 @@ class Bridge(ModuleProvider):
         """Return what stands in for a package that is not installed, or None if nothing does."""
         found = namespace.views.get(name)
         if found is None:
-            found = standins.module(name)
+            found = stand_ins.module(name)
             if found is not None:
                 namespace.views[name] = found
         return found

@@ -16,8 +16,8 @@ from typing import Final
 
 _CELLS: Final = "hubtool.networks.compat.cells"
 _CHECKS: Final = "hubtool.networks.compat.checks"
-_QUIET: Final = "hubtool.networks.compat.quiet"
-_PLAIN: Final = "hubtool.networks.compat.plain"
+_NOOP: Final = "hubtool.networks.compat.noop"
+_PYTHON: Final = "hubtool.networks.compat.python_compat"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,8 @@ MINDSPORE: Final = (
     Replacement("mindspore.nn.EmbeddingLookup", "2.0", f"{_CELLS}:EmbeddingLookup", True, "vocab_cache_size, for a cache of the parameter server, is gone", changed=True),
     Replacement("mindspore.common.initializer.initializer", "1.6", f"{_CELLS}:initializer", True, "what it gives had a method to_tensor()", changed=True),
     Replacement("mindspore.ops.ScalarCast", "2.0", f"{_CELLS}:ScalarCast", True, "only the widest type of each kind is taken now", changed=True),
-    Replacement("mindspore.ops.set_seed", "1.0", f"{_QUIET}:set_seed", False, "moved to mindspore.set_seed"),
-    Replacement("mindspore.ops.functional.control_depend", "1.3", f"{_QUIET}:control_depend", False, "removed; order follows from the program"),
+    Replacement("mindspore.ops.set_seed", "1.0", f"{_NOOP}:set_seed", False, "moved to mindspore.set_seed"),
+    Replacement("mindspore.ops.functional.control_depend", "1.3", f"{_NOOP}:control_depend", False, "removed; order follows from the program"),
     Replacement("mindspore.nn.optim.SparseAdam", "1.0", "mindspore.nn:Adam", False, "merged into Adam; training only"),
     Replacement("mindspore.nn.Sequential", "0.1", "mindspore.nn:SequentialCell", True, "never in MindSpore; SequentialCell is meant"),
     Replacement("mindspore.nn.Relu", "0.1", "mindspore.nn:ReLU", True, "misspelt in unused branches"),
@@ -70,8 +70,8 @@ MINDSPORE: Final = (
     Replacement("mindspore.profiler.profiling", "2.0", "mindspore.profiler:", True, "moved"),
     Replacement("mindspore.common.initializer.random_normal", "0.1", f"{_CELLS}:random_normal", False, "never in MindSpore; Normal is meant"),
     Replacement("mindspore.numpy.shape", "0.1", f"{_CELLS}:shape", True, "never in MindSpore; ops.shape is meant"),
-    Replacement("mindspore.train.serialization._check_checkpoint_param", "1.9", f"{_QUIET}:nothing", False, "private; the loader checks"),
-    Replacement("mindspore.nn.layer.basic.check_dense_input_shape", "1.8", f"{_QUIET}:nothing", False, "private; checked an input's shape"),
+    Replacement("mindspore.train.serialization._check_checkpoint_param", "1.9", f"{_NOOP}:nothing", False, "private; the loader checks"),
+    Replacement("mindspore.nn.layer.basic.check_dense_input_shape", "1.8", f"{_NOOP}:nothing", False, "private; checked an input's shape"),
     Replacement("mindspore._checkparam.Validator", "2.0", f"{_CHECKS}:Validator", True, "a class became functions of its module"),
     Replacement("mindspore._checkparam.Rel", "2.0", f"{_CHECKS}:Rel", True, "an enumeration became constants of its module"),
     Replacement("mindspore._checkparam.check_int_positive", "1.0", "mindspore._checkparam:check_positive_int", True, "renamed"),
@@ -85,11 +85,11 @@ MINDSPORE: Final = (
     Replacement("mindspore.dataset.transforms.PyTensorOperation", "2.0", "mindspore.dataset.transforms.transforms:PyTensorOperation", True, "no longer exported"),
     Replacement("mindspore.dataset.vision.py_transforms.Normalize", "2.0", f"{_CELLS}:normalize_chw", True, "expected channels first; the merged one expects them last"),
     Replacement("mindspore.dataset.vision.py_transforms.Decode", "2.0", f"{_CELLS}:decode_pil", True, "gave a PIL image; the merged one gives an array"),
-    Replacement("mindspore.dataset.GraphData", "2.10", f"{_QUIET}:GraphData", False, "removed; data only"),
+    Replacement("mindspore.dataset.GraphData", "2.10", f"{_NOOP}:GraphData", False, "removed; data only"),
 )
 
 PARALLEL: Final = tuple(
-    Replacement(f"mindspore.{module}.{name}", "2.0", f"{_QUIET}:{stands}", False, why, changed=True)
+    Replacement(f"mindspore.{module}.{name}", "2.0", f"{_NOOP}:{stands}", False, why, changed=True)
     for module, name, stands, why in (
         ("communication", "init", "nothing", "a network is built by one process: no group is joined"),
         ("communication.management", "init", "nothing", "as mindspore.communication.init"),
@@ -111,7 +111,7 @@ PLAIN: Final = (
     Replacement("numpy.str", "NumPy 1.24", "builtins:str", True, "an alias of the builtin"),
     Replacement("numpy.long", "NumPy 1.24", "builtins:int", True, "an alias of the builtin"),
     Replacement("numpy.unicode", "NumPy 1.24", "builtins:str", True, "an alias of the builtin"),
-    Replacement("numpy.asscalar", "NumPy 1.23", f"{_PLAIN}:asscalar", True, "a.item() is the same"),
+    Replacement("numpy.asscalar", "NumPy 1.23", f"{_PYTHON}:asscalar", True, "a.item() is the same"),
     Replacement("collections.Callable", "Python 3.10", "collections.abc:Callable", True, "moved"),
     Replacement("collections.Hashable", "Python 3.10", "collections.abc:Hashable", True, "moved"),
     Replacement("collections.Iterable", "Python 3.10", "collections.abc:Iterable", True, "moved"),
@@ -119,11 +119,11 @@ PLAIN: Final = (
     Replacement("collections.Mapping", "Python 3.10", "collections.abc:Mapping", True, "moved"),
     Replacement("collections.MutableMapping", "Python 3.10", "collections.abc:MutableMapping", True, "moved"),
     Replacement("collections.Sequence", "Python 3.10", "collections.abc:Sequence", True, "moved"),
-    Replacement("inspect.getargspec", "Python 3.11", f"{_PLAIN}:getargspec", True, "the first four of getfullargspec"),
+    Replacement("inspect.getargspec", "Python 3.11", f"{_PYTHON}:getargspec", True, "the first four of getfullargspec"),
     Replacement("time.clock", "Python 3.8", "time:perf_counter", False, "the processor's time; training logs only"),
     Replacement("fractions.gcd", "Python 3.9", "math:gcd", True, "moved"),
-    Replacement("yaml.load", "PyYAML 6", f"{_PLAIN}:yaml_load", True, "the loader became required", changed=True),
-    Replacement("yaml.load_all", "PyYAML 6", f"{_PLAIN}:yaml_load_all", True, "the loader became required", changed=True),
+    Replacement("yaml.load", "PyYAML 6", f"{_PYTHON}:yaml_load", True, "the loader became required", changed=True),
+    Replacement("yaml.load_all", "PyYAML 6", f"{_PYTHON}:yaml_load_all", True, "the loader became required", changed=True),
 )
 
 # fmt: on

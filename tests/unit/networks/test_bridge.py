@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hubtool.errors import RequirementError
-from hubtool.networks.compat import Bridge, standins, stands_for
+from hubtool.networks.compat import Bridge, stand_ins, stands_for
 from hubtool.networks.compat.table import GONE, ROWS, Replacement
 from hubtool.networks.isolation.namespace import Namespace
 from tests.support.models import write
@@ -352,5 +352,5 @@ def test_stand_ins_can_be_imported_inherited_from_and_not_called(tmp_path: Path)
 
 
 def test_an_unknown_package_is_missing() -> None:
-    assert standins.module("no_such_package_x") is None
-    assert standins.module("no_such_package_x.part") is None
+    assert stand_ins.module("no_such_package_x") is None
+    assert stand_ins.module("no_such_package_x.part") is None

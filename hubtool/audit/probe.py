@@ -31,7 +31,7 @@ _GONE = frozenset({404, 410})
 Seen = dict[str, object]
 
 
-def look(transport: HttpTransport, link: str, *, deep: bool, pace: Callable[[], None] = lambda: None) -> Seen:
+def probe_link(transport: HttpTransport, link: str, *, deep: bool, pace: Callable[[], None] = lambda: None) -> Seen:
     """Look at a link.
 
     Args:

@@ -12,7 +12,7 @@ from hubtool.card.model import Recipe
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from maintain.discovery.guess import ScriptFacts
+    from maintain.discovery.heuristics import ScriptFacts
 
 _TPRR: Final = {
     "readeralbert": "src.albert:Albert",

@@ -21,7 +21,7 @@ from hubtool.networks import repository
 from hubtool.networks.capture import NetworkCapture, StopCapture, shapes_of
 from hubtool.networks.isolation.argument_parser import ArgumentsRefusedError
 from hubtool.networks.provider import Asked
-from maintain.discovery import guess, known
+from maintain.discovery import handwritten, heuristics
 from maintain.discovery.outcome import DiscoveryOutcome, recipe_of
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from hubtool.networks.isolation.namespace import Namespace
     from hubtool.networks.provider import Provider
     from hubtool.networks.repository import CodeFolder
-    from maintain.discovery.guess import ScriptFacts
+    from maintain.discovery.heuristics import ScriptFacts
 
 _MOST_SKIPS: Final = 10
 _MOST_VALUES: Final = 64
@@ -65,7 +65,7 @@ def attempt(
         return DiscoveryOutcome(reason=f"the revision has no folder {place.folder}")
     failures: list[str] = []
     outcome = None
-    for recipe in known.recipes(of, facts):
+    for recipe in handwritten.recipes(of, facts):
         shapes, _ = _rebuild(place, recipe)
         if shapes is not None:
             return _described(place, recipe)
@@ -73,8 +73,8 @@ def attempt(
         again, _ = _rebuild(place, hint)
         if again == digest:  # the same network as of another version of the card: its recipe holds here too
             return DiscoveryOutcome(recipe=hint, digest=digest, seconds=round(time.monotonic() - start, 2))
-    compared, files = guess.compared(folder), guess.configurations(folder)
-    for number, script in enumerate(guess.scripts(folder, facts)):
+    compared, files = heuristics.compared(folder), heuristics.configurations(folder)
+    for number, script in enumerate(heuristics.scripts(folder, facts)):
         if time.monotonic() - start > seconds / 2:
             failures.append("the time was up")
             break
@@ -175,7 +175,7 @@ class _ScriptRun:
     def go(self) -> None:
         """Run the script; keep its network, or say what went wrong and which statement it was."""
         is_export = "export" in Path(self.recipe.entry).stem
-        watch = NetworkCapture(stop_at=None if is_export else 1)
+        capture = NetworkCapture(stop_at=None if is_export else 1)
         recipe = replace(self.recipe, capture=1)
         namespaces: list[Namespace] = []
 
@@ -185,7 +185,7 @@ class _ScriptRun:
             self.namespace = namespace
 
         def enough(*_: object) -> None:
-            if watch.networks:
+            if capture.networks:
                 raise StopCapture  # a script that goes on to compute with a network need not be waited for
             signal.alarm(_PATIENCE)
 
@@ -194,33 +194,33 @@ class _ScriptRun:
         signal.alarm(_PATIENCE)
         with _quick(initialise=self.recipe.initialise), self._profiled():
             try:
-                repository.build(self.place, recipe, watch=watch, opened=opened)
+                repository.build(self.place, recipe, capture=capture, opened=opened)
             except HubError as problem:
                 error = problem
             finally:
                 signal.alarm(0)
                 signal.signal(signal.SIGALRM, old)
-        networks = [network for network in watch.networks if _is_network(network)]
-        if not networks and watch.models:
-            networks = [network for network in watch.models if _is_network(network)]
+        networks = [network for network in capture.networks if _is_network(network)]
+        if not networks and capture.models:
+            networks = [network for network in capture.models if _is_network(network)]
         if networks:
-            self._choose(watch, networks)
+            self._choose(capture, networks)
         else:
             self._blame(error)
         for namespace in namespaces:
             namespace.close()
 
-    def _choose(self, watch: NetworkCapture, networks: list[Any]) -> None:
+    def _choose(self, capture: NetworkCapture, networks: list[Any]) -> None:
         inside = networks
-        if watch.exported is not None and _is_network(watch.exported):
-            cells = {id(cell) for _, cell in watch.exported.cells_and_names()}
+        if capture.exported is not None and _is_network(capture.exported):
+            cells = {id(cell) for _, cell in capture.exported.cells_and_names()}
             inside = [network for network in networks if id(network) in cells] or networks
         self.network = max(inside, key=lambda network: len(network.parameters_dict()))
-        if watch.exported is self.network or _takes(self.network, len(watch.inputs)):
-            self.inputs = _inputs(self.network, watch.inputs)  # a wrapper's inputs are often passed on as they are
-        ordered = watch.networks or watch.models
+        if capture.exported is self.network or _takes(self.network, len(capture.inputs)):
+            self.inputs = _inputs(self.network, capture.inputs)  # a wrapper's inputs are often passed on as they are
+        ordered = capture.networks or capture.models
         self.capture = next(index for index, network in enumerate(ordered, 1) if network is self.network)
-        self.shapes = watch.shapes[self.capture - 1] if watch.networks else shapes_of(self.network)
+        self.shapes = capture.shapes[self.capture - 1] if capture.networks else shapes_of(self.network)
 
     def _blame(self, error: BaseException | None) -> None:
         cause: BaseException | None = error
@@ -256,7 +256,7 @@ class _ScriptRun:
                 kind = type(action.default).__name__
             required = bool(action.required) and (flag != "" or len(argv) == 1 or action.nargs is None)
             options.append(
-                guess.Option(
+                heuristics.Option(
                     flag=flag,
                     name=action.dest,
                     required=required,
@@ -271,7 +271,7 @@ class _ScriptRun:
             for option in options
             if option.default and len(option.default) < 200 and "\0" not in option.default
         }
-        more = guess.fill(options, self.facts, configurations=self.files, known=self.known, exists=exists)
+        more = heuristics.fill(options, self.facts, configurations=self.files, known=self.known, exists=exists)
         self.argv += more
         assert self.namespace is not None  # noqa: S101 - the parser is the namespace's
         argv += [self.namespace.fill(item) for item in more]
@@ -617,7 +617,7 @@ def _statement(path: Path, line: int, of: type[ast.stmt] = ast.stmt) -> ast.stmt
 def main(job: Mapping[str, Any], say: Callable[[dict[str, Any]], object]) -> None:
     """Do one job of :mod:`maintain.discovery.worker`; say what was built, and again how it ran."""
     place = repository.CodeFolder(root=Path(job["root"]).resolve(), folder="", identity=job["identity"])
-    facts = guess.ScriptFacts(**job["facts"])
+    facts = heuristics.ScriptFacts(**job["facts"])
     if job["provider"] == "package":
         from maintain.discovery import packages  # noqa: PLC0415
 
