@@ -205,9 +205,9 @@ class Registries:
 
     def _candidates(self, uid: Uid) -> list[str]:
         """Return the UIDs to compare: from the index those that share letters, without it all."""
-        from hubtool.registry import index  # noqa: PLC0415 - sqlite3, which only an error needs here
+        from hubtool.registry import index, index_file  # noqa: PLC0415 - sqlite3, which only an error needs here
 
-        if self.home is not None and index.file(self.home).is_file():
+        if self.home is not None and index_file.file(self.home).is_file():
             try:
                 with index.SearchIndex.open(self.home, self.members, refresh=False) as opened:
                     near = opened.near(str(uid))

@@ -17,7 +17,7 @@ import pytest
 import mindspore_hub
 from hubtool.errors import StoreError
 from hubtool.registry import FolderRegistry
-from hubtool.registry import index as indexes
+from hubtool.registry import index_file as indexes
 from hubtool.registry.index import Filter, SearchIndex
 from hubtool.uid import Uid
 from tests.support.cards import write_card
