@@ -12,7 +12,7 @@ from hubtool.cli import complete, output, render
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hubtool.diff.cards import AssetChange, CardDiff, CodeChange
+    from hubtool.diff.model import AssetChange, CardDiff, CodeChange
     from hubtool.diff.tensors import TensorDiff
 
 
