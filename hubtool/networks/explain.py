@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hubtool.git.code import CodeStore, code_files
+from hubtool.git.code import CodeStore
+from hubtool.git.code_files import code_files
 from hubtool.networks import checkout as checkouts
 from hubtool.networks import static_scan
 

@@ -20,7 +20,8 @@ import pytest
 from hubtool.card.repo_link import RepositoryPlace
 from hubtool.errors import ArgumentError, FetchError, ForbiddenLinkError, OfflineError
 from hubtool.git import hardened
-from hubtool.git.code import CodeStore, tree_digest
+from hubtool.git.code import CodeStore
+from hubtool.git.code_files import tree_digest
 from hubtool.links import LinkPolicy
 from hubtool.registry import git as registry_git
 from hubtool.registry.sources import RegistrySource
