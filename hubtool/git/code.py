@@ -30,6 +30,7 @@ from hubtool.links import shown
 
 if TYPE_CHECKING:
     from pathlib import Path
+
     from hubtool.card.repo_link import RepositoryPlace
     from hubtool.links import LinkPolicy
     from hubtool.store.store import Store

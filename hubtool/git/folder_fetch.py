@@ -17,6 +17,7 @@ from hubtool.links import shown
 
 if TYPE_CHECKING:
     from pathlib import Path
+
     from hubtool.card.repo_link import RepositoryPlace
 
 # Folders count too: trees without a single file can stand for billions of them.
