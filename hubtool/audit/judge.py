@@ -1,4 +1,4 @@
-"""What is wrong, told from what was seen. Pure: targets and records go in, findings come out."""
+"""What is wrong with a target, from what was seen. Pure: targets and records go in, findings come out."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _FACTS = ("size", "etag", "modified", "sha256", "place")
 def base(
     target: Target, seen: Mapping[str, object], before: AuditRecord | None, *, accept: bool = False
 ) -> dict[str, object]:
-    """Return what a target is to be compared with from now on.
+    """Return what a target is compared with in the next audits.
 
-    That is what was seen first, until its bytes are found to be those that the cards mean, or what is there is
-    accepted: a change that nobody looked into is reported each time.
+    That is what was seen first. It is replaced when the bytes are found to be those that the cards mean, or when the
+    user accepts the change; until then, the change is reported each time.
 
     Args:
         target: The target.
         seen: What was seen now.
         before: What was seen last, or None.
-        accept: Whether what is there now is what is expected from now on.
+        accept: Whether the user accepts what is there now.
     """
     facts = {name: seen[name] for name in (*_FACTS, "licences") if name in seen}
     if before is None:
@@ -45,7 +45,7 @@ def base(
         if isinstance(old, dict) and isinstance(new, dict):
             return {"licences": {**new, **old}}
         return facts
-    # What another server says of its file cannot stand in for what this one did not say.
+    # Facts from another server do not replace facts that this server did not state.
     return {**facts, **before.base} if facts.get("place") == before.base.get("place") else dict(before.base)
 
 
@@ -82,7 +82,7 @@ def _link(target: LinkTarget, record: AuditRecord, place: str) -> Iterator[Audit
     yield from digests
     sizes = list(_sizes(target, record, place, hashed=bool(digests)))
     yield from sizes
-    # A file of which the bytes were hashed needs no guessing, and one change is told once.
+    # Tags and times are compared only if the bytes were not hashed and no other change was found.
     if not digests and not sizes and "sha256" not in record.seen:
         yield from _versions(target, record, place)
 
@@ -123,12 +123,12 @@ def _sizes(target: LinkTarget, record: AuditRecord, place: str, *, hashed: bool)
         yield _size(place, target.uids, before, actual, "before it had")
 
 
-def _size(place: str, uids: tuple[str, ...], expected: int, actual: int, who: str) -> AuditFinding:
+def _size(place: str, uids: tuple[str, ...], expected: int, actual: int, source: str) -> AuditFinding:
     return AuditFinding(
         kind="size-drifted",
         target=place,
         uids=uids,
-        message=f"it has {actual:,} bytes, and {who} {expected:,}",
+        message=f"it has {actual:,} bytes, and {source} {expected:,}",
         expected=str(expected),
         actual=str(actual),
     )
@@ -136,7 +136,7 @@ def _size(place: str, uids: tuple[str, ...], expected: int, actual: int, who: st
 
 def _versions(target: LinkTarget, record: AuditRecord, place: str) -> Iterator[AuditFinding]:
     if record.base.get("place") != record.seen.get("place"):
-        return  # each server has tags and times of its own
+        return  # tags and times of different servers cannot be compared
     for name, what in (("etag", "entity tag"), ("modified", "time of change")):
         before, now = record.base.get(name), record.seen.get(name)
         if isinstance(before, str) and isinstance(now, str):
@@ -145,11 +145,11 @@ def _versions(target: LinkTarget, record: AuditRecord, place: str) -> Iterator[A
                     kind="bytes-changed",
                     target=place,
                     uids=target.uids,
-                    message=f"its {what} is {now}, and was {before}; --deep tells whether its bytes changed",
+                    message=f"its {what} is {now}, and was {before}; --deep shows whether its bytes changed",
                     expected=before,
                     actual=now,
                 )
-            return  # a tag that stayed says more than a time that changed
+            return  # an unchanged tag counts more than a changed time
 
 
 # -- repositories --------------------------------------------------------------------------------------------------
@@ -171,7 +171,7 @@ def _repository(target: RepositoryTarget, record: AuditRecord, place: str) -> It
         spdx = licence.get("spdx")
         if not isinstance(spdx, str):
             why = (
-                "has no licence file at its top"
+                "has no licence file in its top folder"
                 if not licence
                 else f"has a {licence.get('file')} that is not recognised"
             )
@@ -185,7 +185,7 @@ def _repository(target: RepositoryTarget, record: AuditRecord, place: str) -> It
                 kind="licence-changed",
                 target=at,
                 uids=uids,
-                message=f"its licence file is another one: it is {now}, and was {was}",
+                message=f"its licence file changed: it is {now}, and was {was}",
                 expected=was,
                 actual=now,
             )

@@ -1,6 +1,6 @@
-"""What an audit has to look at. Pure: what the cards say goes in, and each distinct link and repository comes out once.
+"""The plan of an audit: each distinct link and repository that the cards name, once. Pure.
 
-What can be told from the cards alone is told here.
+Findings that the cards alone show are made here too.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardFacts:
-    """What an audit wants of one card.
+    """What an audit needs to know about one card.
 
     Attributes:
         uid: Its UID.
-        assets: Its assets, with links that work from here.
-        place: The place of its code; None if it names none.
+        assets: Its assets, with absolute links.
+        place: The repository, revision and folder of its code, or None.
         licence: Its licence, an SPDX identifier where that is known; empty if it states none.
         problems: What is wrong with it already: the kind of finding, the target, what is wrong.
     """
@@ -62,12 +62,12 @@ class LinkTarget:
 
     @property
     def key(self) -> str:
-        """What names it in the kept state."""
+        """Its key in the saved state."""
         return f"link {self.link}"
 
     @property
     def host(self) -> str:
-        """Whom it asks."""
+        """The server that is asked."""
         return host_of(self.link)
 
     @property
@@ -91,12 +91,12 @@ class RepositoryTarget:
 
     @property
     def key(self) -> str:
-        """What names it in the kept state."""
+        """Its key in the saved state."""
         return f"repository {self.url}"
 
     @property
     def host(self) -> str:
-        """Whom it asks."""
+        """The server that is asked."""
         return host_of(self.url)
 
     @property
@@ -113,12 +113,12 @@ class AuditPlan:
     """What an audit has to look at.
 
     Attributes:
-        cards: How many cards there are.
+        cards: The number of cards.
         links: The distinct links.
         repositories: The distinct repositories.
-        local: How many assets stand beside their cards.
-        findings: What the cards alone tell.
-        notes: What they tell that is no fault.
+        local: The number of assets beside their cards.
+        findings: The findings that the cards alone show.
+        notes: The notes that they show.
     """
 
     cards: int
@@ -148,8 +148,8 @@ def make(
 
     Args:
         cards: What the cards say.
-        check: Gives a link in the form in which it is requested; raises ForbiddenLinkError if it may not be followed.
-        check_repository: Raises ForbiddenLinkError or ArgumentError if a repository may not be asked.
+        check: Returns a link in the form in which it is requested; raises ForbiddenLinkError if it is not allowed.
+        check_repository: Raises ForbiddenLinkError or ArgumentError if a repository is not allowed.
     """
     gathered = _Gathered()
     listed = list(cards)
@@ -199,13 +199,13 @@ def make(
 
 
 def _disagreements(links: Sequence[LinkTarget]) -> list[AuditFinding]:
-    """Return the links of which cards state digests that cannot both be right."""
+    """Return the links for which cards state digests that cannot both be right."""
     found = []
     for target in links:
         digests = sorted(
             {use.digest.hex for use in target.uses if use.digest is not None}, key=lambda one: (-len(one), one)
         )
-        # A short digest agrees with the whole one that it begins.
+        # A short digest agrees with a whole one that begins with it.
         apart = [one for at, one in enumerate(digests) if not any(other.startswith(one) for other in digests[:at])]
         if len(apart) > 1:
             uids = tuple(use.uid for use in target.uses if use.digest is not None)
@@ -215,7 +215,7 @@ def _disagreements(links: Sequence[LinkTarget]) -> list[AuditFinding]:
 
 
 def _duplicates(links: Sequence[LinkTarget]) -> list[AuditNote]:
-    """Return the digests that stand at several links: published twice, which is no fault."""
+    """Return the digests that are at several links: published twice, which is not wrong."""
     by_digest: dict[str, dict[str, list[str]]] = {}
     whole = sorted({use.digest.hex for one in links for use in one.uses if use.digest and not use.digest.is_short})
     for target in links:

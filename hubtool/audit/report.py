@@ -1,4 +1,4 @@
-"""What an audit reports: JSON for programs, Markdown for people."""
+"""The report of an audit: JSON for programs, Markdown for people."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ class AuditReport:
         begun: When it began, in seconds since 1970.
         seconds: How long it took.
         deep: Whether all bytes were hashed.
-        plan: What there was to look at.
-        looked: How many targets were looked at; the others had been, before.
+        plan: The links and repositories of the cards.
+        looked: The number of targets looked at in this run; an earlier run looked at the others.
         findings: What is wrong, by kind and target.
-        notes: What is worth knowing, and no fault.
+        notes: What is worth knowing but not wrong.
     """
 
     registries: tuple[str, ...]

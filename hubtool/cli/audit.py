@@ -79,11 +79,12 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Compare whole registries with the world.
+    """Check the links and repositories of whole registries.
 
-    Found are links that are gone or have moved, files whose size or digest is another than the card says or than it
-    was, repositories and commits that vanished, and licences that changed. Each distinct link is asked for once, and
-    gently; what was seen is kept, so that a run that is ended goes on where it was, and the next one can compare.
+    Reported are links that moved or no longer exist, files whose size or digest differs from the card or from the last
+    audit, repositories and commits that no longer exist, and licences that changed. Each distinct link is requested
+    once, and only a few at a time from one server. Results are saved: an interrupted run resumes, and the next one
+    compares.
 
     The exit code is 0 if nothing is wrong, and 1 if something is.
     """

@@ -87,25 +87,25 @@ def record(key: str, at: float = 1.0, **seen: object) -> AuditRecord:
     return AuditRecord(key=key, at=at, deep=False, seen=seen, base={})
 
 
-def test_a_run_is_gone_on_with_until_it_ends(tmp_path: Path) -> None:
+def test_an_interrupted_run_is_resumed(tmp_path: Path) -> None:
     path = tmp_path / "deep/state.jsonl"
     with AuditState(path=path) as state:
-        state.begin(anew=False)
+        state.begin(restart=False)
         state.add(record("one"))
         state.finish(["one"])
     with AuditState(path=path) as state:
         assert (set(state.known), state.fresh, state.resumed) == ({"one"}, set(), False)
-        state.begin(anew=False)
+        state.begin(restart=False)
         state.add(record("two", size=5))
     for _ in range(2):  # ended before it did anything, too
         with AuditState(path=path) as state:
             assert (set(state.known), state.fresh, state.resumed) == ({"one", "two"}, {"two"}, True)
-            state.begin(anew=False)
+            state.begin(restart=False)
     with AuditState(path=path) as state:
-        state.begin(anew=True)
+        state.begin(restart=True)
         assert (state.fresh, state.resumed) == (set(), False)
     with AuditState(path=path) as state:
-        state.begin(anew=False)
+        state.begin(restart=False)
         state.finish(["two"])
     with AuditState(path=path) as state:
         assert state.known == {"two": record("two", size=5)}
