@@ -115,7 +115,7 @@ def generate(folder: Path, count: int) -> str:
 def measure(what: str, folder: Path, home: Path, uid: str) -> None:
     """Do one thing in this process, and print its seconds and the process' memory as JSON."""
     from hubtool.registry import FolderRegistry, Registries
-    from hubtool.registry.index import Index
+    from hubtool.registry.index import SearchIndex
     from hubtool.uid import Uid
 
     members = (FolderRegistry(folder),)
@@ -127,14 +127,14 @@ def measure(what: str, folder: Path, home: Path, uid: str) -> None:
         times.append((processor() - start[0], time.perf_counter() - start[1]))
 
     if what == "search":
-        with Index.open(home, members) as index:
+        with SearchIndex.open(home, members) as index:
             for query in QUERIES:
                 timed(lambda query=query: index.search(query))
     elif what == "resolve":
         registries = Registries(members, home)
         timed(lambda: registries.read(Uid.parse(uid)))
     else:
-        timed(lambda: Index.open(home, members).close())
+        timed(lambda: SearchIndex.open(home, members).close())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     cpu, clock = (statistics.median(column) for column in zip(*times, strict=True))
     print(json.dumps({"seconds": cpu, "clock": clock, "mib": peak}))

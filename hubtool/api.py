@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _hub_dir: Path | None = None
 SOURCES = ("gitee", "github", "local")
 _warned: set[str] = set()
-"""The UIDs of which was said that several registries have them with different cards."""
+"""UIDs for which a warning about a card in several registries was already given."""
 
 
 @overload
@@ -89,32 +89,32 @@ def load(
         pretrained: Whether the weights are placed. Without them the network is initialised as for training; what its
             recipe leaves to the checkpoint's shapes is still taken from a stored checkpoint.
         force_reload: Whether the checkpoint is fetched even if it is stored.
-        strict: Whether coverage that is not total is an error. With False the network is returned as it is, in a pair
-            with the :class:`~hubtool.checkpoint.coverage.Coverage`. To fine-tune on other classes, give their number
-            with it: the body has the checkpoint's weights, the head fresh ones, and the coverage lists what is fresh.
-        lock: A lock that the card, its assets and its code must agree with, instead of the one of the settings.
+        strict: Whether a tensor or parameter that is left over is an error. With False the network is returned as it
+            is, in a pair with the :class:`~hubtool.checkpoint.coverage.Coverage`. To fine-tune on other classes, give
+            their number with it: the body has the checkpoint's weights, the head fresh ones, and the coverage lists
+            what is fresh.
+        lock: A lockfile that the card, its assets and its code must agree with, instead of the one of the settings.
         checkout: A folder with the tree of the card's repository, in place of the code that its repo-link names.
-        trust: Whether you agree, for this once, that code which the card chooses runs: the code of a repository on the
-            trust list.
+        trust: Whether you agree, for this call, that the code of a repository on the trust list runs.
         progress: True shows a bar on standard error while the checkpoint is fetched; a function is called with the
             bytes received so far and the bytes of the file, or None where they are not known.
         **kwargs: Arguments of the network, such as ``num_attention_heads=12``, beyond the card's recipe.
 
     Returns:
-        The ``mindspore.nn.Cell``; with ``strict=False`` a pair of it and its coverage. Of a card whose only asset is a
-        graph, a ``mindspore.nn.GraphCell`` if it is a MindIR, and otherwise (``onnx``, ``air``, ``mslite``), since
-        MindSpore does not run it, the ``pathlib.Path`` of the verified file.
+        The ``mindspore.nn.Cell``; with ``strict=False`` a pair of it and its coverage. For a card whose only asset is a
+        graph: a ``mindspore.nn.GraphCell`` if it is a MindIR, else the ``pathlib.Path`` of the verified file, because
+        MindSpore does not run the other formats (``onnx``, ``air``, ``mslite``).
 
     Raises:
         ArgumentTypeError: (a TypeError) If an argument has the wrong type.
         InvalidNameError: (a ValueError) If the name is malformed.
         ArgumentError: (a ValueError) If ``source`` is not one of the three.
         CardNotFoundError: If there is no such card; close matches are named.
-        LockError: If there is a lock, and it does not have the card, or something is not what it pins.
-        AssetError: If the checkpoint cannot be had, or its bytes are not the ones the card promises.
+        LockfileError: If a lockfile is in force that does not list the card, or that something differs from.
+        AssetError: If the checkpoint is not available, or does not match the digest on the card.
         NetworkError: If the network cannot be built.
         CoverageError: If not every tensor and every parameter was placed; all of them are listed.
-        WithdrawnError: If the card was withdrawn, and no lock pins it.
+        WithdrawnError: If the card was withdrawn, and no lockfile pins it.
 
     Warns:
         CardStatusWarning: If the card is deprecated; the warning names its successor.
@@ -165,13 +165,13 @@ def load_weights(name: str, source: str = "gitee", force_reload: bool = False) -
 def resolve(
     name: str, *, device: str = "auto", source: str = "gitee", lock: str | os.PathLike[str] | None = None
 ) -> Resolution:
-    """Say what it takes to load a card; nothing is fetched and nothing is run.
+    """Return what it takes to load a card, without fetching or running anything.
 
     Args:
         name: As :func:`load` takes it.
         device: ``auto``, ``CPU``, ``GPU`` or ``Ascend``.
         source: ``gitee``, ``github`` or ``local``.
-        lock: A lock that it must agree with, instead of the one of the settings.
+        lock: A lockfile that it must agree with, instead of the one of the settings.
 
     Raises:
         HubError: If the name is malformed, or there is no such card, or it cannot be read.
@@ -184,7 +184,7 @@ def resolve(
 def fetch(
     name: str, *, source: str = "gitee", force_reload: bool = False, progress: bool | Progress = False
 ) -> dict[str, Path]:
-    """Bring all assets of a card into the store, and return where they are, by the file names of their links.
+    """Download all assets of a card into the store, and return their paths by the file names of their links.
 
     Args:
         name: As :func:`load` takes it.
@@ -194,7 +194,7 @@ def fetch(
             and the bytes of the file, or None where they are not known.
 
     Raises:
-        HubError: If there is no such card, or an asset cannot be had.
+        HubError: If there is no such card, or an asset is not available.
     """
     _check_arguments(name, source, force_reload=force_reload)
     progresses.check(progress)
@@ -229,10 +229,10 @@ def hub_list(version: str | None = None, force_reload: bool = False) -> list[str
     wanted = None if version is None or version == "master" else version.removeprefix("r")
     if wanted is not None and not re.match(r"[0-9]+(\.[0-9]+)*\Z", wanted):
         raise ArgumentError(f"{version!r} is not a version", hint="write 1.9, or r1.9")
-    from hubtool.registry.index import Filter, Index  # noqa: PLC0415
+    from hubtool.registry.index import Filter, SearchIndex  # noqa: PLC0415
 
     hub = _hub()
-    with Index.open(hub.settings.home, hub.registries.members) as index:
+    with SearchIndex.open(hub.settings.home, hub.registries.members) as index:
         return index.uids(Filter(version=wanted, withdrawn=False))
 
 
@@ -242,7 +242,7 @@ def get_hub_dir() -> str:
 
 
 def set_hub_dir(dir_path: str | None = None) -> None:
-    """Use another folder as the store, in this process; None goes back to the one of the settings.
+    """Use another folder as the store in this process; None restores the folder of the settings.
 
     Raises:
         ArgumentTypeError: If the path is not text.
@@ -266,7 +266,7 @@ def _held(lock: object) -> Hub:
     if lock is None:
         return _hub()
     if not isinstance(lock, (str, os.PathLike)):
-        raise ArgumentTypeError(f"lock is {lock!r}, but must be the path of a lock")
+        raise ArgumentTypeError(f"lock is {lock!r}, but must be the path of a lockfile")
     return _hub().with_lock(settings.expand_user(os.fsdecode(lock)).absolute())
 
 
@@ -282,13 +282,13 @@ def _folder(checkout: object) -> Path | None:
 
 
 def _warn(status: Status | None, name: str) -> None:
-    """Warn of what became of a card; the line that the warning names is that of the caller's caller."""
+    """Warn that a card is deprecated or withdrawn; the warning points at the caller's caller."""
     if status is not None:
         warnings.warn(status.describe(name), CardStatusWarning, stacklevel=3)
 
 
 def _warn_shadowed(found: FoundCard) -> None:
-    """Warn, once for each UID, that later registries have another card of it, as ``hubtool resolve`` says."""
+    """Warn, once per UID, that a later registry has another card of it; ``hubtool resolve`` says so too."""
     uid = str(found.card.uid)
     if found.others and found.pin is None and uid not in _warned:
         _warned.add(uid)

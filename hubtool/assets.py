@@ -38,10 +38,10 @@ def fetch_asset(
         found: The card that names the asset.
         asset: The asset.
         force: Whether to fetch it even if it is stored.
-        progress: Called with the bytes that have come and the bytes in all, or None where that is not known.
+        progress: Called with the bytes received so far and the bytes of the file, or None where that is not known.
 
     Raises:
-        AssetError: If the asset cannot be had; the subclasses say why.
+        AssetError: If the asset is not available; the subclasses say why.
     """
     digest = _stated(asset)
     if asset.is_local:
@@ -80,7 +80,7 @@ def local_asset(hub: Hub, found: FoundCard, asset: Asset) -> Stored:
         return check_size(found, asset, stored)
     from hubtool.transfer.events import FetchRequest  # noqa: PLC0415 - as in `fetch_asset`
 
-    # Its own link is not one that can be fetched.
+    # Its own link is relative and cannot be fetched: only a mirror can have it.
     with suppress(ForbiddenLinkError, OfflineError), hub.fetcher() as run:
         return run.fetch(FetchRequest(link=asset.link, digest=digest, size=asset.size, name=asset.file_name))
     raise found.pin.error(
@@ -107,7 +107,7 @@ def stored_checkpoint(hub: Hub, name: str) -> Path:
             hint=f"'hubtool load {resolution.uid}' loads it",
         )
     if weights.stored is None and weights.asset.is_local:
-        return fetch_asset(hub, resolution.found, weights.asset).path  # it fails, and says why
+        return fetch_asset(hub, resolution.found, weights.asset).path  # raises the error that says why
     if weights.stored is None:
         raise AssetError(
             f"the checkpoint of {resolution.uid} is not stored",
@@ -119,11 +119,11 @@ def stored_checkpoint(hub: Hub, name: str) -> Path:
 def references(hub: Hub) -> dict[Digest, tuple[str, ...]]:
     """Return the digests that the cards of the registries state, whole or short, with the cards' UIDs.
 
-    What the lockfile in force pins counts too, although registries may have moved on. Cards that cannot be read name
-    nothing; ``hubtool validate`` reports them.
+    Assets that the lockfile in force pins count too, even if the registries no longer name them. Cards that cannot be
+    read are skipped; ``hubtool validate`` reports them.
 
     Raises:
-        LockError: If there is a lockfile that cannot be read: then what it needs is not known.
+        LockfileError: If the lockfile in force cannot be read, so that what it needs is not known.
     """
     found: dict[Digest, list[str]] = {}
     if hub.settings.lock is not None:
@@ -133,7 +133,7 @@ def references(hub: Hub) -> dict[Digest, tuple[str, ...]]:
         for card in read(hub.settings.lock).cards:
             for locked in card.assets:
                 found.setdefault(Digest(locked.sha256), []).append(card.uid)
-    # A card of a registry elsewhere that was never asked for has no asset here.
+    # Cards of remote registries that were never fetched have no assets here, so the network is not needed.
     registries = Registries.open(replace(hub.settings, offline=True))
     for uid in registries.uids():
         with suppress(CardError, CardNotFoundError, OfflineError):

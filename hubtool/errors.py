@@ -7,7 +7,7 @@ The tree, so that a caller can catch as much or as little as it means to::
     +-- ArgumentTypeError (TypeError)    an argument of the wrong type
     +-- ArgumentError (ValueError)       an argument of the right type and a wrong value
     +-- SettingsError                    a setting that cannot be used
-    +-- LockError                        a lock that cannot be used, or that something differs from
+    +-- LockfileError                    a lockfile that cannot be used, or that something differs from
     +-- CardError                        a card that cannot be read
     +-- CardNotFoundError (LookupError)  no card has this UID
     +-- AssetError                       an asset that cannot be used
@@ -23,7 +23,7 @@ The tree, so that a caller can catch as much or as little as it means to::
     |   +-- RecipeError                  the recipe is missing, wrong or contradicts the checkpoint
     |   +-- RequirementError             something the network needs is not installed
     |   +-- DeviceError                  the device asked for is not there
-    +-- WithdrawnError                   a card that was withdrawn, and that no lock pins
+    +-- WithdrawnError                   a card that was withdrawn, and that no lockfile pins
     +-- PublishError                     a card that cannot be published, or changed in its registry
     +-- CoverageError                    checkpoint and network do not match, tensor for tensor
 
@@ -79,8 +79,8 @@ class SettingsError(HubError):
     """A setting that cannot be used."""
 
 
-class LockError(HubError):
-    """A lock that cannot be used, or that a card, an asset or code differs from."""
+class LockfileError(HubError):
+    """A lockfile that cannot be used, or that a card, an asset or code differs from."""
 
 
 class CardError(HubError):
@@ -189,7 +189,7 @@ class DeviceError(NetworkError):
 
 
 class WithdrawnError(HubError):
-    """A card that was withdrawn, and that no lock pins: it does not load."""
+    """A card that was withdrawn, and that no lockfile pins: it does not load."""
 
 
 class PublishError(HubError):
@@ -201,7 +201,7 @@ class RegistryWarning(UserWarning):
 
 
 class CardStatusWarning(UserWarning):
-    """What was loaded is deprecated, or was withdrawn and is loaded because a lock pins it."""
+    """What was loaded is deprecated, or was withdrawn and is loaded because a lockfile pins it."""
 
 
 class CoverageError(HubError):

@@ -1,4 +1,4 @@
-"""What one command works with: the settings, the registries, the store, and the rules for links, opened together."""
+"""The hub: settings, registries, store and link policy, opened together for one command."""
 
 from __future__ import annotations
 
@@ -25,7 +25,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hub:
-    """Everything that stands around one card."""
+    """What a command works with.
+
+    Attributes:
+        settings: The settings in force.
+        registries: The registries that the settings name.
+        store: The store of assets.
+        policy: Which links may be followed.
+    """
 
     settings: Settings
     registries: Registries
@@ -34,7 +41,7 @@ class Hub:
 
     @classmethod
     def open(cls, current: Settings | None = None) -> Hub:
-        """Open what the settings name.
+        """Open the registries and the store that the settings name.
 
         Raises:
             SettingsError: If a setting cannot be used.
@@ -51,18 +58,22 @@ class Hub:
 
     @property
     def mirrors(self) -> tuple[str, ...]:
-        """Where files are looked for by their digest: the mirrors of the settings, then published registries."""
+        """The mirrors to ask for files by their digest: those of the settings, then published registries."""
         return tuple(dict.fromkeys((*self.settings.mirrors, *self.registries.mirrors)))
 
     def with_lock(self, path: Path | None) -> Hub:
-        """Return the same, held to a lockfile; None frees it from any."""
+        """Return the same hub with another lockfile in force, or with none."""
         return replace(self, settings=replace(self.settings, lock=path))
 
     def find(self, name: str, *, local: bool = False) -> FoundCard:
-        """Find a card, as :func:`hubtool.resolution.finding.find` does, held to the lockfile in force.
+        """Find a card by UID, URL or path, as the lockfile in force pins it.
+
+        Args:
+            name: As :func:`hubtool.resolution.finding.find` takes it.
+            local: Whether the name is always a path.
 
         Raises:
-            HubError: As there.
+            HubError: As :func:`hubtool.resolution.finding.find`.
         """
         return finding.find(name, registries=self.registries, store=self.store, lock=self.settings.lock, local=local)
 
@@ -75,18 +86,18 @@ class Hub:
         overridden: Collection[str] = (),
         compare: bool = True,
     ) -> Resolution:
-        """Say what it takes to load a card; nothing is fetched and nothing is run.
+        """Return what it takes to load a card, without fetching or running anything.
 
         Args:
             found: The card.
             device: ``auto``, ``CPU``, ``GPU`` or ``Ascend``.
-            trust: Whether the user agrees, for this run, that code runs which the card chooses.
+            trust: Whether the user agrees, for this run, to code that the card chooses.
             overridden: Names of arguments that the user's own call replaces.
             compare: Whether the stored checkpoint is compared with the parameters that the recipe recorded.
 
         Raises:
             ArgumentError: If there is no such device.
-            LockError: If the code that is stored for the commit of a lockfile is not the code that it pins.
+            LockfileError: If the stored code of a pinned commit is not the code that the lockfile pins.
             SettingsError: If the user's trust list is needed and cannot be read.
         """
         from hubtool.resolution import facts, resolver  # noqa: PLC0415 (not needed to fetch)
@@ -105,16 +116,16 @@ class Hub:
     def fetcher(
         self, *, connections: int | None = None, rate: float | None = None, watch: Watcher | None = None
     ) -> Fetcher:
-        """Begin a run of fetching many assets; see :class:`hubtool.transfer.fetcher.Fetcher`.
+        """Return a fetcher for many assets; see :class:`hubtool.transfer.fetcher.Fetcher`.
 
         Args:
-            connections: The most connections at once; the usual number, unless given.
+            connections: The most connections at once; None for the default.
             rate: The most bytes per second, all connections together.
-            watch: Told what happens.
+            watch: Receives the events.
 
         Raises:
-            SettingsError: If the address of a mirror of the settings cannot be one.
-            ArgumentError: If that of another mirror cannot.
+            SettingsError: If a mirror of the settings has an invalid address.
+            ArgumentError: If another mirror has one.
         """
         from hubtool.transfer.fetcher import CONNECTIONS, Fetcher  # noqa: PLC0415
         from hubtool.transfer.mirrors import mirror_base  # noqa: PLC0415

@@ -1,8 +1,6 @@
 """The loader: from a resolution to a loaded ``mindspore.nn.Cell``.
 
-Resolution -> stored checkpoint (fetched on a miss) -> network -> weights placed -> coverage. The weights are
-not copied: a ``.ckpt`` is rewritten once, beside its blob, as safetensors, and the parameters are views of that file
-mapped into memory, copy on write. Training therefore changes the process's own pages and never the file.
+Resolution -> stored checkpoint (downloaded if it is missing) -> network -> weights placed -> coverage.
 """
 
 from __future__ import annotations
@@ -11,26 +9,22 @@ import signal
 import threading
 import time
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from hubtool.assets import fetch_asset
 from hubtool.checkpoint import operators
-from hubtool.checkpoint.conversion import to_safetensors
-from hubtool.checkpoint.coverage import Coverage, Renaming, compare, cover, rename
-from hubtool.checkpoint.header import FOREIGN_ITEM_BITS, Header, TensorInfo
 from hubtool.checkpoint.reading import read_header
 from hubtool.errors import (
     ArgumentError,
     AssetError,
     CheckpointError,
-    CoverageError,
     NetworkError,
     RequirementError,
-    StoreError,
 )
 from hubtool.git.code import CodeStore
-from hubtool.networks.provider import CLASS_COUNTS, Asked
+from hubtool.networks.provider import Asked
+from hubtool.networks.weights import mappable, place_tensors, read_tensors
 from hubtool.requirements import INSTALL_MINDSPORE
 from hubtool.resolution import trust as trusts
 
@@ -40,36 +34,30 @@ if TYPE_CHECKING:
 
     from hubtool.card.model import Asset, Recipe
     from hubtool.card.status import Status
-    from hubtool.checkpoint.coverage import Shape
+    from hubtool.checkpoint.coverage import Coverage, Shape
     from hubtool.hub import Hub
     from hubtool.networks.provider import Built, Provider
     from hubtool.resolution.resolver import Resolution, ResolvedAsset
     from hubtool.resolution.trust import Agreement, Decision
     from hubtool.transfer.events import Progress
 
-_CHANGED = "the code that would run is not the code that you agreed to: the card says something else by now"
-# The types of NumPy that MindSpore takes without a copy.
-_NUMPY_TYPES = frozenset(
-    {"bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float32", "float64",
-     "complex64", "complex128"}
-)  # fmt: skip
+_CHANGED = "the code that would run is not the code that you agreed to: the card has changed since"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded:
-    """A loaded network, and how that went.
+    """A loaded network, and how loading went.
 
     Attributes:
         uid: The UID, or the path of a card outside a registry.
         network: The ``mindspore.nn.Cell``.
         coverage: How checkpoint and network matched, or None if no weights were asked for.
-        notes: What was noticed, one sentence each.
-        seconds: How long each stage took, in order.
+        notes: Notes for the user, one sentence each.
+        seconds: Seconds that each stage took, in order.
         built: The network as its provider built it; it gives tensors that the network can be called with.
         is_graph: Whether the network is a ``mindspore.nn.GraphCell``: a graph from a file, with its weights.
-        path: Where the file is, for a graph that MindSpore does not run: then there is no network.
-        status: What became of the card since it was published: it is deprecated, or was withdrawn and is pinned; or
-            None.
+        path: The verified file of a graph that MindSpore does not run: then there is no network.
+        status: ``deprecated`` or ``withdrawn`` (and pinned) if the card got such an entry after it was published.
     """
 
     uid: str
@@ -126,17 +114,16 @@ def load(
 
     Args:
         hub: Settings, registries and store.
-        resolution: What the resolver says of the card: which file is loaded, from where its code comes, and whether
-            that may run.
+        resolution: The resolver's answer: which file is loaded, where its code comes from, whether it may run.
         pretrained: Whether the weights are placed. Without them the network is initialised as for training.
         force_reload: Whether the assets are fetched even if they are stored.
-        strict: Whether coverage that is not total is an error.
+        strict: Whether a tensor or parameter that is left over is an error.
         device: The device target to load on; by default the one that MindSpore's context names.
         overrides: Arguments of the network beyond the card's recipe.
         positional: Arguments of the network without a name, in the order of its entry's signature.
-        progress: Called with the bytes that have come and the bytes in all, or None where that is not known.
+        progress: Called with the bytes received so far and the bytes of the file, or None where that is not known.
         checkout: A folder with the tree of the card's repository, in place of the code that its repo-link names.
-        agreement: What the user agreed to when asked; no other code runs, and not with other arguments.
+        agreement: What the user agreed to when asked; other code, or other arguments, are refused.
 
     Raises:
         ArgumentError: If a card that is a graph is to be built without its weights, or with arguments.
@@ -186,7 +173,7 @@ def load(
         compute_type = _compute_type(resolution, device)
     if header is not None and path is not None:
         with watch.stage("convert"):
-            header, path = _mappable(hub, header, path, digest)
+            header, path = mappable(hub.store, header, path, digest)
     quick = _no_initialisation() if header is not None and not recipe.initialise else nullcontext()
     with watch.stage("build"), quick:
         asked = Asked(arguments=overrides or {}, positional=positional, pretrained=pretrained, strict=strict)
@@ -195,7 +182,7 @@ def load(
     coverage, notes = None, (*told, *built.notes, *(_weakness(_weights(resolution)) if pretrained else ()))
     if header is not None and path is not None:
         with watch.stage("place"):
-            coverage, placed = _place(built, header, path, recipe, asked=asked, name=resolution.uid)
+            coverage, placed = place_tensors(built, header, path, recipe, asked=asked, name=resolution.uid)
         notes += placed
     built.network.set_train(mode=False)
     return Loaded(
@@ -224,7 +211,7 @@ def _load_graph(
     progress: Progress | None,
     agreement: Agreement | None,
 ) -> Loaded:
-    """Load a card that has no checkpoint but a whole network in a file; what MindSpore does not run, is handed over."""
+    """Load a card whose asset is a whole network in a file; a file that MindSpore does not run is only located."""
     from hubtool.networks import graphs  # noqa: PLC0415
     from hubtool.networks.provider import Built  # noqa: PLC0415
 
@@ -247,7 +234,7 @@ def _load_graph(
             status=resolution.card.status,
         )
     resolution.refuse("code")
-    # What a graph would run is known when it is here; before it was fetched, nothing could be decided.
+    # What a graph would run is only known once the file is stored.
     decision = resolution.decision
     if weights.stored is None:
         facts = resolution.facts
@@ -282,14 +269,14 @@ def load_weights(hub: Hub, resolution: Resolution, *, force_reload: bool = False
     _compute_type(resolution, None)
     from mindspore import Parameter  # noqa: PLC0415
 
-    header, path = _mappable(hub, header, stored.path, stored.digest)
-    return {name: Parameter(tensor, name=name) for name, tensor in _tensors(header, path).items()}
+    header, path = mappable(hub.store, header, stored.path, stored.digest)
+    return {name: Parameter(tensor, name=name) for name, tensor in read_tensors(header, path).items()}
 
 
 def _provider(
     hub: Hub, resolution: Resolution, recipe: Recipe, *, checkout: Path | None, agreement: Agreement | None
 ) -> tuple[Provider, tuple[str, ...]]:
-    """Return what builds the network, and what there is to say of its code."""
+    """Return the provider that builds the network, and notes about its code."""
     _check_allowed(resolution.decision, agreement)
     if recipe.provider == "builtin":
         from hubtool.networks.builtin.provider import BuiltinProvider  # noqa: PLC0415
@@ -300,7 +287,7 @@ def _provider(
 
         return PackageProvider(), ()
     from hubtool.networks import checkout as checkouts  # noqa: PLC0415
-    from hubtool.networks.repository import Place, RepositoryProvider  # noqa: PLC0415
+    from hubtool.networks.repository import CodeFolder, RepositoryProvider  # noqa: PLC0415
 
     place, pin = resolution.facts.place, resolution.found.pin
     if place is None:
@@ -314,12 +301,12 @@ def _provider(
             raise pin.error("a checkout in place of its code is not what is pinned", hint="leave --checkout out")
         root = checkouts.root_of(place, checkout)
         note = checkouts.compare(CodeStore(hub.store, hub.policy, offline=True), place, checkout)
-        return RepositoryProvider(place=Place(root=root, folder="", identity=str(checkout.resolve()))), (note,)
+        return RepositoryProvider(place=CodeFolder(root=root, folder="", identity=str(checkout.resolve()))), (note,)
     tree = None if agreement is None else agreement.tree
     code = CodeStore(hub.store, hub.policy, offline=hub.settings.offline).fetch(place, tree=tree)
     if pin is not None:
         pin.check_tree(code.tree)
-    return RepositoryProvider(place=Place(root=code.path, folder="", identity=code.tree)), ()
+    return RepositoryProvider(place=CodeFolder(root=code.path, folder="", identity=code.tree)), ()
 
 
 def _check_allowed(decision: Decision | None, agreement: Agreement | None) -> None:
@@ -337,7 +324,7 @@ def _stored_shapes(resolution: Resolution) -> Mapping[str, Shape]:
     try:
         return read_header(weights.stored).shapes()
     except CheckpointError:
-        return {}  # its weights are not asked for: what cannot be read says nothing
+        return {}  # its weights are not asked for, so a damaged file is no error here
 
 
 def _weights(resolution: Resolution) -> Asset:
@@ -393,116 +380,10 @@ def _interruption_held_back() -> Iterator[None]:
 
 
 def _no_initialisation() -> AbstractContextManager[object]:
-    """Keep parameters from being initialised with random numbers that are overwritten at once."""
+    """Skip the random initialisation of parameters, which the weights overwrite anyway."""
     try:
         from mindspore.nn.utils import no_init_parameters  # noqa: PLC0415
     except ImportError:  # announced to go after 2.9, and still there in 2.10: without it loading is right, only slower
         return nullcontext()
     context: AbstractContextManager[object] = no_init_parameters()
     return context
-
-
-def _mappable(hub: Hub, header: Header, path: Path, digest: str) -> tuple[Header, Path]:
-    """Return a checkpoint as safetensors, made once and kept beside its blob."""
-    if header.format == "safetensors":
-        return header, path
-    try:
-        twin = hub.store.derive(digest, "safetensors", lambda to: to_safetensors(header, path, to))
-    except StoreError:
-        return header, path  # a store that cannot be written: the tensors are then copied out of the .ckpt itself
-    return read_header(twin), twin
-
-
-def _tensors(header: Header, path: Path) -> dict[str, Any]:
-    """Return every tensor of a checkpoint as a ``mindspore.Tensor``, mapped where the file allows it, else copied."""
-    import numpy as np  # noqa: PLC0415
-    from mindspore import Tensor  # noqa: PLC0415
-
-    # Mode "c" is copy on write: pages that are written to become the process's own, and the file stays as it is.
-    mapped = np.memmap(path, dtype=np.uint8, mode="c") if header.bytes else np.empty(0, np.uint8)
-    return {tensor.name: Tensor.from_numpy(_array(tensor, mapped, path)) for tensor in header.tensors}
-
-
-def _array(tensor: TensorInfo, mapped: Any, path: Path) -> Any:  # noqa: ANN401 - NumPy arrays
-    import numpy as np  # noqa: PLC0415
-
-    if tensor.dtype in _NUMPY_TYPES:
-        dtype = np.dtype(tensor.dtype)
-    elif tensor.dtype == "bfloat16":
-        from mindspore.common.np_dtype import bfloat16  # noqa: PLC0415
-
-        dtype = np.dtype(bfloat16)
-    else:
-        who = "MindSpore cannot hold" if tensor.dtype in FOREIGN_ITEM_BITS else "hubtool cannot place"
-        raise CheckpointError(
-            f"{path}: the tensor {tensor.name!r} has the type {tensor.dtype}, which {who}",
-            hint="save the checkpoint with another type, such as float16 or bfloat16",
-        )
-    pieces = [mapped[offset : offset + length] for offset, length in tensor.segments]
-    raw = pieces[0] if len(pieces) == 1 else np.concatenate(pieces)
-    if len(pieces) == 1 and tensor.offset % dtype.itemsize:
-        raw = raw.copy()  # MindSpore's kernels read aligned memory; only in a .ckpt can a tensor stand anywhere
-    return raw.view(dtype).reshape(tensor.shape)
-
-
-def _place(
-    built: Built, header: Header, path: Path, recipe: Recipe, *, asked: Asked, name: str
-) -> tuple[Coverage, tuple[str, ...]]:
-    """Put the tensors into the parameters; return the coverage, and notes on what was converted."""
-    parameters = built.network.parameters_dict()
-    shapes = {key: tuple(parameter.shape) for key, parameter in parameters.items()}
-    renaming = rename(header.shapes(), shapes) if recipe.provider != "builtin" else Renaming()
-    header = replace(
-        header, tensors=tuple(replace(tensor, name=renaming.apply(tensor.name)) for tensor in header.tensors)
-    )
-    coverage = cover(header.shapes(), shapes, prefix=built.prefix, ignore=recipe.ignore)
-    if asked.strict and not coverage.is_total:
-        raise CoverageError(
-            f"the checkpoint of {name} and its network do not match:\n{coverage.describe()}",
-            coverage=coverage,
-            hint=_fresh_head(coverage, asked)
-            or _other_arguments(header, recipe)
-            or "correct the recipe on the card, or load with strict=False to get the network as it is, with a report",
-        )
-    used = set(coverage.loaded.values())
-    tensors = _tensors(replace(header, tensors=tuple(info for info in header.tensors if info.name in used)), path)
-    converted: dict[str, int] = {}
-    for key, tensor_name in coverage.loaded.items():
-        parameter, tensor = parameters[key], tensors[tensor_name]
-        if tuple(tensor.shape) != tuple(parameter.shape):
-            tensor = tensor.reshape(parameter.shape)  # (1,) and () are the same scalar
-        if tensor.dtype != parameter.dtype:
-            change = f"{tensor.dtype} to {parameter.dtype}"
-            converted[change] = converted.get(change, 0) + 1
-            tensor = tensor.astype(parameter.dtype)
-        parameter.set_data(tensor)
-    for key in (*coverage.missing, *(item.name for item in coverage.mismatched)):
-        if parameters[key].has_init:
-            parameters[key].init_data()
-    conversions = tuple(
-        f"{'1 tensor was' if count == 1 else f'{count} tensors were'} converted from {change}"
-        for change, count in converted.items()
-    )
-    return coverage, (*renaming.notes, *conversions)
-
-
-def _fresh_head(coverage: Coverage, asked: Asked) -> str | None:
-    """Say how to get the weights that fit, where the caller asked for another number of classes."""
-    name = next((name for name in asked.arguments if name in CLASS_COUNTS), None)
-    if name is None or not coverage.mismatched or coverage.unexpected:
-        return None
-    return (
-        f"to fine-tune on other classes: load(..., {name}={asked.arguments[name]!r}, strict=False) places all weights "
-        "but the head's, and returns the network with its coverage"
-    )
-
-
-def _other_arguments(header: Header, recipe: Recipe) -> str | None:
-    """Say which arguments would make the network fit, where that is certain."""
-    if recipe.parameters_digest is None:
-        return None
-    found = compare(
-        header.shapes(), digest=recipe.parameters_digest, ignore=recipe.ignore, arguments=recipe.arguments
-    ).arguments
-    stated = ", ".join(f"{name}={value}" for name, value in found.items())
-    return f"the checkpoint is of another number of classes: load with {stated}" if stated else None

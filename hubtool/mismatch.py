@@ -25,31 +25,31 @@ _POINTER_DIGEST = re.compile(rb"^oid sha256:([0-9a-f]{64})\r?$", re.MULTILINE)
 _MAX_TEXT_BYTES = 32 << 20
 
 
-class Mismatch(NamedTuple):
+class WrongFile(NamedTuple):
     """What a file is in place of the right one, to be read behind "FILE is"; and what to do."""
 
     what: str
     hint: str
 
 
-def pointer(start: bytes, digest: Digest | None = None) -> Mismatch | None:
+def pointer(start: bytes, digest: Digest | None = None) -> WrongFile | None:
     """Return what to say if a file of these bytes is a Git LFS pointer; None if it is none."""
     if not _POINTER.match(start[:_MAX_POINTER_BYTES]):
         return None
     found = _POINTER_DIGEST.search(start[:_MAX_POINTER_BYTES])
     named = found[1].decode() if found else ""
     if digest is not None and named and not digest.matches(named):
-        return Mismatch(
+        return WrongFile(
             f"a Git LFS pointer, and to another file than the card names: to that with the SHA-256 {named}",
             "put the right file there, or correct the card's digest; `git lfs pull` brings the file of the pointer",
         )
-    return Mismatch(
+    return WrongFile(
         "a Git LFS pointer and not the file itself",
         "run `git lfs pull` in the repository it is in; hubtool itself fetches no files from LFS",
     )
 
 
-def pointer_file(path: Path) -> Mismatch | None:
+def pointer_file(path: Path) -> WrongFile | None:
     """Return what to say if a file is a Git LFS pointer, whatever digest and size its card states; None if it is none.
 
     Raises:
@@ -58,7 +58,7 @@ def pointer_file(path: Path) -> Mismatch | None:
     return pointer(regular.read_bytes(path, _MAX_POINTER_BYTES)) if path.stat().st_size <= _MAX_POINTER_BYTES else None
 
 
-def explain(path: Path, digest: Digest | None, size: int | None) -> Mismatch | None:
+def explain(path: Path, digest: Digest | None, size: int | None) -> WrongFile | None:
     """Say what a file is whose bytes are not those that its card states; None if there is nothing more to say.
 
     Args:
@@ -78,23 +78,23 @@ def explain(path: Path, digest: Digest | None, size: int | None) -> Mismatch | N
     except OSError:
         return None
     if not actual:
-        return Mismatch("empty", "put the right file there")
+        return WrongFile("empty", "put the right file there")
     if size is not None and actual != size:
-        return Mismatch(
+        return WrongFile(
             f"a file of {actual:,} bytes, and the card says {size:,} bytes",
             "put the right file there, or correct the card",
         )
     return None
 
 
-def _converted(data: bytes, digest: Digest) -> Mismatch | None:
+def _converted(data: bytes, digest: Digest) -> WrongFile | None:
     """Return what to say if the bytes are the right ones but for the ends of their lines."""
     if b"\n" not in data:
         return None
     unix = data.replace(b"\r\n", b"\n")
     for other, has, wanted in ((unix, "CRLF", "LF"), (unix.replace(b"\n", b"\r\n"), "LF", "CRLF")):
         if other != data and digest.matches(hashlib.sha256(other).hexdigest()):
-            return Mismatch(
+            return WrongFile(
                 f"the right file, but with {has} in place of {wanted} at the ends of its lines: git converted it",
                 "write 'FILE -text' into .gitattributes (or set core.autocrlf to false), and check the file out again",
             )

@@ -45,7 +45,7 @@ class ValidateSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ignored:
+class IgnoredSetting:
     """A setting of the project's file that is not in force.
 
     Attributes:
@@ -73,7 +73,7 @@ class Settings:
             that is written with its scheme, such as ``http://lab:8080``, is a service of the user's own network.
         mirrors: Where files are looked for by their digest before their links are asked, in this order: addresses or
             folders (``HUBTOOL_MIRRORS``, separated by commas).
-        lock: The lock that everything that is loaded must be in and agree with, or None (``HUBTOOL_LOCK``).
+        lock: The lockfile that everything that is loaded must be in and agree with, or None (``HUBTOOL_LOCK``).
         blobs: The folder or bucket that ``hubtool publish`` puts files to, or None (``HUBTOOL_BLOBS``).
         link_base: What the links of files there begin with, or None (``HUBTOOL_LINK_BASE``).
         validate: What ``hubtool validate`` reports.
@@ -92,7 +92,7 @@ class Settings:
     link_base: str | None = None
     validate: ValidateSettings = ValidateSettings()
     origins: Mapping[str, str] = field(default_factory=dict)
-    ignored: tuple[Ignored, ...] = ()
+    ignored: tuple[IgnoredSetting, ...] = ()
 
     def called(self, name: str) -> str:
         """Return what a message calls one of these settings: its variable, or its file and its key there."""
@@ -221,7 +221,7 @@ def _user_source(environ: Mapping[str, str]) -> _Source | None:
 
 def _narrowed(
     project: _Source, user: _Source | None, environ: Mapping[str, str]
-) -> tuple[_Source | None, tuple[Ignored, ...]]:
+) -> tuple[_Source | None, tuple[IgnoredSetting, ...]]:
     """Return a project's file with the settings that are in force, and those that are not.
 
     None if it is the user's own file, or a link to it: a link does not move what the file's relative paths mean.
@@ -237,12 +237,12 @@ def _narrowed(
         if key == "offline" and not _flag(value, project, key):
             ignored[key] = f"{doubt}, and may only turn 'offline' on"
         elif key == "lock" and user is not None and "lock" in user.values:
-            ignored[key] = f"{doubt}, and {user.name} names a lock"
+            ignored[key] = f"{doubt}, and {user.name} names a lockfile"
         elif key not in _NARROWING:
             ignored[key] = doubt
     values = {key: value for key, value in project.values.items() if key not in ignored}
     return replace(project, values=values), tuple(
-        Ignored(key=key, file=path, why=why) for key, why in sorted(ignored.items())
+        IgnoredSetting(key=key, file=path, why=why) for key, why in sorted(ignored.items())
     )
 
 

@@ -1,7 +1,8 @@
-"""Audits: whole registries against the world.
+"""Audits: do the links and repositories that cards name still hold what the cards say?
 
-What the cards say is gathered and planned (:mod:`~hubtool.audit.plan`), each distinct link and repository is looked at
-once (:mod:`~hubtool.audit.look`, :mod:`~hubtool.audit.repositories`), gently (:mod:`~hubtool.audit.schedule`), what was
-seen is kept (:mod:`~hubtool.audit.state`), and judged against the cards and what was seen before
-(:mod:`~hubtool.audit.judge`).
+- :mod:`~hubtool.audit.plan` gathers what the cards say into a list of distinct links and repositories.
+- :mod:`~hubtool.audit.probe` and :mod:`~hubtool.audit.repositories` look at each of them once.
+- :mod:`~hubtool.audit.schedule` limits the requests to each host.
+- :mod:`~hubtool.audit.state` keeps what was seen.
+- :mod:`~hubtool.audit.judge` compares it with the cards and with what was seen before.
 """

@@ -12,39 +12,39 @@ if TYPE_CHECKING:
 KINDS: Mapping[str, str] = {
     "card-unreadable": "the card cannot be read",
     "asset-missing": "an asset that stands beside its card is not there, or is another file",
-    "link-forbidden": "the link, or where it redirects to, may not be followed",
-    "link-gone": "nothing is at the link any more, or nobody knows its host",
+    "link-forbidden": "the link, or a redirect, leads to a host or scheme that is not allowed",
+    "link-gone": "the link leads nowhere: its file or its host no longer exists",
     "link-moved": "the link redirects for good: correct the card",
     "link-refused": "the server does not give the file to us",
     "link-unreachable": "the server could not be asked, or did not answer",
-    "size-drifted": "the file has another size than the card says, or than it had",
-    "bytes-changed": "the server says that the file is another one than it was; --deep tells",
-    "digest-drifted": "the bytes have another digest than the card says, or than they had",
+    "size-drifted": "the size of the file is not the one on the card, or not the earlier one",
+    "bytes-changed": "the server says that the file changed; check it with --deep",
+    "digest-drifted": "the digest of the bytes is not the one on the card, or not the earlier one",
     "digests-disagree": "cards state different digests for one link",
     "repository-gone": "the repository is gone, or is no longer public",
     "repository-moved": "the repository redirects elsewhere",
     "repository-unreachable": "the repository could not be asked",
     "revision-gone": "the repository no longer has the commit, branch or tag",
-    "licence-changed": "the licence file is another one than it was",
-    "licence-differs": "the licence file is of another licence than the card states",
+    "licence-changed": "the licence file changed",
+    "licence-differs": "the licence file is not of the licence on the card",
 }
 
-#: The kinds of notes: what is worth knowing, and no fault.
+#: The kinds of notes: worth knowing, but not wrong.
 NOTES: Mapping[str, str] = {
-    "duplicate": "the same bytes stand at several links",
-    "licence-unknown": "the repository has no licence file at its top, or one whose licence is not recognised",
+    "duplicate": "the same bytes are at several links",
+    "licence-unknown": "the repository has no licence file in its top folder, or one that is not recognised",
 }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
+class AuditNote:
     """Something worth knowing.
 
     Attributes:
         kind: One of :data:`NOTES`; of a finding, one of :data:`KINDS`.
         target: What it is about: a link, a repository, a digest, a card.
         uids: The cards that it concerns.
-        message: What is the matter.
+        message: The note in one sentence.
     """
 
     kind: str
@@ -58,12 +58,12 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding(Note):
+class AuditFinding(AuditNote):
     """Something that is wrong.
 
     Attributes:
-        expected: What the card says, or what was there before; empty where that is no value.
-        actual: What is there.
+        expected: The value on the card, or the earlier one; empty where there is none.
+        actual: The value found.
     """
 
     expected: str = ""

@@ -1,11 +1,11 @@
-"""What is wrong, told from what was seen. Pure: targets and records go in, findings come out."""
+"""What is wrong with a target, from what was seen. Pure: targets and records go in, findings come out."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from hubtool.audit import licences
-from hubtool.audit.finding import Finding, Note
+from hubtool.audit.finding import AuditFinding, AuditNote
 from hubtool.audit.plan import LinkTarget, RepositoryTarget
 from hubtool.links import shown
 
@@ -13,24 +13,24 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from hubtool.audit.plan import Target
-    from hubtool.audit.state import Record
+    from hubtool.audit.state import AuditRecord
 
 _FACTS = ("size", "etag", "modified", "sha256", "place")
 
 
 def base(
-    target: Target, seen: Mapping[str, object], before: Record | None, *, accept: bool = False
+    target: Target, seen: Mapping[str, object], before: AuditRecord | None, *, accept: bool = False
 ) -> dict[str, object]:
-    """Return what a target is to be compared with from now on.
+    """Return what a target is compared with in the next audits.
 
-    That is what was seen first, until its bytes are found to be those that the cards mean, or what is there is
-    accepted: a change that nobody looked into is reported each time.
+    That is what was seen first. It is replaced when the bytes are found to be those that the cards mean, or when the
+    user accepts the change; until then, the change is reported each time.
 
     Args:
         target: The target.
         seen: What was seen now.
         before: What was seen last, or None.
-        accept: Whether what is there now is what is expected from now on.
+        accept: Whether the user accepts what is there now.
     """
     facts = {name: seen[name] for name in (*_FACTS, "licences") if name in seen}
     if before is None:
@@ -45,7 +45,7 @@ def base(
         if isinstance(old, dict) and isinstance(new, dict):
             return {"licences": {**new, **old}}
         return facts
-    # What another server says of its file cannot stand in for what this one did not say.
+    # Facts from another server do not replace facts that this server did not state.
     return {**facts, **before.base} if facts.get("place") == before.base.get("place") else dict(before.base)
 
 
@@ -55,7 +55,7 @@ def _is_right(target: LinkTarget, seen: Mapping[str, object]) -> bool:
     return isinstance(digest, str) and bool(stated) and all(one.matches(digest) for one in stated)
 
 
-def judge(target: Target, record: Record) -> Iterator[Note]:
+def judge(target: Target, record: AuditRecord) -> Iterator[AuditNote]:
     """Yield what is wrong with a target, and what is worth a note."""
     place = shown(target.link if isinstance(target, LinkTarget) else target.url)
     fault = record.seen.get("fault")
@@ -63,11 +63,11 @@ def judge(target: Target, record: Record) -> Iterator[Note]:
     if moved:
         kind = "link-moved" if isinstance(target, LinkTarget) else "repository-moved"
         message = f"it redirects to {shown(str(moved))}"
-        yield Finding(kind=kind, target=place, uids=target.uids, message=message, actual=shown(str(moved)))
+        yield AuditFinding(kind=kind, target=place, uids=target.uids, message=message, actual=shown(str(moved)))
     if isinstance(fault, str):
         if fault == "link-unreachable" and isinstance(target, RepositoryTarget):
             fault = "repository-unreachable"
-        yield Finding(kind=fault, target=place, uids=target.uids, message=str(record.seen.get("message", "")))
+        yield AuditFinding(kind=fault, target=place, uids=target.uids, message=str(record.seen.get("message", "")))
     elif isinstance(target, LinkTarget):
         yield from _link(target, record, place)
     else:
@@ -77,17 +77,17 @@ def judge(target: Target, record: Record) -> Iterator[Note]:
 # -- links ---------------------------------------------------------------------------------------------------------
 
 
-def _link(target: LinkTarget, record: Record, place: str) -> Iterator[Finding]:
+def _link(target: LinkTarget, record: AuditRecord, place: str) -> Iterator[AuditFinding]:
     digests = list(_digests(target, record, place))
     yield from digests
     sizes = list(_sizes(target, record, place, hashed=bool(digests)))
     yield from sizes
-    # A file of which the bytes were hashed needs no guessing, and one change is told once.
+    # Tags and times are compared only if the bytes were not hashed and no other change was found.
     if not digests and not sizes and "sha256" not in record.seen:
         yield from _versions(target, record, place)
 
 
-def _digests(target: LinkTarget, record: Record, place: str) -> Iterator[Finding]:
+def _digests(target: LinkTarget, record: AuditRecord, place: str) -> Iterator[AuditFinding]:
     actual = record.seen.get("sha256")
     if not isinstance(actual, str):
         return
@@ -97,18 +97,18 @@ def _digests(target: LinkTarget, record: Record, place: str) -> Iterator[Finding
             wrong.setdefault(use.digest.hex, []).append(use.uid)
     for stated, uids in wrong.items():
         message = f"its SHA-256 is {actual}, and the card says {stated}"
-        yield Finding(
+        yield AuditFinding(
             kind="digest-drifted", target=place, uids=tuple(uids), message=message, expected=stated, actual=actual
         )
     before = record.base.get("sha256")
     if all(use.digest is None for use in target.uses) and isinstance(before, str) and before != actual:
         message = f"its SHA-256 is {actual}, and was {before}; no card states one"
-        yield Finding(
+        yield AuditFinding(
             kind="digest-drifted", target=place, uids=target.uids, message=message, expected=before, actual=actual
         )
 
 
-def _sizes(target: LinkTarget, record: Record, place: str, *, hashed: bool) -> Iterator[Finding]:
+def _sizes(target: LinkTarget, record: AuditRecord, place: str, *, hashed: bool) -> Iterator[AuditFinding]:
     actual = record.seen.get("size")
     if not isinstance(actual, int):
         return
@@ -123,39 +123,39 @@ def _sizes(target: LinkTarget, record: Record, place: str, *, hashed: bool) -> I
         yield _size(place, target.uids, before, actual, "before it had")
 
 
-def _size(place: str, uids: tuple[str, ...], expected: int, actual: int, who: str) -> Finding:
-    return Finding(
+def _size(place: str, uids: tuple[str, ...], expected: int, actual: int, source: str) -> AuditFinding:
+    return AuditFinding(
         kind="size-drifted",
         target=place,
         uids=uids,
-        message=f"it has {actual:,} bytes, and {who} {expected:,}",
+        message=f"it has {actual:,} bytes, and {source} {expected:,}",
         expected=str(expected),
         actual=str(actual),
     )
 
 
-def _versions(target: LinkTarget, record: Record, place: str) -> Iterator[Finding]:
+def _versions(target: LinkTarget, record: AuditRecord, place: str) -> Iterator[AuditFinding]:
     if record.base.get("place") != record.seen.get("place"):
-        return  # each server has tags and times of its own
+        return  # tags and times of different servers cannot be compared
     for name, what in (("etag", "entity tag"), ("modified", "time of change")):
         before, now = record.base.get(name), record.seen.get(name)
         if isinstance(before, str) and isinstance(now, str):
             if before.removeprefix("W/") != now.removeprefix("W/"):
-                yield Finding(
+                yield AuditFinding(
                     kind="bytes-changed",
                     target=place,
                     uids=target.uids,
-                    message=f"its {what} is {now}, and was {before}; --deep tells whether its bytes changed",
+                    message=f"its {what} is {now}, and was {before}; --deep shows whether its bytes changed",
                     expected=before,
                     actual=now,
                 )
-            return  # a tag that stayed says more than a time that changed
+            return  # an unchanged tag counts more than a changed time
 
 
 # -- repositories --------------------------------------------------------------------------------------------------
 
 
-def _repository(target: RepositoryTarget, record: Record, place: str) -> Iterator[Note]:
+def _repository(target: RepositoryTarget, record: AuditRecord, place: str) -> Iterator[AuditNote]:
     commits, found = _mapping(record.seen, "commits"), _mapping(record.seen, "licences")
     before = _mapping(record.base, "licences")
     unknown: dict[str, list[str]] = {}
@@ -163,7 +163,7 @@ def _repository(target: RepositoryTarget, record: Record, place: str) -> Iterato
         at = f"{place} at {revision or 'its default branch'}"
         uids = tuple(uid for uid, _ in cards)
         if commits.get(revision) is None:
-            yield Finding(
+            yield AuditFinding(
                 kind="revision-gone", target=at, uids=uids, message=f"the repository has no {revision or 'HEAD'}"
             )
             continue
@@ -171,7 +171,7 @@ def _repository(target: RepositoryTarget, record: Record, place: str) -> Iterato
         spdx = licence.get("spdx")
         if not isinstance(spdx, str):
             why = (
-                "has no licence file at its top"
+                "has no licence file in its top folder"
                 if not licence
                 else f"has a {licence.get('file')} that is not recognised"
             )
@@ -181,26 +181,26 @@ def _repository(target: RepositoryTarget, record: Record, place: str) -> Iterato
         old = _mapping(before, revision)
         if old and old.get("sha256") != licence.get("sha256"):
             was, now = (str(one.get("spdx") or "not recognised") if one else "none" for one in (old, licence))
-            yield Finding(
+            yield AuditFinding(
                 kind="licence-changed",
                 target=at,
                 uids=uids,
-                message=f"its licence file is another one: it is {now}, and was {was}",
+                message=f"its licence file changed: it is {now}, and was {was}",
                 expected=was,
                 actual=now,
             )
     for why, concerned in unknown.items():
-        yield Note(kind="licence-unknown", target=place, uids=tuple(concerned), message=f"the repository {why}")
+        yield AuditNote(kind="licence-unknown", target=place, uids=tuple(concerned), message=f"the repository {why}")
 
 
-def _licence(at: str, cards: tuple[tuple[str, str], ...], spdx: str, file: str) -> Iterator[Finding]:
+def _licence(at: str, cards: tuple[tuple[str, str], ...], spdx: str, file: str) -> Iterator[AuditFinding]:
     wrong: dict[str, list[str]] = {}
     for uid, stated in cards:
         if not licences.agree(stated, spdx):
             wrong.setdefault(stated, []).append(uid)
     for stated, uids in wrong.items():
         message = f"its {file} is {spdx}, and the card says {stated}"
-        yield Finding(
+        yield AuditFinding(
             kind="licence-differs", target=at, uids=tuple(uids), message=message, expected=stated, actual=spdx
         )
 

@@ -1,4 +1,4 @@
-"""Which licence a text is. By phrases that only that licence has; what is not recognised is said to be unknown."""
+"""Recognise the licence of a text by phrases that only that licence has."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def recognise(text: str) -> str | None:
 
 
 def agree(stated: str, found: str) -> bool:
-    """Whether a card's licence is the one that was recognised, or cannot be compared with it.
+    """Return whether a card's licence is the one that was recognised, or cannot be compared with it.
 
     Licences of its own (``LicenseRef-...``) and expressions of several are not compared; whether a later version of a
     licence is allowed as well (``-or-later``) stands in each source file, and not in the licence.

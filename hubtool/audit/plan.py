@@ -1,6 +1,6 @@
-"""What an audit has to look at. Pure: what the cards say goes in, and each distinct link and repository comes out once.
+"""The plan of an audit: each distinct link and repository that the cards name, once. Pure.
 
-What can be told from the cards alone is told here.
+Findings that the cards alone show are made here too.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hubtool.audit.finding import Finding, Note
+from hubtool.audit.finding import AuditFinding, AuditNote
 from hubtool.errors import ArgumentError, ForbiddenLinkError
 from hubtool.links import host_of, shown
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardFacts:
-    """What an audit wants of one card.
+    """What an audit needs to know about one card.
 
     Attributes:
         uid: Its UID.
-        assets: Its assets, with links that work from here.
-        place: The place of its code; None if it names none.
+        assets: Its assets, with absolute links.
+        place: The repository, revision and folder of its code, or None.
         licence: Its licence, an SPDX identifier where that is known; empty if it states none.
         problems: What is wrong with it already: the kind of finding, the target, what is wrong.
     """
@@ -62,12 +62,12 @@ class LinkTarget:
 
     @property
     def key(self) -> str:
-        """What names it in the kept state."""
+        """Its key in the saved state."""
         return f"link {self.link}"
 
     @property
     def host(self) -> str:
-        """Whom it asks."""
+        """The server that is asked."""
         return host_of(self.link)
 
     @property
@@ -91,12 +91,12 @@ class RepositoryTarget:
 
     @property
     def key(self) -> str:
-        """What names it in the kept state."""
+        """Its key in the saved state."""
         return f"repository {self.url}"
 
     @property
     def host(self) -> str:
-        """Whom it asks."""
+        """The server that is asked."""
         return host_of(self.url)
 
     @property
@@ -109,24 +109,24 @@ Target = LinkTarget | RepositoryTarget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class AuditPlan:
     """What an audit has to look at.
 
     Attributes:
-        cards: How many cards there are.
+        cards: The number of cards.
         links: The distinct links.
         repositories: The distinct repositories.
-        local: How many assets stand beside their cards.
-        findings: What the cards alone tell.
-        notes: What they tell that is no fault.
+        local: The number of assets beside their cards.
+        findings: The findings that the cards alone show.
+        notes: The notes that they show.
     """
 
     cards: int
     links: tuple[LinkTarget, ...] = ()
     repositories: tuple[RepositoryTarget, ...] = ()
     local: int = 0
-    findings: tuple[Finding, ...] = ()
-    notes: tuple[Note, ...] = ()
+    findings: tuple[AuditFinding, ...] = ()
+    notes: tuple[AuditNote, ...] = ()
 
     @property
     def targets(self) -> tuple[Target, ...]:
@@ -141,13 +141,15 @@ class _Gathered:
     forbidden: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)
 
 
-def make(cards: Iterable[CardFacts], *, check: Callable[[str], str], check_repository: Callable[[str], None]) -> Plan:
+def make(
+    cards: Iterable[CardFacts], *, check: Callable[[str], str], check_repository: Callable[[str], None]
+) -> AuditPlan:
     """Make the plan.
 
     Args:
         cards: What the cards say.
-        check: Gives a link in the form in which it is requested; raises ForbiddenLinkError if it may not be followed.
-        check_repository: Raises ForbiddenLinkError or ArgumentError if a repository may not be asked.
+        check: Returns a link in the form in which it is requested; raises ForbiddenLinkError if it is not allowed.
+        check_repository: Raises ForbiddenLinkError or ArgumentError if a repository is not allowed.
     """
     gathered = _Gathered()
     listed = list(cards)
@@ -177,7 +179,7 @@ def make(cards: Iterable[CardFacts], *, check: Callable[[str], str], check_repos
                 revisions = gathered.repositories.setdefault(card.place.url, {})
                 revisions.setdefault(card.place.revision or "", []).append((card.uid, card.licence))
     links = tuple(LinkTarget(link=link, uses=tuple(uses)) for link, uses in gathered.links.items())
-    return Plan(
+    return AuditPlan(
         cards=len(listed),
         links=links,
         repositories=tuple(
@@ -187,7 +189,7 @@ def make(cards: Iterable[CardFacts], *, check: Callable[[str], str], check_repos
         local=local,
         findings=(
             *(
-                Finding(kind=kind, target=target, uids=tuple(dict.fromkeys(uids)), message=message)
+                AuditFinding(kind=kind, target=target, uids=tuple(dict.fromkeys(uids)), message=message)
                 for (kind, target, message), uids in gathered.forbidden.items()
             ),
             *_disagreements(links),
@@ -196,24 +198,24 @@ def make(cards: Iterable[CardFacts], *, check: Callable[[str], str], check_repos
     )
 
 
-def _disagreements(links: Sequence[LinkTarget]) -> list[Finding]:
-    """Return the links of which cards state digests that cannot both be right."""
+def _disagreements(links: Sequence[LinkTarget]) -> list[AuditFinding]:
+    """Return the links for which cards state digests that cannot both be right."""
     found = []
     for target in links:
         digests = sorted(
             {use.digest.hex for use in target.uses if use.digest is not None}, key=lambda one: (-len(one), one)
         )
-        # A short digest agrees with the whole one that it begins.
+        # A short digest agrees with a whole one that begins with it.
         apart = [one for at, one in enumerate(digests) if not any(other.startswith(one) for other in digests[:at])]
         if len(apart) > 1:
             uids = tuple(use.uid for use in target.uses if use.digest is not None)
             message = f"cards state {len(apart)} digests for one link: {', '.join(sorted(apart))}"
-            found.append(Finding(kind="digests-disagree", target=shown(target.link), uids=uids, message=message))
+            found.append(AuditFinding(kind="digests-disagree", target=shown(target.link), uids=uids, message=message))
     return found
 
 
-def _duplicates(links: Sequence[LinkTarget]) -> list[Note]:
-    """Return the digests that stand at several links: published twice, which is no fault."""
+def _duplicates(links: Sequence[LinkTarget]) -> list[AuditNote]:
+    """Return the digests that are at several links: published twice, which is not wrong."""
     by_digest: dict[str, dict[str, list[str]]] = {}
     whole = sorted({use.digest.hex for one in links for use in one.uses if use.digest and not use.digest.is_short})
     for target in links:
@@ -227,7 +229,7 @@ def _duplicates(links: Sequence[LinkTarget]) -> list[Note]:
         if len(places) > 1:
             uids = tuple(dict.fromkeys(uid for found in places.values() for uid in found))
             message = f"the same bytes at {len(places)} links: {', '.join(shown(link) for link in sorted(places))}"
-            notes.append(Note(kind="duplicate", target=digest, uids=uids, message=message))
+            notes.append(AuditNote(kind="duplicate", target=digest, uids=uids, message=message))
     return notes
 
 

@@ -1,4 +1,4 @@
-"""What an audit reports: JSON for programs, Markdown for people."""
+"""The report of an audit: JSON for programs, Markdown for people."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from hubtool.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from hubtool.audit.finding import Finding, Note
-    from hubtool.audit.plan import Plan
+    from hubtool.audit.finding import AuditFinding, AuditNote
+    from hubtool.audit.plan import AuditPlan
 
 VERSION = 1
 _SHOWN = 10  # UIDs of one finding in Markdown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class AuditReport:
     """What an audit found.
 
     Attributes:
@@ -29,20 +29,20 @@ class Report:
         begun: When it began, in seconds since 1970.
         seconds: How long it took.
         deep: Whether all bytes were hashed.
-        plan: What there was to look at.
-        looked: How many targets were looked at; the others had been, before.
+        plan: The links and repositories of the cards.
+        looked: The number of targets looked at in this run; an earlier run looked at the others.
         findings: What is wrong, by kind and target.
-        notes: What is worth knowing, and no fault.
+        notes: What is worth knowing but not wrong.
     """
 
     registries: tuple[str, ...]
     begun: float
     seconds: float
     deep: bool
-    plan: Plan
+    plan: AuditPlan
     looked: int
-    findings: tuple[Finding, ...]
-    notes: tuple[Note, ...]
+    findings: tuple[AuditFinding, ...]
+    notes: tuple[AuditNote, ...]
 
     @property
     def clean(self) -> bool:
@@ -99,7 +99,7 @@ class Report:
         yield ""
         yield f"{self.summary()}."
         for kind, what in (*KINDS.items(), *NOTES.items()):
-            listed: Sequence[Note] = [one for one in (*self.findings, *self.notes) if one.kind == kind]
+            listed: Sequence[AuditNote] = [one for one in (*self.findings, *self.notes) if one.kind == kind]
             if not listed:
                 continue
             yield ""

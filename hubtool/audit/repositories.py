@@ -1,6 +1,6 @@
-"""Looking at a repository: is it there, does it have the commits and branches that cards name, and under which licence.
+"""Look at a repository: does it exist, does it have the revisions that cards name, and under which licence?
 
-What was seen is a mapping that can be kept as JSON::
+The result is a mapping that can be saved as JSON::
 
     fault     the kind of finding, if the repository could not be asked; with
     message   what happened
@@ -26,7 +26,7 @@ from hubtool.links import shown
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from hubtool.audit.look import Seen
+    from hubtool.audit.probe import Seen
     from hubtool.transfer.http import HttpTransport
 
 _COMMIT = re.compile(r"[0-9a-f]{40}\Z")
@@ -36,19 +36,19 @@ _MAX_BYTES = 1 << 30
 _QUERY = "/info/refs?service=git-upload-pack"
 
 
-def look(
+def probe_repository(
     transport: HttpTransport, url: str, revisions: Iterable[str], *, check: Callable[[], None] = lambda: None
 ) -> Seen:
     """Look at a repository.
 
     Args:
-        transport: Asks the server before git does: git's words for what is wrong are not made to be read by programs.
-        url: Its URL; it was checked.
+        transport: Asks the server first, because git's error messages are not made for programs.
+        url: Its URL, already checked.
         revisions: The commits, branches and tags; "" is the default branch.
         check: Called now and then; raises to stop.
 
     Raises:
-        FetchError: If another attempt may help; its ``wait`` says when.
+        FetchError: If another attempt may help; its ``wait`` is the delay in seconds.
     """
     seen: Seen = {}
     if url.startswith("file://"):
@@ -64,7 +64,7 @@ def look(
             url = place
     with tempfile.TemporaryDirectory(prefix="hubtool-audit-") as folder:
         try:
-            return {**seen, **_Repository(Path(folder), url, check).look(sorted(set(revisions)))}
+            return {**seen, **_CommitLookup(Path(folder), url, check).look(sorted(set(revisions)))}
         except FetchError as error:
             raise FetchError(f"{shown(url)}: {error.message}", passing=True) from error
 
@@ -74,7 +74,7 @@ def _name(url: str) -> str:
 
 
 def _ask(transport: HttpTransport, url: str) -> tuple[Seen, str]:
-    """Ask for what git asks for first; return what is wrong, or nothing, and where the repository is."""
+    """Make git's first request; return what is wrong (or nothing) and where the repository is."""
     try:
         found = transport.probe(transport.policy.check(url + _QUERY), method="GET")
     except ForbiddenLinkError as error:
@@ -96,7 +96,7 @@ def _ask(transport: HttpTransport, url: str) -> tuple[Seen, str]:
     return {}, place.removesuffix(_QUERY) if place.endswith(_QUERY) else url
 
 
-class _Repository:
+class _CommitLookup:
     """A bare repository in a temporary folder, into which commits come without their files."""
 
     def __init__(self, folder: Path, url: str, check: Callable[[], None]) -> None:
@@ -128,7 +128,7 @@ class _Repository:
         """Fetch commits, each with the files at its top; return those that are there."""
         if not commits:
             return set()
-        # Names at the top and what they hold, and nothing below: the licence is there.
+        # Only the top folder and its files: the licence is there.
         near = ("--filter=tree:2", "--depth=1")
         try:
             self._fetch(*near, *commits)
@@ -138,7 +138,7 @@ class _Repository:
             return set(commits)
         missing = [commit for commit in commits if commit not in there]
         if missing and refs:
-            # Some servers give a commit only as part of a branch: then all branches are asked for, without any files.
+            # Some servers give a commit only as part of a branch: then all branches are fetched, without any files.
             self._fetch("--filter=tree:0", "+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
             there |= {commit for commit in missing if self._has(commit)}
         return there

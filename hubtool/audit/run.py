@@ -1,4 +1,4 @@
-"""Running an audit: gather what the cards say, look at each target once, judge, report."""
+"""Run an audit: gather what the cards say, look at each target once, judge, report."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from hubtool import resources
 from hubtool.assets import local_asset
-from hubtool.audit import judge, look, repositories
+from hubtool.audit import judge, probe, repositories
 from hubtool.audit import plan as plans
-from hubtool.audit.finding import KINDS, NOTES, Finding
+from hubtool.audit.finding import KINDS, NOTES, AuditFinding
 from hubtool.audit.plan import CardFacts, LinkTarget
-from hubtool.audit.report import Report
+from hubtool.audit.report import AuditReport
 from hubtool.audit.schedule import Schedule
-from hubtool.audit.state import Record, State
+from hubtool.audit.state import AuditRecord, AuditState
 from hubtool.card import vocabulary
 from hubtool.card.repo_link import place_of
 from hubtool.errors import ArgumentError, AssetError, FetchError, HubError, OfflineError
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from hubtool.audit.look import Seen
-    from hubtool.audit.plan import Plan, Target
+    from hubtool.audit.plan import AuditPlan, Target
+    from hubtool.audit.probe import Seen
     from hubtool.hub import Hub
     from hubtool.registry import Registry
     from hubtool.uid import Uid
@@ -44,37 +44,37 @@ RATE = 20.0
 ATTEMPTS = 3
 
 
-class Watcher(Protocol):
-    """What is told of an audit as it goes on; called by several threads, one at a time."""
+class AuditWatcher(Protocol):
+    """Receives the progress of an audit; called by several threads, one at a time."""
 
-    def planned(self, plan: Plan, todo: int, *, resumed: bool) -> None:
-        """Take the plan, how many targets are going to be looked at, and whether an ended run is resumed."""
+    def planned(self, plan: AuditPlan, todo: int, *, resumed: bool) -> None:
+        """Receive the plan, the number of targets to look at, and whether an interrupted run is resumed."""
         ...
 
     def looked(self, target: Target, fault: str | None) -> None:
-        """Take a target that was looked at, and what is wrong with following it, or None."""
+        """Receive a target that was looked at, and the kind of fault, or None."""
         ...
 
     def waiting(self, host: str, message: str, wait: float) -> None:
-        """Take that a host is left alone for some seconds."""
+        """Receive that no request goes to a host for ``wait`` seconds, and why."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """How an audit is run.
+class AuditOptions:
+    """Options of an audit.
 
     Attributes:
-        registry: Only this registry, by its name; all of the settings, unless given.
+        registry: The name of the only registry to audit; None for all.
         patterns: Only cards whose UIDs match one of these.
         jobs: The most targets at once.
         per_host: The most targets of one host at once.
-        rate: The most targets per second that are begun of one host; 0 for no limit.
-        since: Targets that were looked at after this (seconds since 1970) are not looked at again.
+        rate: The most targets of one host that start per second; 0 for no limit.
+        since: Skip targets that were looked at after this time (seconds since 1970).
         deep: Whether all bytes are fetched and hashed.
-        restart: Whether to begin anew rather than resume an ended run.
-        accept: Whether what is there now is what the next audits compare with.
-        retries: How often and when something is tried again; ``patience`` bounds what ``Retry-After`` may ask for.
+        restart: Whether to start over instead of resuming an interrupted run.
+        accept: Whether the next audits compare with what is there now.
+        retries: How often and when to try again; ``patience`` limits what ``Retry-After`` can ask for.
     """
 
     registry: str | None = None
@@ -89,25 +89,25 @@ class Options:
     retries: RetryPolicy = RetryPolicy(attempts=ATTEMPTS)  # noqa: RUF009 - it is frozen
 
 
-def audit(hub: Hub, options: Options | None = None, *, watch: Watcher | None = None) -> Report:
-    """Compare registries with the world.
+def audit(hub: Hub, options: AuditOptions | None = None, *, watch: AuditWatcher | None = None) -> AuditReport:
+    """Check that the links and repositories of registries still hold what their cards say.
 
-    What was seen is kept in the home folder. The next run resumes one that was ended, however that happened.
+    The results are saved in the home folder, and the next run resumes an interrupted one.
 
     Args:
-        hub: The registries; a lock that its settings name is not looked at.
-        options: How.
-        watch: Told how it goes on.
+        hub: The registries; a lockfile in its settings is ignored.
+        options: The options.
+        watch: Receives the progress.
 
     Raises:
-        OfflineError: If the network may not be used.
+        OfflineError: If hubtool must not use the network.
         ArgumentError: If there is no such registry.
-        StoreError: If the state cannot be kept, or another audit of the same registries is at work.
+        StoreError: If the state cannot be saved, or another audit of the same registries is running.
     """
-    options = options or Options()
+    options = options or AuditOptions()
     if hub.settings.offline:
         raise OfflineError(
-            "an audit asks the whole world, and the network may not be used",
+            "an audit asks servers, and the network may not be used",
             hint="run it where HUBTOOL_OFFLINE is not set",
         )
     members = choose(hub, options.registry)
@@ -117,20 +117,20 @@ def audit(hub: Hub, options: Options | None = None, *, watch: Watcher | None = N
         check=lambda link: hub.policy.check(link).url,
         check_repository=lambda url: _check_repository(hub, url),
     )
-    with State(path=state_path(hub.settings.home, members)) as state:
-        state.begin(anew=options.restart)
+    with AuditState(path=state_path(hub.settings.home, members)) as state:
+        state.begin(restart=options.restart)
         todo = [target for target in plan.targets if not _is_known(state, target, options)]
         if watch is not None:
             watch.planned(plan, len(todo), resumed=state.resumed)
         with closing(HttpTransport(hub.policy, connections=options.per_host)) as transport:
-            _Run(state, transport, options, watch).work(todo)
+            _AuditRun(state, transport, options, watch).work(todo)
         if options.accept:
             _accept(state, plan)
         records = {target.key: state.known[target.key] for target in plan.targets}
-        # With patterns, the other targets are of cards that were not asked for.
+        # With patterns, the other targets belong to cards that were not asked for.
         state.finish(records if not options.patterns else state.known)
     judged = [note for target in plan.targets for note in judge.judge(target, records[target.key])]
-    return Report(
+    return AuditReport(
         registries=tuple(_name(member) for member in members),
         begun=begun,
         seconds=time.time() - begun,
@@ -139,13 +139,13 @@ def audit(hub: Hub, options: Options | None = None, *, watch: Watcher | None = N
         looked=len(todo),
         findings=tuple(
             sorted(
-                (note for note in (*plan.findings, *judged) if isinstance(note, Finding)),
+                (note for note in (*plan.findings, *judged) if isinstance(note, AuditFinding)),
                 key=lambda one: (list(KINDS).index(one.kind), one.target),
             )
         ),
         notes=tuple(
             sorted(
-                (note for note in (*plan.notes, *judged) if not isinstance(note, Finding)),
+                (note for note in (*plan.notes, *judged) if not isinstance(note, AuditFinding)),
                 key=lambda one: (list(NOTES).index(one.kind), one.target),
             )
         ),
@@ -174,7 +174,7 @@ def _name(member: Registry) -> str:
 
 
 def state_path(home: Path, members: Sequence[Registry]) -> Path:
-    """Return where the state of the audits of these registries is kept."""
+    """Return the file with the state of the audits of these registries."""
     key = hashlib.sha256("\0".join(member.key for member in members).encode()).hexdigest()[:16]
     return home / "audit" / f"{key}.jsonl"
 
@@ -183,7 +183,7 @@ def state_path(home: Path, members: Sequence[Registry]) -> Path:
 
 
 def gather(hub: Hub, members: Sequence[Registry], patterns: Sequence[str]) -> Iterator[CardFacts]:
-    """Yield what each card says; of a UID in several registries, the first one's card."""
+    """Yield what each card says; for a UID in several registries, the card of the first one."""
     seen: set[Uid] = set()
     for member in members:
         for uid in member.uids():
@@ -232,8 +232,8 @@ def _check_repository(hub: Hub, url: str) -> None:
 # -- looking -------------------------------------------------------------------------------------------------------
 
 
-def _is_known(state: State, target: Target, options: Options) -> bool:
-    """Whether a target was looked at lately enough, and closely enough."""
+def _is_known(state: AuditState, target: Target, options: AuditOptions) -> bool:
+    """Return whether a target was looked at recently and closely enough."""
     record = state.known.get(target.key)
     if record is None or (options.deep and isinstance(target, LinkTarget) and not record.deep):
         return False
@@ -242,26 +242,28 @@ def _is_known(state: State, target: Target, options: Options) -> bool:
     return target.key in state.fresh or (options.since is not None and record.at >= options.since)
 
 
-def _has_all(record: Record, revisions: Sequence[tuple[str, object]]) -> bool:
-    """Whether all revisions of a repository were looked for: cards may have named others then."""
+def _has_all(record: AuditRecord, revisions: Sequence[tuple[str, object]]) -> bool:
+    """Return whether all revisions of a repository were looked for: cards may name others now."""
     commits = record.seen.get("commits")
     return "fault" in record.seen or (isinstance(commits, dict) and all(name in commits for name, _ in revisions))
 
 
-def _accept(state: State, plan: Plan) -> None:
+def _accept(state: AuditState, plan: AuditPlan) -> None:
     for target in plan.targets:
         record = state.known[target.key]
         state.add(replace(record, base=judge.base(target, record.seen, record, accept=True)))
 
 
 class _EndedError(HubError):
-    """The run was ended from outside."""
+    """The run was interrupted."""
 
 
-class _Run:
-    """Threads that look at targets, and keep what they see."""
+class _AuditRun:
+    """Threads that look at targets and save the results."""
 
-    def __init__(self, state: State, transport: HttpTransport, options: Options, watch: Watcher | None) -> None:
+    def __init__(
+        self, state: AuditState, transport: HttpTransport, options: AuditOptions, watch: AuditWatcher | None
+    ) -> None:
         self._state = state
         self._transport = transport
         self._options = options
@@ -271,10 +273,10 @@ class _Run:
         self._failures: list[BaseException] = []
 
     def work(self, todo: Sequence[Target]) -> None:
-        """Look at all targets; an interrupt ends the threads, and what was seen is kept.
+        """Look at all targets; an interrupt ends the threads, and saved results stay.
 
         Raises:
-            StoreError: If the state cannot be kept.
+            StoreError: If the state cannot be saved.
         """
         schedule: Schedule[tuple[Target, int]] = Schedule(
             ((target.host, (target, 1)) for target in todo), per_host=self._options.per_host, rate=self._options.rate
@@ -286,7 +288,7 @@ class _Run:
                 arguments = (schedule, finished)
                 threading.Thread(target=self._thread, args=arguments, name="hubtool-audit", daemon=True).start()
                 running.append(finished)
-            # Not by Thread.join, which an interrupt makes take a running thread for a finished one.
+            # Not Thread.join: after an interrupt it takes a running thread for a finished one.
             for finished in running:
                 while not finished.wait(1.0):
                     pass
@@ -319,7 +321,7 @@ class _Run:
             finished.set()
 
     def _one(self, target: Target, attempt: int) -> float | None:
-        """Look at a target; return None if that is settled, or after how many seconds to try again."""
+        """Look at a target; return None if that is settled, else the seconds until the next try."""
         retries = self._options.retries
         try:
             seen = self._look(target)
@@ -338,27 +340,29 @@ class _Run:
         before = self._state.known.get(target.key)
         deep = self._options.deep and isinstance(target, LinkTarget)
         base = judge.base(target, seen, before)
-        self._state.add(Record(key=target.key, at=time.time(), deep=deep, seen=seen, base=base))
+        self._state.add(AuditRecord(key=target.key, at=time.time(), deep=deep, seen=seen, base=base))
         fault = seen.get("fault")
         self._tell(lambda watch: watch.looked(target, str(fault) if fault else None))
         return None
 
     def _look(self, target: Target) -> Seen:
         if isinstance(target, LinkTarget):
-            return look.look(self._transport, target.link, deep=self._options.deep, pace=self._check)
-        return repositories.look(self._transport, target.url, [name for name, _ in target.revisions], check=self._check)
+            return probe.probe_link(self._transport, target.link, deep=self._options.deep, pace=self._check)
+        return repositories.probe_repository(
+            self._transport, target.url, [name for name, _ in target.revisions], check=self._check
+        )
 
     def _check(self) -> None:
         if self._ended.is_set():
             raise _EndedError("the audit was ended")
 
-    def _tell(self, what: Callable[[Watcher], None]) -> None:
+    def _tell(self, what: Callable[[AuditWatcher], None]) -> None:
         if self._watch is not None:
             with self._telling:
                 what(self._watch)
 
 
 def _without(message: str, target: Target) -> str:
-    """Return a message without the link at its beginning, which the report has already."""
+    """Return a message without the link at its beginning, which the report shows anyway."""
     link = target.link if isinstance(target, LinkTarget) else target.url
     return message.removeprefix(f"{shown(link)}: ")

@@ -1,4 +1,4 @@
-"""Who is asked next: at most so many requests to one host at once, and per second, and none while it asks for peace."""
+"""The schedule of requests: per host limited in number and rate, with a pause when the host asks for one."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Schedule(Generic[T]):
 
     Attributes:
         per_host: The most pieces of work for one host at once.
-        rate: The most that are begun per second for one host; 0 for no limit.
+        rate: The most that start per second for one host; 0 for no limit.
     """
 
     def __init__(
@@ -37,13 +37,13 @@ class Schedule(Generic[T]):
         rate: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Take the work.
+        """Set up the schedule.
 
         Args:
             work: Host and work, in the order in which each host's work is begun.
-            per_host: See the attributes.
-            rate: See the attributes.
-            clock: Gives the time in seconds.
+            per_host: The most pieces of work for one host at once.
+            rate: The most that start per second for one host; 0 for no limit.
+            clock: Returns the time in seconds.
         """
         self.per_host = per_host
         self.rate = rate
@@ -57,7 +57,7 @@ class Schedule(Generic[T]):
     def take(self) -> tuple[str, T] | None:
         """Wait for work that is due, and return it with its host; None if there is none left.
 
-        What is taken is given back by :meth:`done` or :meth:`again`.
+        The caller returns it with :meth:`done` or :meth:`again`.
         """
         with self._changed:
             while not self._ended:
@@ -71,7 +71,7 @@ class Schedule(Generic[T]):
                 if not any(one.waiting or one.running for one in self._hosts.values()):
                     self._changed.notify_all()
                     return None
-                # With a time limit, so that an interrupt is noticed on every system.
+                # A time limit, so that an interrupt is noticed on every system.
                 self._changed.wait(min(1.0, min(ready)[0] - now) if ready else 1.0)
         return None
 
@@ -79,13 +79,13 @@ class Schedule(Generic[T]):
         return host.running < self.per_host
 
     def done(self, host: str) -> None:
-        """Say that a piece of work is finished."""
+        """Mark a piece of work as finished."""
         with self._changed:
             self._hosts[host].running -= 1
             self._changed.notify_all()
 
     def again(self, host: str, work: T, wait: float) -> None:
-        """Give a piece of work back, to be done when its host has been left alone for some seconds."""
+        """Return a piece of work, to be done again after its host was left alone for ``wait`` seconds."""
         with self._changed:
             one = self._hosts[host]
             one.running -= 1

@@ -1,7 +1,7 @@
-"""What audits saw, kept so that one can go on where it was ended, and the next can compare.
+"""The saved state of audits, so that an interrupted run resumes and the next run can compare.
 
-A file of JSON lines: one for each target that was looked at, as soon as it was, and one where each run begins and ends.
-A line that was cut off by a kill is passed over. At the beginning of a run the file is written anew, one line a target.
+A file of JSON lines: one for each target, written as soon as it was looked at, and one where a run begins or ends. A
+line that a kill cut off is skipped. At the start of a run the file is rewritten with one line per target.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class AuditRecord:
     """What was seen of one target.
 
     Attributes:
         key: The target.
-        at: When, in seconds since 1970.
+        at: The time, in seconds since 1970.
         deep: Whether its bytes were hashed.
-        seen: What was seen; see :mod:`hubtool.audit.look` and :mod:`hubtool.audit.repositories`.
-        base: What it is compared with: what was seen first, or when its bytes were last found to be right.
+        seen: The result of the look; see :mod:`hubtool.audit.probe` and :mod:`hubtool.audit.repositories`.
+        base: What it is compared with: the first result, or the one when its bytes were last right.
     """
 
     key: str
@@ -44,46 +44,46 @@ class Record:
         return json.dumps(value, ensure_ascii=False) + "\n"
 
 
-def _record(value: Mapping[str, object]) -> Record | None:
+def _record(value: Mapping[str, object]) -> AuditRecord | None:
     key, at, seen, base = (value.get(name) for name in ("key", "at", "seen", "base"))
     if not isinstance(key, str) or not isinstance(at, (int, float)):
         return None
     if not isinstance(seen, dict) or not isinstance(base, dict):
         return None
-    return Record(key=key, at=float(at), deep=value.get("deep") is True, seen=seen, base=base)
+    return AuditRecord(key=key, at=float(at), deep=value.get("deep") is True, seen=seen, base=base)
 
 
 @dataclass(slots=True)
-class State:
-    """The kept state of the audits of one set of registries. A context manager: it is held by one process at a time.
+class AuditState:
+    """The saved state of the audits of one set of registries; as a context manager, one process holds it at a time.
 
     Attributes:
         path: The file.
-        known: What was seen last of each target.
-        fresh: The targets that the run at hand has looked at, an earlier part of it that was ended included.
-        resumed: Whether the last run was ended early, so that this one resumes it.
+        known: The last record of each target.
+        fresh: The targets looked at in this run, including the part before an interruption.
+        resumed: Whether this run resumes one that was interrupted.
     """
 
     path: Path
-    known: dict[str, Record] = field(default_factory=dict)
+    known: dict[str, AuditRecord] = field(default_factory=dict)
     fresh: set[str] = field(default_factory=set)
     resumed: bool = False
     _stream: IO[str] | None = None
     _lock: FileLock | None = None
     _writing: threading.Lock = field(default_factory=threading.Lock)
 
-    def __enter__(self) -> State:  # noqa: PYI034 - typing has Self from Python 3.11 on; nobody derives from this
-        """Take the file, and read it.
+    def __enter__(self) -> AuditState:  # noqa: PYI034 - Self is not in Python 3.10
+        """Lock the file and read it.
 
         Raises:
-            StoreError: If another process has it, or it cannot be read.
+            StoreError: If another process holds it, or it cannot be read.
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self.path.with_name(f"{self.path.name}.lock"))
             if not lock.acquire(0):
                 raise StoreError(
-                    "another audit of these registries is at work", hint="wait for its end, or end that process"
+                    "another audit of these registries is running", hint="wait until it ends, or stop that process"
                 )
             self._lock = lock
             self._read()
@@ -93,7 +93,7 @@ class State:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Let go of the file."""
+        """Release the file."""
         if self._stream is not None:
             self._stream.close()
             self._stream = None
@@ -121,16 +121,16 @@ class State:
                 if self.resumed:
                     self.fresh.add(record.key)
 
-    def begin(self, *, anew: bool) -> None:
-        """Begin a run, or go on with the one that was ended.
+    def begin(self, *, restart: bool) -> None:
+        """Begin a run, or resume the interrupted one.
 
         Args:
-            anew: Whether to begin anew rather than resume an ended run.
+            restart: Whether to start over instead of resuming.
 
         Raises:
             StoreError: If the file cannot be written.
         """
-        if anew:
+        if restart:
             self.fresh.clear()
             self.resumed = False
         old = [record for key, record in self.known.items() if key not in self.fresh]
@@ -141,8 +141,8 @@ class State:
         except OSError as error:
             raise files.store_error(error, self.path) from error
 
-    def add(self, record: Record) -> None:
-        """Keep what was seen; it is in the file when this returns. Threads may call it.
+    def add(self, record: AuditRecord) -> None:
+        """Save a record to the file; threads may call it.
 
         Raises:
             StoreError: If it cannot be written.
@@ -159,7 +159,7 @@ class State:
                 raise files.store_error(error, self.path) from error
 
     def finish(self, keep: Iterable[str]) -> None:
-        """End the run; targets that no card names any more are forgotten.
+        """End the run, and forget targets that no card names any more.
 
         Raises:
             StoreError: If the file cannot be written.
@@ -171,7 +171,7 @@ class State:
         self.known = {key: record for key, record in self.known.items() if key in wanted}
         self._write(self.known.values(), "end", ())
 
-    def _write(self, before: Iterable[Record], mark: str, after: Iterable[Record]) -> None:
+    def _write(self, before: Iterable[AuditRecord], mark: str, after: Iterable[AuditRecord]) -> None:
         text = "".join(
             (*(one.line() for one in before), json.dumps({mark: True}) + "\n", *(one.line() for one in after))
         )

@@ -1,7 +1,7 @@
 """The status of a published card: deprecated or withdrawn. Pure.
 
 Three entries say it: ``status``, ``superseded-by`` and ``status-reason``. They are written and taken out without a
-change to any other byte, so that a card with a status still tells which card it was: what a lock pinned before
+change to any other byte, so that a card with a status still tells which card it was: what a lockfile pinned before
 (:func:`without_status`) is found in it again.
 """
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
-    from hubtool.audit.plan import Plan, Target
-    from hubtool.audit.report import Report
+    from hubtool.audit.plan import AuditPlan, Target
+    from hubtool.audit.report import AuditReport
 
 _PRINTED = 50
 
@@ -79,18 +79,19 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Compare whole registries with the world.
+    """Check the links and repositories of whole registries.
 
-    Found are links that are gone or have moved, files whose size or digest is another than the card says or than it
-    was, repositories and commits that vanished, and licences that changed. Each distinct link is asked for once, and
-    gently; what was seen is kept, so that a run that is ended goes on where it was, and the next one can compare.
+    Reported are links that moved or no longer exist, files whose size or digest differs from the card or from the last
+    audit, repositories and commits that no longer exist, and licences that changed. Each distinct link is requested
+    once, and only a few at a time from one server. Results are saved: an interrupted run resumes, and the next one
+    compares.
 
     The exit code is 0 if nothing is wrong, and 1 if something is.
     """
     from hubtool.audit import run
     from hubtool.hub import Hub
 
-    options = run.Options(
+    options = run.AuditOptions(
         registry=registry,
         patterns=patterns,
         jobs=jobs,
@@ -132,7 +133,7 @@ def _write(path: Path, text: str) -> None:
         raise SettingsError(f"{path} cannot be written: {error.strerror or type(error).__name__}") from error
 
 
-def _print(found: Report, *, full: bool) -> None:
+def _print(found: AuditReport, *, full: bool) -> None:
     """Print the findings; where they are in a file as well, not more of them than a person reads."""
     most = _PRINTED if full else len(found.findings)
     for one in found.findings[:most]:
@@ -146,13 +147,13 @@ def _print(found: Report, *, full: bool) -> None:
     click.echo(found.summary())
 
 
-class _Lines:
+class _AuditLines:
     """Progress for logs: a line for each tenth, and one when a host asks to be left alone."""
 
     def __init__(self) -> None:
         self._total = self._done = self._faults = self._said = 0
 
-    def planned(self, plan: Plan, todo: int, *, resumed: bool) -> None:
+    def planned(self, plan: AuditPlan, todo: int, *, resumed: bool) -> None:
         """Say what there is to do."""
         self._total = todo
         rest = len(plan.targets) - todo
@@ -180,7 +181,7 @@ class _Lines:
         click.echo(text, err=True)
 
 
-class _Bar(_Lines):
+class _Bar(_AuditLines):
     """Progress for terminals."""
 
     def __init__(self, bars: Progress) -> None:
@@ -189,7 +190,7 @@ class _Bar(_Lines):
         self._task: TaskID | None = None
         self._moved = 0.0
 
-    def planned(self, plan: Plan, todo: int, *, resumed: bool) -> None:
+    def planned(self, plan: AuditPlan, todo: int, *, resumed: bool) -> None:
         """Begin the bar."""
         super().planned(plan, todo, resumed=resumed)
         self._task = self._bars.add_task("looking", total=todo)
@@ -209,10 +210,10 @@ class _Bar(_Lines):
         self._bars.console.print(output.clean(text), markup=False)
 
 
-class _Silent(_Lines):
+class _NoAuditProgress(_AuditLines):
     """No progress."""
 
-    def planned(self, plan: Plan, todo: int, *, resumed: bool) -> None:
+    def planned(self, plan: AuditPlan, todo: int, *, resumed: bool) -> None:
         """Say nothing."""
 
     def _say(self, text: str) -> None:
@@ -220,12 +221,12 @@ class _Silent(_Lines):
 
 
 @contextmanager
-def _progress(*, shown: bool) -> Iterator[_Lines]:
+def _progress(*, shown: bool) -> Iterator[_AuditLines]:
     if not shown:
-        yield _Silent()
+        yield _NoAuditProgress()
         return
     if not sys.stderr.isatty():
-        yield _Lines()
+        yield _AuditLines()
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -15,10 +15,10 @@ def uids(context: click.Context, parameter: click.Parameter, incomplete: str) ->
     try:
         from hubtool import settings
         from hubtool.registry import Registries
-        from hubtool.registry.index import Index
+        from hubtool.registry.index import SearchIndex
 
         current = settings.load()
-        with Index.open(current.home, Registries.open(current).members, refresh=False) as index:
+        with SearchIndex.open(current.home, Registries.open(current).members, refresh=False) as index:
             return index.beginning(incomplete)
     except (HubError, OSError):
         return []  # the user is typing: an error message would end up in the line

@@ -12,7 +12,7 @@ from hubtool.cli import complete, output, render
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hubtool.diff.cards import AssetChange, CardDiff, CodeChange
+    from hubtool.diff.model import AssetChange, CardDiff, CodeChange
     from hubtool.diff.tensors import TensorDiff
 
 
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 def command(*, old: str, new: str, values: bool, fetch: bool, as_json: bool) -> int:
     """Say what differs between two versions: fields, assets, tensors, code.
 
-    A and B each are a UID, the path of a card, a lock, or a UID as a lock pins it (UID@hub.lock). Nothing is fetched
-    unless asked for, and MindSpore is not needed.
+    A and B each are a UID, the path of a card, a lockfile, or a UID as a lockfile pins it (UID@hub.lock). Nothing is
+    fetched unless asked for, and MindSpore is not needed.
 
     The exit code is 0 if they are the same, 1 if they differ, and 2 if one of them cannot be read.
     """

@@ -19,7 +19,7 @@ PACKAGES = {
     "mindspore": "building and running networks",
     "numpy": "building and running networks (MindSpore 2.10 needs a version below 2)",
     "requests": "fetching assets",
-    "jsonschema": "reading locks",
+    "jsonschema": "reading lockfiles",
     "jsonschema-rs": "validating cards",
     "rich": "progress bars and cards at the terminal",
 }

@@ -12,23 +12,23 @@ from hubtool.cli import render
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from hubtool.registry.entry import Entry
-    from hubtool.registry.index import Filter, Index
+    from hubtool.registry.entry import CardEntry
+    from hubtool.registry.index import Filter, SearchIndex
 
 _FEW = 20
 
 
-def index() -> Index:
+def index() -> SearchIndex:
     """Open the index of the registries of the settings."""
     from hubtool import settings
     from hubtool.registry import Registries
-    from hubtool.registry.index import Index
+    from hubtool.registry.index import SearchIndex
 
     current = settings.load()
-    return Index.open(current.home, Registries.open(current).members)
+    return SearchIndex.open(current.home, Registries.open(current).members)
 
 
-def show(found: Sequence[Entry], *, summaries: bool = False) -> None:
+def show(found: Sequence[CardEntry], *, summaries: bool = False) -> None:
     """Print entries, one a line, with their UIDs first."""
     widths = [
         max((len(str(entry.uid)) for entry in found), default=0),
@@ -44,7 +44,7 @@ def show(found: Sequence[Entry], *, summaries: bool = False) -> None:
         click.echo(render.count(len(found), "card"), err=True)
 
 
-def near(index: Index, wanted: Filter) -> list[str]:
+def near(index: SearchIndex, wanted: Filter) -> list[str]:
     """Say which of the things that a list was asked for no card has, and what is close to it."""
     from dataclasses import fields
     from difflib import get_close_matches

@@ -12,7 +12,7 @@ from hubtool.cli import complete, progress, render
 from hubtool.cli.paths import LocalPath
 
 if TYPE_CHECKING:
-    from hubtool.lockfile.lockfile import Change
+    from hubtool.lockfile.lockfile import LockfileChange
 
 
 @click.command()
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     type=LocalPath(dir_okay=False, path_type=Path),
     default=Path("hub.lock"),
     show_default=True,
-    help="The lock to write.",
+    help="The lockfile to write.",
 )
-@click.option("--remove", multiple=True, metavar="UID", help="Take a card out of the lock.")
+@click.option("--remove", multiple=True, metavar="UID", help="Take a card out of the lockfile.")
 @click.option("--update", is_flag=True, help="Ask branches and tags anew for their commits.")
 @click.option(
     "--check",
     is_flag=True,
-    help="Write nothing; the exit code is 1 if the lock would change, or a card that it pins was withdrawn.",
+    help="Write nothing; the exit code is 1 if the lockfile would change, or a card that it pins was withdrawn.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
@@ -46,41 +46,41 @@ def command(
 ) -> int:
     """Pin cards to the byte: write down what their UIDs stand for now.
 
-    The lock is a TOML file to be kept and reviewed: of each card its digest, the whole digest, size and link of each
-    asset, and the commit and tree digest of its code. `hubtool sync` brings exactly that, and HUBTOOL_LOCK has nothing
-    else loaded.
+    The lockfile is a TOML file to be kept and reviewed: of each card its digest, the whole digest, size and link of
+    each asset, and the commit and tree digest of its code. `hubtool sync` brings exactly that, and HUBTOOL_LOCK has
+    nothing else loaded.
 
-    Cards that the lock has already stay in it; those that are named are made anew, and without any name all are. What
-    changed is said. Where a size or a whole digest is not known, the asset is fetched. A withdrawn card stays in a lock
-    that pins it, and is added to none.
+    Cards that the lockfile has already stay in it; those that are named are made anew, and without any name all are.
+    What changed is said. Where a size or a whole digest is not known, the asset is fetched. A withdrawn card stays in a
+    lockfile that pins it, and is added to none.
 
-    With --check and the paths of locks, any number of them, each card that they pin is compared with what the
-    registries have now, and nothing is fetched: the exit code is 1 if a card was withdrawn or changed, or a lock cannot
-    be read. A deprecated card is only named.
+    With --check and the paths of lockfiles, any number of them, each card that they pin is compared with what the
+    registries have now, and nothing is fetched: the exit code is 1 if a card was withdrawn or changed, or a lockfile
+    cannot be read. A deprecated card is only named.
     """
-    from hubtool.errors import LockError
+    from hubtool.errors import LockfileError
     from hubtool.hub import Hub
     from hubtool.lockfile import lockfile as locks
-    from hubtool.pinning import make
+    from hubtool.pinning import create
 
     paths = [Path(name) for name in uids if check and (name.endswith(".lock") or Path(name).is_file())]
     if paths:
         if len(paths) < len(uids) or remove or update:
-            raise click.UsageError("with --check, give either locks or UIDs, and neither --remove nor --update")
+            raise click.UsageError("with --check, give either lockfiles or UIDs, and neither --remove nor --update")
         return _check(paths, as_json=as_json)
-    before = locks.read(output) if output.exists() else locks.Lock(cards=())
+    before = locks.read(output) if output.exists() else locks.Lockfile(cards=())
     removed = {*remove}
     hub = Hub.open().with_lock(None)
-    names = make.expand(hub.registries, uids) or [card.uid for card in before.cards if card.uid not in removed]
+    names = create.expand(hub.registries, uids) or [card.uid for card in before.cards if card.uid not in removed]
     if not names and not removed:
-        raise LockError("there is nothing to lock", hint=f"name UIDs; there is no lock yet at {output}")
+        raise LockfileError("there is nothing to lock", hint=f"name UIDs; there is no lockfile yet at {output}")
     with progress.reporter("none" if quiet else "auto") as report:
         made = (
-            make.lock(hub, names, before=before, update=update, watch=report, expect=report.expect)
+            create.lock(hub, names, before=before, update=update, watch=report, expect=report.expect)
             if uids or not removed
             else ()
         )
-    after = make.merged(before, made, remove=remove)
+    after = create.merged(before, made, remove=remove)
     found = locks.changes(before, after)
     statuses = []
     withdrawn = False
@@ -92,7 +92,7 @@ def command(
             click.echo(f"note: {render.plain(status.describe(name))}", err=True)
         for asset in hub.find(name).card.assets:
             if asset.weakness:
-                click.echo(f"note: {name}: {render.plain(asset.weakness)}; the lock holds the whole one", err=True)
+                click.echo(f"note: {name}: {render.plain(asset.weakness)}; the lockfile holds the whole one", err=True)
     changed = any(one.kind != "unchanged" for one in found)
     if not check:
         locks.write(output, after)
@@ -111,7 +111,7 @@ def command(
 
 
 def _check(paths: list[Path], *, as_json: bool) -> int:
-    """Say what became of the cards that locks pin."""
+    """Say what became of the cards that lockfiles pin."""
     from hubtool.hub import Hub
     from hubtool.pinning import status
 
@@ -126,11 +126,11 @@ def _check(paths: list[Path], *, as_json: bool) -> int:
         for card in one.affected:
             click.echo(f"{one.path}: {card.state}: {render.plain(card.told)}")
     bad = sum(not one.is_good for one in checked)
-    click.echo(f"{render.count(len(checked), 'lock')}: {bad:,} to look at, {len(checked) - bad:,} good")
+    click.echo(f"{render.count(len(checked), 'lockfile')}: {bad:,} to look at, {len(checked) - bad:,} good")
     return 0 if good else 1
 
 
-def _print(found: tuple[Change, ...], output: Path, *, check: bool) -> None:
+def _print(found: tuple[LockfileChange, ...], output: Path, *, check: bool) -> None:
     for one in found:
         if one.kind != "unchanged":
             click.echo(f"{one.kind} {one.uid}")

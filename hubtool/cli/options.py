@@ -33,7 +33,7 @@ checkout = click.option(
     type=LocalPath(exists=True, file_okay=False, path_type=Path),
     help="A folder with the tree of the card's repository, in place of its repo-link.",
 )
-lock = click.option("--lock", type=LocalPath(dir_okay=False, path_type=Path), help="Load only what this lock pins.")
+lock = click.option("--lock", type=LocalPath(dir_okay=False, path_type=Path), help="Load only what this lockfile pins.")
 assets = click.option(
     "--asset",
     "assets",

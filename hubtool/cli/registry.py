@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from hubtool.registry.changes import Changes
     from hubtool.registry.index import Conflict
-    from hubtool.registry.manage import Ignored
+    from hubtool.registry.manage import IgnoredPublisher
 
 # So many UIDs on which registries disagree are shown; adding the public hub after our own cards makes thousands.
 _SHOWN = 5
@@ -170,7 +170,7 @@ def _print_changes(name: str, changes: Changes) -> None:
         )
 
 
-def _print_ignored(name: str, ignored: Sequence[Ignored]) -> None:
+def _print_ignored(name: str, ignored: Sequence[IgnoredPublisher]) -> None:
     warning = output.style("warning", fg="yellow", bold=True)
     for one in ignored:
         click.echo(f"{warning}: {name}: {render.count(one.cards, 'card')} not used: {one.reason}", err=True)

@@ -23,9 +23,13 @@ if TYPE_CHECKING:
     default="auto",
     help="The device to load on; auto is Ascend where there is one, else CPU.",
 )
-@click.option("--frozen", is_flag=True, help="Accept nothing but what the lock pins: --lock, HUBTOOL_LOCK or hub.lock.")
 @click.option(
-    "--lock", type=LocalPath(dir_okay=False, path_type=Path), help="The lock to hold to; --frozen goes without saying."
+    "--frozen", is_flag=True, help="Accept nothing but what the lockfile pins: --lock, HUBTOOL_LOCK or hub.lock."
+)
+@click.option(
+    "--lock",
+    type=LocalPath(dir_okay=False, path_type=Path),
+    help="The lockfile to hold to; --frozen goes without saying.",
 )
 @click.option(
     "--explain", is_flag=True, help="Say, too, what loading it would fetch, which code would run, and whether it may."
@@ -42,7 +46,7 @@ def command(
     """Say what it takes to load a card, without loading it.
 
     Nothing is fetched and nothing is run. UID is publisher/version/name, the URL of a card on the public hub, or the
-    path of a card. The exit code is 1 if there is no such card, or if there is a lock and it is not what that pins.
+    path of a card. The exit code is 1 if there is no such card, or if there is a lockfile and it is not what that pins.
     """
     from hubtool.hub import Hub
 
@@ -87,7 +91,7 @@ def _print(resolution: Resolution) -> None:
         rows.append(("", _state(asset)))
     rows.extend(("note", note) for note in resolution.notes)
     if resolution.pinned:
-        rows.append(("pinned", "yes: this is what the lock says, to the byte"))
+        rows.append(("pinned", "yes: this is what the lockfile says, to the byte"))
     if recipe:
         rows.append(("network", f"{recipe.provider} {recipe.entry}"))
         rows.extend(("", f"{name} = {value!r}") for name, value in recipe.arguments.items())

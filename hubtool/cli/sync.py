@@ -18,7 +18,7 @@ from hubtool.cli.paths import LocalPath
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 def command(*, lock: Path, limit_rate: float | None, connections: int, kind: str, as_json: bool, quiet: bool) -> int:
-    """Bring exactly what a lock pins into the store: cards, assets and code.
+    """Bring exactly what a lockfile pins into the store: cards, assets and code.
 
     Each line says whether a file was brought or was there before, and a note says which pinned cards were deprecated or
     withdrawn since. LOCK is hub.lock unless given. A card comes from a registry, or from a mirror (HUBTOOL_MIRRORS),

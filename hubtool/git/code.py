@@ -7,52 +7,35 @@ Below the store's root::
     code/revisions/<digest of the place>.json  which commit a branch or tag was when it was first asked for; of a
                                              commit, that it was found on a branch or tag of its repository
 
-The *tree digest* is the SHA-256 over the paths and the SHA-256 of the files. It is computed again whenever code is
-taken out of the store: a file that was changed since is seen, and the code is fetched again. Records are read from the
-user's own store only, never from the others that the settings name, and only if they state what they are about.
-
-A repository stands for its branches and tags, and for nothing else that its server hands out: servers also give
-commits that anyone put into a pull request.
+The tree digest (:func:`~hubtool.git.code_files.tree_digest`) is computed again whenever code is taken out of the store,
+so that a file that was changed since is seen, and the code is fetched again. Records are read from the user's own store
+only, never from the others that the settings name, and only if they state what they are about.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import shutil
-import stat
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hubtool import files, ownership
 from hubtool.card.repo_link import check_repository_url, check_revision
-from hubtool.digest import digest_file
-from hubtool.errors import ArgumentError, FetchError, OfflineError
+from hubtool.errors import FetchError, OfflineError
 from hubtool.git import hardened
+from hubtool.git.code_files import code_files, copy_code, make_read_only, remove_tree, tree_digest
+from hubtool.git.folder_fetch import COMMIT, FolderFetch
 from hubtool.links import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from hubtool.card.repo_link import RepositoryPlace
     from hubtool.links import LinkPolicy
     from hubtool.store.store import Store
 
-MAX_FILES = 20_000
-MAX_CODE_BYTES = 512 << 20
-# Folders count too: trees without a single file can stand for billions of them.
-_MAX_ENTRIES = 4 * MAX_FILES
-_MAX_LISTING_BYTES = 16 << 20
-_MAX_REFS_BYTES = 32 << 20
-_LISTING_SECONDS = 60.0
-_COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
 _NO_CODE_HINT = "'hubtool load --checkout FOLDER' takes a copy of the repository instead"
-# Attributes of the repository could have files rewritten (line endings, encodings, filters); these come before them.
-_NO_ATTRIBUTES = "* -text -eol -ident -filter -working-tree-encoding\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +70,7 @@ class CodeStore:
     Attributes:
         store: The store; its locks keep processes from fetching the same code twice.
         policy: Where repositories may be fetched from.
-        offline: Whether the network may not be used.
+        offline: Whether hubtool must not use the network.
     """
 
     def __init__(self, store: Store, policy: LinkPolicy, *, offline: bool) -> None:
@@ -107,7 +90,7 @@ class CodeStore:
         if raw is None or (raw.get("url"), raw.get("revision")) != (place.url, place.revision):
             return None
         commit = raw.get("commit")
-        return commit if isinstance(commit, str) and _COMMIT.match(commit) else None
+        return commit if isinstance(commit, str) and COMMIT.match(commit) else None
 
     def find(self, place: RepositoryPlace) -> Code | None:
         """Return code that is stored, or None; nothing is fetched.
@@ -128,7 +111,7 @@ class CodeStore:
         if not path.is_dir():
             return None
         if tree_digest(path) != tree:
-            _remove(path)
+            remove_tree(path)
             return None
         left_out = raw.get("left-out", [])
         return Code(
@@ -148,10 +131,10 @@ class CodeStore:
             tree: The tree digest that it must have, or None.
 
         Raises:
-            OfflineError: If it is not stored, and the network may not be used. ForbiddenLinkError: If the
-            repository's host is not allowed. FetchError: If it cannot be fetched: the repository or the commit is
-            gone, the folder is not in it, it is too
-                large, or it has another tree digest than it must have.
+            OfflineError: If it is not stored, and hubtool is offline.
+            ForbiddenLinkError: If the repository's host is not allowed.
+            FetchError: If it cannot be fetched (the repository, the commit or the folder does not exist, or it is too
+                large), or its tree digest is not the one asked for.
             StoreError: If the store cannot be written.
         """
         found = self.find(place)
@@ -205,26 +188,26 @@ class CodeStore:
 
     def _bring(self, place: RepositoryPlace, key: str) -> Code:
         temporary = self.store.root / "temporary" / f"{key}.code.part"
-        _remove(temporary)
+        remove_tree(temporary)
         try:
             (temporary / "work").mkdir(parents=True)
             source = temporary / "work"
             (temporary / "history").mkdir()
-            repository = _Repository(place, source, temporary / "history")
+            repository = FolderFetch(place, source, temporary / "history")
             commit = repository.bring(known=place.is_pinned and self._is_known(place))
             left_out = repository.write_files(commit)
             digest = tree_digest(source)
             target = self._tree_path(digest)
             if target.is_dir() and tree_digest(target) != digest:
-                _remove(target)
+                remove_tree(target)
             if not target.is_dir():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 source.rename(target)
-                _protect(target)
+                make_read_only(target)
         except OSError as error:
             raise files.store_error(error, temporary) from error
         finally:
-            _remove(temporary)
+            remove_tree(temporary)
         self._record(place, commit, digest, left_out)
         return Code(path=target, url=place.url, commit=commit, folder=place.folder, tree=digest, left_out=left_out)
 
@@ -283,261 +266,6 @@ class CodeStore:
 
 def _digest(*texts: str) -> str:
     return hashlib.sha256("\0".join(texts).encode()).hexdigest()
-
-
-def tree_digest(root: Path) -> str:
-    """Return the SHA-256 over the paths and the SHA-256 of all files below a folder, sorted by path.
-
-    Stored code has no links. One that was put there is counted as a link, so that the digest is another one: Python
-    would import what it leads to.
-
-    Raises:
-        OSError: If a file cannot be read.
-    """
-    digester = hashlib.sha256()
-    for path in _files(root):
-        name = path.relative_to(root).as_posix()
-        content = f"link to {path.readlink()}" if path.is_symlink() else digest_file(path)
-        digester.update(f"{content} {name}\n".encode("utf-8", "surrogateescape"))
-    return digester.hexdigest()
-
-
-def code_files(folder: Path) -> tuple[str, ...]:
-    """Return the paths of all files below a folder, relative to it and with ``/``, sorted."""
-    return tuple(path.relative_to(folder).as_posix() for path in _files(folder))
-
-
-def _files(root: Path) -> list[Path]:
-    """Return all files below a folder, and all links, those to folders included, sorted by path."""
-    found = []
-    for where, folders, names in os.walk(root):
-        found += [Path(where, name) for name in names]
-        found += [path for name in folders if (path := Path(where, name)).is_symlink()]
-    return sorted(found, key=lambda path: path.relative_to(root).as_posix())
-
-
-def copy_code(folder: Path, target: Path) -> None:
-    """Copy what belongs to the code in a folder: no links, nothing of git, and no compiled files.
-
-    Raises:
-        OSError: If a file cannot be read or written.
-        ArgumentError: If there are more than :data:`MAX_FILES`, or more than :data:`MAX_CODE_BYTES`.
-    """
-    target.mkdir(parents=True)
-    left = MAX_CODE_BYTES
-    for count, path in enumerate(own_files(folder)):
-        left -= path.stat().st_size
-        if count >= MAX_FILES or left < 0:
-            raise ArgumentError(
-                f"{folder} has more than {MAX_FILES:,} files or {MAX_CODE_BYTES:,} bytes",
-                hint="take data and checkpoints out of it",
-            )
-        to = target / path.relative_to(folder)
-        to.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, to)
-
-
-def own_files(folder: Path) -> Iterator[Path]:
-    """Yield the files that belong to the code in a folder: no links, nothing of git, and no compiled files."""
-    for where, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name not in (".git", "__pycache__"))
-        for name in sorted(names):
-            path = Path(where, name)
-            if name != ".git" and not name.endswith(".pyc") and stat.S_ISREG(path.lstat().st_mode):
-                yield path
-
-
-def links(folder: Path) -> Iterator[Path]:
-    """Yield the links in a folder of code; what they lead to can be imported."""
-    for where, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name != ".git")
-        yield from (path for name in (*folders, *sorted(names)) if (path := Path(where, name)).is_symlink())
-
-
-class _Repository:
-    """One fetch of one folder of a repository.
-
-    Args:
-        place: What is fetched.
-        work: An empty folder; the files of the place's folder end up in it.
-        history: Another empty folder, for the commits of all branches and tags, without their files.
-    """
-
-    def __init__(self, place: RepositoryPlace, work: Path, history: Path) -> None:
-        self._place = place
-        self._work = work
-        self._history = history
-        self._listed: list[bytes] = []
-
-    def bring(self, *, known: bool) -> str:
-        """Fetch the commit of the place without its files, and return it; it is on a branch or tag.
-
-        Args:
-            known: Whether the commit was found on a branch or tag before.
-        """
-        self._start(self._work)
-        (self._work / ".git" / "info").mkdir(exist_ok=True)
-        (self._work / ".git" / "info" / "attributes").write_text(_NO_ATTRIBUTES, encoding="ascii")
-        refs = self._refs()
-        place = self._place
-        if not place.is_pinned:
-            # By its full name: "pull/7/head", or a name that the server makes up, cannot be meant.
-            self._fetch(self._work, "--filter=blob:none", "--depth=1", "origin", self._named(refs))
-            commit = self._run("rev-parse", "--verify", "--quiet", "FETCH_HEAD^{commit}")
-            if place.revision is None and commit not in refs.values():
-                self._check_reachable(commit)
-            return commit
-        commit = str(place.revision)
-        tip = next((name for name, one in refs.items() if one == commit), None)
-        if tip is None and not known:
-            self._check_reachable(commit)
-        try:
-            self._fetch(self._work, "--filter=blob:none", "--depth=1", "origin", commit)
-        except FetchError:
-            # Some servers give a commit only as part of a branch: all of them are asked for, without their files.
-            self._fetch(
-                self._work,
-                "--filter=blob:none",
-                "origin",
-                "+refs/heads/*:refs/remotes/origin/*",
-                "+refs/tags/*:refs/tags/*",
-            )
-        got = self._run("rev-parse", "--verify", "--quiet", f"{commit}^{{commit}}")
-        if got != commit:
-            raise FetchError(f"{shown(place.url)} gave the commit {got} for {commit}")
-        return commit
-
-    def write_files(self, commit: str) -> tuple[str, ...]:
-        """Write the files of the folder; return the paths of links and submodules, which are left out."""
-        place = self._place
-        tree = f"{commit}:{place.folder}" if place.folder else f"{commit}^{{tree}}"
-        try:
-            kind = self._run("cat-file", "-t", tree)
-        except FetchError:
-            kind = ""
-        if kind != "tree":
-            raise FetchError(
-                f"{shown(place.url)} has no folder {place.folder!r} at {commit[:12]}",
-                hint="the repo-link of the card names it; it may have moved",
-            )
-        listed = hardened.listing(
-            ("ls-tree", "-r", "-t", "-z", tree),
-            folder=self._work,
-            most=_MAX_ENTRIES,
-            max_printed=_MAX_LISTING_BYTES,
-            seconds=_LISTING_SECONDS,
-        )
-        modes = {}
-        try:
-            for record in listed:
-                head, _, name = record.decode("utf-8", "surrogateescape").partition("\t")
-                mode, kind = head.split(" ")[:2]
-                if kind != "tree":
-                    modes[name] = mode
-        except FetchError as error:
-            raise self._failed("ls-tree", error) from error
-        if len(modes) > MAX_FILES:
-            raise FetchError(
-                f"{shown(place.url)} has {len(modes):,} files there; a model's code has at most {MAX_FILES:,}"
-            )
-        # Only the tree of the folder goes into the index: what else the repository has, however much, is not expanded.
-        self._run("read-tree", "--reset", "-u", tree, url=place.url)
-        _remove(self._work / ".git")
-        left_out = sorted(name for name, mode in modes.items() if mode not in ("100644", "100755", "100664"))
-        for name in left_out:
-            target = self._work / name
-            if target.is_dir() and not target.is_symlink():
-                _remove(target)
-            else:
-                target.unlink(missing_ok=True)
-        for path in _files(self._work):
-            if stat.S_ISLNK(path.lstat().st_mode):
-                path.unlink()
-        return tuple(left_out)
-
-    def _refs(self) -> dict[str, str]:
-        """Return the commits of all branches and tags, by their full names."""
-        try:
-            printed = self._listing("ls-remote", "--quiet", "--heads", "--tags", "origin")
-        except FetchError as error:
-            raise self._failed("fetch", error) from error
-        refs = {}
-        for line in printed.decode("utf-8", "surrogateescape").splitlines():
-            commit, _, name = line.partition("\t")
-            # An annotated tag is listed twice: as itself, and with ^{} as the commit that it is of.
-            if _COMMIT.match(commit) and name.startswith(("refs/heads/", "refs/tags/")):
-                refs[name.removesuffix("^{}")] = commit
-        return refs
-
-    def _listing(self, *arguments: str) -> bytes:
-        return hardened.run(arguments, folder=self._work, url=self._place.url, max_printed=_MAX_REFS_BYTES)
-
-    def _named(self, refs: dict[str, str]) -> str:
-        """Return the full name of the place's branch or tag, a tag before a branch as git has it."""
-        revision = self._place.revision
-        if revision is None:
-            return "HEAD"
-        for name in (f"refs/tags/{revision}", f"refs/heads/{revision}"):
-            if name in refs:
-                return name
-        raise FetchError(
-            f"{shown(self._place.url)}: git fetch failed: it has no branch and no tag {revision!r}",
-            hint="check 'repo-revision', or the revision in the repo-link",
-        )
-
-    def _check_reachable(self, commit: str) -> None:
-        """Refuse a commit that is on no branch and no tag; the commits of these are fetched, without trees or files."""
-        self._start(self._history)
-        self._fetch(
-            self._history, "--filter=tree:0", "origin", "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"
-        )
-        try:
-            on = self._run("for-each-ref", "--count=1", "--format=x", f"--contains={commit}", folder=self._history)
-        except FetchError:  # it is not among what was fetched
-            on = ""
-        if not on:
-            raise FetchError(
-                f"{shown(self._place.url)}: git finds the commit {commit} on no branch and no tag of it",
-                hint="such a commit may be of a pull request, which anyone can make; name one that was merged",
-            )
-
-    def _start(self, folder: Path) -> None:
-        self._run("init", "--quiet", "--template=", folder=folder)
-        self._run("config", "remote.origin.url", self._place.url, folder=folder)
-        self._run("config", "remote.origin.promisor", "true", folder=folder)
-
-    def _fetch(self, folder: Path, *arguments: str) -> None:
-        options = ("--quiet", "--no-tags", "--no-recurse-submodules", "--no-write-commit-graph")
-        self._run("fetch", *options, *arguments, folder=folder, url=self._place.url)
-
-    def _run(self, *arguments: str, folder: Path | None = None, url: str | None = None) -> str:
-        try:
-            output = hardened.run(arguments, folder=folder or self._work, url=url, max_bytes=MAX_CODE_BYTES * 2)
-        except FetchError as error:
-            raise self._failed(arguments[0], error) from error
-        return output.decode("utf-8", "surrogateescape").strip()
-
-    def _failed(self, command: str, error: FetchError) -> FetchError:
-        return FetchError(
-            f"{shown(self._place.url)}: git {command} failed: {error.message}",
-            hint=error.hint or "check the repository, the revision and the network",
-        )
-
-
-def _protect(root: Path) -> None:
-    for where, _, names in os.walk(root):
-        for name in names:
-            Path(where, name).chmod(0o444)
-
-
-def _remove(path: Path) -> None:
-    def writable(function: Callable[..., object], name: str, _: object) -> None:
-        with suppress(OSError):
-            Path(name).chmod(0o700)
-            function(name)
-
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, onerror=writable)
 
 
 def _read_json(path: Path) -> dict[str, object] | None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hubtool.errors import PublishError
-from hubtool.git.hardened import end
+from hubtool.git.bounded import end
 from hubtool.git.remotes import without_secrets
 
 if TYPE_CHECKING:

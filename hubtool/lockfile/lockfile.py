@@ -1,7 +1,7 @@
-"""Locks: what exactly a set of UIDs stands for, to the byte.
+"""Lockfiles: what exactly a set of UIDs stands for, to the byte.
 
-A lock is a TOML file for people to review and for programs to hold to. ``schemas/hub-lock.schema.json`` describes it.
-All here is pure, text in and values out, but for :func:`read` and :func:`write`.
+A lockfile is a TOML file for people to review and for programs to hold to. ``schemas/hub-lock.schema.json`` describes
+it. All here is pure, text in and values out, but for :func:`read` and :func:`write`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from hubtool import files, regular, resources, toml
 from hubtool.card.repo_link import place_of
-from hubtool.errors import ArgumentError, InvalidNameError, LockError
+from hubtool.errors import ArgumentError, InvalidNameError, LockfileError
 from hubtool.uid import Uid
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class LockedCard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lock:
+class Lockfile:
     """Cards, sorted by UID."""
 
     cards: tuple[LockedCard, ...]
@@ -92,23 +92,24 @@ class Lock:
         return next((card for card in self.cards if card.uid == uid), None)
 
 
-def parse(text: str, *, path: str = "the lock") -> Lock:
-    """Read a lock.
+def parse(text: str, *, path: str = "the lockfile") -> Lockfile:
+    """Read a lockfile.
 
     Args:
         text: TOML.
         path: How messages call it.
 
     Raises:
-        LockError: If it is not TOML, of a newer format, or not a lock; every problem is named with its place in it.
+        LockfileError: If it is not TOML, of a newer format, or not a lockfile; every problem is named with its place in
+            it.
     """
     try:
         raw = toml.parse(text)
     except ValueError as error:
-        raise LockError(f"{path} is not TOML: {error}", hint="make it again with 'hubtool lock'") from error
+        raise LockfileError(f"{path} is not TOML: {error}", hint="make it again with 'hubtool lock'") from error
     version = raw.get("lock-version")
     if isinstance(version, int) and version > LOCK_VERSION:
-        raise LockError(
+        raise LockfileError(
             f"{path} has the format {version}; this version of hubtool knows up to {LOCK_VERSION}",
             hint="install a newer hubtool",
         )
@@ -121,20 +122,20 @@ def parse(text: str, *, path: str = "the lock") -> Lock:
     for uid in uids:
         try:
             Uid.parse(uid)
-        except InvalidNameError as error:  # noqa: PERF203 - a lock has few cards
+        except InvalidNameError as error:  # noqa: PERF203 - a lockfile has few cards
             problems.append(f"card: {error.message}")
     if not problems:
         problems = [f"card {card['uid']}: {why}" for card in raw.get("card", ()) for why in _wrong(card)]
     if problems:
-        raise LockError(
-            f"{path} is not a lock: " + "; ".join(problems[:5]),
+        raise LockfileError(
+            f"{path} is not a lockfile: " + "; ".join(problems[:5]),
             hint="make it again with 'hubtool lock', or undo the edit",
         )
-    return Lock(cards=tuple(_card(item) for item in raw.get("card", ())))
+    return Lockfile(cards=tuple(_card(item) for item in raw.get("card", ())))
 
 
 def _wrong(card: dict[str, Any]) -> Iterator[str]:
-    """Say what is wrong with a card of a lock, beyond what the schema says."""
+    """Say what is wrong with a card of a lockfile, beyond what the schema says."""
     folder = card.get("code", {}).get("folder", "")
     if folder.startswith("/") or not _UNSAFE_PARTS.isdisjoint(folder.split("/")) or "\\" in folder or "\0" in folder:
         yield f"the folder {folder!a} leads out of the repository"
@@ -144,45 +145,45 @@ def _wrong(card: dict[str, Any]) -> Iterator[str]:
         yield f"mindspore is {card['mindspore']!a}, which is not a range of versions"
 
 
-def read(path: Path) -> Lock:
-    """Read the lock in a file; one that has not changed since it was read is not read again.
+def read(path: Path) -> Lockfile:
+    """Read the lockfile in a file; one that has not changed since it was read is not read again.
 
     Raises:
-        LockError: If it is not there, cannot be read, or is not a lock.
+        LockfileError: If it is not there, cannot be read, or is not a lockfile.
     """
     try:
         found = path.stat()
         return _read(path, (found.st_size, found.st_mtime_ns, found.st_ino))
     except FileNotFoundError:
-        raise LockError(f"there is no lock at {path}", hint="make one with 'hubtool lock UID'") from None
+        raise LockfileError(f"there is no lockfile at {path}", hint="make one with 'hubtool lock UID'") from None
     except OSError as error:
-        raise LockError(
+        raise LockfileError(
             f"{path} cannot be read: {error.strerror or type(error).__name__}",
             hint="check the path and its permissions",
         ) from error
 
 
 @lru_cache(maxsize=8)
-def _read(path: Path, stamp: tuple[int, ...]) -> Lock:  # noqa: ARG001 - what tells one state of the file from another
+def _read(path: Path, stamp: tuple[int, ...]) -> Lockfile:  # noqa: ARG001 - what tells one state of the file from another
     data = regular.read_bytes(path, MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
-        raise LockError(f"{path} has more than {MAX_BYTES >> 20} MiB: it is not a lock", hint="check the path")
+        raise LockfileError(f"{path} has more than {MAX_BYTES >> 20} MiB: it is not a lockfile", hint="check the path")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise LockError(
-            f"{path} is not a lock: it is not UTF-8 at byte {error.start}", hint="check the path"
+        raise LockfileError(
+            f"{path} is not a lockfile: it is not UTF-8 at byte {error.start}", hint="check the path"
         ) from error
     return parse(text, path=str(path))
 
 
-def write(path: Path, lock: Lock) -> bool:
-    """Write a lock, whole or not at all; return whether the file changed.
+def write(path: Path, lock: Lockfile) -> bool:
+    """Write a lockfile, whole or not at all; return whether the file changed.
 
     Raises:
-        LockError: If it cannot be written.
+        LockfileError: If it cannot be written.
     """
-    data = format_lock(lock).encode("utf-8")
+    data = format_lockfile(lock).encode("utf-8")
     with suppress(OSError):
         if regular.read_bytes(path) == data:
             return False
@@ -190,14 +191,14 @@ def write(path: Path, lock: Lock) -> bool:
         files.write_atomically(path, data)
     except OSError as error:
         why = error.strerror or type(error).__name__
-        raise LockError(
+        raise LockfileError(
             f"{path} cannot be written: {why}", hint="check the folder, and the right to write it; nothing was changed"
         ) from error
     return True
 
 
-def format_lock(lock: Lock) -> str:
-    """Write a lock; the same lock gives the same text, and :func:`parse` gives it back."""
+def format_lockfile(lock: Lockfile) -> str:
+    """Write a lockfile; the same one gives the same text, and :func:`parse` gives it back."""
     lines = [_HEAD, f"lock-version = {LOCK_VERSION}"]
     for card in sorted(lock.cards, key=lambda card: _order(card.uid)):
         lines += ["", "[[card]]", *_entries(uid=card.uid, sha256=card.sha256, registry=card.registry)]
@@ -271,25 +272,26 @@ def _changed(what: str, old: str, new: str) -> str:
 
 
 def misfits(locked: LockedCard, card: Card) -> tuple[str, ...]:
-    """Name everything in which a lock contradicts the very card that it locks; then it was edited by hand.
+    """Name everything in which a lockfile contradicts the very card that it locks; then it was edited by hand.
 
     Args:
-        locked: What the lock says.
+        locked: What the lockfile says.
         card: The card whose bytes have the locked digest, with its links as it writes them.
     """
     found = []
     ours = [asset.link for asset in locked.assets]
     theirs = [asset.link for asset in card.assets]
     if ours != theirs:
-        found.append(f"the lock has the assets {_listed(ours)}, and the card {_listed(theirs)}")
+        found.append(f"the lockfile has the assets {_listed(ours)}, and the card {_listed(theirs)}")
     else:
         for pinned, asset in zip(locked.assets, card.assets, strict=True):
             if asset.digest is None or not asset.digest.matches(pinned.sha256):
                 found.append(
-                    f"the lock has the SHA-256 {pinned.sha256} for {asset.link}, and the card {asset.digest or 'none'}"
+                    f"the lockfile has the SHA-256 {pinned.sha256} for {asset.link}, "
+                    f"and the card {asset.digest or 'none'}"
                 )
             if asset.size is not None and asset.size != pinned.size:
-                found.append(f"the lock has {pinned.size:,} bytes for {asset.link}, and the card {asset.size:,}")
+                found.append(f"the lockfile has {pinned.size:,} bytes for {asset.link}, and the card {asset.size:,}")
     try:
         place = code_place(card)
     except ArgumentError as error:
@@ -297,17 +299,17 @@ def misfits(locked: LockedCard, card: Card) -> tuple[str, ...]:
     code = locked.code
     if (code is None) is not (place is None):
         found.append(
-            f"the lock has {'no' if code is None else 'the'} code {code or 'for the network'} and the card "
+            f"the lockfile has {'no' if code is None else 'the'} code {code or 'for the network'} and the card "
             f"{'none' if place is None else place.url}"
         )
     elif code is not None and place is not None:
         if (code.repository, code.folder) != (place.url, place.folder):
             found.append(
-                f"the lock has the code of {code.repository} ({code.folder or 'its top'}), "
+                f"the lockfile has the code of {code.repository} ({code.folder or 'its top'}), "
                 f"and the card that of {place.url} ({place.folder or 'its top'})"
             )
         if place.is_pinned and place.revision != code.commit:
-            found.append(f"the lock has the commit {code.commit}, and the card {place.revision}")
+            found.append(f"the lockfile has the commit {code.commit}, and the card {place.revision}")
     return tuple(found)
 
 
@@ -327,8 +329,8 @@ def code_place(card: Card) -> RepositoryPlace | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """What became of one UID when a lock was made anew.
+class LockfileChange:
+    """What became of one UID when a lockfile was made anew.
 
     Attributes:
         uid: The UID.
@@ -345,15 +347,15 @@ class Change:
         return {"uid": self.uid, "change": self.kind, "differences": list(self.differences)}
 
 
-def changes(before: Lock, after: Lock) -> tuple[Change, ...]:
-    """Say what became of each UID of two locks, in their order."""
+def changes(before: Lockfile, after: Lockfile) -> tuple[LockfileChange, ...]:
+    """Say what became of each UID of two lockfiles, in their order."""
     old = {card.uid: card for card in before.cards}
     new = {card.uid: card for card in after.cards}
     return tuple(_change(uid, old.get(uid), new.get(uid)) for uid in in_order({**old, **new}))
 
 
 def in_order(uids: Iterable[str]) -> list[str]:
-    """Return UIDs in the order in which locks have them."""
+    """Return UIDs in the order in which lockfiles have them."""
     return sorted(uids, key=_order)
 
 
@@ -362,10 +364,10 @@ def _order(uid: str) -> tuple[str, str, str, str]:
     return parsed.publisher, parsed.version, parsed.name, parsed.backend or ""
 
 
-def _change(uid: str, old: LockedCard | None, new: LockedCard | None) -> Change:
+def _change(uid: str, old: LockedCard | None, new: LockedCard | None) -> LockfileChange:
     if old is None or new is None:
-        return Change(uid=uid, kind="added" if old is None else "removed")
+        return LockfileChange(uid=uid, kind="added" if old is None else "removed")
     found = differences(old, new)
     if not found and old != new:
         found = (_changed("its registry is", old.registry, new.registry),)
-    return Change(uid=uid, kind="changed" if found else "unchanged", differences=found)
+    return LockfileChange(uid=uid, kind="changed" if found else "unchanged", differences=found)

@@ -1,8 +1,8 @@
-"""Holding to a lock: the card that it pins is found by its digest, and everything else is refused.
+"""Holding to a lockfile: the card that it pins is found by its digest, and everything else is refused.
 
-A registry moves on; what a lock pins does not. The card with the locked bytes is used wherever it is: in a registry, or
-kept in the store by ``hubtool sync``. What the resolver and the loader are given carries the :class:`Pin`, which knows
-what else the lock says.
+A registry moves on; what a lockfile pins does not. The card with the locked bytes is used wherever it is: in a
+registry, or kept in the store by ``hubtool sync``. What the resolver and the loader are given carries the :class:`Pin`,
+which knows what else the lockfile says.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from packaging.version import InvalidVersion
 from hubtool.card import model
 from hubtool.card import status as statuses
 from hubtool.digest import Digest
-from hubtool.errors import CardError, FetchError, LockError
+from hubtool.errors import CardError, FetchError, LockfileError
 from hubtool.lockfile import lockfile as locks
 from hubtool.registry import Other
 from hubtool.registry.entry import digest_of
@@ -38,10 +38,10 @@ _RELOCK = "if the change is meant, run 'hubtool lock' again, and review what it 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pin:
-    """What a lock says of a card that is held to it.
+    """What a lockfile says of a card that is held to it.
 
     Attributes:
-        path: The lock.
+        path: The lockfile.
         card: What it says.
     """
 
@@ -49,31 +49,31 @@ class Pin:
     card: LockedCard
 
     def place(self, place: RepositoryPlace) -> RepositoryPlace:
-        """Return a place of code at the commit that the lock has.
+        """Return a place of code at the commit that the lockfile has.
 
         Raises:
-            LockError: If the lock has no code for this card.
+            LockfileError: If the lockfile has no code for this card.
         """
         if self.card.code is None:
-            raise self.error("its network is built with code, and the lock has none")
+            raise self.error("its network is built with code, and the lockfile has none")
         return place.at(self.card.code.commit)
 
     def check_tree(self, tree: str) -> None:
         """Refuse code with another tree digest than the locked one.
 
         Raises:
-            LockError: If it has.
+            LockfileError: If it has.
         """
         code = self.card.code
         if code is None or code.tree != tree:
             raise self.error(
                 f"the code of {code.repository if code else 'its network'} at {code.commit if code else 'its commit'} "
-                f"has the tree digest {tree}, and the lock says {code.tree if code else 'none'}",
+                f"has the tree digest {tree}, and the lockfile says {code.tree if code else 'none'}",
                 hint="what was pinned is not what is there: do not use it before you know why",
             )
 
     def check_machine(self, version: str | None) -> str | None:
-        """Return why the MindSpore that is installed is not one that the lock allows; None if it is, or there is none.
+        """Return why the lockfile does not allow the MindSpore that is installed; None if it does, or there is none.
 
         Args:
             version: Its version.
@@ -87,9 +87,9 @@ class Pin:
             return None
         return None if fits else f"MindSpore {version} is installed, but {self.path} wants {wanted}"
 
-    def error(self, problem: str, *, hint: str | None = None) -> LockError:
-        """Return an error that says what differs from the lock."""
-        return LockError(f"{self.card.uid} is not what {self.path} pins: {problem}", hint=hint or _RELOCK)
+    def error(self, problem: str, *, hint: str | None = None) -> LockfileError:
+        """Return an error that says what differs from the lockfile."""
+        return LockfileError(f"{self.card.uid} is not what {self.path} pins: {problem}", hint=hint or _RELOCK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +97,7 @@ class PinnedCard:
     """A card with the locked bytes, and where it was found.
 
     Attributes:
-        card: The card; its assets have the whole digests and the sizes of the lock, and links that work from here.
+        card: The card; its assets have the whole digests and the sizes of the lockfile, and links that work from here.
         root: The folder that its local assets must be in; None if it has none.
         registry: The registry that it is of; None if it is only kept in the store.
         others: The registries that have the UID with other bytes.
@@ -110,16 +110,16 @@ class PinnedCard:
 
 
 def pin(uid: Uid, path: Path) -> Pin:
-    """Return what a lock says of a UID.
+    """Return what a lockfile says of a UID.
 
     Raises:
-        LockError: If it cannot be read, or does not have the UID.
+        LockfileError: If it cannot be read, or does not have the UID.
     """
     lock = locks.read(path)
     locked = lock.card(str(uid))
     if locked is None:
         near = difflib.get_close_matches(str(uid), [card.uid for card in lock.cards], n=1)
-        raise LockError(
+        raise LockfileError(
             f"{uid} is not in {path}, and nothing else may be used",
             hint=f"did you mean {near[0]}?" if near else f"to add it: hubtool lock {uid} -o {path}",
         )
@@ -130,7 +130,7 @@ def find(uid: Uid, pin: Pin, registries: Registries, store: Store) -> PinnedCard
     """Find the card with the locked bytes; what is known without the network comes first.
 
     Raises:
-        LockError: If it is nowhere, or the lock contradicts it.
+        LockfileError: If it is nowhere, or the lockfile contradicts it.
     """
     wanted = pin.card.sha256
     digests = {member.name: member.digest(uid) for member in registries.members}
@@ -160,7 +160,7 @@ def find(uid: Uid, pin: Pin, registries: Registries, store: Store) -> PinnedCard
             return replace(found, others=tuple(one for one in others if one.registry != member.name))
     problems += [f"{one.registry} has a card with the SHA-256 {one.digest}" for one in others]
     raise pin.error(
-        f"the lock says that the card has the SHA-256 {wanted}; "
+        f"the lockfile says that the card has the SHA-256 {wanted}; "
         + ("; ".join(dict.fromkeys(problems)) or "no registry here has a card of this UID"),
         hint=f"'hubtool sync {pin.path}' brings the locked card from where it still is; {_RELOCK}",
     )
@@ -188,7 +188,7 @@ def _of_registry(uid: Uid, pin: Pin, member: Registry, problems: list[str]) -> P
 
 
 def is_locked(data: bytes, wanted: str) -> bool:
-    """Whether a card is the one that a lock pins: to the byte, but for the entries of its status.
+    """Whether a card is the one that a lockfile pins: to the byte, but for the entries of its status.
 
     To deprecate or withdraw a card must not take it from those who pinned it.
 
@@ -200,12 +200,12 @@ def is_locked(data: bytes, wanted: str) -> bool:
 
 
 def _pinned(raw: Card, card: Card, pin: Pin) -> Card:
-    """Return a card with what the lock knows of its assets.
+    """Return a card with what the lockfile knows of its assets.
 
     Args:
-        raw: The card as it is written, which is what the lock must agree with.
+        raw: The card as it is written, which is what the lockfile must agree with.
         card: The card as its registry gives it: a published one makes the links of assets beside it absolute.
-        pin: What the lock says.
+        pin: What the lockfile says.
     """
     wrong = locks.misfits(pin.card, raw)
     if wrong:
@@ -217,9 +217,9 @@ def _pinned(raw: Card, card: Card, pin: Pin) -> Card:
     return replace(card, assets=assets)
 
 
-def contradiction(pin: Pin, wrong: tuple[str, ...]) -> LockError:
-    """Return the error that says in what a lock contradicts the very card that it pins."""
-    return LockError(
+def contradiction(pin: Pin, wrong: tuple[str, ...]) -> LockfileError:
+    """Return the error that says in what a lockfile contradicts the very card that it pins."""
+    return LockfileError(
         f"{pin.path} contradicts the card of {pin.card.uid} that it pins: {'; '.join(wrong)}",
         hint="it was edited by hand: undo that, or run 'hubtool lock' again",
     )

@@ -12,7 +12,7 @@ from hubtool.digest import Digest
 from hubtool.errors import CardError, CardNotFoundError, HubError
 from hubtool.mirror.plan import Wanted, WantedAsset
 from hubtool.registry import FolderRegistry
-from hubtool.registry.entry import Entry, digest_of
+from hubtool.registry.entry import CardEntry, digest_of
 from hubtool.uid import Uid
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _read(registries: Registries, uid: Uid) -> Wanted:
     if card.faults and not card.assets:
         return Wanted(uid=str(uid), entry=None, problem=card.blame("the card names no assets"))
     assets = tuple(WantedAsset(link=asset.link, digest=asset.digest, size=asset.size) for asset in card.assets)
-    return Wanted(uid=str(uid), entry=Entry.of_card(card, uid, digest_of(data)), assets=assets)
+    return Wanted(uid=str(uid), entry=CardEntry.of_card(card, uid, digest_of(data)), assets=assets)
 
 
 def _digest(registries: Registries, uid: Uid) -> str | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hubtool.digest import FULL_LENGTH
 from hubtool.errors import MirrorError
 from hubtool.registry import published
-from hubtool.registry.entry import Entry, digest_of
+from hubtool.registry.entry import CardEntry, digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -51,7 +51,7 @@ class Listed:
         assets: Its assets.
     """
 
-    entry: Entry
+    entry: CardEntry
     assets: tuple[ListedAsset, ...] = ()
 
     @property
@@ -198,7 +198,7 @@ def write(place: Destination, cards: Mapping[str, Listed], before: Listing) -> b
 
 
 def _card(card: object) -> Listed | None:
-    entry = Entry.of_json(card)
+    entry = CardEntry.of_json(card)
     if entry is None or not isinstance(card, dict) or not _is_digest(entry.digest):
         return None
     assets = card.get("assets", [])

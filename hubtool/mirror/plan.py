@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
 
     from hubtool.mirror.index import Listed, Listing
-    from hubtool.registry.entry import Entry
+    from hubtool.registry.entry import CardEntry
 
 
 class WantedAsset(NamedTuple):
@@ -41,7 +41,7 @@ class Wanted(NamedTuple):
     """
 
     uid: str
-    entry: Entry | None
+    entry: CardEntry | None
     assets: tuple[WantedAsset, ...] = ()
     problem: str | None = None
 

@@ -1,8 +1,8 @@
 """Capture: a script's network, taken at the moment the weights would go in.
 
 Nearly every model directory has a script that builds the right network, in the right configuration, just before it
-calls ``load_checkpoint``, ``load_param_into_net`` or ``export``. A :class:`Watch` stands for these functions in the
-script's namespace. No checkpoint is read: the loader places the weights afterwards.
+calls ``load_checkpoint``, ``load_param_into_net`` or ``export``. :class:`NetworkCapture` replaces these functions in
+the script's namespace. No checkpoint is read: the loader places the weights afterwards.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Input:
 
 
 @dataclass(kw_only=True, slots=True)
-class Watch:
+class NetworkCapture:
     """Stands for the functions that a network's weights go through.
 
     Attributes:
@@ -213,7 +213,7 @@ class _Context:
         """Keep the device that is there."""
 
 
-def _model(watch: Watch) -> Any:  # noqa: ANN401 - a class of MindSpore
+def _model(capture: NetworkCapture) -> Any:  # noqa: ANN401 - a class of MindSpore
     import mindspore  # noqa: PLC0415
 
     class Model(mindspore.Model):  # type: ignore[misc] # MindSpore has no types
@@ -221,7 +221,7 @@ def _model(watch: Watch) -> Any:  # noqa: ANN401 - a class of MindSpore
 
         def __init__(self, network: Any, *_: object, **__: object) -> None:  # noqa: ANN401 - MindSpore's signature
             if isinstance(network, mindspore.nn.Cell):
-                watch.models.append(network)
+                capture.models.append(network)
             self._network = network
             self._eval_network = network
 
@@ -248,7 +248,7 @@ def _source(real: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _seed(seed: int) -> None:
-    from hubtool.networks.compat.quiet import set_seed  # noqa: PLC0415
+    from hubtool.networks.compat.noop import set_seed  # noqa: PLC0415
 
     set_seed(seed)
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from hubtool.digest import digest_file
 from hubtool.errors import ArgumentError, FetchError
 from hubtool.git import hardened
-from hubtool.git.code import MAX_FILES, links, own_files
+from hubtool.git.code_files import MAX_FILES, links, own_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection

@@ -49,7 +49,7 @@ def call(
         RecipeError: If it is not the code's own.
         NetworkError: If it builds no network.
     """
-    from hubtool.networks.compat.standins import nest  # noqa: PLC0415
+    from hubtool.networks.compat.stand_ins import nest  # noqa: PLC0415
 
     namespace.argv[:] = [str(namespace.folder / "hubtool")]
     # A constructor may be given a checkpoint's path; what it would read there comes later.

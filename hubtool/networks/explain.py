@@ -8,9 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from hubtool.git.code import CodeStore, code_files
+from hubtool.git.code import CodeStore
+from hubtool.git.code_files import code_files
 from hubtool.networks import checkout as checkouts
-from hubtool.networks import look
+from hubtool.networks import static_scan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from hubtool.git.code import Code
     from hubtool.hub import Hub
-    from hubtool.networks.look import Touch
+    from hubtool.networks.static_scan import Access
     from hubtool.resolution.resolver import Resolution, ResolvedAsset
     from hubtool.resolution.trust import Decision
 
@@ -50,7 +51,7 @@ class CodeToRun:
     arguments: Mapping[str, object] = field(default_factory=dict)
     stored: Path | None = None
     files: tuple[str, ...] | None = None
-    touches: tuple[Touch, ...] = ()
+    touches: tuple[Access, ...] = ()
     checkout: str | None = None
 
     def as_json(self) -> dict[str, object]:
@@ -188,5 +189,5 @@ def _code(hub: Hub, resolution: Resolution, checkout: Path | None, code: Code | 
         arguments=recipe.arguments,
         stored=folder,
         files=files,
-        touches=() if folder is None or files is None else look.look(folder, files),
+        touches=() if folder is None or files is None else static_scan.scan(folder, files),
     )

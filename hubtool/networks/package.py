@@ -61,7 +61,7 @@ def open_package(head: str) -> Namespace:
     Raises:
         RequirementError: If it is not installed.
     """
-    from hubtool.networks.capture import Watch  # noqa: PLC0415
+    from hubtool.networks.capture import NetworkCapture  # noqa: PLC0415
     from hubtool.networks.compat import Bridge  # noqa: PLC0415
 
     spec = importlib.util.find_spec(head)
@@ -71,7 +71,7 @@ def open_package(head: str) -> Namespace:
         )
     root = Path(next(iter(spec.submodule_search_locations))).parent
     identity = f"{head} {importlib.metadata.version(head)}"
-    namespace = Namespace.open(root, root, identity=identity, provider=Bridge(Watch().hooks()))
+    namespace = Namespace.open(root, root, identity=identity, provider=Bridge(NetworkCapture().hooks()))
     namespace.only = frozenset({head})
     return namespace
 

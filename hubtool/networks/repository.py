@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from hubtool.card.model import Recipe
     from hubtool.checkpoint.coverage import Shape
-    from hubtool.networks.capture import Watch
+    from hubtool.networks.capture import NetworkCapture
     from hubtool.networks.provider import Asked
 
 _SCRIPT: Final = re.compile(r"(?!.*\.\.)[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)*\.py\Z")
@@ -33,7 +33,7 @@ _TEXT_LIMIT: Final = 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class CodeFolder:
     """Where the code of a model is.
 
     Attributes:
@@ -55,7 +55,7 @@ class RepositoryProvider:
         place: Where that code is.
     """
 
-    place: Place
+    place: CodeFolder
 
     def build(
         self,
@@ -70,13 +70,13 @@ class RepositoryProvider:
 
 
 def build(
-    place: Place,
+    place: CodeFolder,
     recipe: Recipe,
     *,
     shapes: Mapping[str, Shape] | None = None,
     overrides: Mapping[str, object] | None = None,
     positional: tuple[object, ...] = (),
-    watch: Watch | None = None,
+    capture: NetworkCapture | None = None,
     opened: Callable[[Namespace], None] | None = None,
 ) -> Built:
     """Build the network of a recipe with the code of a place.
@@ -87,7 +87,7 @@ def build(
         shapes: The shape of every tensor of the checkpoint, where there is one.
         overrides: What the caller asked for beyond the recipe.
         positional: Arguments of the caller without a name.
-        watch: Stands for the functions that weights go through; discovery brings its own.
+        capture: Stands for the functions that weights go through; discovery brings its own.
         opened: Called with the namespace before any code runs.
 
     Raises:
@@ -95,7 +95,7 @@ def build(
         RequirementError: If a package that the network needs is not installed.
         NetworkError: If the code builds no network.
     """
-    from hubtool.networks.capture import Watch  # noqa: PLC0415
+    from hubtool.networks.capture import NetworkCapture  # noqa: PLC0415
     from hubtool.networks.compat import Bridge  # noqa: PLC0415
 
     if recipe.entry.endswith(".py"):
@@ -110,11 +110,11 @@ def build(
             hint="it is 'module:callable' or the path of a script, within the folder",
         )
     is_script = "module" not in match.groupdict()
-    watch = watch or Watch(stop_at=recipe.capture if is_script else None)
+    capture = capture or NetworkCapture(stop_at=recipe.capture if is_script else None)
     folder = place.root / place.folder
     identity = json.dumps([place.identity, place.folder, recipe.entry, sorted(recipe.arguments), list(recipe.argv)])
     requirements.require(recipe.requires)
-    namespace = Namespace.open(place.root, folder, identity=identity, provider=Bridge(watch.hooks()))
+    namespace = Namespace.open(place.root, folder, identity=identity, provider=Bridge(capture.hooks()))
     namespace.skip = frozenset(recipe.skip)
     if opened is not None:
         opened(namespace)
@@ -124,7 +124,7 @@ def build(
             hint="give them by name, as the script's own options are called",
         )
     if is_script:
-        network = _run(namespace, recipe, watch)
+        network = _run(namespace, recipe, capture)
     else:
         arguments = settle(recipe.arguments, shapes or {})
         network = call(namespace, recipe, match["module"], match["name"], arguments, positional=positional)
@@ -141,7 +141,7 @@ def _as_arguments(overrides: Mapping[str, object]) -> Iterator[str]:
         yield str(value)
 
 
-def _run(namespace: Namespace, recipe: Recipe, watch: Watch) -> Any:  # noqa: ANN401 - a Cell
+def _run(namespace: Namespace, recipe: Recipe, capture: NetworkCapture) -> Any:  # noqa: ANN401 - a Cell
     from hubtool.networks.capture import StopCapture  # noqa: PLC0415
 
     with _working_copy(namespace) as (directory, checkpoint):
@@ -153,10 +153,10 @@ def _run(namespace: Namespace, recipe: Recipe, watch: Watch) -> Any:  # noqa: AN
             except StopCapture:
                 pass
             except (Exception, SystemExit):
-                if len(watch.networks) < (recipe.capture or 1):
+                if len(capture.networks) < (recipe.capture or 1):
                     raise
     index = (recipe.capture or 1) - 1
-    networks = watch.networks or ([watch.exported] if watch.exported is not None else watch.models[:1])
+    networks = capture.networks or ([capture.exported] if capture.exported is not None else capture.models[:1])
     if index >= len(networks):
         raise NetworkError(f"{recipe.entry} was run, and it ended before any weights went into a network")
     return checked(networks[index], recipe)

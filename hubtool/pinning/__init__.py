@@ -1,1 +1,1 @@
-"""Pinning: making locks, bringing what they pin, and comparing."""
+"""Pinning: making lockfiles, bringing what they pin, and comparing."""

@@ -1,4 +1,4 @@
-"""What became of the cards that locks pin: deprecated, withdrawn or changed in their registry since."""
+"""What became of the cards that lockfiles pin: deprecated, withdrawn or changed in their registry since."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ class Affected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedLock:
-    """What a check of one lock found.
+    """What a check of one lockfile found.
 
     Attributes:
-        path: The lock.
+        path: The lockfile.
         cards: How many cards it pins.
         affected: Those of which there is something to say.
-        error: Why the lock cannot be read, or None.
+        error: Why the lockfile cannot be read, or None.
     """
 
     path: Path
@@ -77,11 +77,11 @@ class CheckedLock:
 
 
 def check(hub: Hub, paths: Iterable[Path]) -> tuple[CheckedLock, ...]:
-    """Compare the cards that locks pin with what the registries have now; nothing of them is fetched.
+    """Compare the cards that lockfiles pin with what the registries have now; nothing of them is fetched.
 
     Args:
-        hub: The registries; a lock that its settings name is not looked at.
-        paths: The locks. One that cannot be read does not stop the others.
+        hub: The registries; a lockfile that its settings name is not looked at.
+        paths: The lockfiles. One that cannot be read does not stop the others.
     """
     hub = hub.with_lock(None)
     known: dict[str, FoundCard | None] = {}

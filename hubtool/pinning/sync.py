@@ -1,4 +1,4 @@
-"""Bringing exactly what a lock pins: the cards by their digests, the assets by theirs, and the code of its commits.
+"""Bringing exactly what a lockfile pins: the cards by their digests, the assets by theirs, and the code of its commits.
 
 A card comes from the store, a registry, or a mirror; whichever has the locked bytes. All of it is kept in the store, so
 that what is pinned loads later, offline, although registries move on.
@@ -13,7 +13,7 @@ from hubtool import regular
 from hubtool.card import model
 from hubtool.card import status as statuses
 from hubtool.digest import Digest
-from hubtool.errors import DigestError, HubError, LockError, StoreError
+from hubtool.errors import DigestError, HubError, LockfileError, StoreError
 from hubtool.git.code import CodeStore
 from hubtool.lockfile import pins
 from hubtool.lockfile.lockfile import code_place, misfits
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from hubtool.card.status import Status
     from hubtool.git.code import Code
     from hubtool.hub import Hub
-    from hubtool.lockfile.lockfile import Lock, LockedAsset
+    from hubtool.lockfile.lockfile import LockedAsset, Lockfile
     from hubtool.resolution.finding import FoundCard
     from hubtool.store.records import Stored
     from hubtool.store.store import Store
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class SyncedCard:
-    """What became of one card of a lock.
+    """What became of one card of a lockfile.
 
     Attributes:
         uid: Its UID.
@@ -94,7 +94,7 @@ class SyncedCard:
 
 def sync(
     hub: Hub,
-    lock: Lock,
+    lock: Lockfile,
     path: Path,
     *,
     connections: int | None = None,
@@ -102,19 +102,19 @@ def sync(
     watch: Watcher | None = None,
     expect: Callable[[int, int | None], None] | None = None,
 ) -> list[SyncedCard]:
-    """Bring everything that a lock pins into the store; what cannot be had does not stop the rest.
+    """Bring everything that a lockfile pins into the store; what cannot be had does not stop the rest.
 
     Args:
-        hub: The registries, mirrors and the store; a lock that its settings name is not looked at.
-        lock: The lock.
-        path: Where the lock is, for messages.
+        hub: The registries, mirrors and the store; a lockfile that its settings name is not looked at.
+        lock: The lockfile.
+        path: Where the lockfile is, for messages.
         connections: The most connections at once; the usual number, unless given.
         rate: The most bytes per second, all connections together.
         watch: Told what happens.
         expect: Told how many files and bytes are going to be asked for.
 
     Returns:
-        What became of each card, in the lock's order.
+        What became of each card, in the lockfile's order.
 
     Raises:
         HubError: If the store or a mirror cannot be used at all.
@@ -138,7 +138,7 @@ def sync(
             pinned.append((card, pin, found))
             for asset, one in zip(found.card.assets, locked.assets, strict=True):
                 try:
-                    # Before anything comes: what a lock states of it is checked when it is asked for.
+                    # Before anything comes: what a lockfile states of it is checked when it is asked for.
                     if hub.store.find_unverified(one.sha256) is None:
                         card.brought.add(one.link)
                     stored = _copied(hub, found, asset) if asset.is_local else None
@@ -166,7 +166,7 @@ def _bring_card(hub: Hub, pin: Pin, mirrors: MirrorReader) -> FoundCard:
     uid, digest = Uid.parse(pin.card.uid), pin.card.sha256
     try:
         found = hub.with_lock(pin.path).find(pin.card.uid)
-    except LockError as error:
+    except LockfileError as error:
         data, others = (None, []) if cards.find(hub.store, digest) else mirrors.card(pin.card.uid, digest)
         if data is None:
             error.message += "".join(f"; {other}" for other in dict.fromkeys(others))
@@ -174,7 +174,7 @@ def _bring_card(hub: Hub, pin: Pin, mirrors: MirrorReader) -> FoundCard:
                 f"; the mirror {name} cannot be asked: {why}" for name, why in mirrors.failures.items()
             )
             raise
-        # Looked at before it is kept: a lock that contradicts its card must leave nothing behind.
+        # Looked at before it is kept: a lockfile that contradicts its card must leave nothing behind.
         wrong = misfits(pin.card, model.read(data, uid=uid))
         if wrong:
             raise pins.contradiction(pin, wrong) from None

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from hubtool.checkpoint.coverage import cover
 from hubtool.errors import RecipeError
-from hubtool.networks.builtin.config import entry_names, infer, parameters
+from hubtool.networks.builtin.config import entry_names
+from hubtool.networks.builtin.inference import infer
+from hubtool.networks.builtin.parameters import parameters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

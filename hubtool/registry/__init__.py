@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hubtool.card.model import Card
-    from hubtool.registry.entry import Entry
-    from hubtool.registry.sources import Source
+    from hubtool.registry.entry import CardEntry
+    from hubtool.registry.sources import RegistrySource
     from hubtool.settings import Settings
     from hubtool.uid import Uid
 
@@ -72,7 +72,7 @@ class Registry(Protocol):
         """Yield the names of groups of cards that change together, each with a stamp that changes with it."""
         ...
 
-    def entries(self, group: str) -> list[Entry]:
+    def entries(self, group: str) -> list[CardEntry]:
         """Return what lists and searches say of the cards of a group."""
         ...
 
@@ -205,11 +205,11 @@ class Registries:
 
     def _candidates(self, uid: Uid) -> list[str]:
         """Return the UIDs to compare: from the index those that share letters, without it all."""
-        from hubtool.registry import index  # noqa: PLC0415 - sqlite3, which only an error needs here
+        from hubtool.registry import index, index_file  # noqa: PLC0415 - sqlite3, which only an error needs here
 
-        if self.home is not None and index.file(self.home).is_file():
+        if self.home is not None and index_file.file(self.home).is_file():
             try:
-                with index.Index.open(self.home, self.members, refresh=False) as opened:
+                with index.SearchIndex.open(self.home, self.members, refresh=False) as opened:
                     near = opened.near(str(uid))
             except StoreError:
                 near = []
@@ -218,7 +218,7 @@ class Registries:
         return [str(known) for known in self.uids()]
 
 
-def open_source(source: Source, current: Settings) -> Registry:
+def open_source(source: RegistrySource, current: Settings) -> Registry:
     """Open a registry that the user added; what was fetched of it is in the home folder."""
     if source.kind == "folder":
         return FolderRegistry(Path(source.location), source.name, publishers=source.publishers)

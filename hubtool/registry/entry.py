@@ -20,7 +20,7 @@ _STATUS = ("status", "successor")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class CardEntry:
     """The facts of one card that lists show and searches look in. Facts that the card does not state are empty.
 
     Attributes:
@@ -60,7 +60,7 @@ class Entry:
     core: str = ""
 
     @classmethod
-    def of_card(cls, card: Card, uid: Uid, digest: str) -> Entry:
+    def of_card(cls, card: Card, uid: Uid, digest: str) -> CardEntry:
         """Return the entry of a card."""
         status = card.status
         return cls(
@@ -101,7 +101,7 @@ class Entry:
         return {**self.as_json(), **({"core": self.core} if self.core else {})}
 
     @classmethod
-    def of_json(cls, value: object) -> Entry | None:
+    def of_json(cls, value: object) -> CardEntry | None:
         """Read an entry from what :meth:`as_json` gives; None if it is not one.
 
         It may come from another machine: members that are unknown are passed over, those of the wrong type are empty.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hubtool.card.model import Card
-    from hubtool.registry.entry import Entry
+    from hubtool.registry.entry import CardEntry
 
 # File systems count time in steps: a file changed twice within one looks unchanged. What was changed so lately is read
 # again next time.
@@ -114,10 +114,10 @@ class FolderRegistry:
             late = "?" if now - stat.st_mtime_ns < _STEP_NS else ""
             yield relative[:-3], f"{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ino}{late}"
 
-    def entries(self, group: str) -> list[Entry]:
+    def entries(self, group: str) -> list[CardEntry]:
         """Return the entry of a card; of one that cannot be read, its UID and digest are all that is known."""
         from hubtool.card import model  # noqa: PLC0415 - as below
-        from hubtool.registry.entry import Entry, digest_of  # noqa: PLC0415 - as above
+        from hubtool.registry.entry import CardEntry, digest_of  # noqa: PLC0415 - as above
 
         try:
             uid = Uid.parse(group)
@@ -128,9 +128,9 @@ class FolderRegistry:
         if data is None:
             return []
         try:
-            return [Entry.of_card(model.read(data, uid=uid, path=path), uid, digest_of(data))]
+            return [CardEntry.of_card(model.read(data, uid=uid, path=path), uid, digest_of(data))]
         except CardError:
-            return [Entry(uid=uid, digest=digest_of(data))]
+            return [CardEntry(uid=uid, digest=digest_of(data))]
 
 
 def _walk(folder: str, relative: str, depth: int = 0) -> Iterator[tuple[str, os.DirEntry[str]]]:

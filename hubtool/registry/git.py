@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from hubtool.links import LinkPolicy
-    from hubtool.registry.sources import Source
+    from hubtool.registry.sources import RegistrySource
 
 _STATE = "state.json"
 # What each card that is no longer there loaded and ran, by its UID: another card may not come back under that name.
@@ -48,7 +48,7 @@ _OBJECT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class TreeLimits:
     """What a repository may cost.
 
     Attributes:
@@ -65,7 +65,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Synced:
+class RepositorySync:
     """What a sync brought.
 
     Attributes:
@@ -81,19 +81,19 @@ class Synced:
     changes: Changes = field(default_factory=Changes)
 
 
-def open_registry(source: Source, folder: Path) -> FolderRegistry:
+def open_registry(source: RegistrySource, folder: Path) -> FolderRegistry:
     """Return the cards that the last sync brought; before the first, there are none."""
     state = _state(folder)
     root = folder / state["tree"] if state else folder / "none"
     return FolderRegistry(root, source.name, f"git {folder}", source.publishers)
 
 
-def synced(folder: Path) -> Synced | None:
+def synced(folder: Path) -> RepositorySync | None:
     """Return what the last sync brought, or None before the first."""
     state = _state(folder)
     if state is None:
         return None
-    return Synced(revision=state["revision"], cards=int(state["cards"]), passed_over=int(state["passed_over"]))
+    return RepositorySync(revision=state["revision"], cards=int(state["cards"]), passed_over=int(state["passed_over"]))
 
 
 def _state(folder: Path) -> dict[str, str] | None:
@@ -110,14 +110,14 @@ def _state(folder: Path) -> dict[str, str] | None:
 
 
 def sync(
-    source: Source,
+    source: RegistrySource,
     folder: Path,
     *,
     policy: LinkPolicy,
     offline: bool = False,
     accept_changes: bool = False,
-    limits: Limits | None = None,
-) -> Synced:
+    limits: TreeLimits | None = None,
+) -> RepositorySync:
     """Fetch the cards of a repository.
 
     Args:
@@ -134,7 +134,7 @@ def sync(
         FetchError: If git fails, or is missing, or exceeds a limit.
         StoreError: If the cards cannot be written.
     """
-    limits = limits or Limits()
+    limits = limits or TreeLimits()
     link = source.location
     if urlsplit(link).scheme != "file":
         if offline:
@@ -150,7 +150,7 @@ def sync(
         _remove_left(folder)
         # In the same file system as the cards, so that the limit is of the disk that they are on.
         with tempfile.TemporaryDirectory(prefix="fetch-", dir=folder) as place:
-            return _Repository(Path(place), link, limits).bring(source, folder, accept_changes=accept_changes)
+            return _CardFetch(Path(place), link, limits).bring(source, folder, accept_changes=accept_changes)
     except OSError as error:
         raise disk.store_error(error, folder) from error
 
@@ -169,17 +169,17 @@ class _File:
     path: PurePosixPath
 
 
-class _Repository:
+class _CardFetch:
     """A bare repository in a temporary folder."""
 
-    def __init__(self, place: Path, link: str, limits: Limits) -> None:
+    def __init__(self, place: Path, link: str, limits: TreeLimits) -> None:
         self._place = place
         self._link = link
         self._limits = limits
         self._inner = ""
         self._deadline = time.monotonic() + limits.seconds
 
-    def bring(self, source: Source, folder: Path, *, accept_changes: bool) -> Synced:
+    def bring(self, source: RegistrySource, folder: Path, *, accept_changes: bool) -> RepositorySync:
         """Fetch one commit, and write its cards into a new folder beside the old one."""
         self._git("init", "--quiet", "--bare", "--template=", str(self._place / "bare"), inside=False)
         fetch = ("fetch", "--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", "--no-auto-maintenance")
@@ -211,7 +211,7 @@ class _Repository:
         for path in trees:
             if path.name not in (tree, old["tree"] if old else ""):
                 shutil.rmtree(path, ignore_errors=True)
-        return Synced(revision=commit, cards=count, passed_over=passed_over, changes=changes)
+        return RepositorySync(revision=commit, cards=count, passed_over=passed_over, changes=changes)
 
     def _choose(self, tree: str) -> tuple[list[_File], list[_File], int]:
         """Return the cards, the files beside them, and how many files were passed over."""
@@ -244,7 +244,7 @@ class _Repository:
             self._inner = empty_folder.subfolder(str(file.path) for file in others)
         return list(cards.values()), beside, passed_over
 
-    def _check_place(self, cards: list[_File], source: Source) -> None:
+    def _check_place(self, cards: list[_File], source: RegistrySource) -> None:
         """Refuse a folder that has no cards, or is one level above them.
 
         Raises:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from hubtool.errors import ArgumentError, FetchError
 from hubtool.registry import Registries, open_source, sources
 from hubtool.registry.folder import FolderRegistry
-from hubtool.registry.index import Index
+from hubtool.registry.index import SearchIndex
 from hubtool.registry.published import INDEX, PublishedRegistry
 
 if TYPE_CHECKING:
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from hubtool.registry import Registry
     from hubtool.registry.changes import Changes
     from hubtool.registry.index import Conflict
-    from hubtool.registry.sources import Source
+    from hubtool.registry.sources import RegistrySource
     from hubtool.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ignored:
+class IgnoredPublisher:
     """A publisher of an added registry whose cards are not used: how many there are, and why."""
 
     publisher: str
@@ -38,7 +38,7 @@ class Ignored:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
+class ListedRegistry:
     """One registry as ``hubtool registry list`` shows it.
 
     Attributes:
@@ -60,8 +60,8 @@ class Listed:
     cards: int
     revision: str | None
     synced: bool
-    source: Source | None
-    ignored: tuple[Ignored, ...] = ()
+    source: RegistrySource | None
+    ignored: tuple[IgnoredPublisher, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """Return the members that ``hubtool registry list --json`` prints."""
@@ -102,7 +102,7 @@ class Brought:
     passed_over: int = 0
     serial: int | None = None
     changes: Changes | None = None
-    ignored: tuple[Ignored, ...] = ()
+    ignored: tuple[IgnoredPublisher, ...] = ()
     error: str | None = None
     hint: str | None = None
 
@@ -120,7 +120,7 @@ class Brought:
         }
 
 
-def add(source: Source, current: Settings) -> Brought:
+def add(source: RegistrySource, current: Settings) -> Brought:
     """Add a registry, after those that are there, and fetch what it needs to be of use; all or nothing.
 
     Of a repository that is its cards, of a published registry its index only: the cards come one by one.
@@ -148,7 +148,7 @@ def add(source: Source, current: Settings) -> Brought:
     return brought
 
 
-def _with_cards(source: Source) -> Source:
+def _with_cards(source: RegistrySource) -> RegistrySource:
     """Return the folder with the cards of a folder that is to be added.
 
     Raises:
@@ -172,7 +172,7 @@ def _with_cards(source: Source) -> Source:
 
 
 def bring(
-    source: Source,
+    source: RegistrySource,
     current: Settings,
     *,
     whole: bool = True,
@@ -225,7 +225,7 @@ def bring(
     return Brought(name=source.name, cards=sum(1 for _ in opened.uids()), ignored=ignored(opened))
 
 
-def ignored(registry: Registry) -> tuple[Ignored, ...]:
+def ignored(registry: Registry) -> tuple[IgnoredPublisher, ...]:
     """Return the publishers of a registry whose cards are not used, as far as its cards are known here."""
     if not isinstance(registry, (FolderRegistry, PublishedRegistry)):
         return ()
@@ -234,7 +234,7 @@ def ignored(registry: Registry) -> tuple[Ignored, ...]:
         reason = registry.objection(uid)
         if reason is not None:
             why.setdefault(uid.publisher, []).append(reason)
-    return tuple(Ignored(publisher=one, cards=len(all_), reason=all_[0]) for one, all_ in sorted(why.items()))
+    return tuple(IgnoredPublisher(publisher=one, cards=len(all_), reason=all_[0]) for one, all_ in sorted(why.items()))
 
 
 def sync(
@@ -260,7 +260,7 @@ def sync(
             brought.append(bring(source, current, allow_rollback=allow_rollback, accept_changes=accept_changes))
         except FetchError as error:  # noqa: PERF203 - one that fails must not keep the others from coming
             brought.append(Brought(name=source.name, error=error.message, hint=error.hint))
-    with Index.open(current.home, Registries.open(current).members) as index:
+    with SearchIndex.open(current.home, Registries.open(current).members) as index:
         return brought, index.conflicts()
 
 
@@ -278,16 +278,16 @@ def remove(name: str, current: Settings) -> None:
         shutil.rmtree(source.folder(current.home), ignore_errors=True)
 
 
-def listing(current: Settings) -> tuple[list[Listed], list[Conflict]]:
+def listing(current: Settings) -> tuple[list[ListedRegistry], list[Conflict]]:
     """Return all registries in the order in which they are asked, and the UIDs that they have with different cards."""
     registries = Registries.open(current)
     added = {source.name: source for source in sources.load(sources.file())}
     found = []
-    with Index.open(current.home, registries.members) as index:
+    with SearchIndex.open(current.home, registries.members) as index:
         for at, registry in enumerate(registries.members):
             source = added.get(registry.name) if at >= len(current.registry) else None
             found.append(
-                Listed(
+                ListedRegistry(
                     name=registry.name,
                     kind="folder" if source is None else source.kind,
                     location=str(registry.root) if source is None else source.location,
@@ -302,7 +302,7 @@ def listing(current: Settings) -> tuple[list[Listed], list[Conflict]]:
         return found, index.conflicts()
 
 
-def _cards(registry: object, index: Index) -> int:
+def _cards(registry: object, index: SearchIndex) -> int:
     if isinstance(registry, PublishedRegistry):
         return registry.synced() or 0
     return index.count(registry) if isinstance(registry, FolderRegistry) else 0
@@ -314,7 +314,7 @@ def _synced(registry: object) -> bool:
     return isinstance(registry, FolderRegistry) and registry.root.is_dir()
 
 
-def _revision(source: Source | None, current: Settings) -> str | None:
+def _revision(source: RegistrySource | None, current: Settings) -> str | None:
     if source is None or source.kind != "git":
         return None
     from hubtool.registry import git  # noqa: PLC0415 - most users have none
@@ -323,7 +323,7 @@ def _revision(source: Source | None, current: Settings) -> str | None:
     return synced.revision if synced else None
 
 
-def _named(name: str) -> Source:
+def _named(name: str) -> RegistrySource:
     known = sources.load(sources.file())
     for source in known:
         if source.name == name:

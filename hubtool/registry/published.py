@@ -35,7 +35,7 @@ from hubtool.errors import ArgumentError, CardError, FetchError, OfflineError, R
 from hubtool.links import scheme_of
 from hubtool.registry import publishers
 from hubtool.registry.changes import Changes
-from hubtool.registry.entry import Entry, core_of, digest_of
+from hubtool.registry.entry import CardEntry, core_of, digest_of
 from hubtool.registry.folder import FolderRegistry
 from hubtool.registry.http import Client
 from hubtool.uid import Uid
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
     from hubtool.card.model import Asset, Card
     from hubtool.links import LinkPolicy
-    from hubtool.registry.sources import Source
+    from hubtool.registry.sources import RegistrySource
 
 VERSION = 1
 INDEX = "index.json"
@@ -193,7 +193,7 @@ class _Publication:
         self._put(shard.path, data)
         return shard
 
-    def _card(self, uid: Uid) -> Entry | None:
+    def _card(self, uid: Uid) -> CardEntry | None:
         try:
             path = self.registry.path(uid)
             data = b"" if path is None else regular.read_bytes(path, documents.MAX_BYTES + 1)
@@ -205,7 +205,7 @@ class _Publication:
             self.passed_over.append((str(uid), error.message))
             return None
         self._put(f"cards/{uid}.md", data)
-        return Entry.of_card(card, uid, digest_of(data))
+        return CardEntry.of_card(card, uid, digest_of(data))
 
     def _asset(self, asset: Asset, uid: Uid) -> None:
         relative = PurePosixPath(uid.path).parent / unquote(asset.link)
@@ -361,9 +361,9 @@ def _cached_index(path: Path, *_stamp: int) -> Index | None:
 
 
 @lru_cache(maxsize=8)
-def _cached_held(path: Path, *_stamp: int) -> dict[str, Entry]:
+def _cached_held(path: Path, *_stamp: int) -> dict[str, CardEntry]:
     try:
-        entries = [Entry.of_json(one) for one in json.loads(ownership.read_own(path) or b"[]")]
+        entries = [CardEntry.of_json(one) for one in json.loads(ownership.read_own(path) or b"[]")]
     except (ValueError, RecursionError, TypeError):
         return {}
     return {str(one.uid): one for one in entries if one is not None}
@@ -403,7 +403,7 @@ class PublishedRegistry:
         offline: Whether the network may not be used.
     """
 
-    source: Source
+    source: RegistrySource
     folder: Path
     policy: LinkPolicy
     offline: bool = False
@@ -531,7 +531,7 @@ class PublishedRegistry:
                 hint=hint,
             )
 
-    def _compare(self, after: Iterator[Entry], client: Client, *, accept: bool) -> Changes:
+    def _compare(self, after: Iterator[CardEntry], client: Client, *, accept: bool) -> Changes:
         """Tell what changed since the last sync, and note which earlier cards stay in use.
 
         A card that loads or runs something else than the one that was seen before under its UID is another card. Text
@@ -540,7 +540,7 @@ class PublishedRegistry:
         known, gone = self._seen()
         first = not known
         found: dict[str, list[str]] = {key: [] for key in Changes.__slots__}
-        held: dict[str, Entry] = {}
+        held: dict[str, CardEntry] = {}
         there = set()
         for new in after:
             uid = str(new.uid)
@@ -585,25 +585,25 @@ class PublishedRegistry:
         self._keep(self.folder / _HELD, _json([one.as_published() for one in held.values()]))
         return Changes(**{key: tuple(sorted(uids)) for key, uids in found.items()})
 
-    def _seen(self) -> tuple[dict[str, Entry], set[str]]:
+    def _seen(self) -> tuple[dict[str, CardEntry], set[str]]:
         """Return the cards that were seen by their UIDs, as they were used last, and the UIDs that were gone then."""
         try:
             value = json.loads(ownership.read_own(self.folder / _SEEN) or b"")
-            entries = [Entry.of_json(one) for one in value["cards"]]
+            entries = [CardEntry.of_json(one) for one in value["cards"]]
             return {str(one.uid): one for one in entries if one is not None}, set(map(str, value["gone"]))
         except (ValueError, RecursionError, KeyError, TypeError):  # before the first sync by this version
             index = self._index()
             entries = [one for shard in (index.shards if index else ()) for one in self._read_shard(shard)]
             return {str(one.uid): one for one in entries if one is not None}, set()
 
-    def _kept(self, entry: Entry) -> bytes | None:
+    def _kept(self, entry: CardEntry) -> bytes | None:
         data = ownership.read_own(self._card_path(entry.uid))
         return data if data is not None and digest_of(data) == entry.digest else None
 
-    def _kept_entry(self, uid: Uid) -> Entry | None:
+    def _kept_entry(self, uid: Uid) -> CardEntry | None:
         data = ownership.read_own(self._card_path(uid))
         try:
-            return None if data is None else Entry.of_card(model.read(data, uid=uid), uid, digest_of(data))
+            return None if data is None else CardEntry.of_card(model.read(data, uid=uid), uid, digest_of(data))
         except CardError:
             return None
 
@@ -615,7 +615,7 @@ class PublishedRegistry:
         except CardError:
             return ""
 
-    def _try(self, entry: Entry, client: Client) -> bytes | None:
+    def _try(self, entry: CardEntry, client: Client) -> bytes | None:
         """Fetch a card whose index does not say what it loads; None if it is not the one that the index states."""
         try:
             data = client.get(self._link(entry.uid), limit=documents.MAX_BYTES).data
@@ -623,7 +623,7 @@ class PublishedRegistry:
             return None
         return data if digest_of(data) == entry.digest else None
 
-    def _held(self) -> dict[str, Entry]:
+    def _held(self) -> dict[str, CardEntry]:
         """Return the cards that stay in use although the registry has others now, by UID."""
         path = self.folder / _HELD
         try:
@@ -783,7 +783,7 @@ class PublishedRegistry:
             if self._shard_path(shard).is_file():
                 yield shard.name, ":".join([shard.digest, *held.get(shard.name, ())])
 
-    def entries(self, group: str) -> list[Entry]:
+    def entries(self, group: str) -> list[CardEntry]:
         """Return the entries of a shard."""
         index = self._index()
         shard = next((one for one in index.shards if one.name == group), None) if index else None
@@ -799,7 +799,7 @@ class PublishedRegistry:
         index = self._index()
         return (entry.uid for shard in (index.shards if index else ()) for entry in self._read_shard(shard))
 
-    def _known(self, uid: Uid) -> tuple[bool, Entry | None]:
+    def _known(self, uid: Uid) -> tuple[bool, CardEntry | None]:
         """Return whether the index here says which cards there are, and what it states of one."""
         index = self._index()
         if index is None:
@@ -812,9 +812,9 @@ class PublishedRegistry:
             return False, None
         return True, next((entry for entry in self._read_shard(shard) if entry.uid == uid), None)
 
-    def _read_shard(self, shard: Shard, *, held: bool = True) -> list[Entry]:
+    def _read_shard(self, shard: Shard, *, held: bool = True) -> list[CardEntry]:
         stay = self._held() if held else {}
-        entries = [Entry.of_json(item) for item in self._items(shard)]
+        entries = [CardEntry.of_json(item) for item in self._items(shard)]
         return [stay.get(str(entry.uid), entry) for entry in entries if entry is not None]
 
     def _items(self, shard: Shard) -> list[object]:

@@ -34,7 +34,7 @@ _FORGES = frozenset({"github.com", "gitee.com", "gitlab.com", "bitbucket.org", "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class RegistrySource:
     """Where one registry comes from.
 
     Attributes:
@@ -70,7 +70,9 @@ class Source:
         }
 
 
-def parse(name: str, text: str, *, revision: str | None = None, subfolder: str = "", present: bool = True) -> Source:
+def parse(
+    name: str, text: str, *, revision: str | None = None, subfolder: str = "", present: bool = True
+) -> RegistrySource:
     """Read what a user gives as the source of a registry.
 
     A path is a folder, or with a revision a repository on this machine. ``https://`` is a repository if it ends in
@@ -105,14 +107,14 @@ def parse(name: str, text: str, *, revision: str | None = None, subfolder: str =
         parts = urlsplit(plain)
         forge = parts.hostname in _FORGES and len([part for part in parts.path.split("/") if part]) == 2
         if forced or revision is not None or inner or parts.path.endswith(".git") or forge:
-            return Source(name=name, kind="git", location=plain, revision=revision, subfolder=inner)
-        return Source(name=name, kind="published", location=plain.rstrip("/") + "/")
+            return RegistrySource(name=name, kind="git", location=plain, revision=revision, subfolder=inner)
+        return RegistrySource(name=name, kind="published", location=plain.rstrip("/") + "/")
     if scheme == "s3" and urlsplit(plain).netloc and not (forced or revision or inner):
-        return Source(name=name, kind="published", location=plain.rstrip("/") + "/")
+        return RegistrySource(name=name, kind="published", location=plain.rstrip("/") + "/")
     if scheme == "ssh":
         if not is_ssh(plain):
             raise ArgumentError(f"{plain[:200]!a} is not an address for ssh", hint="write ssh://user@host/path")
-        return Source(name=name, kind="git", location=plain, revision=revision, subfolder=inner)
+        return RegistrySource(name=name, kind="git", location=plain, revision=revision, subfolder=inner)
     if near := _SCP.match(plain):
         raise ArgumentError(
             f"{text[:200]!a} is git's short form of an address", hint=f"write ssh://{near[1]}/{near[2].lstrip('/')}"
@@ -121,7 +123,7 @@ def parse(name: str, text: str, *, revision: str | None = None, subfolder: str =
         path = Path(unquote(urlsplit(plain).path))
         if urlsplit(plain).netloc not in ("", "localhost") or (present and not path.is_dir()):
             raise ArgumentError(f"{plain[:200]!a} is not a repository on this machine", hint="write file:///path")
-        return Source(name=name, kind="git", location=plain, revision=revision, subfolder=inner)
+        return RegistrySource(name=name, kind="git", location=plain, revision=revision, subfolder=inner)
     if scheme or plain.startswith("-") or "\0" in plain:
         raise ArgumentError(
             f"{text[:200]!a} is not a source of cards",
@@ -132,8 +134,8 @@ def parse(name: str, text: str, *, revision: str | None = None, subfolder: str =
     if present and not path.is_dir():
         raise ArgumentError(f"{path} is not a folder", hint="give the folder that holds the publishers' folders")
     if forced or revision is not None:
-        return Source(name=name, kind="git", location=path.as_uri(), revision=revision, subfolder=inner)
-    return Source(name=name, kind="folder", location=str(path / inner))
+        return RegistrySource(name=name, kind="git", location=path.as_uri(), revision=revision, subfolder=inner)
+    return RegistrySource(name=name, kind="folder", location=str(path / inner))
 
 
 def misplaced(uids: Iterable[Uid]) -> str:
@@ -159,7 +161,7 @@ def file(environ: Mapping[str, str] | None = None) -> Path:
     return settings.user_file(environ).with_name(ADDED_FILE_NAME)
 
 
-def load(path: Path) -> tuple[Source, ...]:
+def load(path: Path) -> tuple[RegistrySource, ...]:
     """Read the added registries, in the order in which they were added; none if there is no file.
 
     Raises:
@@ -187,7 +189,7 @@ def _text(path: Path) -> str:
     return data.decode("utf-8")
 
 
-def _read(item: object, path: Path) -> Source:
+def _read(item: object, path: Path) -> RegistrySource:
     wrong = SettingsError(
         f"{path}: an entry is not a registry: {str(item)[:200]}", hint="remove it, and use 'hubtool registry add'"
     )
@@ -212,7 +214,7 @@ def _read(item: object, path: Path) -> Source:
     allowed = item.get("publishers", [])
     if not isinstance(allowed, list) or not all(isinstance(one, str) for one in allowed):
         raise wrong
-    return Source(
+    return RegistrySource(
         name=name,
         kind=kind,
         location=location,
@@ -222,7 +224,7 @@ def _read(item: object, path: Path) -> Source:
     )
 
 
-def save(path: Path, sources: Sequence[Source]) -> None:
+def save(path: Path, sources: Sequence[RegistrySource]) -> None:
     """Write the added registries, atomically.
 
     Raises:

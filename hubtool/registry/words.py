@@ -15,7 +15,7 @@ from hubtool.card import vocabulary
 from hubtool.registry.phrases import task_words, translations
 
 if TYPE_CHECKING:
-    from hubtool.registry.entry import Entry
+    from hubtool.registry.entry import CardEntry
 
 _GRAM = 3
 _RUN = re.compile(r"[^\W_]+")
@@ -37,7 +37,7 @@ def grams(words: list[str]) -> list[str]:
     return [word[at : at + _GRAM] for word in words for at in range(len(word) - _GRAM + 1)]
 
 
-def columns(entry: Entry) -> tuple[str, str, str, str]:
+def columns(entry: CardEntry) -> tuple[str, str, str, str]:
     """Return what of an entry is searched: names, facts, summary, and the letters within names."""
     english, chinese = task_words(entry.task)
     sets = " ".join(known or written for written, known in vocabulary.datasets(entry.datasets))

@@ -12,7 +12,7 @@ from hubtool.errors import (
     AssetError,
     CheckpointError,
     ForbiddenLinkError,
-    LockError,
+    LockfileError,
     RecipeError,
     StoreError,
 )
@@ -94,7 +94,7 @@ def gather(
         compare: Whether the stored checkpoint is compared with the parameters that the recipe recorded.
 
     Raises:
-        LockError: If the code that is stored for the commit of a lockfile is not the code that it pins.
+        LockfileError: If the code that is stored for the commit of a lockfile is not the code that it pins.
         SettingsError: If the user's trust list is needed and cannot be read.
         StoreError: If the store cannot be read.
     """
@@ -144,7 +144,7 @@ def _stored(found: FoundCard, at: int, registries: Registries, store: Store) -> 
         if not asset.is_local:
             raise
         return None
-    except (AssetError, LockError):
+    except (AssetError, LockfileError):
         return None  # the resolver says that it is not here; fetching and loading say why
 
 

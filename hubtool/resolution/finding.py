@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from hubtool import settings
-from hubtool.errors import CardError, InvalidNameError, LockError
+from hubtool.errors import CardError, InvalidNameError, LockfileError
 from hubtool.registry.folder import read_card
 from hubtool.uid import Uid
 
@@ -66,15 +66,15 @@ def find(name: str, *, registries: Registries, store: Store, lock: Path | None, 
         InvalidNameError: If the name is malformed.
         CardNotFoundError: If there is no such card.
         CardError: If it cannot be read.
-        LockError: If there is a lockfile, and it does not have the card, or what is there is not what it pins.
+        LockfileError: If there is a lockfile, and it does not have the card, or what is there is not what it pins.
     """
     path = settings.expand_user(name) if "\0" not in name else None
     if local or (name.endswith(".md") and not _URL.match(name)):
         if path is None or not path.is_file():
             raise CardError(f"there is no card at {ascii(name)[1:-1]}", hint="give the path of a card's .md file")
         if lock is not None:
-            raise LockError(
-                f"{path} is a card outside a registry, which no lock pins",
+            raise LockfileError(
+                f"{path} is a card outside a registry, which no lockfile pins",
                 hint=f"{lock} is in force; unset HUBTOOL_LOCK (or 'lock' in hubtool.toml) to use it",
             )
         return FoundCard(card=read_card(path.absolute(), None), root=path.absolute().parent)
@@ -103,7 +103,7 @@ def find_pinned(uid: Uid, lock: Path, *, registries: Registries, store: Store) -
         store: Where pinned cards may be kept.
 
     Raises:
-        LockError: If the lockfile does not have it, contradicts it, or nothing here is what it pins.
+        LockfileError: If the lockfile does not have it, contradicts it, or nothing here is what it pins.
     """
     from hubtool.lockfile import pins  # noqa: PLC0415 - most runs have no lockfile
 

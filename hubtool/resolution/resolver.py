@@ -360,7 +360,7 @@ def _status_problems(found: FoundCard) -> list[Problem]:
     status = found.card.status
     if status is None or not status.is_withdrawn or found.pin is not None:
         return []
-    locked = "what was pinned by a lock before goes on loading with that lock"
+    locked = "what was pinned by a lockfile before goes on loading with that lockfile"
     hint = locked if status.successor is None else f"load {status.successor}; {locked}"
     return [_problem("status", WithdrawnError(status.describe(found.name), hint=hint))]
 

@@ -30,7 +30,7 @@ def stored_asset(found: FoundCard, asset: Asset, *, registries: Registries, stor
 
     Raises:
         AssetError: If a file beside the card is not the one that the card means, or has another size than stated.
-        LockError: If it has another size than the lockfile states.
+        LockfileError: If it has another size than the lockfile states.
         StoreError: If the store cannot be read.
     """
     if asset.digest is None:
@@ -84,7 +84,7 @@ def check_size(found: FoundCard, asset: Asset, stored: Stored) -> Stored:
 
     Raises:
         AssetError: If the card states another size.
-        LockError: If the lockfile does.
+        LockfileError: If the lockfile does.
     """
     if stored.fits(asset.size):
         return stored

@@ -11,7 +11,7 @@ from hubtool.cli import render
 from hubtool.cli.paths import LocalPath
 
 if TYPE_CHECKING:
-    from maintain.importing import Imported, Report
+    from maintain.importing import Imported, ImportReport
 
 
 @click.command("import")
@@ -57,7 +57,7 @@ def _print_imported(card: Imported) -> None:
             click.echo(f"    not known: {render.plain(note.key)}: {render.plain(note.message)}")
 
 
-def _print_totals(report: Report) -> None:
+def _print_totals(report: ImportReport) -> None:
     from maintain.importing.run import STATES
 
     totals = ", ".join(f"{report.count(state):,} {state}" for state in STATES)

@@ -18,7 +18,7 @@ from hubtool.card.model import Recipe
 from hubtool.checkpoint import coverage
 from hubtool.errors import HubError, NetworkError
 from hubtool.networks import repository
-from hubtool.networks.capture import StopCapture, Watch, shapes_of
+from hubtool.networks.capture import NetworkCapture, StopCapture, shapes_of
 from hubtool.networks.isolation.argument_parser import ArgumentsRefusedError
 from hubtool.networks.provider import Asked
 from maintain.discovery import handwritten, heuristics
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from hubtool.networks.isolation.namespace import Namespace
     from hubtool.networks.provider import Provider
-    from hubtool.networks.repository import Place
+    from hubtool.networks.repository import CodeFolder
     from maintain.discovery.heuristics import NetworkFacts
 
 _MOST_SKIPS: Final = 10
@@ -43,7 +43,7 @@ _ENDED: Final = "it ended before any weights went into a network"
 
 
 def attempt(
-    place: Place,
+    place: CodeFolder,
     facts: NetworkFacts,
     *,
     of: str = "",
@@ -103,7 +103,7 @@ def _place_of(failure: str) -> str:
 
 
 def _try_script(  # noqa: PLR0917 - what one attempt is made with
-    place: Place,
+    place: CodeFolder,
     facts: NetworkFacts,
     script: str,
     known: Mapping[str, tuple[str, ...]],
@@ -115,7 +115,7 @@ def _try_script(  # noqa: PLR0917 - what one attempt is made with
     first = ""
     refused: set[str] = set()
     for _ in range(_MOST_SKIPS):
-        run = _Run(place, facts, recipe, known, files, refused, depth)
+        run = _ScriptRun(place, facts, recipe, known, files, refused, depth)
         run.go()
         if run.network is not None:
             recipe = replace(recipe, argv=tuple(run.argv), requires=_requires(run.namespace))
@@ -143,12 +143,12 @@ def _try_script(  # noqa: PLR0917 - what one attempt is made with
     return None
 
 
-class _Run:
+class _ScriptRun:
     """One run of a script, with its arguments filled in and its constructors watched."""
 
     def __init__(  # noqa: PLR0917 - what one run is made with
         self,
-        place: Place,
+        place: CodeFolder,
         facts: NetworkFacts,
         recipe: Recipe,
         known: Mapping[str, tuple[str, ...]],
@@ -175,7 +175,7 @@ class _Run:
     def go(self) -> None:
         """Run the script; keep its network, or say what went wrong and which statement it was."""
         is_export = "export" in Path(self.recipe.entry).stem
-        watch = Watch(stop_at=None if is_export else 1)
+        capture = NetworkCapture(stop_at=None if is_export else 1)
         recipe = replace(self.recipe, capture=1)
         namespaces: list[Namespace] = []
 
@@ -185,7 +185,7 @@ class _Run:
             self.namespace = namespace
 
         def enough(*_: object) -> None:
-            if watch.networks:
+            if capture.networks:
                 raise StopCapture  # a script that goes on to compute with a network need not be waited for
             signal.alarm(_PATIENCE)
 
@@ -194,33 +194,33 @@ class _Run:
         signal.alarm(_PATIENCE)
         with _quick(initialise=self.recipe.initialise), self._profiled():
             try:
-                repository.build(self.place, recipe, watch=watch, opened=opened)
+                repository.build(self.place, recipe, capture=capture, opened=opened)
             except HubError as problem:
                 error = problem
             finally:
                 signal.alarm(0)
                 signal.signal(signal.SIGALRM, old)
-        networks = [network for network in watch.networks if _is_network(network)]
-        if not networks and watch.models:
-            networks = [network for network in watch.models if _is_network(network)]
+        networks = [network for network in capture.networks if _is_network(network)]
+        if not networks and capture.models:
+            networks = [network for network in capture.models if _is_network(network)]
         if networks:
-            self._choose(watch, networks)
+            self._choose(capture, networks)
         else:
             self._blame(error)
         for namespace in namespaces:
             namespace.close()
 
-    def _choose(self, watch: Watch, networks: list[Any]) -> None:
+    def _choose(self, capture: NetworkCapture, networks: list[Any]) -> None:
         inside = networks
-        if watch.exported is not None and _is_network(watch.exported):
-            cells = {id(cell) for _, cell in watch.exported.cells_and_names()}
+        if capture.exported is not None and _is_network(capture.exported):
+            cells = {id(cell) for _, cell in capture.exported.cells_and_names()}
             inside = [network for network in networks if id(network) in cells] or networks
         self.network = max(inside, key=lambda network: len(network.parameters_dict()))
-        if watch.exported is self.network or _takes(self.network, len(watch.inputs)):
-            self.inputs = _inputs(self.network, watch.inputs)  # a wrapper's inputs are often passed on as they are
-        ordered = watch.networks or watch.models
+        if capture.exported is self.network or _takes(self.network, len(capture.inputs)):
+            self.inputs = _inputs(self.network, capture.inputs)  # a wrapper's inputs are often passed on as they are
+        ordered = capture.networks or capture.models
         self.capture = next(index for index, network in enumerate(ordered, 1) if network is self.network)
-        self.shapes = watch.shapes[self.capture - 1] if watch.networks else shapes_of(self.network)
+        self.shapes = capture.shapes[self.capture - 1] if capture.networks else shapes_of(self.network)
 
     def _blame(self, error: BaseException | None) -> None:
         cause: BaseException | None = error
@@ -349,7 +349,7 @@ def _plain(value: object, depth: int = 0) -> bool:
     return False
 
 
-def _settle(place: Place, recipe: Recipe, run: _Run, failures: list[str]) -> DiscoveryOutcome | None:
+def _settle(place: CodeFolder, recipe: Recipe, run: _ScriptRun, failures: list[str]) -> DiscoveryOutcome | None:
     """Replay what was found as a recipe; prefer a callable that builds the same network."""
     shapes = run.shapes
     digest = coverage.digest_parameters(shapes)
@@ -395,14 +395,14 @@ def _emptied(value: Any, meanings: Mapping[str, str]) -> Any:  # noqa: ANN401 - 
     return {key: _emptied(item, meanings) for key, item in value.items()} if isinstance(value, dict) else value
 
 
-def _is_same(place: Place, recipe: Recipe, digest: str) -> bool:
+def _is_same(place: CodeFolder, recipe: Recipe, digest: str) -> bool:
     parsers: list[int] = []
     again, _ = _rebuild(place, recipe, parsers)
     # A module that reads the command line may build by what stands there: the script then is the surer recipe.
     return again == digest and not sum(parsers)
 
 
-def _rebuild(place: Place, recipe: Recipe, parsers: list[int] | None = None) -> tuple[str | None, str]:
+def _rebuild(place: CodeFolder, recipe: Recipe, parsers: list[int] | None = None) -> tuple[str | None, str]:
     namespaces: list[Namespace] = []
     try:
         with _quick(initialise=recipe.initialise):
@@ -435,7 +435,7 @@ def _requires(namespace: Namespace | None) -> tuple[str, ...]:
     return tuple(sorted({owners[head][0] for head in namespace.used if head not in _BROUGHT and head in owners}))
 
 
-def _described(place: Place, recipe: Recipe) -> DiscoveryOutcome:
+def _described(place: CodeFolder, recipe: Recipe) -> DiscoveryOutcome:
     """Build a network and describe it.
 
     Raises:
@@ -455,7 +455,7 @@ def _described(place: Place, recipe: Recipe) -> DiscoveryOutcome:
     )
 
 
-def _try_hub(place: Place, facts: NetworkFacts, failures: list[str]) -> DiscoveryOutcome | None:
+def _try_hub(place: CodeFolder, facts: NetworkFacts, failures: list[str]) -> DiscoveryOutcome | None:
     """Try the folder's hub configuration with the card's model name."""
     if not (place.root / place.folder / "mindspore_hub_conf.py").is_file():
         return None
@@ -470,7 +470,7 @@ def _try_hub(place: Place, facts: NetworkFacts, failures: list[str]) -> Discover
     return None
 
 
-def _provider(place: Place, recipe: Recipe) -> Provider:
+def _provider(place: CodeFolder, recipe: Recipe) -> Provider:
     if recipe.provider == "package":
         from hubtool.networks.package import PackageProvider  # noqa: PLC0415
 
@@ -478,7 +478,7 @@ def _provider(place: Place, recipe: Recipe) -> Provider:
     return repository.RepositoryProvider(place=place)
 
 
-def forward(place: Place, outcome: DiscoveryOutcome) -> None:
+def forward(place: CodeFolder, outcome: DiscoveryOutcome) -> None:
     """Run one forward pass on the recorded input shapes."""
     import mindspore  # noqa: PLC0415
 
@@ -503,7 +503,7 @@ def forward(place: Place, outcome: DiscoveryOutcome) -> None:
             return
 
 
-def _run_forward(place: Place, outcome: DiscoveryOutcome, recipe: Recipe) -> None:
+def _run_forward(place: CodeFolder, outcome: DiscoveryOutcome, recipe: Recipe) -> None:
     try:
         built = _provider(place, recipe).build(recipe, shapes={}, asked=Asked(), compute_type="float32")
         built.network.set_train(False)

@@ -41,7 +41,7 @@ def main() -> None:
         import mindspore  # noqa: F401, PLC0415 - before the guard, as all that it imports
         from mindspore import dataset, nn, ops, train  # noqa: F401, PLC0415
 
-        from hubtool.networks.compat import cells, checks, quiet  # noqa: F401, PLC0415
+        from hubtool.networks.compat import cells, checks, noop  # noqa: F401, PLC0415
         from maintain.discovery import packages, search  # noqa: F401, PLC0415
 
         guard.install("discovery", [sys.argv[2]], refused=_REFUSED)
@@ -58,7 +58,7 @@ def _do(job: Mapping[str, Any], say: Callable[[dict[str, Any]], object]) -> None
     from hubtool.networks import repository  # noqa: PLC0415 - after MindSpore
     from maintain.discovery import packages, search  # noqa: PLC0415 - the same
 
-    place = repository.Place(root=Path(job["root"]).resolve(), folder="", identity=job["identity"])
+    place = repository.CodeFolder(root=Path(job["root"]).resolve(), folder="", identity=job["identity"])
     facts = NetworkFacts(**job["facts"])
     if job["provider"] == "package":
         checkout = Path(job["root"])

@@ -86,7 +86,7 @@ class FactAsset:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class PageFacts:
     """All that is known of one model.
 
     Attributes:
@@ -131,7 +131,7 @@ class _Notes:
 
 def of_source(
     card: SourceCard, references: tuple[Reference, ...], unread: tuple[str, ...], *, user_id: str | None = None
-) -> Facts:
+) -> PageFacts:
     """Return the facts of a card.
 
     Args:
@@ -162,7 +162,7 @@ def of_source(
         notes.unknown("references", f"which paper is meant cannot be told: {text[:200]}")
     if not references and not unread:
         notes.unknown("references", "the source cites no paper")
-    return Facts(
+    return PageFacts(
         uid=card.uid,
         values=values,
         assets=assets,

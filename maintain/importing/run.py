@@ -51,7 +51,7 @@ class Imported:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class ImportReport:
     """What an import did.
 
     Attributes:
@@ -80,7 +80,7 @@ class Report:
         }
 
 
-def import_cards(origin: Path, into: Path, *, dry_run: bool = False) -> Report:
+def import_cards(origin: Path, into: Path, *, dry_run: bool = False) -> ImportReport:
     """Import the cards of a source into a registry folder.
 
     A card there that no import wrote, or that somebody changed since, is kept as it is. What others added to a card
@@ -111,7 +111,7 @@ def import_cards(origin: Path, into: Path, *, dry_run: bool = False) -> Report:
         found, unread = references.resolve(cited[card.uid], papers)
         known = facts.of_source(card, found, unread, user_id=ids.get(card.uid.publisher))
         cards.append(_place(known, into, dry_run=dry_run))
-    return Report(cards=tuple(cards), left=tuple(_left(into, {card.uid for card in cards})))
+    return ImportReport(cards=tuple(cards), left=tuple(_left(into, {card.uid for card in cards})))
 
 
 def _user_ids(read: list[SourceCard | Refused]) -> dict[str, str]:
@@ -134,7 +134,7 @@ def _bytes(path: Path) -> bytes:
         raise CardError(f"{path} cannot be read: {error.strerror or error}") from error
 
 
-def _place(known: facts.Facts, into: Path, *, dry_run: bool) -> Imported:
+def _place(known: facts.PageFacts, into: Path, *, dry_run: bool) -> Imported:
     path = into / known.uid.path
     uid = str(known.uid)
     if "model-name" not in known.values:

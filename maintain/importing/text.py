@@ -18,7 +18,7 @@ from hubtool.card.yaml_text import ORDER, ORDER_AFTER, ORDER_END
 from hubtool.registry.phrases import task_words
 
 if TYPE_CHECKING:
-    from maintain.importing.facts import Facts
+    from maintain.importing.facts import PageFacts
 
 _WRITTEN = frozenset({*ORDER, *ORDER_AFTER, "asset", *ORDER_END})
 _MARK = re.compile(r"\n<!-- hubtool: imported (?P<digest>[0-9a-f]{16}); [^\n]*-->\n")
@@ -44,7 +44,7 @@ class Existing:
     sizes: dict[str, str]
 
 
-def write(facts: Facts, existing: Existing | None = None) -> bytes:
+def write(facts: PageFacts, existing: Existing | None = None) -> bytes:
     """Return the card for some facts, with the entries that others added to an existing one."""
     text = _chinese(facts) if facts.translation else _english(facts)
     mark = _MARK_TEXT.format(digest=_digest(text))
@@ -102,7 +102,7 @@ def _link_text(link: str) -> str:
     return folder["folder"] if folder else path.split("/", 1)[-1]
 
 
-def _assemble(facts: Facts, summary: str, sections: list[tuple[str, list[str]]]) -> str:
+def _assemble(facts: PageFacts, summary: str, sections: list[tuple[str, list[str]]]) -> str:
     """Return the whole card, without the mark."""
     return card_text(
         facts.uid.name,
@@ -112,7 +112,7 @@ def _assemble(facts: Facts, summary: str, sections: list[tuple[str, list[str]]])
     )
 
 
-def _english(facts: Facts) -> str:
+def _english(facts: PageFacts) -> str:
     values = facts.values
     name, version = str(values["model-name"]), str(values.get("mindspore-version", ""))
     task = task_words(str(values.get("module-type", "")))[0] or "a task that is not stated"
@@ -161,7 +161,7 @@ def _english(facts: Facts) -> str:
     return _assemble(facts, f"{summary}.", [*sections, ("Source and licence", [f"{source} {licence}"])])
 
 
-def _chinese(facts: Facts) -> str:
+def _chinese(facts: PageFacts) -> str:
     values = facts.values
     name, version = str(values["model-name"]), str(values.get("mindspore-version", ""))
     task = task_words(str(values.get("module-type", "")))[1] or str(values.get("module-type", "")) or "未注明任务"
@@ -196,14 +196,14 @@ def _chinese(facts: Facts) -> str:
     return _assemble(facts, f"{summary}。", [*sections, ("来源与许可证", [f"{source}{licence}"])])
 
 
-def _backbone(facts: Facts) -> str:
+def _backbone(facts: PageFacts) -> str:
     """Return the backbone, or nothing if it is called like the model."""
     backbone = str(facts.values.get("backbone-name", ""))
     same = vocabulary.fold(backbone) == vocabulary.fold(str(facts.values["model-name"]))
     return "" if same else backbone
 
 
-def _datasets(facts: Facts) -> list[str]:
+def _datasets(facts: PageFacts) -> list[str]:
     text = facts.values.get("train-dataset")
     return [known or written for written, known in vocabulary.datasets(str(text))] if text else []
 
@@ -214,7 +214,7 @@ def _shape(value: object) -> str:
     return " × ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _repositories(facts: Facts) -> list[str]:
+def _repositories(facts: PageFacts) -> list[str]:
     keys = [key for key in facts.values if key == "repo-link" or key.endswith("-repo-link")]
     links = [str(facts.values[key]) for key in sorted(keys, key=lambda key: (key != "repo-link", key))]
     return [f"[{escape(_link_text(link))}]({link})" for link in links]
@@ -224,7 +224,7 @@ def _list(links: tuple[str, ...]) -> str:
     return "\n".join(f"- <{link}>" for link in links)
 
 
-def _references(facts: Facts) -> str:
+def _references(facts: PageFacts) -> str:
     lines = []
     for reference in facts.references:
         title = escape(reference.title)
@@ -232,7 +232,7 @@ def _references(facts: Facts) -> str:
     return "\n".join(lines)
 
 
-def _code(facts: Facts, comment: str) -> str:
+def _code(facts: PageFacts, comment: str) -> str:
     weights = any(asset.format in WEIGHT_FORMATS for asset in facts.assets)
     more = "" if weights else ", pretrained=False"
     lines = [

@@ -20,10 +20,11 @@ import pytest
 from hubtool.card.repo_link import RepositoryPlace
 from hubtool.errors import ArgumentError, FetchError, ForbiddenLinkError, OfflineError
 from hubtool.git import hardened
-from hubtool.git.code import CodeStore, tree_digest
+from hubtool.git.code import CodeStore
+from hubtool.git.code_files import tree_digest
 from hubtool.links import LinkPolicy
 from hubtool.registry import git as registry_git
-from hubtool.registry.sources import Source
+from hubtool.registry.sources import RegistrySource
 from hubtool.store.store import Store
 from tests.support.web import git, serving_git
 
@@ -352,7 +353,7 @@ def test_a_tree_bomb_is_ended_while_it_is_listed(codes: CodeStore, tmp_path: Pat
 
 def test_a_tree_bomb_as_a_registry(tmp_path: Path) -> None:
     root = tree_bomb(tmp_path / "bombs" / "bomb")
-    source = Source(name="x", kind="git", location=root.as_uri())
+    source = RegistrySource(name="x", kind="git", location=root.as_uri())
     before = time.monotonic()
     with pytest.raises(FetchError, match="more than"):
         registry_git.sync(source, tmp_path / "home", policy=LinkPolicy())

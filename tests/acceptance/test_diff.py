@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from hubtool.diff.cards import CardDiff
+    from hubtool.diff.model import CardDiff
     from tests.support.cli import Cli
     from tests.support.servers import Server
 

@@ -14,7 +14,7 @@ from hubtool.card import document, vocabulary
 from hubtool.card.metrics import parse as parse_metrics
 from hubtool.registry.folder import FolderRegistry, read_card
 from hubtool.uid import Uid
-from maintain.importing import Report, import_cards, references
+from maintain.importing import ImportReport, import_cards, references
 from tests.support import shared_folder
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def _source(folder: Path, text: str = CARD, uid: str = "mindspore/1.10/resnet50_
 
 
 @pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> tuple[Report, Path, Path]:
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> tuple[ImportReport, Path, Path]:
     """Import the whole corpus once; returns the report, the source and the registry."""
     source = shared_folder() / "corpus/mindspore-hub"
     into = tmp_path_factory.mktemp("imported")
@@ -95,7 +95,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> tuple[Report, Path, Path
 # -- the corpus -------------------------------------------------------------------------------------------------------
 
 
-def test_every_card_of_the_corpus_is_imported(corpus: tuple[Report, Path, Path]) -> None:
+def test_every_card_of_the_corpus_is_imported(corpus: tuple[ImportReport, Path, Path]) -> None:
     report, source, into = corpus
     uids = {Uid.of_path(path.relative_to(source)) for path in map(Path, source.rglob("*.md"))}  # type: ignore[arg-type] # a pure path is enough
     assert len(report.cards) == len(uids) == 2915
@@ -104,7 +104,7 @@ def test_every_card_of_the_corpus_is_imported(corpus: tuple[Report, Path, Path])
 
 
 def test_what_was_imported_is_clean_and_every_warning_is_for_a_maintainer(
-    cli: Cli, corpus: tuple[Report, Path, Path]
+    cli: Cli, corpus: tuple[ImportReport, Path, Path]
 ) -> None:
     found = cli("validate", corpus[2], "--format", "json").json
     assert (found["cards"], found["summary"]["errors"]) == (2915, 0)
@@ -113,7 +113,7 @@ def test_what_was_imported_is_clean_and_every_warning_is_for_a_maintainer(
     assert len(found["diagnostics"]) < 140
 
 
-def test_importing_again_changes_nothing(corpus: tuple[Report, Path, Path]) -> None:
+def test_importing_again_changes_nothing(corpus: tuple[ImportReport, Path, Path]) -> None:
     _, source, into = corpus
     before = {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in into.rglob("*.md")}
     again = import_cards(source, into)
@@ -121,7 +121,7 @@ def test_importing_again_changes_nothing(corpus: tuple[Report, Path, Path]) -> N
     assert before == {path: (path.stat().st_mtime_ns, path.stat().st_ino) for path in into.rglob("*.md")}
 
 
-def test_the_committed_registry_is_what_an_import_writes(corpus: tuple[Report, Path, Path]) -> None:
+def test_the_committed_registry_is_what_an_import_writes(corpus: tuple[ImportReport, Path, Path]) -> None:
     report, _, into = corpus
     committed = import_cards(corpus[1], REGISTRY, dry_run=True)
     states = {card.uid: card.state for card in committed.cards}
@@ -134,7 +134,7 @@ def test_the_committed_registry_is_what_an_import_writes(corpus: tuple[Report, P
     assert into != REGISTRY
 
 
-def test_no_sentence_of_the_public_hub_is_carried_over(corpus: tuple[Report, Path, Path]) -> None:
+def test_no_sentence_of_the_public_hub_is_carried_over(corpus: tuple[ImportReport, Path, Path]) -> None:
     report, source, into = corpus
     theirs: set[str] = set()
     titles: set[str] = set()
@@ -156,7 +156,7 @@ def test_no_sentence_of_the_public_hub_is_carried_over(corpus: tuple[Report, Pat
             assert vocabulary.fold(sentence) not in theirs, f"{card.uid}: {sentence}"
 
 
-def test_facts_survive_and_are_read_alike_by_every_yaml_reader(corpus: tuple[Report, Path, Path]) -> None:
+def test_facts_survive_and_are_read_alike_by_every_yaml_reader(corpus: tuple[ImportReport, Path, Path]) -> None:
     report, source, into = corpus
     for card in report.cards:
         uid = Uid.parse(card.uid)
@@ -183,7 +183,7 @@ def test_facts_survive_and_are_read_alike_by_every_yaml_reader(corpus: tuple[Rep
         assert new.repo_link == (old.repo_link or None)
 
 
-def test_translations_are_cards_in_chinese(corpus: tuple[Report, Path, Path]) -> None:
+def test_translations_are_cards_in_chinese(corpus: tuple[ImportReport, Path, Path]) -> None:
     report, _, into = corpus
     translations = [card.uid for card in report.cards if card.uid.endswith("_cn")]
     assert len(translations) == 10

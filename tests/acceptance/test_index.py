@@ -17,13 +17,13 @@ import pytest
 import mindspore_hub
 from hubtool.errors import StoreError
 from hubtool.registry import FolderRegistry
-from hubtool.registry import index as indexes
-from hubtool.registry.index import Filter, Index
+from hubtool.registry import index_file as indexes
+from hubtool.registry.index import Filter, SearchIndex
 from hubtool.uid import Uid
 from tests.support.cards import write_card
 
 if TYPE_CHECKING:
-    from hubtool.registry.entry import Entry
+    from hubtool.registry.entry import CardEntry
     from tests.support.cli import Cli
 
 LINK = "https://download.mindspore.cn/models/model.ckpt"
@@ -251,8 +251,8 @@ def test_show_at_a_terminal_lays_the_card_out_and_lets_nobody_steer_it(cards: Cl
 # -- the file ---------------------------------------------------------------------------------------------------------
 
 
-def _open(cli: Cli, **more: bool) -> Index:
-    return Index.open(cli.home, [FolderRegistry(cli.registry)], **more)
+def _open(cli: Cli, **more: bool) -> SearchIndex:
+    return SearchIndex.open(cli.home, [FolderRegistry(cli.registry)], **more)
 
 
 def test_changes_are_seen_and_what_did_not_change_is_not_read_again(
@@ -261,7 +261,7 @@ def test_changes_are_seen_and_what_did_not_change_is_not_read_again(
     read: list[str] = []
     entries = FolderRegistry.entries
 
-    def counted(self: FolderRegistry, group: str) -> list[Entry]:
+    def counted(self: FolderRegistry, group: str) -> list[CardEntry]:
         read.append(group)
         return entries(self, group)
 
@@ -308,12 +308,12 @@ def test_of_two_registries_the_first_decides_also_where_it_does_not_match(cards:
     _card(later, "mindspore/1.9/crnn_icdar", module_type="audio")
     _card(later, "mindspore/1.9/only", module_type="audio")
     registries = [FolderRegistry(cards.registry), FolderRegistry(later, "later")]
-    with Index.open(cards.home, registries) as index:
+    with SearchIndex.open(cards.home, registries) as index:
         assert index.uids(Filter(task="audio")) == ["mindspore/1.9/only"]
         assert [str(entry.uid) for entry in index.search("audio")] == ["mindspore/1.9/only"]
         assert [(one.uid, one.other) for one in index.conflicts()] == [("mindspore/1.9/crnn_icdar", "later")]
         assert len(index.uids()) == 7
-    with Index.open(cards.home, registries[::-1]) as index:
+    with SearchIndex.open(cards.home, registries[::-1]) as index:
         assert len(index.uids(Filter(task="audio"))) == 2
 
 

@@ -51,7 +51,7 @@ def digest_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def locked(cli: Cli, name: str = "hub.lock") -> locks.Lock:
+def locked(cli: Cli, name: str = "hub.lock") -> locks.Lockfile:
     return locks.parse((cli.folder / name).read_text(encoding="utf-8"))
 
 
@@ -411,7 +411,7 @@ def test_code_is_pinned(cli: Cli, tmp_path: Path) -> None:
 def test_loading_with_a_lock(environment: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import hubtool
     import mindspore_hub
-    from hubtool.errors import LockError
+    from hubtool.errors import LockfileError
 
     cli, root = environment, repository(tmp_path / "models")
     code_card(cli, root)
@@ -427,9 +427,9 @@ def test_loading_with_a_lock(environment: Cli, tmp_path: Path, monkeypatch: pyte
     assert mindspore_hub.load(UID).dense.weight.shape == (4, 3)
     assert set(mindspore_hub.load_weights(UID)) == set(SHAPES)
     assert hubtool.resolve(UID).pinned
-    with pytest.raises(LockError, match=r"hub\.lock"):
+    with pytest.raises(LockfileError, match=r"hub\.lock"):
         mindspore_hub.load("tests/1.9/other")
-    with pytest.raises(LockError, match="outside a registry"):
+    with pytest.raises(LockfileError, match="outside a registry"):
         mindspore_hub.load(str(cli.registry / f"{UID}.md"), source="local")
     refused = cli("load", UID, "--lock", "hub.lock", "--checkout", root)
     assert refused.code == 1
@@ -438,7 +438,7 @@ def test_loading_with_a_lock(environment: Cli, tmp_path: Path, monkeypatch: pyte
     assert sys.modules["mindspore"]
     text = (cli.folder / "hub.lock").read_text()
     (cli.folder / "hub.lock").write_text(text.replace('mindspore = ">=2.10,<3"', 'mindspore = ">=99"'))
-    with pytest.raises(LockError, match=">=99"):
+    with pytest.raises(LockfileError, match=">=99"):
         hubtool.load(UID, lock="hub.lock")
     with pytest.raises(TypeError):
         hubtool.load(UID, lock=3)  # type: ignore[call-overload]  # what a caller may get wrong

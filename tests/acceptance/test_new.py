@@ -16,7 +16,8 @@ import pytest
 
 from hubtool.card import model
 from hubtool.card.format import format_card
-from hubtool.networks.builtin.config import infer, parameters
+from hubtool.networks.builtin.inference import infer
+from hubtool.networks.builtin.parameters import parameters
 from tests.support import ROOT
 from tests.support.checkpoints import SMALL, ckpt, filled, safetensors
 

@@ -245,9 +245,9 @@ def test_git_is_ended_when_it_takes_too_long_or_too_much(tmp_path: Path) -> None
     git(origin, "commit", "--quiet", "--message=Large")
     source = sources.parse("origin", origin.as_uri())
     for limits, why in (
-        (git_registry.Limits(seconds=0.0), "longer than"),
-        (git_registry.Limits(bytes=100), "more than 100 bytes"),
-        (git_registry.Limits(files=1), "more than 1 files"),
+        (git_registry.TreeLimits(seconds=0.0), "longer than"),
+        (git_registry.TreeLimits(bytes=100), "more than 100 bytes"),
+        (git_registry.TreeLimits(files=1), "more than 1 files"),
     ):
         with pytest.raises(FetchError, match=why):
             git_registry.sync(source, tmp_path / "home", policy=LinkPolicy(), limits=limits)

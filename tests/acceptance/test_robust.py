@@ -279,7 +279,7 @@ def test_errors_of_permissions_say_what_to_do(
 
 
 def test_cards_are_found_where_the_home_may_not_be_read(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    from hubtool.registry.index import Index
+    from hubtool.registry.index import SearchIndex
 
     asked = Path.is_file
 
@@ -290,7 +290,7 @@ def test_cards_are_found_where_the_home_may_not_be_read(cli: Cli, monkeypatch: p
 
     (cli.folder / "closed").write_bytes(b"")  # no folder can be made here either
     monkeypatch.setattr(Path, "is_file", is_file)
-    with Index.open(cli.folder / "closed", ()) as index:
+    with SearchIndex.open(cli.folder / "closed", ()) as index:
         assert index.search("net") == []
 
 

@@ -21,7 +21,7 @@ from hubtool.links import AllowedLink, LinkPolicy, host_entry
 from hubtool.lockfile import lockfile
 from hubtool.mirror import index as mirror_index
 from hubtool.registry import git, sources
-from hubtool.registry.index import Index
+from hubtool.registry.index import SearchIndex
 from hubtool.resolution import trust
 from hubtool.uid import Uid
 from tests.support.cards import write_local
@@ -70,7 +70,7 @@ def ours(call: Callable[[], object]) -> None:
 
 
 def _open_index(folder: Path) -> None:
-    with Index.open(folder, ()):
+    with SearchIndex.open(folder, ()):
         pass
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hubtool.card import yaml_text
 from hubtool.errors import ArgumentError
 from hubtool.registry import published, sources, words
-from hubtool.registry.entry import Entry
+from hubtool.registry.entry import CardEntry
 from hubtool.uid import Uid
 from maintain.importing import facts, references, source, text
 from maintain.importing.source import Refused
@@ -52,7 +52,7 @@ def test_any_text_is_a_query(words_table: sqlite3.Connection, searched: str) -> 
 def test_what_is_in_a_summary_is_found(words_table: sqlite3.Connection, summary: str, start: int, length: int) -> None:
     # Every beginning of a run of words, and every run of ideographs, of what is there.
     found = words.tokens(summary)
-    entry = Entry(uid=Uid.parse("a/1/b"), digest="0" * 64, summary=summary)
+    entry = CardEntry(uid=Uid.parse("a/1/b"), digest="0" * 64, summary=summary)
     part = found[start % len(found) :][:length] if found else []
     query = words.query("".join(part) if all(len(one) == 1 and one > "⺀" for one in part) else " ".join(part))
     words_table.execute("DELETE FROM word")
@@ -71,7 +71,7 @@ def test_a_scalar_is_the_same_text_to_other_yaml_readers(value: str) -> None:
 @given(
     items=st.lists(
         st.builds(
-            sources.Source,
+            sources.RegistrySource,
             name=st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True),
             kind=st.just("folder"),
             location=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=40),
@@ -81,7 +81,7 @@ def test_a_scalar_is_the_same_text_to_other_yaml_readers(value: str) -> None:
 )
 @settings(deadline=None)
 def test_added_registries_survive_their_file(
-    tmp_path_factory: pytest.TempPathFactory, items: list[sources.Source]
+    tmp_path_factory: pytest.TempPathFactory, items: list[sources.RegistrySource]
 ) -> None:
     path = tmp_path_factory.mktemp("sources") / "registries.toml"
     sources.save(path, items)
@@ -107,8 +107,8 @@ def test_a_source_is_read_or_refused(name: str, location: str, revision: str | N
 
 @given(value=_json)
 def test_any_json_is_an_entry_or_none(value: object) -> None:
-    entry = Entry.of_json(value)
-    assert entry is None or Entry.of_json(json.loads(json.dumps(entry.as_json()))) == entry
+    entry = CardEntry.of_json(value)
+    assert entry is None or CardEntry.of_json(json.loads(json.dumps(entry.as_json()))) == entry
 
 
 @given(data=st.binary(max_size=200) | _json.map(lambda value: json.dumps(value).encode()))

@@ -11,9 +11,9 @@ import pytest
 
 from hubtool.audit import judge, licences, plan
 from hubtool.audit.plan import CardFacts, LinkTarget, RepositoryTarget, Use
-from hubtool.audit.report import Report
+from hubtool.audit.report import AuditReport
 from hubtool.audit.schedule import Schedule
-from hubtool.audit.state import Record, State
+from hubtool.audit.state import AuditRecord, AuditState
 from hubtool.card.model import Asset
 from hubtool.card.repo_link import RepositoryPlace
 from hubtool.digest import Digest
@@ -83,31 +83,31 @@ def test_the_end_wakes_those_that_wait() -> None:
 # -- the state -----------------------------------------------------------------------------------------------------
 
 
-def record(key: str, at: float = 1.0, **seen: object) -> Record:
-    return Record(key=key, at=at, deep=False, seen=seen, base={})
+def record(key: str, at: float = 1.0, **seen: object) -> AuditRecord:
+    return AuditRecord(key=key, at=at, deep=False, seen=seen, base={})
 
 
-def test_a_run_is_gone_on_with_until_it_ends(tmp_path: Path) -> None:
+def test_an_interrupted_run_is_resumed(tmp_path: Path) -> None:
     path = tmp_path / "deep/state.jsonl"
-    with State(path=path) as state:
-        state.begin(anew=False)
+    with AuditState(path=path) as state:
+        state.begin(restart=False)
         state.add(record("one"))
         state.finish(["one"])
-    with State(path=path) as state:
+    with AuditState(path=path) as state:
         assert (set(state.known), state.fresh, state.resumed) == ({"one"}, set(), False)
-        state.begin(anew=False)
+        state.begin(restart=False)
         state.add(record("two", size=5))
     for _ in range(2):  # ended before it did anything, too
-        with State(path=path) as state:
+        with AuditState(path=path) as state:
             assert (set(state.known), state.fresh, state.resumed) == ({"one", "two"}, {"two"}, True)
-            state.begin(anew=False)
-    with State(path=path) as state:
-        state.begin(anew=True)
+            state.begin(restart=False)
+    with AuditState(path=path) as state:
+        state.begin(restart=True)
         assert (state.fresh, state.resumed) == (set(), False)
-    with State(path=path) as state:
-        state.begin(anew=False)
+    with AuditState(path=path) as state:
+        state.begin(restart=False)
         state.finish(["two"])
-    with State(path=path) as state:
+    with AuditState(path=path) as state:
         assert state.known == {"two": record("two", size=5)}
     assert sorted(one.name for one in path.parent.iterdir()) == ["state.jsonl", "state.jsonl.lock"]
 
@@ -118,15 +118,15 @@ def test_a_run_is_gone_on_with_until_it_ends(tmp_path: Path) -> None:
 def test_lines_that_are_none(tmp_path: Path, junk: str) -> None:
     path = tmp_path / "state.jsonl"
     path.write_bytes(record("one").line().encode() + junk.encode("latin-1") + b"\n" + record("two").line().encode())
-    with State(path=path) as state:
+    with AuditState(path=path) as state:
         assert set(state.known) == {"one", "two"}
 
 
 def test_one_process_at_a_time(tmp_path: Path) -> None:
     path = tmp_path / "state.jsonl"
-    with State(path=path), pytest.raises(StoreError, match="another audit"), State(path=path):
+    with AuditState(path=path), pytest.raises(StoreError, match="another audit"), AuditState(path=path):
         pass
-    with State(path=path):
+    with AuditState(path=path):
         pass
 
 
@@ -185,7 +185,7 @@ def card(uid: str, *assets: tuple[str, str | None], place: RepositoryPlace | Non
     )
 
 
-def made(*cards: CardFacts) -> plan.Plan:
+def made(*cards: CardFacts) -> plan.AuditPlan:
     def check(link: str) -> str:
         if "bad" in link:
             raise ForbiddenLinkError("no")
@@ -228,7 +228,9 @@ LINK = LinkTarget(link="https://h/x", uses=(Use(uid="p/1/a", digest=Digest(A), s
 
 
 def kinds(target: LinkTarget | RepositoryTarget, seen: dict[str, object], base: dict[str, object]) -> list[str]:
-    return [one.kind for one in judge.judge(target, Record(key=target.key, at=0, deep=False, seen=seen, base=base))]
+    return [
+        one.kind for one in judge.judge(target, AuditRecord(key=target.key, at=0, deep=False, seen=seen, base=base))
+    ]
 
 
 @pytest.mark.parametrize(
@@ -260,7 +262,7 @@ def test_a_file_of_which_no_card_states_a_digest() -> None:
 def test_what_is_compared_next_time() -> None:
     first = judge.base(LINK, {"size": 5, "etag": '"a"'}, None)
     assert first == {"size": 5, "etag": '"a"'}
-    before = Record(key=LINK.key, at=0, deep=False, seen={}, base=first)
+    before = AuditRecord(key=LINK.key, at=0, deep=False, seen={}, base=first)
     assert judge.base(LINK, {"size": 6, "etag": '"b"', "modified": "now"}, before) == {**first, "modified": "now"}
     assert judge.base(LINK, {"fault": "link-gone"}, before) == first
     assert judge.base(LINK, {"size": 6, "sha256": B}, before) == {**first, "sha256": B}
@@ -289,7 +291,7 @@ def test_repositories_are_judged() -> None:
 
 
 def test_an_empty_report() -> None:
-    empty = Report(
+    empty = AuditReport(
         registries=("none",), begun=0.0, seconds=1.0, deep=False, plan=made(), looked=0, findings=(), notes=()
     )
     assert empty.clean

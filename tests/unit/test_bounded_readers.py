@@ -229,7 +229,7 @@ def test_what_mindspore_cannot_hold_is_said_as_that(tmp_path: Path) -> None:
     pytest.importorskip("mindspore")
     import numpy as np
 
-    from hubtool.loader import _array
+    from hubtool.networks.weights import _array
 
     path = written(tmp_path, safetensors({"w": {"dtype": "F4", "shape": [8], "data_offsets": [0, 4]}}, bytes(4)))
     with pytest.raises(CheckpointError, match="'w' has the type float4_e2m1fn, which MindSpore cannot hold"):

@@ -1,4 +1,4 @@
-"""Locks: parse and format are inverses, and what is not a lock is refused with its place."""
+"""Lockfiles: parse and format are inverses, and what is not a lockfile is refused with its place."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hubtool.errors import InvalidNameError, LockError
+from hubtool.errors import InvalidNameError, LockfileError
 from hubtool.lockfile import lockfile as locks
-from hubtool.lockfile.lockfile import Lock, LockedAsset, LockedCard, LockedCode
+from hubtool.lockfile.lockfile import LockedAsset, LockedCard, LockedCode, Lockfile
 from hubtool.uid import Uid
 
 A, B = "a" * 64, "b" * 64
@@ -62,10 +62,10 @@ cards = st.builds(
 @settings(deadline=None)  # the first example imports jsonschema
 @given(st.lists(cards, max_size=4, unique_by=lambda card: card.uid))
 def test_parse_and_format_are_inverses(items: list[LockedCard]) -> None:
-    text = locks.format_lock(Lock(cards=tuple(items)))
+    text = locks.format_lockfile(Lockfile(cards=tuple(items)))
     lock = locks.parse(text)
     assert set(lock.cards) == set(items)
-    assert locks.format_lock(lock) == text
+    assert locks.format_lockfile(lock) == text
 
 
 @pytest.mark.parametrize(
@@ -87,9 +87,9 @@ def test_parse_and_format_are_inverses(items: list[LockedCard]) -> None:
     ],
 )
 def test_what_is_not_a_lock(old: str, new: str, part: str) -> None:
-    text = locks.format_lock(Lock(cards=(CARD,)))
+    text = locks.format_lockfile(Lockfile(cards=(CARD,)))
     assert old in text
-    with pytest.raises(LockError) as caught:
+    with pytest.raises(LockfileError) as caught:
         locks.parse(text.replace(old, new, 1), path="hub.lock")
     assert part in caught.value.message
     assert "hub.lock" in caught.value.message
@@ -99,7 +99,7 @@ def test_what_is_not_a_lock(old: str, new: str, part: str) -> None:
 def test_a_pipe_or_a_device_is_not_a_lock(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", Path("/dev/zero")):
-        with pytest.raises(LockError, match="not a regular file"):
+        with pytest.raises(LockfileError, match="not a regular file"):
             locks.read(path)
 
 

@@ -17,7 +17,7 @@ from hubtool.mirror.index import Listed, ListedAsset, Listing
 from hubtool.mirror.plan import Wanted, WantedAsset
 from hubtool.mirror.sync import matches
 from hubtool.registry import published
-from hubtool.registry.entry import Entry
+from hubtool.registry.entry import CardEntry
 from hubtool.transfer import aws
 from hubtool.uid import Uid
 
@@ -29,13 +29,13 @@ def card(uid: str, *assets: tuple[str, str | None, int | None], digest: str = C,
     named = tuple(
         WantedAsset(link=link, digest=Digest(text) if text else None, size=size) for link, text, size in assets
     )
-    entry = None if problem else Entry(uid=Uid.parse(uid), digest=digest)
+    entry = None if problem else CardEntry(uid=Uid.parse(uid), digest=digest)
     return Wanted(uid=uid, entry=entry, assets=named, problem=problem)
 
 
 def listed(uid: str, *assets: tuple[str, str], digest: str = C) -> Listed:
     return Listed(
-        entry=Entry(uid=Uid.parse(uid), digest=digest),
+        entry=CardEntry(uid=Uid.parse(uid), digest=digest),
         assets=tuple(ListedAsset(link=link, digest=text, size=1 if text else None) for link, text in assets),
     )
 

@@ -10,7 +10,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from hubtool.errors import RecipeError
-from hubtool.networks.builtin.config import BertConfig, Inferred, infer, parameters
+from hubtool.networks.builtin.config import BertConfig
+from hubtool.networks.builtin.inference import Inferred, infer
+from hubtool.networks.builtin.parameters import parameters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from hubtool.errors import ArgumentTypeError, RecipeError
 from hubtool.networks.builtin import build, infer
-from hubtool.networks.builtin.config import ARGUMENTS, SIZES
+from hubtool.networks.builtin.arguments import ARGUMENTS
+from hubtool.networks.builtin.inference import SIZES
 from hubtool.networks.provider import Built
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
-from hubtool.networks.compat import standins
+from hubtool.networks.compat import stand_ins
 from hubtool.networks.compat.table import GONE, ROWS
 from hubtool.networks.isolation.module_proxy import ModuleProxy
 from hubtool.networks.isolation.namespace import ModuleProvider
@@ -20,16 +20,16 @@ from hubtool.networks.isolation.namespace import ModuleProvider
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hubtool.networks.compat.table import Row
+    from hubtool.networks.compat.table import Replacement
     from hubtool.networks.isolation.namespace import Namespace
 
-_BY_NAME: Final[dict[str, Row]] = {row.old: row for row in ROWS}
+_BY_NAME: Final[dict[str, Replacement]] = {row.old: row for row in ROWS}
 # Modules of which code sees a view: those with rows, and all of MindSpore.
 _VIEWED: Final = frozenset(row.old.rpartition(".")[0] for row in ROWS if not row.old.startswith("mindspore"))
 _ABSENT: Final = object()
 
 
-def stands_for(row: Row) -> Any:  # noqa: ANN401 - a module, a class or a function
+def stands_for(row: Replacement) -> Any:  # noqa: ANN401 - a module, a class or a function
     """Return what stands for a row's old name."""
     module, _, attribute = row.stands.partition(":")
     found = importlib.import_module(module)
@@ -65,7 +65,7 @@ class Bridge(ModuleProvider):
             behind = importlib.import_module(name)
         except ModuleNotFoundError:
             if any(name == gone or name.startswith(gone + ".") for gone in GONE):
-                return standins.StandInModule(name)
+                return stand_ins.StandInModule(name)
             if not any(old.startswith(name + ".") for old in _BY_NAME):
                 raise
             behind = ModuleType(name)
@@ -76,7 +76,7 @@ class Bridge(ModuleProvider):
         """Return what stands in for a package that is not installed, or None if nothing does."""
         found = namespace.views.get(name)
         if found is None:
-            found = standins.module(name)
+            found = stand_ins.module(name)
             if found is not None:
                 namespace.views[name] = found
         return found

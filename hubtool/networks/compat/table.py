@@ -16,12 +16,12 @@ from typing import Final
 
 _CELLS: Final = "hubtool.networks.compat.cells"
 _CHECKS: Final = "hubtool.networks.compat.checks"
-_QUIET: Final = "hubtool.networks.compat.quiet"
-_PLAIN: Final = "hubtool.networks.compat.plain"
+_NOOP: Final = "hubtool.networks.compat.noop"
+_PYTHON: Final = "hubtool.networks.compat.python_compat"
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class Replacement:
     """One name of the bridge.
 
     Attributes:
@@ -44,52 +44,52 @@ class Row:
 # One row, one line.
 # fmt: off
 MINDSPORE: Final = (
-    Row("mindspore.ms_function", "2.0", "mindspore:jit", True, "renamed"),
-    Row("mindspore.common.api.ms_function", "2.0", "mindspore:jit", True, "renamed"),
-    Row("mindspore.ms_class", "2.0", "mindspore:jit_class", True, "renamed"),
-    Row("mindspore.nn.ResizeBilinear", "2.0", f"{_CELLS}:ResizeBilinear", True, "removed; ops.ResizeBilinearV2 computes it"),
-    Row("mindspore.ops.ResizeBilinear", "2.0", f"{_CELLS}:ResizeBilinearOp", True, "renamed; the size became an input"),
-    Row("mindspore.ops.operations.ResizeBilinear", "2.0", f"{_CELLS}:ResizeBilinearOp", True, "as mindspore.ops.ResizeBilinear"),
-    Row("mindspore.ops.operations.image_ops.ResizeBilinear", "2.0", f"{_CELLS}:ResizeBilinearOp", True, "as mindspore.ops.ResizeBilinear"),
-    Row("mindspore.ops.operations.nn_ops.ResizeBilinear", "2.0", f"{_CELLS}:ResizeBilinearOp", True, "as mindspore.ops.ResizeBilinear"),
-    Row("mindspore.nn.Dropout", "2.0", f"{_CELLS}:Dropout", True, "keep_prob was any number; 1 and 0.9 as float32 are refused now", changed=True),
-    Row("mindspore.nn.UpsamplingBilinear2d", "1.3", f"{_CELLS}:UpsamplingBilinear2d", True, "never in MindSpore; named in unused branches and forks"),
-    Row("mindspore.ops.operations.Sum", "1.0", "mindspore.ops.operations:ReduceSum", True, "renamed"),
-    Row("mindspore.nn.EmbeddingLookup", "2.0", f"{_CELLS}:EmbeddingLookup", True, "vocab_cache_size, for a cache of the parameter server, is gone", changed=True),
-    Row("mindspore.common.initializer.initializer", "1.6", f"{_CELLS}:initializer", True, "what it gives had a method to_tensor()", changed=True),
-    Row("mindspore.ops.ScalarCast", "2.0", f"{_CELLS}:ScalarCast", True, "only the widest type of each kind is taken now", changed=True),
-    Row("mindspore.ops.set_seed", "1.0", f"{_QUIET}:set_seed", False, "moved to mindspore.set_seed"),
-    Row("mindspore.ops.functional.control_depend", "1.3", f"{_QUIET}:control_depend", False, "removed; order follows from the program"),
-    Row("mindspore.nn.optim.SparseAdam", "1.0", "mindspore.nn:Adam", False, "merged into Adam; training only"),
-    Row("mindspore.nn.Sequential", "0.1", "mindspore.nn:SequentialCell", True, "never in MindSpore; SequentialCell is meant"),
-    Row("mindspore.nn.Relu", "0.1", "mindspore.nn:ReLU", True, "misspelt in unused branches"),
-    Row("mindspore.nn.BCEloss", "0.1", "mindspore.nn:BCELoss", True, "misspelt in unused branches"),
-    Row("mindspore.nn.ConvTranspose2d", "0.1", "mindspore.nn:Conv2dTranspose", False, "another library's name, in unused branches"),
-    Row("mindspore.nn.ConvTranspose3d", "0.1", "mindspore.nn:Conv3dTranspose", False, "another library's name, in unused branches"),
-    Row("mindspore.nn.metrics.metric", "2.0", "mindspore.train.metrics.metric:", True, "moved"),
-    Row("mindspore.profiler.profiling", "2.0", "mindspore.profiler:", True, "moved"),
-    Row("mindspore.common.initializer.random_normal", "0.1", f"{_CELLS}:random_normal", False, "never in MindSpore; Normal is meant"),
-    Row("mindspore.numpy.shape", "0.1", f"{_CELLS}:shape", True, "never in MindSpore; ops.shape is meant"),
-    Row("mindspore.train.serialization._check_checkpoint_param", "1.9", f"{_QUIET}:nothing", False, "private; the loader checks"),
-    Row("mindspore.nn.layer.basic.check_dense_input_shape", "1.8", f"{_QUIET}:nothing", False, "private; checked an input's shape"),
-    Row("mindspore._checkparam.Validator", "2.0", f"{_CHECKS}:Validator", True, "a class became functions of its module"),
-    Row("mindspore._checkparam.Rel", "2.0", f"{_CHECKS}:Rel", True, "an enumeration became constants of its module"),
-    Row("mindspore._checkparam.check_int_positive", "1.0", "mindspore._checkparam:check_positive_int", True, "renamed"),
-    Row("mindspore.dataset.vision.c_transforms", "2.0", "mindspore.dataset.vision:", True, "merged into mindspore.dataset.vision"),
-    Row("mindspore.dataset.vision.py_transforms", "2.0", "mindspore.dataset.vision:", True, "merged into mindspore.dataset.vision"),
-    Row("mindspore.dataset.transforms.c_transforms", "2.0", "mindspore.dataset.transforms:", True, "merged into mindspore.dataset.transforms"),
-    Row("mindspore.dataset.transforms.py_transforms", "2.0", "mindspore.dataset.transforms:", True, "merged into mindspore.dataset.transforms"),
-    Row("mindspore.dataset.transforms.vision", "1.0", "mindspore.dataset.vision:", True, "moved"),
-    Row("mindspore.dataset.transforms.vision.c_transforms", "1.0", "mindspore.dataset.vision:", True, "moved"),
-    Row("mindspore.dataset.transforms.vision.py_transforms", "1.0", "mindspore.dataset.vision:", True, "moved"),
-    Row("mindspore.dataset.transforms.PyTensorOperation", "2.0", "mindspore.dataset.transforms.transforms:PyTensorOperation", True, "no longer exported"),
-    Row("mindspore.dataset.vision.py_transforms.Normalize", "2.0", f"{_CELLS}:normalize_chw", True, "expected channels first; the merged one expects them last"),
-    Row("mindspore.dataset.vision.py_transforms.Decode", "2.0", f"{_CELLS}:decode_pil", True, "gave a PIL image; the merged one gives an array"),
-    Row("mindspore.dataset.GraphData", "2.10", f"{_QUIET}:GraphData", False, "removed; data only"),
+    Replacement("mindspore.ms_function", "2.0", "mindspore:jit", True, "renamed"),
+    Replacement("mindspore.common.api.ms_function", "2.0", "mindspore:jit", True, "renamed"),
+    Replacement("mindspore.ms_class", "2.0", "mindspore:jit_class", True, "renamed"),
+    Replacement("mindspore.nn.ResizeBilinear", "2.0", f"{_CELLS}:ResizeBilinear", True, "removed; ops.ResizeBilinearV2 computes it"),
+    Replacement("mindspore.ops.ResizeBilinear", "2.0", f"{_CELLS}:ResizeBilinearOp", True, "renamed; the size became an input"),
+    Replacement("mindspore.ops.operations.ResizeBilinear", "2.0", f"{_CELLS}:ResizeBilinearOp", True, "as mindspore.ops.ResizeBilinear"),
+    Replacement("mindspore.ops.operations.image_ops.ResizeBilinear", "2.0", f"{_CELLS}:ResizeBilinearOp", True, "as mindspore.ops.ResizeBilinear"),
+    Replacement("mindspore.ops.operations.nn_ops.ResizeBilinear", "2.0", f"{_CELLS}:ResizeBilinearOp", True, "as mindspore.ops.ResizeBilinear"),
+    Replacement("mindspore.nn.Dropout", "2.0", f"{_CELLS}:Dropout", True, "keep_prob was any number; 1 and 0.9 as float32 are refused now", changed=True),
+    Replacement("mindspore.nn.UpsamplingBilinear2d", "1.3", f"{_CELLS}:UpsamplingBilinear2d", True, "never in MindSpore; named in unused branches and forks"),
+    Replacement("mindspore.ops.operations.Sum", "1.0", "mindspore.ops.operations:ReduceSum", True, "renamed"),
+    Replacement("mindspore.nn.EmbeddingLookup", "2.0", f"{_CELLS}:EmbeddingLookup", True, "vocab_cache_size, for a cache of the parameter server, is gone", changed=True),
+    Replacement("mindspore.common.initializer.initializer", "1.6", f"{_CELLS}:initializer", True, "what it gives had a method to_tensor()", changed=True),
+    Replacement("mindspore.ops.ScalarCast", "2.0", f"{_CELLS}:ScalarCast", True, "only the widest type of each kind is taken now", changed=True),
+    Replacement("mindspore.ops.set_seed", "1.0", f"{_NOOP}:set_seed", False, "moved to mindspore.set_seed"),
+    Replacement("mindspore.ops.functional.control_depend", "1.3", f"{_NOOP}:control_depend", False, "removed; order follows from the program"),
+    Replacement("mindspore.nn.optim.SparseAdam", "1.0", "mindspore.nn:Adam", False, "merged into Adam; training only"),
+    Replacement("mindspore.nn.Sequential", "0.1", "mindspore.nn:SequentialCell", True, "never in MindSpore; SequentialCell is meant"),
+    Replacement("mindspore.nn.Relu", "0.1", "mindspore.nn:ReLU", True, "misspelt in unused branches"),
+    Replacement("mindspore.nn.BCEloss", "0.1", "mindspore.nn:BCELoss", True, "misspelt in unused branches"),
+    Replacement("mindspore.nn.ConvTranspose2d", "0.1", "mindspore.nn:Conv2dTranspose", False, "another library's name, in unused branches"),
+    Replacement("mindspore.nn.ConvTranspose3d", "0.1", "mindspore.nn:Conv3dTranspose", False, "another library's name, in unused branches"),
+    Replacement("mindspore.nn.metrics.metric", "2.0", "mindspore.train.metrics.metric:", True, "moved"),
+    Replacement("mindspore.profiler.profiling", "2.0", "mindspore.profiler:", True, "moved"),
+    Replacement("mindspore.common.initializer.random_normal", "0.1", f"{_CELLS}:random_normal", False, "never in MindSpore; Normal is meant"),
+    Replacement("mindspore.numpy.shape", "0.1", f"{_CELLS}:shape", True, "never in MindSpore; ops.shape is meant"),
+    Replacement("mindspore.train.serialization._check_checkpoint_param", "1.9", f"{_NOOP}:nothing", False, "private; the loader checks"),
+    Replacement("mindspore.nn.layer.basic.check_dense_input_shape", "1.8", f"{_NOOP}:nothing", False, "private; checked an input's shape"),
+    Replacement("mindspore._checkparam.Validator", "2.0", f"{_CHECKS}:Validator", True, "a class became functions of its module"),
+    Replacement("mindspore._checkparam.Rel", "2.0", f"{_CHECKS}:Rel", True, "an enumeration became constants of its module"),
+    Replacement("mindspore._checkparam.check_int_positive", "1.0", "mindspore._checkparam:check_positive_int", True, "renamed"),
+    Replacement("mindspore.dataset.vision.c_transforms", "2.0", "mindspore.dataset.vision:", True, "merged into mindspore.dataset.vision"),
+    Replacement("mindspore.dataset.vision.py_transforms", "2.0", "mindspore.dataset.vision:", True, "merged into mindspore.dataset.vision"),
+    Replacement("mindspore.dataset.transforms.c_transforms", "2.0", "mindspore.dataset.transforms:", True, "merged into mindspore.dataset.transforms"),
+    Replacement("mindspore.dataset.transforms.py_transforms", "2.0", "mindspore.dataset.transforms:", True, "merged into mindspore.dataset.transforms"),
+    Replacement("mindspore.dataset.transforms.vision", "1.0", "mindspore.dataset.vision:", True, "moved"),
+    Replacement("mindspore.dataset.transforms.vision.c_transforms", "1.0", "mindspore.dataset.vision:", True, "moved"),
+    Replacement("mindspore.dataset.transforms.vision.py_transforms", "1.0", "mindspore.dataset.vision:", True, "moved"),
+    Replacement("mindspore.dataset.transforms.PyTensorOperation", "2.0", "mindspore.dataset.transforms.transforms:PyTensorOperation", True, "no longer exported"),
+    Replacement("mindspore.dataset.vision.py_transforms.Normalize", "2.0", f"{_CELLS}:normalize_chw", True, "expected channels first; the merged one expects them last"),
+    Replacement("mindspore.dataset.vision.py_transforms.Decode", "2.0", f"{_CELLS}:decode_pil", True, "gave a PIL image; the merged one gives an array"),
+    Replacement("mindspore.dataset.GraphData", "2.10", f"{_NOOP}:GraphData", False, "removed; data only"),
 )
 
 PARALLEL: Final = tuple(
-    Row(f"mindspore.{module}.{name}", "2.0", f"{_QUIET}:{stands}", False, why, changed=True)
+    Replacement(f"mindspore.{module}.{name}", "2.0", f"{_NOOP}:{stands}", False, why, changed=True)
     for module, name, stands, why in (
         ("communication", "init", "nothing", "a network is built by one process: no group is joined"),
         ("communication.management", "init", "nothing", "as mindspore.communication.init"),
@@ -103,27 +103,27 @@ PARALLEL: Final = tuple(
 )
 
 PLAIN: Final = (
-    Row("numpy.bool", "NumPy 1.24", "builtins:bool", True, "an alias of the builtin"),
-    Row("numpy.int", "NumPy 1.24", "builtins:int", True, "an alias of the builtin"),
-    Row("numpy.float", "NumPy 1.24", "builtins:float", True, "an alias of the builtin"),
-    Row("numpy.complex", "NumPy 1.24", "builtins:complex", True, "an alias of the builtin"),
-    Row("numpy.object", "NumPy 1.24", "builtins:object", True, "an alias of the builtin"),
-    Row("numpy.str", "NumPy 1.24", "builtins:str", True, "an alias of the builtin"),
-    Row("numpy.long", "NumPy 1.24", "builtins:int", True, "an alias of the builtin"),
-    Row("numpy.unicode", "NumPy 1.24", "builtins:str", True, "an alias of the builtin"),
-    Row("numpy.asscalar", "NumPy 1.23", f"{_PLAIN}:asscalar", True, "a.item() is the same"),
-    Row("collections.Callable", "Python 3.10", "collections.abc:Callable", True, "moved"),
-    Row("collections.Hashable", "Python 3.10", "collections.abc:Hashable", True, "moved"),
-    Row("collections.Iterable", "Python 3.10", "collections.abc:Iterable", True, "moved"),
-    Row("collections.Iterator", "Python 3.10", "collections.abc:Iterator", True, "moved"),
-    Row("collections.Mapping", "Python 3.10", "collections.abc:Mapping", True, "moved"),
-    Row("collections.MutableMapping", "Python 3.10", "collections.abc:MutableMapping", True, "moved"),
-    Row("collections.Sequence", "Python 3.10", "collections.abc:Sequence", True, "moved"),
-    Row("inspect.getargspec", "Python 3.11", f"{_PLAIN}:getargspec", True, "the first four of getfullargspec"),
-    Row("time.clock", "Python 3.8", "time:perf_counter", False, "the processor's time; training logs only"),
-    Row("fractions.gcd", "Python 3.9", "math:gcd", True, "moved"),
-    Row("yaml.load", "PyYAML 6", f"{_PLAIN}:yaml_load", True, "the loader became required", changed=True),
-    Row("yaml.load_all", "PyYAML 6", f"{_PLAIN}:yaml_load_all", True, "the loader became required", changed=True),
+    Replacement("numpy.bool", "NumPy 1.24", "builtins:bool", True, "an alias of the builtin"),
+    Replacement("numpy.int", "NumPy 1.24", "builtins:int", True, "an alias of the builtin"),
+    Replacement("numpy.float", "NumPy 1.24", "builtins:float", True, "an alias of the builtin"),
+    Replacement("numpy.complex", "NumPy 1.24", "builtins:complex", True, "an alias of the builtin"),
+    Replacement("numpy.object", "NumPy 1.24", "builtins:object", True, "an alias of the builtin"),
+    Replacement("numpy.str", "NumPy 1.24", "builtins:str", True, "an alias of the builtin"),
+    Replacement("numpy.long", "NumPy 1.24", "builtins:int", True, "an alias of the builtin"),
+    Replacement("numpy.unicode", "NumPy 1.24", "builtins:str", True, "an alias of the builtin"),
+    Replacement("numpy.asscalar", "NumPy 1.23", f"{_PYTHON}:asscalar", True, "a.item() is the same"),
+    Replacement("collections.Callable", "Python 3.10", "collections.abc:Callable", True, "moved"),
+    Replacement("collections.Hashable", "Python 3.10", "collections.abc:Hashable", True, "moved"),
+    Replacement("collections.Iterable", "Python 3.10", "collections.abc:Iterable", True, "moved"),
+    Replacement("collections.Iterator", "Python 3.10", "collections.abc:Iterator", True, "moved"),
+    Replacement("collections.Mapping", "Python 3.10", "collections.abc:Mapping", True, "moved"),
+    Replacement("collections.MutableMapping", "Python 3.10", "collections.abc:MutableMapping", True, "moved"),
+    Replacement("collections.Sequence", "Python 3.10", "collections.abc:Sequence", True, "moved"),
+    Replacement("inspect.getargspec", "Python 3.11", f"{_PYTHON}:getargspec", True, "the first four of getfullargspec"),
+    Replacement("time.clock", "Python 3.8", "time:perf_counter", False, "the processor's time; training logs only"),
+    Replacement("fractions.gcd", "Python 3.9", "math:gcd", True, "moved"),
+    Replacement("yaml.load", "PyYAML 6", f"{_PYTHON}:yaml_load", True, "the loader became required", changed=True),
+    Replacement("yaml.load_all", "PyYAML 6", f"{_PYTHON}:yaml_load_all", True, "the loader became required", changed=True),
 )
 
 # fmt: on

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hubtool.errors import ArgumentTypeError, RecipeError
-from hubtool.networks.builtin.config import infer
+from hubtool.networks.builtin.inference import infer
 from hubtool.networks.entry_point import bound
 
 

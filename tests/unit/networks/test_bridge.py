@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hubtool.errors import RequirementError
-from hubtool.networks.compat import Bridge, standins, stands_for
-from hubtool.networks.compat.table import GONE, ROWS, Row
+from hubtool.networks.compat import Bridge, stand_ins, stands_for
+from hubtool.networks.compat.table import GONE, ROWS, Replacement
 from hubtool.networks.isolation.namespace import Namespace
 from tests.support.models import write
 
@@ -35,7 +35,7 @@ def test_names_are_unique_and_sorted_into_rows_that_say_why() -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.old)
-def test_the_old_name_is_supplied_and_only_in_the_namespace(row: Row, namespace: Namespace) -> None:
+def test_the_old_name_is_supplied_and_only_in_the_namespace(row: Replacement, namespace: Namespace) -> None:
     module, _, name = row.old.rpartition(".")
     with namespace.building():
         view = namespace.import_module(module)
@@ -251,14 +251,14 @@ def _equal(one: object, other: object) -> None:
     assert one == other
 
 
-def _proof(row: Row) -> Callable[[Any], None] | None:
+def _proof(row: Replacement) -> Callable[[Any], None] | None:
     return next(
         (PROOFS[key] for key in sorted(PROOFS, key=len, reverse=True) if ("." + row.old).endswith("." + key)), None
     )
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.exact], ids=lambda row: row.old)
-def test_exact_rows_give_the_same_numbers(row: Row, namespace: Namespace) -> None:
+def test_exact_rows_give_the_same_numbers(row: Replacement, namespace: Namespace) -> None:
     module, _, name = row.old.rpartition(".")
     proof = _proof(row)
     with namespace.building():
@@ -352,5 +352,5 @@ def test_stand_ins_can_be_imported_inherited_from_and_not_called(tmp_path: Path)
 
 
 def test_an_unknown_package_is_missing() -> None:
-    assert standins.module("no_such_package_x") is None
-    assert standins.module("no_such_package_x.part") is None
+    assert stand_ins.module("no_such_package_x") is None
+    assert stand_ins.module("no_such_package_x.part") is None

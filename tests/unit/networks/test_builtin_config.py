@@ -13,7 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubtool.errors import RecipeError
-from hubtool.networks.builtin.config import ARGUMENTS, BertConfig, Inferred, entry_names, infer, parameters
+from hubtool.networks.builtin.arguments import ARGUMENTS
+from hubtool.networks.builtin.config import BertConfig, entry_names
+from hubtool.networks.builtin.inference import Inferred, infer
+from hubtool.networks.builtin.parameters import parameters
 
 SMALL: dict[str, object] = {
     "vocab_size": 131,

@@ -14,14 +14,14 @@ from hubtool.errors import ArgumentTypeError, NetworkError, RecipeError, Require
 from hubtool.networks import entry_point
 from hubtool.networks.package import PackageProvider
 from hubtool.networks.provider import Asked
-from hubtool.networks.repository import Place, RepositoryProvider
+from hubtool.networks.repository import CodeFolder, RepositoryProvider
 from tests.support import models
 
 pytestmark = pytest.mark.mindspore
 
 
-def place(folder: Path) -> Place:
-    return Place(root=folder, folder="", identity=str(folder))
+def place(folder: Path) -> CodeFolder:
+    return CodeFolder(root=folder, folder="", identity=str(folder))
 
 
 def build(folder: Path, entry: str, **more: Any) -> Any:

@@ -1,4 +1,4 @@
-"""A static look at code before it runs: what it touches beyond building a network.
+"""A static scan of code before it runs: what it touches beyond building a network.
 
 This is information for a maintainer, and no protection: code can hide what it does. What protects is that only code
 of a pinned commit and a trusted repository runs at all.
@@ -36,7 +36,7 @@ _WRITING = frozenset("wax+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Touch:
+class Access:
     """One thing that code touches.
 
     Attributes:
@@ -52,29 +52,29 @@ class Touch:
     line: int
 
 
-def look(root: Path, files: tuple[str, ...]) -> tuple[Touch, ...]:
-    """Look at the Python files of a folder, and return what they touch, by file and line; nothing is run.
+def scan(root: Path, files: tuple[str, ...]) -> tuple[Access, ...]:
+    """Return what the Python files of a folder touch, by file and line, without running them.
 
     A file that is not Python is reported as ``unreadable``.
     """
-    found: list[Touch] = []
+    found: list[Access] = []
     for name in files:
         if name.endswith(".py"):
             try:
                 tree = ast.parse((root / name).read_bytes())
             except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
                 found.append(
-                    Touch(kind="unreadable", what=str(error), path=name, line=getattr(error, "lineno", None) or 1)
+                    Access(kind="unreadable", what=str(error), path=name, line=getattr(error, "lineno", None) or 1)
                 )
                 continue
-            found += [Touch(kind=kind, what=what, path=name, line=line) for kind, what, line in _walk(tree)]
-    return tuple(sorted(found, key=lambda touch: (touch.path, touch.line, touch.what)))
+            found += [Access(kind=kind, what=what, path=name, line=line) for kind, what, line in _walk(tree)]
+    return tuple(sorted(found, key=lambda one: (one.path, one.line, one.what)))
 
 
 def imports(root: Path, files: tuple[str, ...]) -> dict[str, tuple[str, str, int]]:
     """Return the modules that Python files import by name, each with what it touches and where it comes first.
 
-    Relative imports are the folder's own, and left out; so is a file that is not Python, which :func:`look` reports.
+    Relative imports are the folder's own, and left out; so is a file that is not Python, which :func:`scan` reports.
 
     Returns:
         For each module: what it can touch (empty where nothing is known of it), the file, and the line, from 1.

@@ -1,14 +1,14 @@
-"""Looking at a link: one question to its server, and with ``deep`` all its bytes, hashed and thrown away.
+"""Look at a link: one request to its server, and with ``deep`` all bytes, hashed and discarded.
 
-What was seen is a mapping that can be kept as JSON::
+The result is a mapping that can be saved as JSON::
 
-    fault    the kind of finding, if the link could not be followed to its end; with
+    fault    the kind of finding, if the file could not be reached; with
     message  what happened
-    moved    where the link leads for good, if it does
-    place    where the bytes are, if the link redirects (without query, which may be signed anew each time)
+    moved    the target of a permanent redirect
+    place    where the bytes are, if the link redirects (without the query, which may hold a new signature each time)
     size     the bytes of the file
     etag     the server's name for this version of the file
-    modified when it was changed last, as the server says
+    modified the time of its last change, from the server
     sha256   the digest of the bytes that came (deep)
 """
 
@@ -31,17 +31,17 @@ _GONE = frozenset({404, 410})
 Seen = dict[str, object]
 
 
-def look(transport: HttpTransport, link: str, *, deep: bool, pace: Callable[[], None] = lambda: None) -> Seen:
+def probe_link(transport: HttpTransport, link: str, *, deep: bool, pace: Callable[[], None] = lambda: None) -> Seen:
     """Look at a link.
 
     Args:
-        transport: Asks.
+        transport: The HTTP client.
         link: The link.
         deep: Whether its bytes are hashed.
-        pace: Called before each block of bytes is taken; raises to stop.
+        pace: Called before each block of bytes; raises to stop.
 
     Raises:
-        FetchError: If another attempt may help; its ``wait`` says when.
+        FetchError: If another attempt may help; its ``wait`` is the delay in seconds.
     """
     try:
         found = transport.probe(transport.policy.check(link))

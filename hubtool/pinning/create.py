@@ -1,4 +1,4 @@
-"""Making a lock: short digests become whole, branches become commits, and what changed since the last lock is told.
+"""Making a lockfile: short digests become whole, branches become commits, and what changed is reported.
 
 What is not known is found out in this order: from the store, from a mirror whose index says a size, and last by
 fetching. Which file a short digest means, only bytes from the card's own link say. Nothing is written unless everything
@@ -16,11 +16,11 @@ from hubtool import resources
 from hubtool.assets import local_asset
 from hubtool.card import model
 from hubtool.card import status as statuses
-from hubtool.errors import ArgumentError, AssetError, CardError, CardNotFoundError, HubError, LockError
+from hubtool.errors import ArgumentError, AssetError, CardError, CardNotFoundError, HubError, LockfileError
 from hubtool.git.code import CodeStore
 from hubtool.links import shown
 from hubtool.lockfile import lockfile as locks
-from hubtool.lockfile.lockfile import Lock, LockedAsset, LockedCard, LockedCode
+from hubtool.lockfile.lockfile import LockedAsset, LockedCard, LockedCode, Lockfile
 from hubtool.pinning.mirrored import MirrorReader
 from hubtool.registry.entry import digest_of
 from hubtool.registry.published import PublishedRegistry
@@ -45,7 +45,7 @@ _GLOB = frozenset("*?[")
 
 @dataclass(slots=True, kw_only=True)
 class _Item:
-    """One card on its way into the lock: what is known of each asset, by its place on the card."""
+    """One card on its way into the lockfile: what is known of each asset, by its place on the card."""
 
     uid: str
     found: FoundCard
@@ -80,7 +80,7 @@ def lock(
     hub: Hub,
     uids: Sequence[str],
     *,
-    before: Lock | None = None,
+    before: Lockfile | None = None,
     update: bool = False,
     watch: Watcher | None = None,
     expect: Callable[[int, int | None], None] | None = None,
@@ -90,16 +90,17 @@ def lock(
     Assets are fetched where their size or whole digest is not known otherwise, code always.
 
     Args:
-        hub: The registries and the store; a lock that its settings name is not looked at.
+        hub: The registries and the store; a lockfile that its settings name is not looked at.
         uids: The UIDs.
-        before: The lock as it was. A withdrawn card stays in a lock that pins it already, and goes into no other.
+        before: The lockfile as it was. A withdrawn card stays in a lockfile that pins it already, and goes into no
+            other.
         update: Whether branches and tags are asked anew for their commits; else they are what they were when they were
-            first fetched here, which is what loads without a lock.
+            first fetched here, which is what loads without a lockfile.
         watch: Told what happens while assets are fetched.
         expect: Told how many files, and how many bytes if cards state that of all, are going to be fetched.
 
     Raises:
-        LockError: If something of a card cannot be locked; every problem is named.
+        LockfileError: If something of a card cannot be locked; every problem is named.
         HubError: If the store or a mirror cannot be used.
     """
     hub = hub.with_lock(None)
@@ -109,7 +110,7 @@ def lock(
         mirrors = MirrorReader(run.mirrors, offline=hub.settings.offline)
         for uid in uids:
             with _noted(uid, problems):
-                items.append(_item(hub, uid, mirrors, before or Lock(cards=())))
+                items.append(_item(hub, uid, mirrors, before or Lockfile(cards=())))
         if not problems:
             problems += _fetch(run, items, expect)
     made = []
@@ -119,15 +120,15 @@ def lock(
             made.append(_locked(hub, item, _code(item, codes, update=update)))
     if problems:
         more = f" (and {len(problems) - 20} more)" if len(problems) > 20 else ""
-        raise LockError(
+        raise LockfileError(
             "not everything can be locked: " + "; ".join(problems[:20]) + more,
             hint="nothing was written; mend these, or leave these UIDs out",
         )
     return tuple(made)
 
 
-def merged(before: Lock, made: Iterable[LockedCard], *, remove: Iterable[str] = ()) -> Lock:
-    """Return a lock with some cards renewed or added, some removed, and the others as they were.
+def merged(before: Lockfile, made: Iterable[LockedCard], *, remove: Iterable[str] = ()) -> Lockfile:
+    """Return a lockfile with some cards renewed or added, some removed, and the others as they were.
 
     Raises:
         ArgumentError: If a UID is to be removed that it does not have.
@@ -135,9 +136,9 @@ def merged(before: Lock, made: Iterable[LockedCard], *, remove: Iterable[str] = 
     cards_by_uid = {card.uid: card for card in before.cards}
     for uid in remove:
         if cards_by_uid.pop(uid, None) is None:
-            raise ArgumentError(f"{uid} is not in the lock, so it cannot be removed", hint="see what is in it")
+            raise ArgumentError(f"{uid} is not in the lockfile, so it cannot be removed", hint="see what is in it")
     cards_by_uid.update((card.uid, card) for card in made)
-    return Lock(cards=tuple(cards_by_uid[uid] for uid in locks.in_order(cards_by_uid)))
+    return Lockfile(cards=tuple(cards_by_uid[uid] for uid in locks.in_order(cards_by_uid)))
 
 
 @contextmanager
@@ -150,12 +151,12 @@ def _noted(uid: str, problems: list[str]) -> Iterator[None]:
         problems.append(message if error.hint is None else f"{message} ({error.hint})")
 
 
-def _item(hub: Hub, uid: str, mirrors: MirrorReader, before: Lock) -> _Item:
+def _item(hub: Hub, uid: str, mirrors: MirrorReader, before: Lockfile) -> _Item:
     """Read a card, and find out what is known of its assets without fetching them."""
     found = hub.find(uid)
     path = found.card.path
     if found.card.uid is None or path is None:
-        raise LockError(f"{uid} is a card outside a registry, which cannot be locked", hint="give its UID")
+        raise LockfileError(f"{uid} is a card outside a registry, which cannot be locked", hint="give its UID")
     try:
         data = path.read_bytes()
     except OSError as error:
@@ -169,7 +170,7 @@ def _item(hub: Hub, uid: str, mirrors: MirrorReader, before: Lock) -> _Item:
     data = statuses.without_status(data)
     status, pinned = found.card.status, before.card(uid)
     if status is not None and status.is_withdrawn and (pinned is None or pinned.sha256 != digest_of(data)):
-        raise LockError(
+        raise LockfileError(
             f"{status.describe(uid)}: a withdrawn card is not pinned anew",
             hint=f"pin {status.successor} instead" if status.successor else "pin another card",
         )
@@ -262,7 +263,7 @@ def _locked(hub: Hub, item: _Item, code: LockedCode | None) -> LockedCard:
 
 
 def _registry(hub: Hub, name: str | None) -> str:
-    """Return what a lock calls a registry: what people find it by, wherever they read the lock."""
+    """Return what a lockfile calls a registry: what people find it by, wherever they read the lockfile."""
     member = next((one for one in hub.registries.members if one.name == name), None)
     if isinstance(member, PublishedRegistry):
         return shown(member.source.location)
