@@ -152,7 +152,7 @@ def _in_process(module: str, arguments: list[str], folder: Path, environ: Mappin
         stack.enter_context(_streams(out.fileno(), err.fileno()))
         stack.enter_context(_state())
         # The test's own locks are those of another process.
-        stack.enter_context(mock.patch("hubtool.store.store._held", threading.local()))
+        stack.enter_context(mock.patch("hubtool.store.digest_locks._held", threading.local()))
         _forget()
         code = _main(module, arguments)
         for stream in (sys.stdout, sys.stderr):
