@@ -31,7 +31,7 @@ def command(*, folder: Path, host: str, port: int, connections: int, quiet: bool
     Only the mirror's own files are served: its index, its cards and its blobs. Clients are pointed at it with
     `hubtool registry add`, and with HUBTOOL_MIRRORS. It is meant for a trusted network: there is no TLS, and no login.
     """
-    from hubtool.mirror import index
+    from hubtool.mirror.layout import INDEX
     from hubtool.mirror.serve import Server
 
     lock = threading.Lock()
@@ -41,9 +41,9 @@ def command(*, folder: Path, host: str, port: int, connections: int, quiet: bool
             click.echo(f"{client} {status} {line}", err=True)
 
     server = Server(folder, host=host, port=port, connections=connections, log=None if quiet else log)
-    if not (server.root / index.NAME).is_file():
+    if not (server.root / INDEX).is_file():
         click.echo(
-            f"{output.style('warning', fg='yellow')}: {server.root} has no {index.NAME}, so that clients find no cards "
+            f"{output.style('warning', fg='yellow')}: {server.root} has no {INDEX}, so that clients find no cards "
             "in it; `hubtool mirror sync` makes a mirror",
             err=True,
         )

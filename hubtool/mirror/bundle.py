@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import os
 import tarfile
-import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -21,11 +20,10 @@ from hubtool.card import document
 from hubtool.digest import Digest
 from hubtool.errors import CardError, CardNotFoundError, HubError, MirrorError, StoreError
 from hubtool.mirror import cards as cards_of
-from hubtool.mirror import index, plan
-from hubtool.mirror.destination import UNIT, blob_name, card_name, parse_blob, parse_card
+from hubtool.mirror import index, layout, plan
 from hubtool.mirror.index import Listed, ListedAsset, Listing
-from hubtool.mirror.plan import Failure, Need, WantedAsset
-from hubtool.mirror.sync import asset_of, matches, write_index
+from hubtool.mirror.layout import INDEX, blob_name, card_name, is_index_shard, parse_blob, parse_card
+from hubtool.mirror.plan import Failure, MissingAsset, WantedAsset
 from hubtool.registry.entry import digest_of
 from hubtool.store.store import MAX_BYTES
 from hubtool.transfer.events import FetchRequest, Labels, Outcome
@@ -45,12 +43,10 @@ if TYPE_CHECKING:
 
 BLOCK = 1 << 20
 MAX_MEMBERS = 1_000_000
-PATIENCE = 600.0
-"""Seconds to wait for other workers on the mirror that a bundle goes into."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bundled:
+class BundleReport:
     """What went into a bundle, or came out of one.
 
     Attributes:
@@ -94,7 +90,7 @@ def bundle(
     connections: int = CONNECTIONS,
     rate: float | None = None,
     watch: Watcher | None = None,
-) -> Bundled:
+) -> BundleReport:
     """Write a bundle; what is not stored is fetched first.
 
     Args:
@@ -109,12 +105,12 @@ def bundle(
         CardNotFoundError: If no card matches.
         MirrorError: If the archive cannot be written.
     """
-    wanted = cards_of.wanted(hub.registries, Listing(), lambda uid: matches(uid, patterns))
+    wanted = cards_of.wanted(hub.registries, Listing(), patterns)
     if not wanted:
         raise CardNotFoundError(f"no card matches {', '.join(patterns) or 'anything'}", hint="see `hubtool list`")
     todo = plan.make(wanted, {}, Listing(), cards=())
     with hub.fetcher(connections=connections, rate=rate, watch=watch) as run:
-        brought, failed = _bring(hub, run, todo.needs)
+        brought, failed = _bring(hub, run, todo.missing)
     failures = [*todo.failures, *failed]
     files = {stored.digest: stored for stored in brought.values()}
     if not failures:
@@ -126,7 +122,7 @@ def bundle(
             }
         )
         _write(hub, file, files, listing)
-    return Bundled(
+    return BundleReport(
         cards=len(todo.wanted),
         blobs=len(files),
         bytes=sum(stored.size for stored in files.values()),
@@ -134,61 +130,61 @@ def bundle(
     )
 
 
-def _bring(hub: Hub, run: Fetcher, needs: Sequence[Need]) -> tuple[dict[str, Stored], list[Failure]]:
+def _bring(hub: Hub, run: Fetcher, missing: Sequence[MissingAsset]) -> tuple[dict[str, Stored], list[Failure]]:
     """Find assets in the store, or fetch them into it; return them by their keys, and what could not be had.
 
     What one card's link does not give, the next card's may.
     """
     brought: dict[str, Stored] = {}
-    errors: dict[str, list[HubError]] = {need.key: [] for need in needs}
+    errors: dict[str, list[HubError]] = {asset.key: [] for asset in missing}
     labels = Labels()
-    at, left = 0, [*needs]
+    at, left = 0, [*missing]
     while left:
-        looked = [(need, _look(hub, need, at)) for need in left]
+        looked = [(asset, _look(hub, asset, at)) for asset in left]
         came = iter(run.fetch_all([labels.label(found) for _, found in looked if isinstance(found, FetchRequest)]))
         at += 1
         left = []
-        for need, found in looked:
+        for asset, found in looked:
             outcome = next(came) if isinstance(found, FetchRequest) else found
             if outcome.stored is not None:
-                brought[need.key] = outcome.stored
-                del errors[need.key]
+                brought[asset.key] = outcome.stored
+                del errors[asset.key]
                 continue
             if outcome.error is not None:
-                errors[need.key].append(outcome.error)
-            if at < len(need.sources):
-                left.append(need)
+                errors[asset.key].append(outcome.error)
+            if at < len(asset.sources):
+                left.append(asset)
     failures = []
-    for need in needs:
-        if need.key in errors:
-            reasons = (str(error).replace("\nhint: ", "; ") for error in errors[need.key])
+    for asset in missing:
+        if asset.key in errors:
+            reasons = (str(error).replace("\nhint: ", "; ") for error in errors[asset.key])
             reason = "; ".join(dict.fromkeys(reasons))
             failures += [
-                Failure(uid=uid, link=link, digest=need.digest.hex, reason=reason) for uid, link in need.sources
+                Failure(uid=uid, link=link, digest=asset.digest.hex, reason=reason) for uid, link in asset.sources
             ]
     return brought, failures
 
 
-def _look(hub: Hub, need: Need, at: int) -> FetchRequest | Outcome:
+def _look(hub: Hub, asset: MissingAsset, at: int) -> FetchRequest | Outcome:
     """Return what is to be fetched for an asset, as one of the cards that name it says; or how it went without that.
 
     It may be stored, or stand beside its card; or be wrong there, or not be named by the card any more.
     """
-    uid, link = need.sources[at]
-    wanted = FetchRequest(link=link, digest=need.digest, size=need.size)
+    uid, link = asset.sources[at]
+    wanted = FetchRequest(link=link, digest=asset.digest, size=asset.size)
     try:
-        stored = hub.store.find(need.digest, link=link)
+        stored = hub.store.find(asset.digest, link=link)
         if stored is not None:
             return Outcome(wanted=wanted, stored=stored)
         card = hub.find(uid)
-        asset = asset_of(card.card.assets, need.digest, link)
-        if asset is None:
+        named = cards_of.find_asset(card.card.assets, asset.digest, link)
+        if named is None:
             raise CardError(f"the card {uid} no longer names it: it was changed meanwhile", hint="run the same again")
-        if asset.is_local:
-            return Outcome(wanted=wanted, stored=local_asset(hub, card, asset))
+        if named.is_local:
+            return Outcome(wanted=wanted, stored=local_asset(hub, card, named))
     except HubError as error:
         return Outcome(wanted=wanted, error=error)
-    return FetchRequest(link=asset.link, digest=asset.digest, size=asset.size, name=asset.file_name, uid=uid)
+    return FetchRequest(link=named.link, digest=named.digest, size=named.size, name=named.file_name, uid=uid)
 
 
 def _listed(asset: WantedAsset, brought: dict[str, Stored]) -> ListedAsset:
@@ -216,7 +212,7 @@ def _write(hub: Hub, file: Path, files: dict[str, Stored], listing: Listing) -> 
             data, shards = index.render(listing.uids, listing.serial)
             for shard, own in shards:
                 archive.addfile(_member(shard.path, len(own)), io.BytesIO(own))
-            archive.addfile(_member(index.NAME, len(data)), io.BytesIO(data))
+            archive.addfile(_member(INDEX, len(data)), io.BytesIO(data))
     except OSError as error:
         found = disk.store_error(error, file)
         raise MirrorError(found.message, hint="choose another place for the bundle") from error
@@ -286,11 +282,11 @@ def _members(file: Path) -> Iterator[Iterator[_Member]]:
                 # The list of members is not kept: an archive of many empty ones would fill memory with it.
                 vars(archive)["members"] = []
                 name = member.name
-                if index.NAME in seen:
+                if INDEX in seen:
                     raise refuse(name, "comes after the index")
                 if not member.isreg() or member.issparse():
                     raise refuse(name, "is not a plain file")
-                known = name == index.NAME or parse_blob(name) or parse_card(name) or index.parse_shard(name)
+                known = name == INDEX or parse_blob(name) or parse_card(name) or is_index_shard(name)
                 if not known:
                     raise refuse(name, "is no file of a mirror")
                 if name in seen:
@@ -304,7 +300,7 @@ def _members(file: Path) -> Iterator[Iterator[_Member]]:
                     raise refuse(name, "is not a plain file")
                 seen.add(name)
                 yield _Member(name=name, size=member.size, stream=cast("BinaryIO", content))
-        if index.NAME not in seen:
+        if INDEX not in seen:
             raise MirrorError(f"{file} has no index: it is cut off, or no bundle", hint="copy it again")
 
     try:
@@ -316,7 +312,7 @@ def _members(file: Path) -> Iterator[Iterator[_Member]]:
         raise MirrorError(f"{file} cannot be read: {error.strerror or error}", hint="copy it again") from error
 
 
-def into_store(hub: Hub, file: Path) -> Bundled:
+def into_store(hub: Hub, file: Path) -> BundleReport:
     """Put a bundle's assets into the store.
 
     Raises:
@@ -327,10 +323,10 @@ def into_store(hub: Hub, file: Path) -> Bundled:
     listing, sizes = _read(file, hub.store, None)
     known = {str(uid) for uid in hub.registries.uids()}
     unknown = tuple(uid for uid in sorted(listing.uids) if uid not in known)
-    return Bundled(cards=len(listing.uids), blobs=len(sizes), bytes=sum(sizes.values()), unknown=unknown)
+    return BundleReport(cards=len(listing.uids), blobs=len(sizes), bytes=sum(sizes.values()), unknown=unknown)
 
 
-def into_mirror(hub: Hub, file: Path, place: Destination) -> Bundled:
+def into_mirror(hub: Hub, file: Path, place: Destination) -> BundleReport:
     """Put a bundle's cards and assets into a mirror.
 
     Raises:
@@ -339,16 +335,16 @@ def into_mirror(hub: Hub, file: Path, place: Destination) -> Bundled:
         DigestError: If an asset is not what its name says.
     """
     listing, sizes = _read(file, place.staging(hub.store.root), place)
-    with place.publishing(), _members(file) as members:
+    with _members(file) as members:
         for member in members:
             uid = parse_card(member.name)
             if uid is not None:
                 data = member.stream.read(document.MAX_BYTES)
                 if digest_of(data) != listing.uids[uid].digest:
                     raise MirrorError(f"{file} was changed while it was read", hint="run the same again")
-                place.write(card_name(uid), data)
-        write_index(place, listing.uids, ())
-    return Bundled(cards=len(listing.uids), blobs=len(sizes), bytes=sum(sizes.values()))
+                place.write({card_name(uid): data})
+    index.update(place, listing.uids, ())
+    return BundleReport(cards=len(listing.uids), blobs=len(sizes), bytes=sum(sizes.values()))
 
 
 def _read(file: Path, store: Store, place: Destination | None) -> tuple[Listing, dict[str, int]]:
@@ -357,7 +353,7 @@ def _read(file: Path, store: Store, place: Destination | None) -> tuple[Listing,
     digests: dict[str, str] = {}
     shards: dict[str, bytes] = {}
     listing = Listing()
-    there = {} if place is None else place.blobs()
+    there = {} if place is None else layout.blobs(place)
     with _members(file) as members:
         for member in members:
             digest, uid = parse_blob(member.name), parse_card(member.name)
@@ -366,8 +362,8 @@ def _read(file: Path, store: Store, place: Destination | None) -> tuple[Listing,
                 if digest not in there:
                     stored = _store(store, digest, member, file)
                     if place is not None:
-                        _add(place, stored)
-                        with suppress(StoreError):  # a sync is at this unit; what stays there is removed by the next
+                        place.add(stored, move=True)
+                        with suppress(StoreError):  # a sync works on this shard; the next one removes the file
                             store.remove(digest)
             elif uid is not None:
                 if member.size > document.MAX_BYTES:
@@ -377,7 +373,7 @@ def _read(file: Path, store: Store, place: Destination | None) -> tuple[Listing,
                 if member.size > index.MAX_BYTES:
                     raise MirrorError(f"{file}: the index is too large", hint="copy it again")
                 data = b"".join(iter(partial(member.stream.read, BLOCK), b""))
-                if member.name != index.NAME:
+                if member.name != INDEX:
                     shards[member.name] = data
                 else:
                     listing = _listing(data, shards, file)
@@ -388,7 +384,7 @@ def _read(file: Path, store: Store, place: Destination | None) -> tuple[Listing,
 
 
 def _listing(data: bytes, shards: dict[str, bytes], file: Path) -> Listing:
-    head = index.parse(data, f"{file}: {index.NAME}")
+    head = index.parse(data, f"{file}: {INDEX}")
     uids: dict[str, Listed] = {}
     for shard in head.shards:
         cards, fault = index.parse_cards(shards.pop(shard.path, b""), shard)
@@ -409,16 +405,3 @@ def _store(store: Store, digest: str, member: _Member, file: Path) -> Stored:
         while block := member.stream.read(BLOCK):
             writer.write(block)
         return writer.commit()
-
-
-def _add(place: Destination, stored: Stored) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        with place.claim(stored.digest[:UNIT]) as claim:
-            if claim is not None:
-                claim.add(stored, move=True)
-                claim.settle()
-                return
-        if time.monotonic() > deadline:
-            raise MirrorError(f"{place.name} is being written by others all the time", hint="try again later")
-        time.sleep(0.2)

@@ -22,8 +22,7 @@ from typing import TYPE_CHECKING, BinaryIO
 from urllib.parse import unquote_to_bytes
 
 from hubtool.errors import MirrorError
-from hubtool.mirror import index
-from hubtool.mirror.destination import parse_blob
+from hubtool.mirror.layout import INDEX, INDEX_SHARDS, parse_blob
 from hubtool.version import __version__
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ IDLE = 15.0
 """Seconds that a connection may be silent between requests, and that a client may take to read something."""
 
 _RANGE = re.compile(r"bytes=(?:(\d{1,19})-(\d{0,19})|-(\d{1,19}))\Z")
-_ROOTS = (index.NAME, index.FOLDER, "cards", "blobs")
+_ROOTS = (INDEX, INDEX_SHARDS, "cards", "blobs")
 _KINDS = {".json": "application/json", ".md": "text/markdown; charset=utf-8"}
 _BLOCK = 64 << 10
 

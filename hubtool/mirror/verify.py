@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from hubtool import parallel
 from hubtool.card import document, model
 from hubtool.errors import CardError, MirrorError
-from hubtool.mirror import index
-from hubtool.mirror.destination import UNIT, blob_name, card_name, parse_blob
+from hubtool.mirror import index, layout
+from hubtool.mirror.layout import INDEX, blob_name, card_name, parse_blob
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -38,8 +38,8 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verified:
-    """What became of checking a mirror.
+class VerifyReport:
+    """What a check of a mirror found.
 
     Attributes:
         cards: How many cards the index names.
@@ -78,7 +78,7 @@ class Verified:
         }
 
 
-def verify(place: Destination, *, deep: bool = False, jobs: int = 8) -> Verified:
+def verify(place: Destination, *, deep: bool = False, jobs: int = 8) -> VerifyReport:
     """Check every card, and every asset that the index names.
 
     Args:
@@ -91,9 +91,9 @@ def verify(place: Destination, *, deep: bool = False, jobs: int = 8) -> Verified
     """
     start = time.monotonic()
     listing = index.load(place)
-    if listing.mark is None:
-        raise MirrorError(f"{place.name} has no {index.NAME}: it is no mirror", hint="run `hubtool mirror sync` first")
-    blobs = place.blobs()
+    if listing.etag is None:
+        raise MirrorError(f"{place.name} has no {INDEX}: it is no mirror", hint="run `hubtool mirror sync` first")
+    blobs = layout.blobs(place)
     faults = [Fault(name=name, reason=reason) for name, reason in sorted(listing.faults.items())]
     named: dict[str, int] = {}
     for one in listing.uids.values():
@@ -114,7 +114,7 @@ def verify(place: Destination, *, deep: bool = False, jobs: int = 8) -> Verified
             faults += [fault for fault in pool.map(lambda digest: look_into(place, digest), sorted(blobs)) if fault]
     if deep and place.is_folder:
         faults += _hashed(place, blobs)
-    return Verified(
+    return VerifyReport(
         cards=len(listing.uids),
         blobs=len(named),
         bytes=sum(named.values()),
@@ -128,7 +128,7 @@ def verify(place: Destination, *, deep: bool = False, jobs: int = 8) -> Verified
 def remove_wrong(place: Destination, faults: Iterable[Fault]) -> tuple[str, ...]:
     """Remove the cards and blobs that were found wrong, for a sync to bring them anew; return their names.
 
-    A blob that a worker is at, or has replaced meanwhile, stays.
+    A blob that a worker has replaced in the meantime stays.
 
     Raises:
         MirrorError: If the mirror cannot be written.
@@ -136,15 +136,9 @@ def remove_wrong(place: Destination, faults: Iterable[Fault]) -> tuple[str, ...]
     removed = []
     for name in (fault.name for fault in faults if fault.wrong):
         digest = parse_blob(name)
-        if digest is None:
-            with place.publishing():
-                place.remove([name])
+        if digest is None or look_into(place, digest):
+            place.remove([name])
             removed.append(name)
-            continue
-        with place.claim(digest[:UNIT]) as claim:
-            if claim is not None and digest in place.blobs(digest[:UNIT]) and look_into(place, digest):
-                place.remove([name])
-                removed.append(name)
     return tuple(removed)
 
 

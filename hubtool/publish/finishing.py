@@ -19,7 +19,7 @@ from hubtool.card import front_matter as front_matters
 from hubtool.card import model, yaml_text
 from hubtool.card.values import plain_values
 from hubtool.errors import ArgumentError, CardError, PublishError
-from hubtool.mirror.destination import blob_name
+from hubtool.mirror.layout import blob_name
 from hubtool.resolution.choice import choose_weights
 
 if TYPE_CHECKING:

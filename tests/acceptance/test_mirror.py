@@ -12,13 +12,13 @@ import subprocess
 import sys
 import tarfile
 import time
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hubtool.digest import Digest
-from hubtool.mirror.destination import blob_name, open_destination
+from hubtool.mirror.layout import blob_name, blobs
+from hubtool.mirror.open import open_destination
 from hubtool.store.store import Store
 from tests.support.cards import write_card, write_local
 from tests.support.servers import serving
@@ -638,10 +638,9 @@ def test_a_mirror_is_a_store_to_look_in(cli: Cli, tmp_path: Path) -> None:
 def test_stale_leftovers_are_removed(cli: Cli, tmp_path: Path) -> None:
     assets = fill(cli, 3)
     root = tmp_path / "mirror"
-    unit = min(assets)[:2]
     temporary = root / ".hubtool" / "temporary"
-    (temporary / f"unit-{unit}").mkdir(parents=True)
-    (temporary / f"unit-{unit}" / "dead.part").write_bytes(b"half")
+    temporary.mkdir(parents=True)
+    (temporary / f"{min(assets)}.part").write_bytes(b"half")
     (temporary / "document.dead.part").write_bytes(b"half")
     staging = Store(root / ".hubtool" / "staging", durable=False)
     left = {}
@@ -654,10 +653,8 @@ def test_stale_leftovers_are_removed(cli: Cli, tmp_path: Path) -> None:
     assert cli("mirror", "sync", root).code == 0
     assert list(temporary.iterdir()) == []
     assert (left[1].exists(), left[8].exists()) == (True, False)
-    with closing(open_destination(str(root))) as place:
-        assert set(place.blobs()) == set(assets)
-        names = [blob_name(digest) for digest in assets]
-        assert place.ages([*names, "blobs/none"]).keys() == set(names)
-        assert all(0 <= age < 600 for age in place.ages(names).values())
+    place = open_destination(str(root))
+    assert set(blobs(place)) == set(assets)
+    assert all(0 <= time.time() - place.files("blobs")[blob_name(digest)].modified < 600 for digest in assets)
     assert Store(root).path(Digest(min(assets))) is not None
     assert os.access(root / "index.json", os.R_OK)
