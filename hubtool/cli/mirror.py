@@ -344,7 +344,7 @@ class _Lines:
                     self.named.add(failure)
 
     def warned(self, message: str) -> None:
-        """Say what nobody may miss, once, however many processes say it."""
+        """Print a warning, once."""
         with self._lock:
             if message not in self._warned:
                 self._warned.add(message)
@@ -380,7 +380,7 @@ def _missing(plan: Plan) -> list[dict[str, object]]:
 
 
 def _to_bring(plan: Plan) -> str:
-    """Return how many bytes are missing, as far as cards state it."""
+    """Return how many bytes are missing, as far as the cards say."""
     unknown = plan.unknown_sizes
     if unknown and unknown == len(plan.missing):
         return "size not stated"
@@ -422,7 +422,7 @@ def _print_report(report: SyncReport, *, named: set[Failure]) -> None:
 
 
 def _print_remedy(report: VerifyReport, removed: tuple[str, ...], *, deep: bool) -> None:
-    """Say what to do about the faults of a mirror."""
+    """Say how to repair a mirror."""
     if removed:
         for name in removed:
             click.echo(f"removed {name}")

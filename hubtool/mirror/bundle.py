@@ -1,7 +1,7 @@
 """Bundles: cards and their assets in one tar archive, to cross a gap between networks.
 
-An archive holds a mirror, in this order: blobs, cards, shards of the index, index. So a reader who comes to its end has
-verified everything before the index says that it is there, and an archive that was cut off has none.
+An archive holds a mirror in this order: blobs, cards, shards of the index, index. So a reader has verified everything
+before the index lists it, and an archive that was cut off has no index.
 """
 
 from __future__ import annotations
@@ -47,14 +47,14 @@ MAX_MEMBERS = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BundleReport:
-    """What went into a bundle, or came out of one.
+    """What a bundle contains.
 
     Attributes:
-        cards: How many cards.
-        blobs: How many assets.
-        bytes: Their bytes.
+        cards: Number of cards.
+        blobs: Number of assets.
+        bytes: Their size in bytes.
         unknown: The UIDs of cards that no registry here has.
-        failures: What could not be had; then no bundle was written.
+        failures: What could not be fetched; then no bundle was written.
     """
 
     cards: int
@@ -65,7 +65,7 @@ class BundleReport:
 
     @property
     def complete(self) -> bool:
-        """Whether everything is there."""
+        """Whether nothing is missing."""
         return not self.failures
 
     def as_json(self) -> dict[str, object]:
@@ -95,11 +95,14 @@ def bundle(
 
     Args:
         hub: The registries and the store.
-        file: The archive; replaced if it is there, and only when the new one is whole.
+        file: The archive. An existing one is replaced when the new one is complete.
         patterns: Only cards whose UIDs match one of these.
-        connections: The most connections at once.
-        rate: The most bytes per second, all connections together.
+        connections: Largest number of connections at once.
+        rate: Largest number of bytes per second, all connections together.
         watch: Told what happens while assets are fetched.
+
+    Returns:
+        What the bundle contains, or why none was written.
 
     Raises:
         CardNotFoundError: If no card matches.
@@ -131,9 +134,9 @@ def bundle(
 
 
 def _bring(hub: Hub, run: Fetcher, missing: Sequence[MissingAsset]) -> tuple[dict[str, Stored], list[Failure]]:
-    """Find assets in the store, or fetch them into it; return them by their keys, and what could not be had.
+    """Find assets in the store, or fetch them into it; return them by their keys, and the failures.
 
-    What one card's link does not give, the next card's may.
+    If the link of one card fails, that of the next card is tried.
     """
     brought: dict[str, Stored] = {}
     errors: dict[str, list[HubError]] = {asset.key: [] for asset in missing}
@@ -166,9 +169,9 @@ def _bring(hub: Hub, run: Fetcher, missing: Sequence[MissingAsset]) -> tuple[dic
 
 
 def _look(hub: Hub, asset: MissingAsset, at: int) -> FetchRequest | Outcome:
-    """Return what is to be fetched for an asset, as one of the cards that name it says; or how it went without that.
+    """Return what to fetch for an asset according to one of its cards, or the outcome if there is nothing to fetch.
 
-    It may be stored, or stand beside its card; or be wrong there, or not be named by the card any more.
+    The asset may be stored already, or stand beside its card (where it may be wrong), or be named no longer.
     """
     uid, link = asset.sources[at]
     wanted = FetchRequest(link=link, digest=asset.digest, size=asset.size)
@@ -196,7 +199,7 @@ def _listed(asset: WantedAsset, brought: dict[str, Stored]) -> ListedAsset:
 
 def _write(hub: Hub, file: Path, files: dict[str, Stored], listing: Listing) -> None:
     try:
-        # Nothing of this machine goes in: the same cards and assets give the same archive.
+        # Nothing about this machine goes in: the same cards and assets give the same archive.
         with (
             disk.replacing(file) as stream,
             tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive,
@@ -233,9 +236,9 @@ class _Member:
     """One file in an archive.
 
     Attributes:
-        name: Its name, which is one of a mirror's.
-        size: Its bytes.
-        stream: Where they are read.
+        name: Its name, one that a mirror has.
+        size: Its size in bytes.
+        stream: Its content.
     """
 
     name: str
@@ -244,7 +247,7 @@ class _Member:
 
 
 class _Bounded:
-    """Reads an archive's file, and never much of it at once: its headers say how much, and they may lie."""
+    """Reads an archive in small pieces: tarfile asks for as much as a header says, and headers may lie."""
 
     def __init__(self, stream: BinaryIO, where: str) -> None:
         self._stream = stream
@@ -252,7 +255,7 @@ class _Bounded:
 
     def read(self, size: int = -1) -> bytes:
         if not 0 <= size <= BLOCK:
-            raise MirrorError(f"{self._where} has a header of {size} bytes: it is no bundle", hint="get it again")
+            raise MirrorError(f"{self._where} has a header of {size} bytes: it is not a bundle", hint="get it again")
         return self._stream.read(size)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
@@ -279,7 +282,7 @@ def _members(file: Path) -> Iterator[Iterator[_Member]]:
         stream.seek(0)
         with tarfile.open(fileobj=cast("BinaryIO", _Bounded(stream, str(file))), mode="r:") as archive:
             for member in archive:
-                # The list of members is not kept: an archive of many empty ones would fill memory with it.
+                # The list of members is dropped: an archive of many empty ones would fill memory with it.
                 vars(archive)["members"] = []
                 name = member.name
                 if INDEX in seen:
@@ -288,7 +291,7 @@ def _members(file: Path) -> Iterator[Iterator[_Member]]:
                     raise refuse(name, "is not a plain file")
                 known = name == INDEX or parse_blob(name) or parse_card(name) or is_index_shard(name)
                 if not known:
-                    raise refuse(name, "is no file of a mirror")
+                    raise refuse(name, "is not a file of a mirror")
                 if name in seen:
                     raise refuse(name, "is there twice")
                 if len(seen) >= MAX_MEMBERS:
@@ -301,7 +304,7 @@ def _members(file: Path) -> Iterator[Iterator[_Member]]:
                 seen.add(name)
                 yield _Member(name=name, size=member.size, stream=cast("BinaryIO", content))
         if INDEX not in seen:
-            raise MirrorError(f"{file} has no index: it is cut off, or no bundle", hint="copy it again")
+            raise MirrorError(f"{file} has no index: it is cut off, or not a bundle", hint="copy it again")
 
     try:
         with file.open("rb") as stream:
@@ -317,7 +320,7 @@ def into_store(hub: Hub, file: Path) -> BundleReport:
 
     Raises:
         MirrorError: If the bundle cannot be read, is damaged, or holds anything that a mirror does not.
-        DigestError: If an asset is not what its name says.
+        DigestError: If the bytes of an asset do not have the digest in its name.
         StoreError: If the store cannot be written.
     """
     listing, sizes = _read(file, hub.store, None)
@@ -332,7 +335,7 @@ def into_mirror(hub: Hub, file: Path, place: Destination) -> BundleReport:
     Raises:
         MirrorError: If the bundle cannot be read, is damaged, or holds anything that a mirror does not; or if the
             mirror cannot be written.
-        DigestError: If an asset is not what its name says.
+        DigestError: If the bytes of an asset do not have the digest in its name.
     """
     listing, sizes = _read(file, place.staging(hub.store.root), place)
     with _members(file) as members:
@@ -348,7 +351,7 @@ def into_mirror(hub: Hub, file: Path, place: Destination) -> BundleReport:
 
 
 def _read(file: Path, store: Store, place: Destination | None) -> tuple[Listing, dict[str, int]]:
-    """Read a bundle to its end, and put its assets where they go; return its index and its assets' bytes."""
+    """Read a bundle to its end, and store its assets; return its index, and the sizes of its assets by digest."""
     sizes: dict[str, int] = {}
     digests: dict[str, str] = {}
     shards: dict[str, bytes] = {}

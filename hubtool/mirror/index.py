@@ -1,4 +1,4 @@
-"""The mirror's index: a published registry's, and in it what each card's assets are: whole digests and sizes."""
+"""The index of a mirror: that of a published registry, with the whole digest and size of each card's assets."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ class ListedAsset:
 
     Attributes:
         link: Its link, as the card writes it.
-        digest: Its whole digest; empty where the mirror does not have it.
-        size: Its bytes, or None where the mirror does not have it.
+        digest: Its whole digest; empty if the mirror does not have it.
+        size: Its size in bytes, or None if the mirror does not have it.
     """
 
     link: str
@@ -47,7 +47,7 @@ class Listed:
     """One card in a mirror.
 
     Attributes:
-        entry: What any published registry says of it.
+        entry: What every published registry says of it.
         assets: Its assets.
     """
 
@@ -72,7 +72,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """What an index lists.
+    """The content of an index.
 
     Attributes:
         uids: The cards by UID.
@@ -90,15 +90,15 @@ class Listing:
 
     @property
     def digests(self) -> dict[str, int]:
-        """The bytes of every asset that the mirror has, by digest."""
+        """The size in bytes of every asset that the mirror has, by digest."""
         return {asset.digest: asset.size or 0 for one in self.uids.values() for asset in one.assets if asset.digest}
 
 
 def load(place: Destination) -> Listing:
-    """Read a mirror's index; an empty one where there is none.
+    """Read a mirror's index; an empty one if there is none.
 
     Raises:
-        MirrorError: If it cannot be read, or is not an index that this hubtool reads.
+        MirrorError: If it cannot be read, or is not an index of this version.
     """
     found = place.read(INDEX, MAX_BYTES)
     if found is None:
@@ -126,20 +126,20 @@ def parse(data: bytes, where: str) -> Index:
     """Read the head of an index.
 
     Raises:
-        MirrorError: If it is not one, or one of another version.
+        MirrorError: If it is not an index, or one of another version.
     """
     index = published.read_index(data)
     if index is None:
         raise MirrorError(
-            f"{where} is not the index of a mirror, or one of another version",
-            hint="look whether this is the right place, or install a newer hubtool; if it is a mirror whose index was "
-            "damaged, remove that file, and `hubtool mirror sync` writes it anew",
+            f"{where} is not the index of a mirror, or has another version",
+            hint="check that this is the right place, or install a newer hubtool; if the index of a mirror was "
+            "damaged, remove that file, and `hubtool mirror sync` writes a new one",
         )
     return index
 
 
 def parse_cards(data: bytes, shard: Shard) -> tuple[list[Listed], str | None]:
-    """Read the cards of a shard; return them, and what is wrong with it, or None."""
+    """Read the cards of a shard; return them, and what is wrong with the shard, or None."""
     if digest_of(data) != shard.digest:
         return [], "it does not have the digest that the index states"
     try:
@@ -152,7 +152,7 @@ def parse_cards(data: bytes, shard: Shard) -> tuple[list[Listed], str | None]:
 
 
 def render(cards: Mapping[str, Listed], serial: int) -> tuple[bytes, list[tuple[Shard, bytes]]]:
-    """Return the bytes of an index and its shards with theirs; the same cards give the same bytes."""
+    """Return the bytes of an index, and its shards with their bytes; the same cards give the same bytes."""
     width = published.width_for(len(cards))
     groups: dict[str, list[dict[str, object]]] = {}
     for uid in sorted(cards):

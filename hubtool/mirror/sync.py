@@ -24,7 +24,7 @@ from hubtool.store.temporary import KEEP_PARTIAL_SECONDS
 from hubtool.transfer.fetcher import CONNECTIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from hubtool.hub import Hub
     from hubtool.mirror.destination import Destination
@@ -165,8 +165,12 @@ def sync(
         events.planned(todo)
     progress = Progress()
     staging = place.staging(hub.store.root)
+
+    def warn(event: Event) -> None:
+        if events is not None and event.kind == "mirror-skipped":
+            events.warned(event.message)
+
     if todo.missing:
-        warn = None if events is None else Warnings(events.warned)
         with replace(hub, store=staging).fetcher(connections=max(jobs, CONNECTIONS), rate=rate, watch=warn) as fetcher:
             worker = Worker(
                 hub=hub,
@@ -201,23 +205,6 @@ def sync(
         failures=(*todo.failures, *progress.failed(todo)),
         seconds=time.monotonic() - start,
     )
-
-
-class Warnings:
-    """Passes on the events of a run that warn the user.
-
-    Attributes:
-        kinds: The kinds of events that it takes.
-    """
-
-    kinds = frozenset({"mirror-skipped"})
-
-    def __init__(self, warn: Callable[[str], None]) -> None:
-        self._warn = warn
-
-    def __call__(self, event: Event) -> None:
-        """Take an event."""
-        self._warn(event.message)
 
 
 def _remove_old(staging: Store) -> None:

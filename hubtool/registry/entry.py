@@ -155,7 +155,9 @@ def _stated(value: object) -> tuple[StatedAsset, ...]:
     assets = []
     for one in value if isinstance(value, list) else []:
         link, text, size = (one.get(key) for key in StatedAsset._fields) if isinstance(one, dict) else (None,) * 3
-        if not isinstance(link, str) or not isinstance(text, str) or not isinstance(size, int | None):
+        if not isinstance(link, str) or not isinstance(text, str) or not (size is None or isinstance(size, int)):
+            return ()
+        if size is not None and size < 0:
             return ()
         try:
             assets.append(StatedAsset(link, Digest.parse(text).hex, size))

@@ -306,6 +306,32 @@ def test_uids_that_match_nothing(cli: Cli, tmp_path: Path) -> None:
     assert not (tmp_path / "mirror").exists()
 
 
+def test_a_plan_fetches_no_card_of_a_published_registry(cli: Cli, tmp_path: Path, server: Server) -> None:
+    contents = [bytes_of(3000, at) for at in range(5)]
+    for at, content in enumerate(contents):
+        link = server.put(f"/m{at}", content)
+        short = digest_of(content)[:12] if at == 0 else None
+        write_card(cli.registry, f"tests/1.9/m{at}", link=link, content=content, digest=short)
+    site = tmp_path / "site"
+    assert cli("registry", "publish", cli.registry, "--to", site).code == 0
+    for path in site.rglob("*"):
+        if path.is_file():
+            server.put(f"/site/{path.relative_to(site).as_posix()}", path.read_bytes())
+    (tmp_path / "empty").mkdir()
+    own: Any = {"HUBTOOL_REGISTRY": str(tmp_path / "empty"), "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    assert cli("registry", "add", "lab", f"{server.url}/site/", **own).code == 0
+    assert cli("registry", "sync", "lab", **own).code == 0
+    root = tmp_path / "mirror"
+    for command in (("sync", root, "--dry-run"), ("status", root)):
+        done = cli("mirror", *command, "--json", **own)
+        assert (done.json["assets"]["missing"], len(done.json["cards"]["to_write"])) == (5, 5)
+    assert not [path for _, path in server.requests if path.startswith("/site/cards/")]
+    assert cli("mirror", "sync", root, **own).code == 0
+    check(root, {digest_of(content): content for content in contents})
+    done = cli("mirror", "sync", root, "--dry-run", "--json", **own)
+    assert (done.json["assets"]["missing"], done.json["cards"]["to_write"]) == (0, [])
+
+
 def test_an_empty_registry_is_no_mirror(cli: Cli, tmp_path: Path) -> None:
     for more in ((), ("--prune",), ("--dry-run",)):
         done = cli("mirror", "sync", tmp_path / "mirror", *more)
