@@ -20,7 +20,6 @@ from hubtool.mirror.checked import read_checked
 from hubtool.mirror.destination import File
 from hubtool.mirror.layout import SHARD_DIGITS, blob_name
 from hubtool.store.store import Store
-from hubtool.store.temporary import KEEP_PARTIAL_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +28,8 @@ if TYPE_CHECKING:
     from hubtool.store.records import Stored
 
 _BLOCK_BYTES = 1 << 20
-_DOCUMENTS = "documents"  # the key of the lock under which documents are written; no digest begins like it
+_ABANDONED_SECONDS = 3600.0
+"""Seconds without a write after which a temporary file counts as left by a killed process."""
 
 
 class FolderDestination:
@@ -46,8 +46,8 @@ class FolderDestination:
         self.root = root.absolute()
         self.name = str(root)
         self._temporary = self.root / ".hubtool" / "temporary"
-        # For its locks. One lock and one record for each of many thousand blobs would be three files for each.
-        self._store = Store(self.root, state=self.root / ".hubtool", locked_by=SHARD_DIGITS)
+        self._store = Store(self.root, state=self.root / ".hubtool")  # for its lock; the blobs need no records
+        self._is_tidy = False
 
     def files(self, folder: str) -> dict[str, File]:
         """Return the regular files below a folder; links are skipped."""
@@ -104,39 +104,36 @@ class FolderDestination:
             raise _error(error, path) from error
 
     def add(self, file: Stored, *, move: bool = False) -> bool:
-        """Add a blob under the lock of its shard, flushed before it gets its name."""
+        """Add a blob, flushed before it gets its name.
+
+        The lock of its shard in the staging store keeps workers apart. Without it, two processes may write the same
+        bytes one after the other.
+        """
         path = self.root / blob_name(file.digest)
-        with self._locked(file.digest):
-            if self.size(blob_name(file.digest)) is not None:
-                return False
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                if move:
-                    _flush(file.path)
-                    file.path.replace(path)
-                else:
-                    self._temporary.mkdir(parents=True, exist_ok=True)
-                    temporary = self._temporary / f"{file.digest}.part"
-                    temporary.unlink(missing_ok=True)  # of a process that was killed
-                    with files.replacing(path, temporary=temporary, read_only=True, durable=False) as stream:
-                        for block in read_checked(file):
-                            files.write_all(stream, block)
-                        os.fsync(stream.fileno())
-                files.sync_folder(path.parent)
-            except OSError as error:
-                raise _error(error, path, needed=file.size) from error
+        if self.size(blob_name(file.digest)) is not None:
+            return False
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if move:
+                _flush(file.path)
+                file.path.replace(path)
+            else:
+                with files.replacing(path, temporary=self._part(), read_only=True, durable=False) as stream:
+                    for block in read_checked(file):
+                        files.write_all(stream, block)
+                    os.fsync(stream.fileno())
+        except OSError as error:
+            raise _error(error, path, needed=file.size) from error
         return True
 
     def write(self, documents: Mapping[str, bytes]) -> None:
         """Write documents; :meth:`replace` flushes them, since a flush of each takes ten times as long."""
-        with self._locked(_DOCUMENTS):
-            self._clean()
-            for name, data in documents.items():
-                self._write(name, data, durable=False)
+        for name, data in documents.items():
+            self._write(name, data, durable=False)
 
     def replace(self, name: str, data: bytes, etag: str | None) -> bool:
         """Replace a document, under a lock, after everything else is on the disk."""
-        with self._locked(_DOCUMENTS):
+        with self._locked():
             found = self.read(name, 1 << 40)
             if (None if found is None else found[1]) != etag:
                 return False
@@ -160,25 +157,28 @@ class FolderDestination:
 
     def _write(self, name: str, data: bytes, *, durable: bool) -> None:
         path = self.root / name
-        temporary = self._temporary / f"document.{os.urandom(6).hex()}.part"
         try:
-            for folder in (path.parent, temporary.parent):
-                folder.mkdir(parents=True, exist_ok=True)
-            with files.replacing(path, temporary=temporary, durable=durable or os.name == "nt") as stream:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with files.replacing(path, temporary=self._part(), durable=durable or os.name == "nt") as stream:
                 files.write_all(stream, data)
         except OSError as error:
             raise _error(error, path, needed=len(data)) from error
 
-    def _clean(self) -> None:
-        """Remove the temporary files of killed processes; the caller holds the lock for documents."""
-        for path in self._temporary.glob("*.part"):
-            with suppress(OSError):
-                if path.name.startswith("document.") or time.time() - path.stat().st_mtime > KEEP_PARTIAL_SECONDS:
-                    path.unlink()
+    def _part(self) -> Path:
+        """Return the path of a new temporary file; the first time, remove those that killed processes left."""
+        if not self._is_tidy:
+            self._temporary.mkdir(parents=True, exist_ok=True)
+            for path in self._temporary.iterdir():
+                with suppress(OSError):
+                    if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
+                        path.unlink()
+            self._is_tidy = True
+        return self._temporary / f"{os.urandom(8).hex()}.part"
 
     @contextmanager
-    def _locked(self, key: str) -> Iterator[None]:
-        lock = self._store.lock(key)
+    def _locked(self) -> Iterator[None]:
+        """Hold the lock for the index."""
+        lock = self._store.lock("index")
         try:
             lock.__enter__()
         except StoreError as error:
