@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 # What the extras of pyproject.toml bring, by the names of the packages themselves: nobody owns the name "hubtool" on
 # the public index yet, so no message may tell a user to install that name from there.
 INSTALL_MINDSPORE = "pip install 'mindspore>=2.10,<3' 'numpy<2'"
+INSTALL_SERVE = "pip install 'starlette>=0.49' 'uvicorn>=0.34'"
 INSTALL_S3 = "pip install 'obstore>=0.11'"
 
 

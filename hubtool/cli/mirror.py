@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import threading
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,10 +18,10 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from hubtool.hub import Hub
-    from hubtool.mirror.bundle import Bundled
+    from hubtool.mirror.bundle import BundleReport
     from hubtool.mirror.plan import Failure, Plan
-    from hubtool.mirror.sync import Report
-    from hubtool.mirror.verify import Verified
+    from hubtool.mirror.sync import SyncReport
+    from hubtool.mirror.verify import VerifyReport
 
     _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -82,13 +81,6 @@ def command() -> None:
 @click.option(
     "--grace", metavar="AGE", default="1h", callback=units.age, help="How long --prune spares new blobs.  [default: 1h]"
 )
-@click.option(
-    "--takeover",
-    metavar="AGE",
-    default="60s",
-    callback=units.age,
-    help="After how long the work of a silent worker is taken over, in an object store.  [default: 60s]",
-)
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 @_json
 def sync(
@@ -101,7 +93,6 @@ def sync(
     dry_run: bool,
     prune: bool,
     grace: float,
-    takeover: float,
     quiet: bool,
     as_json: bool,
 ) -> int:
@@ -112,7 +103,8 @@ def sync(
     DEST at the same time: they share the work. The exit code is 1 if something is missing at the end.
     """
     from hubtool.mirror import sync as work
-    from hubtool.mirror.destination import open_destination
+    from hubtool.mirror.open import open_destination
+    from hubtool.mirror.prune import removable
 
     hub = _hub(names)
     if prune and patterns:
@@ -121,25 +113,24 @@ def sync(
             "--uid out to remove what the registries no longer have",
             err=True,
         )
-    offline = hub.settings.offline
-    with closing(open_destination(destination, takeover=takeover, offline=offline)) as place:
-        if dry_run:
-            plan, _ = work.look(hub, place, patterns)
-            cards, blobs = work.removable(place, plan, grace=grace) if prune else ((), {})
-            if as_json:
-                members = {"dry_run": True, **plan.as_json(), "missing": _missing(plan)}
-                render.echo_json({**members, "prune": sorted(blobs), "prune_cards": list(cards)})
-            else:
-                _print_plan(plan, every=True)
-                for uid in cards:
-                    click.echo(f"would remove the card {uid}")
-                for digest in sorted(blobs):
-                    click.echo(f"would remove {digest}  {render.size(blobs[digest])}")
-            return 1 if plan.failures else 0
-        events = _Lines(shown=not quiet, says_removals=not as_json)
-        report = work.sync(
-            hub, place, patterns=patterns, jobs=jobs, prune=prune, grace=grace, rate=limit_rate, events=events
-        )
+    place = open_destination(destination, offline=hub.settings.offline)
+    if dry_run:
+        plan, _ = work.look(hub, place, patterns)
+        cards, blobs = removable(place, plan, grace=grace) if prune else ((), {})
+        if as_json:
+            members = {"dry_run": True, **plan.as_json(), "missing": _missing(plan)}
+            render.echo_json({**members, "prune": sorted(blobs), "prune_cards": list(cards)})
+        else:
+            _print_plan(plan, every=True)
+            for uid in cards:
+                click.echo(f"would remove the card {uid}")
+            for digest in sorted(blobs):
+                click.echo(f"would remove {digest}  {render.size(blobs[digest])}")
+        return 1 if plan.failures else 0
+    events = _Lines(shown=not quiet, says_removals=not as_json)
+    report = work.sync(
+        hub, place, patterns=patterns, jobs=jobs, prune=prune, grace=grace, rate=limit_rate, events=events
+    )
     if as_json:
         render.echo_json(report.as_json())
     else:
@@ -153,30 +144,27 @@ def sync(
 @_registries
 @_json
 def status(*, destination: str, patterns: tuple[str, ...], names: tuple[str, ...], as_json: bool) -> int:
-    """Say what a mirror holds, what it lacks of the registries, and who is at work on it.
+    """Say what a mirror has, and what it lacks of the registries.
 
     The exit code is 1 if there is no mirror, or if it lacks something.
     """
     from hubtool.mirror import sync as work
-    from hubtool.mirror.destination import open_destination
+    from hubtool.mirror.open import open_destination
 
     hub = _hub(names)
-    with closing(open_destination(destination, offline=hub.settings.offline)) as place:
-        plan, listing = work.look(hub, place, patterns)
-        workers = place.claims()
-    lacks = bool(listing.mark is None or plan.needs or plan.cards or plan.wrong or plan.failures)
+    place = open_destination(destination, offline=hub.settings.offline)
+    plan, listing = work.look(hub, place, patterns)
+    is_incomplete = bool(listing.etag is None or plan.missing or plan.cards or plan.wrong or plan.failures)
     if as_json:
-        lacking = sorted(one.uid for one in listing.uids.values() if one.lacks)
+        lacking = sorted(one.uid for one in listing.uids.values() if one.is_incomplete)
         members = {"destination": place.name, "cards_listed": len(listing.uids), "cards_lacking_assets": lacking}
-        render.echo_json({**members, **plan.as_json(), "missing": _missing(plan), "workers": workers})
-        return 1 if lacks else 0
-    if listing.mark is None:
+        render.echo_json({**members, **plan.as_json(), "missing": _missing(plan)})
+        return 1 if is_incomplete else 0
+    if listing.etag is None:
         click.echo(f"there is no mirror in {place.name}: `hubtool mirror sync` makes one", err=True)
     click.echo(f"{place.name} lists {count(len(listing.uids), 'card')}")
     _print_plan(plan, every=False)
-    for worker in workers:
-        click.echo(f"at work on unit {worker}")
-    return 1 if lacks else 0
+    return 1 if is_incomplete else 0
 
 
 @command.command()
@@ -195,15 +183,15 @@ def verify(*, destination: str, deep: bool, remove_wrong: bool, jobs: int, as_js
     The exit code is 1 if something is missing or wrong, also if what was wrong is removed.
     """
     from hubtool import settings
-    from hubtool.mirror.destination import open_destination
+    from hubtool.mirror.open import open_destination
     from hubtool.mirror.verify import remove_wrong as remove
     from hubtool.mirror.verify import verify as check
 
     if remove_wrong and not deep:
         raise click.UsageError("only --deep finds what is wrong: --remove-wrong goes with it")
-    with closing(open_destination(destination, offline=settings.load().offline)) as place:
-        report = check(place, deep=deep, jobs=jobs)
-        removed = remove(place, report.faults) if remove_wrong else ()
+    place = open_destination(destination, offline=settings.load().offline)
+    report = check(place, deep=deep, jobs=jobs)
+    removed = remove(place, report.faults) if remove_wrong else ()
     if as_json:
         render.echo_json({**report.as_json(), "removed": list(removed)})
         return 0 if report.right else 1
@@ -230,20 +218,20 @@ def verify(*, destination: str, deep: bool, remove_wrong: bool, jobs: int, as_js
 def prune(*, destination: str, grace: float, dry_run: bool, as_json: bool) -> None:
     """Remove the blobs of a mirror that no card in its index names."""
     from hubtool import settings
-    from hubtool.mirror import sync as work
-    from hubtool.mirror.destination import open_destination
+    from hubtool.mirror import prune as work
+    from hubtool.mirror.open import open_destination
 
-    with closing(open_destination(destination, offline=settings.load().offline)) as place:
-        loose = work.unnamed(place, grace=grace)
-        if not as_json:
-            for digest in sorted(loose):
-                click.echo(f"{'would remove' if dry_run else 'removing'} {digest}  {render.size(loose[digest])}")
-        if not dry_run:
-            work.remove(place, loose, grace=grace)
+    place = open_destination(destination, offline=settings.load().offline)
+    unnamed = work.unnamed(place, grace=grace)
+    if not as_json:
+        for digest in sorted(unnamed):
+            click.echo(f"{'would remove' if dry_run else 'removing'} {digest}  {render.size(unnamed[digest])}")
+    if not dry_run:
+        work.remove(place, unnamed, grace=grace)
     if as_json:
-        render.echo_json({"dry_run": dry_run, "removed": sorted(loose), "bytes": sum(loose.values())})
+        render.echo_json({"dry_run": dry_run, "removed": sorted(unnamed), "bytes": sum(unnamed.values())})
     else:
-        click.echo(f"{count(len(loose), 'blob')}, {render.size(sum(loose.values()))}")
+        click.echo(f"{count(len(unnamed), 'blob')}, {render.size(sum(unnamed.values()))}")
 
 
 @command.command()
@@ -297,14 +285,13 @@ def unbundle(*, file: Path, folder: str | None, as_json: bool) -> None:
     """
     from hubtool.hub import Hub
     from hubtool.mirror.bundle import into_mirror, into_store
-    from hubtool.mirror.destination import open_destination
+    from hubtool.mirror.open import open_destination
 
     hub = Hub.open().with_lock(None)
     if folder is None:
         report = into_store(hub, file)
     else:
-        with closing(open_destination(folder, offline=hub.settings.offline)) as place:
-            report = into_mirror(hub, file, place)
+        report = into_mirror(hub, file, open_destination(folder, offline=hub.settings.offline))
     if as_json:
         render.echo_json(report.as_json())
         return
@@ -313,7 +300,7 @@ def unbundle(*, file: Path, folder: str | None, as_json: bool) -> None:
         click.echo(f"{uid} is in none of your registries; `hubtool mirror unbundle --to FOLDER` keeps the card too")
 
 
-def _contents(report: Bundled) -> str:
+def _contents(report: BundleReport) -> str:
     return f"{count(report.cards, 'card')}, {count(report.blobs, 'asset')}, {render.size(report.bytes)}"
 
 
@@ -336,7 +323,7 @@ class _Lines:
 
     def planned(self, plan: Plan) -> None:
         """Say what there is to do."""
-        self._total = len(plan.needs)
+        self._total = len(plan.missing)
         if self._shown and self._total:
             click.echo(f"{count(self._total, 'asset')} to bring ({_to_bring(plan)})", err=True)
 
@@ -357,7 +344,7 @@ class _Lines:
                     self.named.add(failure)
 
     def warned(self, message: str) -> None:
-        """Say what nobody may miss, once, however many processes say it."""
+        """Print a warning, once."""
         with self._lock:
             if message not in self._warned:
                 self._warned.add(message)
@@ -387,15 +374,15 @@ class _Lines:
 
 def _missing(plan: Plan) -> list[dict[str, object]]:
     return [
-        {"digest": need.digest.hex, "size": need.size, "uids": sorted({uid for uid, _ in need.sources})}
-        for need in plan.needs
+        {"digest": asset.digest.hex, "size": asset.size, "uids": sorted({uid for uid, _ in asset.sources})}
+        for asset in plan.missing
     ]
 
 
 def _to_bring(plan: Plan) -> str:
-    """Return how many bytes are missing, as far as cards state it."""
+    """Return how many bytes are missing, as far as the cards say."""
     unknown = plan.unknown_sizes
-    if unknown and unknown == len(plan.needs):
+    if unknown and unknown == len(plan.missing):
         return "size not stated"
     return render.size(plan.known_bytes) + (f" and {unknown:,} of unknown size" if unknown else "")
 
@@ -404,16 +391,16 @@ def _print_plan(plan: Plan, *, every: bool) -> None:
     there = sum(plan.there.values())
     click.echo(f"{count(len(plan.wanted), 'card')} wanted, {len(plan.cards):,} of them new or changed")
     click.echo(f"{count(len(plan.there), 'asset')} there ({render.size(there)})")
-    click.echo(f"{count(len(plan.needs), 'asset')} missing ({_to_bring(plan)})")
+    click.echo(f"{count(len(plan.missing), 'asset')} missing ({_to_bring(plan)})")
     if plan.wrong:
         wrong = render.size(sum(plan.wrong.values()))
         click.echo(
             f"{count(len(plan.wrong), 'blob')} there with wrong bytes ({wrong}): a sync replaces what cards name"
         )
     if every:
-        for need in plan.needs:
-            size = render.size(need.size)
-            click.echo(f"would bring {need.digest}  {size}  {need.sources[0][0]}")
+        for asset in plan.missing:
+            size = render.size(asset.size)
+            click.echo(f"would bring {asset.digest}  {size}  {asset.sources[0][0]}")
     if plan.gone:
         click.echo(f"{count(len(plan.gone), 'card')} no longer in the registries")
     if plan.unnamed:
@@ -421,7 +408,7 @@ def _print_plan(plan: Plan, *, every: bool) -> None:
     _print_failures(plan.failures)
 
 
-def _print_report(report: Report, *, named: set[Failure]) -> None:
+def _print_report(report: SyncReport, *, named: set[Failure]) -> None:
     _print_failures(failure for failure in report.failures if failure not in named)
     for uid in report.kept:
         click.echo(f"{uid}: the mirror keeps the card's earlier version, because an asset of the new one is missing")
@@ -434,8 +421,8 @@ def _print_report(report: Report, *, named: set[Failure]) -> None:
     )
 
 
-def _print_remedy(report: Verified, removed: tuple[str, ...], *, deep: bool) -> None:
-    """Say what to do about the faults of a mirror."""
+def _print_remedy(report: VerifyReport, removed: tuple[str, ...], *, deep: bool) -> None:
+    """Say how to repair a mirror."""
     if removed:
         for name in removed:
             click.echo(f"removed {name}")

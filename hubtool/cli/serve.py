@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import threading
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,10 +10,12 @@ import click
 
 from hubtool.cli import output
 from hubtool.cli.paths import LocalPath
+from hubtool.errors import MirrorError
+from hubtool.requirements import INSTALL_SERVE
 
 
 class _TerminatedError(BaseException):
-    """The end by SIGTERM; no Exception, which the server takes for that of one connection."""
+    """The end by SIGTERM."""
 
 
 @click.command()
@@ -28,22 +29,27 @@ class _TerminatedError(BaseException):
 def command(*, folder: Path, host: str, port: int, connections: int, quiet: bool) -> None:
     """Serve a mirror over HTTP, read-only, until it is interrupted (exit code 130) or terminated (0).
 
-    Only the mirror's own files are served: its index, its cards and its blobs. Clients are pointed at it with
-    `hubtool registry add`, and with HUBTOOL_MIRRORS. It is meant for a trusted network: there is no TLS, and no login.
+    Only the mirror's own files are served: its index, its cards and its blobs. Clients use it with
+    `hubtool registry add`, or with HUBTOOL_MIRRORS. It is meant for a trusted network: there is no TLS, and no login.
+    Needs the packages starlette and uvicorn (the extra [serve]).
     """
-    from hubtool.mirror import index
-    from hubtool.mirror.serve import Server
+    from hubtool.mirror.layout import INDEX
 
-    lock = threading.Lock()
+    try:
+        from hubtool.mirror.serve import Server
+    except ModuleNotFoundError as error:
+        raise MirrorError(
+            f"hubtool serve needs the packages starlette and uvicorn, and {error.name} is not installed",
+            hint=INSTALL_SERVE,
+        ) from error
 
     def log(client: str, line: str, status: int) -> None:
-        with lock:
-            click.echo(f"{client} {status} {line}", err=True)
+        click.echo(f"{client} {status} {line}", err=True)
 
     server = Server(folder, host=host, port=port, connections=connections, log=None if quiet else log)
-    if not (server.root / index.NAME).is_file():
+    if not (server.root / INDEX).is_file():
         click.echo(
-            f"{output.style('warning', fg='yellow')}: {server.root} has no {index.NAME}, so that clients find no cards "
+            f"{output.style('warning', fg='yellow')}: {server.root} has no {INDEX}, so clients find no cards "
             "in it; `hubtool mirror sync` makes a mirror",
             err=True,
         )

@@ -1,7 +1,7 @@
 """Bundles: cards and their assets in one tar archive, to cross a gap between networks.
 
-An archive holds a mirror, in this order: blobs, cards, shards of the index, index. So a reader who comes to its end has
-verified everything before the index says that it is there, and an archive that was cut off has none.
+An archive holds a mirror in this order: blobs, cards, shards of the index, index. So a reader has verified everything
+before the index lists it, and an archive that was cut off has no index.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import os
 import tarfile
-import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -21,11 +20,10 @@ from hubtool.card import document
 from hubtool.digest import Digest
 from hubtool.errors import CardError, CardNotFoundError, HubError, MirrorError, StoreError
 from hubtool.mirror import cards as cards_of
-from hubtool.mirror import index, plan
-from hubtool.mirror.destination import UNIT, blob_name, card_name, parse_blob, parse_card
+from hubtool.mirror import index, layout, plan
 from hubtool.mirror.index import Listed, ListedAsset, Listing
-from hubtool.mirror.plan import Failure, Need, WantedAsset
-from hubtool.mirror.sync import asset_of, matches, write_index
+from hubtool.mirror.layout import INDEX, blob_name, card_name, is_index_shard, parse_blob, parse_card
+from hubtool.mirror.plan import Failure, MissingAsset, WantedAsset
 from hubtool.registry.entry import digest_of
 from hubtool.store.store import MAX_BYTES
 from hubtool.transfer.events import FetchRequest, Labels, Outcome
@@ -45,20 +43,18 @@ if TYPE_CHECKING:
 
 BLOCK = 1 << 20
 MAX_MEMBERS = 1_000_000
-PATIENCE = 600.0
-"""Seconds to wait for other workers on the mirror that a bundle goes into."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Bundled:
-    """What went into a bundle, or came out of one.
+class BundleReport:
+    """What a bundle contains.
 
     Attributes:
-        cards: How many cards.
-        blobs: How many assets.
-        bytes: Their bytes.
+        cards: Number of cards.
+        blobs: Number of assets.
+        bytes: Their size in bytes.
         unknown: The UIDs of cards that no registry here has.
-        failures: What could not be had; then no bundle was written.
+        failures: What could not be fetched; then no bundle was written.
     """
 
     cards: int
@@ -69,7 +65,7 @@ class Bundled:
 
     @property
     def complete(self) -> bool:
-        """Whether everything is there."""
+        """Whether nothing is missing."""
         return not self.failures
 
     def as_json(self) -> dict[str, object]:
@@ -94,27 +90,30 @@ def bundle(
     connections: int = CONNECTIONS,
     rate: float | None = None,
     watch: Watcher | None = None,
-) -> Bundled:
+) -> BundleReport:
     """Write a bundle; what is not stored is fetched first.
 
     Args:
         hub: The registries and the store.
-        file: The archive; replaced if it is there, and only when the new one is whole.
+        file: The archive. An existing one is replaced when the new one is complete.
         patterns: Only cards whose UIDs match one of these.
-        connections: The most connections at once.
-        rate: The most bytes per second, all connections together.
+        connections: Largest number of connections at once.
+        rate: Largest number of bytes per second, all connections together.
         watch: Told what happens while assets are fetched.
+
+    Returns:
+        What the bundle contains, or why none was written.
 
     Raises:
         CardNotFoundError: If no card matches.
         MirrorError: If the archive cannot be written.
     """
-    wanted = cards_of.wanted(hub.registries, Listing(), lambda uid: matches(uid, patterns))
+    wanted = cards_of.wanted(hub.registries, Listing(), patterns)
     if not wanted:
         raise CardNotFoundError(f"no card matches {', '.join(patterns) or 'anything'}", hint="see `hubtool list`")
     todo = plan.make(wanted, {}, Listing(), cards=())
     with hub.fetcher(connections=connections, rate=rate, watch=watch) as run:
-        brought, failed = _bring(hub, run, todo.needs)
+        brought, failed = _bring(hub, run, todo.missing)
     failures = [*todo.failures, *failed]
     files = {stored.digest: stored for stored in brought.values()}
     if not failures:
@@ -126,7 +125,7 @@ def bundle(
             }
         )
         _write(hub, file, files, listing)
-    return Bundled(
+    return BundleReport(
         cards=len(todo.wanted),
         blobs=len(files),
         bytes=sum(stored.size for stored in files.values()),
@@ -134,61 +133,61 @@ def bundle(
     )
 
 
-def _bring(hub: Hub, run: Fetcher, needs: Sequence[Need]) -> tuple[dict[str, Stored], list[Failure]]:
-    """Find assets in the store, or fetch them into it; return them by their keys, and what could not be had.
+def _bring(hub: Hub, run: Fetcher, missing: Sequence[MissingAsset]) -> tuple[dict[str, Stored], list[Failure]]:
+    """Find assets in the store, or fetch them into it; return them by their keys, and the failures.
 
-    What one card's link does not give, the next card's may.
+    If the link of one card fails, that of the next card is tried.
     """
     brought: dict[str, Stored] = {}
-    errors: dict[str, list[HubError]] = {need.key: [] for need in needs}
+    errors: dict[str, list[HubError]] = {asset.key: [] for asset in missing}
     labels = Labels()
-    at, left = 0, [*needs]
+    at, left = 0, [*missing]
     while left:
-        looked = [(need, _look(hub, need, at)) for need in left]
+        looked = [(asset, _look(hub, asset, at)) for asset in left]
         came = iter(run.fetch_all([labels.label(found) for _, found in looked if isinstance(found, FetchRequest)]))
         at += 1
         left = []
-        for need, found in looked:
+        for asset, found in looked:
             outcome = next(came) if isinstance(found, FetchRequest) else found
             if outcome.stored is not None:
-                brought[need.key] = outcome.stored
-                del errors[need.key]
+                brought[asset.key] = outcome.stored
+                del errors[asset.key]
                 continue
             if outcome.error is not None:
-                errors[need.key].append(outcome.error)
-            if at < len(need.sources):
-                left.append(need)
+                errors[asset.key].append(outcome.error)
+            if at < len(asset.sources):
+                left.append(asset)
     failures = []
-    for need in needs:
-        if need.key in errors:
-            reasons = (str(error).replace("\nhint: ", "; ") for error in errors[need.key])
+    for asset in missing:
+        if asset.key in errors:
+            reasons = (str(error).replace("\nhint: ", "; ") for error in errors[asset.key])
             reason = "; ".join(dict.fromkeys(reasons))
             failures += [
-                Failure(uid=uid, link=link, digest=need.digest.hex, reason=reason) for uid, link in need.sources
+                Failure(uid=uid, link=link, digest=asset.digest.hex, reason=reason) for uid, link in asset.sources
             ]
     return brought, failures
 
 
-def _look(hub: Hub, need: Need, at: int) -> FetchRequest | Outcome:
-    """Return what is to be fetched for an asset, as one of the cards that name it says; or how it went without that.
+def _look(hub: Hub, asset: MissingAsset, at: int) -> FetchRequest | Outcome:
+    """Return what to fetch for an asset according to one of its cards, or the outcome if there is nothing to fetch.
 
-    It may be stored, or stand beside its card; or be wrong there, or not be named by the card any more.
+    The asset may be stored already, or stand beside its card (where it may be wrong), or be named no longer.
     """
-    uid, link = need.sources[at]
-    wanted = FetchRequest(link=link, digest=need.digest, size=need.size)
+    uid, link = asset.sources[at]
+    wanted = FetchRequest(link=link, digest=asset.digest, size=asset.size)
     try:
-        stored = hub.store.find(need.digest, link=link)
+        stored = hub.store.find(asset.digest, link=link)
         if stored is not None:
             return Outcome(wanted=wanted, stored=stored)
         card = hub.find(uid)
-        asset = asset_of(card.card.assets, need.digest, link)
-        if asset is None:
+        named = cards_of.find_asset(card.card.assets, asset.digest, link)
+        if named is None:
             raise CardError(f"the card {uid} no longer names it: it was changed meanwhile", hint="run the same again")
-        if asset.is_local:
-            return Outcome(wanted=wanted, stored=local_asset(hub, card, asset))
+        if named.is_local:
+            return Outcome(wanted=wanted, stored=local_asset(hub, card, named))
     except HubError as error:
         return Outcome(wanted=wanted, error=error)
-    return FetchRequest(link=asset.link, digest=asset.digest, size=asset.size, name=asset.file_name, uid=uid)
+    return FetchRequest(link=named.link, digest=named.digest, size=named.size, name=named.file_name, uid=uid)
 
 
 def _listed(asset: WantedAsset, brought: dict[str, Stored]) -> ListedAsset:
@@ -200,7 +199,7 @@ def _listed(asset: WantedAsset, brought: dict[str, Stored]) -> ListedAsset:
 
 def _write(hub: Hub, file: Path, files: dict[str, Stored], listing: Listing) -> None:
     try:
-        # Nothing of this machine goes in: the same cards and assets give the same archive.
+        # Nothing about this machine goes in: the same cards and assets give the same archive.
         with (
             disk.replacing(file) as stream,
             tarfile.open(fileobj=stream, mode="w", format=tarfile.PAX_FORMAT) as archive,
@@ -216,7 +215,7 @@ def _write(hub: Hub, file: Path, files: dict[str, Stored], listing: Listing) -> 
             data, shards = index.render(listing.uids, listing.serial)
             for shard, own in shards:
                 archive.addfile(_member(shard.path, len(own)), io.BytesIO(own))
-            archive.addfile(_member(index.NAME, len(data)), io.BytesIO(data))
+            archive.addfile(_member(INDEX, len(data)), io.BytesIO(data))
     except OSError as error:
         found = disk.store_error(error, file)
         raise MirrorError(found.message, hint="choose another place for the bundle") from error
@@ -237,9 +236,9 @@ class _Member:
     """One file in an archive.
 
     Attributes:
-        name: Its name, which is one of a mirror's.
-        size: Its bytes.
-        stream: Where they are read.
+        name: Its name, one that a mirror has.
+        size: Its size in bytes.
+        stream: Its content.
     """
 
     name: str
@@ -248,7 +247,7 @@ class _Member:
 
 
 class _Bounded:
-    """Reads an archive's file, and never much of it at once: its headers say how much, and they may lie."""
+    """Reads an archive in small pieces: tarfile asks for as much as a header says, and headers may lie."""
 
     def __init__(self, stream: BinaryIO, where: str) -> None:
         self._stream = stream
@@ -256,7 +255,7 @@ class _Bounded:
 
     def read(self, size: int = -1) -> bytes:
         if not 0 <= size <= BLOCK:
-            raise MirrorError(f"{self._where} has a header of {size} bytes: it is no bundle", hint="get it again")
+            raise MirrorError(f"{self._where} has a header of {size} bytes: it is not a bundle", hint="get it again")
         return self._stream.read(size)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
@@ -283,16 +282,16 @@ def _members(file: Path) -> Iterator[Iterator[_Member]]:
         stream.seek(0)
         with tarfile.open(fileobj=cast("BinaryIO", _Bounded(stream, str(file))), mode="r:") as archive:
             for member in archive:
-                # The list of members is not kept: an archive of many empty ones would fill memory with it.
+                # The list of members is dropped: an archive of many empty ones would fill memory with it.
                 vars(archive)["members"] = []
                 name = member.name
-                if index.NAME in seen:
+                if INDEX in seen:
                     raise refuse(name, "comes after the index")
                 if not member.isreg() or member.issparse():
                     raise refuse(name, "is not a plain file")
-                known = name == index.NAME or parse_blob(name) or parse_card(name) or index.parse_shard(name)
+                known = name == INDEX or parse_blob(name) or parse_card(name) or is_index_shard(name)
                 if not known:
-                    raise refuse(name, "is no file of a mirror")
+                    raise refuse(name, "is not a file of a mirror")
                 if name in seen:
                     raise refuse(name, "is there twice")
                 if len(seen) >= MAX_MEMBERS:
@@ -304,8 +303,8 @@ def _members(file: Path) -> Iterator[Iterator[_Member]]:
                     raise refuse(name, "is not a plain file")
                 seen.add(name)
                 yield _Member(name=name, size=member.size, stream=cast("BinaryIO", content))
-        if index.NAME not in seen:
-            raise MirrorError(f"{file} has no index: it is cut off, or no bundle", hint="copy it again")
+        if INDEX not in seen:
+            raise MirrorError(f"{file} has no index: it is cut off, or not a bundle", hint="copy it again")
 
     try:
         with file.open("rb") as stream:
@@ -316,48 +315,48 @@ def _members(file: Path) -> Iterator[Iterator[_Member]]:
         raise MirrorError(f"{file} cannot be read: {error.strerror or error}", hint="copy it again") from error
 
 
-def into_store(hub: Hub, file: Path) -> Bundled:
+def into_store(hub: Hub, file: Path) -> BundleReport:
     """Put a bundle's assets into the store.
 
     Raises:
         MirrorError: If the bundle cannot be read, is damaged, or holds anything that a mirror does not.
-        DigestError: If an asset is not what its name says.
+        DigestError: If the bytes of an asset do not have the digest in its name.
         StoreError: If the store cannot be written.
     """
     listing, sizes = _read(file, hub.store, None)
     known = {str(uid) for uid in hub.registries.uids()}
     unknown = tuple(uid for uid in sorted(listing.uids) if uid not in known)
-    return Bundled(cards=len(listing.uids), blobs=len(sizes), bytes=sum(sizes.values()), unknown=unknown)
+    return BundleReport(cards=len(listing.uids), blobs=len(sizes), bytes=sum(sizes.values()), unknown=unknown)
 
 
-def into_mirror(hub: Hub, file: Path, place: Destination) -> Bundled:
+def into_mirror(hub: Hub, file: Path, place: Destination) -> BundleReport:
     """Put a bundle's cards and assets into a mirror.
 
     Raises:
         MirrorError: If the bundle cannot be read, is damaged, or holds anything that a mirror does not; or if the
             mirror cannot be written.
-        DigestError: If an asset is not what its name says.
+        DigestError: If the bytes of an asset do not have the digest in its name.
     """
     listing, sizes = _read(file, place.staging(hub.store.root), place)
-    with place.publishing(), _members(file) as members:
+    with _members(file) as members:
         for member in members:
             uid = parse_card(member.name)
             if uid is not None:
                 data = member.stream.read(document.MAX_BYTES)
                 if digest_of(data) != listing.uids[uid].digest:
                     raise MirrorError(f"{file} was changed while it was read", hint="run the same again")
-                place.write(card_name(uid), data)
-        write_index(place, listing.uids, ())
-    return Bundled(cards=len(listing.uids), blobs=len(sizes), bytes=sum(sizes.values()))
+                place.write({card_name(uid): data})
+    index.update(place, listing.uids, ())
+    return BundleReport(cards=len(listing.uids), blobs=len(sizes), bytes=sum(sizes.values()))
 
 
 def _read(file: Path, store: Store, place: Destination | None) -> tuple[Listing, dict[str, int]]:
-    """Read a bundle to its end, and put its assets where they go; return its index and its assets' bytes."""
+    """Read a bundle to its end, and store its assets; return its index, and the sizes of its assets by digest."""
     sizes: dict[str, int] = {}
     digests: dict[str, str] = {}
     shards: dict[str, bytes] = {}
     listing = Listing()
-    there = {} if place is None else place.blobs()
+    there = {} if place is None else layout.blobs(place)
     with _members(file) as members:
         for member in members:
             digest, uid = parse_blob(member.name), parse_card(member.name)
@@ -366,8 +365,8 @@ def _read(file: Path, store: Store, place: Destination | None) -> tuple[Listing,
                 if digest not in there:
                     stored = _store(store, digest, member, file)
                     if place is not None:
-                        _add(place, stored)
-                        with suppress(StoreError):  # a sync is at this unit; what stays there is removed by the next
+                        place.add(stored, move=True)
+                        with suppress(StoreError):  # a sync works on this shard; the next one removes the file
                             store.remove(digest)
             elif uid is not None:
                 if member.size > document.MAX_BYTES:
@@ -377,7 +376,7 @@ def _read(file: Path, store: Store, place: Destination | None) -> tuple[Listing,
                 if member.size > index.MAX_BYTES:
                     raise MirrorError(f"{file}: the index is too large", hint="copy it again")
                 data = b"".join(iter(partial(member.stream.read, BLOCK), b""))
-                if member.name != index.NAME:
+                if member.name != INDEX:
                     shards[member.name] = data
                 else:
                     listing = _listing(data, shards, file)
@@ -388,7 +387,7 @@ def _read(file: Path, store: Store, place: Destination | None) -> tuple[Listing,
 
 
 def _listing(data: bytes, shards: dict[str, bytes], file: Path) -> Listing:
-    head = index.parse(data, f"{file}: {index.NAME}")
+    head = index.parse(data, f"{file}: {INDEX}")
     uids: dict[str, Listed] = {}
     for shard in head.shards:
         cards, fault = index.parse_cards(shards.pop(shard.path, b""), shard)
@@ -409,16 +408,3 @@ def _store(store: Store, digest: str, member: _Member, file: Path) -> Stored:
         while block := member.stream.read(BLOCK):
             writer.write(block)
         return writer.commit()
-
-
-def _add(place: Destination, stored: Stored) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        with place.claim(stored.digest[:UNIT]) as claim:
-            if claim is not None:
-                claim.add(stored, move=True)
-                claim.settle()
-                return
-        if time.monotonic() > deadline:
-            raise MirrorError(f"{place.name} is being written by others all the time", hint="try again later")
-        time.sleep(0.2)

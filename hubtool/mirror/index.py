@@ -1,15 +1,17 @@
-"""The mirror's index: a published registry's, and in it what each card's assets are: whole digests and sizes."""
+"""The index of a mirror: that of a published registry, with the whole digest and size of each card's assets."""
 
 from __future__ import annotations
 
 import json
-import re
+import random
+import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from hubtool.digest import FULL_LENGTH
 from hubtool.errors import MirrorError
+from hubtool.mirror.layout import INDEX
 from hubtool.registry import published
 from hubtool.registry.entry import CardEntry, digest_of
 
@@ -19,12 +21,10 @@ if TYPE_CHECKING:
     from hubtool.mirror.destination import Destination
     from hubtool.registry.published import Index, Shard
 
-NAME = published.INDEX
-FOLDER = "index"
 MAX_BYTES = 64 << 20
 _JOBS = 8
+_ATTEMPTS = 50
 _HEX = frozenset("0123456789abcdef")
-_SHARD = re.compile(r"index/(?:all|[0-9a-f]{1,6})-[0-9a-f]{16}\.json\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,8 +33,8 @@ class ListedAsset:
 
     Attributes:
         link: Its link, as the card writes it.
-        digest: Its whole digest; empty where the mirror does not have it.
-        size: Its bytes, or None where the mirror does not have it.
+        digest: Its whole digest; empty if the mirror does not have it.
+        size: Its size in bytes, or None if the mirror does not have it.
     """
 
     link: str
@@ -47,7 +47,7 @@ class Listed:
     """One card in a mirror.
 
     Attributes:
-        entry: What any published registry says of it.
+        entry: What every published registry says of it.
         assets: Its assets.
     """
 
@@ -65,50 +65,45 @@ class Listed:
         return self.entry.digest
 
     @property
-    def lacks(self) -> bool:
+    def is_incomplete(self) -> bool:
         """Whether the mirror lacks one of its assets."""
         return any(not asset.digest for asset in self.assets)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """What an index lists.
+    """The content of an index.
 
     Attributes:
         uids: The cards by UID.
-        mark: The mark of the index itself, or None if there is none.
+        etag: The entity tag of the index, or None if there is no index.
         serial: Its serial.
         shards: The names of its shards.
         faults: The names of shards that are missing or wrong, and why; their cards are not listed.
     """
 
     uids: Mapping[str, Listed] = field(default_factory=dict)
-    mark: str | None = None
+    etag: str | None = None
     serial: int = 0
     shards: frozenset[str] = frozenset()
     faults: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def digests(self) -> dict[str, int]:
-        """The bytes of every asset that the mirror has, by digest."""
+        """The size in bytes of every asset that the mirror has, by digest."""
         return {asset.digest: asset.size or 0 for one in self.uids.values() for asset in one.assets if asset.digest}
 
 
-def parse_shard(name: str) -> bool:
-    """Whether a name in a mirror is that of a shard."""
-    return _SHARD.match(name) is not None
-
-
 def load(place: Destination) -> Listing:
-    """Read a mirror's index; an empty one where there is none.
+    """Read a mirror's index; an empty one if there is none.
 
     Raises:
-        MirrorError: If it cannot be read, or is not an index that this hubtool reads.
+        MirrorError: If it cannot be read, or is not an index of this version.
     """
-    found = place.read(NAME, MAX_BYTES)
+    found = place.read(INDEX, MAX_BYTES)
     if found is None:
         return Listing()
-    index = parse(found[0], f"{place.name}/{NAME}")
+    index = parse(found[0], f"{place.name}/{INDEX}")
 
     def read(shard: Shard) -> tuple[list[Listed], str | None]:
         data = place.read(shard.path, MAX_BYTES)
@@ -124,27 +119,27 @@ def load(place: Destination) -> Listing:
             if fault is not None:
                 faults[shard.path] = fault
     shards = frozenset(shard.path for shard in index.shards)
-    return Listing(uids=uids, mark=found[1], serial=index.serial, shards=shards, faults=faults)
+    return Listing(uids=uids, etag=found[1], serial=index.serial, shards=shards, faults=faults)
 
 
 def parse(data: bytes, where: str) -> Index:
     """Read the head of an index.
 
     Raises:
-        MirrorError: If it is not one, or one of another version.
+        MirrorError: If it is not an index, or one of another version.
     """
     index = published.read_index(data)
     if index is None:
         raise MirrorError(
-            f"{where} is not the index of a mirror, or one of another version",
-            hint="look whether this is the right place, or install a newer hubtool; if it is a mirror whose index was "
-            "damaged, remove that file, and `hubtool mirror sync` writes it anew",
+            f"{where} is not the index of a mirror, or has another version",
+            hint="check that this is the right place, or install a newer hubtool; if the index of a mirror was "
+            "damaged, remove that file, and `hubtool mirror sync` writes a new one",
         )
     return index
 
 
 def parse_cards(data: bytes, shard: Shard) -> tuple[list[Listed], str | None]:
-    """Read the cards of a shard; return them, and what is wrong with it, or None."""
+    """Read the cards of a shard; return them, and what is wrong with the shard, or None."""
     if digest_of(data) != shard.digest:
         return [], "it does not have the digest that the index states"
     try:
@@ -157,7 +152,7 @@ def parse_cards(data: bytes, shard: Shard) -> tuple[list[Listed], str | None]:
 
 
 def render(cards: Mapping[str, Listed], serial: int) -> tuple[bytes, list[tuple[Shard, bytes]]]:
-    """Return the bytes of an index and its shards with theirs; the same cards give the same bytes."""
+    """Return the bytes of an index, and its shards with their bytes; the same cards give the same bytes."""
     width = published.width_for(len(cards))
     groups: dict[str, list[dict[str, object]]] = {}
     for uid in sorted(cards):
@@ -185,16 +180,49 @@ def write(place: Destination, cards: Mapping[str, Listed], before: Listing) -> b
     Raises:
         MirrorError: If it cannot be written.
     """
-    whole = before.mark is not None and not before.faults
+    whole = before.etag is not None and not before.faults
     if whole and cards == before.uids:
         return False
     data, shards = render(cards, before.serial + 1)
     if whole and {shard.path for shard, _ in shards} == before.shards:
         return False
-    missing = [(shard, own) for shard, own in shards if shard.path not in before.shards or shard.path in before.faults]
-    with ThreadPoolExecutor(_JOBS) as pool:
-        list(pool.map(lambda pair: place.write(pair[0].path, pair[1]), missing))
-    return True if place.replace(NAME, data, before.mark) else None
+    there = before.shards - before.faults.keys()
+    place.write({shard.path: own for shard, own in shards if shard.path not in there})
+    return True if place.replace(INDEX, data, before.etag) else None
+
+
+def update(place: Destination, ours: Mapping[str, Listed], removed: Iterable[str]) -> bool:
+    """Put our cards into the index beside those of other workers; return whether it changed.
+
+    Args:
+        place: Where the mirror is.
+        ours: Our cards by UID.
+        removed: The UIDs of the cards that leave the index.
+
+    Raises:
+        MirrorError: If the index cannot be read or written, or others change it all the time.
+    """
+    away = set(removed)
+    for _ in range(_ATTEMPTS):
+        current = load(place)
+        merged = {uid: one for uid, one in current.uids.items() if uid not in away}
+        merged.update({uid: _fuller(one, current.uids.get(uid)) for uid, one in ours.items()})
+        written = write(place, merged, current)
+        if written is not None:
+            return written
+        time.sleep(random.SystemRandom().uniform(0.01, 0.2))
+    raise MirrorError(
+        f"{place.name}/{INDEX} was changed by others each time that we tried to write it",
+        hint="let the other workers end, and run the same again",
+    )
+
+
+def _fuller(ours: Listed, theirs: Listed | None) -> Listed:
+    """Add to what we know of a card the assets that another worker brought and we did not."""
+    if theirs is None or theirs.digest != ours.digest or len(theirs.assets) != len(ours.assets):
+        return ours
+    assets = tuple(one if one.digest else other for one, other in zip(ours.assets, theirs.assets, strict=True))
+    return replace(ours, assets=assets)
 
 
 def _card(card: object) -> Listed | None:

@@ -1,13 +1,12 @@
-"""What a mirror lacks. Pure: what the registries want and what the mirror holds go in, a plan comes out."""
+"""What a mirror lacks: computed from the cards of the registries and the contents of the mirror, without any I/O."""
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from hubtool.digest import Digest
-from hubtool.mirror.destination import UNIT
+from hubtool.mirror.layout import SHARD_DIGITS
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class WantedAsset(NamedTuple):
-    """One asset as its card states it. A tuple: processes send one another many.
+    """One asset as its card states it. A tuple, because worker processes pickle many of them.
 
     Attributes:
         link: Its link, as the card writes it.
@@ -30,8 +29,8 @@ class WantedAsset(NamedTuple):
     size: int | None
 
 
-class Wanted(NamedTuple):
-    """One card that the mirror is to have.
+class WantedCard(NamedTuple):
+    """One card that the mirror should have.
 
     Attributes:
         uid: Its UID.
@@ -47,7 +46,7 @@ class Wanted(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Need:
+class MissingAsset:
     """An asset that the mirror lacks.
 
     Attributes:
@@ -62,13 +61,13 @@ class Need:
 
     @property
     def key(self) -> str:
-        """What tells it from other assets: its digest, and of a short one, which several files may have, its link."""
+        """What identifies it: its digest, and with a short digest, which several files may have, its link as well."""
         return key_of(self.digest, self.sources[0][1])
 
     @property
-    def unit(self) -> str:
-        """The unit of work that it belongs to: what one worker claims at once."""
-        return self.digest.hex[:UNIT]
+    def shard(self) -> str:
+        """The first digits of its digest; one worker brings all that is missing of a shard."""
+        return self.digest.hex[:SHARD_DIGITS]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,40 +89,39 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is there, what is missing, and what can never be had.
+    """What a mirror has, what it lacks, and what no run can bring.
 
     Attributes:
-        wanted: Every card that was asked for and can be read.
-        needs: The assets that are missing, in order of digests.
-        there: Bytes of each asset that is wanted and there, by whole digest.
+        wanted: Every card that was selected and can be read.
+        missing: The assets that are missing, in order of digests.
+        there: Size in bytes of each wanted asset that the mirror has, by whole digest.
         cards: The UIDs of cards that are new or have changed.
         gone: The UIDs of cards that the mirror lists and the registries no longer have.
-        failures: What is wrong with cards, whatever is done.
-        unnamed: Bytes of each blob that no card of the mirror or of the registries names, by digest.
-        loose: Bytes of each blob that none names when the cards that are gone are removed, by digest.
-        wrong: Bytes of each blob that is there and has another digest than its name says, by that name; as good as
-            missing.
+        failures: What is wrong with the cards themselves.
+        unnamed: Size of each blob that no card of the mirror or of the registries names, by digest.
+        unreferenced_after: Size of each blob that no card names once the cards in ``gone`` are removed, by digest.
+        wrong: Size of each blob whose bytes do not have the digest in its name, by that digest; it counts as missing.
     """
 
-    wanted: tuple[Wanted, ...]
-    needs: tuple[Need, ...]
+    wanted: tuple[WantedCard, ...]
+    missing: tuple[MissingAsset, ...]
     there: Mapping[str, int]
     cards: tuple[str, ...]
     gone: tuple[str, ...]
     failures: tuple[Failure, ...]
     unnamed: Mapping[str, int]
-    loose: Mapping[str, int]
+    unreferenced_after: Mapping[str, int]
     wrong: Mapping[str, int]
 
     @property
     def known_bytes(self) -> int:
         """The bytes to move, as far as cards state them."""
-        return sum(need.size or 0 for need in self.needs)
+        return sum(asset.size or 0 for asset in self.missing)
 
     @property
     def unknown_sizes(self) -> int:
         """How many missing assets have no stated size."""
-        return sum(need.size is None for need in self.needs)
+        return sum(asset.size is None for asset in self.missing)
 
     def as_json(self) -> dict[str, object]:
         """Return the plan as JSON members."""
@@ -136,7 +134,7 @@ class Plan:
             "assets": {
                 "there": len(self.there),
                 "bytes_there": sum(self.there.values()),
-                "missing": len(self.needs),
+                "missing": len(self.missing),
                 "bytes_missing": self.known_bytes,
                 "sizes_unknown": self.unknown_sizes,
                 "wrong": sorted(self.wrong),
@@ -152,24 +150,8 @@ def failure_json(failure: Failure) -> dict[str, object]:
     return {"uid": failure.uid, "link": failure.link, "digest": failure.digest, "reason": failure.reason}
 
 
-class Digests:
-    """Whole digests, found by their beginnings."""
-
-    def __init__(self, digests: Iterable[str]) -> None:
-        self._sorted = sorted(set(digests))
-
-    def matching(self, digest: Digest) -> tuple[str, ...]:
-        """Return every whole digest that this one is, or is the beginning of."""
-        at = bisect_left(self._sorted, digest.hex)
-        found = []
-        while at < len(self._sorted) and digest.matches(self._sorted[at]):
-            found.append(self._sorted[at])
-            at += 1
-        return tuple(found)
-
-
 def make(
-    wanted: Sequence[Wanted],
+    wanted: Sequence[WantedCard],
     present: Mapping[str, int],
     listing: Listing,
     *,
@@ -180,11 +162,11 @@ def make(
     """Make the plan.
 
     Args:
-        wanted: The cards that were asked for.
-        present: Bytes of every blob that the mirror holds, by digest.
+        wanted: The selected cards.
+        present: Size in bytes of every blob in the mirror, by digest.
         listing: The mirror's index.
-        cards: The UIDs of the card files that the mirror holds.
-        partial: Whether only some of the registries' cards were asked for, so that others are not gone.
+        cards: The UIDs of the card files in the mirror.
+        partial: Whether only some of the registries' cards were selected, so that the others are not gone.
         wrong: The digests of the blobs that were found to have other bytes.
     """
     bad = {digest: size for digest, size in present.items() if digest in wrong}
@@ -193,15 +175,12 @@ def make(
     readable = {one.uid: one.entry for one in wanted if one.entry is not None}
     cards_wanted = tuple(one for one in wanted if one.entry is not None)
     stated = [asset.digest for one in cards_wanted for asset in one.assets if asset.digest is not None]
-    whole = Digests([*present, *(digest.hex for digest in stated if not digest.is_short)])
     there: dict[str, int] = {}
-    needs: dict[str, Need] = {}
+    missing: dict[str, MissingAsset] = {}
     for one in cards_wanted:
         for asset in one.assets:
             if asset.digest is None:
-                reason = (
-                    "the card states no SHA-256, so nothing could tell whether the right bytes came; add asset-sha256"
-                )
+                reason = "the card states no SHA-256, so the bytes could not be verified; add asset-sha256"
                 failures.append(Failure(uid=one.uid, link=asset.link, digest=None, reason=reason))
                 continue
             digest = complete(asset.digest, listing.uids.get(one.uid), asset.link)
@@ -213,9 +192,9 @@ def make(
                     failures.append(Failure(uid=one.uid, link=asset.link, digest=digest.hex, reason=reason))
             else:
                 key = key_of(digest, asset.link)
-                before = needs.get(key)
+                before = missing.get(key)
                 source = (one.uid, asset.link)
-                needs[key] = Need(
+                missing[key] = MissingAsset(
                     digest=digest,
                     size=asset.size if before is None or before.size is None else before.size,
                     sources=(source,) if before is None else (*before.sources, source),
@@ -228,27 +207,29 @@ def make(
     ]
     asked = {one.uid for one in wanted}
     kept = [one for uid, one in listing.uids.items() if uid not in asked]
-    short = [digest for digest in stated if digest.is_short]
-    ours = {*there, *(full for digest in short for full in whole.matching(digest))}
+    # A blob that begins like a short digest may be the right one: it is not pruned.
+    short = {digest.hex for digest in stated if digest.is_short}
+    lengths = {len(text) for text in short}
+    ours = {*there, *(digest for digest in present if any(digest[:length] in short for length in lengths))}
     named = ours | {asset.digest for one in kept for asset in one.assets if asset.digest}
     left = named if partial else ours
     return Plan(
         wanted=cards_wanted,
-        needs=tuple(needs[key] for key in sorted(needs)),
+        missing=tuple(missing[key] for key in sorted(missing)),
         there=there,
         cards=tuple(changed),
         gone=() if partial else tuple(sorted(one.uid for one in kept)),
         failures=tuple(failures),
         unnamed={digest: size for digest, size in present.items() if digest not in named},
-        loose={digest: size for digest, size in present.items() if digest not in left},
+        unreferenced_after={digest: size for digest, size in present.items() if digest not in left},
         wrong=bad,
     )
 
 
-def suspects(wanted: Sequence[Wanted], present: Mapping[str, int], listing: Listing) -> tuple[str, ...]:
-    """Return the digests of the blobs that have not as many bytes as the mirror's index or a card says.
+def suspects(wanted: Sequence[WantedCard], present: Mapping[str, int], listing: Listing) -> tuple[str, ...]:
+    """Return the digests of the blobs whose size differs from the one in the mirror's index or on a card.
 
-    The index says how many each had when it was put there. Whether blob or card is wrong is seen by hashing it.
+    Only hashing tells whether the blob or the card is wrong.
     """
     odd = {
         asset.digest
@@ -265,15 +246,15 @@ def suspects(wanted: Sequence[Wanted], present: Mapping[str, int], listing: List
 
 
 def key_of(digest: Digest, link: str) -> str:
-    """Return what tells an asset from others: its digest, and of a short one its link too."""
+    """Return what identifies an asset: its digest, and with a short digest its link as well."""
     return f"{digest.hex} {link}" if digest.is_short else digest.hex
 
 
 def complete(digest: Digest, listed: Listed | None, link: str) -> Digest:
-    """Return the whole digest that a short one stands for, or the short one where that is not known.
+    """Return the whole digest that a short one stands for, or the short one if that is not known.
 
-    Only what the mirror's own index recorded for the same card and link decides: that came from the link. Another file
-    whose digest begins in the same way proves nothing, because anyone can make one.
+    Only the mirror's own index decides, which recorded what came from this link of this card. Another file whose digest
+    begins in the same way proves nothing, because anyone can make one.
     """
     if digest.is_short:
         for asset in listed.assets if listed is not None else ():

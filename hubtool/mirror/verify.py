@@ -1,4 +1,4 @@
-"""Checking that a mirror is whole and right."""
+"""Checking that a mirror is complete, and its bytes right."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-from hubtool import parallel
 from hubtool.card import document, model
 from hubtool.errors import CardError, MirrorError
-from hubtool.mirror import index
-from hubtool.mirror.destination import UNIT, blob_name, card_name, parse_blob
+from hubtool.mirror import index, layout
+from hubtool.mirror.layout import INDEX, blob_name, card_name, parse_blob
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from hubtool.mirror.destination import Destination
     from hubtool.mirror.index import Listed
@@ -38,13 +37,13 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verified:
-    """What became of checking a mirror.
+class VerifyReport:
+    """What a check of a mirror found.
 
     Attributes:
         cards: How many cards the index names.
         blobs: How many blobs it names.
-        bytes: Their bytes.
+        bytes: Their size in bytes.
         deep: Whether the blobs were read and hashed.
         faults: What is missing or wrong.
         unnamed: How many blobs no card names.
@@ -78,22 +77,22 @@ class Verified:
         }
 
 
-def verify(place: Destination, *, deep: bool = False, jobs: int = 8) -> Verified:
+def verify(place: Destination, *, deep: bool = False, jobs: int = 8) -> VerifyReport:
     """Check every card, and every asset that the index names.
 
     Args:
         place: Where the mirror is.
-        deep: Whether blobs are read and hashed; else their sizes are compared.
-        jobs: How many files are read at once.
+        deep: Whether blobs are read and hashed; else only their sizes are compared.
+        jobs: Number of files that are read at once.
 
     Raises:
         MirrorError: If the mirror cannot be read at all, or has no index.
     """
     start = time.monotonic()
     listing = index.load(place)
-    if listing.mark is None:
-        raise MirrorError(f"{place.name} has no {index.NAME}: it is no mirror", hint="run `hubtool mirror sync` first")
-    blobs = place.blobs()
+    if listing.etag is None:
+        raise MirrorError(f"{place.name} has no {INDEX}: it is not a mirror", hint="run `hubtool mirror sync` first")
+    blobs = layout.blobs(place)
     faults = [Fault(name=name, reason=reason) for name, reason in sorted(listing.faults.items())]
     named: dict[str, int] = {}
     for one in listing.uids.values():
@@ -103,18 +102,15 @@ def verify(place: Destination, *, deep: bool = False, jobs: int = 8) -> Verified
             else:
                 named[asset.digest] = asset.size or 0
     with ThreadPoolExecutor(jobs) as pool:
-        faults += [fault for fault in pool.map(lambda one: _card(place, one), listing.uids.values()) if fault]
+        faults += [fault for fault in pool.map(partial(_card, place), listing.uids.values()) if fault]
         for digest, size in sorted(named.items()):
             if digest not in blobs:
                 faults.append(Fault(name=blob_name(digest), reason="it is missing"))
             elif blobs[digest] != size:
                 faults.append(Fault(name=blob_name(digest), reason=f"it has {blobs[digest]} bytes instead of {size}"))
-        if deep and not place.is_folder:
-            # Blobs that no card names are hashed too: a later card may.
-            faults += [fault for fault in pool.map(lambda digest: look_into(place, digest), sorted(blobs)) if fault]
-    if deep and place.is_folder:
-        faults += _hashed(place, blobs)
-    return Verified(
+        if deep:  # the unnamed blobs as well: a later card may name them
+            faults += [fault for fault in pool.map(partial(look_into, place), sorted(blobs)) if fault]
+    return VerifyReport(
         cards=len(listing.uids),
         blobs=len(named),
         bytes=sum(named.values()),
@@ -126,9 +122,9 @@ def verify(place: Destination, *, deep: bool = False, jobs: int = 8) -> Verified
 
 
 def remove_wrong(place: Destination, faults: Iterable[Fault]) -> tuple[str, ...]:
-    """Remove the cards and blobs that were found wrong, for a sync to bring them anew; return their names.
+    """Remove the cards and blobs that were found wrong, so that a sync replaces them; return their names.
 
-    A blob that a worker is at, or has replaced meanwhile, stays.
+    A blob that a worker has replaced in the meantime stays.
 
     Raises:
         MirrorError: If the mirror cannot be written.
@@ -136,15 +132,9 @@ def remove_wrong(place: Destination, faults: Iterable[Fault]) -> tuple[str, ...]
     removed = []
     for name in (fault.name for fault in faults if fault.wrong):
         digest = parse_blob(name)
-        if digest is None:
-            with place.publishing():
-                place.remove([name])
+        if digest is None or look_into(place, digest):
+            place.remove([name])
             removed.append(name)
-            continue
-        with place.claim(digest[:UNIT]) as claim:
-            if claim is not None and digest in place.blobs(digest[:UNIT]) and look_into(place, digest):
-                place.remove([name])
-                removed.append(name)
     return tuple(removed)
 
 
@@ -165,12 +155,6 @@ def _card(place: Destination, listed: Listed) -> Fault | None:
         if asset.digest and (digest is None or not digest.matches(asset.digest)):
             return Fault(name=name, reason=f"the index gives its asset {asset.link} another digest than the card does")
     return None
-
-
-def _hashed(place: Destination, blobs: Mapping[str, int]) -> list[Fault]:
-    """Hash the blobs of a folder: on all cores, since none is waited for."""
-    found = parallel.run(partial(look_into, place), sorted(blobs), jobs=parallel.cores())
-    return [fault for fault in found if fault]
 
 
 def look_into(place: Destination, digest: str) -> Fault | None:

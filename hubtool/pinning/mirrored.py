@@ -9,7 +9,7 @@ from hubtool.card import model
 from hubtool.card import status as statuses
 from hubtool.errors import FetchError
 from hubtool.mirror import index
-from hubtool.mirror.destination import blob_name, card_name
+from hubtool.mirror.layout import INDEX, blob_name, card_name
 from hubtool.registry import published
 from hubtool.registry.entry import digest_of
 
@@ -68,7 +68,7 @@ class MirrorReader:
 
     def _shard(self, mirror: Mirror, uid: str) -> dict[str, Listed]:
         if mirror.base not in self._indexes:
-            self._indexes[mirror.base] = published.read_index(self._read(mirror, index.NAME, index.MAX_BYTES))
+            self._indexes[mirror.base] = published.read_index(self._read(mirror, INDEX, index.MAX_BYTES))
         head = self._indexes[mirror.base]
         if head is None:
             return {}

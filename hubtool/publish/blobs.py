@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import time
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from hubtool.errors import ArgumentError, DigestError, MirrorError, PublishError
 from hubtool.links import is_loopback, shown
-from hubtool.mirror.destination import ClaimLostError, blob_name, open_destination
+from hubtool.mirror.layout import blob_name
+from hubtool.mirror.open import open_destination
 from hubtool.store.records import Stored
 from hubtool.transfer.aws import configuration
 
@@ -20,12 +20,6 @@ if TYPE_CHECKING:
 
     from hubtool.mirror.destination import Destination
     from hubtool.publish.asset_file import AssetFile
-
-# A publication holds a claim of its own kind, which no sync of a mirror ever asks for: a sync may hold its own for
-# hours. One that died in an object store is taken over after so many seconds.
-_TAKEOVER = 10.0
-_PATIENCE = 900.0
-_PAUSE = 0.25
 
 
 def open_blobs(text: str, *, offline: bool = False) -> Destination:
@@ -36,7 +30,7 @@ def open_blobs(text: str, *, offline: bool = False) -> Destination:
         OfflineError: If it is a bucket, and ``offline`` is set.
         MirrorError: If it cannot be opened.
     """
-    return open_destination(text, takeover=_TAKEOVER, offline=offline)
+    return open_destination(text, offline=offline)
 
 
 def link_base(place: str, given: str | None, environ: Mapping[str, str] | None = None) -> str | None:
@@ -93,38 +87,23 @@ def put(place: Destination, file: AssetFile) -> bool:
         MirrorError: If the place cannot be read or written, or holds something else under this digest.
         PublishError: If the file changed since it was hashed.
     """
-    deadline = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            with place.claim(f"publish-{file.digest[:16]}") as claim:
-                if claim is not None:
-                    if file.digest in place.blobs(file.digest):
-                        verify(place, file)
-                        return False
-                    claim.add(Stored(path=file.path, digest=file.digest, size=file.size))
-                    claim.settle()
-                    size = place.blobs(file.digest).get(file.digest)
-                    if size != file.size:
-                        raise MirrorError(
-                            f"{place.name}/{blob_name(file.digest)} has {size or 0:,} bytes after {file.size:,} were "
-                            "put there",
-                            hint="look at the folder or bucket; run the same again",
-                        )
-                    return True
-        except ClaimLostError:
-            pass  # this process slept too long; the one that took over does the same work
-        except DigestError as error:
-            raise PublishError(
-                f"{file.path} was changed while it was published: its SHA-256 is {error.actual} now, and was "
-                f"{file.digest}",
-                hint="nothing was published; wait until the file is written, and try again",
-            ) from error
-        if time.monotonic() > deadline:
-            raise MirrorError(
-                f"{place.name}: somebody else has been putting {file.path.name} there for {_PATIENCE / 60:.0f} minutes",
-                hint="let them end, and run the same again",
-            )
-        time.sleep(_PAUSE)
+    name = blob_name(file.digest)
+    try:
+        if place.size(name) is not None or not place.add(Stored(path=file.path, digest=file.digest, size=file.size)):
+            verify(place, file)
+            return False
+    except DigestError as error:
+        raise PublishError(
+            f"{file.path} was changed while it was published: its SHA-256 is {error.actual} now, and was {file.digest}",
+            hint="nothing was published; wait until the file is written, and try again",
+        ) from error
+    size = place.size(name)
+    if size != file.size:
+        raise MirrorError(
+            f"{place.name}/{name} has {size or 0:,} bytes after {file.size:,} were put there",
+            hint="look at the folder or bucket; run the same again",
+        )
+    return True
 
 
 def verify(place: Destination, file: AssetFile) -> None:

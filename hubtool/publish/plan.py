@@ -14,7 +14,7 @@ from hubtool.card.files import read_card_file, uid_of_path
 from hubtool.errors import CardError, InvalidNameError, PublishError
 from hubtool.git.checkout import Checkout, branch_of
 from hubtool.links import shown
-from hubtool.mirror.destination import blob_name
+from hubtool.mirror.layout import blob_name
 from hubtool.publish import blobs
 from hubtool.publish.asset_file import check_digest, match, measure
 from hubtool.publish.card_file import card_file

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hubtool.errors import FetchError, MirrorError, PublishError
-from hubtool.mirror.destination import blob_name
+from hubtool.mirror.layout import blob_name
 from hubtool.publish import blobs
 from hubtool.publish.change import commit
 from hubtool.publish.check import check_card
@@ -142,13 +142,13 @@ def _put(hub: Hub, todo: PublishPlan, say: Callable[[str], None]) -> tuple[tuple
     if todo.blobs is None:
         return ()
     written = []
-    with contextlib.closing(blobs.open_blobs(todo.blobs, offline=hub.settings.offline)) as place:
-        if not place.is_folder:
-            _try_links(hub, todo, place)
-        for one in todo.uploads:
-            new = blobs.put(place, one.file)
-            written.append((one.link, new))
-            say(f"{'put' if new else 'found'} {one.file.path.name} ({one.file.size:,} bytes) at {one.place}")
+    place = blobs.open_blobs(todo.blobs, offline=hub.settings.offline)
+    if not place.is_folder:
+        _try_links(hub, todo, place)
+    for one in todo.uploads:
+        new = blobs.put(place, one.file)
+        written.append((one.link, new))
+        say(f"{'put' if new else 'found'} {one.file.path.name} ({one.file.size:,} bytes) at {one.place}")
     return tuple(written)
 
 
@@ -163,7 +163,7 @@ def _try_links(hub: Hub, todo: PublishPlan, place: Destination) -> None:
     first = todo.uploads[0]
     base = first.link.partition("#")[0].removesuffix(blob_name(first.file.digest))
     name = f"readable-{os.urandom(8).hex()}.txt"
-    place.write(name, b"hubtool asks whether everybody can read what is here.\n")
+    place.write({name: b"hubtool asks whether everybody can read what is here.\n"})
     try:
         with contextlib.closing(HttpTransport(hub.policy)) as transport:
             transport.probe(hub.policy.check(f"{base}{name}")).raise_for_status()

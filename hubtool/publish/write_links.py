@@ -17,7 +17,7 @@ from hubtool.card import front_matter as front_matters
 from hubtool.card import model, yaml_text
 from hubtool.card.values import plain_values
 from hubtool.errors import CardError
-from hubtool.mirror.destination import blob_name
+from hubtool.mirror.layout import blob_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

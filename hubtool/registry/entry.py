@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, NamedTuple
 
-from hubtool.errors import InvalidNameError
+from hubtool.digest import Digest
+from hubtool.errors import ArgumentError, InvalidNameError
 from hubtool.uid import Uid
 
 if TYPE_CHECKING:
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
 
 _TEXTS = ("title", "summary", "task", "datasets", "model", "backbone", "author", "mindspore", "licence")
 _STATUS = ("status", "successor")
+
+
+class StatedAsset(NamedTuple):
+    """An asset as its card states it: its link, its digest (whole or short), and its size in bytes if it is stated."""
+
+    link: str
+    digest: str
+    size: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +49,7 @@ class CardEntry:
         status: ``deprecated`` or ``withdrawn``, or empty.
         successor: The UID of the card to use instead, or empty.
         core: The digest of what the card loads and runs (see :func:`core_of`); empty where it is not known.
+        assets: Its assets, if the card states a digest of each; empty where that is not so, or not known.
     """
 
     uid: Uid
@@ -58,6 +68,7 @@ class CardEntry:
     status: str = ""
     successor: str = ""
     core: str = ""
+    assets: tuple[StatedAsset, ...] = field(default=(), compare=False)
 
     @classmethod
     def of_card(cls, card: Card, uid: Uid, digest: str) -> CardEntry:
@@ -82,6 +93,9 @@ class CardEntry:
             status="" if status is None else status.kind,
             successor="" if status is None or status.successor is None else status.successor,
             core=core_of(card),
+            assets=tuple(StatedAsset(one.link, one.digest.hex, one.size) for one in card.assets if one.digest)
+            if all(one.digest for one in card.assets)
+            else (),
         )
 
     def as_json(self) -> dict[str, object]:
@@ -98,7 +112,15 @@ class CardEntry:
 
     def as_published(self) -> dict[str, object]:
         """Return the entry as the members that published indexes have."""
-        return {**self.as_json(), **({"core": self.core} if self.core else {})}
+        stated = [
+            {"link": one.link, "digest": one.digest, **({} if one.size is None else {"size": one.size})}
+            for one in self.assets
+        ]
+        return {
+            **self.as_json(),
+            **({"core": self.core} if self.core else {}),
+            **({"stated": stated} if stated else {}),
+        }
 
     @classmethod
     def of_json(cls, value: object) -> CardEntry | None:
@@ -123,8 +145,25 @@ class CardEntry:
             digest=digest,
             formats=tuple(form for form in formats if isinstance(form, str)) if isinstance(formats, list) else (),
             loadable=item.get("loadable") is True,
+            assets=_stated(item.get("stated")),
             **texts,
         )
+
+
+def _stated(value: object) -> tuple[StatedAsset, ...]:
+    """Read the assets of an entry; none at all if one of them is damaged."""
+    assets = []
+    for one in value if isinstance(value, list) else []:
+        link, text, size = (one.get(key) for key in StatedAsset._fields) if isinstance(one, dict) else (None,) * 3
+        if not isinstance(link, str) or not isinstance(text, str) or not (size is None or isinstance(size, int)):
+            return ()
+        if size is not None and size < 0:
+            return ()
+        try:
+            assets.append(StatedAsset(link, Digest.parse(text).hex, size))
+        except ArgumentError:
+            return ()
+    return tuple(assets)
 
 
 def digest_of(data: bytes) -> str:

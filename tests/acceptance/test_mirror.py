@@ -12,13 +12,13 @@ import subprocess
 import sys
 import tarfile
 import time
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hubtool.digest import Digest
-from hubtool.mirror.destination import blob_name, open_destination
+from hubtool.mirror.layout import blob_name, blobs
+from hubtool.mirror.open import open_destination
 from hubtool.store.store import Store
 from tests.support.cards import write_card, write_local
 from tests.support.servers import serving
@@ -306,6 +306,32 @@ def test_uids_that_match_nothing(cli: Cli, tmp_path: Path) -> None:
     assert not (tmp_path / "mirror").exists()
 
 
+def test_a_plan_fetches_no_card_of_a_published_registry(cli: Cli, tmp_path: Path, server: Server) -> None:
+    contents = [bytes_of(3000, at) for at in range(5)]
+    for at, content in enumerate(contents):
+        link = server.put(f"/m{at}", content)
+        short = digest_of(content)[:12] if at == 0 else None
+        write_card(cli.registry, f"tests/1.9/m{at}", link=link, content=content, digest=short)
+    site = tmp_path / "site"
+    assert cli("registry", "publish", cli.registry, "--to", site).code == 0
+    for path in site.rglob("*"):
+        if path.is_file():
+            server.put(f"/site/{path.relative_to(site).as_posix()}", path.read_bytes())
+    (tmp_path / "empty").mkdir()
+    own: Any = {"HUBTOOL_REGISTRY": str(tmp_path / "empty"), "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    assert cli("registry", "add", "lab", f"{server.url}/site/", **own).code == 0
+    assert cli("registry", "sync", "lab", **own).code == 0
+    root = tmp_path / "mirror"
+    for command in (("sync", root, "--dry-run"), ("status", root)):
+        done = cli("mirror", *command, "--json", **own)
+        assert (done.json["assets"]["missing"], len(done.json["cards"]["to_write"])) == (5, 5)
+    assert not [path for _, path in server.requests if path.startswith("/site/cards/")]
+    assert cli("mirror", "sync", root, **own).code == 0
+    check(root, {digest_of(content): content for content in contents})
+    done = cli("mirror", "sync", root, "--dry-run", "--json", **own)
+    assert (done.json["assets"]["missing"], done.json["cards"]["to_write"]) == (0, [])
+
+
 def test_an_empty_registry_is_no_mirror(cli: Cli, tmp_path: Path) -> None:
     for more in ((), ("--prune",), ("--dry-run",)):
         done = cli("mirror", "sync", tmp_path / "mirror", *more)
@@ -383,7 +409,6 @@ def test_killed_at_any_instant(cli: Cli, tmp_path: Path, kills: int) -> None:
             (root / "index.json").unlink(missing_ok=True)
     assert cli("mirror", "sync", root).code == 0
     check(root, assets)
-    assert list((root / ".hubtool" / "temporary").iterdir()) == []
     assert cli("mirror", "verify", root, "--deep").code == 0
 
 
@@ -638,11 +663,10 @@ def test_a_mirror_is_a_store_to_look_in(cli: Cli, tmp_path: Path) -> None:
 def test_stale_leftovers_are_removed(cli: Cli, tmp_path: Path) -> None:
     assets = fill(cli, 3)
     root = tmp_path / "mirror"
-    unit = min(assets)[:2]
     temporary = root / ".hubtool" / "temporary"
-    (temporary / f"unit-{unit}").mkdir(parents=True)
-    (temporary / f"unit-{unit}" / "dead.part").write_bytes(b"half")
-    (temporary / "document.dead.part").write_bytes(b"half")
+    temporary.mkdir(parents=True)
+    (temporary / "dead.part").write_bytes(b"half")
+    os.utime(temporary / "dead.part", (time.time() - 7200,) * 2)
     staging = Store(root / ".hubtool" / "staging", durable=False)
     left = {}
     for days, content in ((1, b"young"), (8, b"old")):
@@ -654,10 +678,8 @@ def test_stale_leftovers_are_removed(cli: Cli, tmp_path: Path) -> None:
     assert cli("mirror", "sync", root).code == 0
     assert list(temporary.iterdir()) == []
     assert (left[1].exists(), left[8].exists()) == (True, False)
-    with closing(open_destination(str(root))) as place:
-        assert set(place.blobs()) == set(assets)
-        names = [blob_name(digest) for digest in assets]
-        assert place.ages([*names, "blobs/none"]).keys() == set(names)
-        assert all(0 <= age < 600 for age in place.ages(names).values())
+    place = open_destination(str(root))
+    assert set(blobs(place)) == set(assets)
+    assert all(0 <= time.time() - place.files("blobs")[blob_name(digest)].modified < 600 for digest in assets)
     assert Store(root).path(Digest(min(assets))) is not None
     assert os.access(root / "index.json", os.R_OK)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import random
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hubtool.hub import Hub
 from hubtool.links import LinkPolicy
-from hubtool.mirror.destination import open_destination
+from hubtool.mirror.layout import blobs
+from hubtool.mirror.open import open_destination
 from hubtool.mirror.sync import sync
 from hubtool.mirror.verify import verify
 from hubtool.transfer.fetcher import Fetcher
@@ -57,7 +58,7 @@ def test_every_fault_at_once(
             server.fault = fault
             base = refusing() if fault == "refuse" else server.url
             write_card(environment.registry, uid, link=f"{base}/a?token=SECRET", content=content)
-        place = stack.enter_context(closing(open_destination(where)))
+        place = open_destination(where)
         report = sync(Hub.open(), place, jobs=16)
         failed = {failure.uid: failure.reason for failure in report.failures}
         expected = {uids[fault] for fault in faults if fault not in HARMLESS}
@@ -67,7 +68,7 @@ def test_every_fault_at_once(
             assert len(reason) > 20
             assert "SECRET" not in reason
         # Nothing wrong is visible: what is there is right, and the index says what is not.
-        there = place.blobs()
+        there = blobs(place)
         assert len(there) == len(uids) - len(failed)
         for digest in there:
             with place.blob(digest) as blocks:
@@ -87,4 +88,3 @@ def test_every_fault_at_once(
         assert again.failures == ()
         assert len(again.written) == len(failed)
         assert verify(place, deep=True).right
-        assert place.claims() == []

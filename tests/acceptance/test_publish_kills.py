@@ -9,12 +9,13 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 from unittest import mock
 
 import pytest
 
+from hubtool.mirror import layout
 from hubtool.publish import blobs
 from tests.support.publishing import Desk, desk_of, draft
 from tests.support.web import git
@@ -59,15 +60,15 @@ def kill(process: subprocess.Popen[str], *, all_of_it: bool) -> None:
 
 def stored(place: str) -> dict[str, str]:
     """Return the blobs that are visible, by digest, with the digests that they really have."""
-    with closing(blobs.open_blobs(place)) as opened:
-        found = {}
-        for digest in opened.blobs():
-            with opened.blob(digest) as blocks:
-                digester = hashlib.sha256()
-                for block in blocks:
-                    digester.update(block)
-                found[digest] = digester.hexdigest()
-        return found
+    opened = blobs.open_blobs(place)
+    found = {}
+    for digest in layout.blobs(opened):
+        with opened.blob(digest) as blocks:
+            digester = hashlib.sha256()
+            for block in blocks:
+                digester.update(block)
+            found[digest] = digester.hexdigest()
+    return found
 
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGKILL is POSIX'")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import urllib.request
-from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
+from hubtool.mirror import layout
 from hubtool.publish import blobs
 from hubtool.publish.asset_file import AssetFile
 from tests.support.publishing import BRANCH, CONTENT, DIGEST, UID, Desk, desk_of, draft
@@ -55,8 +55,8 @@ def test_a_bucket_says_what_links_begin_with(desk: Desk, bucket: Bucket, place: 
     told = done.out + done.err + desk.show(BRANCH)
     assert "tests-secret" not in told
     assert "AWS" not in told
-    with closing(blobs.open_blobs(place)) as opened:
-        assert opened.claims() == []
+    opened = blobs.open_blobs(place)
+    assert len(opened.files("blobs")) == 1
 
 
 def test_a_private_bucket_keeps_the_card_back(desk: Desk) -> None:
@@ -69,10 +69,10 @@ def test_a_private_bucket_keeps_the_card_back(desk: Desk) -> None:
     assert "everybody may read" in done.err
     assert desk.branches() == ["main"]
     # It is said before the upload, and what asked is taken away again.
-    with closing(blobs.open_blobs("s3://mirrors/private")) as opened:
-        assert opened.blobs() == {}
-        listed = [entry["path"] for entry in opened._list("")]  # type: ignore[attr-defined]
-        assert not [name for name in listed if "readable" in name]
+    opened = blobs.open_blobs("s3://mirrors/private")
+    assert layout.blobs(opened) == {}
+    listed = opened.files("")
+    assert not [name for name in listed if "readable" in name]
 
 
 @pytest.mark.parametrize("fault", ["refused", "full", "lost", "absent", "wrong-key"])
@@ -115,11 +115,11 @@ def test_a_bucket_that_fails(desk: Desk, bucket: Bucket, place: str, tmp_path: P
     assert "hint: " in broken.err
     assert "s3://" in broken.err
     assert (desk.branches(), desk.branches(desk.checkout)) == (["main"], ["main"])
-    with closing(blobs.open_blobs(place)) as opened:
-        assert opened.blobs() == {}
+    opened = blobs.open_blobs(place)
+    assert layout.blobs(opened) == {}
     arguments = (desk.card, "--asset", asset, "--blobs", place, *arguments[5:])
     done = desk.cli("publish", *arguments, "--json")
     assert done.code == 0, done.err
-    with closing(blobs.open_blobs(place)) as opened:
-        (digest,) = opened.blobs()
-        blobs.verify(opened, AssetFile(path=asset, digest=digest, size=LARGE))
+    opened = blobs.open_blobs(place)
+    (digest,) = layout.blobs(opened)
+    blobs.verify(opened, AssetFile(path=asset, digest=digest, size=LARGE))

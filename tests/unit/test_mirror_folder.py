@@ -1,16 +1,19 @@
-"""What a mirror's folder shows of files on their way, and what becomes of those that it does not show."""
+"""Adding files to a mirror in a folder: each once, whole, and never half of one."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hubtool.digest import Digest
-from hubtool.errors import MirrorError
+from hubtool.errors import DigestError, MirrorError
 from hubtool.mirror.folder import FolderDestination
+from hubtool.mirror.layout import blob_name, blobs
 from hubtool.store.store import Store
 
 if TYPE_CHECKING:
@@ -19,8 +22,8 @@ if TYPE_CHECKING:
     from hubtool.store.records import Stored
 
 CONTENTS = {hashlib.sha256(text).hexdigest(): text for text in (f"{number}".encode() for number in range(3000))}
-UNIT = "ab"
-FILES = {digest: text for digest, text in CONTENTS.items() if digest.startswith(UNIT)}
+SHARD = "ab"
+FILES = {digest: text for digest, text in CONTENTS.items() if digest.startswith(SHARD)}
 
 
 @pytest.fixture
@@ -37,7 +40,7 @@ def stored(store: Store, content: bytes) -> Stored:
 def staged(place: FolderDestination) -> list[Stored]:
     """Put the files into the staging store, as a fetch does."""
     staging = place.staging(place.root)
-    with staging.lock(UNIT):
+    with staging.lock(SHARD):
         return [stored(staging, text) for text in FILES.values()]
 
 
@@ -45,54 +48,22 @@ def temporary(place: FolderDestination) -> list[Path]:
     return list((place.root / ".hubtool").glob("temporary/**/*"))
 
 
-def test_what_is_staged_is_moved_when_it_is_shown(place: FolderDestination) -> None:
+def test_a_staged_file_is_moved(place: FolderDestination) -> None:
     files = staged(place)
     assert len(files) == len(FILES) > 3
-    with place.claim(UNIT) as claim:
-        assert claim is not None
-        assert all(claim.add(one, move=True) for one in files)
-        assert place.blobs(UNIT) == {}  # nothing is visible before it is flushed
-        claim.settle()
-        assert not claim.add(files[0], move=True)
-    assert place.blobs(UNIT) == {digest: len(text) for digest, text in FILES.items()}
+    assert all(place.add(one, move=True) for one in files)
+    assert not place.add(files[0], move=True)
+    assert blobs(place, SHARD) == {digest: len(text) for digest, text in FILES.items()}
     assert not any(one.path.exists() for one in files)
     assert temporary(place) == []
-
-
-def test_what_was_not_shown_is_still_staged(place: FolderDestination) -> None:
-    files = staged(place)
-
-    class EndedError(Exception):
-        pass
-
-    def broken_off() -> None:
-        with place.claim(UNIT) as claim:
-            assert claim is not None
-            claim.add(files[0], move=True)
-            claim.add(files[1])  # a copy, of which nothing must stay
-            raise EndedError
-
-    with pytest.raises(EndedError):
-        broken_off()
-    assert place.blobs(UNIT) == {}
-    assert all(one.path.read_bytes() == FILES[one.digest] for one in files)
-    assert temporary(place) == []
-    staging = place.staging(place.root)
-    assert staging.find(Digest(files[0].digest)) == files[0]
 
 
 def test_a_staged_file_that_is_gone_is_an_error(place: FolderDestination) -> None:
     files = staged(place)
     files[0].path.unlink()
-    with place.claim(UNIT) as claim:
-        assert claim is not None
-        with pytest.raises(MirrorError):
-            claim.add(files[0], move=True)
-        claim.add(files[1], move=True)
-        files[1].path.unlink()
-        with pytest.raises(MirrorError):
-            claim.settle()
-    assert place.blobs(UNIT) == {}
+    with pytest.raises(MirrorError):
+        place.add(files[0], move=True)
+    assert blobs(place) == {}
 
 
 @pytest.mark.parametrize("size", [0, 1, 1 << 20, (1 << 20) + 5, (3 << 20) - 1])
@@ -100,8 +71,45 @@ def test_a_copy_has_every_byte(place: FolderDestination, tmp_path: Path, size: i
     content = os.urandom(size)
     digest = hashlib.sha256(content).hexdigest()
     file = stored(Store(tmp_path / "home"), content)
-    with place.claim(digest[:2]) as claim:
-        assert claim is not None
-        assert claim.add(file)
-        claim.settle()
+    assert place.add(file)
+    assert not place.add(file)
     assert (place.root / "blobs" / "sha256" / digest[:2] / digest).read_bytes() == content
+
+
+def test_a_copy_of_a_file_that_changed_is_not_shown(place: FolderDestination, tmp_path: Path) -> None:
+    file = stored(Store(tmp_path / "home"), b"a" * 3_000_000)
+    file.path.chmod(0o644)
+    file.path.write_bytes(b"b" * 3_000_000)
+    with pytest.raises(DigestError):
+        place.add(file)
+    assert (blobs(place), temporary(place)) == ({}, [])
+
+
+def test_threads_may_add_the_same_file(place: FolderDestination, tmp_path: Path) -> None:
+    file = stored(Store(tmp_path / "home"), os.urandom(3_000_000))
+    with ThreadPoolExecutor(8) as pool:
+        assert any(pool.map(lambda _: place.add(file), range(8)))
+    path = place.root / blob_name(file.digest)
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == file.digest
+    assert temporary(place) == []
+
+
+def test_what_killed_processes_left_is_removed(place: FolderDestination, tmp_path: Path) -> None:
+    folder = place.root / ".hubtool" / "temporary"
+    folder.mkdir(parents=True)
+    for name, age in (("old.part", 7200), ("new.part", 60)):
+        (folder / name).write_bytes(b"half")
+        os.utime(folder / name, (time.time() - age,) * 2)
+    assert place.add(stored(Store(tmp_path / "home"), b"content"))
+    assert temporary(place) == [folder / "new.part"]
+
+
+def test_links_and_folders_are_no_blobs(place: FolderDestination, tmp_path: Path) -> None:
+    digest = min(FILES)
+    path = place.root / blob_name(digest)
+    path.parent.mkdir(parents=True)
+    (tmp_path / "elsewhere").write_bytes(b"x")
+    path.symlink_to(tmp_path / "elsewhere")
+    (path.parent / ("0" * 64)).mkdir()
+    assert blobs(place) == {}
+    assert place.size(blob_name(digest)) is None

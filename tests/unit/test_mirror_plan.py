@@ -11,11 +11,11 @@ import pytest
 from hubtool.digest import Digest
 from hubtool.errors import MirrorError
 from hubtool.mirror import index, plan
-from hubtool.mirror.destination import blob_name, card_name, parse_blob, parse_card
+from hubtool.mirror.cards import matches
 from hubtool.mirror.folder import FolderDestination
 from hubtool.mirror.index import Listed, ListedAsset, Listing
-from hubtool.mirror.plan import Wanted, WantedAsset
-from hubtool.mirror.sync import matches
+from hubtool.mirror.layout import blob_name, card_name, parse_blob, parse_card
+from hubtool.mirror.plan import WantedAsset, WantedCard
 from hubtool.registry import published
 from hubtool.registry.entry import CardEntry
 from hubtool.transfer import aws
@@ -25,12 +25,14 @@ A, B, C = (letter * 64 for letter in "abc")
 OTHER_A = "a" * 63 + "b"
 
 
-def card(uid: str, *assets: tuple[str, str | None, int | None], digest: str = C, problem: str | None = None) -> Wanted:
+def card(
+    uid: str, *assets: tuple[str, str | None, int | None], digest: str = C, problem: str | None = None
+) -> WantedCard:
     named = tuple(
         WantedAsset(link=link, digest=Digest(text) if text else None, size=size) for link, text, size in assets
     )
     entry = None if problem else CardEntry(uid=Uid.parse(uid), digest=digest)
-    return Wanted(uid=uid, entry=entry, assets=named, problem=problem)
+    return WantedCard(uid=uid, entry=entry, assets=named, problem=problem)
 
 
 def listed(uid: str, *assets: tuple[str, str], digest: str = C) -> Listed:
@@ -44,24 +46,24 @@ def listing(*cards: Listed) -> Listing:
     return Listing(uids={one.uid: one for one in cards})
 
 
-def test_one_file_of_many_cards_is_one_need() -> None:
+def test_one_file_of_many_cards_is_missing_once() -> None:
     made = plan.make([card("p/1/x", ("x", A, None)), card("p/1/y", ("y", A, 7), ("z", B, 5))], {}, Listing(), cards=())
-    assert [(need.digest.hex, need.size, need.sources) for need in made.needs] == [
+    assert [(asset.digest.hex, asset.size, asset.sources) for asset in made.missing] == [
         (A, 7, (("p/1/x", "x"), ("p/1/y", "y"))),
         (B, 5, (("p/1/y", "z"),)),
     ]
-    assert made.needs[0].unit == "aa"
+    assert made.missing[0].shard == "aa"
     assert (made.known_bytes, made.unknown_sizes, made.cards) == (12, 0, ("p/1/x", "p/1/y"))
 
 
-def test_what_is_there_is_no_need() -> None:
+def test_what_is_there_is_not_missing() -> None:
     made = plan.make(
         [card("p/1/x", ("x", A, None))],
         {A: 3, B: 4},
         listing(listed("p/1/x", ("x", A)), listed("p/1/old", ("o", B))),
         cards=("p/1/x",),
     )
-    assert (made.needs, made.there, made.cards, made.gone, made.unnamed) == ((), {A: 3}, (), ("p/1/old",), {})
+    assert (made.missing, made.there, made.cards, made.gone, made.unnamed) == ((), {A: 3}, (), ("p/1/old",), {})
 
 
 def test_only_some_cards_were_asked_for() -> None:
@@ -76,15 +78,15 @@ def test_a_short_digest_is_what_the_index_says() -> None:
     # An index that says what does not fit is not believed, nor one that says it of another link or card.
     for lying in (("p/1/x", ("x", B)), ("p/1/x", ("y", A)), ("p/1/y", ("x", A))):
         made = plan.make(wanted, {A: 3, B: 4}, listing(listed(*lying)), cards=())
-        assert (made.there, [need.digest.hex for need in made.needs]) == ({}, ["a" * 8])
+        assert (made.there, [asset.digest.hex for asset in made.missing]) == ({}, ["a" * 8])
 
 
 def test_a_short_digest_is_not_what_begins_like_it() -> None:
     made = plan.make([card("p/1/x", ("x", "a" * 8, None))], {A: 3}, Listing(), cards=())
-    assert (made.there, [need.digest.hex for need in made.needs]) == ({}, ["a" * 8])
+    assert (made.there, [asset.digest.hex for asset in made.missing]) == ({}, ["a" * 8])
     assert made.unnamed == {}  # it may be the right one: it is not pruned
     made = plan.make([card("p/1/x", ("x", "a" * 8, None)), card("p/1/y", ("y", A, None))], {}, Listing(), cards=())
-    assert [(need.digest.hex, need.sources) for need in made.needs] == [
+    assert [(asset.digest.hex, asset.sources) for asset in made.missing] == [
         ("a" * 8, (("p/1/x", "x"),)),
         (A, (("p/1/y", "y"),)),
     ]
@@ -95,8 +97,8 @@ def test_a_short_digest_is_not_what_begins_like_it() -> None:
         Listing(),
         cards=(),
     )
-    assert [need.sources for need in made.needs] == [(("p/1/x", "x"), ("p/1/z", "x")), (("p/1/y", "y"),)]
-    assert len({need.key for need in made.needs}) == 2
+    assert [asset.sources for asset in made.missing] == [(("p/1/x", "x"), ("p/1/z", "x")), (("p/1/y", "y"),)]
+    assert len({asset.key for asset in made.missing}) == 2
 
 
 def test_what_can_never_be_had_is_a_failure() -> None:
