@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from hubtool.assets import fetch_asset
@@ -236,16 +236,15 @@ def _look(hub: Hub, card: Card, *, planned: Collection[int]) -> list[LinkAnswer]
     looked: list[LinkAnswer] = []
     with contextlib.closing(HttpTransport(hub.policy)) as transport:
         for one in wanted:
-            seen, error = None, None
+            answer = one
             if not placeholder.is_unpublished(one.link):
                 try:
                     seen = transport.probe(hub.policy.check(one.link))
                     seen.raise_for_status()
-                except FetchError as problem:
-                    seen, error = None, problem
-            looked.append(
-                LinkAnswer(link=one.link, what=one.what, size=one.size, seen=seen, error=error, planned=one.planned)
-            )
+                    answer = replace(one, seen=seen)
+                except FetchError as error:
+                    answer = replace(one, error=error)
+            looked.append(answer)
     return looked
 
 

@@ -1,7 +1,7 @@
-"""A card as a page: one HTML file that needs nothing else, and in which nothing of the card runs.
+"""A card as a page: one HTML file that needs no other, and in which nothing of the card runs.
 
-Raw HTML of the card is shown as text, comments of it not at all. Images are taken in only from beside the card; others
-are links. The page itself says, by its content security policy, that nothing is fetched and no script runs.
+Raw HTML of the card is shown as text, without its comments. Images from beside the card are embedded; others become
+links. The page's content security policy forbids fetching and scripts.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, MutableMapping, Sequence
+    from collections.abc import MutableMapping, Sequence
     from pathlib import Path
 
     from markdown_it import MarkdownIt
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MAX_IMAGE_BYTES = 8 << 20
 MAX_IMAGES_BYTES = 32 << 20
-# What the first bytes of an image are; an SVG is a document, with scripts and links of its own, and is left out.
+# The first bytes of an image. SVG is left out: it is a document, which may have scripts and links.
 _IMAGES = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -84,7 +84,7 @@ def page(card: Card, facts: Sequence[tuple[str, str]], *, root: Path | None) -> 
         f"<title>{_text(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
         f"<h1>{_text(title)}</h1>\n"
         + (f'<p class="summary">{_marked(_text(summary))}</p>\n' if summary else "")
-        + f"<dl>{rows}</dl>\n{body(card.body, _folder(card), root)}</body>\n</html>\n"
+        + f"<dl>{rows}</dl>\n{body(card.body, card.path.parent if card.path else None, root)}</body>\n</html>\n"
     )
 
 
@@ -98,10 +98,6 @@ def body(text: str, folder: Path | None, root: Path | None) -> str:
     """
     images = _Images(folder, root)
     return _marked(str(_markdown().render(text, {"images": images})))
-
-
-def _folder(card: Card) -> Path | None:
-    return card.path.parent if card.path is not None else None
 
 
 def _language(card: Card) -> str:
@@ -122,7 +118,7 @@ def _linked(value: str) -> str:
 def _marked(text: str) -> str:
     from hubtool.card import placeholder  # noqa: PLC0415 - for drafts
 
-    # Only text is marked, and never a part of a tag.
+    # Only text is marked, never a part of a tag.
     parts = re.split(r"(<[^>]*>)", text)
     return "".join(
         part if part.startswith("<") else placeholder.PATTERN.sub(lambda match: f"<mark>{match[0]}</mark>", part)
@@ -142,13 +138,7 @@ def _markdown() -> MarkdownIt:
     return parser
 
 
-def _raw(
-    self: RendererHTML,  # noqa: ARG001 - a renderer rule's signature
-    tokens: Sequence[Token],
-    index: int,
-    options: Any,  # noqa: ANN401, ARG001 - as above
-    env: Mapping[str, Any],  # noqa: ARG001 - as above
-) -> str:
+def _raw(self: RendererHTML, tokens: Sequence[Token], index: int, *_: Any) -> str:  # noqa: ANN401, ARG001 - a rule
     token = tokens[index]
     if _BREAK.match(token.content.strip()):
         return "<br>"
@@ -156,13 +146,7 @@ def _raw(
     return f"<p>{text}</p>\n" if text and token.type == "html_block" else text
 
 
-def _image(
-    self: RendererHTML,
-    tokens: Sequence[Token],
-    index: int,
-    options: Any,  # noqa: ANN401 - a renderer rule's signature
-    env: MutableMapping[str, Any],
-) -> str:
+def _image(self: RendererHTML, tokens: Sequence[Token], index: int, options: Any, env: MutableMapping[str, Any]) -> str:  # noqa: ANN401 - a rule
     token = tokens[index]
     said = self.renderInlineAsText(token.children or [], options, env)
     source = str(token.attrs.get("src", ""))
@@ -174,31 +158,20 @@ def _image(
     return f"[image: {_text(said or source)}]"
 
 
-def _link(
-    self: RendererHTML,
-    tokens: Sequence[Token],
-    index: int,
-    options: Any,  # noqa: ANN401 - a renderer rule's signature
-    env: Mapping[str, Any],  # noqa: ARG001 - as above
-) -> str:
+def _link(self: RendererHTML, tokens: Sequence[Token], index: int, options: Any, *_: Any) -> str:  # noqa: ANN401 - a rule
     token = tokens[index]
-    scheme = urlsplit(str(token.attrs.get("href", ""))).scheme.lower() if _is_url(token) else "?"
-    if scheme not in ("http", "https", "mailto", ""):
+    try:
+        allowed = urlsplit(str(token.attrs.get("href", ""))).scheme.lower() in ("http", "https", "mailto", "")
+    except ValueError:
+        allowed = False
+    if not allowed:
         token.attrs["href"] = "#"
     token.attrSet("rel", "noreferrer")
     return str(self.renderToken([token], 0, options, {}))
 
 
-def _is_url(token: Token) -> bool:
-    try:
-        urlsplit(str(token.attrs.get("href", "")))
-    except ValueError:
-        return False
-    return True
-
-
 class _Images:
-    """Takes in the images that stand beside a card."""
+    """Embeds the images that stand beside a card."""
 
     def __init__(self, folder: Path | None, root: Path | None) -> None:
         self._folder = folder
@@ -206,7 +179,7 @@ class _Images:
         self._room = MAX_IMAGES_BYTES
 
     def data(self, source: str) -> str | None:
-        """Return an image as a data URL, or None if it is none that may be taken in."""
+        """Return an image as a data URL, or None if it may not be embedded."""
         if self._folder is None or self._root is None or re.match(r"[A-Za-z][A-Za-z0-9+.-]*:|//|/|\\", source):
             return None
         name = unquote(re.split(r"[?#]", source, maxsplit=1)[0])

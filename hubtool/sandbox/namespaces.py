@@ -47,6 +47,9 @@ def main() -> None:
     spec = json.loads(sys.argv[1])
     _limit(spec)
     held, why = _enter(spec)
+    _end_with_parent()
+    if os.getppid() != spec["parent"]:
+        _end(1)
     os.chdir(spec["cwd"])  # until now it is the folder as it was mounted before
     _say(spec, {"held": held, "why": why})
     child = os.fork()
@@ -76,10 +79,16 @@ def _end(code: int) -> None:
     os._exit(code if code >= 0 else 128 - code)
 
 
+def _end_with_parent() -> None:
+    """Let the kernel kill this process when its parent ends, even by ``kill -9``; on Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
 def _run_as_init(spec: dict[str, object]) -> None:
     """Run as the first process of the namespace: when it ends, the kernel kills all others in it."""
+    _end_with_parent()
     library = ctypes.CDLL(None, use_errno=True)
-    library.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     # The namespace's own /proc has the process ids that the program knows; not all containers allow it. Read-only:
     # root may write the system's settings in it, whatever the namespace.
     library.mount(b"proc", b"/proc", b"proc", _MS_RDONLY | _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, None)
@@ -98,6 +107,7 @@ def _execute(spec: dict[str, object], *, capable: bool) -> None:
                 library.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
             library.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
         os.close(int(str(spec["status"])))
+        _end_with_parent()
         os.execv(command[0], command)  # noqa: S606 - what this program is for
     except OSError as error:
         os.write(2, f"{command[0]} cannot be run: {error.strerror}\n".encode())

@@ -132,6 +132,7 @@ def run_isolated(
         "writable": [str(scratch)],
         "devices": str(devices),
         "status": status_writer,
+        "parent": os.getpid(),
         "file_size": limits.disk,
         "cpu": int(limits.seconds * 4) + 10,
         "address_space": limits.memory + _MAPPED_BYTES,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import stat
+import subprocess
 import sys
 import time
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ import pytest
 
 from hubtool.sandbox.limits import Limits
 from hubtool.sandbox.run import ProgramResult, environment, run_isolated
+from tests.support import ROOT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -164,3 +166,34 @@ def test_the_program_has_a_dev_of_its_own(tmp_path: Path) -> None:
     }
     assert {"/dev/null", "/dev/zero", "/dev/urandom"} <= opened
     assert not {path for path in found if "loop" in path or "fuse" in path or "tun" in path}
+
+
+PARENT = """
+import sys
+from pathlib import Path
+from hubtool.sandbox.limits import Limits
+from hubtool.sandbox.run import environment, run_isolated
+scratch = Path(sys.argv[1])
+code = "import time\\nwhile True: open('alive', 'a').write('x'); time.sleep(0.05)"
+run_isolated([sys.executable, "-c", code], scratch=scratch, environ=environment(scratch, {}),
+             limits=Limits(seconds=60), use_namespaces=sys.argv[2] == "yes")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends orphans on Linux only")
+@pytest.mark.parametrize("namespaces", ["yes", "no"])
+def test_the_program_ends_with_hubtool(tmp_path: Path, namespaces: str) -> None:
+    parent = subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path), namespaces], cwd=ROOT)
+    alive = tmp_path / "work" / "alive"
+    deadline = time.monotonic() + 30
+    while not alive.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert alive.exists()
+    parent.kill()
+    parent.wait()
+    deadline = time.monotonic() + 10
+    size = -1
+    while size != alive.stat().st_size and time.monotonic() < deadline:
+        size = alive.stat().st_size
+        time.sleep(0.5)
+    assert size == alive.stat().st_size
