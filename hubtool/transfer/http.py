@@ -193,7 +193,7 @@ class HttpTransport:
         for _ in range(MAX_REDIRECTS + 1):
             response = self._ask(link, headers, request, method)
             if method == "HEAD" and response.status in _NO_HEAD:
-                _release(response, method)
+                response.close()  # a server without HEAD may send a body after all, which the next request would read
                 response = self._ask(link, {"Range": "bytes=0-0"}, request, "GET")
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or location is None:
