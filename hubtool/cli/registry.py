@@ -206,7 +206,7 @@ def publish_command(folder: Path, target: str, serial: int | None, as_json: bool
     The index comes last. What is there already and unchanged is not written again. The exit code is 1 if cards were
     passed over, because they cannot be read or the assets beside them are not those that they name.
     """
-    from hubtool.registry.published import publish
+    from hubtool.registry.published.site import publish
 
     done = publish(folder, Path(target), serial=serial)
     if as_json:

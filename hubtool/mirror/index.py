@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from hubtool.digest import FULL_LENGTH
 from hubtool.errors import MirrorError
 from hubtool.mirror.layout import INDEX
-from hubtool.registry import published
 from hubtool.registry.entry import CardEntry, digest_of
+from hubtool.registry.published import index as published_index
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from hubtool.mirror.destination import Destination
-    from hubtool.registry.published import Index, Shard
+    from hubtool.registry.published.index import PublishedIndex, Shard
 
 MAX_BYTES = 64 << 20
 _JOBS = 8
@@ -122,13 +122,13 @@ def load(place: Destination) -> Listing:
     return Listing(uids=uids, etag=found[1], serial=index.serial, shards=shards, faults=faults)
 
 
-def parse(data: bytes, where: str) -> Index:
+def parse(data: bytes, where: str) -> PublishedIndex:
     """Read the head of an index.
 
     Raises:
         MirrorError: If it is not an index, or one of another version.
     """
-    index = published.read_index(data)
+    index = published_index.read_index(data)
     if index is None:
         raise MirrorError(
             f"{where} is not the index of a mirror, or has another version",
@@ -153,7 +153,7 @@ def parse_cards(data: bytes, shard: Shard) -> tuple[list[Listed], str | None]:
 
 def render(cards: Mapping[str, Listed], serial: int) -> tuple[bytes, list[tuple[Shard, bytes]]]:
     """Return the bytes of an index, and its shards with their bytes; the same cards give the same bytes."""
-    width = published.width_for(len(cards))
+    width = published_index.width_for(len(cards))
     groups: dict[str, list[dict[str, object]]] = {}
     for uid in sorted(cards):
         one = cards[uid]
@@ -161,9 +161,11 @@ def render(cards: Mapping[str, Listed], serial: int) -> tuple[bytes, list[tuple[
             {"link": asset.link, **({"digest": asset.digest, "size": asset.size} if asset.digest else {})}
             for asset in one.assets
         ]
-        groups.setdefault(published.shard_name(uid, width), []).append({**one.entry.as_published(), "assets": assets})
-    shards = [published.shard_bytes(name, groups[name]) for name in sorted(groups)]
-    return published.index_bytes([shard for shard, _ in shards], width, serial), shards
+        groups.setdefault(published_index.shard_name(uid, width), []).append(
+            {**one.entry.as_published(), "assets": assets}
+        )
+    shards = [published_index.shard_bytes(name, groups[name]) for name in sorted(groups)]
+    return published_index.index_bytes([shard for shard, _ in shards], width, serial), shards
 
 
 def write(place: Destination, cards: Mapping[str, Listed], before: Listing) -> bool | None:

@@ -23,7 +23,7 @@ from hubtool.lockfile import lockfile as locks
 from hubtool.lockfile.lockfile import LockedAsset, LockedCard, LockedCode, Lockfile
 from hubtool.pinning.mirrored import MirrorReader
 from hubtool.registry.entry import digest_of
-from hubtool.registry.published import PublishedRegistry
+from hubtool.registry.published.client import PublishedRegistry
 from hubtool.resolution import resolver
 from hubtool.resolution.finding import parse_name
 from hubtool.store import cards

@@ -10,8 +10,8 @@ from hubtool.card import status as statuses
 from hubtool.errors import FetchError
 from hubtool.mirror import index
 from hubtool.mirror.layout import INDEX, blob_name, card_name
-from hubtool.registry import published
 from hubtool.registry.entry import digest_of
+from hubtool.registry.published import index as published_index
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hubtool.card.model import Asset
     from hubtool.card.status import Status
     from hubtool.mirror.index import Listed
-    from hubtool.registry.published import Index
+    from hubtool.registry.published.index import PublishedIndex
     from hubtool.transfer.mirrors import Mirror
 
 
@@ -33,7 +33,7 @@ class MirrorReader:
 
     def __init__(self, mirrors: Sequence[Mirror], *, offline: bool) -> None:
         self._mirrors = [one for one in mirrors if one.is_local or not offline]
-        self._indexes: dict[str, Index | None] = {}
+        self._indexes: dict[str, PublishedIndex | None] = {}
         self._shards: dict[tuple[str, str], dict[str, Listed]] = {}
         self.failures: dict[str, str] = {}
         self.statuses: dict[str, Status | None] = {}
@@ -68,11 +68,11 @@ class MirrorReader:
 
     def _shard(self, mirror: Mirror, uid: str) -> dict[str, Listed]:
         if mirror.base not in self._indexes:
-            self._indexes[mirror.base] = published.read_index(self._read(mirror, INDEX, index.MAX_BYTES))
+            self._indexes[mirror.base] = published_index.read_index(self._read(mirror, INDEX, index.MAX_BYTES))
         head = self._indexes[mirror.base]
         if head is None:
             return {}
-        name = published.shard_name(uid, head.width)
+        name = published_index.shard_name(uid, head.width)
         if (mirror.base, name) not in self._shards:
             shard = next((one for one in head.shards if one.name == name), None)
             data = None if shard is None else self._read(mirror, shard.path, index.MAX_BYTES)

@@ -180,7 +180,7 @@ class Registries:
         ]
         if all(isinstance(one, FolderRegistry) for one in self.members):
             return tuple(near)
-        from hubtool.registry.published import PublishedRegistry  # noqa: PLC0415 - most users have added none
+        from hubtool.registry.published.client import PublishedRegistry  # noqa: PLC0415 - most users have added none
 
         return (*near, *(one.source.location for one in self.members if isinstance(one, PublishedRegistry)))
 
@@ -228,7 +228,7 @@ def open_source(source: RegistrySource, current: Settings) -> Registry:
 
         return git.open_registry(source, folder)
     from hubtool.links import LinkPolicy  # noqa: PLC0415 - as above
-    from hubtool.registry.published import PublishedRegistry  # noqa: PLC0415 - as above
+    from hubtool.registry.published.client import PublishedRegistry  # noqa: PLC0415 - as above
 
     policy = LinkPolicy.configured(current)
     return PublishedRegistry(source, folder, policy, current.offline)

@@ -12,7 +12,8 @@ from hubtool.errors import ArgumentError, FetchError
 from hubtool.registry import Registries, open_source, sources
 from hubtool.registry.folder import FolderRegistry
 from hubtool.registry.index import SearchIndex
-from hubtool.registry.published import INDEX, PublishedRegistry
+from hubtool.registry.published.client import PublishedRegistry
+from hubtool.registry.published.index import INDEX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,7 +16,9 @@ import pytest
 from hubtool.errors import ArgumentError, FetchError
 from hubtool.links import LinkPolicy
 from hubtool.registry import git as git_registry
-from hubtool.registry import published, sources
+from hubtool.registry import sources
+from hubtool.registry.published import client, site
+from hubtool.registry.published import index as published_index
 from tests.support.cards import write_card, write_local
 from tests.support.checkpoints import ckpt, filled
 from tests.support.web import git, serving_folder, serving_git
@@ -320,7 +322,7 @@ def test_a_published_registry_serves_one_card_by_one_request(cli: Cli) -> None:
 def test_a_card_that_was_published_anew_is_fetched_anew(cli: Cli) -> None:
     origin = _cards(cli.folder / "origin", "tests/1.9/a", "tests/1.9/b")
     to = cli.folder / "site"
-    published.publish(origin, to)
+    site.publish(origin, to)
     with serving_folder(to) as web:
         cli("registry", "add", "site", web.url)
         cli("registry", "sync")
@@ -328,7 +330,7 @@ def test_a_card_that_was_published_anew_is_fetched_anew(cli: Cli) -> None:
         cli("resolve", "tests/1.9/b")
         _cards(origin, "tests/1.9/a", entry="bert-ner")
         (origin / "tests/1.9/b.md").unlink()
-        published.publish(origin, to)
+        site.publish(origin, to)
         # What was synced is used until the next sync.
         assert cli("resolve", "tests/1.9/a", "--json").json["network"]["entry"] == "bert"
         web.requests.clear()
@@ -343,7 +345,7 @@ def test_a_card_that_was_published_anew_is_fetched_anew(cli: Cli) -> None:
 
 def test_a_card_that_is_not_the_one_of_the_index_is_refused(cli: Cli) -> None:
     to = cli.folder / "site"
-    published.publish(_cards(cli.folder / "origin", "tests/1.9/a"), to)
+    site.publish(_cards(cli.folder / "origin", "tests/1.9/a"), to)
     with serving_folder(to) as web:
         cli("registry", "add", "site", web.url)
         cli("registry", "sync")
@@ -390,7 +392,7 @@ def test_what_is_no_published_registry_is_refused(cli: Cli, index: bytes) -> Non
 
 def test_a_shard_with_a_wrong_digest_or_hostile_entries_is_not_taken(cli: Cli) -> None:
     to = cli.folder / "site"
-    published.publish(_cards(cli.folder / "origin", "tests/1.9/a"), to)
+    site.publish(_cards(cli.folder / "origin", "tests/1.9/a"), to)
     shard = next((to / "index").iterdir())
     good = shard.read_bytes()
     with serving_folder(to) as web:
@@ -419,7 +421,7 @@ def test_publishing_writes_what_the_schema_says_and_nothing_twice(tmp_path: Path
     (origin / "tests/1.9/broken.md").write_text("no card")
     write_local(origin, "tests/1.9/wrong", CONTENT, digest="0" * 64)
     to = tmp_path / "site"
-    done = published.publish(origin, to)
+    done = site.publish(origin, to)
     assert done.cards == 701
     assert {uid for uid, _ in done.passed_over} == {"tests/1.9/broken", "tests/1.9/wrong"}
     index = json.loads((to / "index.json").read_bytes())
@@ -430,24 +432,24 @@ def test_publishing_writes_what_the_schema_says_and_nothing_twice(tmp_path: Path
         data = (to / shard["path"]).read_bytes()
         assert hashlib.sha256(data).hexdigest() == shard["digest"]
         for card in json.loads(data)["cards"]:
-            assert published.shard_name(card["uid"], 1) == shard["name"]
+            assert published_index.shard_name(card["uid"], 1) == shard["name"]
             assert hashlib.sha256((to / "cards" / f"{card['uid']}.md").read_bytes()).hexdigest() == card["digest"]
     assert (to / "cards/tests/1.9/local/local.ckpt").read_bytes() == CONTENT
     before = {path: path.stat().st_mtime_ns for path in to.rglob("*") if path.is_file()}
-    again = published.publish(origin, to)
+    again = site.publish(origin, to)
     assert (again.written, again.removed) == (0, 0)
     assert before == {path: path.stat().st_mtime_ns for path in to.rglob("*") if path.is_file()}
     (origin / "tests/1.9/model0.md").unlink()
-    third = published.publish(origin, to)
+    third = site.publish(origin, to)
     assert third.written == 2  # one shard, and the index
     assert not (to / "cards/tests/1.9/model0.md").exists()
     with pytest.raises(ArgumentError):
-        published.publish(origin, origin / "site")
+        site.publish(origin, origin / "site")
 
 
 def test_the_asset_beside_a_published_card_is_fetched_and_verified(cli: Cli) -> None:
     write_local(cli.folder / "origin", "tests/1.9/local", CONTENT)
-    published.publish(cli.folder / "origin", cli.folder / "site")
+    site.publish(cli.folder / "origin", cli.folder / "site")
     with serving_folder(cli.folder / "site") as web:
         cli("registry", "add", "site", web.url)
         done = cli("fetch", "tests/1.9/local", "--json")
@@ -459,7 +461,7 @@ def test_the_asset_beside_a_published_card_is_fetched_and_verified(cli: Cli) -> 
 def test_clients_read_while_a_registry_is_published_again_and_again(tmp_path: Path) -> None:
     origin, to, home = tmp_path / "origin", tmp_path / "site", tmp_path / "home"
     _cards(origin, *(f"tests/1.9/model{number}" for number in range(20)))
-    published.publish(origin, to)
+    site.publish(origin, to)
     stop = threading.Event()
     failed: list[BaseException] = []
 
@@ -469,7 +471,7 @@ def test_clients_read_while_a_registry_is_published_again_and_again(tmp_path: Pa
             turn += 1
             _cards(origin, "tests/1.9/model3", entry=("bert", "bert-ner")[turn % 2])
             try:
-                published.publish(origin, to)
+                site.publish(origin, to)
             except BaseException as error:  # the thread's error is the test's
                 failed.append(error)
                 raise
@@ -477,7 +479,7 @@ def test_clients_read_while_a_registry_is_published_again_and_again(tmp_path: Pa
 
     with serving_folder(to) as web:
         source = sources.parse("site", web.url)
-        registry = published.PublishedRegistry(source, home, LinkPolicy())
+        registry = client.PublishedRegistry(source, home, LinkPolicy())
         thread = threading.Thread(target=write)
         thread.start()
         try:

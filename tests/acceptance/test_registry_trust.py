@@ -13,8 +13,10 @@ import pytest
 import hubtool
 from hubtool.errors import FetchError, ForbiddenLinkError, HubError, RegistryWarning
 from hubtool.links import LinkPolicy
-from hubtool.registry import published, publishers
+from hubtool.registry import publishers
 from hubtool.registry.http import Client
+from hubtool.registry.published import index as published_index
+from hubtool.registry.published import site
 from hubtool.transfer.http import HttpTransport
 from hubtool.transfer.transport import Timeouts
 from tests.support.cards import write_card, write_local
@@ -130,32 +132,32 @@ def test_what_has_not_changed_does_not_come_again(tmp_path: Path) -> None:
 
 def test_the_serial_rises_with_each_change_only(tmp_path: Path) -> None:
     origin, to = _cards(tmp_path / "origin", "tests/1.9/a"), tmp_path / "site"
-    assert published.publish(origin, to).serial == 1
-    assert published.publish(origin, to).serial == 1
+    assert site.publish(origin, to).serial == 1
+    assert site.publish(origin, to).serial == 1
     _cards(origin, "tests/1.9/b")
-    assert published.publish(origin, to).serial == 2
+    assert site.publish(origin, to).serial == 2
     assert json.loads((to / "index.json").read_bytes())["serial"] == 2
     # An index from before there were serials counts as 0.
     index = json.loads((to / "index.json").read_bytes())
     del index["serial"]
     (to / "index.json").write_text(json.dumps(index))
     _cards(origin, "tests/1.9/c")
-    assert published.publish(origin, to).serial == 1
+    assert site.publish(origin, to).serial == 1
     _cards(origin, "tests/1.9/d")
-    assert published.publish(origin, to, serial=40).serial == 40
+    assert site.publish(origin, to, serial=40).serial == 40
     _cards(origin, "tests/1.9/e")
     with pytest.raises(HubError, match="does not rise"):
-        published.publish(origin, to, serial=40)
+        site.publish(origin, to, serial=40)
 
 
 def test_an_index_that_goes_back_is_refused_unless_told(cli: Cli) -> None:
     origin, to = _cards(cli.folder / "origin", "tests/1.9/a"), cli.folder / "site"
-    published.publish(origin, to)
+    site.publish(origin, to)
     with serving_folder(to) as web:
         assert cli("registry", "add", "site", web.url).code == 0
         old = (to / "index.json").read_bytes()
         _cards(origin, "tests/1.9/b")
-        published.publish(origin, to)
+        site.publish(origin, to)
         assert cli("registry", "sync").code == 0
         new = (to / "index.json").read_bytes()
         (to / "index.json").write_bytes(old)
@@ -183,7 +185,7 @@ def test_an_index_that_goes_back_is_refused_unless_told(cli: Cli) -> None:
 def test_a_sync_says_what_became_of_the_cards(cli: Cli) -> None:
     origin = _cards(cli.folder / "origin", *(f"tests/1.9/{name}" for name in "abcd"))
     to = cli.folder / "site"
-    published.publish(origin, to)
+    site.publish(origin, to)
     with serving_folder(to) as web:
         cli("registry", "add", "site", web.url)
         first = cli("registry", "sync", "--json").json["registries"][0]
@@ -193,7 +195,7 @@ def test_a_sync_says_what_became_of_the_cards(cli: Cli) -> None:
         assert cli("withdraw", "tests/1.9/b", "--reason", "it is wrong", "--in-place", "--registry", origin).code == 0
         (origin / "tests/1.9/c.md").unlink()
         _cards(origin, "tests/1.9/e")
-        published.publish(origin, to)
+        site.publish(origin, to)
         done = cli("registry", "sync", "--json")
         assert done.code == 0
         one = done.json["registries"][0]
@@ -205,7 +207,7 @@ def test_a_sync_says_what_became_of_the_cards(cli: Cli) -> None:
             "gone": ["tests/1.9/c"],
         }
         _cards(origin, "tests/1.9/b", "tests/1.9/c")
-        published.publish(origin, to)
+        site.publish(origin, to)
         back = cli("registry", "sync")
         assert "tests/1.9/b: there again" in back.out
         assert "tests/1.9/c: there again" in back.out
@@ -213,13 +215,13 @@ def test_a_sync_says_what_became_of_the_cards(cli: Cli) -> None:
 
 def test_a_card_that_loads_something_else_is_refused_unless_told(cli: Cli) -> None:
     origin, to = _cards(cli.folder / "origin", "tests/1.9/a", "tests/1.9/b"), cli.folder / "site"
-    published.publish(origin, to)
+    site.publish(origin, to)
     with serving_folder(to) as web:
         cli("registry", "add", "site", web.url)
         cli("registry", "sync")
         assert cli("resolve", "tests/1.9/a", "--json").json["network"]["entry"] == "bert"
         _cards(origin, "tests/1.9/a", "tests/1.9/b", entry="bert-ner")
-        published.publish(origin, to)
+        site.publish(origin, to)
         done = cli("registry", "sync")
         assert done.code == 1
         assert "refused: tests/1.9/a: its assets, recipe or repositories changed" in done.err
@@ -232,11 +234,11 @@ def test_a_card_that_loads_something_else_is_refused_unless_told(cli: Cli) -> No
         # It stays refused, also when the card goes and comes again.
         assert cli("registry", "sync").code == 1
         (origin / "tests/1.9/a.md").unlink()
-        published.publish(origin, to)
+        site.publish(origin, to)
         cli("registry", "sync")
         assert cli("resolve", "tests/1.9/a").code == 1
         _cards(origin, "tests/1.9/a", entry="bert-ner")
-        published.publish(origin, to)
+        site.publish(origin, to)
         assert "refused: tests/1.9/a" in cli("registry", "sync").err
         accepted = cli("registry", "sync", "--accept-changes")
         assert accepted.code == 0
@@ -293,12 +295,12 @@ def test_a_repository_is_told_and_held_as_a_published_registry_is(cli: Cli, tmp_
 
 def test_without_a_sync_a_changed_card_is_not_taken_either(cli: Cli) -> None:
     origin, to = _cards(cli.folder / "origin", "tests/1.9/a"), cli.folder / "site"
-    published.publish(origin, to)
+    site.publish(origin, to)
     with serving_folder(to) as web:
         cli("registry", "add", "site", web.url)
         assert cli("resolve", "tests/1.9/a", "--json").json["network"]["entry"] == "bert"
         _cards(origin, "tests/1.9/a", entry="bert-ner")
-        published.publish(origin, to)
+        site.publish(origin, to)
         again = cli("resolve", "tests/1.9/a", "--json")
         assert json.loads(again.out)["network"]["entry"] == "bert"
         assert "stays in use" in again.err
@@ -309,20 +311,20 @@ def test_without_a_sync_a_changed_card_is_not_taken_either(cli: Cli) -> None:
 
 def test_an_index_that_hides_what_a_card_loads_is_found_out(cli: Cli) -> None:
     origin, to = _cards(cli.folder / "origin", "tests/1.9/a"), cli.folder / "site"
-    published.publish(origin, to)
+    site.publish(origin, to)
     with serving_folder(to) as web:
         cli("registry", "add", "site", web.url)
         cli("registry", "sync")
         core = json.loads(next((to / "index").iterdir()).read_bytes())["cards"][0]["core"]
         _cards(origin, "tests/1.9/a", entry="bert-ner")
-        published.publish(origin, to)
+        site.publish(origin, to)
         index = json.loads((to / "index.json").read_bytes())
         cards = json.loads((to / index["shards"][0]["path"]).read_bytes())["cards"]
         for lie in {"core": core}, {"core": ""}:
-            shard, data = published.shard_bytes("all", [{**cards[0], **lie}])
+            shard, data = published_index.shard_bytes("all", [{**cards[0], **lie}])
             (to / shard.path).write_bytes(data)
             index["serial"] += 1
-            (to / "index.json").write_bytes(published.index_bytes([shard], 0, index["serial"]))
+            (to / "index.json").write_bytes(published_index.index_bytes([shard], 0, index["serial"]))
             assert cli("registry", "sync").code == 0
             lying = cli("resolve", "tests/1.9/a")
             assert lying.code == 1
@@ -378,7 +380,7 @@ def test_reserved_publishers_are_not_used_unless_allowed(cli: Cli, kind: str) ->
         git(origin, "init", "--quiet", "--initial-branch=main")
         git(origin, "add", "--all")
         git(origin, "commit", "--quiet", "--message=Add cards")
-    published.publish(origin, cli.folder / "site")
+    site.publish(origin, cli.folder / "site")
     with serving_folder(cli.folder / "site") as web:
         source = {"folder": str(origin), "git": origin.as_uri(), "published": web.url}[kind]
         added = cli("registry", "add", "other", source)
@@ -449,15 +451,15 @@ def test_a_huge_index_is_refused_as_it_comes(cli: Cli, server: Server) -> None:
 def test_an_index_that_promises_too_much_is_refused(lie: dict[str, Any]) -> None:
     shard = {"name": "all", "path": f"index/all-{'0' * 16}.json", "digest": "0" * 64, "size": 1, "cards": 1}
     value = {"version": 1, "serial": 1, "width": 0, "cards": 1, "shards": [shard]}
-    assert published.read_index(json.dumps(value).encode()) is not None
+    assert published_index.read_index(json.dumps(value).encode()) is not None
     shard.update({key: text for key, text in lie.items() if key in ("size", "cards")})
     value.update({key: text for key, text in lie.items() if key == "serial"})
     value["shards"] = [shard] * lie.get("shards", 1)
-    assert published.read_index(json.dumps(value).encode()) is None
+    assert published_index.read_index(json.dumps(value).encode()) is None
 
 
 def test_a_registry_that_failed_is_not_asked_by_each_command(cli: Cli, server: Server) -> None:
-    published.publish(_cards(cli.folder / "origin", "tests/1.9/a"), cli.folder / "site")
+    site.publish(_cards(cli.folder / "origin", "tests/1.9/a"), cli.folder / "site")
     server.put("/index.json", (cli.folder / "site/index.json").read_bytes())
     card = "/cards/tests/1.9/a.md"
     server.put(card, (cli.folder / "site" / card[1:]).read_bytes())
@@ -585,7 +587,7 @@ def test_a_mirror_in_a_folder_is_a_registry(cli: Cli) -> None:
 def test_a_mirror_run_says_how_old_a_registry_is(cli: Cli) -> None:
     origin, to = cli.folder / "origin", cli.folder / "site"
     write_local(origin, "lab/1.9/own", CONTENT)
-    published.publish(origin, to)
+    site.publish(origin, to)
     with serving_folder(to) as web:
         cli("registry", "add", "lab", web.url)
         assert "registry lab: not synced yet" in cli("mirror", "status", cli.folder / "mirror").err
@@ -625,7 +627,7 @@ def test_what_another_user_put_into_the_home_is_not_believed(cli: Cli, kind: str
     git(origin, "init", "--quiet", "--initial-branch=main")
     git(origin, "add", "--all")
     git(origin, "commit", "--quiet", "--message=cards")
-    published.publish(origin, cli.folder / "site")
+    site.publish(origin, cli.folder / "site")
     with serving_folder(cli.folder / "site") as web:
         assert cli("registry", "add", "lab", origin.as_uri() if kind == "git" else web.url).code == 0
         assert cli("registry", "sync").code == 0
@@ -641,12 +643,12 @@ def test_what_another_user_put_into_the_home_is_not_believed(cli: Cli, kind: str
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can give a file to another user")
 def test_the_serial_rises_over_an_index_of_another_maintainer(tmp_path: Path) -> None:
     """A site is not a home: several people may write it, and its serial must not begin anew."""
-    origin, site = _cards(tmp_path / "origin", "tests/1.9/a"), tmp_path / "site"
-    published.publish(origin, site)
-    for path in (site, *site.rglob("*")):
+    origin, to = _cards(tmp_path / "origin", "tests/1.9/a"), tmp_path / "site"
+    site.publish(origin, to)
+    for path in (to, *to.rglob("*")):
         os.chown(path, 12345, -1)
     _cards(origin, "tests/1.9/b")
-    published.publish(origin, site)
-    index = published.read_index((site / "index.json").read_bytes())
+    site.publish(origin, to)
+    index = published_index.read_index((to / "index.json").read_bytes())
     assert index is not None
     assert (index.serial, index.cards) == (2, 2)

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from hubtool.card import yaml_text
 from hubtool.errors import ArgumentError
-from hubtool.registry import published, sources, words
+from hubtool.registry import sources, words
 from hubtool.registry.entry import CardEntry
+from hubtool.registry.published import index as published_index
 from hubtool.uid import Uid
 from maintain.importing import facts, references, source, text
 from maintain.importing.source import Refused
@@ -113,14 +114,14 @@ def test_any_json_is_an_entry_or_none(value: object) -> None:
 
 @given(data=st.binary(max_size=200) | _json.map(lambda value: json.dumps(value).encode()))
 def test_any_bytes_are_an_index_or_none(data: bytes) -> None:
-    index = published.read_index(data)
+    index = published_index.read_index(data)
     assert index is None or index.cards >= 0 or index.shards is not None
 
 
 @given(uid=st.text(string.ascii_letters, min_size=1), width=st.integers(0, 6))
 def test_the_shard_of_a_card_is_one_that_an_index_may_name(uid: str, width: int) -> None:
-    name = published.shard_name(uid, width)
-    assert published._SHARD.match(f"{name}-{'0' * 16}.json")
+    name = published_index.shard_name(uid, width)
+    assert published_index.SHARD.match(f"{name}-{'0' * 16}.json")
     assert name == "all" or len(name) == width
 
 

@@ -16,8 +16,8 @@ from hubtool.mirror.folder import FolderDestination
 from hubtool.mirror.index import Listed, ListedAsset, Listing
 from hubtool.mirror.layout import blob_name, card_name, parse_blob, parse_card
 from hubtool.mirror.plan import WantedAsset, WantedCard
-from hubtool.registry import published
 from hubtool.registry.entry import CardEntry
+from hubtool.registry.published import index as published_index
 from hubtool.transfer import aws
 from hubtool.uid import Uid
 
@@ -187,7 +187,9 @@ def test_what_is_no_index(data: bytes) -> None:
     ],
 )
 def test_cards_that_an_index_cannot_mean(card: dict[str, object]) -> None:
-    shard, data = published.shard_bytes("all", [card, {"uid": "p/1/y", "digest": A, "assets": [1, {"link": "l"}]}])
+    shard, data = published_index.shard_bytes(
+        "all", [card, {"uid": "p/1/y", "digest": A, "assets": [1, {"link": "l"}]}]
+    )
     cards, fault = index.parse_cards(data, shard)
     assert fault is None
     assert [(one.uid, one.assets) for one in cards] == [("p/1/y", (ListedAsset(link="l", digest="", size=None),))]

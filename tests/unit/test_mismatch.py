@@ -14,7 +14,7 @@ from hubtool.digest import Digest
 from hubtool.errors import AssetError, DigestError
 from hubtool.hub import Hub
 from hubtool.publish.asset_file import check_digest, measure
-from hubtool.registry import published
+from hubtool.registry.published import site
 from hubtool.store.store import Store
 from tests.support.cards import write_card
 
@@ -101,6 +101,6 @@ def test_loading_and_publishing_name_it(card: tuple[Path, bytes, str], tmp_path:
     what = what if len(data) != 4 else "14 bytes"
     with pytest.raises(AssetError, match=what):
         check_digest(found.card.assets[0], measure(path.parent / "net.txt"))
-    (uid, why), *_ = published.publish(registry, tmp_path / "site").passed_over
+    (uid, why), *_ = site.publish(registry, tmp_path / "site").passed_over
     assert uid == "lab/1.9/net"
     assert (what if len(data) != 4 else "4 bytes, and the card says") in why

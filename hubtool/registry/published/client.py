@@ -1,362 +1,59 @@
-"""A registry as static files, which any web server or object store can serve; written here, and read over HTTP(S).
-
-::
-
-    index.json                     how many cards there are, and the list of the shards
-    index/<shard>-<digest>.json    what lists and searches say of a part of the cards
-    cards/<uid>.md                 the cards, and beside them the assets that they name by relative links
-
-A card's shard is told by the first hexadecimal digits of the SHA-256 of its UID; there are as many shards as it takes
-for each to have some hundred cards. A shard's name has its digest: shards never change, and a client fetches those that
-it does not have. The index comes last and names only what is there.
-"""
+"""A registry that is served as static files, read over HTTP(S)."""
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-import re
 import time
 import warnings
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
-from urllib.parse import quote, unquote, urljoin
+from urllib.parse import quote, urljoin
 
-from hubtool import files, mismatch, ownership, regular
+from hubtool import files, ownership
 from hubtool.card import document as documents
-from hubtool.card import empty_folder, model
+from hubtool.card import model
 from hubtool.card.status import WITHDRAWN
-from hubtool.digest import digest_file
-from hubtool.errors import ArgumentError, CardError, FetchError, OfflineError, RegistryWarning, RollbackError
-from hubtool.links import scheme_of
+from hubtool.errors import CardError, FetchError, OfflineError, RegistryWarning, RollbackError
 from hubtool.registry import publishers
 from hubtool.registry.changes import Changes
 from hubtool.registry.entry import CardEntry, core_of, digest_of
-from hubtool.registry.folder import FolderRegistry
 from hubtool.registry.http import Client
-from hubtool.uid import Uid
+from hubtool.registry.published.index import (
+    INDEX,
+    MAX_CARDS,
+    MAX_INDEX_BYTES,
+    PublishedIndex,
+    Shard,
+    json_bytes,
+    read_index,
+    shard_name,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
     from pathlib import Path
 
-    from hubtool.card.model import Asset, Card
+    from hubtool.card.model import Card
     from hubtool.links import LinkPolicy
     from hubtool.registry.sources import RegistrySource
+    from hubtool.uid import Uid
 
-VERSION = 1
-INDEX = "index.json"
-# So many cards are in a shard at most, on average: a client that wants one card's facts fetches no more than these.
-_SHARD_CARDS = 512
-_MAX_WIDTH = 3
-# A reader refuses what is larger before it reads on; the public hub has 3,000 cards.
-_MAX_INDEX_BYTES = 2 << 20
-_MAX_SHARD_BYTES = 16 << 20
-_MAX_ALL_SHARDS_BYTES = 256 << 20
-_MAX_CARDS = 200_000
-_MAX_SERIAL = (1 << 63) - 1
 _MAX_SYNC_SECONDS = 900.0
 # A registry that failed is not asked again by each command; `hubtool registry sync` asks it at once.
 _REST_SECONDS = 300.0
 _SEEN, _HELD, _FAILED = "seen.json", "held.json", "failed.json"
-_SHARD = re.compile(r"(?P<name>all|[0-9a-f]{1,6})-(?P<digest>[0-9a-f]{16})\.json\Z")
-_HEX64 = re.compile(r"[0-9a-f]{64}\Z")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shard:
-    """One part of a published index: its name, file, digest, and how many bytes and cards it has."""
-
-    name: str
-    path: str
-    digest: str
-    size: int
-    cards: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
-    """What a publication wrote.
-
-    Attributes:
-        serial: The serial of its index.
-        cards: How many cards the registry has.
-        written: How many files were new or changed.
-        removed: How many files were removed, because no card names them any more.
-        passed_over: The UIDs of cards that cannot be read as cards, or whose assets beside them are not those they
-            name, and why.
-    """
-
-    serial: int
-    cards: int
-    written: int
-    removed: int
-    passed_over: tuple[tuple[str, str], ...]
-
-    def as_json(self) -> dict[str, object]:
-        """Return what ``hubtool registry publish --json`` prints."""
-        return {
-            "serial": self.serial,
-            "cards": self.cards,
-            "written": self.written,
-            "removed": self.removed,
-            "passed_over": [{"uid": uid, "reason": reason} for uid, reason in self.passed_over],
-        }
 
 
 # -- writing --------------------------------------------------------------------------------------------------------
 
 
-def publish(folder: Path, to: Path, *, serial: int | None = None) -> Published:
-    """Write a registry folder as static files. The index comes last; a run that is killed leaves the old one valid.
-
-    Args:
-        folder: The registry.
-        to: Where the files go; made if it is not there.
-        serial: The serial of the index if it changes; by default one more than that of the index that is there. A
-            build that starts from an empty folder each time has to give it, because clients refuse to go back.
-
-    Raises:
-        ArgumentError: If the registry is not a folder or has no card, one of the two is within the other, or the serial
-            does not rise.
-        StoreError: If a file cannot be written.
-    """
-    if scheme_of(str(to)):
-        raise ArgumentError(
-            f"{str(to)[:200]!a} is a URL, and a registry is published into a folder",
-            hint="publish into a folder and copy that, index.json last; or have `hubtool mirror sync s3://...` write a "
-            "mirror, which clients can add as a registry too",
-        )
-    if not folder.is_dir():
-        raise ArgumentError(f"{folder} is not a folder", hint="give the folder of a registry")
-    if not any(True for _ in FolderRegistry(folder).uids()):
-        why, hint = empty_folder.explain(folder)
-        raise ArgumentError(why, hint=hint)
-    source, target = folder.resolve(), to.resolve()
-    if source.is_relative_to(target) or target.is_relative_to(source):
-        raise ArgumentError(f"{to} and {folder} are within each other", hint="publish to a folder of its own")
-    try:
-        return _Publication(FolderRegistry(folder), to, serial).run()
-    except OSError as error:
-        raise files.store_error(error, to) from error
-
-
-@dataclass(slots=True)
-class _Publication:
-    registry: FolderRegistry
-    to: Path
-    serial: int | None = None
-    written: int = 0
-    keep: set[str] = field(default_factory=set)
-    passed_over: list[tuple[str, str]] = field(default_factory=list)
-
-    def run(self) -> Published:
-        """Write assets and cards, then the shards, then the index; then remove what nothing names any more."""
-        uids = sorted(map(str, self.registry.uids()))
-        width = width_for(len(uids))
-        by_shard: dict[str, list[str]] = {}
-        for uid in uids:
-            by_shard.setdefault(shard_name(uid, width), []).append(uid)
-        shards = [shard for name in sorted(by_shard) if (shard := self._shard(name, by_shard[name]))]
-        before = read_index(_site_bytes(self.to / INDEX)) or Index()
-        old = {shard.path for shard in before.shards}
-        serial = before.serial
-        if (before.width, before.shards) != (width, tuple(shards)):
-            serial = before.serial + 1 if self.serial is None else self.serial
-            if not before.serial < serial <= _MAX_SERIAL:
-                raise ArgumentError(
-                    f"the serial {serial} does not rise: the index in {self.to} has {before.serial}",
-                    hint=f"give --serial {before.serial + 1} or more, or leave it out",
-                )
-        # What the index names is on the disk before the index is: not one by one, which takes ten times as long.
-        if hasattr(os, "sync"):
-            os.sync()
-        self._put(INDEX, index_bytes(shards, width, serial))
-        # A client that has just read the old index still finds the old shards; those before them go.
-        return Published(
-            serial=serial,
-            cards=sum(shard.cards for shard in shards),
-            written=self.written,
-            removed=self._remove(old),
-            passed_over=tuple(self.passed_over),
-        )
-
-    def _shard(self, name: str, uids: list[str]) -> Shard | None:
-        entries = [entry for uid in uids if (entry := self._card(Uid.parse(uid)))]
-        if not entries:
-            return None
-        shard, data = shard_bytes(name, [entry.as_published() for entry in entries])
-        self._put(shard.path, data)
-        return shard
-
-    def _card(self, uid: Uid) -> CardEntry | None:
-        try:
-            path = self.registry.path(uid)
-            data = b"" if path is None else regular.read_bytes(path, documents.MAX_BYTES + 1)
-            card = model.read(data, uid=uid, path=path)
-            for asset in card.assets:
-                if asset.is_local:
-                    self._asset(asset, uid)
-        except CardError as error:
-            self.passed_over.append((str(uid), error.message))
-            return None
-        self._put(f"cards/{uid}.md", data)
-        return CardEntry.of_card(card, uid, digest_of(data))
-
-    def _asset(self, asset: Asset, uid: Uid) -> None:
-        relative = PurePosixPath(uid.path).parent / unquote(asset.link)
-        path = self.registry.root / relative
-        if ".." in relative.parts or relative.is_absolute() or not path.is_file():
-            raise CardError(f"the asset {asset.link!a} is not beside the card")
-        if not path.resolve().is_relative_to(self.registry.root.resolve()):
-            raise CardError(f"the asset {asset.link!a} is a link that leads out of the registry")
-        if asset.digest is None or not asset.digest.matches(digest_file(path)):
-            why = mismatch.explain(path, asset.digest, asset.size)
-            what = "does not match the digest on the card" if why is None else f"is {why.what}; {why.hint}"
-            raise CardError(f"the asset {asset.link!a} {what}")
-        name = f"cards/{relative}"
-        self.keep.add(name)
-        target = self.to / name
-        if not target.is_file() or digest_file(target) != digest_file(path):
-            self._put(name, regular.read_bytes(path))
-
-    def _put(self, name: str, data: bytes) -> None:
-        self.keep.add(name)
-        path = self.to / name
-        if _site_bytes(path) == data:
-            return  # its time stays, and with it the entity tag that servers make from it
-        files.write_atomically(path, data, durable=False, parents=True)
-        self.written += 1
-
-    def _remove(self, old: set[str]) -> int:
-        removed = 0
-        for folder in ("cards", "index"):
-            for path in sorted((self.to / folder).rglob("*")):
-                name = path.relative_to(self.to).as_posix()
-                if path.is_file() and name not in self.keep and name not in old:
-                    path.unlink()
-                    removed += 1
-        return removed
-
-
-def width_for(cards: int) -> int:
-    """Return how many digits name a shard where there are so many cards."""
-    width = 0
-    while cards > _SHARD_CARDS * 16**width and width < _MAX_WIDTH:
-        width += 1
-    return width
-
-
-def shard_bytes(name: str, cards: Sequence[Mapping[str, object]]) -> tuple[Shard, bytes]:
-    """Return a shard and its bytes.
-
-    Args:
-        name: Its name, as :func:`shard_name` gives it.
-        cards: The members of each card, in order of UIDs.
-    """
-    # One card a line: that reads well, and is written ten times as fast as with an indent.
-    lines = ",\n".join(json.dumps(card, ensure_ascii=False, sort_keys=True) for card in cards)
-    data = f'{{"version": {VERSION}, "cards": [\n{lines}\n]}}\n'.encode()
-    digest = digest_of(data)
-    path = f"index/{name}-{digest[:16]}.json"
-    return Shard(name=name, path=path, digest=digest, size=len(data), cards=len(cards)), data
-
-
-def index_bytes(shards: Sequence[Shard], width: int, serial: int) -> bytes:
-    """Return the bytes of an index of shards, which are given in order of names."""
-    return _json(
-        {
-            "version": VERSION,
-            "serial": serial,
-            "cards": sum(shard.cards for shard in shards),
-            "width": width,
-            "shards": [
-                {"name": one.name, "path": one.path, "digest": one.digest, "size": one.size, "cards": one.cards}
-                for one in shards
-            ],
-        }
-    )
-
-
-def shard_name(uid: str, width: int) -> str:
-    """Return the name of the shard that a card is in."""
-    return hashlib.sha256(uid.encode("utf-8")).hexdigest()[:width] or "all"
-
-
-def _json(value: object) -> bytes:
-    return (json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode("utf-8")
-
-
-def _site_bytes(path: Path) -> bytes | None:
-    """Return what stands in a site; several people may write it."""
-    try:
-        return regular.read_bytes(path)
-    except OSError:
-        return None
-
-
 # -- reading --------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Index:
-    """What an index says: its serial, how many cards there are, how many digits name a shard, and the shards.
-
-    The serial rises with each change. Indexes that were written before there were serials count as 0.
-    """
-
-    serial: int = 0
-    cards: int = 0
-    width: int = 0
-    shards: tuple[Shard, ...] = ()
-
-
-def read_index(data: bytes | None) -> Index | None:
-    """Read an index, which may come from anywhere; None if it is not one of this version, or larger than any is."""
-    if data is not None and len(data) > _MAX_INDEX_BYTES:
-        return None
-    try:
-        value = json.loads(data or b"")
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(value, dict) or value.get("version") != VERSION:
-        return None
-    width, cards, listed = value.get("width"), value.get("cards"), value.get("shards")
-    serial = value.get("serial", 0)
-    if not isinstance(width, int) or not 0 <= width <= _MAX_WIDTH or not isinstance(listed, list):
-        return None
-    if not isinstance(serial, int) or isinstance(serial, bool) or not 0 <= serial <= _MAX_SERIAL:
-        return None
-    if len(listed) > 16**width:
-        return None
-    shards = []
-    for item in listed:
-        if not isinstance(item, dict):
-            return None
-        name, path, digest, size, count = (item.get(key) for key in ("name", "path", "digest", "size", "cards"))
-        if not isinstance(name, str) or not isinstance(path, str) or not isinstance(digest, str):
-            return None
-        match = _SHARD.match(path.removeprefix("index/"))
-        if not match or match["name"] != name or not _HEX64.match(digest) or match["digest"] != digest[:16]:
-            return None
-        if not isinstance(size, int) or not isinstance(count, int):
-            return None
-        if not 0 <= size <= _MAX_SHARD_BYTES or not 0 <= count <= _MAX_CARDS:
-            return None
-        shards.append(Shard(name=name, path=path, digest=digest, size=size, cards=count))
-    if len({shard.name for shard in shards}) < len(shards):
-        return None
-    if sum(shard.size for shard in shards) > _MAX_ALL_SHARDS_BYTES or sum(one.cards for one in shards) > _MAX_CARDS:
-        return None
-    return Index(serial=serial, cards=cards if isinstance(cards, int) else 0, width=width, shards=tuple(shards))
-
-
 @lru_cache(maxsize=8)
-def _cached_index(path: Path, *_stamp: int) -> Index | None:
+def _cached_index(path: Path, *_stamp: int) -> PublishedIndex | None:
     return read_index(ownership.read_own(path))
 
 
@@ -473,7 +170,7 @@ class PublishedRegistry:
                     path.unlink()
         return Synced(serial=index.serial, cards=index.cards, shards=came, changed=changed, changes=changes)
 
-    def check(self, *, allow_rollback: bool = False) -> tuple[Index, bool]:
+    def check(self, *, allow_rollback: bool = False) -> tuple[PublishedIndex, bool]:
         """Fetch the index if it has changed; return it, and whether it has.
 
         Raises:
@@ -487,7 +184,7 @@ class PublishedRegistry:
             self._keep(self.folder / INDEX, data, etag)
         return index, data is not None
 
-    def _fetch_index(self, *, allow_rollback: bool) -> tuple[Index, bytes | None, str | None]:
+    def _fetch_index(self, *, allow_rollback: bool) -> tuple[PublishedIndex, bytes | None, str | None]:
         """Return the index of today, and if it changed its bytes and entity tag."""
         if self.offline:
             raise OfflineError(
@@ -500,7 +197,7 @@ class PublishedRegistry:
             old = read_index(kept)
             etag = self._etag(path) if old else None
             with self._noting_failure():
-                answer = client.get(_join(self.source.location, INDEX), limit=_MAX_INDEX_BYTES, etag=etag)
+                answer = client.get(_join(self.source.location, INDEX), limit=MAX_INDEX_BYTES, etag=etag)
         finally:
             client.close()
         if answer.status == 304 and old is not None:
@@ -515,7 +212,7 @@ class PublishedRegistry:
             self._refuse_rollback(old, index)
         return index, None if answer.data == kept else answer.data, answer.etag
 
-    def _refuse_rollback(self, old: Index, new: Index) -> None:
+    def _refuse_rollback(self, old: PublishedIndex, new: PublishedIndex) -> None:
         hint = f"ask its publisher; if this is meant: hubtool registry sync {self.name} --allow-rollback"
         if new.serial < old.serial:
             raise RollbackError(
@@ -545,9 +242,9 @@ class PublishedRegistry:
         for new in after:
             uid = str(new.uid)
             there.add(uid)
-            if len(there) > _MAX_CARDS:
+            if len(there) > MAX_CARDS:
                 raise FetchError(
-                    f"{self.source.location} lists more than {_MAX_CARDS:,} cards", hint="ask its publisher"
+                    f"{self.source.location} lists more than {MAX_CARDS:,} cards", hint="ask its publisher"
                 )
             old = known.get(uid) or self._kept_entry(new.uid)
             known[uid] = new
@@ -581,8 +278,8 @@ class PublishedRegistry:
                     found["accepted" if moved else "texts"].append(uid)
         found["gone"] += known.keys() - there - gone
         seen = {"gone": sorted(known.keys() - there), "cards": [one.as_published() for one in known.values()]}
-        self._keep(self.folder / _SEEN, _json(seen))
-        self._keep(self.folder / _HELD, _json([one.as_published() for one in held.values()]))
+        self._keep(self.folder / _SEEN, json_bytes(seen))
+        self._keep(self.folder / _HELD, json_bytes([one.as_published() for one in held.values()]))
         return Changes(**{key: tuple(sorted(uids)) for key, uids in found.items()})
 
     def _seen(self) -> tuple[dict[str, CardEntry], set[str]]:
@@ -732,7 +429,10 @@ class PublishedRegistry:
         except FetchError as error:
             with suppress(OSError):  # where nothing can be kept, it is asked each time
                 files.write_atomically(
-                    path, _json({"time": time.time(), "message": error.message[:1000]}), durable=False, parents=True
+                    path,
+                    json_bytes({"time": time.time(), "message": error.message[:1000]}),
+                    durable=False,
+                    parents=True,
                 )
             raise
         with suppress(OSError):
@@ -827,7 +527,7 @@ class PublishedRegistry:
             return []
         return cards if isinstance(cards, list) else []
 
-    def _index(self) -> Index | None:
+    def _index(self) -> PublishedIndex | None:
         path = self.folder / INDEX
         try:
             stat = path.stat()

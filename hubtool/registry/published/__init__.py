@@ -1,0 +1,1 @@
+"""Registries as static files: their index, writing them, and reading them over HTTP(S)."""
