@@ -98,9 +98,9 @@ def sync(
 ) -> int:
     """Bring a mirror up to date with the registries.
 
-    Every distinct file is copied once, however many cards name it. What is there is not copied again, and one asset
-    that cannot be had does not stop the rest. Any number of processes, on any number of machines, may do this on one
-    DEST at the same time: they share the work. The exit code is 1 if something is missing at the end.
+    Every distinct file is copied once, however many cards name it. What is there is not copied again, and an asset
+    that cannot be fetched does not stop the rest. Any number of processes, on any number of machines, may do this on
+    one DEST at the same time: they share the work. The exit code is 1 if something is missing at the end.
     """
     from hubtool.mirror import sync as work
     from hubtool.mirror.open import open_destination
@@ -257,7 +257,7 @@ def bundle(
     """Put cards and their assets into one file, to be carried where there is no network.
 
     FILE is a tar archive of a mirror. What is not stored is fetched first. The exit code is 1, and nothing is written,
-    if an asset cannot be had.
+    if an asset cannot be fetched.
     """
     from hubtool.mirror.bundle import bundle as write
 
@@ -305,10 +305,10 @@ def _contents(report: BundleReport) -> str:
 
 
 class _Lines:
-    """Progress: a bar at a terminal, else a line now and then; on standard error.
+    """Progress on standard error: a counter at a terminal, else a line now and then.
 
     Attributes:
-        named: The failures that were named as they happened, where a person sees that.
+        named: The failures that a person saw at the terminal as they happened.
     """
 
     def __init__(self, *, shown: bool, says_removals: bool) -> None:
@@ -356,11 +356,11 @@ class _Lines:
             click.echo(f"removing {name}" + ("" if size is None else f"  {render.size(size)}"))
 
     def _line(self, text: str) -> None:
-        # In the place of the counter, which comes again below it.
+        # It replaces the counter, which is printed again below it.
         click.echo(f"{output.control(_CLEAR)}{text}" if self._is_terminal else text, err=True)
 
     def _say(self) -> None:
-        # A line for each tenth: a log stays readable, and a terminal sees that it goes on.
+        # A line for each tenth: a log stays readable.
         step = self._done * 10 // max(self._total, 1)
         if self._shown and (step > self._said or self._is_terminal):
             self._said = step

@@ -46,7 +46,8 @@ class FolderDestination:
         self.root = root.absolute()
         self.name = str(root)
         self._temporary = self.root / ".hubtool" / "temporary"
-        self._store = Store(self.root, state=self.root / ".hubtool")  # for its lock; the blobs need no records
+        self._store = Store(self.root, state=self.root / ".hubtool")  # for its locks; the blobs need no records
+        self._staging = Store(self.root / ".hubtool" / "staging", durable=False, locked_by=SHARD_DIGITS)
         self._is_tidy = False
 
     def files(self, folder: str) -> dict[str, File]:
@@ -106,9 +107,15 @@ class FolderDestination:
     def add(self, file: Stored, *, move: bool = False) -> bool:
         """Add a blob, flushed before it gets its name.
 
-        The lock of its shard in the staging store keeps workers apart. Without it, two processes may write the same
-        bytes one after the other.
+        A worker holds the lock of the shard in the staging store meanwhile. Others, such as a publication, must not
+        wait for a worker: they have a lock and a temporary file of their own, and may write the same bytes once more.
         """
+        if self._staging.holds(file.digest):
+            return self._add(file, self._temporary / f"{file.digest}.part", move=move)
+        with self._locked(file.digest):
+            return self._add(file, self._temporary / f"{file.digest}.single.part", move=move)
+
+    def _add(self, file: Stored, temporary: Path, *, move: bool) -> bool:
         path = self.root / blob_name(file.digest)
         if self.size(blob_name(file.digest)) is not None:
             return False
@@ -118,7 +125,9 @@ class FolderDestination:
                 _flush(file.path)
                 file.path.replace(path)
             else:
-                with files.replacing(path, temporary=self._part(), read_only=True, durable=False) as stream:
+                self._tidy()
+                temporary.unlink(missing_ok=True)  # of a process that was killed
+                with files.replacing(path, temporary=temporary, read_only=True, durable=False) as stream:
                     for block in read_checked(file):
                         files.write_all(stream, block)
                     os.fsync(stream.fileno())
@@ -133,7 +142,7 @@ class FolderDestination:
 
     def replace(self, name: str, data: bytes, etag: str | None) -> bool:
         """Replace a document, under a lock, after everything else is on the disk."""
-        with self._locked():
+        with self._locked("index"):
             found = self.read(name, 1 << 40)
             if (None if found is None else found[1]) != etag:
                 return False
@@ -153,19 +162,21 @@ class FolderDestination:
 
     def staging(self, home: Path) -> Store:  # noqa: ARG002 (what is fetched is moved into place, so it stays here)
         """Return a store in the same file system, so that its files can be moved."""
-        return Store(self.root / ".hubtool" / "staging", durable=False, locked_by=SHARD_DIGITS)
+        return self._staging
 
     def _write(self, name: str, data: bytes, *, durable: bool) -> None:
         path = self.root / name
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with files.replacing(path, temporary=self._part(), durable=durable or os.name == "nt") as stream:
+            self._tidy()
+            temporary = self._temporary / f"document.{os.urandom(8).hex()}.part"
+            with files.replacing(path, temporary=temporary, durable=durable or os.name == "nt") as stream:
                 files.write_all(stream, data)
         except OSError as error:
             raise _error(error, path, needed=len(data)) from error
 
-    def _part(self) -> Path:
-        """Return the path of a new temporary file; the first time, remove those that killed processes left."""
+    def _tidy(self) -> None:
+        """Make the folder for temporary files; once, remove those that killed processes left in it."""
         if not self._is_tidy:
             self._temporary.mkdir(parents=True, exist_ok=True)
             for path in self._temporary.iterdir():
@@ -173,12 +184,11 @@ class FolderDestination:
                     if time.time() - path.stat().st_mtime > _ABANDONED_SECONDS:
                         path.unlink()
             self._is_tidy = True
-        return self._temporary / f"{os.urandom(8).hex()}.part"
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Hold the lock for the index."""
-        lock = self._store.lock("index")
+    def _locked(self, key: str) -> Iterator[None]:
+        """Hold the lock of a digest, or of the index."""
+        lock = self._store.lock(key)
         try:
             lock.__enter__()
         except StoreError as error:

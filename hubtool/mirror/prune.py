@@ -22,7 +22,7 @@ GRACE_SECONDS = 3600.0
 def removable(
     place: Destination, todo: Plan, *, grace: float = GRACE_SECONDS
 ) -> tuple[tuple[str, ...], dict[str, int]]:
-    """Say what a sync that prunes would remove: the UIDs of cards, and the bytes of blobs by digest.
+    """Return what a sync that prunes would remove: the UIDs of cards, and the sizes of blobs by digest.
 
     Raises:
         MirrorError: If the mirror cannot be read.
@@ -31,7 +31,7 @@ def removable(
 
 
 def unnamed(place: Destination, *, grace: float = GRACE_SECONDS) -> dict[str, int]:
-    """Return the bytes of each blob that no card in the mirror's index names, and that was there for longer than that.
+    """Return the size of each blob that is older than ``grace`` and that no card in the mirror's index names.
 
     Raises:
         MirrorError: If the mirror cannot be read, has no index, or one that is damaged.
@@ -39,7 +39,7 @@ def unnamed(place: Destination, *, grace: float = GRACE_SECONDS) -> dict[str, in
     listing = index.load(place)
     if listing.faults:
         raise MirrorError(
-            f"the index of {place.name} is damaged, so that not all that it names is known",
+            f"the index of {place.name} is damaged, so it is not known which blobs it names",
             hint="run `hubtool mirror sync` first",
         )
     if listing.etag is None:

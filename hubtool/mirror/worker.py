@@ -124,7 +124,7 @@ class Worker:
 
         Raises:
             StoreError: If the staging store cannot be written.
-            MirrorError: If the mirror cannot be read.
+            MirrorError: If it cannot be written, and is in the mirror's own folder.
         """
         shards: dict[str, list[MissingAsset]] = {}
         chance = random.SystemRandom()
@@ -179,9 +179,14 @@ class Worker:
             lock.__exit__(None, None, None)
 
     def _bring_shard(self, shard: str, missing: Sequence[MissingAsset]) -> None:
-        there = layout.blobs(self.place, shard)
-        wrong = [digest for digest, size in there.items() if self.wrong.get(digest) == size]
-        self.place.remove([blob_name(digest) for digest in wrong])
+        try:
+            there = layout.blobs(self.place, shard)
+            wrong = [digest for digest, size in there.items() if self.wrong.get(digest) == size]
+            self.place.remove([blob_name(digest) for digest in wrong])
+        except MirrorError as error:
+            for asset in missing:
+                self._fail(asset, error)
+            return
         near = self.hub.store.list_group(shard)
         for asset in missing:
             if self.stop.is_set():

@@ -6,6 +6,7 @@ import hashlib
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
@@ -85,10 +86,17 @@ def test_a_copy_of_a_file_that_changed_is_not_shown(place: FolderDestination, tm
     assert (blobs(place), temporary(place)) == ({}, [])
 
 
-def test_threads_may_add_the_same_file(place: FolderDestination, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["workers", "publications"])
+def test_threads_that_add_one_file_add_it_once(place: FolderDestination, tmp_path: Path, kind: str) -> None:
     file = stored(Store(tmp_path / "home"), os.urandom(3_000_000))
+    staging = place.staging(place.root)
+
+    def add(_: int) -> bool:
+        with staging.lock(file.digest) if kind == "workers" else nullcontext():
+            return place.add(file)
+
     with ThreadPoolExecutor(8) as pool:
-        assert any(pool.map(lambda _: place.add(file), range(8)))
+        assert sum(pool.map(add, range(8))) == 1
     path = place.root / blob_name(file.digest)
     assert hashlib.sha256(path.read_bytes()).hexdigest() == file.digest
     assert temporary(place) == []
@@ -100,7 +108,9 @@ def test_what_killed_processes_left_is_removed(place: FolderDestination, tmp_pat
     for name, age in (("old.part", 7200), ("new.part", 60)):
         (folder / name).write_bytes(b"half")
         os.utime(folder / name, (time.time() - age,) * 2)
-    assert place.add(stored(Store(tmp_path / "home"), b"content"))
+    file = stored(Store(tmp_path / "home"), b"content")
+    (folder / f"{file.digest}.single.part").write_bytes(b"cont")
+    assert place.add(file)
     assert temporary(place) == [folder / "new.part"]
 
 
