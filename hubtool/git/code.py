@@ -156,7 +156,7 @@ class CodeStore:
         if tree is not None and found.tree != tree:
             raise FetchError(
                 f"the code of {shown(place.url)} at {found.commit[:12]} has the tree digest {found.tree}, not {tree}",
-                hint="what was pinned is not what is there: do not use it before you know why",
+                hint="the code is not the pinned code: do not use it before you know why",
             )
         return found
 
