@@ -1,4 +1,4 @@
-"""Entries: what a list, a search or a published index says of one card."""
+"""Entries: the facts about one card in lists, searches and published indexes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STATUS = ("status", "successor")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardEntry:
-    """The facts of one card that lists show and searches look in. Facts that the card does not state are empty.
+    """The facts about one card that lists show and searches use; facts that the card does not state are empty.
 
     Attributes:
         uid: The card's UID.
@@ -32,14 +32,14 @@ class CardEntry:
         datasets: The data sets it was trained on, as the card writes them.
         model: The model's name.
         backbone: The architecture it is built on.
-        author: Who made it.
-        mindspore: The version of MindSpore that it was made with.
+        author: Its author.
+        mindspore: The version of MindSpore it was made with.
         licence: Its licence.
         formats: The formats of its assets, each once.
         loadable: Whether the card has what loading needs: a recipe, and a checkpoint with a digest.
         status: ``deprecated`` or ``withdrawn``, or empty.
         successor: The UID of the card to use instead, or empty.
-        core: The digest of what the card loads and runs (see :func:`core_of`); empty where it is not known.
+        core: The digest of what the card loads and runs (see :func:`core_of`); empty if it is not known.
     """
 
     uid: Uid
@@ -92,7 +92,7 @@ class CardEntry:
             **{key: getattr(self, key) for key in _TEXTS},
             "formats": list(self.formats),
             "loadable": self.loadable,
-            # Hardly any card has these: the shards of published indexes stay as small, and as they were.
+            # Left out where empty, as in most cards, so that the shards of published indexes stay small and unchanged.
             **{key: text for key in _STATUS if (text := getattr(self, key))},
         }
 
@@ -104,7 +104,7 @@ class CardEntry:
     def of_json(cls, value: object) -> CardEntry | None:
         """Read an entry from what :meth:`as_json` gives; None if it is not one.
 
-        It may come from another machine: members that are unknown are passed over, those of the wrong type are empty.
+        It can come from another machine: unknown members are ignored, members of the wrong type are empty.
         """
         if not isinstance(value, dict):
             return None
@@ -133,7 +133,7 @@ def digest_of(data: bytes) -> str:
 
 
 def core_of(card: Card) -> str:
-    """Return the digest of what a card makes a machine load and run; its text and its status are no part of that.
+    """Return the digest of what a card makes a machine load and run; its text and status do not count.
 
     It covers the format and digest of each asset (the link where there is no full digest), the recipe, and every field
     that names a repository or a revision.
@@ -147,6 +147,6 @@ def core_of(card: Card) -> str:
     }
     try:
         text = json.dumps([assets, values], ensure_ascii=False, sort_keys=True, default=str)
-    except (TypeError, ValueError, RecursionError):  # keys that JSON cannot sort: `hubtool validate` reports them
+    except (TypeError, ValueError, RecursionError):  # JSON cannot sort the keys: `hubtool validate` reports them
         text = repr([assets, values])
     return digest_of(text.encode("utf-8", "surrogatepass"))
