@@ -143,7 +143,7 @@ def test_what_the_code_imported_is_not_an_entry(tmp_path: Path) -> None:
     ("body", "error", "says"),
     [
         ("return {}", NetworkError, "gave a dict"),
-        ("return None", NetworkError, "gave a NoneType"),
+        ("return None", NetworkError, "returned a NoneType"),
         ("raise ValueError('no such size')", NetworkError, "ValueError: no such size"),
         ("raise SystemExit(4)", NetworkError, "ended the program with 4"),
         ("import sys; sys.exit('bye')", NetworkError, "ended the program with 'bye'"),
