@@ -79,7 +79,7 @@ class LinkPolicy:
 
     Attributes:
         hosts: The allowed hosts, each ``name`` (any port) or ``name:port``, in the form that :func:`host_entry`
-            returns. A host stands for itself and not for its subdomains. This machine (loopback) is always allowed.
+            returns. A host does not include its subdomains. This machine (loopback) is always allowed.
         plain: The services, each ``name:port``, that are allowed over plain http.
         near: The services, each ``name:port``, that are allowed on a private address.
     """
@@ -205,7 +205,7 @@ class LinkPolicy:
             return
         raise ForbiddenLinkError(
             f"{host} leads to the private address {ip}",
-            hint=f"if this host stands in your own network, say so: HUBTOOL_ALLOWED_HOSTS=https://{service}",
+            hint=f"if this host is in your own network, allow it: HUBTOOL_ALLOWED_HOSTS=https://{service}",
         )
 
     def _check(self, link: str, what: str) -> AllowedLink:

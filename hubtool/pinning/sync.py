@@ -238,7 +238,7 @@ def _fetch(
 def _told(pin: Pin, one: LockedAsset, error: HubError) -> HubError:
     if "://" not in one.link:
         return pin.error(
-            f"the asset {one.link}, with the SHA-256 {one.sha256}, stands beside its card, and neither a registry here "
+            f"the asset {one.link}, with the SHA-256 {one.sha256}, belongs beside its card, and neither a registry "
             "nor a mirror has it",
             hint="name a mirror that has it (HUBTOOL_MIRRORS), or the registry as it was",
         )
