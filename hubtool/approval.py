@@ -1,6 +1,6 @@
 """Approval of a project's settings file, as direnv does it: by its path and the digest of its content.
 
-The approvals are kept in ``approved.json`` beside the user's settings file. A file that changes is approved no more.
+The approvals are in ``approved.json`` beside the user's settings file. A file that changes loses its approval.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ _MAX_FILE_BYTES: Final = 1 << 20
 
 
 def file(user_file: Path) -> Path:
-    """Return where the approvals are kept, given where the user's settings file is."""
+    """Return the file with the approvals, given the user's settings file."""
     return user_file.with_name("approved.json")
 
 
 def place(path: Path) -> str:
-    """Return what an approval names a settings file by: its name in its real folder.
+    """Return the path that an approval names: the file in its real folder.
 
-    Of a link, the link's own place and not where it leads: relative paths in the file are relative to the link, so a
-    clone that links to an approved file could otherwise supply the home and the stores that the file names.
+    For a symbolic link, that is the link itself and not its target. Relative paths in the file are relative to the
+    link, so a clone with a link to an approved file could otherwise supply its home and stores.
     """
     return str(path.parent.resolve() / path.name)
 
 
 def doubt(path: Path, digest: str, approvals: Path) -> str | None:
-    """Return why a project's settings file is not to be obeyed, or None if it is.
+    """Return why a project's settings file is not trusted, or None if it is.
 
     Args:
         path: The settings file.
         digest: The SHA-256 of its content, in hex.
-        approvals: Where the approvals are kept.
+        approvals: The file with the approvals.
     """
     if not ownership.is_own(path.stat()):
         return "the file belongs to another user"
@@ -48,7 +48,7 @@ def doubt(path: Path, digest: str, approvals: Path) -> str | None:
 
 
 def read(approvals: Path) -> dict[str, str]:
-    """Read the approvals: for each approved path, the digest of its content.
+    """Return the digest of each approved file, by its path.
 
     Raises:
         SettingsError: If they cannot be read, or another user can write them; then nothing is approved.
@@ -59,14 +59,16 @@ def read(approvals: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:
-        raise SettingsError(f"the approvals {approvals} cannot be read: {error}", hint="mend or delete it") from error
+        raise SettingsError(
+            f"the approvals {approvals} cannot be read: {error}", hint="correct or delete it"
+        ) from error
     if not isinstance(raw, dict) or not all(isinstance(digest, str) for digest in raw.values()):
-        raise SettingsError(f"the approvals {approvals} are not as hubtool writes them", hint="mend or delete it")
+        raise SettingsError(f"the approvals {approvals} are not as hubtool writes them", hint="correct or delete it")
     return raw
 
 
 def write(approvals: Path, known: dict[str, str]) -> None:
-    """Write the approvals, all or nothing.
+    """Write the approvals atomically.
 
     Raises:
         SettingsError: If they cannot be written.

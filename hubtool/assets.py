@@ -67,7 +67,7 @@ def fetch_asset(
 
 
 def local_asset(hub: Hub, found: FoundCard, asset: Asset) -> Stored:
-    """Verify an asset that stands beside its card; a pinned one may also be in the store, or in a mirror.
+    """Verify an asset beside its card; a pinned asset can also be in the store or in a mirror.
 
     Raises:
         AssetError: If it is not there, or is another file.
@@ -84,7 +84,7 @@ def local_asset(hub: Hub, found: FoundCard, asset: Asset) -> Stored:
     with suppress(ForbiddenLinkError, OfflineError), hub.fetcher() as run:
         return run.fetch(FetchRequest(link=asset.link, digest=digest, size=asset.size, name=asset.file_name))
     raise found.pin.error(
-        f"the asset {asset.link}, with the SHA-256 {digest}, stands beside its card, and neither a registry, "
+        f"the asset {asset.link}, with the SHA-256 {digest}, belongs beside its card, and neither a registry, "
         "the store nor a mirror has it",
         hint="name a mirror that has it (HUBTOOL_MIRRORS), or the registry as it was",
     )

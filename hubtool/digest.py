@@ -55,7 +55,7 @@ class Digest:
         return len(self.hex) < FULL_LENGTH
 
     def matches(self, full: str) -> bool:
-        """Whether the given whole digest is this one, or begins with it."""
+        """Return whether a whole digest equals this one or begins with it."""
         return full.startswith(self.hex)
 
     def __str__(self) -> str:
@@ -70,7 +70,7 @@ def digest_file(path: Path) -> str:
     """
     digester = hashlib.sha256()
     with regular.open_file(path) as stream:
-        # A large piece of memory takes longer to come by than a small file to be read.
+        # Allocating a large buffer takes longer than reading a small file.
         view = memoryview(bytearray(min(_BLOCK, os.fstat(stream.fileno()).st_size + 1)))
         while count := stream.readinto(view):
             digester.update(view[:count])

@@ -12,10 +12,10 @@ The tree, so that a caller can catch as much or as little as it means to::
     +-- CardNotFoundError (LookupError)  no card has this UID
     +-- AssetError                       an asset that cannot be used
     |   +-- FetchError                   it did not arrive
-    |   |   +-- OfflineError             it is not stored, and the network may not be used
-    |   |   +-- ForbiddenLinkError       its link, or a redirect, leads where none may go
-    |   |   +-- UnknownHostError         nobody knows the host of its link
-    |   +-- DigestError                  its bytes are not the ones the card promises
+    |   |   +-- OfflineError             it is not stored, and hubtool is offline
+    |   |   +-- ForbiddenLinkError       its link, or a redirect, leads to a forbidden place
+    |   |   +-- UnknownHostError         the host of its link does not exist
+    |   +-- DigestError                  its bytes do not match the digest on the card
     |   +-- StoreError                   the store cannot be read or written
     +-- MirrorError                      a mirror that cannot be read or written
     +-- CheckpointError                  a file that cannot be read as a checkpoint
@@ -27,8 +27,8 @@ The tree, so that a caller can catch as much or as little as it means to::
     +-- PublishError                     a card that cannot be published, or changed in its registry
     +-- CoverageError                    checkpoint and network do not match, tensor for tensor
 
-Beside them stand two warnings (UserWarning): CardStatusWarning, what was loaded is deprecated, or withdrawn and pinned;
-and RegistryWarning, a registry has a card that is not used.
+There are also two warnings (UserWarning): CardStatusWarning (the loaded card is deprecated, or withdrawn and pinned)
+and RegistryWarning (a card of a registry is not used).
 
 A message says what is wrong, where, and what to do; ``hint`` holds the last of these where it can stand apart.
 """
@@ -37,7 +37,7 @@ from __future__ import annotations
 
 
 class HubError(Exception):
-    """The root of all errors of hubtool.
+    """The base class of all errors of hubtool.
 
     Attributes:
         message: What is wrong, and where.
@@ -53,7 +53,8 @@ class HubError(Exception):
         return self.message if self.hint is None else f"{self.message}\nhint: {self.hint}"
 
     def __reduce__(self) -> tuple[object, ...]:
-        # The default gives `args` to the class, which has arguments of its own; errors come from other processes, too.
+        # The default calls the class with `args`, but subclasses have other arguments. Errors are pickled between
+        # processes.
         return _restored, (type(self), self.args, self.__dict__)
 
 
@@ -64,7 +65,7 @@ def _restored(kind: type[HubError], args: tuple[object, ...], state: dict[str, o
 
 
 class InvalidNameError(HubError, ValueError):
-    """A name that cannot be the name of a card."""
+    """A name that cannot name a card."""
 
 
 class ArgumentTypeError(HubError, TypeError):
@@ -72,7 +73,7 @@ class ArgumentTypeError(HubError, TypeError):
 
 
 class ArgumentError(HubError, ValueError):
-    """An argument with a value that is not one of those allowed."""
+    """An argument with a value that is not allowed."""
 
 
 class SettingsError(HubError):
@@ -107,10 +108,10 @@ class FetchError(AssetError):
     """An asset that did not arrive.
 
     Attributes:
-        status: The HTTP status that the server answered, or None where it did not come to that.
-        passing: Whether the cause may pass by itself, so that another attempt is worth making.
-        wait: The seconds after which the server asks to be tried again, or None where it does not say.
-        reached: Whether the server was reached, as far as it was asked.
+        status: The HTTP status of the answer, or None if there was none.
+        passing: Whether the cause is temporary, so that another attempt can succeed.
+        wait: The seconds that the server asks to wait before another attempt, or None.
+        reached: Whether the server was reached.
     """
 
     def __init__(
@@ -131,27 +132,27 @@ class FetchError(AssetError):
 
 
 class RollbackError(FetchError):
-    """A published registry whose index is older than the one that was seen last, or contradicts it."""
+    """A published registry whose index is older than the last one, or contradicts it."""
 
 
 class OfflineError(FetchError):
-    """An asset that is not stored while the network may not be used."""
+    """An asset that is not stored while hubtool is offline."""
 
 
 class ForbiddenLinkError(FetchError):
-    """A link or a redirect that leads to a host or by a scheme that is not allowed."""
+    """A link or a redirect to a host or with a scheme that is not allowed."""
 
 
 class UnknownHostError(FetchError):
-    """A link to a host whose name stands for no address."""
+    """A link to a host whose name has no address."""
 
 
 class DigestError(AssetError):
-    """Bytes that are not the ones the card promises.
+    """Bytes that do not match the digest on the card.
 
     Attributes:
         expected: The digest that the card states (SHA-256, hex; perhaps a short digest).
-        actual: The digest of the bytes that came.
+        actual: The digest of the received bytes.
     """
 
     def __init__(self, message: str, *, expected: str, actual: str, hint: str | None = None) -> None:
@@ -197,11 +198,11 @@ class PublishError(HubError):
 
 
 class RegistryWarning(UserWarning):
-    """What a registry has is not used: its card is not the one of an earlier registry, or changed since it was seen."""
+    """A card of a registry is not used: an earlier registry has another, or it changed since the last sync."""
 
 
 class CardStatusWarning(UserWarning):
-    """What was loaded is deprecated, or was withdrawn and is loaded because a lockfile pins it."""
+    """The loaded card is deprecated, or was withdrawn and is loaded because a lockfile pins it."""
 
 
 class CoverageError(HubError):

@@ -43,7 +43,7 @@ def replacing(
         path: The file that the bytes are for.
         temporary: Where they are written meanwhile, in the same file system; by default beside ``path``.
         mode: The mode of the file; by default what the umask leaves of 0o666.
-        read_only: Whether the right to write is taken away.
+        read_only: Whether the file becomes read-only.
         durable: Whether the file must survive a power failure; flushing takes time.
 
     Raises:
@@ -79,7 +79,7 @@ def write_atomically(
         path: The file; one of that name is replaced.
         data: What it holds.
         mode: Its mode; by default what the umask leaves of 0o666.
-        read_only: Whether the right to write is taken away.
+        read_only: Whether the file becomes read-only.
         durable: Whether it must survive a power failure; flushing takes time.
         parents: Whether folders that are missing are made.
 
@@ -93,7 +93,7 @@ def write_atomically(
 
 
 def write_new(path: Path, data: bytes) -> None:
-    """Write a file as a whole, and never in place of another; folders that are missing are made.
+    """Write a new file atomically, never replacing one; missing folders are created.
 
     Raises:
         FileExistsError: If there is one.
@@ -106,7 +106,7 @@ def write_new(path: Path, data: bytes) -> None:
             write_all(stream, data)
             os.fsync(stream.fileno())
         try:
-            os.link(temporary, path)  # only where the name is free; a rename would not ask
+            os.link(temporary, path)  # fails if the name is taken; a rename would replace the file
         except FileExistsError:
             raise
         except OSError:
@@ -124,7 +124,7 @@ def create(path: Path) -> BinaryIO:
     Raises:
         OSError: If it cannot be created, or something has this name.
     """
-    # The mode leaves it to the umask who may read: a store may be shared by many users.
+    # The umask decides about reading: several users can share a store.
     return cast("BinaryIO", os.fdopen(open_new(path, 0o666), "wb", buffering=0))
 
 
@@ -138,7 +138,7 @@ def open_new(path: Path, mode: int) -> int:
 
 
 def open_anew(path: Path) -> int:
-    """Open a file for writing what it shall hold from now on, made if need be; return its descriptor.
+    """Open a file for overwriting, creating it if needed; return its descriptor.
 
     Raises:
         OSError: If it cannot be opened, or is a link.
@@ -154,7 +154,7 @@ def reopen(path: Path) -> BinaryIO:
     """
     descriptor = os.open(path, os.O_RDWR | _EXTRA)
     found = os.fstat(descriptor)
-    # A second name of the same file is somebody else's way to it.
+    # Through a second hard link, another program could change the file.
     if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
         os.close(descriptor)
         raise OSError(errno.EINVAL, "this is not a file of our own", str(path))
@@ -162,14 +162,14 @@ def reopen(path: Path) -> BinaryIO:
 
 
 def same_file(stream: BinaryIO, path: Path) -> None:
-    """Make sure that a path still is the file that we have open.
+    """Raise an error unless a path is still the file that is open.
 
     Raises:
         OSError: If it is another one, a link, or gone.
     """
     ours, there = os.fstat(stream.fileno()), path.lstat()
     if (ours.st_dev, ours.st_ino) != (there.st_dev, there.st_ino):
-        raise OSError(errno.ESTALE, "somebody put another file in its place", str(path))
+        raise OSError(errno.ESTALE, "the file was replaced by another one", str(path))
 
 
 def write_at(stream: BinaryIO, data: bytes | memoryview, offset: int) -> None:
@@ -246,8 +246,8 @@ def settle(
         stream: The temporary file, open for writing.
         temporary: Its path.
         destination: The path that it gets, in the same file system; a file of that name is replaced.
-        read_only: Whether to take the right to write away from everybody first.
-        durable: Whether it must survive a failing power; what need not is not flushed.
+        read_only: Whether to make the file read-only first.
+        durable: Whether it must survive a power failure; otherwise it is not flushed.
 
     Raises:
         OSError: If the disk is full or the rename fails. The temporary file is then still there.
@@ -255,7 +255,7 @@ def settle(
     stream.flush()
     if durable:
         os.fsync(stream.fileno())
-    # On Windows a file that may not be written can be neither replaced nor removed.
+    # On Windows a read-only file can be neither replaced nor removed.
     if read_only and os.name != "nt":
         os.fchmod(stream.fileno(), os.fstat(stream.fileno()).st_mode & 0o7555)
     stream.close()
@@ -265,7 +265,7 @@ def settle(
 
 
 def sync_folder(folder: Path | str) -> None:
-    """Make a rename in this folder survive a power failure, where the system can do that.
+    """Make a rename in this folder survive a power failure, if the system supports that.
 
     Raises:
         OSError: If the disk fails.
@@ -295,20 +295,20 @@ def free_bytes(folder: Path) -> int | None:
 
 
 def store_error(error: OSError, path: Path, *, needed: int | None = None) -> StoreError:
-    """Say in a StoreError what an OSError means for the file that was written or read.
+    """Return the StoreError for an OSError on a file.
 
     Args:
-        error: What the system said.
+        error: The error of the system.
         path: The file or folder in question.
-        needed: How many bytes were to be written, if known.
+        needed: The number of bytes to write, if known.
     """
     if error.errno in _FULL:
         return full_error(path, needed=needed)
     reason = error.strerror or type(error).__name__
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return StoreError(
-            f"{path} may not be written or read: {reason}",
-            hint="give yourself the right to it, or set HUBTOOL_HOME to a folder of your own",
+            f"no permission to read or write {path}: {reason}",
+            hint="change its permissions, or set HUBTOOL_HOME to a folder of your own",
         )
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         return StoreError(
@@ -319,7 +319,7 @@ def store_error(error: OSError, path: Path, *, needed: int | None = None) -> Sto
 
 
 def full_error(path: Path, *, needed: int | None = None) -> StoreError:
-    """Say that there is no room for a file: how much it needs, and how much is free."""
+    """Return the StoreError for a full disk, with the bytes needed and free."""
     free = free_bytes(path.parent)
     wanted = "" if needed is None else f"; {needed} bytes are needed"
     left = "" if free is None else f", {free} bytes are free"

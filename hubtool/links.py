@@ -1,9 +1,8 @@
-"""Which links may be followed. Pure: nothing here touches the network.
+"""Which links are allowed. Pure: nothing here touches the network.
 
-A link is ``https``, on a host of the list, and holds no credentials. Plain ``http`` is for this machine (loopback),
-and for hosts that the user named with ``http://``. The same is asked again at every redirect, and once more of the
-address that a host's name stands for: no name of the list may lead to a private address, unless the user named the
-host with its scheme.
+A link must use ``https``, lead to an allowed host, and hold no credentials. Plain ``http`` is for this machine
+(loopback) and for hosts that the user named with ``http://``. Every redirect is checked too, and so is the address that
+a host name resolves to: it must not be private, unless the user named the host with its scheme.
 """
 
 from __future__ import annotations
@@ -27,20 +26,20 @@ DEFAULT_HOSTS = frozenset(settings.DEFAULT_HOSTS)
 
 _NAME = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*\Z")
 _MAX_LINK_LENGTH = 8192
-# Readers of URLs disagree on what these mean, and a disagreement is a way around the list of hosts.
+# URL parsers disagree about these characters, and a disagreement could bypass the list of hosts.
 _STRANGE = re.compile(r"""[\x00-\x20\x7f\\<>"`{}|^]""")
-# With one slash too, to which pathlib shortens two; and without any where no folder has that name.
+# With one slash too, because pathlib shortens two; without a slash for names that no folder has.
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/|(s3|gs|https?|file):", re.IGNORECASE)
 _SSH_URL = re.compile(
     r"ssh://(?:[A-Za-z0-9_][\w.+-]*@)?[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?(?::[0-9]{1,5})?/[\w.~+/-]+\Z", re.ASCII
 )
 _PORTS = {"https": 443, "http": 80}
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: an IPv4 address behind a translator of the network's
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: an IPv4 address behind the network's translator
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllowedLink:
-    """A link that may be followed: made by :class:`LinkPolicy`, or from an address that the user configured.
+    """An allowed link: made by :class:`LinkPolicy`, or from an address that the user configured.
 
     Attributes:
         url: The link in the form in which it is requested: no fragment, the host in lower-case ASCII.
@@ -54,13 +53,13 @@ class AllowedLink:
 
     @classmethod
     def of(cls, url: str) -> AllowedLink:
-        """Take a URL that was checked, or that the user configured, as an allowed link."""
+        """Return an allowed link for a URL that was checked, or that the user configured."""
         parts = urlsplit(url)
         return cls(url=url, scheme=parts.scheme, host=parts.hostname or "")
 
     @property
     def shown(self) -> str:
-        """The link as a message may show it; see :func:`shown`."""
+        """The link for messages; see :func:`shown`."""
         return shown(self.url)
 
     @property
@@ -70,19 +69,19 @@ class AllowedLink:
 
     @property
     def server(self) -> str:
-        """Host and port, which tell its server from others."""
+        """The server: host and port."""
         return host_of(self.url)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkPolicy:
-    """Where links may lead.
+    """Which links are allowed.
 
     Attributes:
         hosts: The allowed hosts, each ``name`` (any port) or ``name:port``, in the form that :func:`host_entry`
-            returns. A host stands for itself and not for its subdomains. This machine (loopback) is always allowed.
-        plain: The services, each ``name:port``, that may be asked by plain http.
-        near: The services, each ``name:port``, that may stand on a private address.
+            returns. A host does not include its subdomains. This machine (loopback) is always allowed.
+        plain: The services, each ``name:port``, that are allowed over plain http.
+        near: The services, each ``name:port``, that are allowed on a private address.
     """
 
     hosts: frozenset[str] = DEFAULT_HOSTS
@@ -93,12 +92,12 @@ class LinkPolicy:
     def of(cls, entries: Iterable[str]) -> LinkPolicy:
         """Read a list of hosts as settings hold it.
 
-        Each is ``name`` or ``name:port``; or, of a service in the user's own network, ``https://name`` or
-        ``http://name`` with or without a port: that one may stand on a private address, and with ``http://`` it is
-        asked without TLS. An address that is written as such is its own name.
+        Each is ``name`` or ``name:port``. A service in the user's own network is ``https://name`` or ``http://name``,
+        with or without a port: it is allowed on a private address, and with ``http://`` without TLS. A name can also be
+        an IP address.
 
         Raises:
-            ArgumentError: If one of them is none of these.
+            ArgumentError: If an entry is not valid.
         """
         hosts, plain, near = set(), set(), set()
         for entry in entries:
@@ -122,7 +121,7 @@ class LinkPolicy:
         """Return the policy of the settings.
 
         Raises:
-            SettingsError: If one of their hosts is none.
+            SettingsError: If a host of the settings is not valid.
         """
         try:
             return cls.of(configuration.allowed_hosts)
@@ -130,7 +129,7 @@ class LinkPolicy:
             raise SettingsError(f"{configuration.called('allowed_hosts')}: {error.message}", hint=error.hint) from None
 
     def joined(self, other: LinkPolicy) -> LinkPolicy:
-        """Return the policy that allows what either allows."""
+        """Return a policy that allows what either policy allows."""
         return LinkPolicy(hosts=self.hosts | other.hosts, plain=self.plain | other.plain, near=self.near | other.near)
 
     @classmethod
@@ -145,25 +144,25 @@ class LinkPolicy:
     def check(self, link: str) -> AllowedLink:
         """Check a link, and return it in the form in which it is requested.
 
-        Angle brackets around it and its fragment are dropped, its host is lower-case ASCII.
+        Angle brackets and the fragment are dropped, and the host becomes lower-case ASCII.
 
         Raises:
-            ForbiddenLinkError: If it may not be followed; the message says why, without credentials or query.
+            ForbiddenLinkError: If it is not allowed; the message says why, without credentials or query.
         """
         return self._check(bare(link), "the link")
 
     def follow(self, link: AllowedLink, location: str) -> AllowedLink:
-        """Check where a redirect leads.
+        """Check the target of a redirect.
 
-        Besides what :meth:`check` refuses, a redirect may not lead from elsewhere to this machine, nor from TLS to
-        plain http except on this machine.
+        In addition to :meth:`check`, a redirect from another machine to this one is refused, and one from https to
+        plain http on another machine.
 
         Args:
             link: The link that was requested.
-            location: What the server answered, perhaps relative.
+            location: The target in the answer, perhaps relative.
 
         Raises:
-            ForbiddenLinkError: If it may not be followed.
+            ForbiddenLinkError: If it is not allowed.
         """
         try:
             joined = urljoin(link.url, location)
@@ -173,26 +172,26 @@ class LinkPolicy:
         if target.is_loopback and not link.is_loopback:
             raise ForbiddenLinkError(
                 f"the redirect from {link.shown} leads to this machine: {target.shown}",
-                hint="no server elsewhere may send a client to services of its own machine; ask the publisher",
+                hint="other servers must not redirect to services of this machine; ask the publisher",
             )
         if target.scheme == "http" and link.scheme == "https" and not target.is_loopback:
             raise ForbiddenLinkError(
                 f"the redirect from {link.shown} leads from https to plain http: {target.shown}",
-                hint="what was asked for with TLS must come with TLS; ask the publisher",
+                hint="a request over TLS must not be answered without it; ask the publisher",
             )
         return target
 
     def check_address(self, host: str, port: int, address: str) -> None:
-        """Refuse an address that a host's name must not stand for.
+        """Refuse an address that a host name must not resolve to.
 
         Args:
             host: The host of a link, as :meth:`check` returned it.
-            port: The port that is connected to.
-            address: The IP address that the name was resolved to, and that is about to be connected to.
+            port: The port of the connection.
+            address: The IP address that the name resolved to, before the connection is made.
 
         Raises:
-            ForbiddenLinkError: If it is a private one and the host was not named as one's own, or if ``localhost`` is
-                not this machine.
+            ForbiddenLinkError: If it is private and the user did not name the host with its scheme, or if ``localhost``
+                is not this machine.
         """
         ip = _address(address)
         if is_loopback(host):
@@ -206,7 +205,7 @@ class LinkPolicy:
             return
         raise ForbiddenLinkError(
             f"{host} leads to the private address {ip}",
-            hint=f"if this host stands in your own network, say so: HUBTOOL_ALLOWED_HOSTS=https://{service}",
+            hint=f"if this host is in your own network, allow it: HUBTOOL_ALLOWED_HOSTS=https://{service}",
         )
 
     def _check(self, link: str, what: str) -> AllowedLink:
@@ -249,16 +248,16 @@ class LinkPolicy:
 
 
 def scheme_of(text: str) -> str:
-    """Return the scheme of a text that is a URL and no path, lower-case; else an empty text.
+    """Return the scheme of a URL in lower case; an empty text for a path.
 
-    A single letter is a drive. A folder whose name looks like a scheme is written with ``./`` before it.
+    A single letter is a drive. A folder whose name looks like a scheme needs ``./`` before it.
     """
     match = _SCHEME.match(text)
     return (match[1] or match[2]).lower() if match else ""
 
 
 def is_ssh(url: str) -> bool:
-    """Whether a text is the address of a repository that ssh reaches, with plain parts only."""
+    """Return whether a text is an ssh address of a repository, with plain parts only."""
     return bool(_SSH_URL.match(url))
 
 
@@ -269,7 +268,7 @@ def bare(link: str) -> str:
 
 
 def host_entry(text: str) -> str:
-    """Read an entry of a list of hosts, ``name`` or ``name:port``, into the form that is compared.
+    """Parse an entry of a list of hosts, ``name`` or ``name:port``, into the form that is compared.
 
     Raises:
         ArgumentError: If it is not one.
@@ -286,7 +285,7 @@ def host_entry(text: str) -> str:
 
 
 def _service(scheme: str, place: str) -> str:
-    """Read the host, and perhaps the port, of a service into ``name:port``, with the scheme's port by default."""
+    """Return a service as ``name:port``, with the port of the scheme by default."""
     host_entry(place)
     parts = urlsplit(f"//{place.strip()}")
     return f"{normal_host(parts.hostname or '')}:{parts.port or _PORTS[scheme]}"
@@ -301,7 +300,7 @@ def _is_address(host: str) -> bool:
 
 
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
-    """Read an address; an IPv4 one that is wrapped in an IPv6 one is taken out of it."""
+    """Parse an IP address; an IPv4 address inside an IPv6 one is extracted."""
     ip = ipaddress.ip_address(text.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
         if ip in _NAT64:
@@ -329,12 +328,12 @@ def normal_host(host: str) -> str | None:
 
 
 def host_of(link: str) -> str:
-    """Return what tells the server of a link from others."""
+    """Return the host and port of a link, in lower case."""
     return link.partition("://")[2].partition("/")[0].lower()
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host, as :func:`normal_host` returns it, is this machine."""
+    """Return whether a host, as :func:`normal_host` returns it, is this machine."""
     if host == "localhost":
         return True
     try:
@@ -344,7 +343,7 @@ def is_loopback(host: str) -> bool:
 
 
 def shown(link: str) -> str:
-    """Return a link as a message may show it: without credentials, and without its query, which may hold some."""
+    """Return a link for messages: without credentials, and without its query, which can hold credentials."""
     head = re.split(r"[?#]", bare(link), maxsplit=1)[0]
     secret = len(head) < len(bare(link))
     try:
@@ -354,7 +353,7 @@ def shown(link: str) -> str:
     if parts is not None and parts.scheme and parts.netloc:
         where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
     else:
-        # Only of a link that was read can we tell which part is the password; of others, nothing before an @ is shown.
+        # In a link that cannot be parsed, the password cannot be located: nothing before an @ is shown.
         before, at, after = head.rpartition("@")
         where = f"...@{after}" if at else after or before
     where = where if where.isprintable() else ascii(where).strip("'")

@@ -1,6 +1,6 @@
-"""What a file is that does not match its card: a Git LFS pointer, a text that git converted, or a file of another size.
+"""Explain why a file does not match its card: a Git LFS pointer, converted line ends, or another size.
 
-Git brings such files in place of the right ones, and their digests alone do not say so.
+Git checks out such files in place of the right ones, and a wrong digest alone does not say why.
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
 
     from hubtool.digest import Digest
 
-# A pointer has some 130 bytes; git-lfs itself takes nothing longer for one.
+# A pointer has about 130 bytes; git-lfs itself accepts no longer ones.
 _MAX_POINTER_BYTES = 1024
 _POINTER = re.compile(rb"version https?://(?:git-lfs|hawser)\.github\.com/spec/v[0-9]+\r?\n")
 _POINTER_DIGEST = re.compile(rb"^oid sha256:([0-9a-f]{64})\r?$", re.MULTILINE)
-# Larger files than these are no texts that git converts in practice.
+# In practice, git does not convert larger files.
 _MAX_TEXT_BYTES = 32 << 20
 
 
 class WrongFile(NamedTuple):
-    """What a file is in place of the right one, to be read behind "FILE is"; and what to do."""
+    """What a wrong file is, to follow "FILE is", and what to do about it."""
 
     what: str
     hint: str
 
 
 def pointer(start: bytes, digest: Digest | None = None) -> WrongFile | None:
-    """Return what to say if a file of these bytes is a Git LFS pointer; None if it is none."""
+    """Return the explanation if the bytes are a Git LFS pointer, else None."""
     if not _POINTER.match(start[:_MAX_POINTER_BYTES]):
         return None
     found = _POINTER_DIGEST.search(start[:_MAX_POINTER_BYTES])
@@ -41,7 +41,7 @@ def pointer(start: bytes, digest: Digest | None = None) -> WrongFile | None:
     if digest is not None and named and not digest.matches(named):
         return WrongFile(
             f"a Git LFS pointer, and to another file than the card names: to that with the SHA-256 {named}",
-            "put the right file there, or correct the card's digest; `git lfs pull` brings the file of the pointer",
+            "put the right file there, or correct the card's digest; `git lfs pull` downloads the file of the pointer",
         )
     return WrongFile(
         "a Git LFS pointer and not the file itself",
@@ -50,7 +50,7 @@ def pointer(start: bytes, digest: Digest | None = None) -> WrongFile | None:
 
 
 def pointer_file(path: Path) -> WrongFile | None:
-    """Return what to say if a file is a Git LFS pointer, whatever digest and size its card states; None if it is none.
+    """Return the explanation if a file is a Git LFS pointer, else None; its digest and size do not matter.
 
     Raises:
         OSError: If it cannot be read.
@@ -59,12 +59,12 @@ def pointer_file(path: Path) -> WrongFile | None:
 
 
 def explain(path: Path, digest: Digest | None, size: int | None) -> WrongFile | None:
-    """Say what a file is whose bytes are not those that its card states; None if there is nothing more to say.
+    """Return the explanation for a file that does not match its card, or None if there is none.
 
     Args:
-        path: The file; if it cannot be read, there is nothing to say.
-        digest: The digest that the card states, or None.
-        size: The size that the card states, or None.
+        path: The file; None is returned if it cannot be read.
+        digest: The digest on the card, or None.
+        size: The size on the card, or None.
     """
     try:
         status = path.stat()
@@ -88,7 +88,7 @@ def explain(path: Path, digest: Digest | None, size: int | None) -> WrongFile | 
 
 
 def _converted(data: bytes, digest: Digest) -> WrongFile | None:
-    """Return what to say if the bytes are the right ones but for the ends of their lines."""
+    """Return the explanation if only the line ends differ from the right bytes, else None."""
     if b"\n" not in data:
         return None
     unix = data.replace(b"\r\n", b"\n")

@@ -1,4 +1,4 @@
-"""Files that say what may run or what is believed here: read only if no other user of the machine can write them."""
+"""Files that decide what runs or what is trusted: used only if no other user of the machine can write them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 def is_own(status: os.stat_result) -> bool:
-    """Whether a file belongs to this user or to root; True on systems without owners."""
+    """Return whether a file belongs to this user or to root; True on systems without owners."""
     return not hasattr(os, "geteuid") or status.st_uid in (os.geteuid(), 0)
 
 
 def read_own(path: Path, max_bytes: int = -1) -> bytes | None:
     """Return the bytes of a file that this user (or root) wrote, or at most ``max_bytes`` of them.
 
-    None if there is no such file, or another user wrote it.
+    None if there is no such file, or it belongs to another user.
     """
     try:
         with regular.open_file(path) as stream:
@@ -32,7 +32,7 @@ def read_own(path: Path, max_bytes: int = -1) -> bytes | None:
 
 
 def read_own_json(path: Path, max_bytes: int = -1) -> Any:  # noqa: ANN401 - whatever the file says
-    """Return what a JSON file says that this user (or root) wrote; None if there is none, or it is damaged."""
+    """Return the content of a JSON file of this user (or root); None if it is missing, damaged or of another user."""
     try:
         return json.loads(read_own(path, max_bytes) or b"")
     except (ValueError, RecursionError):
@@ -40,15 +40,15 @@ def read_own_json(path: Path, max_bytes: int = -1) -> Any:  # noqa: ANN401 - wha
 
 
 def check_private(path: Path, what: str) -> None:
-    """Refuse a file that another user owns or can write or replace; a file that is not there passes.
+    """Refuse a file that another user owns or can write or replace; a missing file is accepted.
 
     Args:
-        path: The file. Of a symbolic link, the file that it leads to is checked.
+        path: The file. For a symbolic link, its target is checked.
         what: What the file is, as in "the trust list".
 
     Raises:
-        SettingsError: If it is a pipe or a device, which may never end, another user owns it, its mode lets others
-            write, or its folder lets others replace it.
+        SettingsError: If it is a pipe or a device, another user owns it, its mode lets others write, or its folder lets
+            others replace it.
     """
     if not hasattr(os, "geteuid"):
         return
@@ -56,19 +56,19 @@ def check_private(path: Path, what: str) -> None:
         try:
             status = place.stat()
         except FileNotFoundError:
-            return  # nothing is believed
+            return  # nothing is trusted
         except (OSError, RuntimeError) as error:
             raise SettingsError(f"{what} {path} cannot be read: {error}", hint="check its permissions") from error
         if place is path and not stat.S_ISREG(status.st_mode):
             raise SettingsError(
-                f"{what} {path} is not a regular file, so it is not used", hint="look at what it is, and move it away"
+                f"{what} {path} is not a regular file, so it is not used", hint="look at it, and move it away"
             )
         if not is_own(status):
             raise SettingsError(
                 f"{noun}, {place}, belongs to another user (number {status.st_uid}), so it is not used",
-                hint=f"look at what it holds; then: chown {os.geteuid()} {place}",
+                hint=f"check what is in it; then: chown {os.geteuid()} {place}",
             )
-        # In a folder with the sticky bit, such as /tmp, others can add files but not replace those of this user.
+        # In a folder with the sticky bit, such as /tmp, others can add files but cannot replace this user's files.
         others = stat.S_IWOTH if stat.S_ISDIR(status.st_mode) else stat.S_IWOTH | stat.S_IWGRP
         if others & stat.S_IWGRP and _is_private_group(status.st_gid):
             others = stat.S_IWOTH
@@ -76,12 +76,12 @@ def check_private(path: Path, what: str) -> None:
         if status.st_mode & others and not sticky:
             raise SettingsError(
                 f"other users can write {noun}, {place}, so it is not used",
-                hint=f"look at what it holds; then: chmod go-w {place}",
+                hint=f"check what is in it; then: chmod go-w {place}",
             )
 
 
 def _is_private_group(number: int) -> bool:
-    """Whether a group is the one that many systems make for each user, with that user alone in it."""
+    """Return whether a group is a user's private group, as many systems make it, with no other member."""
     import grp  # noqa: PLC0415 - of POSIX systems only
     import pwd  # noqa: PLC0415 - as above
 

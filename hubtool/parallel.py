@@ -1,4 +1,4 @@
-"""Worker processes for work that keeps a processor busy, where Python's threads would wait for one another."""
+"""Worker processes for work that keeps a processor busy."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ def pool(count: int, work: Callable[[Any], Any] | None = None) -> Executor:
     """Return a pool of workers; leave it by ``shutdown(cancel_futures=True)``.
 
     The workers are forked on Linux: they have all modules and need no pickled state, and start in milliseconds. A fork
-    beside another thread may inherit a lock that nobody frees, so a process with threads gets threads as workers.
+    beside another thread can inherit a lock that is never released, so a process with threads uses threads as workers.
     Elsewhere, processes are spawned.
 
     Args:
         count: The number of workers.
-        work: What forked workers find as ``_work``.
+        work: The function that workers call; forked ones find it as ``_work``.
     """
     from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor  # noqa: PLC0415 (most runs start none)
     from multiprocessing import get_context  # noqa: PLC0415 (the same)
@@ -49,11 +49,11 @@ def pool(count: int, work: Callable[[Any], Any] | None = None) -> Executor:
 def run(work: Callable[[_In], _Out], items: Sequence[_In], *, jobs: int) -> Iterator[_Out]:
     """Yield what ``work`` returns for each item, in order, with several workers.
 
-    An error of ``work`` is raised here. What a killed worker had left is done in this process.
+    Errors of ``work`` are raised here. Items that a killed worker left are done in this process.
 
     Args:
-        work: Need not be picklable; its results and errors must be.
-        items: What it is done on; they are pickled.
+        work: The function. It need not be picklable, but its results and errors must be.
+        items: Its arguments; they are pickled.
         jobs: The most workers.
     """
     count, done = min(jobs, len(items)), 0
@@ -76,12 +76,12 @@ def run(work: Callable[[_In], _Out], items: Sequence[_In], *, jobs: int) -> Iter
 
 
 def _can_fork() -> bool:
-    """Whether this process has no other thread, of Python or of a library."""
+    """Return whether this process has no other thread, of Python or of a library."""
     return threading.active_count() == 1 and len(os.listdir("/proc/self/task")) == 1  # noqa: PTH208 (names are counted)
 
 
 def _begin(work: Callable[[Any], Any] | None) -> None:
-    """Prepare a worker: it ends at Ctrl-C without a traceback, and with its parent, however that ends."""
+    """Prepare a worker: it ends on Ctrl-C without a traceback, and whenever its parent ends."""
     global _work  # noqa: PLW0603 (one worker, one work)
     from multiprocessing import parent_process  # noqa: PLC0415 (only here)
 
@@ -92,7 +92,7 @@ def _begin(work: Callable[[Any], Any] | None) -> None:
     parent = parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent.join,), daemon=True).start()
-    # The collector would copy all memory of the parent, and finds little here.
+    # The garbage collector would copy the memory of the parent for little gain.
     gc.freeze()
     gc.set_threshold(100_000)
 

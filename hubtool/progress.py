@@ -1,4 +1,4 @@
-"""Progress of a download for Python programs: a bar on standard error, or a function of the caller's own."""
+"""Progress of downloads for Python programs: a bar on standard error, or a function of the caller."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def check(progress: object) -> None:
-    """Refuse what can show no progress.
+    """Check the argument ``progress``.
 
     Raises:
         ArgumentTypeError: If it is neither True, False nor callable.
@@ -28,10 +28,10 @@ def check(progress: object) -> None:
 
 @contextmanager
 def shown(progress: bool | Progress) -> Iterator[Callable[[str], Progress | None]]:  # noqa: FBT001 - passed on as given
-    """Give what makes the report of one file, by the file's name; a report is None where none is wanted.
+    """Yield a function that returns the progress report for a file name, or None for no report.
 
     Args:
-        progress: False for none, True for a bar on standard error, or a function that is told of every file.
+        progress: False for none, True for a bar on standard error, or a function that is called for every file.
     """
     if not progress:
         yield lambda _: None
@@ -52,7 +52,7 @@ def shown(progress: bool | Progress) -> Iterator[Callable[[str], Progress | None
 
                 def report(received: int, size: int | None) -> None:
                     nonlocal task
-                    if task is None:  # what is stored already gets no bar
+                    if task is None:  # a stored file gets no bar
                         task = bars.add_task(escape(ascii(name)[1:-1]), total=size)
                     bars.update(task, completed=received, total=size)
 

@@ -1,6 +1,6 @@
-"""Reading files of settings, state and registries, which are regular files and nothing else.
+"""Read files that must be regular files: settings, state and registries.
 
-To open a pipe would wait for a writer, perhaps for ever, and a device may have no end.
+Opening a pipe can wait for a writer forever, and a device can have no end.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def open_file(path: Path) -> FileIO:
     """Open a file for reading, without a buffer.
 
     Args:
-        path: The file. Of a symbolic link, the file that it leads to.
+        path: The file, or a symbolic link to it.
 
     Raises:
         OSError: If it cannot be read, or is not a regular file.
@@ -35,6 +35,6 @@ def open_file(path: Path) -> FileIO:
 
 
 def read_bytes(path: Path, max_bytes: int = -1) -> bytes:
-    """Return what a file holds, or at most ``max_bytes`` of it; raises what :func:`open_file` does."""
+    """Return the bytes of a file, or at most ``max_bytes`` of them; raises as :func:`open_file`."""
     with io.BufferedReader(open_file(path)) as stream:
         return stream.read(max_bytes)

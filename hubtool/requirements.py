@@ -1,4 +1,4 @@
-"""What recipes need to have installed: distributions, in versions that they can work with."""
+"""The requirements of recipes: distributions and versions that must be installed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from hubtool.errors import RecipeError, RequirementError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-# What the extras of pyproject.toml bring, by the names of the packages themselves: nobody owns the name "hubtool" on
-# the public index yet, so no message may tell a user to install that name from there.
+# The packages of the extras in pyproject.toml, by their own names: the name "hubtool" is free on the public index, so
+# no message must tell users to install it from there.
 INSTALL_MINDSPORE = "pip install 'mindspore>=2.10,<3' 'numpy<2'"
 INSTALL_SERVE = "pip install 'starlette>=0.49' 'uvicorn>=0.34'"
 INSTALL_S3 = "pip install 'obstore>=0.11'"
@@ -23,14 +23,14 @@ def unmet(requires: Iterable[str]) -> tuple[tuple[str, str], ...]:
         requires: Requirement specifiers such as ``mindcv>=0.3``.
 
     Raises:
-        RecipeError: If one is no requirement.
+        RecipeError: If one is not a requirement.
     """
     texts = tuple(requires)
     if not texts:
         return ()
     from importlib import metadata  # noqa: PLC0415 - as below
 
-    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - most recipes need nothing more
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - most recipes have no requirements
 
     found = []
     for text in texts:
@@ -38,10 +38,10 @@ def unmet(requires: Iterable[str]) -> tuple[tuple[str, str], ...]:
             asked = Requirement(text)
         except InvalidRequirement as error:
             raise RecipeError(
-                f"{text!a} in the recipe is no requirement: {str(error).splitlines()[0]}",
+                f"{text!a} in the recipe is not a requirement: {str(error).splitlines()[0]}",
                 hint="write it as pip takes it, such as mindcv>=0.3",
             ) from error
-        if asked.url is not None:  # the reason and the hint would tell users to install from there
+        if asked.url is not None:  # otherwise the hint would tell users to install from there
             raise RecipeError(
                 f"{text!a} in the recipe names an address to install from",
                 hint="name the distribution and its versions only, such as mindcv>=0.3",
@@ -57,11 +57,11 @@ def unmet(requires: Iterable[str]) -> tuple[tuple[str, str], ...]:
 
 
 def require(requires: Iterable[str]) -> None:
-    """Make sure that distributions are installed, in the versions that are asked for.
+    """Raise an error unless all requirements are installed.
 
     Raises:
         RequirementError: If one is missing or of another version.
-        RecipeError: If one is no requirement.
+        RecipeError: If one is not a requirement.
     """
     for text, why in unmet(requires):
         raise RequirementError(why, hint=f"pip install '{text}'")

@@ -3,9 +3,9 @@
 The project's file is the nearest ``hubtool.toml`` in the working folder or above it; the user's is in the platform's
 folder for configuration. Relative paths in a file are relative to that file.
 
-Anybody can have written a project's file: it may lie in a clone, an unpacked archive or a shared folder. So it may only
-narrow what the user has: ``[validate]``, ``offline = true``, and ``lock`` where the user names none. Its other
-settings are in force only if the file belongs to the user and the user approved it (:mod:`hubtool.approval`).
+A project's file can come from anyone, in a clone, an archive or a shared folder. Without approval it can therefore only
+restrict: ``[validate]``, ``offline = true``, and ``lock`` if the user has none. Its other settings are in force only if
+the file belongs to the user and the user approved it (:mod:`hubtool.approval`).
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class ValidateSettings:
     """What ``hubtool validate`` reports: the table ``[validate]``.
 
     Attributes:
-        select: Codes of rules, or beginnings of codes, that are reported; empty for all.
-        ignore: Those that are not.
-        folders: Folders, with those that are not reported of the cards below them (``[validate.folders]``).
+        select: Codes of rules to report, or their beginnings; empty for all.
+        ignore: Codes of rules not to report.
+        folders: Folders, each with the codes not to report for cards below it (``[validate.folders]``).
     """
 
     select: tuple[str, ...] = ()
@@ -49,7 +49,7 @@ class IgnoredSetting:
     """A setting of the project's file that is not in force.
 
     Attributes:
-        key: Its name in the file.
+        key: Its key in the file.
         file: The file.
         why: The reason.
     """
@@ -61,23 +61,23 @@ class IgnoredSetting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Every setting with its value, and where it came from.
+    """Every setting with its value and its origin.
 
     Attributes:
         registry: Registry folders, in the order in which they are asked (``HUBTOOL_REGISTRY``).
         home: The folder of the store (``HUBTOOL_HOME``).
-        stores: Folders of other stores and of mirrors that are looked in after ``home``, and never written
+        stores: Folders of other stores and of mirrors that are read after ``home`` and never written
             (``HUBTOOL_STORES``).
-        offline: Whether the network may not be used (``HUBTOOL_OFFLINE``).
-        allowed_hosts: The hosts that assets may come from (``HUBTOOL_ALLOWED_HOSTS`` adds to the default ones). One
-            that is written with its scheme, such as ``http://lab:8080``, is a service of the user's own network.
-        mirrors: Where files are looked for by their digest before their links are asked, in this order: addresses or
-            folders (``HUBTOOL_MIRRORS``, separated by commas).
-        lock: The lockfile that everything that is loaded must be in and agree with, or None (``HUBTOOL_LOCK``).
-        blobs: The folder or bucket that ``hubtool publish`` puts files to, or None (``HUBTOOL_BLOBS``).
-        link_base: What the links of files there begin with, or None (``HUBTOOL_LINK_BASE``).
+        offline: Whether hubtool must not use the network (``HUBTOOL_OFFLINE``).
+        allowed_hosts: The hosts that assets can come from (``HUBTOOL_ALLOWED_HOSTS`` adds to the defaults). A host
+            written with its scheme, such as ``http://lab:8080``, is a service of the user's own network.
+        mirrors: Addresses or folders of mirrors, asked by digest in this order before a file's own link
+            (``HUBTOOL_MIRRORS``, separated by commas).
+        lock: The lockfile that pins everything that is loaded, or None (``HUBTOOL_LOCK``).
+        blobs: The folder or bucket that ``hubtool publish`` uploads to, or None (``HUBTOOL_BLOBS``).
+        link_base: The beginning of the links of files there, or None (``HUBTOOL_LINK_BASE``).
         validate: What ``hubtool validate`` reports.
-        origins: For each of these names, where its value came from.
+        origins: The origin of each setting's value, by its name.
         ignored: The settings of the project's file that are not in force.
     """
 
@@ -95,7 +95,7 @@ class Settings:
     ignored: tuple[IgnoredSetting, ...] = ()
 
     def called(self, name: str) -> str:
-        """Return what a message calls one of these settings: its variable, or its file and its key there."""
+        """Return the name of a setting for messages: its variable, or its file and key."""
         places = [one for one in self.origins.get(name, "default").split(" + ") if one != "default"]
         key = name.replace("_", "-")
         named = [one.removeprefix("variable ") if one.startswith("variable ") else f"{one}: '{key}'" for one in places]
@@ -104,7 +104,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """One place that settings come from."""
+    """One source of settings: the variables, or a file."""
 
     name: str
     values: Mapping[str, Any]
@@ -112,7 +112,7 @@ class _Source:
     digest: str = ""
 
     def called(self, key: str) -> str:
-        """Return what a message calls a setting that stands here."""
+        """Return the name of a setting of this source for messages."""
         return _VARIABLES[key] if self.name == "variable" else f"{self.name}: '{key}'"
 
 
@@ -120,7 +120,7 @@ def load(environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> S
     """Read the settings that are in force.
 
     Args:
-        environ: The environment's variables; by default those of this process.
+        environ: The environment variables; by default those of this process.
         cwd: The working folder; by default that of this process.
 
     Raises:
@@ -222,9 +222,9 @@ def _user_source(environ: Mapping[str, str]) -> _Source | None:
 def _narrowed(
     project: _Source, user: _Source | None, environ: Mapping[str, str]
 ) -> tuple[_Source | None, tuple[IgnoredSetting, ...]]:
-    """Return a project's file with the settings that are in force, and those that are not.
+    """Return a project's file with the settings in force, and the settings that are ignored.
 
-    None if it is the user's own file, or a link to it: a link does not move what the file's relative paths mean.
+    None if it is the user's own file, or a link to it: through a link, relative paths keep their meaning.
     """
     path = project.folder / FILE_NAME
     if user is not None and path.resolve() == user_file(environ).resolve():
@@ -235,7 +235,7 @@ def _narrowed(
     ignored = {}
     for key, value in project.values.items():
         if key == "offline" and not _flag(value, project, key):
-            ignored[key] = f"{doubt}, and may only turn 'offline' on"
+            ignored[key] = f"{doubt}, and can only turn 'offline' on"
         elif key == "lock" and user is not None and "lock" in user.values:
             ignored[key] = f"{doubt}, and {user.name} names a lockfile"
         elif key not in _NARROWING:
@@ -277,11 +277,11 @@ def revoke(path: Path, environ: Mapping[str, str] | None = None) -> bool:
 
 
 def user_file(environ: Mapping[str, str] | None = None) -> Path:
-    """Return where the user's own settings file stands, or would stand."""
+    """Return the path of the user's own settings file, which need not exist."""
     environ = os.environ if environ is None else environ
     if os.name == "posix" and environ.get("XDG_CONFIG_HOME"):
         return Path(environ["XDG_CONFIG_HOME"], "hubtool", FILE_NAME)
-    import platformdirs  # noqa: PLC0415 - not needed where the variables say it all
+    import platformdirs  # noqa: PLC0415 - not needed if variables set everything
 
     return Path(platformdirs.user_config_dir("hubtool", appauthor=False)) / FILE_NAME
 
@@ -315,7 +315,7 @@ def _file(path: Path) -> _Source:
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}", hint="check its permissions") from error
     except ValueError as error:  # wrong TOML, or not UTF-8
-        raise SettingsError(f"{path} is not TOML: {error}", hint="mend or remove the file") from error
+        raise SettingsError(f"{path} is not TOML: {error}", hint="correct or remove the file") from error
     _check_keys(values, (*_VARIABLES, "validate"), str(path))
     return _Source(str(path), values, path.parent, hashlib.sha256(content).hexdigest())
 

@@ -1,4 +1,4 @@
-"""The one reader of TOML: settings, registries and locks may come from anywhere, and are read in bounded time."""
+"""Read TOML in bounded time: settings, lists of registries and lockfiles can come from anywhere."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import sys
 from typing import Any
 
 _MOST_DOTS = 64
-"""In one line, outside quotes: reading a key of many parts takes time by the square of their number."""
+"""The most dots in a line outside quotes: reading a key takes time by the square of its parts."""
 
 _QUOTED = re.compile(r'"(?:[^"\\\n]|\\.)*"|\'[^\'\n]*\'|#.*')
 
 
 def parse(text: str) -> dict[str, Any]:
-    """Return what TOML says.
+    """Parse TOML.
 
     Raises:
         ValueError: If it is not TOML, or nested more deeply than any file of hubtool; the message says where.

@@ -26,7 +26,7 @@ class Uid:
     """A card's identifier; ``Uid.parse`` and ``str`` are inverses.
 
     Attributes:
-        publisher: Who publishes the card, such as ``mindspore``.
+        publisher: The publisher of the card, such as ``mindspore``.
         version: The version of MindSpore, or of the model, that it was published for, such as ``1.9``; always text.
         name: The model's name within publisher and version.
         backend: ``ascend``, ``gpu`` or the like in the legacy form, else None.

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 #: The kinds of findings, and what each says. The order is that of reports.
 KINDS: Mapping[str, str] = {
     "card-unreadable": "the card cannot be read",
-    "asset-missing": "an asset that stands beside its card is not there, or is another file",
+    "asset-missing": "an asset beside its card is missing, or is a different file",
     "link-forbidden": "the link, or a redirect, leads to a host or scheme that is not allowed",
     "link-gone": "the link leads nowhere: its file or its host no longer exists",
     "link-moved": "the link redirects for good: correct the card",

@@ -43,7 +43,7 @@ def agree(stated: str, found: str) -> bool:
     """Return whether a card's licence is the one that was recognised, or cannot be compared with it.
 
     Licences of its own (``LicenseRef-...``) and expressions of several are not compared; whether a later version of a
-    licence is allowed as well (``-or-later``) stands in each source file, and not in the licence.
+    licence is allowed too (``-or-later``) is written in each source file and not in the licence.
     """
     if not stated or " " in stated or stated.startswith("LicenseRef-"):
         return True

@@ -68,7 +68,7 @@ class Heading:
 
 
 @dataclass(frozen=True, slots=True)
-class Code:
+class CodeBlock:
     """A fenced code block; ``language`` is the first word behind the opening fence, in lower case.
 
     ``start`` and ``end`` are where its content starts and ends, ``offset`` where the opening line starts.
@@ -93,7 +93,7 @@ class Outline:
     """
 
     headings: tuple[Heading, ...]
-    code: tuple[Code, ...]
+    code: tuple[CodeBlock, ...]
     rules: tuple[int, ...]
     comments: tuple[tuple[int, int], ...]
 
@@ -103,7 +103,7 @@ def outline(text: str, start: int = 0) -> Outline:
     if len(text) - start <= _MAX_PARSED_CHARS and _NEEDS_PARSER.search(text, start):
         return _parsed_outline(text, start)
     headings: list[Heading] = []
-    code: list[Code] = []
+    code: list[CodeBlock] = []
     rules: list[int] = []
     comments: list[tuple[int, int]] = []
     closed = True
@@ -136,15 +136,15 @@ def outline(text: str, start: int = 0) -> Outline:
     return Outline(tuple(headings), tuple(code), tuple(rules), tuple(comments))
 
 
-def _code(text: str, match: re.Match[str], indent: int) -> Code:
+def _code(text: str, match: re.Match[str], indent: int) -> CodeBlock:
     fence = match["fence"]
     words = match["info"].split()
     language = words[0].strip("{}.").lower() if words else ""
     start = min(match.end() + 1, len(text))
     for closer in _CLOSERS[fence[0]].finditer(text, start):
         if len(closer[1]) >= len(fence):
-            return Code(language, match.start(), start, closer.start(), indent)
-    return Code(language, match.start(), start, len(text), indent)
+            return CodeBlock(language, match.start(), start, closer.start(), indent)
+    return CodeBlock(language, match.start(), start, len(text), indent)
 
 
 def _heading_text(rest: str) -> str:
@@ -379,7 +379,7 @@ def _parsed_outline(text: str, start: int) -> Outline:
         return first, len(text) if last < 0 else last
 
     headings: list[Heading] = []
-    code: list[Code] = []
+    code: list[CodeBlock] = []
     rules: list[int] = []
     comments: list[tuple[int, int]] = []
     for index, token in enumerate(tokens):
@@ -399,7 +399,7 @@ def _parsed_outline(text: str, start: int) -> Outline:
             indent = len(text[first:end]) - len(text[first:end].lstrip(" \t>"))
             count = token.content.count("\n") + (not token.content.endswith("\n") and bool(token.content))
             content = line(token.map[0] + 1)[0]
-            code.append(Code(language, first, content, line(token.map[0] + 1 + count)[0], indent))
+            code.append(CodeBlock(language, first, content, line(token.map[0] + 1 + count)[0], indent))
         elif token.type == "html_block" and token.content.lstrip().startswith("<!--"):
             comments.append((first, line(token.map[1] - 1)[1]))
     return Outline(tuple(headings), tuple(code), tuple(rules), tuple(comments))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hubtool.card.document import Document
-    from hubtool.card.markdown import Code, Outline
+    from hubtool.card.markdown import CodeBlock, Outline
 
 HEADINGS = frozenset(map(vocabulary.fold, ("Usage", "用法", "使用", "使用方法", "使用说明")))
 _PYTHON = frozenset({"python", "py", "python3", "pycon"})
@@ -40,7 +40,7 @@ class Usage:
     adapted: tuple[str, ...] = ()
 
 
-def blocks(text: str, outline: Outline) -> Iterator[Code]:
+def blocks(text: str, outline: Outline) -> Iterator[CodeBlock]:
     """Yield the Python blocks in the sections on usage."""
     sections: list[tuple[int, int]] = []
     headings = outline.headings

@@ -44,7 +44,7 @@ COMMANDS = {
     "export": ("hubtool.cli.export", "Write a network with its weights as a MindIR."),
     "cache": ("hubtool.cli.cache", "Look after the store: list, verify, prune, remove."),
     "mirror": ("hubtool.cli.mirror", "Copy registries with all their assets, and check such copies."),
-    "audit": ("hubtool.cli.audit", "Compare whole registries with the world."),
+    "audit": ("hubtool.cli.audit", "Check the links and repositories of whole registries."),
     "serve": ("hubtool.cli.serve", "Serve a mirror over HTTP."),
     "doctor": ("hubtool.cli.doctor", "Say what this machine has, and what a card still needs."),
     "trust": ("hubtool.cli.trust", "Show and change whose code may run here."),

@@ -12,7 +12,7 @@ from hubtool.cli import render, units
 from hubtool.cli.render import count
 
 if TYPE_CHECKING:
-    from hubtool.store.cleanup import Aside, Checked, Item, Removal
+    from hubtool.store.cleanup import Aside, Checked, Removal, StoreItem
 
 _dry_run = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -243,15 +243,15 @@ def _report(done: Removal, aside: tuple[Aside, ...], *, dry_run: bool, as_json: 
     click.echo(f"{verb} {count(len(done.remove) + len(gone), 'file')}, {render.size(freed)}")
 
 
-def _named(item: Item) -> str:
+def _named(item: StoreItem) -> str:
     return item.digest if item.unfinished is None else f"unfinished {item.digest}"
 
 
-def _judged(item: Item, reason: str) -> dict[str, object]:
+def _judged(item: StoreItem, reason: str) -> dict[str, object]:
     return {**(_item(item) if item.unfinished is None else _part(item)), "reason": reason}
 
 
-def _part(item: Item) -> dict[str, object]:
+def _part(item: StoreItem) -> dict[str, object]:
     return {"digest": item.digest, "size": item.size, "written": _stamp(item.stored)}
 
 
@@ -265,7 +265,7 @@ def _wrong(one: Checked) -> dict[str, object]:
     }
 
 
-def _item(item: Item) -> dict[str, object]:
+def _item(item: StoreItem) -> dict[str, object]:
     return {
         "digest": item.digest,
         "size": item.size,

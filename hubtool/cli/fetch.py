@@ -87,7 +87,13 @@ def command(
 
 
 def _fetch(
-    hub: Hub, names: Sequence[str], report: progress.Reporter, *, force: bool, rate: float | None, connections: int
+    hub: Hub,
+    names: Sequence[str],
+    report: progress.ProgressReporter,
+    *,
+    force: bool,
+    rate: float | None,
+    connections: int,
 ) -> tuple[list[_Card], list[tuple[_Card, Outcome]]]:
     """Fetch the assets of all cards in one run."""
     from hubtool.transfer.events import Labels, total

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     help="The lockfile to write.",
 )
 @click.option("--remove", multiple=True, metavar="UID", help="Take a card out of the lockfile.")
-@click.option("--update", is_flag=True, help="Ask branches and tags anew for their commits.")
+@click.option("--update", is_flag=True, help="Look up the commits of branches and tags again.")
 @click.option(
     "--check",
     is_flag=True,
@@ -44,19 +44,19 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Pin cards to the byte: write down what their UIDs stand for now.
+    """Pin cards to the byte: record what their UIDs stand for now.
 
-    The lockfile is a TOML file to be kept and reviewed: of each card its digest, the whole digest, size and link of
-    each asset, and the commit and tree digest of its code. `hubtool sync` brings exactly that, and HUBTOOL_LOCK has
-    nothing else loaded.
+    The lockfile is a TOML file to commit and review. For each card it has the card's digest, the whole digest, size and
+    link of each asset, and the commit and tree digest of its code. `hubtool sync` downloads exactly that, and with
+    HUBTOOL_LOCK nothing else is loaded.
 
-    Cards that the lockfile has already stay in it; those that are named are made anew, and without any name all are.
-    What changed is said. Where a size or a whole digest is not known, the asset is fetched. A withdrawn card stays in a
-    lockfile that pins it, and is added to none.
+    `lock UID` adds or renews that card and leaves the others. `lock` alone renews all cards. It prints what changed. An
+    asset is fetched if its size or whole digest is not known. A withdrawn card stays in a lockfile that pins it, and is
+    not added to another.
 
-    With --check and the paths of lockfiles, any number of them, each card that they pin is compared with what the
-    registries have now, and nothing is fetched: the exit code is 1 if a card was withdrawn or changed, or a lockfile
-    cannot be read. A deprecated card is only named.
+    With --check and the paths of lockfiles, each pinned card is compared with the registries now, and nothing is
+    fetched. The exit code is 1 if a card was withdrawn or changed, or a lockfile cannot be read. A deprecated card is
+    only reported.
     """
     from hubtool.errors import LockfileError
     from hubtool.hub import Hub
@@ -111,7 +111,7 @@ def command(
 
 
 def _check(paths: list[Path], *, as_json: bool) -> int:
-    """Say what became of the cards that lockfiles pin."""
+    """Report pinned cards that were withdrawn, deprecated or changed."""
     from hubtool.hub import Hub
     from hubtool.pinning import status
 

@@ -127,7 +127,7 @@ def sync(
             for digest in sorted(blobs):
                 click.echo(f"would remove {digest}  {render.size(blobs[digest])}")
         return 1 if plan.failures else 0
-    events = _Lines(shown=not quiet, says_removals=not as_json)
+    events = _MirrorLines(shown=not quiet, says_removals=not as_json)
     report = work.sync(
         hub, place, patterns=patterns, jobs=jobs, prune=prune, grace=grace, rate=limit_rate, events=events
     )
@@ -304,7 +304,7 @@ def _contents(report: BundleReport) -> str:
     return f"{count(report.cards, 'card')}, {count(report.blobs, 'asset')}, {render.size(report.bytes)}"
 
 
-class _Lines:
+class _MirrorLines:
     """Progress on standard error: a counter at a terminal, else a line now and then.
 
     Attributes:

@@ -30,7 +30,7 @@ _EVENT_EVERY = 0.2  # seconds between two events, or two moves of a bar, of one 
 _BAR_AFTER = 0.5  # seconds after which a file of several gets a bar: those of small ones would only flicker
 
 
-class Reporter:
+class ProgressReporter:
     """Takes a run's events, and shows only warnings and the end.
 
     Attributes:
@@ -92,11 +92,11 @@ class Reporter:
             self.say(f"{output.style('hint', fg='cyan')}: the same command goes on from there")
 
 
-class _Talkative(Reporter):
-    kinds = Reporter.kinds | {"started", "progress", "retried", "turned", "done", "failed"}
+class _Talkative(ProgressReporter):
+    kinds = ProgressReporter.kinds | {"started", "progress", "retried", "turned", "done", "failed"}
 
 
-class _Lines(_Talkative):
+class _LineReporter(_Talkative):
     def __init__(self) -> None:
         super().__init__()
         self._last: dict[str, float] = {}
@@ -310,14 +310,14 @@ def _name(event: Event) -> str:
 
 
 @contextmanager
-def reporter(kind: str) -> Iterator[Reporter]:
+def reporter(kind: str) -> Iterator[ProgressReporter]:
     """Show the progress of a run in one of the :data:`KINDS`; yields what takes its events.
 
     An interrupt is said here, and so is, to programs, the error that ends the command.
     """
     if kind == "auto":
         kind = "bars" if sys.stderr.isatty() else "lines"
-    kinds = {"lines": _Lines, "json": _Json, "none": Reporter}
+    kinds = {"lines": _LineReporter, "json": _Json, "none": ProgressReporter}
     one = _Bars(_bars()) if kind == "bars" else kinds[kind]()
     try:
         yield one

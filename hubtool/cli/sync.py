@@ -18,11 +18,11 @@ from hubtool.cli.paths import LocalPath
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 def command(*, lock: Path, limit_rate: float | None, connections: int, kind: str, as_json: bool, quiet: bool) -> int:
-    """Bring exactly what a lockfile pins into the store: cards, assets and code.
+    """Download exactly what a lockfile pins into the store: cards, assets and code.
 
-    Each line says whether a file was brought or was there before, and a note says which pinned cards were deprecated or
+    Each line says whether a file was fetched or was there before; a note lists pinned cards that were deprecated or
     withdrawn since. LOCK is hub.lock unless given. A card comes from a registry, or from a mirror (HUBTOOL_MIRRORS),
-    whichever has the locked bytes. What is stored already is not fetched again. The exit code is 1 if something is
+    whichever has the pinned bytes. Stored files are not fetched again. The exit code is 1 if something is
     missing at the end.
     """
     from hubtool.hub import Hub

@@ -1,7 +1,7 @@
-"""What differs between two cards and all that belongs to them, or between two lockfiles.
+"""Compare two cards with their assets and code, or two lockfiles.
 
-A side is a UID, the path of a card, a lockfile, or a UID as a lockfile pins it (``UID@hub.lock``). What is stored is
-looked into; what is not is said to be unknown, unless it may be fetched.
+A side is a UID, the path of a card, a lockfile, or a UID as a lockfile pins it (``UID@hub.lock``). Files that are not
+stored are reported as not compared, unless they are to be fetched.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ def diff(hub: Hub, old: str, new: str, *, values: bool = False, fetch: bool = Fa
     """Compare two sides.
 
     Args:
-        hub: The registries and the store; a lockfile that its settings name is not looked at.
+        hub: The registries and the store; a lockfile in its settings is ignored.
         old: A UID, the path of a card, a lockfile, or a UID and a lockfile with ``@`` between them.
         new: The same.
         values: Whether the numbers of stored checkpoints are compared.
         fetch: Whether checkpoints and code that are not stored are fetched.
 
     Raises:
-        HubError: If a side cannot be read; of two lockfiles, cards that cannot be had are noted.
+        HubError: If a side cannot be read; for two lockfiles, missing cards become notes.
     """
     hub = hub.with_lock(None)
     before, after = _lock(old), _lock(new)
@@ -48,7 +48,7 @@ def diff(hub: Hub, old: str, new: str, *, values: bool = False, fetch: bool = Fa
         return Diff(cards=(_compare(hub, _card(hub, old), _card(hub, new), (old, new), values=values, fetch=fetch),))
     if before is not None and after is not None:
         return _locks(hub, (Path(old), before), (Path(new), after), values=values, fetch=fetch)
-    # A lockfile against a card: the UID as the lockfile pins it.
+    # A lockfile against a card: compare the pinned card of that UID.
     other = _card(hub, new if before is not None else old)
     if other.card.uid is None:
         raise ArgumentError("a lockfile is compared with a lockfile or with a UID", hint="a card's path names no UID")

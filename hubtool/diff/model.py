@@ -26,14 +26,14 @@ class FieldChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssetChange:
-    """What became of an asset.
+    """A difference between assets.
 
     Attributes:
         kind: ``added``, ``removed``, ``changed`` (other bytes), ``moved`` (the same bytes at another link) or
-            ``restated`` (the same link, and another format, size or digest stated that do not tell other bytes).
+            ``restated`` (the same link and bytes, with another format or size stated).
         old: Link, format, digest and size before; None if it is new.
         new: The same after; None if it is gone.
-        tensors: What differs within two checkpoints; None if that was not looked at.
+        tensors: The differences within two checkpoints; None if they were not compared.
     """
 
     kind: str
@@ -58,7 +58,7 @@ class AssetChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeChange:
-    """What differs in the code of the networks.
+    """The differences in the code of networks.
 
     Attributes:
         old: Repository, commit (or branch), folder and tree digest before; None if there was none.
@@ -66,9 +66,8 @@ class CodeChange:
         added: Files that are new.
         removed: Files that are gone.
         changed: Files with other bytes.
-        modules: Modules that the new code imports and the old one did not: what each can touch (empty if nothing is
-            known of it), the file, the line.
-        touches: What the new code touches at places where the old one did not: kind, name, file, line.
+        modules: Modules that only the new code imports: what each can touch (empty if not known), the file, the line.
+        touches: Accesses that only the new code has: kind, name, file, line.
         compared: Whether files could be compared.
     """
 
@@ -100,18 +99,18 @@ class CodeChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardDiff:
-    """What differs between two cards.
+    """The differences between two cards.
 
     Attributes:
-        old: What the one is called.
-        new: What the other is called.
-        fields: The front-matter fields that differ, but for the assets.
+        old: The name of the first card.
+        new: The name of the second card.
+        fields: The front-matter fields that differ, except assets.
         title: Both titles, if they differ.
-        body: How many lines of the text came and went.
+        body: The numbers of added and removed lines of the text.
         assets: The assets that differ.
         code: What differs in the code, or None.
-        pinned: What two lockfiles say differently, one sentence each.
-        notes: What could not be looked at, and why.
+        pinned: The differences between the lockfile entries, one sentence each.
+        notes: What could not be compared, and why.
     """
 
     old: str
@@ -147,10 +146,10 @@ class CardDiff:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diff:
-    """What differs between two sides.
+    """The differences between two sides.
 
     Attributes:
-        cards: The pairs of cards that differ; of two cards, the one pair.
+        cards: The pairs of cards that differ; for two cards, the one pair.
         added: UIDs that only the second lockfile has.
         removed: UIDs that only the first one has.
     """

@@ -1,4 +1,4 @@
-"""What differs between two checkpoints: names, shapes and types from their headers, and the numbers if asked for.
+"""Compare two checkpoints: names, shapes and types from their headers, and values if asked for.
 
 MindSpore is not needed. Numbers are compared block by block, so that checkpoints of any size need little memory.
 """
@@ -47,10 +47,10 @@ class ValueChange:
 
     Attributes:
         name: Its name.
-        differing: How many elements differ; two NaNs at one place are the same.
-        elements: How many elements there are.
-        largest: The largest absolute difference; NaN where a number stands against NaN, None where the type is one
-            whose numbers are not read here (four- and eight-bit floats), and the elements are bytes.
+        differing: The number of elements that differ; two NaNs in one place are equal.
+        elements: The number of elements.
+        largest: The largest absolute difference; NaN if a number is compared with NaN, None for four- and eight-bit
+            floats, which are compared as bytes.
     """
 
     name: str
@@ -77,9 +77,9 @@ class TensorDiff:
         added: Data type and shape of each new tensor, by name.
         removed: The same of each tensor that is gone.
         reshaped: The tensors with another shape (perhaps another type as well).
-        retyped: The tensors with another type only.
+        retyped: The tensors with only another type.
         values: The tensors with other numbers; None if the numbers were not compared.
-        same: How many tensors have the same name, shape and type.
+        same: The number of tensors with the same name, shape and type.
     """
 
     added: tuple[tuple[str, str, tuple[int, ...]], ...] = ()
@@ -106,7 +106,7 @@ def diff(old: Path, new: Path, *, values: bool = False) -> TensorDiff:
 
     Args:
         old: A ``.ckpt`` or ``.safetensors`` file.
-        new: Another one; its format may be the other.
+        new: Another one, of either format.
         values: Whether numbers are compared, of tensors of the same shape; those of another type are compared as
             numbers too.
 

@@ -1,4 +1,4 @@
-"""Code of repositories: fetched at one commit, and stored by what it is.
+"""Code of repositories: fetched at one commit, and stored by its content.
 
 Below the store's root::
 
@@ -43,12 +43,12 @@ class Code:
     """The files of one folder of a repository at one commit.
 
     Attributes:
-        path: Where they are.
+        path: The folder in the store.
         url: The repository.
         commit: The commit, 40 hexadecimal digits.
         folder: The folder within the repository.
         tree: The tree digest, 64 hexadecimal digits.
-        left_out: Paths that are links or submodules, and are not there.
+        left_out: Paths of links and submodules, which are left out.
     """
 
     path: Path
@@ -69,7 +69,7 @@ class CodeStore:
 
     Attributes:
         store: The store; its locks keep processes from fetching the same code twice.
-        policy: Where repositories may be fetched from.
+        policy: Which hosts are allowed.
         offline: Whether hubtool must not use the network.
     """
 
@@ -80,9 +80,9 @@ class CodeStore:
         self._root = store.root / "code"
 
     def commit(self, place: RepositoryPlace) -> str | None:
-        """Return the commit that a place stands for, as far as that is known without the network.
+        """Return the commit of a place if it is known without the network.
 
-        A branch or tag stands for the commit that it was when it was first fetched.
+        A branch or tag keeps the commit of its first fetch.
         """
         if place.is_pinned:
             return place.revision
@@ -93,9 +93,9 @@ class CodeStore:
         return commit if isinstance(commit, str) and COMMIT.match(commit) else None
 
     def find(self, place: RepositoryPlace) -> Code | None:
-        """Return code that is stored, or None; nothing is fetched.
+        """Return stored code, or None; nothing is fetched.
 
-        Code whose files are no longer what they were is removed.
+        Code whose files changed is removed.
         """
         commit = self.commit(place)
         if commit is None:
@@ -103,7 +103,7 @@ class CodeStore:
         raw = _read_json(self._record_path(place.at(commit)))
         stated = (place.url, commit, place.folder, True)
         if raw is None or tuple(raw.get(key) for key in ("url", "commit", "folder", "reachable")) != stated:
-            return None  # of an older hubtool, or not of this place: it is fetched, and checked, again
+            return None  # of an older hubtool or another place: fetched and checked again
         tree = raw.get("tree")
         if not isinstance(tree, str) or not re.fullmatch(r"[0-9a-f]{64}", tree):
             return None
@@ -124,11 +124,11 @@ class CodeStore:
         )
 
     def fetch(self, place: RepositoryPlace, *, tree: str | None = None) -> Code:
-        """Return code from the store, and fetch it first if it is not there.
+        """Return code from the store, fetching it first if it is missing.
 
         Args:
             place: Repository, revision and folder.
-            tree: The tree digest that it must have, or None.
+            tree: The tree digest that the code must have, or None.
 
         Raises:
             OfflineError: If it is not stored, and hubtool is offline.
@@ -156,15 +156,15 @@ class CodeStore:
         if tree is not None and found.tree != tree:
             raise FetchError(
                 f"the code of {shown(place.url)} at {found.commit[:12]} has the tree digest {found.tree}, not {tree}",
-                hint="what was pinned is not what is there: do not use it before you know why",
+                hint="the code is not the pinned code: do not use it before you know why",
             )
         return found
 
     def refresh(self, place: RepositoryPlace) -> Code:
-        """Return the code of what a branch or tag is now, and take that for it from here on; a commit stays itself.
+        """Look up the commit of a branch or tag again, keep it, and return its code; a commit stays the same.
 
         Raises:
-            HubError: As :meth:`fetch`; then the branch stays what it was.
+            HubError: As :meth:`fetch`; then the branch keeps its old commit.
         """
         if place.is_pinned:
             return self.fetch(place)
@@ -222,13 +222,13 @@ class CodeStore:
             self._write(self._revision_path(place), {**about, "revision": place.revision})
 
     def _is_known(self, place: RepositoryPlace) -> bool:
-        """Whether a commit was found on a branch or tag before, when another folder of it was fetched."""
+        """Return whether a commit was found on a branch or tag when another folder of it was fetched."""
         raw = _read_json(self._revision_path(place))
         stated = (place.url, place.revision, place.revision, True)
         return raw is not None and tuple(raw.get(key) for key in ("url", "revision", "commit", "reachable")) == stated
 
     def put(self, place: RepositoryPlace, folder: Path) -> Code:
-        """Store a copy of a folder as the code of a place, in the temporary store of a trial and nowhere else.
+        """Store a copy of a folder as the code of a place; only for the temporary store of a trial.
 
         Raises:
             ArgumentError: If it is larger than code may be.
@@ -260,7 +260,7 @@ class CodeStore:
         return self._root / "records" / f"{_digest(place.url, place.revision or '', place.folder)}.json"
 
     def _revision_path(self, place: RepositoryPlace) -> Path:
-        # Whatever the folder: all folders of a branch are of one commit.
+        # Without the folder: all folders of a branch have the same commit.
         return self._root / "revisions" / f"{_digest(place.url, place.revision or '')}.json"
 
 
@@ -269,6 +269,6 @@ def _digest(*texts: str) -> str:
 
 
 def _read_json(path: Path) -> dict[str, object] | None:
-    """Read a record; one that another user of the machine wrote is not believed."""
+    """Read a record, unless another user of the machine wrote it."""
     raw = ownership.read_own_json(path)
     return raw if isinstance(raw, dict) else None

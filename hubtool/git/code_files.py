@@ -1,4 +1,4 @@
-"""The files of a model's code: which belong to it, their digest, and copying them.
+"""The files of a model's code: list them, copy them, and compute their tree digest.
 
 The *tree digest* is the SHA-256 over the paths and the SHA-256 of the files.
 """
@@ -27,8 +27,7 @@ MAX_CODE_BYTES = 512 << 20
 def tree_digest(root: Path) -> str:
     """Return the SHA-256 over the paths and the SHA-256 of all files below a folder, sorted by path.
 
-    Stored code has no links. One that was put there is counted as a link, so that the digest is another one: Python
-    would import what it leads to.
+    Stored code has no links. A link that was added changes the digest, because Python would import its target.
 
     Raises:
         OSError: If a file cannot be read.
@@ -56,7 +55,7 @@ def list_files(root: Path) -> list[Path]:
 
 
 def copy_code(folder: Path, target: Path) -> None:
-    """Copy what belongs to the code in a folder: no links, nothing of git, and no compiled files.
+    """Copy the code in a folder, without links, files of git, and compiled files.
 
     Raises:
         OSError: If a file cannot be read or written.
@@ -69,7 +68,7 @@ def copy_code(folder: Path, target: Path) -> None:
         if count >= MAX_FILES or left < 0:
             raise ArgumentError(
                 f"{folder} has more than {MAX_FILES:,} files or {MAX_CODE_BYTES:,} bytes",
-                hint="take data and checkpoints out of it",
+                hint="remove data and checkpoints from it",
             )
         to = target / path.relative_to(folder)
         to.parent.mkdir(parents=True, exist_ok=True)
@@ -77,7 +76,7 @@ def copy_code(folder: Path, target: Path) -> None:
 
 
 def own_files(folder: Path) -> Iterator[Path]:
-    """Yield the files that belong to the code in a folder: no links, nothing of git, and no compiled files."""
+    """Yield the files of the code in a folder, without links, files of git, and compiled files."""
     for where, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if name not in (".git", "__pycache__"))
         for name in sorted(names):
@@ -87,7 +86,7 @@ def own_files(folder: Path) -> Iterator[Path]:
 
 
 def links(folder: Path) -> Iterator[Path]:
-    """Yield the links in a folder of code; what they lead to can be imported."""
+    """Yield the links in a folder of code; their targets can be imported."""
     for where, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if name != ".git")
         yield from (path for name in (*folders, *sorted(names)) if (path := Path(where, name)).is_symlink())

@@ -1,7 +1,6 @@
-"""Fetching one folder of a repository at one commit.
+"""Fetch one folder of a repository at one commit.
 
-A repository stands for its branches and tags, and for nothing else that its server hands out: servers also give
-commits that anyone put into a pull request.
+The commit must be on a branch or tag: servers also hand out commits that anyone put into a pull request.
 """
 
 from __future__ import annotations
@@ -20,13 +19,13 @@ if TYPE_CHECKING:
 
     from hubtool.card.repo_link import RepositoryPlace
 
-# Folders count too: trees without a single file can stand for billions of them.
+# Folders count too: nested trees without a single file can stand for billions of folders.
 _MAX_ENTRIES = 4 * MAX_FILES
 _MAX_LISTING_BYTES = 16 << 20
 _MAX_REFS_BYTES = 32 << 20
 _LISTING_SECONDS = 60.0
 COMMIT = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
-# Attributes of the repository could have files rewritten (line endings, encodings, filters); these come before them.
+# Attributes of the repository could rewrite files (line ends, encodings, filters); these override them.
 _NO_ATTRIBUTES = "* -text -eol -ident -filter -working-tree-encoding\n"
 
 
@@ -34,7 +33,7 @@ class FolderFetch:
     """One fetch of one folder of a repository.
 
     Args:
-        place: What is fetched.
+        place: The repository, revision and folder.
         work: An empty folder; the files of the place's folder end up in it.
         history: Another empty folder, for the commits of all branches and tags, without their files.
     """
@@ -46,7 +45,7 @@ class FolderFetch:
         self._listed: list[bytes] = []
 
     def bring(self, *, known: bool) -> str:
-        """Fetch the commit of the place without its files, and return it; it is on a branch or tag.
+        """Fetch the commit of the place without its files, and return it; it must be on a branch or tag.
 
         Args:
             known: Whether the commit was found on a branch or tag before.
@@ -57,7 +56,7 @@ class FolderFetch:
         refs = self._refs()
         place = self._place
         if not place.is_pinned:
-            # By its full name: "pull/7/head", or a name that the server makes up, cannot be meant.
+            # By its full name, so that "pull/7/head" or an invented name of the server cannot match.
             self._fetch(self._work, "--filter=blob:none", "--depth=1", "origin", self._named(refs))
             commit = self._run("rev-parse", "--verify", "--quiet", "FETCH_HEAD^{commit}")
             if place.revision is None and commit not in refs.values():
@@ -70,7 +69,7 @@ class FolderFetch:
         try:
             self._fetch(self._work, "--filter=blob:none", "--depth=1", "origin", commit)
         except FetchError:
-            # Some servers give a commit only as part of a branch: all of them are asked for, without their files.
+            # Some servers give a commit only as part of a branch: all branches are fetched, without their files.
             self._fetch(
                 self._work,
                 "--filter=blob:none",
@@ -84,7 +83,7 @@ class FolderFetch:
         return commit
 
     def write_files(self, commit: str) -> tuple[str, ...]:
-        """Write the files of the folder; return the paths of links and submodules, which are left out."""
+        """Write the files of the folder; return the left out paths of links and submodules."""
         place = self._place
         tree = f"{commit}:{place.folder}" if place.folder else f"{commit}^{{tree}}"
         try:
@@ -116,7 +115,7 @@ class FolderFetch:
             raise FetchError(
                 f"{shown(place.url)} has {len(modes):,} files there; a model's code has at most {MAX_FILES:,}"
             )
-        # Only the tree of the folder goes into the index: what else the repository has, however much, is not expanded.
+        # Only the tree of the folder goes into the index: the rest of the repository is not expanded.
         self._run("read-tree", "--reset", "-u", tree, url=place.url)
         remove_tree(self._work / ".git")
         left_out = sorted(name for name, mode in modes.items() if mode not in ("100644", "100755", "100664"))
@@ -140,7 +139,7 @@ class FolderFetch:
         refs = {}
         for line in printed.decode("utf-8", "surrogateescape").splitlines():
             commit, _, name = line.partition("\t")
-            # An annotated tag is listed twice: as itself, and with ^{} as the commit that it is of.
+            # An annotated tag is listed twice: as itself, and with ^{} as its commit.
             if COMMIT.match(commit) and name.startswith(("refs/heads/", "refs/tags/")):
                 refs[name.removesuffix("^{}")] = commit
         return refs
@@ -149,7 +148,7 @@ class FolderFetch:
         return hardened.run(arguments, folder=self._work, url=self._place.url, max_printed=_MAX_REFS_BYTES)
 
     def _named(self, refs: dict[str, str]) -> str:
-        """Return the full name of the place's branch or tag, a tag before a branch as git has it."""
+        """Return the full name of the place's branch or tag; like git, a tag comes before a branch."""
         revision = self._place.revision
         if revision is None:
             return "HEAD"
@@ -162,7 +161,7 @@ class FolderFetch:
         )
 
     def _check_reachable(self, commit: str) -> None:
-        """Refuse a commit that is on no branch and no tag; the commits of these are fetched, without trees or files."""
+        """Refuse a commit that is on no branch or tag; their commits are fetched without trees or files."""
         self._start(self._history)
         self._fetch(
             self._history, "--filter=tree:0", "origin", "+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"
@@ -174,7 +173,7 @@ class FolderFetch:
         if not on:
             raise FetchError(
                 f"{shown(self._place.url)}: git finds the commit {commit} on no branch and no tag of it",
-                hint="such a commit may be of a pull request, which anyone can make; name one that was merged",
+                hint="it can be from a pull request, which anyone can open; name a commit that was merged",
             )
 
     def _start(self, folder: Path) -> None:

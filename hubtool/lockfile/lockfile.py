@@ -1,7 +1,7 @@
-"""Lockfiles: what exactly a set of UIDs stands for, to the byte.
+"""Lockfiles: the exact bytes that a set of UIDs stands for.
 
-A lockfile is a TOML file for people to review and for programs to hold to. ``schemas/hub-lock.schema.json`` describes
-it. All here is pure, text in and values out, but for :func:`read` and :func:`write`.
+A lockfile is TOML, for people to review and for programs to follow; ``schemas/hub-lock.schema.json`` describes it.
+Everything here is pure except :func:`read` and :func:`write`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 LOCK_VERSION = 1
 FILE_NAME = "hub.lock"
 MAX_BYTES = 16 << 20
-# What no part of a path within a repository is.
+# Parts that no path within a repository has.
 _UNSAFE_PARTS = frozenset({".", "..", ".git"})
 _HEAD = """\
 # Made by 'hubtool lock', and held to by 'hubtool sync' and HUBTOOL_LOCK. To change it, run 'hubtool lock' again.
@@ -40,7 +40,7 @@ _HEAD = """\
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedAsset:
-    """One file: where it comes from, its whole SHA-256, its bytes."""
+    """One file: its link, its whole SHA-256, and its size in bytes."""
 
     link: str
     sha256: str
@@ -49,7 +49,7 @@ class LockedAsset:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedCode:
-    """The code of one folder of a repository: commit, and tree digest."""
+    """The code of one folder of a repository, by commit and tree digest."""
 
     repository: str
     commit: str
@@ -62,15 +62,15 @@ class LockedCode:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockedCard:
-    """One card and all that it takes to load it.
+    """One card and everything needed to load it.
 
     Attributes:
         uid: The UID.
-        sha256: The SHA-256 of the card's bytes, without the entries of a status that it may have.
-        registry: Where it came from, for people.
+        sha256: The SHA-256 of the card's bytes, without a ``deprecated`` or ``withdrawn`` entry.
+        registry: The registry that it came from, for readers.
         mindspore: The range of MindSpore versions that the network needs, or None.
         assets: Its assets, in the card's order.
-        code: The code of its network, or None where none comes from elsewhere.
+        code: The code of its network, or None if it needs no code from a repository.
     """
 
     uid: str
@@ -83,12 +83,12 @@ class LockedCard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lockfile:
-    """Cards, sorted by UID."""
+    """The pinned cards, sorted by UID."""
 
     cards: tuple[LockedCard, ...]
 
     def card(self, uid: str) -> LockedCard | None:
-        """Return what is locked of a UID, or None."""
+        """Return the entry of a UID, or None."""
         return next((card for card in self.cards if card.uid == uid), None)
 
 
@@ -97,7 +97,7 @@ def parse(text: str, *, path: str = "the lockfile") -> Lockfile:
 
     Args:
         text: TOML.
-        path: How messages call it.
+        path: What messages call the file.
 
     Raises:
         LockfileError: If it is not TOML, of a newer format, or not a lockfile; every problem is named with its place in
@@ -118,7 +118,7 @@ def parse(text: str, *, path: str = "the lockfile") -> Lockfile:
         for error in _validator().iter_errors(raw)
     ]
     uids = [] if problems else [card["uid"] for card in raw.get("card", ())]
-    problems += [f"card: {uid} stands twice" for uid in sorted({str(uid) for uid in uids if uids.count(uid) > 1})]
+    problems += [f"card: {uid} is listed twice" for uid in sorted({str(uid) for uid in uids if uids.count(uid) > 1})]
     for uid in uids:
         try:
             Uid.parse(uid)
@@ -135,7 +135,7 @@ def parse(text: str, *, path: str = "the lockfile") -> Lockfile:
 
 
 def _wrong(card: dict[str, Any]) -> Iterator[str]:
-    """Say what is wrong with a card of a lockfile, beyond what the schema says."""
+    """Yield what is wrong with a card of a lockfile, beyond what the schema checks."""
     folder = card.get("code", {}).get("folder", "")
     if folder.startswith("/") or not _UNSAFE_PARTS.isdisjoint(folder.split("/")) or "\\" in folder or "\0" in folder:
         yield f"the folder {folder!a} leads out of the repository"
@@ -146,10 +146,10 @@ def _wrong(card: dict[str, Any]) -> Iterator[str]:
 
 
 def read(path: Path) -> Lockfile:
-    """Read the lockfile in a file; one that has not changed since it was read is not read again.
+    """Read a lockfile; a file that did not change since it was last read is not read again.
 
     Raises:
-        LockfileError: If it is not there, cannot be read, or is not a lockfile.
+        LockfileError: If the file does not exist, cannot be read, or is not a lockfile.
     """
     try:
         found = path.stat()
@@ -164,7 +164,7 @@ def read(path: Path) -> Lockfile:
 
 
 @lru_cache(maxsize=8)
-def _read(path: Path, stamp: tuple[int, ...]) -> Lockfile:  # noqa: ARG001 - what tells one state of the file from another
+def _read(path: Path, stamp: tuple[int, ...]) -> Lockfile:  # noqa: ARG001 - identifies one state of the file
     data = regular.read_bytes(path, MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
         raise LockfileError(f"{path} has more than {MAX_BYTES >> 20} MiB: it is not a lockfile", hint="check the path")
@@ -178,7 +178,7 @@ def _read(path: Path, stamp: tuple[int, ...]) -> Lockfile:  # noqa: ARG001 - wha
 
 
 def write(path: Path, lock: Lockfile) -> bool:
-    """Write a lockfile, whole or not at all; return whether the file changed.
+    """Write a lockfile atomically; return whether the file changed.
 
     Raises:
         LockfileError: If it cannot be written.
@@ -192,13 +192,13 @@ def write(path: Path, lock: Lockfile) -> bool:
     except OSError as error:
         why = error.strerror or type(error).__name__
         raise LockfileError(
-            f"{path} cannot be written: {why}", hint="check the folder, and the right to write it; nothing was changed"
+            f"{path} cannot be written: {why}", hint="check that the folder exists and is writable; nothing was changed"
         ) from error
     return True
 
 
 def format_lockfile(lock: Lockfile) -> str:
-    """Write a lockfile; the same one gives the same text, and :func:`parse` gives it back."""
+    """Return the text of a lockfile; it is deterministic, and :func:`parse` reverses it."""
     lines = [_HEAD, f"lock-version = {LOCK_VERSION}"]
     for card in sorted(lock.cards, key=lambda card: _order(card.uid)):
         lines += ["", "[[card]]", *_entries(uid=card.uid, sha256=card.sha256, registry=card.registry)]
@@ -219,7 +219,7 @@ def _entries(**values: str) -> Iterator[str]:
 
 
 def _quote(text: str) -> str:
-    # A basic string of TOML is a string of JSON; only DEL must be escaped there as well.
+    # A basic string of TOML is a JSON string in which DEL is escaped too.
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
@@ -247,7 +247,7 @@ def _card(raw: dict[str, Any]) -> LockedCard:
 
 
 def differences(locked: LockedCard, now: LockedCard) -> tuple[str, ...]:
-    """Name everything in which a card is no longer what was locked, old and new; where it comes from does not count."""
+    """Return every difference between a pinned card and the card now, except its registry."""
     found = []
     if locked.sha256 != now.sha256:
         found.append(_changed("the card has the SHA-256", locked.sha256, now.sha256))
@@ -272,11 +272,11 @@ def _changed(what: str, old: str, new: str) -> str:
 
 
 def misfits(locked: LockedCard, card: Card) -> tuple[str, ...]:
-    """Name everything in which a lockfile contradicts the very card that it locks; then it was edited by hand.
+    """Return every contradiction between a lockfile and the card that it pins: it was edited by hand.
 
     Args:
-        locked: What the lockfile says.
-        card: The card whose bytes have the locked digest, with its links as it writes them.
+        locked: The entry in the lockfile.
+        card: The card with the pinned digest, with its links as written.
     """
     found = []
     ours = [asset.link for asset in locked.assets]
@@ -318,7 +318,7 @@ def _listed(links: list[str]) -> str:
 
 
 def code_place(card: Card) -> RepositoryPlace | None:
-    """Return where the code of a card's network is, or None if it needs none from elsewhere.
+    """Return where the code of a card's network is, or None if it needs no code from a repository.
 
     Raises:
         ArgumentError: If its repo-link does not name a repository.
@@ -330,7 +330,7 @@ def code_place(card: Card) -> RepositoryPlace | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockfileChange:
-    """What became of one UID when a lockfile was made anew.
+    """What happened to one UID when a lockfile was renewed.
 
     Attributes:
         uid: The UID.
@@ -348,14 +348,14 @@ class LockfileChange:
 
 
 def changes(before: Lockfile, after: Lockfile) -> tuple[LockfileChange, ...]:
-    """Say what became of each UID of two lockfiles, in their order."""
+    """Return what happened to each UID between two lockfiles, in their order."""
     old = {card.uid: card for card in before.cards}
     new = {card.uid: card for card in after.cards}
     return tuple(_change(uid, old.get(uid), new.get(uid)) for uid in in_order({**old, **new}))
 
 
 def in_order(uids: Iterable[str]) -> list[str]:
-    """Return UIDs in the order in which lockfiles have them."""
+    """Return UIDs in the order of lockfiles."""
     return sorted(uids, key=_order)
 
 

@@ -1,8 +1,7 @@
-"""Holding to a lockfile: the card that it pins is found by its digest, and everything else is refused.
+"""Pinned cards: a card in a lockfile is found by its digest, and every other card is refused.
 
-A registry moves on; what a lockfile pins does not. The card with the locked bytes is used wherever it is: in a
-registry, or kept in the store by ``hubtool sync``. What the resolver and the loader are given carries the :class:`Pin`,
-which knows what else the lockfile says.
+Registries change, pinned cards do not. The card with the pinned bytes is used wherever it is: in a registry, or in the
+store, where ``hubtool sync`` put it. The :class:`Pin` tells the resolver and the loader what else the lockfile says.
 """
 
 from __future__ import annotations
@@ -38,18 +37,18 @@ _RELOCK = "if the change is meant, run 'hubtool lock' again, and review what it 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pin:
-    """What a lockfile says of a card that is held to it.
+    """The entry of a card in the lockfile in force.
 
     Attributes:
         path: The lockfile.
-        card: What it says.
+        card: The entry.
     """
 
     path: Path
     card: LockedCard
 
     def place(self, place: RepositoryPlace) -> RepositoryPlace:
-        """Return a place of code at the commit that the lockfile has.
+        """Return a place of code at the pinned commit.
 
         Raises:
             LockfileError: If the lockfile has no code for this card.
@@ -59,17 +58,17 @@ class Pin:
         return place.at(self.card.code.commit)
 
     def check_tree(self, tree: str) -> None:
-        """Refuse code with another tree digest than the locked one.
+        """Refuse code whose tree digest is not the pinned one.
 
         Raises:
-            LockfileError: If it has.
+            LockfileError: If the digests differ.
         """
         code = self.card.code
         if code is None or code.tree != tree:
             raise self.error(
                 f"the code of {code.repository if code else 'its network'} at {code.commit if code else 'its commit'} "
                 f"has the tree digest {tree}, and the lockfile says {code.tree if code else 'none'}",
-                hint="what was pinned is not what is there: do not use it before you know why",
+                hint="the code is not the pinned code: do not use it before you know why",
             )
 
     def check_machine(self, version: str | None) -> str | None:
@@ -83,24 +82,24 @@ class Pin:
             return None
         try:
             fits = SpecifierSet(wanted).contains(version, prereleases=True)
-        except InvalidVersion:  # a build of one's own, of which nobody can say what it is
+        except InvalidVersion:  # a private build with no comparable version
             return None
         return None if fits else f"MindSpore {version} is installed, but {self.path} wants {wanted}"
 
     def error(self, problem: str, *, hint: str | None = None) -> LockfileError:
-        """Return an error that says what differs from the lockfile."""
+        """Return an error that names a difference from the lockfile."""
         return LockfileError(f"{self.card.uid} is not what {self.path} pins: {problem}", hint=hint or _RELOCK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PinnedCard:
-    """A card with the locked bytes, and where it was found.
+    """A card with the pinned bytes, and where it was found.
 
     Attributes:
-        card: The card; its assets have the whole digests and the sizes of the lockfile, and links that work from here.
+        card: The card; its assets have the whole digests and sizes of the lockfile, and absolute links.
         root: The folder that its local assets must be in; None if it has none.
-        registry: The registry that it is of; None if it is only kept in the store.
-        others: The registries that have the UID with other bytes.
+        registry: The registry that has it; None if only the store has it.
+        others: The registries that have other bytes under the UID.
     """
 
     card: Card
@@ -110,7 +109,7 @@ class PinnedCard:
 
 
 def pin(uid: Uid, path: Path) -> Pin:
-    """Return what a lockfile says of a UID.
+    """Return the entry of a UID in a lockfile.
 
     Raises:
         LockfileError: If it cannot be read, or does not have the UID.
@@ -127,10 +126,16 @@ def pin(uid: Uid, path: Path) -> Pin:
 
 
 def find(uid: Uid, pin: Pin, registries: Registries, store: Store) -> PinnedCard:
-    """Find the card with the locked bytes; what is known without the network comes first.
+    """Find the card with the pinned bytes; places that need no network come first.
+
+    Args:
+        uid: The UID.
+        pin: Its entry in the lockfile.
+        registries: Where to look for it.
+        store: Where ``hubtool sync`` kept it.
 
     Raises:
-        LockfileError: If it is nowhere, or the lockfile contradicts it.
+        LockfileError: If no place has it, or the lockfile contradicts it.
     """
     wanted = pin.card.sha256
     digests = {member.name: member.digest(uid) for member in registries.members}
@@ -143,7 +148,7 @@ def find(uid: Uid, pin: Pin, registries: Registries, store: Store) -> PinnedCard
     for member in registries.members:
         if digests[member.name] == wanted and (found := _of_registry(uid, pin, member, problems)):
             return replace(found, others=others)
-    # The same card with a status that it got since says more than the one that was kept, where that is at hand.
+    # The same card with a later status entry is preferred to the stored one, if it is on this machine.
     for member in registries.members:
         if differs(member) and member.root is not None and (found := _of_registry(uid, pin, member, problems)):
             return replace(found, others=tuple(one for one in others if one.registry != member.name))
@@ -162,12 +167,12 @@ def find(uid: Uid, pin: Pin, registries: Registries, store: Store) -> PinnedCard
     raise pin.error(
         f"the lockfile says that the card has the SHA-256 {wanted}; "
         + ("; ".join(dict.fromkeys(problems)) or "no registry here has a card of this UID"),
-        hint=f"'hubtool sync {pin.path}' brings the locked card from where it still is; {_RELOCK}",
+        hint=f"'hubtool sync {pin.path}' fetches the pinned card from where it still is; {_RELOCK}",
     )
 
 
 def _of_registry(uid: Uid, pin: Pin, member: Registry, problems: list[str]) -> PinnedCard | None:
-    """Read a registry's card if it has the locked bytes, perhaps with a status since; else note why not."""
+    """Return a registry's card if it has the pinned bytes (a later status entry is allowed); else note why not."""
     try:
         card = member.read(uid)
         data = b"" if card is None or card.path is None else card.path.read_bytes()
@@ -188,24 +193,24 @@ def _of_registry(uid: Uid, pin: Pin, member: Registry, problems: list[str]) -> P
 
 
 def is_locked(data: bytes, wanted: str) -> bool:
-    """Whether a card is the one that a lockfile pins: to the byte, but for the entries of its status.
+    """Return whether a card has the pinned bytes, apart from status entries.
 
-    To deprecate or withdraw a card must not take it from those who pinned it.
+    Deprecating or withdrawing a card must not break the lockfiles that pin it.
 
     Args:
         data: The card.
-        wanted: The locked SHA-256.
+        wanted: The pinned SHA-256.
     """
     return digest_of(data) == wanted or digest_of(statuses.without_status(data)) == wanted
 
 
 def _pinned(raw: Card, card: Card, pin: Pin) -> Card:
-    """Return a card with what the lockfile knows of its assets.
+    """Return a card with the digests and sizes of the lockfile.
 
     Args:
-        raw: The card as it is written, which is what the lockfile must agree with.
-        card: The card as its registry gives it: a published one makes the links of assets beside it absolute.
-        pin: What the lockfile says.
+        raw: The card as written, which the lockfile must agree with.
+        card: The card as its registry returns it: a published registry makes relative links absolute.
+        pin: The entry in the lockfile.
     """
     wrong = locks.misfits(pin.card, raw)
     if wrong:
@@ -218,7 +223,7 @@ def _pinned(raw: Card, card: Card, pin: Pin) -> Card:
 
 
 def contradiction(pin: Pin, wrong: tuple[str, ...]) -> LockfileError:
-    """Return the error that says in what a lockfile contradicts the very card that it pins."""
+    """Return the error that names the contradictions between a lockfile and the card that it pins."""
     return LockfileError(
         f"{pin.path} contradicts the card of {pin.card.uid} that it pins: {'; '.join(wrong)}",
         hint="it was edited by hand: undo that, or run 'hubtool lock' again",

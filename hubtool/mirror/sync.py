@@ -18,7 +18,7 @@ from hubtool.mirror import prune as pruning
 from hubtool.mirror.index import Listed, ListedAsset, Listing
 from hubtool.mirror.layout import blob_name, card_name
 from hubtool.mirror.verify import look_into
-from hubtool.mirror.worker import Progress, Worker
+from hubtool.mirror.worker import Worker, WorkerProgress
 from hubtool.registry.entry import digest_of
 from hubtool.store.temporary import KEEP_PARTIAL_SECONDS
 from hubtool.transfer.fetcher import CONNECTIONS
@@ -163,7 +163,7 @@ def sync(
     todo, listing = look(hub, place, patterns, trust_index=False)
     if events is not None:
         events.planned(todo)
-    progress = Progress()
+    progress = WorkerProgress()
     staging = place.staging(hub.store.root)
 
     def warn(event: Event) -> None:
@@ -217,7 +217,7 @@ def _remove_old(staging: Store) -> None:
 
 
 def _publish(
-    hub: Hub, place: Destination, todo: Plan, listing: Listing, progress: Progress, *, prune: bool
+    hub: Hub, place: Destination, todo: Plan, listing: Listing, progress: WorkerProgress, *, prune: bool
 ) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
     """Write the cards that changed, then the index.
 
@@ -249,7 +249,7 @@ def _publish(
     return tuple(written), kept, indexed
 
 
-def _our_cards(todo: Plan, listing: Listing, progress: Progress) -> tuple[dict[str, Listed], tuple[str, ...]]:
+def _our_cards(todo: Plan, listing: Listing, progress: WorkerProgress) -> tuple[dict[str, Listed], tuple[str, ...]]:
     """Return the cards for the index, and the UIDs of those that stay as they are because the new ones lack assets."""
     there: Mapping[str, int] = {**todo.there, **progress.written, **progress.others}
     ours: dict[str, Listed] = {}

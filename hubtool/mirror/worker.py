@@ -63,7 +63,7 @@ class Events(Protocol):
 
 
 @dataclass(slots=True)
-class Progress:
+class WorkerProgress:
     """What became of the missing assets so far, shared by the threads of one sync.
 
     Attributes:
@@ -116,7 +116,7 @@ class Worker:
     staging: Store
     events: Events | None
     wrong: Mapping[str, int]
-    progress: Progress = field(default_factory=Progress)
+    progress: WorkerProgress = field(default_factory=WorkerProgress)
     stop: threading.Event = field(default_factory=threading.Event)
 
     def run(self, missing: Sequence[MissingAsset], jobs: int) -> None:

@@ -1,4 +1,4 @@
-"""Capture: a script's network, taken at the moment the weights would go in.
+"""Capture a script's network at the moment when it would receive its weights.
 
 Nearly every model directory has a script that builds the right network, in the right configuration, just before it
 calls ``load_checkpoint``, ``load_param_into_net`` or ``export``. :class:`NetworkCapture` replaces these functions in
@@ -23,7 +23,7 @@ _SOURCES: Final = (
 
 
 class StopCapture(BaseException):
-    """Ends a script whose network was captured; no handler for errors catches it."""
+    """Ends a script whose network was captured; handlers for Exception do not catch it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,15 +43,15 @@ class Input:
 
 @dataclass(kw_only=True, slots=True)
 class NetworkCapture:
-    """Stands for the functions that a network's weights go through.
+    """Replaces the functions that put weights into networks.
 
     Attributes:
-        stop_at: 1-based index of the network to stop at; None to go on until the script exports one.
-        networks: The networks that weights would have gone into, in order.
+        stop_at: 1-based index of the network to stop at; None to continue until the script exports one.
+        networks: The networks that would have received weights, in order.
         exported: The network that was exported, or None.
-        inputs: The shapes and types of the tensors that it was exported with.
+        inputs: The tensors that it was exported with.
         models: The networks that a ``Model`` was made of.
-        shapes: Of each of ``networks``, its parameters' names and shapes at that moment: a wrapper made later renames.
+        shapes: For each of ``networks``, the names and shapes of its parameters then: a later wrapper renames them.
     """
 
     stop_at: int | None = None
@@ -63,7 +63,7 @@ class NetworkCapture:
     shapes: list[dict[str, tuple[int, ...]]] = field(default_factory=list)
 
     def hooks(self) -> dict[str, object]:
-        """Return what replaces MindSpore's functions, by their dotted names."""
+        """Return the replacements for MindSpore's functions, by their dotted names."""
         import mindspore  # noqa: PLC0415
 
         context = _Context(mindspore.get_context("device_target"))
@@ -100,7 +100,7 @@ class NetworkCapture:
         return hooks
 
     def take(self, network: Any) -> None:  # noqa: ANN401 - a Cell
-        """Note a network that weights would go into; stop if it is the one."""
+        """Record a network that would receive weights; stop if it is the wanted one."""
         from mindspore import nn  # noqa: PLC0415
 
         if not isinstance(network, nn.Cell):
@@ -138,7 +138,7 @@ def shapes_of(network: Any) -> dict[str, tuple[int, ...]]:  # noqa: ANN401 - a C
 
 
 class Weights(dict[str, Any]):
-    """What reading a checkpoint gives while no checkpoint is read: nothing, and no complaint about it."""
+    """An empty checkpoint: it accepts every look-up and removal."""
 
     def __missing__(self, name: str) -> Any:  # noqa: ANN401 - a Parameter
         import mindspore  # noqa: PLC0415
@@ -154,14 +154,14 @@ class Weights(dict[str, Any]):
 
 
 class NothingLeft(list[Any]):
-    """What placing weights returns: no names left over, as the one list of 1.x and as the two of 2.x."""
+    """The result of placing weights: no names left over, as one list (1.x) and as two lists (2.x)."""
 
     def __iter__(self) -> Any:  # noqa: ANN401 - an iterator
         return iter(([], []))
 
 
 class NoData(Stub):
-    """Stands for a data set whose files are not there: it passes through every transformation, and has no rows."""
+    """Replaces a data set whose files do not exist: it accepts every transformation, and has no rows."""
 
     def get_dataset_size(self) -> int:
         """Return 1: many scripts divide by it."""
@@ -176,7 +176,7 @@ class NoData(Stub):
         return 1
 
     def num_classes(self) -> None:
-        """Return None: it is not known."""
+        """Return None: the number is not known."""
 
     def __call__(self, *_: object, **__: object) -> NoData:
         """Return itself, whatever it is called with."""
@@ -195,7 +195,7 @@ class NoData(Stub):
 
 
 class _Context:
-    """MindSpore's context as a script sees it: what it sets stays here, and the device is the one that is there."""
+    """MindSpore's context for a script: its settings stay here, and the real device is used."""
 
     def __init__(self, device: str) -> None:
         self._own: dict[str, Any] = {"device_target": device}
@@ -210,14 +210,14 @@ class _Context:
         return self._own[key] if key in self._own else mindspore.get_context(key)
 
     def set_device(self, *_: object, **__: object) -> None:
-        """Keep the device that is there."""
+        """Keep the real device."""
 
 
 def _model(capture: NetworkCapture) -> Any:  # noqa: ANN401 - a class of MindSpore
     import mindspore  # noqa: PLC0415
 
     class Model(mindspore.Model):  # type: ignore[misc] # MindSpore has no types
-        """A model whose network is noted, and that neither trains nor evaluates."""
+        """A model that records its network, and neither trains nor evaluates."""
 
         def __init__(self, network: Any, *_: object, **__: object) -> None:  # noqa: ANN401 - MindSpore's signature
             if isinstance(network, mindspore.nn.Cell):

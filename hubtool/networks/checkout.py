@@ -1,7 +1,7 @@
-"""A checkout in place of the code that a card names: where its code is, and how it compares with the card's.
+"""A checkout instead of the code that a card names: where its code is, and how it differs from the card's.
 
-Nothing in the checkout is run to compare it, and nothing of its git configuration is obeyed: files are hashed here, and
-``git`` only reads commits and trees.
+The comparison runs nothing in the checkout and ignores its git configuration: hubtool hashes files, and ``git`` only
+reads commits and trees.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ def root_of(place: RepositoryPlace, checkout: Path) -> Path:
 
 
 def compare(store: CodeStore, place: RepositoryPlace, checkout: Path) -> str:
-    """Say in one sentence how the code of a checkout compares with the code that the card names.
+    """Return in one sentence how the code of a checkout differs from the code that the card names.
 
     Args:
-        store: Where the card's own code may be.
-        place: What the card names.
+        store: The store, which can have the card's own code.
+        place: The repository, revision and folder on the card.
         checkout: The folder with the repository's tree.
 
     Raises:
@@ -83,9 +83,9 @@ def _named(changed: list[str]) -> str:
 def _differing(
     root: Path, there: dict[str, str], digest: Callable[[Path], str], *, links_there: Collection[str]
 ) -> list[str]:
-    """Return the files that are changed, missing or added; added ones, which may be large data, are not hashed.
+    """Return the files that are changed, missing or added; added ones can be large data and are not hashed.
 
-    A link that was added counts too, since what it leads to can be imported.
+    An added link counts too, because its target can be imported.
     """
     added = {path.relative_to(root).as_posix() for path in islice(links(root), MAX_FILES)} - {*links_there}
     here = {path.relative_to(root).as_posix(): path for path in islice(own_files(root), 2 * MAX_FILES)}

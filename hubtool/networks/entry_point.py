@@ -1,4 +1,4 @@
-"""Entry points: calling a callable of a model's code with the arguments of a recipe."""
+"""Entry points: call a callable of a model's code with the arguments of a recipe."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def call(
 
     Raises:
         ArgumentTypeError: If it does not take these arguments.
-        RecipeError: If it is not the code's own.
+        RecipeError: If it is not part of that code.
         NetworkError: If it builds no network.
     """
     from hubtool.networks.compat.stand_ins import nest  # noqa: PLC0415
 
     namespace.argv[:] = [str(namespace.folder / "hubtool")]
-    # A constructor may be given a checkpoint's path; what it would read there comes later.
+    # A constructor can get a checkpoint's path; its content is placed later.
     namespace.meanings = {CHECKPOINT: "checkpoint.ckpt", FOLDER: str(namespace.folder)}
     if not namespace.owns(module.partition(".")[0]):
         raise RecipeError(
@@ -80,8 +80,8 @@ def bound(
 ) -> tuple[tuple[object, ...], dict[str, object]]:
     """Return the arguments that an entry point is called with: without a name, and by name.
 
-    The public hub calls ``create_network(name, *args, **kwargs)``: of such an entry, the recipe gives the name, and the
-    caller's arguments come after it.
+    The public hub calls ``create_network(name, *args, **kwargs)``. For such an entry, the recipe gives the name, and
+    the caller's arguments follow it.
 
     Args:
         entry: The entry point.
@@ -90,14 +90,14 @@ def bound(
         arguments: The arguments by name: the caller's, and the recipe's for what the caller did not give.
 
     Raises:
-        RecipeError: If the entry point takes no argument of a name; its own are named.
+        RecipeError: If the entry point has no argument of this name; the message lists its arguments.
         ArgumentTypeError: If it takes fewer arguments without a name.
     """
     try:
         parameters = [*inspect.signature(entry).parameters.values()]
     except (TypeError, ValueError):
         parameters = None
-    if parameters is None:  # code that says nothing about itself; it judges its arguments alone
+    if parameters is None:  # code without a signature checks its arguments itself
         return positional, arguments
     kinds = inspect.Parameter
     plain = [one.name for one in parameters if one.kind in (kinds.POSITIONAL_ONLY, kinds.POSITIONAL_OR_KEYWORD)]
@@ -125,10 +125,10 @@ def bound(
 
 
 def settle(value: Any, shapes: Mapping[str, Shape]) -> Any:  # noqa: ANN401 - any plain value
-    """Replace what the checkpoint decides in a recipe's arguments.
+    """Replace the values in a recipe's arguments that the checkpoint decides.
 
     ``{shape-of: NAME, axis: N, otherwise: M}`` becomes the size of a tensor, or M without a checkpoint; and
-    ``{zeros: [...]}`` a float32 tensor of that shape, for a constructor that wants a table which the checkpoint has.
+    ``{zeros: [...]}`` a float32 tensor of that shape, for a constructor that needs a table which the checkpoint has.
 
     Args:
         value: The arguments, or a part of them.
@@ -158,15 +158,13 @@ def settle(value: Any, shapes: Mapping[str, Shape]) -> Any:  # noqa: ANN401 - an
 
 
 def example(inputs: tuple[tuple[str, tuple[int, ...], str], ...]) -> tuple[Any, ...]:
-    """Return tensors of the recorded shapes, always the same: ones and zeros for integers, small numbers else.
+    """Return tensors of the recorded shapes, always the same: zeros and ones for integers, else numbers below 1.
 
     Raises:
         RecipeError: If no shapes are recorded.
     """
     if not inputs:
-        raise RecipeError(
-            "the recipe does not say what its network's inputs look like", hint="add 'inputs' to the recipe"
-        )
+        raise RecipeError("the recipe has no shapes for its network's inputs", hint="add 'inputs' to the recipe")
     import mindspore  # noqa: PLC0415
     import numpy as np  # noqa: PLC0415
 
@@ -185,7 +183,7 @@ def example(inputs: tuple[tuple[str, tuple[int, ...], str], ...]) -> tuple[Any, 
 
 @contextmanager
 def reported(namespace: Namespace, recipe: Recipe) -> Iterator[None]:
-    """Turn whatever the code raises into an error of hubtool that says where it was raised."""
+    """Turn every error of the code into an error of hubtool that names its line."""
     try:
         yield
     except HubError:
@@ -205,7 +203,7 @@ def reported(namespace: Namespace, recipe: Recipe) -> Iterator[None]:
 
 
 def where(error: BaseException, namespace: Namespace) -> str:
-    """Say at which line of the folder's code an error was raised."""
+    """Return the line of the folder's code where an error was raised, for messages."""
     trace, last = error.__traceback__, ""
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
@@ -216,13 +214,13 @@ def where(error: BaseException, namespace: Namespace) -> str:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's text that says something; MindSpore frames its texts."""
+    """Return the first line with text of an error; MindSpore puts frames around its texts."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip() and not set(line.strip()) <= {"-"}]
     return lines[0][:300] if lines else ""
 
 
 def checked(network: object, recipe: Recipe) -> Any:  # noqa: ANN401 - a Cell
-    """Return what code built, if it is a network.
+    """Return the result of an entry point if it is a network.
 
     Raises:
         NetworkError: If it is not.
@@ -231,7 +229,7 @@ def checked(network: object, recipe: Recipe) -> Any:  # noqa: ANN401 - a Cell
 
     if not isinstance(network, nn.Cell):
         raise NetworkError(
-            f"{recipe.entry} gave a {type(network).__name__}, not a mindspore.nn.Cell",
+            f"{recipe.entry} returned a {type(network).__name__}, not a mindspore.nn.Cell",
             hint="correct 'entry' in the recipe",
         )
     return network

@@ -1,6 +1,6 @@
-"""What loading a card would do: what would be downloaded, which code would run, and whether it may.
+"""What loading a card would do: what it would download, which code it would run, and whether it is allowed to.
 
-Nothing is fetched and nothing is run to say so.
+Nothing is fetched or run for that.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ class CodeToRun:
 
     Attributes:
         repository: The repository's URL.
-        revision: What the card names: a commit, a branch or a tag; None for the repository's own default.
-        commit: The commit that this is known to be, or None: then fetching it settles that, once.
+        revision: The commit, branch or tag on the card; None for the default branch.
+        commit: The commit of that revision, or None if it is only known after fetching.
         folder: The folder within the repository.
-        entry: Where it begins: a module and a callable, or a script.
-        argv: What a script is run with.
-        arguments: What a callable is called with.
-        stored: Where the code is, or None if it would be fetched.
-        files: The Python files of the folder; None where it is not here to be listed.
-        touches: What they touch beyond building a network, as far as reading them shows.
+        entry: The entry point: a module and a callable, or a script.
+        argv: The arguments of a script.
+        arguments: The arguments of a callable.
+        stored: The folder with the code, or None if it would be fetched.
+        files: The Python files of the folder; None if the code is not stored.
+        touches: What they touch beyond building a network, from a static scan.
         checkout: How the code of a checkout compares with the card's, in one sentence; None without a checkout.
     """
 
@@ -80,12 +80,12 @@ class Explanation:
     Attributes:
         downloads: The files that would be fetched.
         code: The code of a repository that would run, or None.
-        package: The installed distribution whose code would run, as a requirement, or None.
+        package: The requirement of the installed distribution whose code would run, or None.
         graph: The MindIR whose operators would run, or None.
-        entry: What of that distribution is called, or None.
-        arguments: What it is called with.
-        decision: Whether the code may run, or None where there is none that needs consent.
-        refused: Why it runs in no case: what it would do cannot be read; or None.
+        entry: The callable of that distribution, or None.
+        arguments: Its arguments.
+        decision: Whether the code can run; None if no code needs consent.
+        refused: Why the code never runs (what it would do cannot be read), or None.
     """
 
     downloads: tuple[ResolvedAsset, ...]
@@ -129,11 +129,11 @@ class Explanation:
 
 
 def explain(hub: Hub, resolution: Resolution, *, checkout: Path | None = None, code: Code | None = None) -> Explanation:
-    """Say what loading a card would do.
+    """Return what loading a card would do.
 
     Args:
         hub: Settings and store.
-        resolution: What the resolver says of the card.
+        resolution: The resolver's answer for the card.
         checkout: A folder with the tree of the card's repository, in place of the code that its repo-link names.
         code: The stored code, if it was looked up already.
 

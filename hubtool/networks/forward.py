@@ -1,4 +1,4 @@
-"""One forward pass, to see that a network runs."""
+"""One forward pass, to check that a network runs."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ class Output(NamedTuple):
     """One output of a forward pass.
 
     Attributes:
-        dtype: MindSpore's name of its element type.
+        dtype: MindSpore's name for its element type.
         shape: Its shape.
-        nan: How many elements are NaN.
-        infinite: How many are infinite.
+        nan: The number of NaN elements.
+        infinite: The number of infinite elements.
     """
 
     dtype: str
@@ -42,13 +42,13 @@ class Output(NamedTuple):
 def forward(network: Any, tensors: Sequence[Any], *, fixed: bool = False) -> list[Output]:  # noqa: ANN401 - a Cell
     """Run one forward pass, and return its outputs in order; nested outputs one after the other.
 
-    Recorded inputs may be a whole training batch, which takes minutes on a CPU. Where all of them begin with the same
-    dimension, the pass is run with 1 in its place; a network that takes no other size gets the tensors as they are.
+    Recorded inputs can be a whole training batch, which takes minutes on a CPU. If all of them have the same first
+    dimension, the pass uses 1 instead; a network that accepts no other size gets the tensors unchanged.
 
     Args:
         network: A ``mindspore.nn.Cell``.
-        tensors: What it is called with.
-        fixed: Whether it takes inputs of exactly these shapes, as a graph does.
+        tensors: Its inputs.
+        fixed: Whether the input shapes must stay, as for a graph.
 
     Raises:
         NetworkError: If the pass fails; the message is the network's own.
@@ -70,7 +70,7 @@ def forward(network: Any, tensors: Sequence[Any], *, fixed: bool = False) -> lis
 
 
 def _settle() -> None:
-    """Wait for what still runs: MindSpore computes later than it is called, and tells an error at the next call."""
+    """Wait for pending work: MindSpore computes asynchronously, and raises errors at the next call."""
     import mindspore  # noqa: PLC0415
 
     with suppress(Exception):
@@ -78,7 +78,7 @@ def _settle() -> None:
 
 
 def _single(tensors: Sequence[Any]) -> list[Any] | None:
-    """Return the first item of a batch, as a batch of one; None where the tensors are no batch of several."""
+    """Return the first item of a batch as a batch of one; None if the tensors are not a batch of several."""
     sizes = {one.shape[0] if one.shape else 1 for one in tensors if hasattr(one, "shape")}
     if len(sizes) != 1 or sizes == {1}:
         return None
@@ -88,7 +88,7 @@ def _single(tensors: Sequence[Any]) -> list[Any] | None:
 
 
 def _run(network: Any, tensors: Sequence[Any]) -> list[Output]:  # noqa: ANN401 - a Cell
-    # Reading the values waits for the computation, and shows that it did not fail on the device.
+    # Reading the values waits for the computation, so that its errors appear here.
     return [_output(str(one.dtype), one.asnumpy()) for one in flat(network(*tensors))]
 
 
@@ -102,7 +102,7 @@ def _output(dtype: str, values: Any) -> Output:  # noqa: ANN401 - a NumPy array
 
 
 def flat(result: Any) -> list[Any]:  # noqa: ANN401 - what a network returns
-    """Return the tensors of an output that may be nested, in order."""
+    """Return the tensors of an output, nested ones included, in order."""
     if isinstance(result, dict):
         mapping: Mapping[Any, Any] = result
         result = list(mapping.values())
@@ -112,7 +112,7 @@ def flat(result: Any) -> list[Any]:  # noqa: ANN401 - what a network returns
 
 
 def _where(error: Exception) -> str:
-    """Say at which line of the model's own code an error was raised."""
+    """Return the line of the model's own code where an error was raised."""
     own = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)

@@ -1,4 +1,4 @@
-"""Networks that are files: MindIR graphs, loaded and written."""
+"""Networks in files: load and write MindIR graphs."""
 
 from __future__ import annotations
 
@@ -21,11 +21,17 @@ if TYPE_CHECKING:
     from hubtool.store.store import Store
 
 _ANY = 1
-"""The size that stands for any size, where a graph leaves one open, in an example."""
+"""The size in examples where a graph accepts any size."""
 
 
 def with_suffix(store: Store, path: Path, digest: str, suffix: str) -> Path:
-    """Return a stored asset under a name that ends as programs that read it want; it is copied once, beside its blob.
+    """Return a stored asset under a file name with a suffix; the copy is made once, beside its blob.
+
+    Args:
+        store: The store.
+        path: The stored asset.
+        digest: Its SHA-256.
+        suffix: The suffix that programs expect, without a dot.
 
     Raises:
         StoreError: If the store cannot be written.
@@ -45,7 +51,7 @@ def load(path: Path, *, agreed: bool = False) -> Built:
         agreed: Whether the user agreed to operators that do more than compute.
 
     Raises:
-        CheckpointError: If it is no MindIR.
+        CheckpointError: If it is not a MindIR.
         NetworkError: If it has such operators and the user did not agree, or MindSpore cannot load it.
     """
     if not agreed and (found := operators.foreign(path)):
@@ -65,7 +71,7 @@ def load(path: Path, *, agreed: bool = False) -> Built:
     except (RuntimeError, ValueError, TypeError) as error:
         raise NetworkError(
             f"MindSpore {mindspore.__version__} cannot load the graph {path}: {first_line(error)}",
-            hint="it may be of another version of MindSpore, or encrypted",
+            hint="it can be of another version of MindSpore, or encrypted",
         ) from error
     return Built(network=network, prefix="", notes=(), example=lambda: example(inputs))
 
@@ -76,10 +82,10 @@ class Exported:
 
     Attributes:
         path: Where it is.
-        files: All files that belong to it: large weights stand in files beside the graph.
-        size: Their bytes.
+        files: All its files: large weights are in files beside the graph.
+        size: The bytes of all files.
         inputs: Name, shape and element type of each input.
-        difference: The largest absolute difference between the outputs of the network and of the graph, loaded back.
+        difference: The largest absolute difference between the outputs of the network and of the reloaded graph.
         outputs: Shape and element type of each output.
     """
 
@@ -92,15 +98,15 @@ class Exported:
 
 
 def export(network: Any, inputs: Sequence[Any], path: Path, *, tolerance: float = 1e-4) -> Exported:  # noqa: ANN401 - a Cell
-    """Write a network as a MindIR, load it back, and compare what the two compute.
+    """Write a network as a MindIR, load it back, and compare the outputs of both.
 
-    Nothing stands at ``path`` before the comparison was passed.
+    The file appears at ``path`` only after the comparison succeeded.
 
     Args:
         network: A ``mindspore.nn.Cell`` in evaluation mode.
-        inputs: The tensors that it is called with; the graph takes inputs of their shapes.
-        path: Where to write it; its name ends in ``.mindir``, and nothing is there.
-        tolerance: The largest difference, relative to the largest output, that is taken.
+        inputs: Its input tensors; the graph accepts inputs of their shapes.
+        path: The new file; its name ends in ``.mindir``.
+        tolerance: The largest difference allowed, relative to the largest output.
 
     Raises:
         NetworkError: If the network cannot be exported, or the graph computes something else.

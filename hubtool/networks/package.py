@@ -1,9 +1,9 @@
 """The network provider ``package``: recipes whose networks are built by an installed distribution.
 
-The package runs in a namespace of its own, as a repository's code does: what it was written for is an older MindSpore,
-and the bridge is for it alone. The same package imported by the user stays as it is.
+The package runs in its own namespace, like code of a repository, because it was written for an older MindSpore and
+needs the bridge. The user's own import of the same package is not affected.
 
-Which calls need no consent is decided before: see :mod:`hubtool.card.package_calls`.
+Consent is decided before: see :mod:`hubtool.card.package_calls`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class PackageProvider:
         head = package_of(recipe)
         if match is None or head is None:
             raise RecipeError(
-                f"{recipe.entry!r} is no entry point of a package",
+                f"{recipe.entry!r} is not an entry point of a package",
                 hint=f"it is 'module:callable' of {', '.join(PACKAGES)}",
             )
         requirements.require(recipe.requires or (head,))

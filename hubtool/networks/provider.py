@@ -1,11 +1,11 @@
-"""What a network provider is: a recipe in, a network out."""
+"""The interface of network providers: a recipe in, a network out."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-#: What networks call the number of classes that they tell apart.
+#: Names that networks use for the number of classes.
 CLASS_COUNTS: Final = frozenset(
     {"class_num", "classes", "n_class", "n_classes", "num_class", "num_classes", "num_cls", "num_label", "num_labels"}
 )
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Built:
-    """A network, and what is known of it.
+    """A built network.
 
     Attributes:
         network: The ``mindspore.nn.Cell``.
-        prefix: What a wrapper put before the parameters' names in the checkpoint, such as ``network.``, or empty.
-        notes: What was noticed while it was built, one sentence each.
-        example: Gives tensors that the network can be called with, for one forward pass.
+        prefix: The prefix of parameter names in the checkpoint, such as ``network.``, or empty.
+        notes: Notes for the user, one sentence each.
+        example: Returns the input tensors of one forward pass, in the shapes of the recipe or the entry.
     """
 
     # MindSpore ships no types: to mypy a Cell is Any.
@@ -37,7 +37,7 @@ class Built:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What the caller of ``load`` asked for beyond the recipe.
+    """The arguments and options of the caller of ``load``.
 
     Attributes:
         arguments: Arguments of the network, by name.
@@ -68,7 +68,7 @@ class Provider(Protocol):
         Args:
             recipe: The card's recipe.
             shapes: The shape of every tensor of the checkpoint; empty if it is not stored.
-            asked: What the caller asked for beyond the recipe.
+            asked: The caller's arguments and options.
             compute_type: ``float32`` or ``float16``.
 
         Raises:

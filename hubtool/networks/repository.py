@@ -1,6 +1,6 @@
 """The network provider ``repository``: recipes whose networks are built by the code behind a card's repo-link.
 
-The code is given as a place, a folder with the tree; fetching it and deciding whether it may run come before.
+The code is given as a folder; fetching it and deciding whether it can run come before.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ _TEXT_LIMIT: Final = 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeFolder:
-    """Where the code of a model is.
+    """The folder with the code of a model.
 
     Attributes:
         root: The folder that holds the repository's tree, or the part of it that was fetched.
         folder: The model's folder within it, with ``/``; empty for the root itself.
-        identity: What tells this code from any other: the commit or the tree's digest.
+        identity: The identity of this code: its commit or tree digest.
     """
 
     root: Path
@@ -52,7 +52,7 @@ class RepositoryProvider:
     """Builds networks with code from a repository.
 
     Attributes:
-        place: Where that code is.
+        place: The folder with that code.
     """
 
     place: CodeFolder
@@ -79,19 +79,19 @@ def build(
     capture: NetworkCapture | None = None,
     opened: Callable[[Namespace], None] | None = None,
 ) -> Built:
-    """Build the network of a recipe with the code of a place.
+    """Build the network of a recipe with code of a folder.
 
     Args:
-        place: Where the code is.
+        place: The folder with the code.
         recipe: The card's recipe.
         shapes: The shape of every tensor of the checkpoint, where there is one.
-        overrides: What the caller asked for beyond the recipe.
+        overrides: Arguments of the caller, which replace those of the recipe.
         positional: Arguments of the caller without a name.
-        capture: Stands for the functions that weights go through; discovery brings its own.
+        capture: Replaces the functions that put weights into networks; discovery passes its own.
         opened: Called with the namespace before any code runs.
 
     Raises:
-        RecipeError: If the entry point is not one, or is not the folder's own.
+        RecipeError: If the entry point is not valid, or is not code of the folder.
         RequirementError: If a package that the network needs is not installed.
         NetworkError: If the code builds no network.
     """
@@ -106,7 +106,7 @@ def build(
         recipe = replace(recipe, arguments={**recipe.arguments, **(overrides or {})})
     if match is None or "__" in recipe.entry:
         raise RecipeError(
-            f"{recipe.entry!r} is no entry point",
+            f"{recipe.entry!r} is not an entry point",
             hint="it is 'module:callable' or the path of a script, within the folder",
         )
     is_script = "module" not in match.groupdict()
@@ -164,7 +164,7 @@ def _run(namespace: Namespace, recipe: Recipe, capture: NetworkCapture) -> Any: 
 
 @contextmanager
 def _working_copy(namespace: Namespace) -> Iterator[tuple[Path, Path]]:
-    """Give a script a folder of its own to read relative paths in and to write into, and a file for a checkpoint."""
+    """Yield a temporary copy of the model's folder to run a script in, and an empty file for a checkpoint."""
     with tempfile.TemporaryDirectory(prefix="hubtool-") as name:
         directory = Path(name)
         shutil.copytree(namespace.folder, directory / namespace.folder.name, symlinks=True, ignore=_large)
@@ -174,7 +174,7 @@ def _working_copy(namespace: Namespace) -> Iterator[tuple[Path, Path]]:
 
 
 def _large(folder: str, names: list[str]) -> list[str]:
-    """Leave out what no script reads while it builds a network."""
+    """Return the files to leave out: links and large files, which no script reads to build a network."""
     left = []
     for name in names:
         path = Path(folder, name)

@@ -1,7 +1,7 @@
 """A static scan of code before it runs: what it touches beyond building a network.
 
-This is information for a maintainer, and no protection: code can hide what it does. What protects is that only code
-of a pinned commit and a trusted repository runs at all.
+This informs a maintainer and protects against nothing: code can hide what it does. The protection is that only code of
+a pinned commit and a trusted repository runs.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _WRITING = frozenset("wax+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """One thing that code touches.
+    """One access: something that code touches.
 
     Attributes:
         kind: ``network``, ``processes``, ``deletion``, ``writes``, ``generated code`` and the like.
@@ -72,12 +72,12 @@ def scan(root: Path, files: tuple[str, ...]) -> tuple[Access, ...]:
 
 
 def imports(root: Path, files: tuple[str, ...]) -> dict[str, tuple[str, str, int]]:
-    """Return the modules that Python files import by name, each with what it touches and where it comes first.
+    """Return the modules that Python files import by name, with what each can touch and its first place.
 
-    Relative imports are the folder's own, and left out; so is a file that is not Python, which :func:`scan` reports.
+    Relative imports and files that are not Python are left out; :func:`scan` reports the latter.
 
     Returns:
-        For each module: what it can touch (empty where nothing is known of it), the file, and the line, from 1.
+        For each module: what it can touch (empty if not known), the file, and the line from 1.
     """
     found: dict[str, tuple[str, str, int]] = {}
     for name in sorted(files):

@@ -1,4 +1,4 @@
-"""A stand-in for data that is not there."""
+"""A placeholder for missing data."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class Stub:
-    """Stands for data that is not there: it can be passed around, and never becomes a number."""
+    """A placeholder for missing data: it can be passed around, and never becomes a number."""
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - as it says
         if name.startswith("__"):
@@ -27,10 +27,10 @@ class Stub:
         return self
 
     def __setitem__(self, _: object, __: object) -> None:
-        """Forget it."""
+        """Ignore the value."""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave nothing."""
+        """Do nothing."""

@@ -1,1 +1,1 @@
-"""Pinning: making lockfiles, bringing what they pin, and comparing."""
+"""Pinning: make lockfiles, download what they pin, and check them against the registries."""

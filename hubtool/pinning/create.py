@@ -1,8 +1,7 @@
-"""Making a lockfile: short digests become whole, branches become commits, and what changed is reported.
+"""Make a lockfile: short digests become whole, branches become commits, and changes are reported.
 
-What is not known is found out in this order: from the store, from a mirror whose index says a size, and last by
-fetching. Which file a short digest means, only bytes from the card's own link say. Nothing is written unless everything
-is known.
+Unknown sizes and digests come from the store, then from the index of a mirror, and last from fetching the file. A short
+digest is completed only with bytes from the card's own link. Nothing is written unless everything is known.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ _GLOB = frozenset("*?[")
 
 @dataclass(slots=True, kw_only=True)
 class _Item:
-    """One card on its way into the lockfile: what is known of each asset, by its place on the card."""
+    """One card on its way into the lockfile, with what is known about each asset, in the card's order."""
 
     uid: str
     found: FoundCard
@@ -85,22 +84,21 @@ def lock(
     watch: Watcher | None = None,
     expect: Callable[[int, int | None], None] | None = None,
 ) -> tuple[LockedCard, ...]:
-    """Say what UIDs stand for, to the byte. The cards themselves are kept in the store.
+    """Return what UIDs stand for, to the byte. The cards themselves are kept in the store.
 
-    Assets are fetched where their size or whole digest is not known otherwise, code always.
+    Assets are fetched if their size or whole digest is not known; code is always fetched.
 
     Args:
-        hub: The registries and the store; a lockfile that its settings name is not looked at.
+        hub: The registries and the store; a lockfile in its settings is ignored.
         uids: The UIDs.
-        before: The lockfile as it was. A withdrawn card stays in a lockfile that pins it already, and goes into no
-            other.
-        update: Whether branches and tags are asked anew for their commits; else they are what they were when they were
-            first fetched here, which is what loads without a lockfile.
-        watch: Told what happens while assets are fetched.
-        expect: Told how many files, and how many bytes if cards state that of all, are going to be fetched.
+        before: The previous lockfile. A withdrawn card can stay in it, but cannot be added.
+        update: Whether to look up the commits of branches and tags again. Otherwise they keep the commits of their
+            first fetch on this machine, which is also what loads without a lockfile.
+        watch: Receives the events of fetching.
+        expect: Receives the number of files to fetch, and their bytes if every card states them.
 
     Raises:
-        LockfileError: If something of a card cannot be locked; every problem is named.
+        LockfileError: If a card cannot be locked; every problem is named.
         HubError: If the store or a mirror cannot be used.
     """
     hub = hub.with_lock(None)
@@ -122,28 +120,30 @@ def lock(
         more = f" (and {len(problems) - 20} more)" if len(problems) > 20 else ""
         raise LockfileError(
             "not everything can be locked: " + "; ".join(problems[:20]) + more,
-            hint="nothing was written; mend these, or leave these UIDs out",
+            hint="nothing was written; fix these, or leave these UIDs out",
         )
     return tuple(made)
 
 
 def merged(before: Lockfile, made: Iterable[LockedCard], *, remove: Iterable[str] = ()) -> Lockfile:
-    """Return a lockfile with some cards renewed or added, some removed, and the others as they were.
+    """Return a lockfile with some cards renewed or added, some removed, and the others unchanged.
 
     Raises:
-        ArgumentError: If a UID is to be removed that it does not have.
+        ArgumentError: If a UID to remove is not in it.
     """
     cards_by_uid = {card.uid: card for card in before.cards}
     for uid in remove:
         if cards_by_uid.pop(uid, None) is None:
-            raise ArgumentError(f"{uid} is not in the lockfile, so it cannot be removed", hint="see what is in it")
+            raise ArgumentError(
+                f"{uid} is not in the lockfile, so it cannot be removed", hint="open it to see what is in it"
+            )
     cards_by_uid.update((card.uid, card) for card in made)
     return Lockfile(cards=tuple(cards_by_uid[uid] for uid in locks.in_order(cards_by_uid)))
 
 
 @contextmanager
 def _noted(uid: str, problems: list[str]) -> Iterator[None]:
-    """Note what is wrong with a card, and go on to the next."""
+    """Collect an error instead of raising it."""
     try:
         yield
     except HubError as error:
@@ -152,7 +152,7 @@ def _noted(uid: str, problems: list[str]) -> Iterator[None]:
 
 
 def _item(hub: Hub, uid: str, mirrors: MirrorReader, before: Lockfile) -> _Item:
-    """Read a card, and find out what is known of its assets without fetching them."""
+    """Read a card, and collect what is known about its assets without fetching them."""
     found = hub.find(uid)
     path = found.card.path
     if found.card.uid is None or path is None:
@@ -163,15 +163,15 @@ def _item(hub: Hub, uid: str, mirrors: MirrorReader, before: Lockfile) -> _Item:
         raise CardError(f"{path} cannot be read: {error.strerror or type(error).__name__}") from error
     raw = model.read(data, uid=found.card.uid, path=path)
     if raw.values != found.card.values:
-        raise CardError(f"the card {uid} changed while it was read", hint="run the same again")
+        raise CardError(f"the card {uid} changed while it was read", hint="run the command again")
     if raw.faults and not raw.assets:
-        raise CardError(raw.blame(f"the card {uid} names no assets"), hint="mend the card")
-    # A status may come and change; what was published does not: that is what is pinned.
+        raise CardError(raw.blame(f"the card {uid} names no assets"), hint="fix the card")
+    # The published bytes are pinned; a status entry can come and change later.
     data = statuses.without_status(data)
     status, pinned = found.card.status, before.card(uid)
     if status is not None and status.is_withdrawn and (pinned is None or pinned.sha256 != digest_of(data)):
         raise LockfileError(
-            f"{status.describe(uid)}: a withdrawn card is not pinned anew",
+            f"{status.describe(uid)}: a withdrawn card is not pinned again",
             hint=f"pin {status.successor} instead" if status.successor else "pin another card",
         )
     cards.keep(hub.store, data)
@@ -182,18 +182,18 @@ def _item(hub: Hub, uid: str, mirrors: MirrorReader, before: Lockfile) -> _Item:
 
 
 def _known(hub: Hub, found: FoundCard, asset: Asset, here: Asset, mirrors: MirrorReader) -> LockedAsset | None:
-    """Return what is to be locked of an asset if that is known without fetching it.
+    """Return the entry of an asset if it is known without fetching the file.
 
     Args:
         hub: The store.
         found: The card.
-        asset: The asset as the card writes it.
-        here: The same as the registry gives it: with a link that works from here, perhaps with a whole digest.
-        mirrors: What mirrors say of it.
+        asset: The asset as written on the card.
+        here: The asset as the registry returns it: with an absolute link, perhaps with a whole digest.
+        mirrors: The indexes of mirrors.
     """
     if asset.digest is None or here.digest is None:
         raise AssetError(
-            f"{asset.file_name} has no SHA-256 digest on the card, so nobody can tell which bytes are meant",
+            f"{asset.file_name} has no SHA-256 digest on the card, so its bytes cannot be pinned",
             hint="add 'asset-sha256' to the card",
         )
     stored = local_asset(hub, found, here) if here.is_local else hub.store.find(here.digest, link=here.link)
@@ -201,7 +201,7 @@ def _known(hub: Hub, found: FoundCard, asset: Asset, here: Asset, mirrors: Mirro
         return _fitting(asset, stored.digest, stored.size)
     if not here.digest.is_short and asset.size is not None:
         return LockedAsset(link=asset.link, sha256=here.digest.hex, size=asset.size)
-    # Which file a short digest means, only the card's own link may say.
+    # A short digest is completed only with bytes from the card's own link.
     listed = None if here.digest.is_short else mirrors.asset(str(found.card.uid), asset)
     return None if listed is None else _fitting(asset, *listed)
 
@@ -216,7 +216,7 @@ def _fitting(asset: Asset, digest: str, size: int) -> LockedAsset:
 
 
 def _fetch(run: Fetcher, items: list[_Item], expect: Callable[[int, int | None], None] | None) -> list[str]:
-    """Fetch what is not known; return what went wrong."""
+    """Fetch the assets that are not known yet; return the problems."""
     missing = [(item, at) for item in items for at, known in enumerate(item.known) if known is None]
     labels = Labels()
     wanted = [labels.label(_wanted(item.found.card.assets[at], item.uid)) for item, at in missing]
@@ -235,7 +235,7 @@ def _fetch(run: Fetcher, items: list[_Item], expect: Callable[[int, int | None],
 
 def _stored(stored: Stored | None) -> Stored:
     if stored is None:
-        raise AssetError("the asset did not come")
+        raise AssetError("the asset was not fetched")
     return stored
 
 
@@ -263,11 +263,11 @@ def _locked(hub: Hub, item: _Item, code: LockedCode | None) -> LockedCard:
 
 
 def _registry(hub: Hub, name: str | None) -> str:
-    """Return what a lockfile calls a registry: what people find it by, wherever they read the lockfile."""
+    """Return the name of a registry in lockfiles, which means something on every machine."""
     member = next((one for one in hub.registries.members if one.name == name), None)
     if isinstance(member, PublishedRegistry):
         return shown(member.source.location)
     if name == str(resources.registry_folder()):
         return "packaged"
-    # A folder of the settings has its path for a name, which means something on one machine only.
+    # The name of a folder in the settings is its path, which means something on one machine only.
     return name.replace("\\", "/").rstrip("/").rpartition("/")[2] if name else ""

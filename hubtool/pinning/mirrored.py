@@ -1,4 +1,4 @@
-"""What mirrors say of cards and their assets, read without trusting them: bytes are hashed, wherever they come from."""
+"""Cards and assets as mirrors list them. Mirrors are not trusted: all bytes are hashed."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 
 class MirrorReader:
-    """Reads cards and index of the mirrors of a run; a mirror that cannot be asked is asked no more.
+    """Reads cards and indexes of the mirrors of a run; a mirror that failed once is not asked again.
 
     Attributes:
-        failures: Why each mirror that could not be asked could not be, by its name.
-        statuses: The status of each card that a mirror had with one, by its UID.
+        failures: The error of each mirror that failed, by its name.
+        statuses: The status of each card that has one on a mirror, by its UID.
     """
 
     def __init__(self, mirrors: Sequence[Mirror], *, offline: bool) -> None:
@@ -39,7 +39,7 @@ class MirrorReader:
         self.statuses: dict[str, Status | None] = {}
 
     def card(self, uid: str, digest: str) -> tuple[bytes | None, list[str]]:
-        """Return the bytes of the card with this digest from the first mirror that has it; and what the others have."""
+        """Return the card with this digest from the first mirror that has it, and notes on those with another card."""
         others: list[str] = []
         for mirror in self._mirrors:
             for name in (card_name(uid), blob_name(digest)):
@@ -48,7 +48,7 @@ class MirrorReader:
                     continue
                 if digest_of(data) == digest:
                     return data, others
-                # The card was deprecated or withdrawn since it was locked; without that it is the one.
+                # The card was deprecated or withdrawn after it was pinned; without that entry it is the right one.
                 if digest_of(bare := statuses.without_status(data)) == digest:
                     self.statuses[uid] = model.read(data).status
                     return bare, others
@@ -56,11 +56,11 @@ class MirrorReader:
         return None, others
 
     def asset(self, uid: str, asset: Asset) -> tuple[str, int] | None:
-        """Return the whole digest and the bytes of an asset as a mirror's index has them; None if none has them."""
+        """Return the whole digest and size of an asset from a mirror's index, or None."""
         for mirror in self._mirrors:
             listed = self._shard(mirror, uid).get(uid)
             for one in listed.assets if listed is not None else ():
-                # Of another version of the card, it may be another file.
+                # In another version of the card, it can be another file.
                 same = one.link == asset.link and asset.digest is not None and asset.digest.matches(one.digest)
                 if same and one.size is not None:
                     return one.digest, one.size

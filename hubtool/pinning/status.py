@@ -1,4 +1,4 @@
-"""What became of the cards that lockfiles pin: deprecated, withdrawn or changed in their registry since."""
+"""Pinned cards that were deprecated, withdrawn or changed in their registry."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _WRONG = ("withdrawn", CHANGED)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Affected:
-    """A pinned card of which there is something to say.
+    """A pinned card with a notice.
 
     Attributes:
         uid: Its UID.
         state: ``withdrawn``, ``deprecated``, ``changed`` or ``not found``.
-        told: The same as a sentence.
-        status: The status that the card has now, or None.
+        told: The notice in one sentence.
+        status: The status of the card now, or None.
     """
 
     uid: str
@@ -46,12 +46,12 @@ class Affected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedLock:
-    """What a check of one lockfile found.
+    """The result of checking one lockfile.
 
     Attributes:
         path: The lockfile.
-        cards: How many cards it pins.
-        affected: Those of which there is something to say.
+        cards: The number of cards that it pins.
+        affected: The cards with a notice.
         error: Why the lockfile cannot be read, or None.
     """
 
@@ -62,7 +62,7 @@ class CheckedLock:
 
     @property
     def is_good(self) -> bool:
-        """Whether no card of it was withdrawn or changed."""
+        """Whether none of its cards was withdrawn or changed."""
         return self.error is None and not any(one.state in _WRONG for one in self.affected)
 
     def as_json(self) -> dict[str, object]:
@@ -77,11 +77,11 @@ class CheckedLock:
 
 
 def check(hub: Hub, paths: Iterable[Path]) -> tuple[CheckedLock, ...]:
-    """Compare the cards that lockfiles pin with what the registries have now; nothing of them is fetched.
+    """Compare the cards that lockfiles pin with the registries now, without fetching anything.
 
     Args:
-        hub: The registries; a lockfile that its settings name is not looked at.
-        paths: The lockfiles. One that cannot be read does not stop the others.
+        hub: The registries; a lockfile in its settings is ignored.
+        paths: The lockfiles. The others are checked even if one cannot be read.
     """
     hub = hub.with_lock(None)
     known: dict[str, FoundCard | None] = {}
@@ -101,7 +101,7 @@ def _check(hub: Hub, path: Path, known: dict[str, FoundCard | None]) -> CheckedL
 
 
 def of(hub: Hub, uid: str) -> Status | None:
-    """Return the status that a card has in the registries now; None if it has none, or no registry here has it."""
+    """Return the status of a card in the registries now; None if it has none, or no registry has the card."""
     found = _find(hub.with_lock(None), uid)
     return None if found is None else found.card.status
 
@@ -109,14 +109,14 @@ def of(hub: Hub, uid: str) -> Status | None:
 def _find(hub: Hub, uid: str) -> FoundCard | None:
     try:
         return hub.find(uid)
-    except HubError:  # no registry has it, or the one that does is away
+    except HubError:  # no registry has it, or its registry cannot be reached
         return None
 
 
 def _affected(locked: LockedCard, found: FoundCard | None) -> Affected | None:
     uid = locked.uid
     if found is None or found.card.path is None:
-        return Affected(uid=uid, state=ABSENT, told=f"no registry here has {uid}, so what became of it is not known")
+        return Affected(uid=uid, state=ABSENT, told=f"no registry here has {uid}, so its status is not known")
     status = found.card.status
     if status is not None:
         return Affected(uid=uid, state=status.kind, told=status.describe(uid), status=status)
@@ -126,4 +126,4 @@ def _affected(locked: LockedCard, found: FoundCard | None) -> Affected | None:
         return Affected(uid=uid, state=ABSENT, told=f"the card {uid} cannot be read")
     if pins.is_locked(data, locked.sha256):
         return None
-    return Affected(uid=uid, state=CHANGED, told=f"the registry has another card as {uid} than the one that is pinned")
+    return Affected(uid=uid, state=CHANGED, told=f"the registry has another card under {uid} than the pinned one")

@@ -1,7 +1,7 @@
-"""Bringing exactly what a lockfile pins: the cards by their digests, the assets by theirs, and the code of its commits.
+"""Download exactly what a lockfile pins: cards and assets by their digests, code by its commits.
 
-A card comes from the store, a registry, or a mirror; whichever has the locked bytes. All of it is kept in the store, so
-that what is pinned loads later, offline, although registries move on.
+A card comes from any place with the pinned bytes: the store, a registry or a mirror. Everything is kept in the store,
+so that pinned cards load later and offline, even if registries change.
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class SyncedCard:
-    """What became of one card of a lockfile.
+    """The result for one card of a lockfile.
 
     Attributes:
         uid: Its UID.
-        assets: Each asset that is stored now: its link, and the verified file.
-        code: Its code, where it has any and that is stored now.
+        assets: The assets that are stored now: link, and verified file.
+        code: Its code if that is stored now, or None.
         brought: The links of the assets, and the repository of the code, that were not stored before.
-        status: What became of the card since: deprecated or withdrawn; None if nothing did, as far as is known here.
-        errors: What could not be had: the link, or the repository, or the UID itself; and why.
+        status: Whether the card was deprecated or withdrawn since; None if that is not known or not so.
+        errors: What is missing (a link, a repository, or the UID itself), and why.
     """
 
     uid: str
@@ -102,19 +102,19 @@ def sync(
     watch: Watcher | None = None,
     expect: Callable[[int, int | None], None] | None = None,
 ) -> list[SyncedCard]:
-    """Bring everything that a lockfile pins into the store; what cannot be had does not stop the rest.
+    """Download everything that a lockfile pins into the store; a missing file does not stop the rest.
 
     Args:
-        hub: The registries, mirrors and the store; a lockfile that its settings name is not looked at.
+        hub: The registries, mirrors and the store; a lockfile in its settings is ignored.
         lock: The lockfile.
         path: Where the lockfile is, for messages.
-        connections: The most connections at once; the usual number, unless given.
+        connections: The most connections at once; None for the default.
         rate: The most bytes per second, all connections together.
-        watch: Told what happens.
-        expect: Told how many files and bytes are going to be asked for.
+        watch: Receives the events.
+        expect: Receives the numbers of files and bytes to fetch.
 
     Returns:
-        What became of each card, in the lockfile's order.
+        The result for each card, in the lockfile's order.
 
     Raises:
         HubError: If the store or a mirror cannot be used at all.
@@ -138,7 +138,7 @@ def sync(
             pinned.append((card, pin, found))
             for asset, one in zip(found.card.assets, locked.assets, strict=True):
                 try:
-                    # Before anything comes: what a lockfile states of it is checked when it is asked for.
+                    # Before anything is fetched, so that `brought` is right.
                     if hub.store.find_unverified(one.sha256) is None:
                         card.brought.add(one.link)
                     stored = _copied(hub, found, asset) if asset.is_local else None
@@ -162,7 +162,7 @@ def _wanted(asset: Asset, locked: LockedAsset, uid: str) -> FetchRequest:
 
 
 def _bring_card(hub: Hub, pin: Pin, mirrors: MirrorReader) -> FoundCard:
-    """Find the card with the locked bytes, in a mirror too, and keep it."""
+    """Find the card with the pinned bytes, also in mirrors, and keep it."""
     uid, digest = Uid.parse(pin.card.uid), pin.card.sha256
     try:
         found = hub.with_lock(pin.path).find(pin.card.uid)
@@ -174,7 +174,7 @@ def _bring_card(hub: Hub, pin: Pin, mirrors: MirrorReader) -> FoundCard:
                 f"; the mirror {name} cannot be asked: {why}" for name, why in mirrors.failures.items()
             )
             raise
-        # Looked at before it is kept: a lockfile that contradicts its card must leave nothing behind.
+        # Checked before it is kept: a lockfile that contradicts its card must leave nothing in the store.
         wrong = misfits(pin.card, model.read(data, uid=uid))
         if wrong:
             raise pins.contradiction(pin, wrong) from None
@@ -190,7 +190,7 @@ def _bring_card(hub: Hub, pin: Pin, mirrors: MirrorReader) -> FoundCard:
 
 
 def _copied(hub: Hub, found: FoundCard, asset: Asset) -> Stored | None:
-    """Put an asset that stands beside its card into the store, where it stays; None if it has to come from a mirror."""
+    """Copy an asset beside its card into the store; None if it has to come from a mirror."""
     if asset.digest is None:
         return None
     stored = hub.store.find(asset.digest)
@@ -218,7 +218,7 @@ def _fetch(
     wanted: list[tuple[SyncedCard, Pin, LockedAsset, FetchRequest]],
     expect: Callable[[int, int | None], None] | None,
 ) -> None:
-    # One file that several cards pin comes once.
+    # A file that several cards pin is fetched once.
     first: dict[str, FetchRequest] = {}
     for _, _, one, asked in wanted:
         first.setdefault(one.sha256, asked)
@@ -228,7 +228,7 @@ def _fetch(
     for card, pin, one, asked in wanted:
         outcome = outcomes[one.sha256]
         if outcome.error is not None and asked.link != first[one.sha256].link:
-            outcome = run.fetch_all([asked])[0]  # the same bytes, from where this card has them
+            outcome = run.fetch_all([asked])[0]  # the same bytes from this card's own link
         if outcome.stored is not None:
             card.assets.append((one.link, outcome.stored))
         elif outcome.error is not None:
@@ -238,7 +238,7 @@ def _fetch(
 def _told(pin: Pin, one: LockedAsset, error: HubError) -> HubError:
     if "://" not in one.link:
         return pin.error(
-            f"the asset {one.link}, with the SHA-256 {one.sha256}, stands beside its card, and neither a registry here "
+            f"the asset {one.link}, with the SHA-256 {one.sha256}, belongs beside its card, and neither a registry "
             "nor a mirror has it",
             hint="name a mirror that has it (HUBTOOL_MIRRORS), or the registry as it was",
         )

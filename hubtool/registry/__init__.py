@@ -1,6 +1,6 @@
 """Registries: sets of cards, and where they come from.
 
-Several registries are asked in order; the first that has a card decides.
+Registries are asked in order; the first that has a card decides.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["FolderRegistry", "Other", "Registries", "Registry", "open_source"]
 
 ADDED_FILE_NAME = "registries.toml"
-"""The file beside the user's settings in which the registries that were added stand."""
+"""The file with the added registries, beside the user's settings."""
 
 
 class Registry(Protocol):
@@ -34,17 +34,17 @@ class Registry(Protocol):
 
     @property
     def name(self) -> str:
-        """What the registry is called."""
+        """The name of the registry."""
         ...
 
     @property
     def key(self) -> str:
-        """What tells this registry from all others in the index."""
+        """The registry's identity in the index."""
         ...
 
     @property
     def root(self) -> Path | None:
-        """The folder that assets with relative links must be in; None if links never are relative."""
+        """The folder that assets with relative links must be in; None if links are never relative."""
         ...
 
     def read(self, uid: Uid) -> Card | None:
@@ -52,34 +52,34 @@ class Registry(Protocol):
 
         Raises:
             CardError: If the card is there and cannot be read.
-            FetchError: If it has to come from elsewhere, and cannot.
+            FetchError: If it has to be fetched, and that fails.
         """
         ...
 
     def digest(self, uid: Uid) -> str | None:
-        """Return the digest of a card's bytes if that is known here, without the network; else None."""
+        """Return the digest of a card's bytes if it is known without the network, else None."""
         ...
 
     def objection(self, uid: Uid) -> str | None:
-        """Say why a card is not used, whether it is there or not; None if it may be."""
+        """Return why a card of this UID is not used, or None if it can be."""
         ...
 
     def uids(self) -> Iterator[Uid]:
-        """Yield the UIDs of all cards that are known here, without the network."""
+        """Yield the UIDs of all cards that are known without the network."""
         ...
 
     def groups(self) -> Iterator[tuple[str, str]]:
-        """Yield the names of groups of cards that change together, each with a stamp that changes with it."""
+        """Yield the names of groups of cards that change together, each with a stamp that changes when they do."""
         ...
 
     def entries(self, group: str) -> list[CardEntry]:
-        """Return what lists and searches say of the cards of a group."""
+        """Return the entries of a group's cards, for lists and searches."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Other:
-    """A registry that has a UID too, with other bytes than the card that is used."""
+    """A registry that has other bytes under the UID of the card that is used."""
 
     registry: str
     digest: str
@@ -95,7 +95,7 @@ class Registries:
 
     Attributes:
         members: The registries.
-        home: The home folder, whose index helps to name close matches; None without.
+        home: The home folder, whose index gives close matches; None for none.
     """
 
     members: tuple[Registry, ...]
@@ -118,7 +118,7 @@ class Registries:
 
     @classmethod
     def open(cls, current: Settings) -> Registries:
-        """Open the registries of the settings, and after them those that the user added.
+        """Open the registries of the settings, then the added ones.
 
         Raises:
             SettingsError: If one of them cannot be used.
@@ -133,12 +133,12 @@ class Registries:
         return cls((*folders.members, *added), current.home)
 
     def read(self, uid: Uid) -> tuple[Card, Registry]:
-        """Read a card from the first registry that has it; return it with that registry.
+        """Return a card from the first registry that has it, and that registry.
 
         Raises:
-            CardNotFoundError: If none has it; the error holds close matches.
+            CardNotFoundError: If no registry has it; the error has close matches.
             CardError: If the card cannot be read.
-            FetchError: If it has to come from elsewhere, and cannot.
+            FetchError: If it has to be fetched, and that fails.
         """
         for member in self.members:
             card = member.read(uid)
@@ -159,17 +159,17 @@ class Registries:
         )
 
     def others(self, uid: Uid, used: Registry) -> tuple[Other, ...]:
-        """Return the later registries that have a UID with other bytes than the registry whose card is used."""
+        """Return the later registries that have other bytes under a UID than the registry whose card is used."""
         later = self.members[self.members.index(used) + 1 :]
         found = [Other(registry=one.name, digest=digest) for one in later if (digest := one.digest(uid)) is not None]
-        # Most cards are in one registry only: their own bytes need not be read again.
+        # Most cards are in one registry only; then their bytes need not be read again.
         own = used.digest(uid) if found else None
         return tuple(other for other in found if other.digest != own)
 
     @property
     def mirrors(self) -> tuple[str, ...]:
-        """The addresses of the published registries: what is published may be a mirror, which has the assets too."""
-        # The cards of a mirror in a folder were added as a registry: its assets are beside them.
+        """The addresses of published registries, which can be mirrors and have the assets too."""
+        # A mirror in a folder was added by its folder of cards: its assets are beside that.
         folders = [
             one.root.parent for one in self.members if isinstance(one, FolderRegistry) and one.publishers is not None
         ]
@@ -198,13 +198,13 @@ class Registries:
         asked = str(uid).lower()
         by_lower = {known.lower(): known for known in self._candidates(uid)}
         found = difflib.get_close_matches(asked, by_lower, n=count, cutoff=0.6)
-        # The same model under another version or publisher is close, however different the rest is.
+        # The same model name under another version or publisher is always close.
         same_name = [text for lower, text in by_lower.items() if lower.rpartition("/")[2] == uid.name.lower()]
         best = [*(by_lower[lower] for lower in found), *same_name]
         return tuple(dict.fromkeys(best))[:count]
 
     def _candidates(self, uid: Uid) -> list[str]:
-        """Return the UIDs to compare: from the index those that share letters, without it all."""
+        """Return the UIDs to compare: those of the index that share letters, or all if there is no index."""
         from hubtool.registry import index, index_file  # noqa: PLC0415 - sqlite3, which only an error needs here
 
         if self.home is not None and index_file.file(self.home).is_file():
@@ -219,7 +219,7 @@ class Registries:
 
 
 def open_source(source: RegistrySource, current: Settings) -> Registry:
-    """Open a registry that the user added; what was fetched of it is in the home folder."""
+    """Open an added registry; its fetched files are in the home folder."""
     if source.kind == "folder":
         return FolderRegistry(Path(source.location), source.name, publishers=source.publishers)
     folder = source.folder(current.home)

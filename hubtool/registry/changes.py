@@ -1,4 +1,4 @@
-"""What a sync of a registry found of the cards that were known before."""
+"""What a sync of a registry changed."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
-    """What a sync found of the cards that were known before; each is a sorted list of UIDs.
+    """What a sync changed; each attribute is a sorted list of UIDs.
 
     Attributes:
-        added: Cards that were not known.
-        texts: Cards of which only the text changed, or the status in another way than below.
-        accepted: Cards that load or run something else now, which the user accepted.
-        refused: Cards that load or run something else now; the ones that were known before stay in use.
+        added: New cards.
+        texts: Cards of which only the text changed, or the status in a way not listed below.
+        accepted: Cards that now load or run something else, which the user accepted.
+        refused: Cards that would load or run something else; the earlier cards stay in use.
         withdrawn: Cards that were withdrawn.
         gone: Cards that the registry no longer has.
-        back: Cards that were withdrawn or gone, and are there again.
+        back: Cards that were withdrawn or gone and are back.
     """
 
     added: tuple[str, ...] = ()

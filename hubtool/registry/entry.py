@@ -1,4 +1,4 @@
-"""Entries: what a list, a search or a published index says of one card."""
+"""Entries: the facts about one card in lists, searches and published indexes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TEXTS = ("title", "summary", "task", "datasets", "model", "backbone", "author",
 _STATUS = ("status", "successor")
 
 
-class StatedAsset(NamedTuple):
+class IndexedAsset(NamedTuple):
     """An asset as its card states it: its link, its digest (whole or short), and its size in bytes if it is stated."""
 
     link: str
@@ -30,7 +30,7 @@ class StatedAsset(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardEntry:
-    """The facts of one card that lists show and searches look in. Facts that the card does not state are empty.
+    """The facts about one card that lists show and searches use; facts that the card does not state are empty.
 
     Attributes:
         uid: The card's UID.
@@ -41,14 +41,14 @@ class CardEntry:
         datasets: The data sets it was trained on, as the card writes them.
         model: The model's name.
         backbone: The architecture it is built on.
-        author: Who made it.
-        mindspore: The version of MindSpore that it was made with.
+        author: Its author.
+        mindspore: The version of MindSpore it was made with.
         licence: Its licence.
         formats: The formats of its assets, each once.
         loadable: Whether the card has what loading needs: a recipe, and a checkpoint with a digest.
         status: ``deprecated`` or ``withdrawn``, or empty.
         successor: The UID of the card to use instead, or empty.
-        core: The digest of what the card loads and runs (see :func:`core_of`); empty where it is not known.
+        core: The digest of what the card loads and runs (see :func:`core_of`); empty if it is not known.
         assets: Its assets, if the card states a digest of each; empty where that is not so, or not known.
     """
 
@@ -68,7 +68,7 @@ class CardEntry:
     status: str = ""
     successor: str = ""
     core: str = ""
-    assets: tuple[StatedAsset, ...] = field(default=(), compare=False)
+    assets: tuple[IndexedAsset, ...] = field(default=(), compare=False)
 
     @classmethod
     def of_card(cls, card: Card, uid: Uid, digest: str) -> CardEntry:
@@ -93,7 +93,7 @@ class CardEntry:
             status="" if status is None else status.kind,
             successor="" if status is None or status.successor is None else status.successor,
             core=core_of(card),
-            assets=tuple(StatedAsset(one.link, one.digest.hex, one.size) for one in card.assets if one.digest)
+            assets=tuple(IndexedAsset(one.link, one.digest.hex, one.size) for one in card.assets if one.digest)
             if all(one.digest for one in card.assets)
             else (),
         )
@@ -106,7 +106,7 @@ class CardEntry:
             **{key: getattr(self, key) for key in _TEXTS},
             "formats": list(self.formats),
             "loadable": self.loadable,
-            # Hardly any card has these: the shards of published indexes stay as small, and as they were.
+            # Left out where empty, as in most cards, so that the shards of published indexes stay small and unchanged.
             **{key: text for key in _STATUS if (text := getattr(self, key))},
         }
 
@@ -126,7 +126,7 @@ class CardEntry:
     def of_json(cls, value: object) -> CardEntry | None:
         """Read an entry from what :meth:`as_json` gives; None if it is not one.
 
-        It may come from another machine: members that are unknown are passed over, those of the wrong type are empty.
+        It can come from another machine: unknown members are ignored, members of the wrong type are empty.
         """
         if not isinstance(value, dict):
             return None
@@ -150,17 +150,17 @@ class CardEntry:
         )
 
 
-def _stated(value: object) -> tuple[StatedAsset, ...]:
+def _stated(value: object) -> tuple[IndexedAsset, ...]:
     """Read the assets of an entry; none at all if one of them is damaged."""
     assets = []
     for one in value if isinstance(value, list) else []:
-        link, text, size = (one.get(key) for key in StatedAsset._fields) if isinstance(one, dict) else (None,) * 3
+        link, text, size = (one.get(key) for key in IndexedAsset._fields) if isinstance(one, dict) else (None,) * 3
         if not isinstance(link, str) or not isinstance(text, str) or not (size is None or isinstance(size, int)):
             return ()
         if size is not None and size < 0:
             return ()
         try:
-            assets.append(StatedAsset(link, Digest.parse(text).hex, size))
+            assets.append(IndexedAsset(link, Digest.parse(text).hex, size))
         except ArgumentError:
             return ()
     return tuple(assets)
@@ -172,7 +172,7 @@ def digest_of(data: bytes) -> str:
 
 
 def core_of(card: Card) -> str:
-    """Return the digest of what a card makes a machine load and run; its text and its status are no part of that.
+    """Return the digest of what a card makes a machine load and run; its text and status do not count.
 
     It covers the format and digest of each asset (the link where there is no full digest), the recipe, and every field
     that names a repository or a revision.
@@ -186,6 +186,6 @@ def core_of(card: Card) -> str:
     }
     try:
         text = json.dumps([assets, values], ensure_ascii=False, sort_keys=True, default=str)
-    except (TypeError, ValueError, RecursionError):  # keys that JSON cannot sort: `hubtool validate` reports them
+    except (TypeError, ValueError, RecursionError):  # JSON cannot sort the keys: `hubtool validate` reports them
         text = repr([assets, values])
     return digest_of(text.encode("utf-8", "surrogatepass"))

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from hubtool.card.model import Card
     from hubtool.registry.entry import CardEntry
 
-# File systems count time in steps: a file changed twice within one looks unchanged. What was changed so lately is read
-# again next time.
+# File systems count time in steps: a file changed twice within one step looks unchanged. A file that changed very
+# recently is therefore read again next time.
 _STEP_NS = 2_000_000_000
 
 
@@ -31,10 +31,10 @@ class FolderRegistry:
 
     Attributes:
         root: The folder.
-        label: What the registry is called, or empty.
-        identity: What tells it from other registries even if its root changes, or empty.
-        publishers: Of an added registry, the reserved publishers that it may have; None for a registry of the settings,
-            which may have any.
+        label: The name of the registry, or empty.
+        identity: Its identity in the index even if its root changes, or empty.
+        publishers: The reserved publishers that an added registry is allowed to have; None for a registry of the
+            settings, which can have any.
     """
 
     root: Path
@@ -44,12 +44,12 @@ class FolderRegistry:
 
     @property
     def name(self) -> str:
-        """What the registry is called; by default its path."""
+        """The name of the registry; by default its path."""
         return self.label or str(self.root)
 
     @property
     def key(self) -> str:
-        """What tells this registry from others in the index."""
+        """The registry's identity in the index."""
         own = self.identity or f"folder {self.root.absolute()}"
         return f"{own} of {','.join(self.publishers)}" if self.publishers else own
 
@@ -62,14 +62,14 @@ class FolderRegistry:
         path = self.root / uid.path
         if self.objection(uid) is not None or not path.is_file():
             return None
-        # Only a link can lead out: where there is none, which is nearly always, nothing needs to be resolved.
+        # Only a symbolic link can lead out; without one, the usual case, nothing needs to be resolved.
         linked = any(place.is_symlink() for place in (path, *path.parents[: len(uid.path.parts) - 1]))
         if linked and not path.resolve().is_relative_to(self.root.resolve()):
             raise CardError(f"{path} is a link that leads out of the registry", hint="copy the card into the registry")
         return path
 
     def objection(self, uid: Uid) -> str | None:
-        """Say why a card is not used, whether it is there or not; None if it may be."""
+        """Return why a card of this UID is not used, or None if it can be."""
         return None if self.publishers is None else publishers.objection(uid.publisher, self.publishers)
 
     def read(self, uid: Uid) -> Card | None:
@@ -82,7 +82,7 @@ class FolderRegistry:
         return None if path is None else read_card(path, uid)
 
     def digest(self, uid: Uid) -> str | None:
-        """Return the digest of a card's bytes, or None if the registry does not have it, or it cannot be read."""
+        """Return the digest of a card's bytes, or None if the card is missing or cannot be read."""
         from hubtool.registry.entry import digest_of  # noqa: PLC0415 - hashlib, which most commands do without
 
         try:
@@ -92,11 +92,11 @@ class FolderRegistry:
             return None
 
     def uids(self) -> Iterator[Uid]:
-        """Yield the UIDs of all cards, in order of their paths; files that cannot be cards are passed over."""
+        """Yield the UIDs of all cards, in order of their paths; files that cannot be cards are skipped."""
         return (uid for uid in self.all_uids() if self.objection(uid) is None)
 
     def all_uids(self) -> Iterator[Uid]:
-        """Yield the UIDs of all cards, also of those that are not used because of their publishers."""
+        """Yield the UIDs of all cards, including those that are not used because of their publisher."""
         for relative, _ in _walk(str(self.root), ""):
             try:
                 yield Uid.of_path(PurePosixPath(relative))
@@ -104,7 +104,7 @@ class FolderRegistry:
                 continue  # a file that no UID can name; `hubtool validate` reports it
 
     def groups(self) -> Iterator[tuple[str, str]]:
-        """Yield the UID of each file that may be a card, and its stamp: size, time and number of the file."""
+        """Yield the UID of each file that can be a card, and its stamp: size, time and inode of the file."""
         now = time.time_ns()
         for relative, entry in _walk(str(self.root), ""):
             try:
@@ -115,7 +115,7 @@ class FolderRegistry:
             yield relative[:-3], f"{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ino}{late}"
 
     def entries(self, group: str) -> list[CardEntry]:
-        """Return the entry of a card; of one that cannot be read, its UID and digest are all that is known."""
+        """Return the entry of a card; only UID and digest if the card cannot be read."""
         from hubtool.card import model  # noqa: PLC0415 - as below
         from hubtool.registry.entry import CardEntry, digest_of  # noqa: PLC0415 - as above
 
@@ -134,7 +134,7 @@ class FolderRegistry:
 
 
 def _walk(folder: str, relative: str, depth: int = 0) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Yield the Markdown files that may be cards, with their paths below the registry, in order of these."""
+    """Yield the Markdown files that can be cards and their paths below the registry, sorted by these."""
     try:
         with os.scandir(folder) as found:
             entries = sorted(found, key=lambda entry: entry.name)
@@ -155,7 +155,7 @@ def read_card(path: Path, uid: Uid | None) -> Card:
     """Read the card in a file.
 
     Raises:
-        CardError: If the file cannot be read, or not as a card.
+        CardError: If the file cannot be read, or is not a card.
     """
     from hubtool.card import model  # noqa: PLC0415 - YAML, which what reads no card does without
 

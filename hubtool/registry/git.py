@@ -1,9 +1,8 @@
 """Cards from a git repository, which may be hostile.
 
-Nothing is ever checked out: one commit is fetched into a bare repository, its tree is listed, and the cards' bytes are
-read as objects and written by us, to paths that are UIDs. So there are no links, hooks, filters, attributes, submodules
-or odd file names to fall for. git itself may use https and files only, asks nobody, reads no configuration but ours,
-and is ended when it takes too long or too much room.
+Nothing is checked out. One commit is fetched into a bare repository and its tree is listed; the bytes of cards are read
+as objects and written by hubtool, to paths that are UIDs. Links, hooks, filters, attributes, submodules and odd file
+names therefore have no effect. git runs as :mod:`hubtool.git.hardened` describes.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
     from hubtool.registry.sources import RegistrySource
 
 _STATE = "state.json"
-# What each card that is no longer there loaded and ran, by its UID: another card may not come back under that name.
+# What each removed card loaded and ran, by its UID: another card must not come back under that name.
 _GONE = "gone.json"
 _MAX_LISTING_BYTES = 256 << 20
 _OBJECT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?\Z")
@@ -49,13 +48,13 @@ _OBJECT = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?\Z")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TreeLimits:
-    """What a repository may cost.
+    """Limits for a repository.
 
     Attributes:
-        seconds: How long git may take in all.
-        bytes: How much of the disk what is fetched may take.
-        file_bytes: How large a file beside a card may be; a card has the limit of all cards.
-        files: How many files the tree may list.
+        seconds: The most seconds that git runs in all.
+        bytes: The most bytes on disk.
+        file_bytes: The largest file beside a card; cards have the limit of all cards.
+        files: The most files in the tree.
     """
 
     seconds: float = 600.0
@@ -66,13 +65,13 @@ class TreeLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RepositorySync:
-    """What a sync brought.
+    """The result of a sync.
 
     Attributes:
         revision: The commit.
-        cards: How many cards there are.
-        passed_over: How many files were left out: links, submodules, names that are no UIDs, files that are too large.
-        changes: What became of the cards that were known before.
+        cards: The number of cards.
+        passed_over: The number of skipped files: links, submodules, names that are not UIDs, too large files.
+        changes: What changed since the last sync.
     """
 
     revision: str
@@ -82,14 +81,14 @@ class RepositorySync:
 
 
 def open_registry(source: RegistrySource, folder: Path) -> FolderRegistry:
-    """Return the cards that the last sync brought; before the first, there are none."""
+    """Return the registry with the cards of the last sync; before the first, it is empty."""
     state = _state(folder)
     root = folder / state["tree"] if state else folder / "none"
     return FolderRegistry(root, source.name, f"git {folder}", source.publishers)
 
 
 def synced(folder: Path) -> RepositorySync | None:
-    """Return what the last sync brought, or None before the first."""
+    """Return the result of the last sync, or None before the first."""
     state = _state(folder)
     if state is None:
         return None
@@ -122,15 +121,15 @@ def sync(
 
     Args:
         source: The repository, revision and subfolder.
-        folder: Where its cards are kept; what was there before stays until everything has come.
-        policy: Which hosts may be asked.
-        offline: Whether the network may not be used.
-        accept_changes: Whether cards are taken that load or run something else than before under the same UID.
-        limits: What it may cost.
+        folder: Where its cards are kept; the old cards stay until everything was fetched.
+        policy: Which hosts are allowed.
+        offline: Whether hubtool must not use the network.
+        accept_changes: Whether to accept cards that load or run something else than before under the same UID.
+        limits: The limits.
 
     Raises:
         OfflineError: If the repository is not on this machine, and ``offline`` is set.
-        ForbiddenLinkError: If its link may not be followed.
+        ForbiddenLinkError: If its link is not allowed.
         FetchError: If git fails, or is missing, or exceeds a limit.
         StoreError: If the cards cannot be written.
     """
@@ -148,7 +147,7 @@ def sync(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _remove_left(folder)
-        # In the same file system as the cards, so that the limit is of the disk that they are on.
+        # In the same file system as the cards, so that the limit counts for that disk.
         with tempfile.TemporaryDirectory(prefix="fetch-", dir=folder) as place:
             return _CardFetch(Path(place), link, limits).bring(source, folder, accept_changes=accept_changes)
     except OSError as error:
@@ -156,7 +155,7 @@ def sync(
 
 
 def _remove_left(folder: Path) -> None:
-    """Remove what a killed sync left behind; one that is at work is younger."""
+    """Remove what killed syncs left behind: folders that are too old to be in use."""
     for path in (*folder.glob("fetch-*"), *folder.glob("new-*")):
         if time.time() - path.stat().st_mtime > 3600:
             shutil.rmtree(path, ignore_errors=True)
@@ -198,7 +197,7 @@ class _CardFetch:
             if before is not None:
                 uids = [Uid.of_path(card.path) for card in cards]
                 changes = _compare(uids, new, before, gone, accept=accept_changes)
-            count = sum((new / card.path).is_file() for card in cards)  # one that was refused may be of no use at all
+            count = sum((new / card.path).is_file() for card in cards)  # a refused card can be gone
             tree = f"tree-{secrets.token_hex(8)}"
             new.rename(folder / tree)
         finally:
@@ -206,7 +205,7 @@ class _CardFetch:
         state = {"tree": tree, "revision": commit, "cards": str(count), "passed_over": str(passed_over)}
         _keep(folder / _GONE, gone)
         _keep(folder / _STATE, state)
-        # A process that has just read the old state may still be reading the old tree: the one before it goes.
+        # A process that read the old state can still read the old tree, so that stays; earlier ones are removed.
         trees = sorted(folder.glob("tree-*"), key=lambda path: path.stat().st_mtime)
         for path in trees:
             if path.name not in (tree, old["tree"] if old else ""):
@@ -214,7 +213,7 @@ class _CardFetch:
         return RepositorySync(revision=commit, cards=count, passed_over=passed_over, changes=changes)
 
     def _choose(self, tree: str) -> tuple[list[_File], list[_File], int]:
-        """Return the cards, the files beside them, and how many files were passed over."""
+        """Return the cards, the files beside them, and the number of skipped files."""
         cards: dict[str, _File] = {}
         others: list[_File] = []
         passed_over = 0
@@ -227,7 +226,7 @@ class _CardFetch:
             except InvalidNameError:
                 others.append(found)
                 continue
-            # Two names that differ in case only would be one file on some systems.
+            # Names that differ only in case are one file on some systems.
             if found.size > documents.MAX_BYTES or str(uid).casefold() in cards:
                 passed_over += 1
             else:
@@ -245,10 +244,10 @@ class _CardFetch:
         return list(cards.values()), beside, passed_over
 
     def _check_place(self, cards: list[_File], source: RegistrySource) -> None:
-        """Refuse a folder that has no cards, or is one level above them.
+        """Refuse a folder without cards, or one level above them.
 
         Raises:
-            FetchError: If it is; the hint names the folder that has them.
+            FetchError: If it is such a folder; the hint names the one with the cards.
         """
         inner = self._inner or misplaced(Uid.of_path(card.path) for card in cards)
         if cards and not inner:
@@ -260,7 +259,7 @@ class _CardFetch:
         raise self._failed(f"there is no card in {place}", f"{empty_folder.LAYOUT}; name their folder with --subfolder")
 
     def _files(self, tree: str) -> Iterator[_File | None]:
-        """Yield the files of a tree; None for what is not a regular file, or not text."""
+        """Yield the files of a tree; None for an entry that is not a regular file or whose name is not UTF-8."""
         # -t lists folders too, so that trees without a single file are counted as well.
         listed = ("ls-tree", "-r", "-t", "-z", "-l", "--full-tree", "--end-of-options", tree)
         lines = hardened.listing(
@@ -311,9 +310,9 @@ class _CardFetch:
         head = objects.readline().split()
         data = objects.read(file.size + 1)[:-1]
         if head != [file.oid.encode("ascii"), b"blob", str(file.size).encode("ascii")] or len(data) != file.size:
-            raise self._failed("git gave another object than the one asked for")
+            raise self._failed("git returned a different object than requested")
         path.parent.mkdir(parents=True, exist_ok=True)
-        # An unchanged card stays the same file, so that the index sees at once that it is.
+        # An unchanged card stays the same file, so that the index sees that it did not change.
         if before is not None and before.is_file() and before.read_bytes() == data:
             try:
                 os.link(before, path)
@@ -353,7 +352,7 @@ class _CardFetch:
     def _failed(self, why: str, given: str | None = None) -> FetchError:
         hint = given or "check the address, the revision and the subfolder"
         if "redirect" in why or "301" in why or "302" in why:
-            hint = "the server sends us elsewhere: give the address that it sends us to"
+            hint = "the server redirects: give the address that it redirects to"
         return FetchError(f"{shown(self._link)}: {why}", hint=hint)
 
 
@@ -367,16 +366,16 @@ def _gone(folder: Path) -> dict[str, str]:
 
 
 def _compare(uids: Iterable[Uid], new: Path, old: Path, gone: dict[str, str], *, accept: bool) -> Changes:
-    """Tell what changed since the last sync; of a card that loads or runs something else, the earlier one is put back.
+    """Return what changed since the last sync; a card that loads or runs something else is replaced by the earlier one.
 
-    Text may be mended, and a card may be withdrawn, at any time.
+    Changes of text and withdrawals are always accepted.
 
     Args:
         uids: The cards of the new tree.
         new: The new tree.
         old: The tree of the last sync, as it is in use.
-        gone: What cards that are no longer there loaded and ran; those that went are added, those that are back taken.
-        accept: Whether other cards are taken.
+        gone: What removed cards loaded and ran; updated with the cards that went and came back.
+        accept: Whether cards that load or run something else are accepted.
     """
     found: dict[str, list[str]] = {key: [] for key in Changes.__slots__}
     there = set()
@@ -422,7 +421,7 @@ def _read(path: Path, uid: Uid) -> model.Card | None:
 
 
 def _put_back(uid: Uid, new: Path, old: Path) -> None:
-    """Have the earlier card, and what stands beside it, in place of the new one; nothing where there was none."""
+    """Replace a new card and the files beside it by the earlier ones; remove it if there were none."""
     (new / uid.path).unlink()
     beside = PurePosixPath(uid.path).with_suffix("")
     shutil.rmtree(new / beside, ignore_errors=True)
@@ -433,7 +432,7 @@ def _put_back(uid: Uid, new: Path, old: Path) -> None:
 
 
 def _is_plain(name: str) -> bool:
-    """Whether a part of a path is a name on every system."""
+    """Return whether a part of a path is a valid name on every system."""
     try:
         Uid.of_path(PurePosixPath(f"a/1/{name}.md"))
     except InvalidNameError:

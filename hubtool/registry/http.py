@@ -1,6 +1,6 @@
-"""Small files of a registry over HTTP(S) or out of a bucket: conditional requests, limits of size and time.
+"""Fetch small files of a registry over HTTP(S) or from a bucket, with conditional requests and limits of size and time.
 
-They come through the transports of assets, which check each redirect and each address before they follow it.
+The transports of assets are used, which check each redirect and each address before they follow it.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _GONE = frozenset({404, 410})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmallFile:
-    """What a server answered.
+    """The answer of a server.
 
     Attributes:
         status: 200 with the file, 304 if it has not changed, 404 if there is none.
         data: The bytes of the file; empty unless the status is 200.
-        etag: The entity tag to ask with next time, or None.
+        etag: The entity tag for the next request, or None.
     """
 
     status: int
@@ -40,7 +40,7 @@ class SmallFile:
 
 
 class Client:
-    """Gets small files; connections are kept open until it is closed."""
+    """Fetches small files; connections stay open until it is closed."""
 
     def __init__(self, policy: LinkPolicy, timeouts: Timeouts = _TIMEOUTS) -> None:
         self._web = HttpTransport(policy, timeouts)
@@ -51,15 +51,15 @@ class Client:
         self._web.close()
 
     def get(self, link: str, *, limit: int, etag: str | None = None) -> SmallFile:
-        """Get a file, unless it still has the entity tag.
+        """Fetch a file, unless it still has the entity tag.
 
         Args:
-            link: Where it is.
-            limit: The most bytes that it may have.
-            etag: The entity tag of the copy that is here already.
+            link: Its link.
+            limit: The most bytes allowed.
+            etag: The entity tag of the copy on this machine.
 
         Raises:
-            ForbiddenLinkError: If the link or a redirect may not be followed.
+            ForbiddenLinkError: If the link or a redirect is not allowed.
             FetchError: If the server cannot be reached, fails, or sends too much.
         """
         deadline = time.monotonic() + _MAX_SECONDS
@@ -75,10 +75,10 @@ class Client:
         except FetchError as error:
             if error.status in _GONE:
                 return SmallFile(status=404, data=b"", etag=None)
-            # The transports' hints speak of cards and their assets.
+            # The transports' hints are about cards and their assets.
             if isinstance(error, ForbiddenLinkError) or error.status in (None, 401, 403, 407):
                 raise
-            hint = "try again later; if it stays so, check the registry's address"
+            hint = "try again later; if it still fails, check the registry's address"
             raise FetchError(error.message, hint=hint, status=error.status, passing=error.passing) from None
         return SmallFile(status=304 if unchanged else 200, data=data, etag=etag if unchanged else found)
 
@@ -90,14 +90,16 @@ class Client:
 
                 self._bucket = open_transport(link, None)
             except ImportError:
-                raise FetchError(f"{shown(link)}: what reads buckets is not installed", hint=INSTALL_S3) from None
+                raise FetchError(
+                    f"{shown(link)}: the package for reading buckets is not installed", hint=INSTALL_S3
+                ) from None
             except MirrorError as error:
                 raise FetchError(f"{shown(link)}: {error.message}", hint=error.hint) from error
         return self._bucket
 
 
 def _read(body: Body, link: str, limit: int, deadline: float) -> bytes:
-    """Read a body, and stop as soon as it is too large or takes too long."""
+    """Read a body; stop if it is too large or takes too long."""
     hint = "this is not the file of a registry"
     if body.size is not None and body.size > limit:
         raise FetchError(f"{shown(link)}: it has {body.size:,} bytes, more than {limit:,}", hint=hint)
@@ -105,7 +107,9 @@ def _read(body: Body, link: str, limit: int, deadline: float) -> bytes:
     for block in body:
         data += block
         if len(data) > limit:
-            raise FetchError(f"{shown(link)}: more than {limit:,} bytes came", hint=hint)
+            raise FetchError(f"{shown(link)}: it sent more than {limit:,} bytes", hint=hint)
         if time.monotonic() > deadline:
-            raise FetchError(f"{shown(link)}: it did not come within {_MAX_SECONDS:g} seconds", hint="try again later")
+            raise FetchError(
+                f"{shown(link)}: it did not arrive within {_MAX_SECONDS:g} seconds", hint="try again later"
+            )
     return bytes(data)

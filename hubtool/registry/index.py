@@ -24,10 +24,10 @@ _NOT_WITHDRAWN = "card.status != 'withdrawn'"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which cards a list has; what is None does not matter.
+    """Which cards a list has; None means any.
 
     Attributes:
-        task: A task, in any spelling; a field (``cv``) stands for all tasks in it.
+        task: A task, in any spelling; a field (``cv``) means all tasks in it.
         dataset: A data set, in any spelling.
         version: The version in the UID, such as ``1.9`` or ``r1.9``.
         publisher: The publisher in the UID.
@@ -47,7 +47,7 @@ class Filter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conflict:
-    """One UID that two registries have with different bytes; the earlier registry's card is the one that is used."""
+    """One UID with different bytes in two registries; the card of the earlier registry is used."""
 
     uid: str
     used: str
@@ -57,7 +57,7 @@ class Conflict:
 
 
 class SearchIndex:
-    """The entries of some registries, in the order in which they are asked; close it, or use it in ``with``."""
+    """The entries of some registries, in the order in which they are asked; a context manager."""
 
     def __init__(self, connection: sqlite3.Connection, registries: Sequence[Registry]) -> None:
         self._connection = connection
@@ -72,7 +72,7 @@ class SearchIndex:
         Args:
             home: The home folder.
             registries: The registries in the order in which they are asked.
-            refresh: Whether to look for changes. Without, an index that is there is taken as it is.
+            refresh: Whether to look for changes; if not, an existing index is used as it is.
 
         Raises:
             StoreError: If SQLite here cannot search texts.
@@ -102,10 +102,10 @@ class SearchIndex:
         return sorted(row[0] for row in self._select("SELECT uid FROM card WHERE", condition, values))
 
     def search(self, text: str, limit: int = 50, *, withdrawn: bool = True) -> list[CardEntry]:
-        """Return the cards that all words of a text are found in, best first; of equals, newer versions first.
+        """Return the cards with all words of a text, best first; among equals, newer versions first.
 
-        Cards of the model that is named in full come first, then those with most of the words in full in their names;
-        those that are deprecated or withdrawn come last.
+        Cards of a model with exactly this name come first, then those with most of the whole words in their names;
+        deprecated and withdrawn cards come last.
 
         Args:
             text: The words.
@@ -140,13 +140,13 @@ class SearchIndex:
         rows = self._select("SELECT uid FROM card WHERE", "uid >= ? AND uid < ?", [text, after])
         found = sorted(row[0] for row in rows)
         if not found and text and "/" not in text:
-            # GLOB would read wildcards in the text.
+            # GLOB would interpret wildcards in the text.
             rows = self._select("SELECT uid FROM card WHERE", "instr(uid, ?) > 0", [f"/{text}"])
             found = sorted(row[0] for row in rows if row[0].rpartition("/")[2].startswith(text))
         return found[:limit]
 
     def near(self, name: str, limit: int = 60) -> list[str]:
-        """Return UIDs that share letters with one that does not exist, those that share most first."""
+        """Return UIDs that share letters with a UID that does not exist, best first."""
         query = words.near(name)
         if query is None:
             return []
@@ -161,14 +161,14 @@ class SearchIndex:
         return [uid for _, uid in sorted(rows)[:limit]]
 
     def known(self, column: str) -> list[str]:
-        """Return what the cards have as ``task``, ``version``, ``publisher`` or ``formats``, sorted."""
+        """Return the values of a column (``task``, ``version``, ``publisher`` or ``formats``), sorted."""
         if column not in ("task", "version", "publisher", "formats"):
             raise ValueError(column)
         rows = self._run(f"SELECT DISTINCT {column} FROM card", [])  # noqa: S608 - one of four words
         return sorted({one for row in rows for one in row[0].split("|") if one})
 
     def conflicts(self) -> list[Conflict]:
-        """Return every UID that a later registry has with other bytes than the earlier one whose card is used."""
+        """Return every UID with other bytes in a later registry than in the one whose card is used."""
         marks = ",".join("?" * len(self._order))
         several = f"SELECT uid FROM card WHERE registry IN ({marks}) GROUP BY uid HAVING count(DISTINCT digest) > 1"  # noqa: S608 - marks only
         rows = self._run(
@@ -197,7 +197,7 @@ class SearchIndex:
     def _select(
         self, head: str, condition: str, values: list[object], *, first: bool = False, tail: str = ""
     ) -> Iterator[tuple[Any, ...]]:
-        """Yield the rows of each registry, but for those whose UID an earlier registry has."""
+        """Yield the rows of each registry, except UIDs of an earlier registry."""
         for at, registry in enumerate(self._order):
             marks = ",".join("?" * at)
             shadow = (

@@ -54,7 +54,7 @@ CREATE VIRTUAL TABLE word USING fts5 (names, facts, summary, grams, content = ''
 
 
 def file(home: Path) -> Path:
-    """Return where the index stands in a home folder."""
+    """Return the path of the index in a home folder."""
     return home / "index" / f"index-{SCHEMA}.sqlite"
 
 

@@ -1,4 +1,4 @@
-"""Adding, listing, syncing and removing registries."""
+"""Add, list, sync and remove registries."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IgnoredPublisher:
-    """A publisher of an added registry whose cards are not used: how many there are, and why."""
+    """A publisher of an added registry whose cards are not used: their number, and why."""
 
     publisher: str
     cards: int
@@ -43,14 +43,14 @@ class ListedRegistry:
     """One registry as ``hubtool registry list`` shows it.
 
     Attributes:
-        name: Its name; of one from the settings, its folder.
+        name: Its name; for a registry of the settings, its folder.
         kind: ``folder``, ``git`` or ``published``.
-        location: Where it is.
-        origin: Where it is written down.
-        cards: How many cards are known here.
+        location: Its folder, repository or address.
+        origin: The file or variable that names it.
+        cards: The number of cards known on this machine.
         revision: The commit of the last sync of a repository, or None.
-        synced: Whether its cards, or its index, have been fetched; a folder needs not be.
-        source: What was added, or None for a registry of the settings.
+        synced: Whether its cards or its index were fetched; always true for a folder.
+        source: The added source, or None for a registry of the settings.
         ignored: The publishers whose cards are not used.
     """
 
@@ -83,15 +83,15 @@ class ListedRegistry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Brought:
-    """What a sync of one registry brought.
+    """The result of syncing one registry.
 
     Attributes:
         name: The registry.
-        cards: How many cards it has.
-        revision: The commit, of a repository.
-        passed_over: How many files of a repository are no cards of ours.
+        cards: The number of its cards.
+        revision: The commit of a repository, or None.
+        passed_over: The number of skipped files of a repository.
         serial: The serial of the index of a published registry, or None.
-        changes: What became of the cards that were known before; None of a folder.
+        changes: What changed since the last sync; None for a folder.
         ignored: The publishers whose cards are not used.
         error: Why it could not be synced, or None.
         hint: What to do about the error, or None.
@@ -122,17 +122,16 @@ class Brought:
 
 
 def add(source: RegistrySource, current: Settings) -> Brought:
-    """Add a registry, after those that are there, and fetch what it needs to be of use; all or nothing.
+    """Add a registry after the others, and fetch what it needs: all of that, or nothing is added.
 
-    Of a repository that is its cards, of a published registry its index only: the cards come one by one.
-
-    A folder that is a mirror or a published registry holds its cards in ``cards``: that folder is added.
+    The cards of a repository are fetched; of a published registry only the index, and cards one by one later. For a
+    folder that is a mirror or a published registry, its folder ``cards`` is added.
 
     Raises:
-        ArgumentError: If the name is taken, or the source has no cards where cards are.
-        SettingsError: If it cannot be written down.
+        ArgumentError: If the name is taken, or the source has no cards where they should be.
+        SettingsError: If it cannot be saved.
         FetchError: If it cannot be fetched.
-        StoreError: If what came cannot be kept.
+        StoreError: If the fetched files cannot be saved.
     """
     path = sources.file()
     known = sources.load(path)
@@ -150,7 +149,7 @@ def add(source: RegistrySource, current: Settings) -> Brought:
 
 
 def _with_cards(source: RegistrySource) -> RegistrySource:
-    """Return the folder with the cards of a folder that is to be added.
+    """Return the source of the folder that has the cards.
 
     Raises:
         ArgumentError: If it has no cards; the hint names the folder that has.
@@ -180,19 +179,19 @@ def bring(
     allow_rollback: bool = False,
     accept_changes: bool = False,
 ) -> Brought:
-    """Fetch a registry anew.
+    """Fetch a registry again.
 
     Args:
         source: The registry.
         current: The settings.
-        whole: Whether to fetch all that lists and searches need, and not only the head of an index.
-        allow_rollback: Whether a published registry may go back to an earlier index.
-        accept_changes: Whether its cards may load or run something else than before.
+        whole: Whether to fetch everything that lists and searches need, not only the head of an index.
+        allow_rollback: Whether to accept an earlier index of a published registry.
+        accept_changes: Whether to accept cards that load or run something else than before.
 
     Raises:
         RollbackError: If its index is older than the one that was seen last.
         FetchError: If it cannot be fetched.
-        StoreError: If what came cannot be kept.
+        StoreError: If the fetched files cannot be saved.
     """
     opened = open_source(source, current)
     if isinstance(opened, PublishedRegistry):
@@ -227,7 +226,7 @@ def bring(
 
 
 def ignored(registry: Registry) -> tuple[IgnoredPublisher, ...]:
-    """Return the publishers of a registry whose cards are not used, as far as its cards are known here."""
+    """Return the publishers of a registry whose cards are not used, among the cards known on this machine."""
     if not isinstance(registry, (FolderRegistry, PublishedRegistry)):
         return ()
     why: dict[str, list[str]] = {}
@@ -241,16 +240,16 @@ def ignored(registry: Registry) -> tuple[IgnoredPublisher, ...]:
 def sync(
     names: Sequence[str], current: Settings, *, allow_rollback: bool = False, accept_changes: bool = False
 ) -> tuple[list[Brought], list[Conflict]]:
-    """Fetch added registries anew; those of which that fails say why, and keep what they had.
+    """Fetch added registries again; a registry that fails keeps its cards, and its result says why.
 
     Args:
-        names: Which; all if empty.
+        names: The registries to sync; all if empty.
         current: The settings.
-        allow_rollback: Whether a published registry may go back to an earlier index.
-        accept_changes: Whether its cards may load or run something else than before.
+        allow_rollback: Whether to accept an earlier index of a published registry.
+        accept_changes: Whether to accept cards that load or run something else than before.
 
     Returns:
-        What came, and the UIDs that registries have with different cards.
+        The results, and the UIDs under which registries have different cards.
 
     Raises:
         ArgumentError: If there is no registry of a name.
@@ -259,18 +258,18 @@ def sync(
     for source in [_named(name) for name in names] if names else sources.load(sources.file()):
         try:
             brought.append(bring(source, current, allow_rollback=allow_rollback, accept_changes=accept_changes))
-        except FetchError as error:  # noqa: PERF203 - one that fails must not keep the others from coming
+        except FetchError as error:  # noqa: PERF203 - one failure must not stop the others
             brought.append(Brought(name=source.name, error=error.message, hint=error.hint))
     with SearchIndex.open(current.home, Registries.open(current).members) as index:
         return brought, index.conflicts()
 
 
 def remove(name: str, current: Settings) -> None:
-    """Remove an added registry, and what was fetched of it. A folder that was added stays as it is.
+    """Remove an added registry and its fetched files. An added folder itself stays unchanged.
 
     Raises:
         ArgumentError: If there is no registry of this name.
-        SettingsError: If that cannot be written down.
+        SettingsError: If the list of registries cannot be saved.
     """
     source = _named(name)
     path = sources.file()
@@ -280,7 +279,7 @@ def remove(name: str, current: Settings) -> None:
 
 
 def listing(current: Settings) -> tuple[list[ListedRegistry], list[Conflict]]:
-    """Return all registries in the order in which they are asked, and the UIDs that they have with different cards."""
+    """Return all registries in the order in which they are asked, and the UIDs with different cards in several."""
     registries = Registries.open(current)
     added = {source.name: source for source in sources.load(sources.file())}
     found = []
@@ -350,7 +349,7 @@ def narrowed(registries: Registries, names: Sequence[str]) -> Registries:
 
 
 def ages(registries: Registries, current: Settings) -> list[str]:
-    """Say of each added registry that has to be synced how old what is here of it is."""
+    """Return one sentence for each added registry that is synced: how old its copy on this machine is."""
     added = {source.name: source for source in sources.load(sources.file()) if source.kind != "folder"}
     said = []
     for registry in registries.members:
@@ -360,7 +359,7 @@ def ages(registries: Registries, current: Settings) -> list[str]:
         folder = source.folder(current.home)
         renews = f"`hubtool registry sync {source.name}` renews it"
         try:
-            # Both files are written anew by each sync.
+            # Each sync rewrites these files.
             then = (folder / ("seen.json" if source.kind == "published" else "state.json")).stat().st_mtime
         except OSError:
             said.append(f"registry {source.name}: not synced yet; {renews}")

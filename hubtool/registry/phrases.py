@@ -1,4 +1,4 @@
-"""What the tasks are called in a sentence, in English and in Chinese: for the texts of cards, and for searching."""
+"""English and Chinese names of tasks, for the texts of cards and for searching."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# Task -> (English, Chinese). A task of the vocabulary that is not listed here is said by its own name.
+# Task -> (English, Chinese). A task of the vocabulary that is not listed here keeps its own name.
 TASKS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "audio": ("audio processing", "音频处理"),
@@ -61,7 +61,7 @@ TASKS: Mapping[str, tuple[str, str]] = MappingProxyType(
     }
 )
 
-# What an English sentence on a card speaks of, and what it is called in Chinese: for searching only.
+# English words of cards and their Chinese translations, for searching only.
 TRANSLATIONS: Mapping[str, str] = MappingProxyType(
     {
         "named entit": "命名实体识别",
@@ -88,13 +88,13 @@ TRANSLATIONS: Mapping[str, str] = MappingProxyType(
 
 
 def translations(text: str) -> str:
-    """Return Chinese words for what an English text speaks of."""
+    """Return the Chinese translations of words in an English text."""
     lowered = text.casefold()
     return " ".join(chinese for stem, chinese in TRANSLATIONS.items() if stem in lowered)
 
 
 def task_words(task: str | None) -> tuple[str, str]:
-    """Return what a task is called in English and in Chinese; both empty if the card names none."""
+    """Return the English and Chinese names of a task; both are empty if the card names none."""
     if not task:
         return "", ""
     plain = task.replace("-", " ", 1).replace("_", " ")

@@ -1,7 +1,7 @@
-"""Which publishers' cards an added registry may bring.
+"""The publishers whose cards an added registry can have.
 
-The publishers of the packaged registry are reserved for it, and so is every name that looks like one of theirs: else a
-registry that anyone runs could bring cards that pass for the public hub's.
+The publishers of the packaged registry are reserved, and so is every name that looks like one of them. Otherwise any
+registry could offer cards that pass for those of the public hub.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _LOOKS = str.maketrans(
         "i": "l",
     }
 )
-# What people write together with Latin letters; Latin with any other script only serves to deceive (UTS #39, 5.2).
+# Scripts that are written together with Latin; Latin with any other script is deceptive (UTS #39, 5.2).
 _BESIDE_LATIN = frozenset({"CJK", "HIRAGANA", "KATAKANA", "HANGUL", "BOPOMOFO", "DIGIT"})
-# The scripts that names are written in today (UAX #31, table 5), as names of letters begin. Whole words of others, such
-# as Lisu, Coptic or Cherokee, can look like Latin ones.
+# The scripts that names are written in today (UAX #31, table 5), as the names of their letters begin. Whole words of
+# other scripts, such as Lisu, Coptic or Cherokee, can look like Latin words.
 _USUAL = frozenset(
     {
         *_BESIDE_LATIN,
@@ -38,7 +38,7 @@ _USUAL = frozenset(
         *("MYANMAR", "GEORGIAN", "ETHIOPIC", "KHMER", "IDEOGRAPHIC", "KATAKANA-HIRAGANA"),
     }
 )
-# Letters that show nothing.
+# Invisible letters.
 _EMPTY = frozenset("\u115f\u1160\u3164\uffa0")
 # Latin letters that Unicode does not take apart are named after the letter that they were made from: LATIN SMALL LETTER
 # O WITH STROKE, LATIN LETTER SMALL CAPITAL M.
@@ -56,7 +56,7 @@ def reserved() -> frozenset[str]:
 
 @lru_cache(maxsize=1024)
 def objection(publisher: str, allowed: Collection[str] = ()) -> str | None:
-    """Say why the cards of a publisher are not used from an added registry; None if they are.
+    """Return why an added registry's cards of a publisher are not used, or None if they are.
 
     Args:
         publisher: The publisher in the cards' UIDs.
@@ -71,18 +71,18 @@ def objection(publisher: str, allowed: Collection[str] = ()) -> str | None:
         if _shape(known) == shape:
             return f"the publisher {publisher!a} looks like {known}, which the registry that comes with hubtool has"
     if not _EMPTY.isdisjoint(publisher):
-        return f"the publisher {publisher!a} has letters that show nothing"
+        return f"the publisher {publisher!a} has invisible letters"
     letters = [letter for letter in unicodedata.normalize("NFKC", publisher) if letter.isalpha()]
     scripts = {unicodedata.name(letter, "?").split()[0] for letter in letters}
     if not scripts <= _USUAL:
-        return f"the publisher {publisher!a} is written in a script that names are not written in today"
+        return f"the publisher {publisher!a} is written in a script that is not used for names today"
     if not publisher.isascii() and "LATIN" in scripts and scripts - _BESIDE_LATIN != {"LATIN"}:
         return f"the publisher {publisher!a} mixes letters of several scripts that look alike"
     return None
 
 
 def _shape(name: str) -> str:
-    """Return what names that look alike have in common."""
+    """Return a form that is equal for names that look alike."""
     plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", name).casefold())
     plain = "".join(_base(sign) for sign in plain if not unicodedata.combining(sign))
     return plain.translate(_LOOKS).translate(_LOOKS).replace("rn", "m").replace("vv", "w")

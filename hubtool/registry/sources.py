@@ -1,4 +1,4 @@
-"""The registries that a user added: read from and written to ``registries.toml`` beside the user's settings."""
+"""The added registries, in ``registries.toml`` beside the user's settings."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,199}\Z")
 _SCHEME = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*):")
 # git's short form, user@host:path.
 _SCP = re.compile(r"([\w.+-]+@[\w.-]+):(?!//)(\S+)\Z")
-# What stands second in UIDs of four parts.
+# The second part of UIDs with four parts.
 _BACKENDS = frozenset({"ascend", "gpu", "cpu", "npu", "common"})
-# On these hosts, a link of two parts is a repository.
+# On these hosts, a path of two parts is a repository.
 _FORGES = frozenset({"github.com", "gitee.com", "gitlab.com", "bitbucket.org", "codeberg.org"})
 
 
@@ -38,12 +38,12 @@ class RegistrySource:
     """Where one registry comes from.
 
     Attributes:
-        name: What the user calls it.
+        name: The name that the user chose.
         kind: One of :data:`KINDS`.
-        location: The folder, the repository, or the address below which a published registry is.
+        location: The folder, the repository, or the base address of a published registry.
         revision: The branch, tag or commit of a repository; None is its default branch.
         subfolder: The folder of the cards in a repository, or empty.
-        publishers: The reserved publishers that it may have, sorted.
+        publishers: The reserved publishers that it is allowed to have, sorted.
     """
 
     name: str
@@ -54,7 +54,7 @@ class RegistrySource:
     publishers: tuple[str, ...] = ()
 
     def folder(self, home: Path) -> Path:
-        """Return the folder that holds what was fetched from it; another source of the same name has another."""
+        """Return the folder of its fetched files; another source of the same name has another folder."""
         identity = hashlib.sha256(f"{self.kind}\0{self.location}\0{self.subfolder}".encode()).hexdigest()[:12]
         return home / "registries" / f"{self.name}-{identity}"
 
@@ -73,19 +73,19 @@ class RegistrySource:
 def parse(
     name: str, text: str, *, revision: str | None = None, subfolder: str = "", present: bool = True
 ) -> RegistrySource:
-    """Read what a user gives as the source of a registry.
+    """Parse the source of a registry as a user writes it.
 
     A path is a folder, or with a revision a repository on this machine. ``https://`` is a repository if it ends in
-    ``.git``, or names a revision or a folder in it, or is that of a known forge; else it is a published registry.
-    ``file://`` and ``ssh://`` are repositories, and ``git+`` before any of these says so. ``s3://bucket/prefix`` is a
-    published registry.
+    ``.git``, a revision or subfolder is given, or the host is a known forge; else it is a published registry.
+    ``file://``, ``ssh://`` and ``git+`` before any of these are repositories. ``s3://bucket/prefix`` is a published
+    registry.
 
     Args:
-        name: What the user calls it.
+        name: The name that the user chose.
         text: The source.
         revision: The branch, tag or commit of a repository.
         subfolder: The folder of the cards in it.
-        present: Whether what is on this machine must be there.
+        present: Whether a folder or repository on this machine must exist.
 
     Raises:
         ArgumentError: If it is none of these, or the name, revision or subfolder is not one.
@@ -139,9 +139,9 @@ def parse(
 
 
 def misplaced(uids: Iterable[Uid]) -> str:
-    """Return the subfolder that holds the cards if they only look like cards one level above it; else an empty text.
+    """Return the subfolder that has the cards if the given folder is one level above it, else an empty text.
 
-    ``registry/mindspore/1.9/name.md`` has the form of the old UIDs with a backend, which only a few words are.
+    There, ``registry/mindspore/1.9/name.md`` looks like an old UID with a backend; but only a few words are backends.
     """
     found = list(uids)
     tops = {uid.publisher for uid in found}
@@ -157,15 +157,15 @@ def _subfolder(text: str) -> str:
 
 
 def file(environ: Mapping[str, str] | None = None) -> Path:
-    """Return where the added registries are written down."""
+    """Return the file with the added registries."""
     return settings.user_file(environ).with_name(ADDED_FILE_NAME)
 
 
 def load(path: Path) -> tuple[RegistrySource, ...]:
-    """Read the added registries, in the order in which they were added; none if there is no file.
+    """Return the added registries in the order in which they were added; none if there is no file.
 
     Raises:
-        SettingsError: If the file cannot be read, or does not say what it should.
+        SettingsError: If the file cannot be read or is not valid.
     """
     if not path.is_file():
         return ()
@@ -175,7 +175,7 @@ def load(path: Path) -> tuple[RegistrySource, ...]:
     except OSError as error:
         raise SettingsError(f"{path} cannot be read: {error.strerror}", hint="check its permissions") from error
     except ValueError as error:  # wrong TOML, or not UTF-8
-        raise SettingsError(f"{path} is not TOML: {error}", hint="mend it, or delete it") from error
+        raise SettingsError(f"{path} is not TOML: {error}", hint="correct or delete it") from error
     items = values.get("registry", [])
     if not isinstance(items, list):
         raise SettingsError(f"{path}: 'registry' is not a list of tables", hint="write [[registry]] above each")
@@ -203,7 +203,7 @@ def _read(item: object, path: Path) -> RegistrySource:
     if not isinstance(revision, (str, type(None))) or not isinstance(subfolder, (str, type(None))):
         raise wrong
     try:
-        # What a person wrote there by hand is checked like what is typed.
+        # An entry written by hand is checked like one that is typed.
         if kind != "folder":
             address = location if kind == "published" else f"git+{location}"
             parse(name, address, revision=revision, subfolder=subfolder or "", present=False)
@@ -233,12 +233,12 @@ def save(path: Path, sources: Sequence[RegistrySource]) -> None:
     lines = ["# Written by 'hubtool registry add' and 'hubtool registry remove'."]
     for source in sources:
         lines += ["", "[[registry]]"]
-        # JSON's texts are TOML's basic strings, if only what must be is escaped.
+        # JSON strings are TOML basic strings if nothing is escaped needlessly.
         for key, value in source.as_json().items():
             if value is not None:
                 lines.append(f"{key} = {json.dumps(value, ensure_ascii=False)}")
     try:
-        # The mode, because `load` refuses what a group can write.
+        # This mode, because `load` refuses a file that a group can write.
         files.write_atomically(path, ("\n".join(lines) + "\n").encode(), mode=0o600, parents=True)
     except OSError as error:
         raise SettingsError(f"{path} cannot be written: {error.strerror}", hint="check its permissions") from error

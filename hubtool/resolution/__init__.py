@@ -1,1 +1,1 @@
-"""Resolving: finding a card, gathering the facts about it on this machine, and the decision that follows."""
+"""Resolution: find a card, gather the facts about it on this machine, and decide how it loads."""

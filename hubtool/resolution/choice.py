@@ -1,4 +1,4 @@
-"""Which asset of a card is loaded."""
+"""Choose the asset of a card that is loaded."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def choose_weights(card: Card) -> Asset | None:
 def choose_graph(card: Card) -> Asset | None:
     """Return the asset that holds a whole network: a MindIR if there is one, else the first other graph.
 
-    None where the card has a checkpoint: then that is loaded.
+    None if the card has a checkpoint, which is loaded instead.
     """
     if choose_weights(card) is not None:
         return None

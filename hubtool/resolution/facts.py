@@ -1,4 +1,4 @@
-"""The facts that decide whether a card loads here, gathered once: this machine, the store, whom the user trusts."""
+"""The facts that decide whether a card loads here, gathered once: the machine, the store, the trust list."""
 
 from __future__ import annotations
 
@@ -38,23 +38,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What is known about one card on this machine.
+    """The facts about one card on this machine.
 
     Attributes:
         machine: What this machine has.
-        offline: Whether the network may not be used.
+        offline: Whether hubtool must not use the network.
         stored: The verified file of each asset, in the card's order; None where it has to be fetched.
-        forbidden: Why the link of each asset may not be followed; None where it may.
-        unmet: What the recipe needs and is not installed, one sentence each, with what installs it.
-        trust: The user's trust list; an empty one where no code of others would run.
-        agreed_now: Whether the user agrees, for this run, that code runs which the card chooses.
+        forbidden: Why the link of each asset is not allowed; None where it is.
+        unmet: Requirements of the recipe that are not installed, one sentence each, with the command that installs
+            them.
+        trust: The user's trust list; empty if the card runs no code from elsewhere.
+        agreed_now: Whether the user agrees, for this run, to code that the card chooses.
         operators: The operators of a stored MindIR that can run code from elsewhere.
         operators_error: Why the operators of a stored MindIR cannot be read.
         place: The repository, revision and folder of the network's code, at the commit of a lockfile in force.
         place_error: Why the card's repo-link names no code.
-        code_stored: Whether that code is stored; None where no code of a repository is needed.
-        fit: How the stored checkpoint compares with the parameters that the recipe recorded; None where it cannot be
-            compared, or was not asked for.
+        code_stored: Whether that code is stored; None if no code of a repository is needed.
+        fit: How the stored checkpoint compares with the recorded parameters; None if that cannot be compared or was not
+            asked for.
     """
 
     machine: Machine
@@ -82,19 +83,19 @@ def gather(
     trust: bool = False,
     compare: bool = True,
 ) -> Facts:
-    """Gather the facts about a card; nothing is fetched and nothing is run.
+    """Gather the facts about a card, without fetching or running anything.
 
     Args:
         found: The card.
-        registries: Where cards and what stands beside them are.
+        registries: The registries, with the files beside their cards.
         store: The store.
-        policy: Which links may be followed.
-        offline: Whether the network may not be used.
-        trust: Whether the user agrees, for this run, that code runs which the card chooses.
-        compare: Whether the stored checkpoint is compared with the parameters that the recipe recorded.
+        policy: Which links are allowed.
+        offline: Whether hubtool must not use the network.
+        trust: Whether the user agrees, for this run, to code that the card chooses.
+        compare: Whether the stored checkpoint is compared with the recorded parameters.
 
     Raises:
-        LockfileError: If the code that is stored for the commit of a lockfile is not the code that it pins.
+        LockfileError: If the stored code of a pinned commit is not the code that the lockfile pins.
         SettingsError: If the user's trust list is needed and cannot be read.
         StoreError: If the store cannot be read.
     """
@@ -145,7 +146,7 @@ def _stored(found: FoundCard, at: int, registries: Registries, store: Store) -> 
             raise
         return None
     except (AssetError, LockfileError):
-        return None  # the resolver says that it is not here; fetching and loading say why
+        return None  # the resolver reports it as missing; fetching and loading say why
 
 
 def _forbidden(policy: LinkPolicy, link: str) -> str | None:
@@ -191,7 +192,7 @@ def _fit(path: Path, recipe: Recipe) -> Fit | None:
     try:
         shapes = read_header(path).shapes()
     except CheckpointError:
-        return None  # loading it says what is wrong with the file
+        return None  # loading reports what is wrong with the file
     return coverage.compare(
         shapes,
         digest=recipe.parameters_digest,

@@ -1,6 +1,6 @@
-"""Finding a card by what a user calls it: a UID, its URL on the public hub, or its path.
+"""Find a card by its UID, its URL on the public hub, or its path.
 
-Where a lockfile is in force, the card is the one that it pins: see :mod:`hubtool.lockfile.pins`.
+If a lockfile is in force, the card is the one that it pins: see :mod:`hubtool.lockfile.pins`.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class FoundCard:
     Attributes:
         card: The card.
         root: The folder that its local assets must be in; None if it has none.
-        registry: The registry that it is of, or None for a card outside a registry.
-        others: Later registries that have its UID too, with other bytes; of a pinned card, every registry.
-        pin: What the lockfile in force says of it; None where there is none.
+        registry: Its registry, or None for a card outside a registry.
+        others: Later registries (for a pinned card, all) that have other bytes under its UID.
+        pin: Its entry in the lockfile in force, or None.
     """
 
     card: Card
@@ -57,16 +57,16 @@ def find(name: str, *, registries: Registries, store: Store, lock: Path | None, 
 
     Args:
         name: A UID, the URL of a card on the public hub, or a path that ends in ``.md``.
-        registries: Where cards are.
-        store: Where pinned cards may be kept.
+        registries: The registries.
+        store: The store, which can have pinned cards.
         lock: The lockfile in force, or None.
-        local: Whether the name is a path in any case.
+        local: Whether the name is always a path.
 
     Raises:
         InvalidNameError: If the name is malformed.
         CardNotFoundError: If there is no such card.
         CardError: If it cannot be read.
-        LockfileError: If there is a lockfile, and it does not have the card, or what is there is not what it pins.
+        LockfileError: If a lockfile is in force that does not list the card, or no place has the pinned bytes.
     """
     path = settings.expand_user(name) if "\0" not in name else None
     if local or (name.endswith(".md") and not _URL.match(name)):
@@ -94,16 +94,16 @@ def find(name: str, *, registries: Registries, store: Store, lock: Path | None, 
 def find_pinned(uid: Uid, lock: Path, *, registries: Registries, store: Store) -> FoundCard:
     """Find the card that a lockfile pins: in the registries, or as ``hubtool sync`` stored it.
 
-    Its assets have the whole digests and the sizes of the lockfile.
+    Its assets get the whole digests and sizes of the lockfile.
 
     Args:
         uid: The UID.
         lock: The lockfile.
-        registries: Where cards are.
-        store: Where pinned cards may be kept.
+        registries: The registries.
+        store: The store, which can have pinned cards.
 
     Raises:
-        LockfileError: If the lockfile does not have it, contradicts it, or nothing here is what it pins.
+        LockfileError: If the lockfile does not list it or contradicts it, or no place has the pinned bytes.
     """
     from hubtool.lockfile import pins  # noqa: PLC0415 - most runs have no lockfile
 
@@ -113,7 +113,7 @@ def find_pinned(uid: Uid, lock: Path, *, registries: Registries, store: Store) -
 
 
 def parse_name(name: str) -> Uid:
-    """Read a UID, or the URL of a card on the public hub.
+    """Parse a UID, or the URL of a card on the public hub.
 
     A URL is that of a card's file (``.../mshub_res/assets/mindspore/1.9/NAME.md``) or of its page
     (``...?MindSpore/1.9/NAME``).

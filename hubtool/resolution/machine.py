@@ -1,4 +1,4 @@
-"""What this machine has that networks need, found without importing any of it."""
+"""What networks need from this machine: devices and MindSpore, found without importing it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _VERSION = re.compile(r"""(?:__version__|version)\s*=\s*['"]([^'"]+)['"]""")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """What is here.
+    """The devices and the MindSpore of this machine.
 
     Attributes:
         devices: The MindSpore device targets that have hardware here, best first; always ends with ``CPU``.
@@ -24,7 +24,7 @@ class Machine:
 
 
 def probe() -> Machine:
-    """Look at this machine; takes a few milliseconds."""
+    """Return what this machine has; takes a few milliseconds."""
     devices = []
     # The drivers' device nodes: Huawei's NPU driver makes /dev/davinci0 and so on, NVIDIA's /dev/nvidia0 and so on.
     if any(Path("/dev").glob("davinci[0-9]*")):
@@ -38,7 +38,7 @@ def _mindspore_version() -> str | None:
     spec = importlib.util.find_spec("mindspore")
     if spec is None or spec.origin is None:
         return None
-    # importlib.metadata would do, but takes longer to import than everything else that `hubtool resolve` needs.
+    # importlib.metadata takes longer to import than everything else that `hubtool resolve` needs.
     try:
         match = _VERSION.search(Path(spec.origin).with_name("version.py").read_text(encoding="utf-8"))
     except OSError:

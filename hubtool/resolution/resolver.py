@@ -1,6 +1,6 @@
-"""The resolver: from a card and the facts about it to the frozen answer of what it takes to load it.
+"""The resolver: decides from a card and its facts what loading it takes. Pure.
 
-Pure: values in, values out. The facts come from :mod:`hubtool.resolution.facts`.
+The facts come from :mod:`hubtool.resolution.facts`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from hubtool.resolution.trust import Decision
 
 DEVICES = ("auto", "CPU", "GPU", "Ascend")
-# What hubtool's own networks were written for and are tested with; NumPy 2 breaks MindSpore 2.10's PyNative mode.
+# The versions that hubtool's own networks are tested with; NumPy 2 breaks the PyNative mode of MindSpore 2.10.
 BUILTIN_REQUIRES: Mapping[str, str] = {"mindspore": ">=2.10,<3", "numpy": "<2"}
 _OLDEST = (2, 10)
 
@@ -53,7 +53,7 @@ class Problem:
     """One reason why a card does not load here.
 
     Attributes:
-        stage: What it concerns.
+        stage: The stage of loading that fails.
         error: The error that loading the card raises for it.
         reason: The reason in one sentence, as ``hubtool resolve`` prints it.
     """
@@ -65,10 +65,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResolvedAsset:
-    """One asset of a card, and where its bytes are.
+    """One asset of a card, and its stored file.
 
     Attributes:
-        asset: What the card says.
+        asset: The asset on the card.
         stored: The file with the verified bytes, or None if it has to be fetched.
         weights: Whether this is the file that is loaded: the checkpoint or, on a card without one, the graph.
     """
@@ -96,13 +96,13 @@ class Resolution:
 
     Attributes:
         found: The card, and where it was found.
-        facts: What this was decided from.
+        facts: The facts behind the decision.
         assets: Its assets.
-        requires: What must be installed, as distribution names and version ranges.
+        requires: The distributions that must be installed, with version ranges.
         device: The device target that is chosen: ``CPU``, ``GPU`` or ``Ascend``.
-        problems: Why it cannot be loaded, what the user still has to agree to included; empty if it can.
-        decision: Whether the code that the card chooses may run; None if nothing in it needs the user's consent, or
-            that is not known before a graph is fetched.
+        problems: Why it cannot be loaded, including missing consent; empty if it can.
+        decision: Whether the code that the card chooses can run; None if it needs no consent, or if that is only known
+            once a graph is fetched.
     """
 
     found: FoundCard
@@ -125,27 +125,27 @@ class Resolution:
 
     @property
     def recipe(self) -> Recipe | None:
-        """How its network is built, or None if that is not known."""
+        """The recipe of its network, or None."""
         return self.found.card.recipe
 
     @property
     def registry(self) -> str | None:
-        """The registry that the card is of, or None."""
+        """The registry of the card, or None."""
         return self.found.registry
 
     @property
     def others(self) -> tuple[Other, ...]:
-        """Later registries that have the UID too, with other bytes: they are not used."""
+        """Later registries with other bytes under the UID, which are not used."""
         return self.found.others
 
     @property
     def pinned(self) -> bool:
-        """Whether the card is held to a lockfile."""
+        """Whether a lockfile pins the card."""
         return self.found.pin is not None
 
     @property
     def fit(self) -> Fit | None:
-        """How the stored checkpoint compares with the parameters that were recorded; None where that is not known."""
+        """How the stored checkpoint compares with the recorded parameters; None if that is not known."""
         return self.facts.fit
 
     @property
@@ -155,14 +155,14 @@ class Resolution:
 
     @property
     def consent(self) -> str | None:
-        """What the user still has to agree to, in one sentence with the way to do it; None if there is nothing."""
+        """What the user still has to agree to, and how, in one sentence; None if nothing."""
         return next((problem.reason for problem in self.problems if problem.stage == "consent"), None)
 
     def refuse(self, *stages: Stage) -> None:
         """Raise the error of the first problem of these stages; do nothing if there is none.
 
         Raises:
-            HubError: What loading the card would end in.
+            HubError: The error that loading the card would raise.
         """
         for stage in stages:
             for problem in self.problems:
@@ -171,17 +171,17 @@ class Resolution:
 
     @property
     def loadable(self) -> bool:
-        """Whether nothing known stands between this card and a loaded network, the user's consent included."""
+        """Whether the card can be loaded as far as is known, including the user's consent."""
         return not self.reasons
 
     @property
     def ready(self) -> bool:
-        """Whether it can be loaded as soon as the user agrees that its code runs."""
+        """Whether only the user's consent is missing, if anything is."""
         return all(problem.stage == "consent" for problem in self.problems)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What to know about the card although it does not keep it from being loaded."""
+        """Notes about the card that do not prevent loading."""
         return tuple(asset.asset.weakness for asset in self.assets if asset.asset.weakness)
 
     @property
@@ -191,13 +191,13 @@ class Resolution:
 
     @property
     def handed_over(self) -> bool:
-        """Whether the file is a graph that MindSpore does not run: loading it gives its path."""
+        """Whether the file is a graph that MindSpore does not run: loading it returns its path."""
         weights = self.weights
         return weights is not None and weights.asset.runner is not None and not weights.asset.is_mindir
 
     @property
     def python(self) -> tuple[str, ...]:
-        """The Python lines that load the network; with what the checkpoint needs, and the consent that is missing."""
+        """The Python lines that load the network, with the arguments and the consent that it needs."""
         arguments = [json.dumps(self.uid, ensure_ascii=False)]
         arguments += [] if self.card.uid else ['source="local"']
         if self.fit is not None:
@@ -249,11 +249,11 @@ class Resolution:
 
 
 def resolve(found: FoundCard, facts: Facts, *, device: str = "auto", overridden: Collection[str] = ()) -> Resolution:
-    """Say what it takes to load a card, and whether that is possible here.
+    """Return what loading a card takes, and whether it is possible here.
 
     Args:
         found: The card.
-        facts: What is known about it on this machine.
+        facts: The facts about it on this machine.
         device: One of :data:`DEVICES`; ``auto`` is Ascend where there is one, else CPU.
         overridden: Names of arguments that the user's own call replaces.
 
@@ -267,7 +267,7 @@ def resolve(found: FoundCard, facts: Facts, *, device: str = "auto", overridden:
         ResolvedAsset(asset=asset, stored=None if stored is None else stored.path, weights=asset is weights)
         for asset, stored in zip(card.assets, facts.stored, strict=True)
     )
-    # `auto` does not choose a GPU: MindSpore 2.10 has no build for one, so that a device node alone says nothing.
+    # `auto` does not choose a GPU: MindSpore 2.10 has no GPU build, so a device node alone means nothing.
     chosen = ("Ascend" if "Ascend" in machine.devices else "CPU") if device == "auto" else device
     decision, refused = _decide(found, facts, overridden)
     problems = [
@@ -296,7 +296,7 @@ def resolve(found: FoundCard, facts: Facts, *, device: str = "auto", overridden:
 
 
 def _decide(found: FoundCard, facts: Facts, overridden: Collection[str]) -> tuple[Decision | None, tuple[Problem, ...]]:
-    """Decide whether the code that a card chooses may run; with why it runs in no case."""
+    """Decide whether the code that a card chooses can run; also return problems that no consent solves."""
     recipe, graph = found.card.recipe, choose_graph(found.card)
     if graph is not None:
         stored = facts.stored[found.card.assets.index(graph)]
@@ -323,7 +323,7 @@ def _problem(stage: Stage, error: HubError) -> Problem:
 
 
 def requires(recipe: Recipe | None) -> Mapping[str, str]:
-    """Return what a recipe's network needs, as distribution names and version ranges; nothing if there is no recipe."""
+    """Return the requirements of a recipe as distribution names and version ranges; empty without a recipe."""
     if recipe is None:
         return {}
     more = (re.match(r"([\w.-]+)(.*)", text) for text in recipe.requires)
@@ -356,17 +356,17 @@ def _no_weights(card: Card) -> Problem:
 
 
 def _status_problems(found: FoundCard) -> list[Problem]:
-    """Say that a card was withdrawn; where a lockfile pins it, its user decided to depend on it."""
+    """Return the problem of a withdrawn card, unless a lockfile pins it."""
     status = found.card.status
     if status is None or not status.is_withdrawn or found.pin is not None:
         return []
-    locked = "what was pinned by a lockfile before goes on loading with that lockfile"
+    locked = "with a lockfile that pins it, it still loads"
     hint = locked if status.successor is None else f"load {status.successor}; {locked}"
     return [_problem("status", WithdrawnError(status.describe(found.name), hint=hint))]
 
 
 def recipe_problems(card: Card) -> list[Problem]:
-    """Return why the recipe of a card cannot be one that builds its network; nothing if it may be."""
+    """Return why the recipe of a card cannot build its network; empty if it can."""
     recipe = card.recipe
     hint = None
     if recipe is None:
@@ -429,7 +429,7 @@ def _lock_problems(found: FoundCard, facts: Facts) -> list[Problem]:
 
 
 def _code_problems(facts: Facts) -> list[Problem]:
-    """Say that the code of a repository is not stored, where it cannot be fetched."""
+    """Return the problem of code that is not stored and cannot be fetched."""
     if not facts.offline or facts.place is None or facts.code_stored:
         return []
     why = f"the code of {shown(facts.place.url)} is not stored, and the network may not be used"

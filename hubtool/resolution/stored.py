@@ -1,4 +1,4 @@
-"""Which assets of a found card are on this machine, with the bytes that the card promises; nothing is fetched."""
+"""Assets of a found card that are on this machine and match their digest; nothing is fetched."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def stored_asset(found: FoundCard, asset: Asset, *, registries: Registries, stor
     Args:
         found: The card that names the asset.
         asset: The asset.
-        registries: Where cards and what stands beside them are.
-        store: The store; what was hashed once is recorded there.
+        registries: The registries, with the files beside their cards.
+        store: The store, which records files that were hashed.
 
     Raises:
-        AssetError: If a file beside the card is not the one that the card means, or has another size than stated.
-        LockfileError: If it has another size than the lockfile states.
+        AssetError: If a file beside the card does not match the digest or the size on the card.
+        LockfileError: If its size differs from the lockfile.
         StoreError: If the store cannot be read.
     """
     if asset.digest is None:
@@ -45,13 +45,13 @@ def stored_asset(found: FoundCard, asset: Asset, *, registries: Registries, stor
 
 
 def local_copy(found: FoundCard, asset: Asset, *, registries: Registries, store: Store) -> Stored | None:
-    """Return an asset that stands beside the card of a pinned UID in any registry, if it is the right one.
+    """Return an asset beside the card of a pinned UID in any registry, if its digest matches.
 
     Args:
         found: The pinned card.
         asset: The asset.
-        registries: Where cards and what stands beside them are.
-        store: The store; what was hashed once is recorded there.
+        registries: The registries, with the files beside their cards.
+        store: The store, which records files that were hashed.
     """
     if asset.digest is None or found.card.uid is None:
         return None
@@ -80,11 +80,11 @@ def local_path(found: FoundCard, asset: Asset) -> Path:
 
 
 def check_size(found: FoundCard, asset: Asset, stored: Stored) -> Stored:
-    """Return a file if it has as many bytes as the card or the lockfile states.
+    """Return a file if its size is the one on the card or in the lockfile.
 
     Raises:
-        AssetError: If the card states another size.
-        LockfileError: If the lockfile does.
+        AssetError: If the size on the card differs.
+        LockfileError: If the size in the lockfile differs.
     """
     if stored.fits(asset.size):
         return stored

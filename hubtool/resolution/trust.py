@@ -1,8 +1,8 @@
-"""Trust: whether code of a repository may run here. The decision is pure; reading and writing the lists is apart.
+"""Trust: whether code of a repository can run here. The decisions are pure.
 
-Code from elsewhere runs only if both hold: its repository is on the trust list, and the user agreed once that code of
-it runs. The list has defaults, the organisations that publish the public hub's models; nobody agreed to anything by
-default. A repository that the user adds by name is agreed to by that.
+Code of a repository runs only if its repository is on the trust list and the user agreed to it once. The list has
+defaults, the organisations that publish the models of the public hub, but the user has agreed to none of them. Adding
+a repository by name also agrees to it.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _TRUE = frozenset({"1", "true", "yes", "on"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustList:
-    """Which repositories are trusted, and to which the user agreed.
+    """The trusted repositories, and those that the user agreed to.
 
     Attributes:
         added: Entries that the user added: ``host/owner``, ``host/owner/name``, or an absolute local folder.
@@ -60,7 +60,7 @@ class TrustList:
         return (*(entry for entry in DEFAULTS if entry not in self.removed), *self.added)
 
     def add(self, entry: str) -> TrustList:
-        """Return the list with an entry, which is agreed to as well.
+        """Return the list with an entry added and agreed to.
 
         Raises:
             ArgumentError: If it is not an entry.
@@ -71,7 +71,7 @@ class TrustList:
         return replace(self, added=added, removed=removed).agree(entry)
 
     def remove(self, entry: str) -> TrustList:
-        """Return the list without an entry, nor any agreement to it.
+        """Return the list without an entry and without the agreement to it.
 
         Raises:
             ArgumentError: If it is not on the list.
@@ -87,13 +87,13 @@ class TrustList:
         )
 
     def agree(self, entry: str) -> TrustList:
-        """Return the list with the agreement that code of an entry may run."""
+        """Return the list with the agreement to an entry."""
         return self if entry in self.agreed else replace(self, agreed=(*self.agreed, entry))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
-    """What a user agreed to when asked: this code, called like this, and nothing else.
+    """What a user agreed to when asked: exactly this code, with these arguments.
 
     Attributes:
         recipe: The recipe that was shown: the entry point and its arguments; None for a card without one.
@@ -110,7 +110,7 @@ class Agreement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """Whether code of one repository may run.
+    """Whether code of one repository can run.
 
     Attributes:
         repository: The repository, without scheme.
@@ -126,12 +126,12 @@ class Decision:
 
     @property
     def allowed(self) -> bool:
-        """Whether the code may run."""
+        """Whether the code can run."""
         return self.entry is not None and self.agreed
 
     @property
     def hint(self) -> str | None:
-        """What to do so that it may, or None if it may."""
+        """What to do so that the code can run, or None if it can."""
         if self.entry is None and not _is_plain(self.repository):
             return "correct the repo-link of the card"
         if self.entry is None:
@@ -145,7 +145,7 @@ class Decision:
 
 
 def decide(url: str, trust: TrustList, *, agreed_now: bool = False) -> Decision:
-    """Decide whether code of a repository may run.
+    """Decide whether code of a repository can run.
 
     Args:
         url: The repository's URL.
@@ -185,11 +185,11 @@ def decide(url: str, trust: TrustList, *, agreed_now: bool = False) -> Decision:
 
 
 def decide_named(name: str, what: str, trust: TrustList, *, agreed_now: bool = False) -> Decision:
-    """Decide whether code that comes from no repository may run: a call of a package, or operators of a graph.
+    """Decide whether other code can run: a call of a package, or operators of a graph.
 
     Args:
-        name: The name that agreement is bound to: an entry of the trust list, such as ``package/mindcv/DIGEST``.
-        what: What would run, as the beginning of a sentence.
+        name: The name to agree to: an entry of the trust list, such as ``package/mindcv/DIGEST``.
+        what: What would run, as the start of a sentence.
         trust: The lists.
         agreed_now: Whether the user agrees for this run (``--trust``, ``HUBTOOL_TRUST=1``).
     """
@@ -206,16 +206,16 @@ def decide_named(name: str, what: str, trust: TrustList, *, agreed_now: bool = F
 def decide_call(
     recipe: Recipe, trust: TrustList, *, overridden: Collection[str] = (), agreed_now: bool = False
 ) -> Decision | None:
-    """Decide whether the call of an installed package may run; None if it needs no consent, or names no package.
+    """Decide whether the call of an installed package can run; None if it needs no consent, or names no package.
 
     Args:
         recipe: A recipe of the provider ``package``.
         trust: The lists.
-        overridden: Names of arguments that the user's own call replaces: they are the user's choice.
+        overridden: Names of arguments that the user's own call replaces.
         agreed_now: Whether the user agrees for this run (``--trust``, ``HUBTOOL_TRUST=1``).
 
     Raises:
-        RecipeError: If its arguments are nested too deeply, or too many.
+        RecipeError: If it has too many arguments, or they are nested too deeply.
     """
     package = package_calls.package_of(recipe)
     why = None if package is None else package_calls.outside(recipe, overridden=overridden)
@@ -229,10 +229,10 @@ def decide_call(
 def decide_graph(
     digest: str, operators: Collection[str], trust: TrustList, *, agreed_now: bool = False
 ) -> Decision | None:
-    """Decide whether the operators of a MindIR may run; None if all of them only compute.
+    """Decide whether the operators of a MindIR can run; None if all of them only compute.
 
     Args:
-        digest: The whole digest of the file: what agreement is bound to.
+        digest: The whole digest of the file, which the agreement names.
         operators: Its operators that can run code from elsewhere, as ``checkpoint.operators.foreign`` finds them.
         trust: The lists.
         agreed_now: Whether the user agrees for this run (``--trust``, ``HUBTOOL_TRUST=1``).
@@ -255,7 +255,7 @@ def _is_plain(repository: str) -> bool:
 
 
 def parse_entry(text: str) -> str:
-    """Read an entry of the trust list; a URL stands for the repository it names.
+    """Parse an entry of the trust list; a URL stands for its repository.
 
     Raises:
         ArgumentError: If it names neither an organisation nor a repository.
@@ -288,8 +288,7 @@ def read(path: Path | None = None) -> TrustList:
     """Read the user's lists.
 
     Raises:
-        SettingsError: If the file is there and cannot be read, or other users can write it; then nothing is taken for
-            trusted.
+        SettingsError: If the file exists and cannot be read, or other users can write it; then nothing is trusted.
     """
     path = trust_file() if path is None else path
     ownership.check_private(path, "the trust list")
@@ -298,25 +297,25 @@ def read(path: Path | None = None) -> TrustList:
     except FileNotFoundError:
         return TrustList()
     except (OSError, ValueError, RecursionError) as error:
-        raise SettingsError(f"the trust list {path} cannot be read: {error}", hint="mend or delete it") from error
+        raise SettingsError(f"the trust list {path} cannot be read: {error}", hint="correct or delete it") from error
     lists: list[tuple[str, ...]] = []
     for name in ("added", "removed", "agreed"):
         items = raw.get(name, []) if isinstance(raw, dict) else None
         if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
-            raise SettingsError(f"the trust list {path} is not one: {name!r} is wrong", hint="mend or delete it")
+            raise SettingsError(f"the trust list {path} is not one: {name!r} is wrong", hint="correct or delete it")
         lists.append(tuple(items))
     added, removed, agreed = lists
     for item in added:
         if not _is_plain(item):
             raise SettingsError(
                 f"the trust list {path}: {item[:200]!a} names neither an organisation nor a repository",
-                hint="take it out",
+                hint="remove it",
             )
     return TrustList(added=added, removed=removed, agreed=agreed)
 
 
 def write(trust: TrustList, path: Path | None = None) -> None:
-    """Write the user's lists, all or nothing.
+    """Write the user's lists atomically.
 
     Raises:
         SettingsError: If they cannot be written.

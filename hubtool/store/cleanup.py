@@ -35,7 +35,7 @@ OTHERS_SECONDS = 30 * 86400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Item:
+class StoreItem:
     """One asset in a store, or what there is of one whose fetch was not finished.
 
     Attributes:
@@ -69,8 +69,8 @@ class Item:
 class Removal:
     """What goes, and what stays against the wish, each with the reason."""
 
-    remove: tuple[tuple[Item, str], ...]
-    keep: tuple[tuple[Item, str], ...]
+    remove: tuple[tuple[StoreItem, str], ...]
+    keep: tuple[tuple[StoreItem, str], ...]
 
     @property
     def freed(self) -> int:
@@ -99,7 +99,7 @@ class Checked:
     fate: str = ""
 
 
-def items(store: Store, names: Mapping[Digest, tuple[str, ...]] | None = None) -> tuple[Item, ...]:
+def items(store: Store, names: Mapping[Digest, tuple[str, ...]] | None = None) -> tuple[StoreItem, ...]:
     """Return every asset in a store, in order of digests; nothing is hashed.
 
     What was made from an asset of another store stands here alone: then the asset itself has no bytes.
@@ -130,7 +130,7 @@ def items(store: Store, names: Mapping[Digest, tuple[str, ...]] | None = None) -
             uids.update(short.get(digest[:length], ()))
         used = store.used(digest)
         result.append(
-            Item(
+            StoreItem(
                 digest=digest,
                 size=size,
                 derived=derived.get(digest, 0),
@@ -143,20 +143,20 @@ def items(store: Store, names: Mapping[Digest, tuple[str, ...]] | None = None) -
     return tuple(result)
 
 
-def unfinished(store: Store) -> tuple[Item, ...]:
+def unfinished(store: Store) -> tuple[StoreItem, ...]:
     """Return what there is in a store of fetches that were not finished; some may be under way.
 
     Raises:
         StoreError: If the store cannot be read.
     """
     return tuple(
-        Item(digest=one.digest, size=one.size, derived=0, stored=one.written, used=one.written, unfinished=one)
+        StoreItem(digest=one.digest, size=one.size, derived=0, stored=one.written, used=one.written, unfinished=one)
         for one in store.unfinished()
     )
 
 
 def plan(
-    there: Iterable[Item],
+    there: Iterable[StoreItem],
     *,
     now: float,
     older_than: float | None = None,
@@ -180,11 +180,11 @@ def plan(
         broken_off: Remove what is not finished.
         recent: Seconds for which a use protects a file.
     """
-    rest: list[Item] = []
-    remove: list[tuple[Item, str]] = []
-    keep: list[tuple[Item, str]] = []
+    rest: list[StoreItem] = []
+    remove: list[tuple[StoreItem, str]] = []
+    keep: list[tuple[StoreItem, str]] = []
 
-    def drop(item: Item, reason: str) -> bool:
+    def drop(item: StoreItem, reason: str) -> bool:
         if now - item.used < recent:
             keep.append((item, f"{reason}, but it was used less than {recent / 3600:g} hours ago"))
             return False
@@ -314,7 +314,7 @@ def verify(
     return tuple(results)
 
 
-def choose(there: Iterable[Item], targets: Iterable[str]) -> Removal:
+def choose(there: Iterable[StoreItem], targets: Iterable[str]) -> Removal:
     """Say what goes when UIDs and digests are named. Pure.
 
     Args:
@@ -324,7 +324,7 @@ def choose(there: Iterable[Item], targets: Iterable[str]) -> Removal:
     Raises:
         ArgumentError: If a target names nothing that is stored, or a short digest names several files.
     """
-    chosen: dict[str, tuple[Item, str]] = {}
+    chosen: dict[str, tuple[StoreItem, str]] = {}
     known = tuple(there)
     for target in targets:
         if "/" in target:

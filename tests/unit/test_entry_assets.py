@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from hubtool.registry.entry import CardEntry, StatedAsset
+from hubtool.registry.entry import CardEntry, IndexedAsset
 from hubtool.uid import Uid
 
 DIGEST = "a" * 64
-ASSETS = (StatedAsset("x.ckpt", "b" * 64, 7), StatedAsset("https://example.org/y", "c" * 9, None))
+ASSETS = (IndexedAsset("x.ckpt", "b" * 64, 7), IndexedAsset("https://example.org/y", "c" * 9, None))
 
 
 def test_stated_assets_are_read_as_they_were_written() -> None:

@@ -83,7 +83,7 @@ def test_parse_and_format_are_inverses(items: list[LockedCard]) -> None:
         ("official/nlp/bert", "official/../../bert", "leads out"),
         ("official/nlp/bert", "/etc", "leads out"),
         (">=2.10,<3", "all of them", "not a range"),
-        ("[[card]]", f'[[card]]\nuid = "a/1.9/b"\nsha256 = "{A}"\nregistry = ""\n[[card]]', "stands twice"),
+        ("[[card]]", f'[[card]]\nuid = "a/1.9/b"\nsha256 = "{A}"\nregistry = ""\n[[card]]', "listed twice"),
     ],
 )
 def test_what_is_not_a_lock(old: str, new: str, part: str) -> None:

@@ -16,7 +16,7 @@ from hubtool.cli import units
 from hubtool.digest import Digest
 from hubtool.errors import ArgumentError, StoreError
 from hubtool.store import cleanup
-from hubtool.store.cleanup import Item
+from hubtool.store.cleanup import StoreItem
 from hubtool.store.records import USE_STEP_SECONDS
 from hubtool.store.store import Store
 from hubtool.store.temporary import Unfinished
@@ -29,9 +29,9 @@ DAY = 86400.0
 NOW = 1000 * DAY
 
 
-def item(letter: str, size: int = 10, days: float = 1.0, uids: tuple[str, ...] = ("a/1.0/b",)) -> Item:
+def item(letter: str, size: int = 10, days: float = 1.0, uids: tuple[str, ...] = ("a/1.0/b",)) -> StoreItem:
     used = NOW - days * DAY
-    return Item(digest=letter * 64, size=size, derived=0, stored=used, used=used, uids=uids)
+    return StoreItem(digest=letter * 64, size=size, derived=0, stored=used, used=used, uids=uids)
 
 
 def put(store: Store, content: bytes) -> str:
@@ -86,7 +86,7 @@ def test_what_a_prune_removes(wishes: dict[str, float], gone: str) -> None:
 
 
 def test_unfinished_fetches_are_pruned_as_assets_are() -> None:
-    def part(letter: str, days: float) -> Item:
+    def part(letter: str, days: float) -> StoreItem:
         one = Unfinished(name=f"{letter * 64}.0.blob.part", size=20, written=NOW - days * DAY)
         return replace(item(letter, one.size, days, ()), unfinished=one)
 

@@ -16,7 +16,7 @@ from hubtool.diagnostics import Severity
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from hubtool.card.markdown import Code
+    from hubtool.card.markdown import CodeBlock
     from hubtool.card.rules.context import Context
 
 _INTRODUCTION = frozenset(map(vocabulary.fold, ("Introduction", "简介", "介绍", "模型简介", "概述")))
@@ -26,7 +26,7 @@ _QUOTED = re.compile(r"(?P<quote>[\"'])(?P<text>[^\"'\s/\\]{1,128}(?:/[^\"'\s/\\
 _VERSION = re.compile(r"[0-9]+(?:\.[0-9]+)+\Z")
 
 
-def _usage(context: Context) -> Iterator[Code]:
+def _usage(context: Context) -> Iterator[CodeBlock]:
     return usage.blocks(context.document.text, context.outline)
 
 

@@ -78,7 +78,7 @@ class BertConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class BuiltinEntry:
     """One built-in network: where its encoder's names begin, and which weight holds its labels."""
 
     encoder: str
@@ -87,12 +87,14 @@ class Entry:
     layers: tuple[str, ...] = ()  # switches that this entry alone knows: with_lstm, use_crf
 
 
-ENTRIES: Final[Mapping[str, Entry]] = {
-    "bert": Entry(encoder=""),
-    "bert-pretraining": Entry(encoder="bert.bert.", head="bert.cls2.dense.weight"),
-    "bert-ner": Entry(encoder="bert.bert.", head="bert.dense_1.weight", labels=True, layers=("with_lstm", "use_crf")),
-    "bert-classifier": Entry(encoder="bert.bert.", head="bert.dense_1.weight", labels=True),
-    "bert-squad": Entry(encoder="bert.bert.", head="bert.dense1.weight"),
+ENTRIES: Final[Mapping[str, BuiltinEntry]] = {
+    "bert": BuiltinEntry(encoder=""),
+    "bert-pretraining": BuiltinEntry(encoder="bert.bert.", head="bert.cls2.dense.weight"),
+    "bert-ner": BuiltinEntry(
+        encoder="bert.bert.", head="bert.dense_1.weight", labels=True, layers=("with_lstm", "use_crf")
+    ),
+    "bert-classifier": BuiltinEntry(encoder="bert.bert.", head="bert.dense_1.weight", labels=True),
+    "bert-squad": BuiltinEntry(encoder="bert.bert.", head="bert.dense1.weight"),
 }
 
 
@@ -113,7 +115,7 @@ def near(word: str, allowed: tuple[str, ...]) -> str | None:
     return f"did you mean {matches[0]}?" if matches else None
 
 
-def find_entry(entry: str) -> Entry:
+def find_entry(entry: str) -> BuiltinEntry:
     """Return the built-in network of a name.
 
     Raises:

@@ -24,7 +24,7 @@ from hubtool.networks.builtin.config import (
     TRANSITIONS,
     TYPES,
     BertConfig,
-    Entry,
+    BuiltinEntry,
     find_entry,
     quote,
 )
@@ -52,7 +52,7 @@ class Inferred:
 
     Attributes:
         config: The network's configuration.
-        prefix: What stands in the checkpoint before each of the network's own parameter names; often empty.
+        prefix: The prefix of the network's parameter names in the checkpoint; often empty.
         notes: Sentences for people: what was overruled, assumed or recognised.
     """
 
@@ -83,7 +83,7 @@ def _is_state(prefix: str) -> bool:
 
 
 def find_prefix(entry: str, tensors: Mapping[str, Shape]) -> str:
-    """Find what stands in a checkpoint before each of a network's own parameter names.
+    """Find the prefix of a network's parameter names in a checkpoint.
 
     A training cell around the network ("network."), or for ``bert`` the heads it was trained with ("bert.bert."),
     leave such a prefix. Optimizer state repeats every name behind a prefix of its own, which is never the answer.
@@ -111,8 +111,8 @@ def find_prefix(entry: str, tensors: Mapping[str, Shape]) -> str:
         else:
             problem = f"this checkpoint is not of a BERT network: it has no {anchor}"
         raise RecipeError(problem, hint="the recipe's entry must be the network that was saved" if bare else None)
-    # The state of an unknown optimizer has a prefix more, before or behind the wrapper's; two networks side by side
-    # have different ones.
+    # The state of an unknown optimizer has an extra prefix, before or after the wrapper's; two networks in one file
+    # have different prefixes.
     shortest = found[0]
     if strangers := [head for head in found if not (head.endswith(shortest) or head.startswith(shortest))]:
         raise RecipeError(
@@ -133,7 +133,7 @@ def _layer_count(tensors: Mapping[str, Shape], prefix: str) -> int:
 
 
 def _from_shapes(entry: str, tensors: Mapping[str, Shape], prefix: str) -> dict[str, object]:
-    """Read off a checkpoint all that its shapes determine, and see that they agree."""
+    """Return what the shapes of a checkpoint determine, after checking that they agree."""
     known = ENTRIES[entry]
     root = prefix + known.encoder
     table, types, places = root + EMBEDDING, root + TYPES, root + POSITIONS
@@ -194,7 +194,7 @@ def _from_shapes(entry: str, tensors: Mapping[str, Shape], prefix: str) -> dict[
     return found
 
 
-def _relevant(entry: Entry, name: str) -> bool:
+def _relevant(entry: BuiltinEntry, name: str) -> bool:
     """Whether an argument says something about this entry: a plain BERT has no labels, a classifier no CRF."""
     if name in {"with_lstm", "use_crf"}:
         return name in entry.layers
@@ -213,11 +213,10 @@ def infer(
 ) -> Inferred:
     """Work out a network's configuration from a checkpoint's shapes and a recipe's arguments.
 
-    What the shapes determine is taken from them. An argument of the recipe that says otherwise is noted and not
-    followed, since the weights are what they are; one that the caller gave is an error, since the caller asked for
-    something that cannot be had. Without a checkpoint all comes from the arguments; what they leave out is that of
-    the family's Chinese base network (vocabulary 21128, 12 layers, 2 token types, 512 positions), with
-    ``intermediate_size`` four times ``hidden_size``. The number of labels has no such default.
+    The shapes decide. An argument of the recipe that contradicts them is ignored with a note; one of the caller is an
+    error. Without a checkpoint the arguments decide, with the defaults of the family's Chinese base network (vocabulary
+    21128, 12 layers, 2 token types, 512 positions) and ``intermediate_size`` four times ``hidden_size``. The number of
+    labels has no default.
 
     Args:
         entry: Name of a built-in network.

@@ -53,17 +53,17 @@ class BuiltinProvider:
 
 
 def _check_sizes(recipe: Recipe, arguments: Mapping[str, object]) -> None:
-    """Refuse to guess sizes: the network would be another one than the card's.
+    """Refuse to guess sizes: the network would differ from the card's.
 
     Raises:
         RecipeError: If neither the recipe nor the caller states a size that the checkpoint would.
     """
-    # Two token types are what all of the family have.
+    # All networks of the family have two token types.
     known = {*recipe.arguments, *arguments, "type_vocab_size"}
     missing = [name for name in SIZES if name not in known]
     if missing:
         raise RecipeError(
-            f"the sizes of this network stand in its checkpoint, which is not stored: {', '.join(missing)}",
+            f"the sizes of this network come from its checkpoint, which is not stored: {', '.join(missing)}",
             hint="fetch the checkpoint first ('hubtool fetch UID'), or give these sizes as arguments",
         )
 
@@ -73,7 +73,7 @@ def example(entry: str, config: BertConfig) -> tuple[Any, ...]:
     import numpy as np  # noqa: PLC0415
     from mindspore import Tensor  # noqa: PLC0415
 
-    # Relative positions know no longest sequence.
+    # Relative positions have no longest sequence.
     length = _EXAMPLE_LENGTH if config.use_relative_positions else min(_EXAMPLE_LENGTH, config.max_position_embeddings)
     numbers = np.random.default_rng(0)
     ids = numbers.integers(0, config.vocab_size, (1, length)).astype(np.int32)

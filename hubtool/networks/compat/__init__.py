@@ -1,7 +1,7 @@
-"""The bridge: what a namespace shows its code of MindSpore, NumPy and a few others, so that 1.x code runs on 2.x.
+"""The bridge: lets code for MindSpore 1.x (and old NumPy, Python and PyYAML) run on today's versions.
 
-Nothing of it is visible outside a :class:`hubtool.networks.isolation.namespace.Namespace`: the modules that the code
-imports are proxies of the real ones, and the user's own stay as they are.
+It works only inside a :class:`hubtool.networks.isolation.namespace.Namespace`: its code imports proxies of the real
+modules, and the user's modules stay unchanged.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
     from hubtool.networks.isolation.namespace import Namespace
 
 _BY_NAME: Final[dict[str, Replacement]] = {row.old: row for row in ROWS}
-# Modules of which code sees a view: those with rows, and all of MindSpore.
+# Modules that code sees through a proxy, besides all of MindSpore.
 _VIEWED: Final = frozenset(row.old.rpartition(".")[0] for row in ROWS if not row.old.startswith("mindspore"))
 _ABSENT: Final = object()
 
 
 def stands_for(row: Replacement) -> Any:  # noqa: ANN401 - a module, a class or a function
-    """Return what stands for a row's old name."""
+    """Return the object that replaces a row's old name."""
     module, _, attribute = row.stands.partition(":")
     found = importlib.import_module(module)
     return getattr(found, attribute) if attribute else found
 
 
 class Bridge(ModuleProvider):
-    """Supplies a namespace with the views of one MindSpore.
+    """Supplies a namespace with proxies of MindSpore and others.
 
     Args:
-        hooks: What replaces members of MindSpore beyond the table, by their dotted name (``mindspore.export``).
+        hooks: Replacements of members of MindSpore beyond the table, by dotted name (``mindspore.export``).
     """
 
     def __init__(self, hooks: Mapping[str, object] | None = None) -> None:
@@ -49,7 +49,7 @@ class Bridge(ModuleProvider):
         self._keep: list[object] = []
 
     def module(self, namespace: Namespace, name: str) -> ModuleType | None:
-        """Return the view of a module, or None if the code may see the real one."""
+        """Return the proxy of a module, or None if the code can use the real one."""
         head = name.partition(".")[0]
         if head != "mindspore":
             if name not in _VIEWED:
@@ -73,7 +73,7 @@ class Bridge(ModuleProvider):
         return self._view(namespace, name, behind)
 
     def missing(self, namespace: Namespace, name: str) -> ModuleType | None:
-        """Return what stands in for a package that is not installed, or None if nothing does."""
+        """Return the stand-in for a package that is not installed, or None."""
         found = namespace.views.get(name)
         if found is None:
             found = stand_ins.module(name)
@@ -125,7 +125,7 @@ class Bridge(ModuleProvider):
         return view
 
     def _replacements(self) -> dict[int, object]:
-        """Return what replaces members wherever they are exported, by the identity of the real member."""
+        """Return the replacements of members, by the identity of the real member, wherever it is exported."""
         if self._replaced is None:
             replaced: dict[int, object] = {}
             changed = [(row.old, stands_for(row)) for row in ROWS if row.changed and row.old.startswith("mindspore")]
@@ -133,7 +133,7 @@ class Bridge(ModuleProvider):
                 module, _, attribute = old.rpartition(".")
                 real = getattr(sys.modules.get(module) or importlib.import_module(module), attribute, _ABSENT)
                 if real is not _ABSENT:
-                    self._keep.append(real)  # an identity is only good while its object lives
+                    self._keep.append(real)  # keeps the object, and so its identity, alive
                     replaced[id(real)] = value
             self._replaced = replaced
         return self._replaced

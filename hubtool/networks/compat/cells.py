@@ -1,4 +1,4 @@
-"""Cells and operators of MindSpore 1.x that 2.x no longer has, by means of those it has."""
+"""Cells and operators that MindSpore 2.x removed, built from those it has."""
 
 from __future__ import annotations
 
@@ -75,14 +75,14 @@ class Dropout(nn.Dropout):
 
 
 class EmbeddingLookup(nn.EmbeddingLookup):
-    """A lookup that may be told how large its cache is; without a parameter server there is none."""
+    """A lookup that accepts a cache size; without a parameter server there is no cache."""
 
     def __init__(self, *args: Any, vocab_cache_size: int = 0, **kwargs: Any) -> None:  # noqa: ANN401, ARG002 - the old signature
         super().__init__(*args, **kwargs)
 
 
 def initializer(init: Any, shape: Any = None, dtype: Any = None) -> Any:  # noqa: ANN401 - the old signature
-    """Return the tensor of an initialiser, which may be asked to become one."""
+    """Return the tensor of an initialiser, with the old method ``to_tensor``."""
     more = {} if dtype is None else {"dtype": dtype}
     tensor = initializers.initializer(init, shape, **more)
 

@@ -1,4 +1,4 @@
-"""The parameter checks of MindSpore 1.x: a class and an enumeration over the functions and constants of today."""
+"""The parameter checks of MindSpore 1.x, on top of today's functions and constants."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mindspore import _checkparam
 
 
 class Rel(Enum):
-    """How two values relate; the numbers are MindSpore's own."""
+    """Relations of two values, with MindSpore's numbers."""
 
     EQ = _checkparam.EQ
     NE = _checkparam.NE
@@ -26,7 +26,7 @@ class Rel(Enum):
 
 
 class _Functions(type):
-    """Gives a class the functions of today's module, with relations taken in either form."""
+    """Gives a class the functions of today's module, which accept relations in both forms."""
 
     def __getattr__(cls, name: str) -> Any:  # noqa: ANN401 - any function
         function = getattr(_checkparam, name)
@@ -38,7 +38,7 @@ class _Functions(type):
 
 
 class Validator(metaclass=_Functions):
-    """The checks, by the names that they have today as well."""
+    """The checks, under their unchanged names."""
 
 
 def _plain(value: object) -> object:

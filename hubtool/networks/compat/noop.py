@@ -1,4 +1,4 @@
-"""Stand-ins that do nothing, or answer for one process: what building a network needs of training's machinery."""
+"""Replacements that do nothing, or answer for a single process: training functions that builders call."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ def same(function: Any = None, *_: object, **__: object) -> Any:  # noqa: ANN401
 
 
 def control_depend(*_: object) -> None:
-    """Do nothing: the order follows from the program."""
+    """Do nothing: program order is enough."""
 
 
 def set_seed(seed: int) -> None:
-    """Seed Python's and NumPy's generators, for networks drawn at random; the caller's are put back afterwards."""
+    """Seed the generators of Python and NumPy, for random networks; the caller's state is restored afterwards."""
     import numpy as np  # noqa: PLC0415
 
     random.seed(seed)
-    np.random.seed(seed)  # noqa: NPY002 - the generator that old code draws from
+    np.random.seed(seed)  # noqa: NPY002 - the generator that old code uses
 
 
 class GraphData:

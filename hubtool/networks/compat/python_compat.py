@@ -1,4 +1,4 @@
-"""Stand-ins for what Python, NumPy and PyYAML changed."""
+"""Replacements for what Python, NumPy and PyYAML removed or changed."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def getargspec(function: Any) -> tuple[Any, ...]:  # noqa: ANN401 - any function
 
 
 def yaml_load(stream: Any, Loader: Any = None) -> Any:  # noqa: ANN401, N803 - PyYAML's own signature
-    """Load one YAML document with PyYAML; without a loader, or with an unsafe one, the full loader."""
+    """Load one YAML document; the full loader replaces a missing or unsafe one."""
     import yaml  # noqa: PLC0415
 
     return yaml.load(stream, Loader=_loader(Loader))  # noqa: S506 - never the unsafe loader

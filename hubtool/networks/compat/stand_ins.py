@@ -1,6 +1,6 @@
-"""Packages that only training or evaluation needs: importing them works without them, calling is an error.
+"""Stand-ins for packages that only training or evaluation needs: importing works, calling is an error.
 
-An installed package is always used itself; a package that is not in the table is simply missing.
+An installed package is used itself; a package that is not in the table is simply missing.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from hubtool.errors import RequirementError
 
-#: Import name -> distribution that has it.
+#: Import name -> distribution.
 PACKAGES: Final[dict[str, str]] = {
     "Levenshtein": "Levenshtein", "Polygon": "Polygon3", "SimpleITK": "SimpleITK", "StreamManagerApi": "mxVision",
     "MxpiDataType_pb2": "mxVision", "aic_caption": "aic_caption", "amct_mindspore": "amct_mindspore", "annoy": "annoy", "auto_augment": "auto_augment",
@@ -35,7 +35,7 @@ PACKAGES: Final[dict[str, str]] = {
     "optuna": "optuna", "pydicom": "pydicom", "pyhocon": "pyhocon", "obs": "esdk-obs-python", "thop": "thop", "timm": "timm", "graphviz": "graphviz", "pybind11": "pybind11", "tensorpack": "tensorpack",
 }  # fmt: skip
 
-#: Calls that scripts make while they are imported and whose absence changes nothing about a network.
+#: Calls at import time that do not change the network.
 HARMLESS: Final = frozenset(
     {
         "cv2.setNumThreads", "cv2.ocl.setUseOpenCL", "matplotlib.use", "matplotlib.pyplot.switch_backend", "matplotlib.pyplot.rcParams.update",
@@ -64,7 +64,7 @@ class StandInModule(types.ModuleType):
 
 
 class _StandIn(type):
-    """The class of stand-ins: classes themselves, so that old code can inherit from them."""
+    """The metaclass of stand-ins: these are classes, so that old code can inherit from them."""
 
     dotted: str
 
@@ -77,7 +77,7 @@ class _StandIn(type):
                 else stand_in(dotted)
             )
         if len(args) == 1 and not kwargs and isinstance(args[0], (types.FunctionType, type)):
-            return args[0]  # a decorator: what it decorates stays as it is, and fails when it calls the package
+            return args[0]  # a decorator: the function stays unchanged, and fails when it calls the package
         head = dotted.partition(".")[0]
         if head == "mindspore":
             raise RequirementError(
@@ -107,12 +107,12 @@ class _StandIn(type):
 
 
 def stand_in(dotted: str) -> Any:  # noqa: ANN401 - whatever old code expects
-    """Return what stands for a name of a package that is not installed."""
+    """Return the stand-in for a name of a package that is not installed."""
     return _StandIn(dotted.rpartition(".")[2], (), {"dotted": dotted, "__module__": __name__})
 
 
 class AttributeDict(dict[str, Any]):
-    """A dictionary whose keys are attributes too, nested ones included, as the package easydict offers."""
+    """A dictionary whose keys are also attributes, nested ones included, like easydict."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as dict
         super().__init__()
@@ -135,7 +135,7 @@ class AttributeDict(dict[str, Any]):
         del self[name]
 
     def update(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the original
-        """Add entries, nested ones as attributes too."""
+        """Add entries; nested dictionaries get attributes too."""
         for name, value in dict(*args, **kwargs).items():
             self[name] = value
 
@@ -153,7 +153,7 @@ def _progress(iterable: Any = None, *_: object, **__: object) -> Any:  # noqa: A
     return iterable if iterable is not None else stand_in("tqdm.bar")
 
 
-#: Small packages whose whole use here is a few lines.
+#: Small packages that a few lines replace.
 SMALL: Final[dict[str, dict[str, Any]]] = {
     "easydict": {"EasyDict": AttributeDict},
     "tqdm": {"tqdm": _progress, "trange": range},
@@ -161,7 +161,7 @@ SMALL: Final[dict[str, dict[str, Any]]] = {
 
 
 def module(name: str) -> types.ModuleType | None:
-    """Return what stands in for a module that is not installed, or None if nothing does."""
+    """Return the stand-in for a module that is not installed, or None."""
     head = name.partition(".")[0]
     if head in SMALL:
         small = types.ModuleType(name)

@@ -1,4 +1,4 @@
-"""The table of the bridge: what code written for MindSpore 1.3 to 1.10 names, and what stands for it today.
+"""The table of the bridge: names in code for MindSpore 1.3 to 1.10, and their replacements today.
 
 One row per name. ``gone`` is the first version (of MindSpore, unless the name belongs to another package) that no
 longer has the name, or changed its meaning. ``stands`` is ``module:attribute``, ``module:`` for a whole module.
@@ -22,12 +22,12 @@ _PYTHON: Final = "hubtool.networks.compat.python_compat"
 
 @dataclass(frozen=True, slots=True)
 class Replacement:
-    """One name of the bridge.
+    """One replaced name.
 
     Attributes:
         old: The dotted name that old code uses.
-        gone: The version that no longer has it, or that changed it.
-        stands: What stands for it, ``module:attribute``, or ``module:`` for a module.
+        gone: The first version without it, or with another meaning.
+        stands: Its replacement, ``module:attribute``, or ``module:`` for a module.
         exact: Whether the same call gives the same numbers.
         why: What changed.
         changed: Whether the name still exists, with another meaning or signature.
@@ -128,7 +128,7 @@ PLAIN: Final = (
 
 # fmt: on
 
-#: Modules of MindSpore that are gone and that nothing stands for: importing them works, calling anything is an error.
+#: Removed modules of MindSpore without a replacement: importing them works, calling anything is an error.
 GONE: Final = {
     "mindspore.nn.transformer": "2.0",
     "mindspore.parallel._transformer": "2.7",

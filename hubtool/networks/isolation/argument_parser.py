@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class ArgumentsRefusedError(SystemExit):
-    """What the private argument parsers raise instead of printing a usage message.
+    """Raised by the private argument parsers instead of printing a usage message.
 
     Attributes:
         message: What is wrong with the arguments.
@@ -22,7 +22,7 @@ class ArgumentsRefusedError(SystemExit):
 
 
 class Script(Protocol):
-    """Whose arguments are parsed.
+    """The script whose arguments are parsed.
 
     Attributes:
         argv: What the code sees as ``sys.argv``.
@@ -45,7 +45,7 @@ class ScriptArgumentParser(argparse.ArgumentParser):
         self.namespace.parsers.append(self)
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # noqa: ANN401 - as the original
-        """Parse, as the original does; without arguments, the script's."""
+        """Parse like the original; by default, the script's arguments."""
         if args is None:
             if self.namespace.on_parse is not None:
                 self.namespace.on_parse(self, self.namespace.argv)
@@ -53,7 +53,7 @@ class ScriptArgumentParser(argparse.ArgumentParser):
         return super().parse_known_args(args, namespace)
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:  # noqa: ANN401 - as the original
-        """Parse, and refuse what is left over."""
+        """Parse, and refuse unknown arguments."""
         parsed, rest = self.parse_known_args(args, namespace)
         if rest:
             self.error(f"unrecognized arguments: {' '.join(rest)}")

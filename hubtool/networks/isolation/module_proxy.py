@@ -1,4 +1,4 @@
-"""Modules made for one namespace, in front of real ones."""
+"""Proxies of real modules, for one namespace."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ _MODULE_ATTRIBUTES = frozenset({"__name__", "__loader__", "__spec__", "__builtin
 
 
 class ModuleProxy(ModuleType):
-    """A module made for one namespace: another module's members, some of them replaced.
+    """A proxy of a module for one namespace, with some members replaced.
 
-    What is set on it stays on it, and the module behind it never changes.
+    Attributes that are set stay on the proxy, and the real module never changes.
     """
 
     def __init__(
@@ -26,13 +26,13 @@ class ModuleProxy(ModuleType):
         hidden: Collection[str] = (),
     ) -> None:
         super().__init__(behind.__name__, behind.__doc__)
-        # Copied, not only looked up: MindSpore's parser and `import *` read a module's dictionary.
+        # Copied, because MindSpore's parser and `import *` read a module's dictionary.
         kept = {
             name: value for name, value in vars(behind).items() if name not in _MODULE_ATTRIBUTES and name not in hidden
         }
         self.__dict__.update(kept)
         self.__dict__.update(members)
-        # Name mangling keeps these out of the way of the members' names.
+        # Name mangling keeps these apart from the names of members.
         self.__behind = behind
         self.__more = more
 

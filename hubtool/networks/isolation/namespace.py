@@ -1,14 +1,14 @@
-"""Isolation: the code of one model lives under a private name, and leaves nothing behind outside it.
+"""Isolation: the code of one model runs under a private name and leaves nothing behind.
 
-A :class:`Namespace` is one model's folder under one private package name, ``_hubtool_code.<name>``. Each of its modules
-has builtins of its own, whose ``__import__`` looks in the folder first: ``import src.resnet`` finds that folder's
-``src`` wherever and whenever it runs, in a function or in another thread, long after the network was built. No finder
-is installed, no path is added and no module of the interpreter is replaced: what such code sees of ``sys``, ``os``,
-``importlib``, ``argparse`` and of MindSpore are modules made for it alone.
+A :class:`Namespace` is one model's folder under one private package name, ``_hubtool_code.<name>``. Its modules have
+their own builtins, whose ``__import__`` looks in the folder first: ``import src.resnet`` finds that folder's ``src``
+whenever it runs, also in another thread long after the network was built. No finder is installed, no path is added and
+no module of the interpreter is replaced: the code sees proxies of ``sys``, ``os``, ``importlib``, ``argparse`` and
+MindSpore that exist for it alone.
 
 The private modules stay in ``sys.modules`` under their private names, because pickling, dataclasses and MindSpore's
-parser of source code look there. The name follows from the code's identity, so a pickle made in one process can be
-read in another once the same network was loaded there.
+source parser look there. The name is derived from the code's identity, so a pickle can be read in another process once
+the same network was loaded there.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-#: Names that a folder never supplies itself: the interpreter's own, and the packages that the network is built on.
+#: Names that a folder cannot supply: the interpreter's modules, and the packages that networks are built on.
 PROTECTED: Final = frozenset(
     {
         *sys.builtin_module_names,
@@ -55,15 +55,15 @@ PROTECTED: Final = frozenset(
     }
 )
 
-#: What may stand in an argument vector: a checkpoint's path, a folder to write in, and the model's folder.
+#: Placeholders in argument vectors: a checkpoint's path, a folder to write to, and the model's folder.
 CHECKPOINT: Final = "{checkpoint}"
 SCRATCH: Final = "{scratch}"
 FOLDER: Final = "{folder}"
 
-# What the platforms that these scripts were written for set.
+# Variables of the platforms that these scripts were written for.
 _ENVIRONMENT: Final = {"DEVICE_ID": "0", "DEVICE_NUM": "1", "RANK_ID": "0", "RANK_SIZE": "1", "RANK_TABLE_FILE": ""}
 _log = logging.getLogger("hubtool.code")
-# One model is built at a time: the interpreter has one working directory, one argument vector, one environment.
+# One model is built at a time: a process has one working directory, argument vector and environment.
 _BUILDING = threading.RLock()
 
 
@@ -72,14 +72,14 @@ class CodeExitError(NetworkError):
 
 
 class ModuleProvider:
-    """What a namespace shows its code in place of real modules. This one supplies nothing; the bridge does."""
+    """Supplies replacements for real modules. This base class supplies none; the bridge does."""
 
     def module(self, namespace: Namespace, name: str) -> ModuleType | None:  # noqa: ARG002 - an interface
-        """Return the module that stands for a dotted name, or None for the real one."""
+        """Return the replacement for a module, or None for the real one."""
         return None
 
     def missing(self, namespace: Namespace, name: str) -> ModuleType | None:  # noqa: ARG002 - an interface
-        """Return what stands in for a package that is not installed, or None if nothing does."""
+        """Return the stand-in for a package that is not installed, or None."""
         return None
 
 
@@ -88,19 +88,19 @@ class Namespace:
     """One model's code under its private name.
 
     Attributes:
-        root: The folder that all code comes from; nothing outside it is ever imported from.
+        root: The folder with all code; the namespace imports no code of the model from outside.
         folder: The model's folder, within ``root``.
         name: The private package, ``_hubtool_code.<digest>``.
-        provider: Gives the modules that stand for real ones.
+        provider: Supplies replacements for real modules.
         argv: What the code sees as ``sys.argv``.
         path: What the code sees as ``sys.path``; only entries within ``root`` count.
-        meanings: What placeholders in an argument vector mean.
-        skip: Statements that are left out, as ``path:line``: they need data, and the network does not.
-        only: The top-level names that the folder supplies; empty for all that it has.
-        stood_in: The packages that are not installed and that something stands in for.
+        meanings: The values of placeholders in argument vectors.
+        skip: Statements to leave out, as ``path:line``: they need data, but the network does not.
+        only: The top-level names that the folder supplies; empty for all its names.
+        stood_in: The packages that are not installed and have a stand-in.
         used: The top-level names of the installed packages that the code imported.
         parsers: The argument parsers that the code made.
-        on_parse: Called before a parser reads the arguments, with the arguments; discovery fills them in.
+        on_parse: Called with the arguments before a parser reads them; discovery fills them in.
     """
 
     root: Path
@@ -129,8 +129,8 @@ class Namespace:
         Args:
             root: The folder that all code comes from.
             folder: The model's folder, the same or one within it.
-            identity: What the private name is derived from: the commit or tree, the folder, the recipe.
-            provider: Gives the modules that stand for real ones.
+            identity: The text that the private name is derived from: commit or tree, folder, recipe.
+            provider: Supplies replacements for real modules.
 
         Raises:
             NetworkError: If there is no such folder.
@@ -163,7 +163,7 @@ class Namespace:
         return self
 
     def close(self) -> None:
-        """Forget the namespace's modules; what was built from them keeps working, but for later imports by name."""
+        """Remove the namespace's modules; objects built from them keep working, except for later imports by name."""
         with _BUILDING:
             for name in [name for name in sys.modules if name == self.name or name.startswith(self.name + ".")]:
                 del sys.modules[name]
@@ -177,7 +177,7 @@ class Namespace:
     # -- importing ---------------------------------------------------------------------------------------------------
 
     def load(self, name: str) -> ModuleType:
-        """Import a module of the folder by the dotted name that its own code uses, such as ``src.resnet``.
+        """Import a module of the folder by its dotted name, such as ``src.resnet``.
 
         Raises:
             ModuleNotFoundError: If the folder has no such module.
@@ -216,14 +216,14 @@ class Namespace:
         return self._execute(f"{self.name}.__main__", path, None, main=True)
 
     def owns(self, head: str) -> bool:
-        """Whether a top-level name is one of the folder's own modules."""
+        """Return whether a top-level name is a module of the folder."""
         return self._may_own(head) and find_module(self._places(), head) is not None
 
     def _may_own(self, head: str) -> bool:
         return head in self.only if self.only else head not in PROTECTED
 
     def is_inside(self, file: str) -> bool:
-        """Whether a file is part of the namespace's code."""
+        """Return whether a file is part of the namespace's code."""
         places = [self.root / head for head in self.only] or [self.root]
         return any(Path(file).is_relative_to(place) for place in places)
 
@@ -236,7 +236,7 @@ class Namespace:
         return list(dict.fromkeys(places))
 
     def _execute(self, private: str, path: Path, package: list[str] | None, *, main: bool = False) -> ModuleType:
-        """Make a module from a source file (or a folder without one) and run it."""
+        """Create a module from a source file (or a folder without one) and run it."""
         module = ModuleType(private)
         is_source = path.is_file()
         if package is not None:
@@ -256,7 +256,7 @@ class Namespace:
             lines = {int(line) for file, _, line in (item.rpartition(":") for item in self.skip) if file == relative}
             if lines:
                 vars(module)["__stub__"] = Stub()
-            exec(compile_source(path, main=main, skip=lines), vars(module))  # noqa: S102 - running the code that was agreed to is the point
+            exec(compile_source(path, main=main, skip=lines), vars(module))  # noqa: S102 - runs the code that the user agreed to
         except BaseException:
             if not main:
                 sys.modules.pop(private, None)
@@ -271,7 +271,7 @@ class Namespace:
         fromlist: Sequence[str] | None = (),
         level: int = 0,
     ) -> ModuleType:
-        """Import as ``builtins.__import__`` does, from the folder first."""
+        """Import like ``builtins.__import__``, from the folder first."""
         if level:
             package = (globals or {}).get("__package__") or self.name
             full = importlib.util.resolve_name("." * level + name, package)
@@ -291,7 +291,7 @@ class Namespace:
         return self._from(module, fromlist) if fromlist else self._outside(head)
 
     def import_module(self, name: str, package: str | None = None) -> ModuleType:
-        """Import as ``importlib.import_module`` does, from the folder first."""
+        """Import like ``importlib.import_module``, from the folder first."""
         level = len(name) - len(name.lstrip("."))
         if level:
             package = package or self.name
@@ -315,7 +315,7 @@ class Namespace:
             find_module(self._places(), head) is not None
         ):  # a folder without __init__.py: any installed package comes first
             return True
-        # Shell scripts of these models set PYTHONPATH; what they would have added is found next to the importer.
+        # Shell scripts of these models set PYTHONPATH; the folders that they would add are found near the importer.
         place = self._nearby(head, importer)
         if place is None:
             return False
@@ -345,7 +345,7 @@ class Namespace:
         return None
 
     def _outside(self, name: str) -> ModuleType:
-        """Return a module that is not the folder's: a private view, the real module, or a stand-in."""
+        """Return a module from outside the folder: a private proxy, the real module, or a stand-in."""
         if name in self.views:
             return self.views[name]
         view = self._own_view(name) or self.provider.module(self, name)
@@ -387,7 +387,7 @@ class Namespace:
                     elif hasattr(module, "__path__"):
                         setattr(module, item, self._outside(full))
                 except ModuleNotFoundError as error:
-                    # A view may stand under another name than its parent: then the parent's is what is missing.
+                    # A proxy can have another name than its parent; then the parent's name is missing.
                     if error.name is None or not (
                         full == error.name
                         or full.endswith("." + error.name)
@@ -416,9 +416,9 @@ class Namespace:
         return None
 
     def _open(self, file: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the builtin
-        """Open as the builtin does; a relative path that leads nowhere is looked for in the model's folder.
+        """Open like the builtin; a relative path that does not exist is looked up in the model's folder.
 
-        Shell scripts of these models run the Python scripts from folders of their own, two levels down.
+        Shell scripts of these models run the Python scripts from other folders, two levels down.
         """
         if (
             self._building
@@ -432,7 +432,7 @@ class Namespace:
         return open(file, *args, **kwargs)  # noqa: PTH123 - the caller closes it
 
     def _make(self, real: Callable[..., None]) -> Callable[..., None]:
-        """Return a function that makes folders, and while a network is built only those that are the script's own."""
+        """Return a function that creates folders; while a network is built, only in the scratch folder."""
 
         def make(path: Any, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the original
             own = self.meanings.get(SCRATCH)
@@ -447,11 +447,11 @@ class Namespace:
         if self._building and options.get("file") is None:
             _log.debug("%s: %s", self.folder.name, " ".join(map(str, values)))
         else:
-            print(*values, **options)  # noqa: T201 - the network's own code prints, when its user runs it
+            print(*values, **options)  # noqa: T201 - the network's own code prints when the user runs it
 
     @contextmanager
     def building(self, *, directory: Path | None = None) -> Iterator[None]:
-        """Run code of the folder within this; whatever it changes outside its namespace is put back.
+        """Run code of the folder in this block; changes outside the namespace are undone at its end.
 
         Args:
             directory: The working directory; by default the model's folder.
@@ -461,7 +461,7 @@ class Namespace:
             NetworkError: If the code leaves threads running, or does not end.
         """
         with _BUILDING, undisturbed(self.name, self.is_inside), time_limit(self.folder.name), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # what old code does in an old way is not its user's concern
+            warnings.simplefilter("ignore")  # deprecated uses in old code do not concern the user
             self._building = True
             sys.argv = self.argv
             os.environ.update({name: os.environ.get(name, value) for name, value in _ENVIRONMENT.items()})
@@ -488,14 +488,14 @@ class Namespace:
 
 
 class _LogWriter(io.TextIOBase):
-    """Where the output of code goes while a network is built: the log, for who asks."""
+    """Writes the output of code to the log while a network is built."""
 
     def __init__(self, name: str) -> None:
         super().__init__()
         self._name = name
 
     def writable(self) -> bool:
-        """Say yes."""
+        """Return True."""
         return True
 
     def write(self, text: str) -> int:
@@ -529,7 +529,7 @@ def _no_input(prompt: object = "") -> str:
 
 
 def _exists(real: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    # The script is stopped before a checkpoint is read, so the file need not be there; many check that it is.
+    # The script stops before it reads a checkpoint, so the file need not exist, but many scripts check for it.
     def exists(path: Any) -> bool:  # noqa: ANN401 - as the original
         return real(path) or (isinstance(path, (str, os.PathLike)) and str(path).endswith(".ckpt"))
 

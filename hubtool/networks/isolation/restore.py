@@ -1,9 +1,8 @@
-"""Putting the process back as it was after code of a model ran in it.
+"""Restore the state of the process after code of a model ran in it.
 
-This is housekeeping and no wall: code that the user agreed to runs with the user's rights, and could do all this later.
-What is put back: hubtool itself, whole (its functions, classes and tables); functions and classes of every other module
-that was imported before; the modules themselves; builtins; and the state of the process that can be read and set again.
-What cannot be: see docs/networks.md.
+This is housekeeping, not a security boundary: code that the user agreed to runs with the user's rights. Restored are
+all of hubtool (functions, classes and tables); functions and classes of every other module imported before; the
+modules themselves; builtins; and the process state that can be read and set. docs/networks.md lists the rest.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-#: What the names of models' modules in ``sys.modules`` begin with.
+#: The beginning of the names of models' modules in ``sys.modules``.
 PACKAGE: Final = "_hubtool_code"
 
 _ABSENT: Final = object()
@@ -37,7 +36,7 @@ _CODE: Final = ("__code__", "__defaults__", "__kwdefaults__")
 
 @contextmanager
 def undisturbed(private: str, is_inside: Callable[[str], bool]) -> Iterator[None]:
-    """Put the process back as it was when this ends.
+    """Restore the state of the process at the end of the block.
 
     Args:
         private: The private package of the code that runs.
@@ -58,7 +57,7 @@ def undisturbed(private: str, is_inside: Callable[[str], bool]) -> Iterator[None
 
 
 def _process() -> Callable[[], None]:
-    """Take down what the system keeps of this process; return what puts it back."""
+    """Save the process state of the system; return a function that restores it."""
     directory, environ = Path.cwd(), dict(os.environ)
     umask = os.umask(0o022)
     os.umask(umask)
@@ -99,7 +98,7 @@ def _process() -> Callable[[], None]:
 
 
 def _identity(descriptor: int) -> tuple[int, int] | None:
-    """Return what tells an open file from others, or None if the descriptor is closed."""
+    """Return the identity of an open file, or None if the descriptor is closed."""
     try:
         status = os.fstat(descriptor)
     except OSError:
@@ -108,7 +107,7 @@ def _identity(descriptor: int) -> tuple[int, int] | None:
 
 
 def _python() -> Callable[[], None]:
-    """Take down the interpreter's own settings; return what puts them back."""
+    """Save the interpreter's settings; return a function that restores them."""
     kept: tuple[list[Any], ...] = (sys.path, sys.meta_path, sys.path_hooks, gc.callbacks)
     lists = [(one, list(one)) for one in kept]
     names = ("argv", "stdin", "stdout", "stderr", "excepthook", "displayhook", "unraisablehook", "dont_write_bytecode")
@@ -143,7 +142,7 @@ def _python() -> Callable[[], None]:
 
 
 def _libraries() -> Callable[[], None]:
-    """Take down the settings of logging, of random numbers and of NumPy; return what puts them back."""
+    """Save the settings of logging, random numbers and NumPy; return a function that restores them."""
     root = logging.getLogger()
     handlers, level, disabled = list(root.handlers), root.level, logging.root.manager.disable
     classes = logging.getLoggerClass(), logging.getLogRecordFactory()
@@ -166,7 +165,7 @@ def _libraries() -> Callable[[], None]:
 
 
 def _restore_modules(before: Mapping[str, ModuleType], is_inside: Callable[[str], bool]) -> None:
-    """Take out of ``sys.modules`` what no import of an installed module put there."""
+    """Remove from ``sys.modules`` what no import of an installed module put there."""
     for name, module in list(sys.modules.items()):
         if name in before or name == PACKAGE or name.startswith(PACKAGE + "."):
             continue
@@ -178,7 +177,7 @@ def _restore_modules(before: Mapping[str, ModuleType], is_inside: Callable[[str]
 
 
 def _is_installed(module: object, is_inside: Callable[[str], bool]) -> bool:
-    """Whether a module came from a file, or is built in, and not from the code that ran or out of nothing."""
+    """Return whether a module is built in or came from a file outside the code that ran."""
     spec = getattr(module, "__spec__", None)
     file = getattr(module, "__file__", None)
     if not isinstance(module, ModuleType) or not isinstance(spec, importlib.machinery.ModuleSpec):
@@ -191,7 +190,7 @@ def _is_installed(module: object, is_inside: Callable[[str], bool]) -> bool:
 
 
 def _forget_exit_functions(private: str) -> None:
-    """Take back what the code registered to run when Python ends: it was agreed to build a network, not to stay."""
+    """Remove exit handlers that the code registered: the user agreed to building a network only."""
     for name, module in list(sys.modules.items()):
         if name.startswith(private):
             for value in list(vars(module).values()):
@@ -203,8 +202,8 @@ def _forget_exit_functions(private: str) -> None:
 class _Members:
     """The members of a module and of its classes.
 
-    Of hubtool, everything is put back, tables and the code of functions included. Of other modules, what was a
-    function, a class or a module: other values may be state that the module keeps, such as what it has imported so far.
+    All members of hubtool are restored, including tables and the code of functions. Of other modules, only functions,
+    classes and modules are: other values can be state of the module, such as what it imported so far.
     """
 
     __slots__ = ("_code", "_owners", "_tables", "_whole")
@@ -225,12 +224,12 @@ class _Members:
 
     @classmethod
     def of(cls, name: str, module: ModuleType) -> _Members:
-        """Take down the members of a module."""
+        """Save the members of a module."""
         head = name.partition(".")[0]
         whole = head in ("hubtool", "mindspore_hub")
         members = dict(vars(module))
         owners: list[tuple[Any, dict[str, Any]]] = [(module, members)]
-        # MindSpore's own classes are thousands; those that code of models is known to patch are its networks'.
+        # MindSpore has thousands of classes; code of models is known to patch only those of networks.
         if whole or head in sys.stdlib_module_names or name in _PATCHED:
             owners += [
                 (value, dict(vars(value)))
@@ -240,19 +239,19 @@ class _Members:
         return cls(owners, whole=whole)
 
     def restore(self) -> None:
-        """Put them back."""
+        """Restore them."""
         for owner, members in self._owners:
             now = vars(owner)
             if len(now) == len(members) and all(now.get(name, _ABSENT) is value for name, value in members.items()):
                 continue
             if self._whole or isinstance(owner, type):
                 for name in [name for name in now if name not in members]:
-                    if not isinstance(now[name], ModuleType):  # a module may have imported more of its package
+                    if not isinstance(now[name], ModuleType):  # the module can have imported more of its package
                         with suppress(AttributeError, TypeError):
                             delattr(owner, name)
             for name, value in members.items():
                 if now.get(name, _ABSENT) is not value and (self._whole or _is_code(value) or isinstance(owner, type)):
-                    with suppress(AttributeError, TypeError):  # what Python itself keeps, such as __abstractmethods__
+                    with suppress(AttributeError, TypeError):  # kept by Python itself, such as __abstractmethods__
                         setattr(owner, name, value)
         for table, content in self._tables:
             if table != content:

@@ -1,4 +1,4 @@
-"""Source code of a model: finding it, and compiling it with a few statements replaced."""
+"""Source code of a model: find it, and compile it with some statements replaced."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class _MainName(ast.NodeTransformer):
 
 
 class _Skip(ast.NodeTransformer):
-    """Replaces statements by line: what they would have assigned becomes a stand-in."""
+    """Replaces statements by line: their targets get placeholders."""
 
     def __init__(self, lines: Collection[int]) -> None:
         self._lines = lines
@@ -57,7 +57,7 @@ class _Skip(ast.NodeTransformer):
             return self.generic_visit(node)
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Return)):
             return self.generic_visit(node)
-        # Everything that the statement, or the statements in it, would have assigned.
+        # All targets of the statement and of the statements in it.
         targets = [
             target
             for target in ast.walk(node)
@@ -85,7 +85,7 @@ def compile_source(path: Path, *, main: bool, skip: Collection[int] = ()) -> Any
         raise ImportError(f"{path.name} is too large for source code", path=str(path))
     source = path.read_bytes()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # odd escapes and comparisons of old code are not the reader's concern
+        warnings.simplefilter("ignore")  # odd escapes and comparisons of old code do not concern the user
         tree = ast.parse(source, str(path))
         if main:
             tree = _MainName().visit(tree)

@@ -13,18 +13,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BUILD_SECONDS = 600.0
-"""Seconds that code may take to build a network."""
+"""The most seconds for building a network."""
 
 
 class _TooLongError(BaseException):
-    """Code did not end in time; what catches every Exception does not catch this."""
+    """The code did not end in time; handlers for Exception do not catch this."""
 
 
 @contextmanager
 def time_limit(name: str) -> Iterator[None]:
-    """End code that does not end by itself, where the system has alarms and nobody else uses them.
+    """End code that takes too long, if the system has alarms and no other code uses them.
 
-    Only the main thread can be interrupted; elsewhere, and in code that never comes back to Python, nothing ends it.
+    Only the main thread can be interrupted. In other threads, and in code that never returns to Python, there is no
+    limit.
     """
     free = (
         hasattr(signal, "setitimer")
@@ -40,14 +41,14 @@ def time_limit(name: str) -> Iterator[None]:
         raise _TooLongError
 
     signal.signal(signal.SIGALRM, ring)
-    # Again and again: the first may come where an exception goes unheeded, as in a finaliser.
+    # Repeatedly: the first alarm can come where exceptions are ignored, as in a finaliser.
     signal.setitimer(signal.ITIMER_REAL, BUILD_SECONDS, 1.0)
     try:
         yield
     except _TooLongError:
         raise NetworkError(
             f"the code of {name} did not end within {BUILD_SECONDS:g} seconds",
-            hint="a network is built in much less; correct the recipe's entry, or report it to the card's publisher",
+            hint="building takes much less; correct the recipe's entry, or report it to the card's publisher",
         ) from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)

@@ -142,8 +142,8 @@ def test_what_the_code_imported_is_not_an_entry(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "error", "says"),
     [
-        ("return {}", NetworkError, "gave a dict"),
-        ("return None", NetworkError, "gave a NoneType"),
+        ("return {}", NetworkError, "returned a dict"),
+        ("return None", NetworkError, "returned a NoneType"),
         ("raise ValueError('no such size')", NetworkError, "ValueError: no such size"),
         ("raise SystemExit(4)", NetworkError, "ended the program with 4"),
         ("import sys; sys.exit('bye')", NetworkError, "ended the program with 'bye'"),
@@ -178,7 +178,7 @@ from hubtool.errors import NetworkError
 from hubtool.networks import repository
 from hubtool.networks.isolation import time_limit
 time_limit.BUILD_SECONDS = 0.5
-place = repository.Place(root=Path(sys.argv[1]), folder="", identity="x")
+place = repository.CodeFolder(root=Path(sys.argv[1]), folder="", identity="x")
 try:
     repository.build(place, Recipe(provider="repository", entry="model:make"))
 except NetworkError as error:
@@ -293,7 +293,7 @@ def test_packages_that_are_not_installed_or_not_allowed() -> None:
             asked=Asked(),
             compute_type="float32",
         )
-    with pytest.raises(RecipeError, match="no requirement"):
+    with pytest.raises(RecipeError, match="not a requirement"):
         PackageProvider().build(
             Recipe(provider="package", entry="mindcv:x", requires=("not a requirement!",)),
             shapes={},
