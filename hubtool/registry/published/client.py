@@ -66,6 +66,23 @@ def _cached_held(path: Path, *_stamp: int) -> dict[str, CardEntry]:
     return {str(one.uid): one for one in entries if one is not None}
 
 
+@lru_cache(maxsize=256)
+def _cached_shard(path: Path, digest: str, *_stamp: int) -> dict[str, CardEntry]:
+    entries = [CardEntry.of_json(item) for item in _items(path, digest)]
+    return {str(one.uid): one for one in entries if one is not None}
+
+
+def _items(path: Path, digest: str) -> list[object]:
+    data = ownership.read_own(path)
+    if data is None or digest_of(data) != digest:
+        return []
+    try:
+        cards = json.loads(data)["cards"]
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return []
+    return cards if isinstance(cards, list) else []
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Synced:
     """What a sync brought.
@@ -508,24 +525,18 @@ class PublishedRegistry:
         shard = next((one for one in index.shards if one.name == name), None)
         if shard is None:
             return True, None
-        if not self._shard_path(shard).is_file():
+        path = self._shard_path(shard)
+        try:
+            stat = path.stat()
+        except OSError:
             return False, None
-        return True, next((entry for entry in self._read_shard(shard) if entry.uid == uid), None)
+        entry = _cached_shard(path, shard.digest, stat.st_mtime_ns, stat.st_size, stat.st_ino).get(str(uid))
+        return True, None if entry is None else self._held().get(str(uid), entry)
 
     def _read_shard(self, shard: Shard, *, held: bool = True) -> list[CardEntry]:
         stay = self._held() if held else {}
-        entries = [CardEntry.of_json(item) for item in self._items(shard)]
+        entries = [CardEntry.of_json(item) for item in _items(self._shard_path(shard), shard.digest)]
         return [stay.get(str(entry.uid), entry) for entry in entries if entry is not None]
-
-    def _items(self, shard: Shard) -> list[object]:
-        data = ownership.read_own(self._shard_path(shard))
-        if data is None or digest_of(data) != shard.digest:
-            return []
-        try:
-            cards = json.loads(data)["cards"]
-        except (ValueError, RecursionError, KeyError, TypeError):
-            return []
-        return cards if isinstance(cards, list) else []
 
     def _index(self) -> PublishedIndex | None:
         path = self.folder / INDEX
