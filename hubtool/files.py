@@ -307,8 +307,8 @@ def store_error(error: OSError, path: Path, *, needed: int | None = None) -> Sto
     reason = error.strerror or type(error).__name__
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return StoreError(
-            f"no permission to read or write {path}: {reason}",
-            hint="change its permissions, or set HUBTOOL_HOME to a folder of your own",
+            f"{path} may not be written or read: {reason}",
+            hint="give yourself the right to it, or set HUBTOOL_HOME to a folder of your own",
         )
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         return StoreError(
