@@ -66,7 +66,7 @@ def _stream(*, check: bool, diff: bool) -> int:
 
     if output.waits_for_ever():
         raise ArgumentError(
-            "the card is to come from standard input, a terminal without anyone to type into it",
+            "the card is to come from standard input, a terminal without a keyboard",
             hint="give the path of the card, or: hubtool fmt - < CARD",
         )
     data = sys.stdin.buffer.read(MAX_BYTES + 1)

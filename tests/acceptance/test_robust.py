@@ -167,7 +167,7 @@ def test_an_unexpected_error_is_one_line(
         raise KeyError("a\nsecond line")
 
     monkeypatch.setattr("hubtool.uid.Uid.parse", broken)
-    monkeypatch.setattr("hubtool.hub.parse_name", broken)
+    monkeypatch.setattr("hubtool.resolution.finding.parse_name", broken)
     monkeypatch.chdir(cli.folder)
     for name, value in cli.environ.items():
         monkeypatch.setenv(name, value)
@@ -190,7 +190,7 @@ def test_an_error_of_the_system_is_no_fault(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "/some/file")
 
-    monkeypatch.setattr("hubtool.hub.parse_name", full)
+    monkeypatch.setattr("hubtool.resolution.finding.parse_name", full)
     for name, value in cli.environ.items():
         monkeypatch.setenv(name, value)
     assert app.run(["show", UID]) == 1
@@ -236,7 +236,7 @@ def test_a_card_from_standard_input_is_not_waited_for_in_a_notebook(cli: Cli) ->
     os.close(master)
     os.close(slave)
     assert process.returncode == 2
-    assert "a terminal that nobody can type into" in said
+    assert "a terminal without a keyboard" in said
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="nothing here is always full")  # noqa: PTH110
