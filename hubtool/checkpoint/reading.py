@@ -9,7 +9,7 @@ Two formats are read:
   "str", UTF-32). The file may end with ``crc_num`` and ten bytes of checksum.
 - ``.safetensors``: the length of a JSON header as eight little-endian bytes, the header, the tensors without gaps.
 
-Which one a file is, is told by its content and not by its name.
+The content of a file decides which one it is, not its name.
 """
 
 from __future__ import annotations

@@ -157,7 +157,7 @@ def _run(arguments: list[str], program: click.Command, name: str) -> int:
         _show_details(error)
         say(_of_the_system(error))
         return 1
-    except Exception as error:  # noqa: BLE001 - whatever it is, a user is told, and no traceback is shown unasked
+    except Exception as error:  # noqa: BLE001 - any error ends in one line; a traceback is shown only if asked for
         return _say_fault(error)
     return result if isinstance(result, int) else 0
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from hubtool.registry.index import Conflict
     from hubtool.registry.manage import IgnoredPublisher
 
-# So many UIDs on which registries disagree are shown; adding the public hub after our own cards makes thousands.
+# The most UIDs on which registries disagree that are shown: adding the public hub after our own cards makes thousands.
 _SHOWN = 5
 
 

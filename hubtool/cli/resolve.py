@@ -124,7 +124,7 @@ def _state(asset: ResolvedAsset) -> str:
 
 
 def explained(explanation: Explanation, most: int = 12, *, with_trust: bool = True) -> list[tuple[str, str]]:
-    """Return an explanation as rows of a name and a text, with at most so many files and lines of code."""
+    """Return an explanation as rows of a name and a text, with at most ``most`` files and lines of code."""
     rows = []
     for one in explanation.downloads:
         rows.append(("downloads", one.asset.link))

@@ -218,7 +218,7 @@ class Worker:
         return True
 
     def _fetch(self, asset: MissingAsset) -> None:
-        """Fetch a file, unless another worker has brought it by now."""
+        """Fetch a file, unless another worker has brought it meanwhile."""
         size = None if asset.digest.is_short else self.place.size(blob_name(asset.digest.hex))
         if size is not None:
             self._done(asset, asset.digest.hex, size, written=False)

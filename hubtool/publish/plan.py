@@ -195,7 +195,7 @@ def _look_at_links(hub: Hub, card: Card, remote: Remote | None) -> tuple[str, ..
     links = [asset.link for asset in card.assets if is_only_here(asset.link, hosts)]
     if not links or (remote is not None and remote.is_loopback):
         return ()  # a registry that this machine serves is read where the links lead
-    said = f"the link {shown(links[0])} leads to this machine, where nobody else can fetch the file"
+    said = f"the link {shown(links[0])} leads to this machine, where other users cannot fetch the file"
     if remote is None or remote.is_local:
         return (said,)
     raise PublishError(

@@ -111,7 +111,7 @@ class VerifiedFiles(TemporaryFiles):
         return Stored(path=path, digest=digest, size=found.st_size)
 
     def _quarantine(self, path: Path, record_path: Path, wrong: Record, key: str) -> Verification | None:
-        """Move a wrong file away, and say whether that could be done; None if there is another file by now."""
+        """Move a wrong file away, and say whether that could be done; None if another file has taken its place."""
         aside = self.state / "quarantine"
         try:
             # In a store that we may not write, the file counts as absent and must stay where it is. A process that

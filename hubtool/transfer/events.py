@@ -20,7 +20,7 @@ KINDS: frozenset[str] = frozenset(get_args(Kind))
 
 
 class Progress(Protocol):
-    """What is told of a transfer's progress."""
+    """A function that is called with the progress of a transfer."""
 
     def __call__(self, received: int, size: int | None) -> None:
         """Take the bytes received so far, and those of the whole file where they are known."""
@@ -138,7 +138,7 @@ class Event:
 
 
 class Watcher(Protocol):
-    """What is told what happens; called from several threads, by one of them at a time."""
+    """A function that takes events; called from several threads, by one of them at a time."""
 
     def __call__(self, event: Event, /) -> None:
         """Take an event."""

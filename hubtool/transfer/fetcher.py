@@ -105,7 +105,7 @@ class Fetcher:
         )
         self._cleaned = False
 
-    def __enter__(self) -> Fetcher:  # noqa: PYI034 (typing has Self from Python 3.11 on; nobody derives from this)
+    def __enter__(self) -> Fetcher:  # noqa: PYI034 (typing has Self from Python 3.11 on; it has no subclasses)
         """Return the run itself."""
         return self
 

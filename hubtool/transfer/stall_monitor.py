@@ -233,7 +233,7 @@ def watched(base: type[HTTPConnection], policy: LinkPolicy) -> type[HTTPConnecti
             raise failed
 
         def getresponse(self) -> HTTPResponse:
-            self._watch(self.sock)  # a connection that was kept open belongs to another request by now
+            self._watch(self.sock)  # a connection that was kept open now belongs to another request
             response: HTTPResponse = super().getresponse()
             return response
 

@@ -310,7 +310,7 @@ def _assets(stated: tuple[SourceAsset, ...], notes: _Notes) -> tuple[tuple[FactA
             digest = Digest.parse(asset.digest or "")
         except ArgumentError:
             notes.unknown(
-                "asset", f"{name} has no digest: nobody can tell its bytes from others; its link is in the text"
+                "asset", f"{name} has no digest: its bytes cannot be told from others; its link is in the text"
             )
             unverified.append(asset.link)
             continue

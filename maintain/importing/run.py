@@ -83,7 +83,7 @@ class ImportReport:
 def import_cards(origin: Path, into: Path, *, dry_run: bool = False) -> ImportReport:
     """Import the cards of a source into a registry folder.
 
-    A card there that no import wrote, or that somebody changed since, is kept as it is. What others added to a card
+    A card there that no import wrote, or that was changed since, is kept as it is. What others added to a card
     (``network``, ``asset-size``) stays in it. A second run on the same source changes nothing.
 
     Args:

@@ -32,7 +32,7 @@ class Existing:
     """A card that stands where an import would write.
 
     Attributes:
-        imported: Whether an import wrote it, and nobody has changed since what an import writes.
+        imported: Whether an import wrote it, and it is unchanged since.
         marked: Whether an import wrote it once.
         added: The entries of the front matter that an import does not write, such as ``network``, as text.
         sizes: For each link of an asset, the line that states its size.

@@ -6,7 +6,7 @@
     index/<shard>-<digest>.json    what lists and searches say of a part of the cards
     cards/<uid>.md                 the cards, and beside them the assets that they name by relative links
 
-A card's shard is told by the first hexadecimal digits of the SHA-256 of its UID; there are as many shards as it takes
+The shard of a card follows from the first hexadecimal digits of the SHA-256 of its UID; there are as many shards as it takes
 for each to have some hundred cards. A shard's name has its digest: shards never change, and a client fetches those that
 it does not have. The index comes last and names only what is there.
 """
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 VERSION = 1
 INDEX = "index.json"
-# So many cards are in a shard at most, on average: a client that wants one card's facts fetches no more than these.
+# The most cards in a shard, on average: a client that wants the facts of one card fetches no more than these.
 _SHARD_CARDS = 512
 _MAX_WIDTH = 3
 # A reader refuses what is larger before it reads on; the public hub has 3,000 cards.
@@ -65,7 +65,7 @@ class PublishedIndex:
 
 
 def width_for(cards: int) -> int:
-    """Return how many digits name a shard where there are so many cards."""
+    """Return how many digits name a shard for a number of cards."""
     width = 0
     while cards > _SHARD_CARDS * 16**width and width < _MAX_WIDTH:
         width += 1
