@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -12,10 +11,6 @@ from hubtool.cli import output
 from hubtool.cli.paths import LocalPath
 from hubtool.errors import MirrorError
 from hubtool.requirements import INSTALL_SERVE
-
-
-class _TerminatedError(BaseException):
-    """The end by SIGTERM."""
 
 
 @click.command()
@@ -54,11 +49,7 @@ def command(*, folder: Path, host: str, port: int, connections: int, quiet: bool
             err=True,
         )
 
-    def stop(*_: object) -> None:
-        raise _TerminatedError
-
-    # So services are stopped.
-    with suppress(_TerminatedError):
-        signal.signal(signal.SIGTERM, stop)
-        click.echo(f"{server.url} serves {server.root}")
-        server.run()
+    # So services are stopped. The signal may come before the server runs, which then ends at once.
+    signal.signal(signal.SIGTERM, lambda *_: server.stop())
+    click.echo(f"{server.url} serves {server.root}")
+    server.run()

@@ -6,9 +6,9 @@
     index/<shard>-<digest>.json    what lists and searches say of a part of the cards
     cards/<uid>.md                 the cards, and beside them the assets that they name by relative links
 
-The shard of a card follows from the first hexadecimal digits of the SHA-256 of its UID; there are as many shards as it takes
-for each to have some hundred cards. A shard's name has its digest: shards never change, and a client fetches those that
-it does not have. The index comes last and names only what is there.
+The shard of a card follows from the first hexadecimal digits of the SHA-256 of its UID; there are as many shards as it
+takes for each to have some hundred cards. The name of a shard has its digest, so shards never change, and a client
+fetches those that it does not have. The index comes last and names only what is there.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ CAUSES = {
     "full": "disk is full",
     "read-only": "Read-only file system",
     "permission": "Permission denied",
-    "link": "another file in its place",
+    "link": "replaced by another one",
     "name-taken": "directory",
 }
 

@@ -199,7 +199,7 @@ def test_a_part_that_is_replaced_while_it_is_written(tmp_path: Path, server: Ser
             part.unlink()
             part.write_bytes(b"wrong")
 
-    with pytest.raises(StoreError, match="another file in its place"):
+    with pytest.raises(StoreError, match="replaced by another one"):
         fetch(f"{server.url}/a", digest=DIGEST, store=store, progress=replace)
     assert store.path(DIGEST) is None
     assert fetch(f"{server.url}/a", digest=DIGEST, store=store).path.read_bytes() == CONTENT
