@@ -49,7 +49,17 @@ def command(*, folder: Path, host: str, port: int, connections: int, quiet: bool
             err=True,
         )
 
-    # So services are stopped. The signal may come before the server runs, which then ends at once.
-    signal.signal(signal.SIGTERM, lambda *_: server.stop())
+    interrupted = False
+
+    def stop(number: int, _frame: object) -> None:
+        nonlocal interrupted
+        interrupted = number == signal.SIGINT
+        server.stop()
+
+    # Services are stopped by SIGTERM. A signal may come before the server runs, which then ends at once.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
     click.echo(f"{server.url} serves {server.root}")
     server.run()
+    if interrupted:
+        raise KeyboardInterrupt
