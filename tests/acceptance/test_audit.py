@@ -82,6 +82,7 @@ def duplicates(world: World) -> set[str]:
     return {digest for digest, links in places.items() if len(links) > 1}
 
 
+@pytest.mark.slow
 def test_every_fault_is_found_and_nothing_else(cli: Cli, world: World, tmp_path: Path) -> None:
     cli = replace(
         cli,

@@ -185,6 +185,7 @@ def said(card: CardDiff) -> set[str]:
 
 
 @pytest.mark.usefixtures("environment")
+@pytest.mark.slow
 def test_every_card_of_the_packaged_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Changes planted in a copy of the real cards are all told, and nothing else is."""
     copy = tmp_path / "copy"

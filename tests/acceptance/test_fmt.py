@@ -202,6 +202,7 @@ def test_windows_line_ends_and_byte_order_marks_go(cli: Cli) -> None:
     assert path.read_text(encoding="utf-8") == TIDY
 
 
+@pytest.mark.slow
 def test_our_own_registry_is_laid_out(cli: Cli) -> None:
     done = cli("fmt", "--check", ROOT / "registry")
     assert done.code == 0, done.out[:2000]

@@ -156,6 +156,7 @@ def test_no_sentence_of_the_public_hub_is_carried_over(corpus: tuple[ImportRepor
             assert vocabulary.fold(sentence) not in theirs, f"{card.uid}: {sentence}"
 
 
+@pytest.mark.slow
 def test_facts_survive_and_are_read_alike_by_every_yaml_reader(corpus: tuple[ImportReport, Path, Path]) -> None:
     report, source, into = corpus
     for card in report.cards:

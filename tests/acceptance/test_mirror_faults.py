@@ -37,7 +37,7 @@ def fetcher(self: Hub, **_: Any) -> Fetcher:
     return Fetcher(self.store, policy=LinkPolicy(), connections=16, timeouts=TIMEOUTS, retries=RETRIES)
 
 
-@pytest.mark.parametrize("kind", ["folder", pytest.param("s3", marks=pytest.mark.s3)])
+@pytest.mark.parametrize("kind", ["folder", pytest.param("s3", marks=[pytest.mark.s3, pytest.mark.slow])])
 def test_every_fault_at_once(
     kind: str, environment: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
 ) -> None:

@@ -304,6 +304,7 @@ def test_places_that_are_none(s3: Cli) -> None:
         list(blocks)
 
 
+@pytest.mark.slow
 def test_a_client_whose_mirror_is_a_bucket(s3: Cli, place: str, tmp_path: Path) -> None:
     large, small = bytes_of(LARGE, 3), bytes_of(1000, 4)
     write_local(s3.registry, "tests/1.9/large", large)

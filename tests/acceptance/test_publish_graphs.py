@@ -31,7 +31,8 @@ def rows(done: Done) -> dict[str, dict[str, str]]:
 
 
 @pytest.mark.mindspore
-@pytest.mark.parametrize("option", ["--file", pytest.param("--checkpoint", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("option", ["--file", "--checkpoint"])
 def test_a_graph_is_written_proven_and_published(cli: Cli, tmp_path: Path, option: str) -> None:
     graph = cli.folder / "g.mindir"
     assert cli("export", "hubtool/2.10/tinybert_bilstmcrf_toyner", graph, HUBTOOL_REGISTRY="").code == 0

@@ -164,7 +164,9 @@ COMMANDS = (
 )
 
 
-@pytest.mark.parametrize("name", [pytest.param("code", marks=pytest.mark.slow), "builtin", "gone"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("code", marks=pytest.mark.slow), "builtin", pytest.param("gone", marks=pytest.mark.slow)]
+)
 def test_no_command_lets_a_card_steer_the_terminal(cards: Cli, name: str) -> None:
     values = {
         "registry": str(cards.registry),

@@ -240,6 +240,7 @@ def test_the_corpus(cli: Cli) -> None:
     assert [one["code"] for one in flagship if one["severity"] == "error"] == []
 
 
+@pytest.mark.slow
 def test_the_corpus_can_be_mended(cli: Cli) -> None:
     source = corpus()[0].parents[2]
     copy = cli.folder / "copy"

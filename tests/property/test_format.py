@@ -139,9 +139,10 @@ def test_a_scalar_is_read_as_the_text_it_was_written_for(text: str) -> None:
     assert yaml.safe_load(f"key: {yaml_text.scalar(one_line)}") == {"key": one_line}
 
 
-def test_the_cards_of_the_public_hub_lose_nothing() -> None:
-    paths = corpus()
-    assert len(paths) > 1000
+@pytest.mark.parametrize("step", [20, pytest.param(1, marks=pytest.mark.slow)])
+def test_the_cards_of_the_public_hub_lose_nothing(step: int) -> None:
+    paths = corpus()[::step]
+    assert len(paths) > 100
     laid_out = 0
     for path in paths:
         data = path.read_bytes()
