@@ -130,7 +130,7 @@ def load(
         _warn_shadowed(found)
         loaded = loader.load(
             hub,
-            hub.resolve(found, trust=trust, overridden=kwargs, compare=False),
+            hub.resolve(found, trust=trust, overridden=kwargs, loading=True),
             pretrained=pretrained,
             force_reload=force_reload,
             strict=strict,
@@ -157,7 +157,7 @@ def load_weights(name: str, source: str = "gitee", force_reload: bool = False) -
     hub = _hub()
     found = hub.find(name, local=source == "local")
     _warn_shadowed(found)
-    weights = loader.load_weights(hub, hub.resolve(found, compare=False), force_reload=force_reload)
+    weights = loader.load_weights(hub, hub.resolve(found, loading=True, code=False), force_reload=force_reload)
     _warn(found.card.status, name)
     return weights
 

@@ -96,7 +96,7 @@ def stored_checkpoint(hub: Hub, name: str) -> Path:
     Raises:
         AssetError: If the card names none, or it is not stored.
     """
-    resolution = hub.resolve(hub.find(name), compare=False)
+    resolution = hub.resolve(hub.find(name), loading=True, code=False)
     weights = resolution.weights
     if weights is None:
         raise AssetError(f"the card {resolution.uid} names no checkpoint")

@@ -272,7 +272,10 @@ def sync_folder(folder: Path | str) -> None:
     """
     if os.name == "nt":  # folders cannot be opened there
         return
-    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # a folder that can be written and not read
+        return
     try:
         os.fsync(descriptor)
     except OSError as error:

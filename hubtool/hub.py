@@ -84,7 +84,8 @@ class Hub:
         device: str = "auto",
         trust: bool = False,
         overridden: Collection[str] = (),
-        compare: bool = True,
+        loading: bool = False,
+        code: bool = True,
     ) -> Resolution:
         """Return what it takes to load a card, without fetching or running anything.
 
@@ -93,7 +94,8 @@ class Hub:
             device: ``auto``, ``CPU``, ``GPU`` or ``Ascend``.
             trust: Whether the user agrees, for this run, to code that the card chooses.
             overridden: Names of arguments that the user's own call replaces.
-            compare: Whether the stored checkpoint is compared with the parameters that the recipe recorded.
+            loading: Whether the card is going to be loaded: then only what that needs is looked at.
+            code: Whether the network's code matters; without it, the trust list is not read.
 
         Raises:
             ArgumentError: If there is no such device.
@@ -109,7 +111,8 @@ class Hub:
             policy=self.policy,
             offline=self.settings.offline,
             trust=trust,
-            compare=compare,
+            loading=loading,
+            code=code,
         )
         return resolver.resolve(found, gathered, device=device, overridden=overridden)
 

@@ -233,12 +233,10 @@ def _load_graph(
             path=path,
             status=resolution.card.status,
         )
-    resolution.refuse("code")
-    # What a graph would run is only known once the file is stored.
-    decision = resolution.decision
-    if weights.stored is None:
-        facts = resolution.facts
-        decision = trusts.decide_graph(stored.digest, operators.foreign(path), facts.trust, agreed_now=facts.agreed_now)
+    # What a graph would run is decided on the very bytes that came: with a short digest, others may have been stored
+    # when the card was resolved.
+    facts = resolution.facts
+    decision = trusts.decide_graph(stored.digest, operators.foreign(path), facts.trust, agreed_now=facts.agreed_now)
     _check_allowed(decision, agreement)
     with watch.stage("import mindspore"):
         _compute_type(resolution, device)

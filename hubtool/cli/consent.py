@@ -38,12 +38,12 @@ def ask(hub: Hub, resolution: Resolution, *, checkout: Path | None = None) -> Ag
     from hubtool.cli.progress import transfer
 
     graph = resolution.weights
+    if graph is not None and graph.asset.is_mindir and not resolution.ready:
+        return None  # loading it says why
     if graph is not None and graph.asset.is_mindir and graph.stored is None:
-        if not resolution.ready:
-            return None  # loading it says why
         with transfer(resolution.uid) as progress:
             fetch_asset(hub, resolution.found, graph.asset, progress=progress)
-        resolution = hub.resolve(resolution.found, compare=False)
+        resolution = hub.resolve(resolution.found, loading=True)
     decision = resolution.decision
     if decision is None or decision.allowed or decision.entry is None:
         return None

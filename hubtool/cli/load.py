@@ -55,7 +55,7 @@ def command(
     from hubtool.hub import Hub
 
     hub = Hub.open() if lock is None else Hub.open().with_lock(lock.absolute())
-    resolution = hub.resolve(hub.find(uid), device=device, trust=trust, compare=False)
+    resolution = hub.resolve(hub.find(uid), device=device, trust=trust, loading=True)
     agreement = None if trust else consent.ask(hub, resolution, checkout=checkout)
     with transfer(uid) as progress:
         loaded = loader.load(

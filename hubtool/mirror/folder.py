@@ -111,28 +111,37 @@ class FolderDestination:
         wait for a worker: they have a lock and a temporary file of their own, and may write the same bytes once more.
         """
         if self._staging.holds(file.digest):
-            return self._add(file, self._temporary / f"{file.digest}.part", move=move)
+            return self._add(file, move=move)
         with self._locked(file.digest):
-            return self._add(file, self._temporary / f"{file.digest}.single.part", move=move)
+            return self._add(file, move=move)
 
-    def _add(self, file: Stored, temporary: Path, *, move: bool) -> bool:
+    def _add(self, file: Stored, *, move: bool) -> bool:
         path = self.root / blob_name(file.digest)
         if self.size(blob_name(file.digest)) is not None:
             return False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            if move:
-                _flush(file.path)
-                file.path.replace(path)
-            else:
+            if not (move and self._moved(file.path, path)):
                 self._tidy()
-                temporary.unlink(missing_ok=True)  # of a process that was killed
+                temporary = self._temporary / f"{file.digest}.{os.urandom(4).hex()}.part"
                 with files.replacing(path, temporary=temporary, read_only=True, durable=False) as stream:
                     for block in read_checked(file):
                         files.write_all(stream, block)
                     os.fsync(stream.fileno())
         except OSError as error:
             raise _error(error, path, needed=file.size) from error
+        return True
+
+    @staticmethod
+    def _moved(source: Path, path: Path) -> bool:
+        """Move a file of the staging store into place; return False where that is in another file system."""
+        _flush(source)
+        try:
+            source.replace(path)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise
+            return False
         return True
 
     def write(self, documents: Mapping[str, bytes]) -> None:

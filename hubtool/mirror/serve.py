@@ -6,19 +6,23 @@ Needs the extra ``[serve]``: starlette answers (ranges, entity tags, conditions)
 from __future__ import annotations
 
 import errno
+import os
 import socket
 import stat
 import threading
 from contextlib import contextmanager
+from email.utils import formatdate
 from typing import TYPE_CHECKING, cast
 
 import uvicorn
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers
 from starlette.responses import FileResponse, PlainTextResponse
+from starlette.responses import Response as PlainResponse
 from starlette.staticfiles import NotModifiedResponse, StaticFiles
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from hubtool import regular
 from hubtool.errors import MirrorError
 from hubtool.mirror.layout import CARDS, INDEX, INDEX_SHARDS, parse_blob
 
@@ -38,6 +42,7 @@ IDLE_SECONDS = 15.0
 _ROOTS = (INDEX, INDEX_SHARDS, CARDS, "blobs")
 _TYPES = {".json": "application/json", ".md": "text/markdown; charset=utf-8"}
 _BINARY = "application/octet-stream"
+_MAX_DOCUMENT_BYTES = 16 << 20
 
 
 class _LargeFileResponse(FileResponse):
@@ -77,10 +82,19 @@ class Files:
                 "405 Method Not Allowed\n", 405, headers={"Allow": "GET, HEAD", "Connection": "close"}
             )
         file = self.find(scope["path"])
+        data, found, digest = None, None, None
         try:
-            found = None if file is None else file.stat()
+            if file is not None:
+                with regular.open_file(file) as stream:
+                    found = os.fstat(stream.fileno())
+                    # A document may be replaced while it is sent: its bytes must be those of the entity tag.
+                    if (
+                        found.st_size <= _MAX_DOCUMENT_BYTES
+                        and parse_blob(file.relative_to(self.root).as_posix()) is None
+                    ):
+                        data = stream.read(found.st_size)
         except OSError:
-            found = None
+            pass
         if file is None or found is None:
             return PlainTextResponse("404 Not Found\n", 404)
         digest = parse_blob(file.relative_to(self.root).as_posix())
@@ -92,7 +106,12 @@ class Files:
             "X-Content-Type-Options": "nosniff",
         }
         kind = _BINARY if digest else _TYPES.get(file.suffix, _BINARY)
-        response = _LargeFileResponse(file, headers=headers, media_type=kind, stat_result=found)
+        response: Response
+        if data is not None and "range" not in Headers(scope=scope):
+            headers["Last-Modified"] = formatdate(found.st_mtime, usegmt=True)
+            response = PlainResponse(data, headers=headers, media_type=kind)
+        else:
+            response = _LargeFileResponse(file, headers=headers, media_type=kind, stat_result=found)
         if self._conditions.is_not_modified(response.headers, Headers(scope=scope)):
             return NotModifiedResponse(response.headers)
         return response
@@ -118,9 +137,10 @@ class Files:
 
 
 class _Protocol(H11Protocol):
-    """Closes a connection on which no request arrives in time: uvicorn itself waits for ever for the first one."""
+    """Closes a connection without a request, or whose client reads nothing, in time; uvicorn itself waits for ever."""
 
     _timer: asyncio.TimerHandle | None = None
+    _stuck: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override] # as uvicorn has it
         super().connection_made(transport)
@@ -130,14 +150,26 @@ class _Protocol(H11Protocol):
         self._expect_request()
         super().on_response_complete()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._stuck = self.loop.call_later(self.timeout_keep_alive, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._cancel(self._stuck)
+        super().resume_writing()
+
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._cancel(self._timer)
+        self._cancel(self._stuck)
         super().connection_lost(exc)
 
+    @staticmethod
+    def _cancel(timer: asyncio.TimerHandle | None) -> None:
+        if timer is not None:
+            timer.cancel()
+
     def _expect_request(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        self._cancel(self._timer)
         self._timer = self.loop.call_later(self.timeout_keep_alive, self._close_idle)
 
     def _close_idle(self) -> None:

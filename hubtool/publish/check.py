@@ -182,7 +182,7 @@ def _check(
     limits = workspaces.with_room(limits, weights=file.size if file else 0)
     here = machine.probe()
     device = "Ascend" if "Ascend" in here.devices else "CPU"
-    resolution = hub.resolve(found, trust=trust, compare=False)
+    resolution = hub.resolve(found, trust=trust, loading=True)
     if main is not None and main.runner is not None:
         recipe = _graph_recipe(file if is_readable else None, resolution.facts)
     else:

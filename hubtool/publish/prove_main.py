@@ -23,7 +23,7 @@ def main() -> None:
     name, device = sys.argv[1:]
     try:
         hub = Hub.open().with_lock(None)
-        loaded = loader.load(hub, hub.resolve(hub.find(name), device=device, compare=False), device=device)
+        loaded = loader.load(hub, hub.resolve(hub.find(name), device=device, loading=True), device=device)
     except CoverageError as error:
         _answer("coverage", failed=error.message)
         return

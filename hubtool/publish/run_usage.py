@@ -93,8 +93,9 @@ def try_usage(
     if here.mindspore is None:
         raise RequirementError("MindSpore is not installed", hint=INSTALL_MINDSPORE)
     card = found.card
-    resolution = hub.resolve(found, trust=trust, compare=False)
-    resolution.refuse("code", "consent")
+    resolution = hub.resolve(found, trust=trust, loading=True)
+    if choose_graph(card) is None:  # what a graph runs is decided in the sandbox, where the block loads it
+        resolution.refuse("code", "consent")
     if resolution.facts.place is not None and checkout is None:
         workspaces.bring_code(hub, found)
     told = () if checkout is None else (workspaces.compare_checkout(hub, found, checkout),)

@@ -24,7 +24,7 @@ from hubtool.resolution.stored import stored_asset
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hubtool.card.model import Recipe
+    from hubtool.card.model import Asset, Recipe
     from hubtool.card.repo_link import RepositoryPlace
     from hubtool.checkpoint.coverage import Fit
     from hubtool.links import LinkPolicy
@@ -81,7 +81,8 @@ def gather(
     policy: LinkPolicy,
     offline: bool,
     trust: bool = False,
-    compare: bool = True,
+    loading: bool = False,
+    code: bool = True,
 ) -> Facts:
     """Gather the facts about a card, without fetching or running anything.
 
@@ -92,18 +93,25 @@ def gather(
         policy: Which links are allowed.
         offline: Whether hubtool must not use the network.
         trust: Whether the user agrees, for this run, to code that the card chooses.
-        compare: Whether the stored checkpoint is compared with the recorded parameters.
+        loading: Whether the card is going to be loaded: then only the file that is loaded is looked at, and nothing is
+            compared or hashed that loading hashes anyway.
+        code: Whether the network's code matters; without it, the trust list is not read.
 
     Raises:
         LockfileError: If the stored code of a pinned commit is not the code that the lockfile pins.
         SettingsError: If the user's trust list is needed and cannot be read.
-        StoreError: If the store cannot be read.
+        StoreError: If the store cannot be read, unless the card is going to be loaded: then loading says so.
     """
     card = found.card
-    stored = tuple(_stored(found, at, registries, store) for at in range(len(card.assets)))
-    forbidden = tuple(None if asset.is_local else _forbidden(policy, asset.link) for asset in card.assets)
     graph, weights = choose_graph(card), choose_weights(card)
-    recipe = None if graph is not None else card.recipe
+    stored = tuple(
+        None
+        if loading and asset is not (weights or graph)
+        else _stored(found, asset, registries, store, loading=loading)
+        for asset in card.assets
+    )
+    forbidden = tuple(None if asset.is_local else _forbidden(policy, asset.link) for asset in card.assets)
+    recipe = card.recipe if code and graph is None else None
     operators: tuple[str, ...] = ()
     operators_error, place, place_error, code_stored = None, None, None, None
     if graph is not None and graph.is_mindir and (file := stored[card.assets.index(graph)]) is not None:
@@ -115,7 +123,7 @@ def gather(
             place_error = error
         if place is not None:
             place = place if found.pin is None else found.pin.place(place)
-            code_stored = _code_stored(found, place, store, policy)
+            code_stored = None if loading else _code_stored(found, place, store, policy)
     needs_trust = (graph is not None and graph.is_mindir) or (
         recipe is not None and recipe.provider in ("package", "repository")
     )
@@ -133,16 +141,15 @@ def gather(
         place=place,
         place_error=place_error,
         code_stored=code_stored,
-        fit=_fit(file.path, recipe) if compare and file is not None and recipe is not None else None,
+        fit=None if loading or file is None or recipe is None else _fit(file.path, recipe),
     )
 
 
-def _stored(found: FoundCard, at: int, registries: Registries, store: Store) -> Stored | None:
-    asset = found.card.assets[at]
+def _stored(found: FoundCard, asset: Asset, registries: Registries, store: Store, *, loading: bool) -> Stored | None:
     try:
         return stored_asset(found, asset, registries=registries, store=store)
     except StoreError:
-        if not asset.is_local:
+        if not (asset.is_local or loading):
             raise
         return None
     except (AssetError, LockfileError):

@@ -132,7 +132,7 @@ def _stat(pid: int) -> tuple[int, str]:
         return 0, ""
     # The name of the program stands in brackets, and may itself hold brackets and spaces.
     fields = stat.rpartition(")")[2].split()
-    return int(fields[1]), fields[19]
+    return (int(fields[1]), fields[19]) if len(fields) > 19 else (0, "")
 
 
 def _own_memory(pid: int) -> int:

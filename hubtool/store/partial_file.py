@@ -58,6 +58,7 @@ class PartialInfo:
         """Read what was saved; None if it is missing or damaged."""
         try:
             raw = json.loads(regular.read_bytes(path))
+            raw.setdefault("validator", raw.get("proof"))  # the name that versions before 0.1.0 gave it
             values = {field.name: raw[field.name] for field in fields(cls)}
         except (OSError, ValueError, RecursionError, KeyError, TypeError):
             return None
@@ -91,6 +92,7 @@ class PartialFile:
         limit: int,
         exclusive: bool,
         only: str | None = None,
+        resume: bool = True,
     ) -> None:
         """Resume the partial file of an earlier run, or begin a new one.
 
@@ -104,6 +106,7 @@ class PartialFile:
                 :class:`~hubtool.locking.FileLock`).
             only: The name of the one link whose bytes may be resumed, or None for any: of a short digest, bytes from
                 elsewhere may be of another file.
+            resume: Whether the partial file of an earlier run is resumed.
 
         Raises:
             FetchError: If ``size`` is above the limit.
@@ -122,7 +125,7 @@ class PartialFile:
         self._saved_at = 0.0
         self._expected.check_stated()
         try:
-            if not self._take_over(exclusive=exclusive):
+            if not (resume and self._take_over(exclusive=exclusive)):
                 try:
                     self._stream = files.create(self._path)
                 except FileNotFoundError:

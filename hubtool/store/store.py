@@ -234,7 +234,7 @@ class Store(DerivedFiles):
         with self.lock(digest.hex):
             self.clean()
             self.remove_temporary_files(digest.hex[:SHORTEST])
-            part = PartialFile(self, digest, source=source, size=size, limit=limit, exclusive=False)
+            part = PartialFile(self, digest, source=source, size=size, limit=limit, exclusive=False, resume=False)
             try:
                 part.expect(size)
                 yield part

@@ -169,7 +169,7 @@ class HttpTransport:
             if status == 206:
                 match = _CONTENT_RANGE.match(headers.get("Content-Range", ""))
                 size = int(match[3]) if match is not None and match[3] != "*" else None
-            _release(response, method)
+            _release(response)
             return Probe(
                 link=last,
                 moved=moved,
@@ -198,7 +198,7 @@ class HttpTransport:
             location = response.headers.get("Location")
             if response.status not in _REDIRECTS or location is None:
                 return link, moved, response
-            _release(response, method)
+            _release(response)
             link = self.policy.follow(link, _as_text(location))
             # Where a temporary redirect leads may be another place tomorrow.
             for_good = for_good and response.status in _PERMANENT_REDIRECTS
@@ -382,9 +382,9 @@ def _reason(reason: object) -> str:
     return reason[:60] if isinstance(reason, str) and reason.isprintable() else ""
 
 
-def _release(response: BaseHTTPResponse, method: str) -> None:
-    """Leave a response: what has no body leaves its connection to be used again, what may have one is cut off."""
-    if method == "HEAD":
+def _release(response: BaseHTTPResponse) -> None:
+    """Leave a response: without a body its connection is used again, else it is cut off."""
+    if response.length_remaining == 0:
         response.drain_conn()
         response.release_conn()
     response.close()

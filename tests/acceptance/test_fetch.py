@@ -277,6 +277,18 @@ def test_ranges_reach_the_server(server: Server) -> None:
         transport.close()
 
 
+def test_asking_for_the_head_alone_takes_no_body(server: Server) -> None:
+    # This server refuses HEAD, ignores the range of the GET that follows, and sends for ever.
+    link = server.put("/a.ckpt", CONTENT, "endless")
+    moved = server.put("/moved", b"", f"endless-redirect:{link}")
+    transport = HttpTransport(timeouts=Timeouts(connect=5.0, read=5.0, stall=600.0, floor=1))
+    try:
+        for one in (link, moved):
+            assert transport.probe(transport.policy.check(one)).status == 200
+    finally:
+        transport.close()
+
+
 FETCH = """
 import sys, time
 from pathlib import Path

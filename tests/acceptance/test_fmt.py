@@ -7,6 +7,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.support import ROOT, corpus
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 import pytest
@@ -292,6 +293,18 @@ def test_slow_clients_do_not_delay_others(root: Path, kind: str) -> None:
         assert all(is_open(one) for one in slow), "there is room for all"
         for one in slow:
             one.close()
+
+
+@pytest.mark.parametrize("kind", ["silence", "half a request", "an answer unread"])
+def test_a_client_that_does_nothing_loses_its_place(root: Path, kind: str) -> None:
+    (root / "cards/large.md").write_bytes(bytes(40_000_000))
+    with serving(root, idle=0.5, connections=2) as server, ExitStack() as stack:
+        for _ in range(2):
+            stack.callback(opened(server, kind).close)
+        deadline = time.monotonic() + 30
+        while ask(server, "/index.json")[0] != 200:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
 
 
 NGINX = """

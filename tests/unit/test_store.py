@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import platform
 import shutil
 import threading
 import time
@@ -17,6 +18,7 @@ from hubtool.errors import ArgumentError, DigestError, FetchError, StoreError
 from hubtool.store import cleanup
 from hubtool.store import derived as derived_module
 from hubtool.store import verified as verified_module
+from hubtool.store.partial_file import PartialFile, PartialInfo
 from hubtool.store.store import Store
 
 if TYPE_CHECKING:
@@ -36,6 +38,20 @@ def put(store: Store, content: bytes = CONTENT) -> Path:
         writer.write(content[:5])
         writer.write(content[5:])
         return writer.commit().path
+
+
+def test_what_a_fetch_left_is_not_part_of_a_file_that_is_written(store: Store) -> None:
+    content = os.urandom(600_000)
+    digest = Digest(hashlib.sha256(content).hexdigest())
+    with store.lock(digest.hex):
+        part = PartialFile(store, digest, source="a link", size=len(content), limit=len(content), exclusive=True)
+        part.expect(len(content))
+        part.save_info(PartialInfo(size=len(content), link="http://x/y", validator='"1"', host=platform.node()))
+        part.write(content[:400_000])
+        assert part.keep()
+    with store.writer(digest, size=len(content)) as writer:
+        writer.write(content)
+        assert writer.commit().path.read_bytes() == content
 
 
 def upper(path: Path) -> None:

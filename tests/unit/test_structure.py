@@ -11,7 +11,7 @@ import hubtool
 PACKAGE = Path(hubtool.__file__).parent
 
 
-def test_no_room_has_the_name_of_a_public_function() -> None:
+def test_no_package_has_the_name_of_a_public_function() -> None:
     # Importing hubtool.resolve, if it were a package, would replace the function hubtool.resolution.
     rooms = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").is_file()}
     assert not rooms & (set(hubtool.__all__) - {"__version__"})

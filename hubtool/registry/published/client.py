@@ -66,7 +66,7 @@ def _cached_held(path: Path, *_stamp: int) -> dict[str, CardEntry]:
     return {str(one.uid): one for one in entries if one is not None}
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=16)
 def _cached_shard(path: Path, digest: str, *_stamp: int) -> dict[str, CardEntry]:
     entries = [CardEntry.of_json(item) for item in _items(path, digest)]
     return {str(one.uid): one for one in entries if one is not None}
