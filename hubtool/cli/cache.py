@@ -12,7 +12,7 @@ from hubtool.cli import render, units
 from hubtool.cli.render import count
 
 if TYPE_CHECKING:
-    from hubtool.store.cleanup import Aside, Checked, Removal, StoreItem
+    from hubtool.store.cleanup import QuarantinedFile, Removal, StoreItem, VerifyResult
 
 _dry_run = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -101,7 +101,7 @@ def verify(jobs: int | None, dry_run: bool, as_json: bool) -> int:
     start = time.perf_counter()
     done = 0
 
-    def report(_: Checked, size: int) -> None:
+    def report(_: VerifyResult, size: int) -> None:
         nonlocal done
         done += size
 
@@ -215,7 +215,7 @@ def rm(targets: tuple[str, ...], dry_run: bool, as_json: bool) -> int:
     return 0 if len(done.remove) == len(planned.remove) else 1
 
 
-def _report(done: Removal, aside: tuple[Aside, ...], *, dry_run: bool, as_json: bool) -> None:
+def _report(done: Removal, aside: tuple[QuarantinedFile, ...], *, dry_run: bool, as_json: bool) -> None:
     gone = [one for one in aside if one.error is None]
     freed = done.freed + sum(one.size for one in gone)
     if as_json:
@@ -255,7 +255,7 @@ def _part(item: StoreItem) -> dict[str, object]:
     return {"digest": item.digest, "size": item.size, "written": _stamp(item.stored)}
 
 
-def _wrong(one: Checked) -> dict[str, object]:
+def _wrong(one: VerifyResult) -> dict[str, object]:
     return {
         "digest": one.digest,
         "kind": one.kind or "asset",

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from hubtool.hub import Hub
     from hubtool.store.records import Stored
-    from hubtool.transfer.events import FetchRequest, Outcome
+    from hubtool.transfer.events import FetchOutcome, FetchRequest
 
 
 @dataclass(slots=True)
@@ -94,7 +94,7 @@ def _fetch(
     force: bool,
     rate: float | None,
     connections: int,
-) -> tuple[list[_Card], list[tuple[_Card, Outcome]]]:
+) -> tuple[list[_Card], list[tuple[_Card, FetchOutcome]]]:
     """Fetch the assets of all cards in one run."""
     from hubtool.transfer.events import Labels, total
 

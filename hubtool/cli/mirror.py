@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from hubtool.hub import Hub
     from hubtool.mirror.bundle import BundleReport
-    from hubtool.mirror.plan import Failure, Plan
+    from hubtool.mirror.plan import MirrorFailure, MirrorPlan
     from hubtool.mirror.sync import SyncReport
     from hubtool.mirror.verify import VerifyReport
 
@@ -312,7 +312,7 @@ class _MirrorLines:
     """
 
     def __init__(self, *, shown: bool, says_removals: bool) -> None:
-        self.named: set[Failure] = set()
+        self.named: set[MirrorFailure] = set()
         self._shown = shown
         self._says_removals = says_removals
         self._is_terminal = sys.stderr.isatty()
@@ -321,7 +321,7 @@ class _MirrorLines:
         self._total = self._done = self._bytes = 0
         self._said = 0
 
-    def planned(self, plan: Plan) -> None:
+    def planned(self, plan: MirrorPlan) -> None:
         """Say what there is to do."""
         self._total = len(plan.missing)
         if self._shown and self._total:
@@ -334,7 +334,7 @@ class _MirrorLines:
             self._bytes += size if written else 0
             self._say()
 
-    def failed(self, failure: Failure) -> None:
+    def failed(self, failure: MirrorFailure) -> None:
         """Name a failure as it happens."""
         with self._lock:
             self._done += 1
@@ -372,14 +372,14 @@ class _MirrorLines:
                 click.echo(text, err=True)
 
 
-def _missing(plan: Plan) -> list[dict[str, object]]:
+def _missing(plan: MirrorPlan) -> list[dict[str, object]]:
     return [
         {"digest": asset.digest.hex, "size": asset.size, "uids": sorted({uid for uid, _ in asset.sources})}
         for asset in plan.missing
     ]
 
 
-def _to_bring(plan: Plan) -> str:
+def _to_bring(plan: MirrorPlan) -> str:
     """Return how many bytes are missing, as far as the cards say."""
     unknown = plan.unknown_sizes
     if unknown and unknown == len(plan.missing):
@@ -387,7 +387,7 @@ def _to_bring(plan: Plan) -> str:
     return render.size(plan.known_bytes) + (f" and {unknown:,} of unknown size" if unknown else "")
 
 
-def _print_plan(plan: Plan, *, every: bool) -> None:
+def _print_plan(plan: MirrorPlan, *, every: bool) -> None:
     there = sum(plan.there.values())
     click.echo(f"{count(len(plan.wanted), 'card')} wanted, {len(plan.cards):,} of them new or changed")
     click.echo(f"{count(len(plan.there), 'asset')} there ({render.size(there)})")
@@ -408,7 +408,7 @@ def _print_plan(plan: Plan, *, every: bool) -> None:
     _print_failures(plan.failures)
 
 
-def _print_report(report: SyncReport, *, named: set[Failure]) -> None:
+def _print_report(report: SyncReport, *, named: set[MirrorFailure]) -> None:
     _print_failures(failure for failure in report.failures if failure not in named)
     for uid in report.kept:
         click.echo(f"{uid}: the mirror keeps the card's earlier version, because an asset of the new one is missing")
@@ -434,12 +434,12 @@ def _print_remedy(report: VerifyReport, removed: tuple[str, ...], *, deep: bool)
         click.echo(f"`hubtool mirror sync` brings what is missing and replaces blobs of another size{more}")
 
 
-def _print_failures(failures: Iterable[Failure]) -> None:
+def _print_failures(failures: Iterable[MirrorFailure]) -> None:
     for failure in failures:
         click.echo(_failure(failure))
 
 
-def _failure(failure: Failure) -> str:
+def _failure(failure: MirrorFailure) -> str:
     """Return a failure as one line; most reasons name the link themselves."""
     link = failure.link
     place = "" if link is None or failure.reason.startswith(link) else f"{link}: "

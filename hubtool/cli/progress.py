@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from rich.progress import Progress, Task, TaskID
     from rich.text import Text
 
-    from hubtool.transfer.events import Event
-    from hubtool.transfer.events import Progress as Report
+    from hubtool.transfer.events import FetchEvent
+    from hubtool.transfer.events import ProgressCallback as Report
 
 KINDS = ("auto", "bars", "lines", "json", "none")
 _LINE_EVERY = 10.0  # seconds between two lines on one file
@@ -42,9 +42,9 @@ class ProgressReporter:
     counts = False
 
     def __init__(self) -> None:
-        self.kept: dict[str, Event] = {}
+        self.kept: dict[str, FetchEvent] = {}
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: FetchEvent) -> None:
         """Take an event."""
         if event.kind == "kept":
             self.kept[event.name] = event
@@ -56,7 +56,7 @@ class ProgressReporter:
     def close(self) -> None:
         """Take away what moves; what is said after that stays where it is written."""
 
-    def show(self, event: Event) -> None:
+    def show(self, event: FetchEvent) -> None:
         """Show an event."""
         if event.kind == "mirror-skipped":
             self.say(f"{output.style('warning', fg='yellow')}: {event.message}")
@@ -101,7 +101,7 @@ class _LineReporter(_Talkative):
         super().__init__()
         self._last: dict[str, float] = {}
 
-    def show(self, event: Event) -> None:
+    def show(self, event: FetchEvent) -> None:
         if event.kind == "progress":
             now = time.monotonic()
             if now - self._last.setdefault(event.name, now) >= _LINE_EVERY:
@@ -127,7 +127,7 @@ class _Json(_Talkative):
         super().__init__()
         self._last: dict[str, float] = {}
 
-    def show(self, event: Event) -> None:
+    def show(self, event: FetchEvent) -> None:
         from hubtool.links import shown
 
         if event.kind == "progress":
@@ -213,7 +213,7 @@ class _Bars(_Talkative):
     def close(self) -> None:
         self._bars.stop()
 
-    def show(self, event: Event) -> None:
+    def show(self, event: FetchEvent) -> None:
         if event.kind == "started":
             self._move(event)
         elif event.kind == "progress":
@@ -233,7 +233,7 @@ class _Bars(_Talkative):
         # As it is: rich would colour numbers and paths, and break lines that a user may want to copy.
         self._bars.console.print(Text.from_ansi(output.rendered(text, codes=True)), soft_wrap=True, highlight=False)
 
-    def _move(self, event: Event) -> None:
+    def _move(self, event: FetchEvent) -> None:
         """Count what came of a file, and show it."""
         now = time.monotonic()
         row = self._rows.setdefault(event.name, _Row(now))
@@ -244,7 +244,7 @@ class _Bars(_Talkative):
         elif row.task is not None:
             self._bars.update(row.task, completed=event.received, total=event.size)
 
-    def _end(self, event: Event) -> None:
+    def _end(self, event: FetchEvent) -> None:
         """Count a file that came, or that will not come."""
         row = self._rows.pop(event.name, None) or _Row(0.0)
         if row.task is not None:
@@ -305,7 +305,7 @@ class _Shortened:
         return Measurement(min(cell_len(self._text), options.max_width), min(cell_len(self._text), options.max_width))
 
 
-def _name(event: Event) -> str:
+def _name(event: FetchEvent) -> str:
     return render.plain(event.name)
 
 

@@ -44,7 +44,7 @@ class _LargeFileResponse(FileResponse):
     chunk_size = 1 << 20
 
 
-class Files:
+class MirrorApp:
     """The application: answers with the files of a mirror.
 
     Attributes:
@@ -191,7 +191,7 @@ class Server:
         self._socket = _listen(host, port)
         self.address = (host, int(self._socket.getsockname()[1]))
         config = uvicorn.Config(
-            Files(self.root, log),
+            MirrorApp(self.root, log),
             http=_Protocol,
             ws="none",
             lifespan="off",

@@ -20,7 +20,7 @@ from hubtool.errors import AssetError, CardError, DigestError, HubError, MirrorE
 from hubtool.mirror import layout
 from hubtool.mirror.cards import find_asset
 from hubtool.mirror.layout import blob_name
-from hubtool.mirror.plan import Failure
+from hubtool.mirror.plan import MirrorFailure
 from hubtool.transfer.events import FetchRequest
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from hubtool.hub import Hub
     from hubtool.mirror.destination import Destination
-    from hubtool.mirror.plan import MissingAsset, Plan
+    from hubtool.mirror.plan import MirrorPlan, MissingAsset
     from hubtool.store.records import Stored
     from hubtool.store.store import Store
     from hubtool.transfer.fetcher import Fetcher
@@ -41,7 +41,7 @@ _BUSY_PAUSE_SECONDS = 0.1
 class Events(Protocol):
     """Receives what happens during a sync. Called by several threads."""
 
-    def planned(self, plan: Plan) -> None:
+    def planned(self, plan: MirrorPlan) -> None:
         """Take the plan, before anything is done."""
         ...
 
@@ -49,7 +49,7 @@ class Events(Protocol):
         """Take an asset that is there now; ``written`` says whether this worker wrote it."""
         ...
 
-    def failed(self, failure: Failure) -> None:
+    def failed(self, failure: MirrorFailure) -> None:
         """Take a failure."""
         ...
 
@@ -80,7 +80,7 @@ class WorkerProgress:
     whole: dict[str, str] = field(default_factory=dict)
     write_failures: int = 0
 
-    def failed(self, plan: Plan) -> Iterator[Failure]:
+    def failed(self, plan: MirrorPlan) -> Iterator[MirrorFailure]:
         """Yield a failure for each card that names an asset that did not come."""
         for asset in plan.missing:
             reason = self.failures.get(asset.key)
@@ -88,7 +88,7 @@ class WorkerProgress:
                 reason = "not tried: too many others failed before it"
             if reason is not None:
                 for uid, link in asset.sources:
-                    yield Failure(uid=uid, link=link, digest=asset.digest.hex, reason=reason)
+                    yield MirrorFailure(uid=uid, link=link, digest=asset.digest.hex, reason=reason)
 
 
 class _StoppedError(Exception):
@@ -286,4 +286,4 @@ class Worker:
                 self.stop.set()
         if self.events is not None:
             uid, link = asset.sources[0]
-            self.events.failed(Failure(uid=uid, link=link, digest=asset.digest.hex, reason=reason))
+            self.events.failed(MirrorFailure(uid=uid, link=link, digest=asset.digest.hex, reason=reason))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from hubtool.git.remotes import Remote
     from hubtool.hub import Hub
     from hubtool.publish.asset_file import AssetFile
-    from hubtool.publish.change import Todo
+    from hubtool.publish.change import ChangeSteps
     from hubtool.publish.check_rows import CheckReport
     from hubtool.uid import Uid
 
@@ -77,7 +77,7 @@ class PublishPlan:
     uploads: tuple[Upload, ...]
     blobs: str | None
     state: CheckoutState
-    todo: Todo
+    todo: ChangeSteps
     notes: tuple[str, ...] = ()
 
     @property

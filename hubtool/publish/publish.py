@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from hubtool.publish.change import Publication
     from hubtool.publish.check_rows import CheckReport, CheckRow
     from hubtool.publish.plan import PublishPlan
-    from hubtool.sandbox.limits import Limits
+    from hubtool.sandbox.limits import ProgramLimits
 
 
 class CheckFailedError(PublishError):
@@ -54,7 +54,7 @@ def publish(
     trust: bool = False,
     checkout: Path | None = None,
     unproven: bool = False,
-    limits: Limits = DEFAULT_LIMITS,
+    limits: ProgramLimits = DEFAULT_LIMITS,
     tell: Callable[[CheckRow], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Publication:
@@ -98,7 +98,7 @@ def _check(
     *,
     trust: bool,
     checkout: Path | None,
-    limits: Limits,
+    limits: ProgramLimits,
     tell: Callable[[CheckRow], None] | None,
 ) -> CheckReport:
     """Check the very bytes that are going to be committed, at a place like theirs."""

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hubtool.hub import Hub
-    from hubtool.sandbox.limits import Limits
+    from hubtool.sandbox.limits import ProgramLimits
     from hubtool.sandbox.run import ProgramResult
 
 
@@ -54,7 +54,7 @@ def try_usage(
     name: str,
     *,
     assets: Sequence[Path] = (),
-    limits: Limits = DEFAULT_LIMITS,
+    limits: ProgramLimits = DEFAULT_LIMITS,
     trust: bool = False,
     checkout: Path | None = None,
     show: Callable[[str], None] | None = None,

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from hubtool.card.usage import Usage
     from hubtool.hub import Hub
     from hubtool.resolution.finding import FoundCard
-    from hubtool.sandbox.limits import Limits
+    from hubtool.sandbox.limits import ProgramLimits
     from hubtool.sandbox.run import ProgramResult
     from hubtool.store.records import Stored
 
@@ -101,7 +101,7 @@ class ProofWorkspace:
         Store(self.scratch / "hub").came_from(link, digest)
 
     def run_usage(
-        self, code: Usage, name: str, limits: Limits, *, show: Callable[[str], None] | None = None
+        self, code: Usage, name: str, limits: ProgramLimits, *, show: Callable[[str], None] | None = None
     ) -> ProgramResult:
         """Run a usage block.
 
@@ -117,7 +117,7 @@ class ProofWorkspace:
         command = [sys.executable, "-m", "hubtool.sandbox.usage_main", str(spec)]
         return run_isolated(command, scratch=self.scratch, environ=self.environ, limits=limits, show=show)
 
-    def run_proof(self, device: str, limits: Limits) -> ProgramResult:
+    def run_proof(self, device: str, limits: ProgramLimits) -> ProgramResult:
         """Load the card and run one forward pass, in a program that answers in JSON lines."""
         name = str(self.uid or self.card)
         command = [sys.executable, "-m", "hubtool.publish.prove_main", name, device]
@@ -216,7 +216,7 @@ def compare_checkout(hub: Hub, found: FoundCard, checkout: Path) -> str:
     return checkouts.compare(CodeStore(hub.store, hub.policy, offline=True), place, checkout)
 
 
-def with_room(limits: Limits, *, weights: int) -> Limits:
+def with_room(limits: ProgramLimits, *, weights: int) -> ProgramLimits:
     """Return limits with room for a checkpoint: it is rewritten once, and read."""
     return replace(limits, memory=limits.memory + 2 * weights, disk=limits.disk + 2 * weights)
 

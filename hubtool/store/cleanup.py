@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hubtool.store.store import Store
-    from hubtool.store.temporary import Unfinished
+    from hubtool.store.temporary import UnfinishedFetch
 
 RECENT = 2 * USE_STEP_SECONDS
 """Seconds for which a use protects a file.
@@ -57,7 +57,7 @@ class StoreItem:
     used: float
     others: float = 0.0
     uids: tuple[str, ...] = ()
-    unfinished: Unfinished | None = None
+    unfinished: UnfinishedFetch | None = None
 
     @property
     def total(self) -> int:
@@ -79,7 +79,7 @@ class Removal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
+class VerifyResult:
     """What became of hashing one file again.
 
     Attributes:
@@ -240,7 +240,7 @@ def carry_out(store: Store, removal: Removal) -> Removal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Aside:
+class QuarantinedFile:
     """A wrong file that was moved into quarantine.
 
     Attributes:
@@ -254,19 +254,19 @@ class Aside:
     error: str | None = None
 
 
-def quarantined(store: Store) -> tuple[Aside, ...]:
+def quarantined(store: Store) -> tuple[QuarantinedFile, ...]:
     """Return the wrong files that were moved into quarantine, with their sizes."""
     found = []
     for path in store.quarantined():
         with suppress(OSError):  # removed while we look
-            found.append(Aside(path=path, size=path.lstat().st_size))
+            found.append(QuarantinedFile(path=path, size=path.lstat().st_size))
     return tuple(found)
 
 
-def remove_quarantined(store: Store, aside: Iterable[Aside]) -> tuple[Aside, ...]:
+def remove_quarantined(store: Store, aside: Iterable[QuarantinedFile]) -> tuple[QuarantinedFile, ...]:
     """Remove wrong files; return them all, those that stay with the reason."""
 
-    def remove(one: Aside) -> Aside:
+    def remove(one: QuarantinedFile) -> QuarantinedFile:
         try:
             store.remove_quarantined(one.path)
         except StoreError as error:
@@ -277,8 +277,12 @@ def remove_quarantined(store: Store, aside: Iterable[Aside]) -> tuple[Aside, ...
 
 
 def verify(
-    store: Store, *, workers: int = 2, quarantine: bool = True, report: Callable[[Checked, int], None] | None = None
-) -> tuple[Checked, ...]:
+    store: Store,
+    *,
+    workers: int = 2,
+    quarantine: bool = True,
+    report: Callable[[VerifyResult, int], None] | None = None,
+) -> tuple[VerifyResult, ...]:
     """Hash every file of a store again, and move wrong ones away.
 
     Args:
@@ -297,14 +301,14 @@ def verify(
     for kind in store.kinds():
         waiting += [(digest, kind, found.st_size) for digest, found in store.derived_files(kind)]
 
-    def check(one: tuple[str, str | None, int]) -> Checked:
+    def check(one: tuple[str, str | None, int]) -> VerifyResult:
         digest, kind, _ = one
         try:
             found = store.check(digest, kind=kind, quarantine=quarantine)
         except StoreError as error:
-            return Checked(digest=digest, kind=kind, right=False, error=error.message)
+            return VerifyResult(digest=digest, kind=kind, right=False, error=error.message)
         right = found.stored is not None
-        return Checked(digest=digest, kind=kind, right=right, moved=found.moved, fate=found.reason)
+        return VerifyResult(digest=digest, kind=kind, right=right, moved=found.moved, fate=found.reason)
 
     results = []
     for (_, _, size), result in zip(waiting, parallel.run(check, waiting, jobs=workers), strict=True):

@@ -14,7 +14,7 @@ _OTHER = "the file at the link is another one: correct the card, or ask its publ
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Expected:
+class ExpectedBytes:
     """What an asset's bytes must be.
 
     Attributes:

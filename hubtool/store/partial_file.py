@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from hubtool import files, regular
 from hubtool.errors import StoreError
-from hubtool.store.expected import Expected
+from hubtool.store.expected import ExpectedBytes
 from hubtool.store.hasher import Hasher
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class PartialFile:
         self.info = PartialInfo()
         self.resumed = False
         self._store = store
-        self._expected = Expected(digest=digest, source=source, size=size, limit=limit)
+        self._expected = ExpectedBytes(digest=digest, source=source, size=size, limit=limit)
         self._only = only
         self._saved: PartialInfo | None = None  # what is saved on the disk
         self._stream: BinaryIO | None = None

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hubtool.links import LinkPolicy
     from hubtool.store.records import Stored
     from hubtool.store.store import Store
-    from hubtool.transfer.events import Event, FetchRequest, Kind, Watcher
+    from hubtool.transfer.events import EventCallback, FetchEvent, FetchRequest, Kind
     from hubtool.transfer.limits import RetryPolicy
     from hubtool.transfer.transport import Transport
 
@@ -51,7 +51,7 @@ class FetchContext:
         connections: int,
         rate: float | None,
         retries: RetryPolicy,
-        watch: Watcher | None,
+        watch: EventCallback | None,
     ) -> None:
         """Begin; the arguments are those of :class:`~hubtool.transfer.fetcher.Fetcher`."""
         self.store = store
@@ -122,7 +122,7 @@ class FetchContext:
         """Whether the watcher takes this kind of event."""
         return kind in self._kinds
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: FetchEvent) -> None:
         """Tell the watcher what happened."""
         if self._watch is not None and event.kind in self._kinds:
             with self._telling:

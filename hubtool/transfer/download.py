@@ -32,7 +32,7 @@ RECOUNT_BYTES = 256 << 10
 """Bytes that an attempt must bring for the count of attempts to start again at zero."""
 
 
-class Transfer:
+class AssetDownload:
     """Brings one asset from its sources into its partial file."""
 
     def __init__(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hubtool.sandbox.limits import Limits
+from hubtool.sandbox.limits import ProgramLimits
 from hubtool.sandbox.run import environment, run_isolated
 from tests.support import ROOT
 from tests.support.cards import write_card, write_local
@@ -40,7 +40,7 @@ def namespaces(tmp_path_factory: pytest.TempPathFactory) -> bool:
         [sys.executable, "-c", "pass"],
         scratch=folder,
         environ=environment(folder, {}),
-        limits=Limits(seconds=30),
+        limits=ProgramLimits(seconds=30),
     )
     return {"network", "files", "processes"} <= ended.held
 

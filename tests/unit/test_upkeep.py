@@ -19,7 +19,7 @@ from hubtool.store import cleanup
 from hubtool.store.cleanup import StoreItem
 from hubtool.store.records import USE_STEP_SECONDS
 from hubtool.store.store import Store
-from hubtool.store.temporary import Unfinished
+from hubtool.store.temporary import UnfinishedFetch
 from tests.support.disks import bound_by_permissions
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def test_what_a_prune_removes(wishes: dict[str, float], gone: str) -> None:
 
 def test_unfinished_fetches_are_pruned_as_assets_are() -> None:
     def part(letter: str, days: float) -> StoreItem:
-        one = Unfinished(name=f"{letter * 64}.0.blob.part", size=20, written=NOW - days * DAY)
+        one = UnfinishedFetch(name=f"{letter * 64}.0.blob.part", size=20, written=NOW - days * DAY)
         return replace(item(letter, one.size, days, ()), unfinished=one)
 
     there = [item("a", 10, 4), part("a", 3), item("b", 10, 2), part("c", 1 / 24)]

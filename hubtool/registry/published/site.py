@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
+class SiteReport:
     """What a publication wrote.
 
     Attributes:
@@ -65,7 +65,7 @@ class Published:
         }
 
 
-def publish(folder: Path, to: Path, *, serial: int | None = None) -> Published:
+def publish(folder: Path, to: Path, *, serial: int | None = None) -> SiteReport:
     """Write a registry folder as static files. The index comes last; a run that is killed leaves the old one valid.
 
     Args:
@@ -108,7 +108,7 @@ class _Publication:
     keep: set[str] = field(default_factory=set)
     passed_over: list[tuple[str, str]] = field(default_factory=list)
 
-    def run(self) -> Published:
+    def run(self) -> SiteReport:
         """Write assets and cards, then the shards, then the index; then remove what nothing names any more."""
         uids = sorted(map(str, self.registry.uids()))
         width = width_for(len(uids))
@@ -131,7 +131,7 @@ class _Publication:
             os.sync()
         self._put(INDEX, index_bytes(shards, width, serial))
         # A client that has just read the old index still finds the old shards; those before them go.
-        return Published(
+        return SiteReport(
             serial=serial,
             cards=sum(shard.cards for shard in shards),
             written=self.written,
