@@ -183,7 +183,7 @@ def prune(
         max_bytes=max_size,
         unreferenced=unreferenced,
         broken_off=unfinished,
-        recent=0.0 if even_recent else cleanup.RECENT,
+        recent=0.0 if even_recent else cleanup.RECENT_SECONDS,
     )
     done = planned if dry_run else cleanup.carry_out(hub.store, planned)
     aside = cleanup.quarantined(hub.store) if quarantine else ()

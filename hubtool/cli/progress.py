@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from hubtool.transfer.events import ProgressCallback as Report
 
 KINDS = ("auto", "bars", "lines", "json", "none")
-_LINE_EVERY = 10.0  # seconds between two lines on one file
-_EVENT_EVERY = 0.2  # seconds between two events, or two moves of a bar, of one file
-_BAR_AFTER = 0.5  # seconds after which a file of several gets a bar: those of small ones would only flicker
+_LINE_SECONDS = 10.0  # between two lines on one file
+_EVENT_SECONDS = 0.2  # between two events, or two moves of a bar, of one file
+_BAR_AFTER_SECONDS = 0.5  # after which a file of several gets a bar: those of small ones would only flicker
 
 
 class ProgressReporter:
@@ -104,7 +104,7 @@ class _LineReporter(_Talkative):
     def show(self, event: FetchEvent) -> None:
         if event.kind == "progress":
             now = time.monotonic()
-            if now - self._last.setdefault(event.name, now) >= _LINE_EVERY:
+            if now - self._last.setdefault(event.name, now) >= _LINE_SECONDS:
                 self._last[event.name] = now
                 of = "" if event.size is None else f" of {render.size(event.size)}"
                 self.say(f"{_name(event)}: {render.size(event.received)}{of}")
@@ -132,7 +132,7 @@ class _Json(_Talkative):
 
         if event.kind == "progress":
             now = time.monotonic()
-            if now - self._last.get(event.name, 0.0) < _EVENT_EVERY:
+            if now - self._last.get(event.name, 0.0) < _EVENT_SECONDS:
                 return
             self._last[event.name] = now
         value: dict[str, object] = {"event": event.kind, "name": event.name}
@@ -218,7 +218,7 @@ class _Bars(_Talkative):
             self._move(event)
         elif event.kind == "progress":
             row = self._rows.get(event.name)
-            if row is None or time.monotonic() - row.shown >= _EVENT_EVERY:
+            if row is None or time.monotonic() - row.shown >= _EVENT_SECONDS:
                 self._move(event)
         elif event.kind in ("done", "failed"):
             self._end(event)
@@ -239,7 +239,7 @@ class _Bars(_Talkative):
         row = self._rows.setdefault(event.name, _Row(now))
         self._count(event.received - row.received)
         row.received, row.shown = event.received, now
-        if row.task is None and (self._total is None or now - row.since >= _BAR_AFTER):
+        if row.task is None and (self._total is None or now - row.since >= _BAR_AFTER_SECONDS):
             row.task = self._add(_name(event), total=event.size, completed=event.received).id
         elif row.task is not None:
             self._bars.update(row.task, completed=event.received, total=event.size)

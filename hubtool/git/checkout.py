@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from hubtool.errors import InvalidNameError, PublishError
 from hubtool.git.hardened import records
 from hubtool.git.remotes import Remote, without_secrets
-from hubtool.git.user_git import SECONDS, GitResult, run
+from hubtool.git.user_git import GIT_SECONDS, GitResult, run
 from hubtool.locking import FileLock
 from hubtool.uid import Uid
 
@@ -101,7 +101,7 @@ class Checkout:
         given = folder.resolve().relative_to(top.resolve()).as_posix()
         return cls(top=top, common=common, given="" if given == "." else given)
 
-    def git(self, *arguments: str, seconds: float = SECONDS, stdin: bytes = b"") -> GitResult:
+    def git(self, *arguments: str, seconds: float = GIT_SECONDS, stdin: bytes = b"") -> GitResult:
         """Run git in the checkout; see :func:`run`."""
         return run(self.top, *arguments, seconds=seconds, stdin=stdin)
 

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from hubtool.transfer.events import EventCallback
     from hubtool.transfer.fetcher import Fetcher
 
-BLOCK = 1 << 20
+BLOCK_BYTES = 1 << 20
 MAX_MEMBERS = 1_000_000
 
 
@@ -254,7 +254,7 @@ class _Bounded:
         self._where = where
 
     def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= BLOCK:
+        if not 0 <= size <= BLOCK_BYTES:
             raise MirrorError(f"{self._where} has a header of {size} bytes: it is not a bundle", hint="get it again")
         return self._stream.read(size)
 
@@ -375,7 +375,7 @@ def _read(file: Path, store: Store, place: Destination | None) -> tuple[MirrorIn
             else:
                 if member.size > index.MAX_BYTES:
                     raise MirrorError(f"{file}: the index is too large", hint="copy it again")
-                data = b"".join(iter(partial(member.stream.read, BLOCK), b""))
+                data = b"".join(iter(partial(member.stream.read, BLOCK_BYTES), b""))
                 if member.name != INDEX:
                     shards[member.name] = data
                 else:
@@ -405,6 +405,6 @@ def _store(store: Store, digest: str, member: _Member, file: Path) -> Stored:
         return found
     source = f"{file}: {member.name}"
     with store.writer(Digest(digest), source=source, size=member.size, limit=MAX_BYTES) as writer:
-        while block := member.stream.read(BLOCK):
+        while block := member.stream.read(BLOCK_BYTES):
             writer.write(block)
         return writer.commit()

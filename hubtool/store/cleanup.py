@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hubtool.store.store import Store
     from hubtool.store.temporary import UnfinishedFetch
 
-RECENT = 2 * USE_STEP_SECONDS
+RECENT_SECONDS = 2 * USE_STEP_SECONDS
 """Seconds for which a use protects a file.
 
 A use is recorded to the hour, so that every use protects for an hour at least: a load that has found the file has time
@@ -163,7 +163,7 @@ def plan(
     max_bytes: int | None = None,
     unreferenced: bool = False,
     broken_off: bool = False,
-    recent: float = RECENT,
+    recent: float = RECENT_SECONDS,
 ) -> Removal:
     """Say what a prune removes. Pure.
 

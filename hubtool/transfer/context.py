@@ -59,7 +59,7 @@ class FetchContext:
         self.transport = transport
         self.offline = offline
         self.connections = ConnectionLimit(max(1, connections))
-        self.hosts = HostHealth(retries.unreached)
+        self.hosts = HostHealth(retries.unreached_seconds)
         self.retries = retries
         self._rate = None if rate is None else RateLimiter(rate)
         self._watch = watch

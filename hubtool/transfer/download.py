@@ -173,7 +173,7 @@ class AssetDownload:
                     error.message += f" ({most} attempts)"
                 raise error
             wait = max(retries.pause(tries), error.wait or 0.0)
-            if wait > max(retries.patience, retries.longest):
+            if wait > max(retries.patience_seconds, retries.longest_seconds):
                 raise FetchError(
                     f"{error.message}; the server asks to wait {wait:.0f} seconds",
                     hint="try again then; the part that came is kept",

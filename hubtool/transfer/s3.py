@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hubtool.links import AllowedLink
     from hubtool.transfer.transport import Body, Timeouts
 
-_BLOCK = 1 << 20
+_BLOCK_BYTES = 1 << 20
 _opening = threading.Lock()
 
 DISTRUSTED = "the object store's certificate is not accepted"
@@ -211,11 +211,11 @@ class _S3Body:
         if self._result is None:
             return
         try:
-            for block in self._result.stream(min_chunk_size=_BLOCK):
+            for block in self._result.stream(min_chunk_size=_BLOCK_BYTES):
                 data = memoryview(block)
-                for at in range(0, len(data), _BLOCK):
+                for at in range(0, len(data), _BLOCK_BYTES):
                     if self._transport.ended():
                         raise FetchError(f"{self._link.shown}: the transfer was ended", hint="run the same again")
-                    yield bytes(data[at : at + _BLOCK])
+                    yield bytes(data[at : at + _BLOCK_BYTES])
         except self._transport._obs.exceptions.BaseError as error:  # noqa: SLF001 (its other half)
             raise self._transport._failed(self._link, error) from None  # noqa: SLF001 (the same)

@@ -150,7 +150,7 @@ def test_a_run_can_be_ended_from_another_thread(tmp_path: Path, server: Server) 
 @pytest.mark.parametrize("count", [50, 200], ids=["few", "many"])
 def test_a_host_out_of_reach_is_given_up(server: Server, tmp_path: Path, count: int) -> None:
     gone, events = refusing(), list[FetchEvent]()
-    retries = RetryPolicy(attempts=2, first=0.1, unreached=0.3)
+    retries = RetryPolicy(attempts=2, first_seconds=0.1, unreached_seconds=0.3)
     content = b"reached"
     digests = [Digest(hashlib.sha256(b"%d" % number).hexdigest()) for number in range(count)]
     wanted = [FetchRequest(link=f"{gone}/m.ckpt?token=SECRET", digest=digest) for digest in digests]

@@ -41,7 +41,7 @@ CONTENT = random.Random(7).randbytes(1_500_000)  # noqa: S311 (no secret)
 DIGEST = Digest(hashlib.sha256(CONTENT).hexdigest())
 SMALL = CONTENT[:100_000]
 TIMEOUTS = Timeouts(connect=3.0, read=0.5, stall=0.6, floor=1 << 15)
-RETRIES = RetryPolicy(attempts=3, mirror_attempts=1, first=0.01, patience=1.5)
+RETRIES = RetryPolicy(attempts=3, mirror_attempts=1, first_seconds=0.01, patience_seconds=1.5)
 POLICY = LinkPolicy(hosts=frozenset({"intranet.example", "other.example"}))
 
 FAULTS = {
