@@ -333,7 +333,11 @@ class _AuditRun:
                 self._tell(lambda watch: watch.waiting(target.host, message, wait))
                 return wait
             kind = "link-unreachable" if isinstance(target, LinkTarget) else "repository-unreachable"
-            asks = f"; it asks to be left alone for {error.wait:.0f} seconds" if wait > retries.patience_seconds else ""
+            asks = (
+                f"; the server asks to wait {error.wait:.0f} seconds (Retry-After)"
+                if wait > retries.patience_seconds
+                else ""
+            )
             attempts = f"{attempt} attempt{'' if attempt == 1 else 's'}"
             seen = {"fault": kind, "message": f"{_without(message, target)} ({attempts}){asks}"}
         self._check()

@@ -123,7 +123,7 @@ class CkptReader:
         if (field, wire) != (1, 2):
             if at == 0:
                 self._fail_kind()
-            self._fail(f"here a tensor should begin, and field {field} of wire type {wire} does", at)
+            self._fail(f"expected a tensor, found field {field} of wire type {wire}", at)
         end = self._length(self._end)
         name: str | None = None
         body: tuple[tuple[int, ...], str, tuple[int, int]] | None = None

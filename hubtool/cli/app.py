@@ -27,8 +27,8 @@ COMMANDS = {
     "check": ("hubtool.cli.check", "Check all that publishing a card requires."),
     "try": ("hubtool.cli.try_", "Run the usage block of a card."),
     "publish": ("hubtool.cli.publish", "Publish a card with its files, as one commit for review."),
-    "deprecate": ("hubtool.cli.deprecate", "Say of a published card that another one should be used."),
-    "withdraw": ("hubtool.cli.withdraw", "Say of a published card that it is not to be used any more."),
+    "deprecate": ("hubtool.cli.deprecate", "Mark a published card as deprecated."),
+    "withdraw": ("hubtool.cli.withdraw", "Mark a published card as withdrawn."),
     "rule": ("hubtool.cli.rule", "Explain a rule: what it asks for, why, and how to fix a card."),
     "list": ("hubtool.cli.list", "List the cards of the registries."),
     "search": ("hubtool.cli.search", "Find cards by words."),
@@ -36,9 +36,9 @@ COMMANDS = {
     "registry": ("hubtool.cli.registry", "Add, sync and publish registries."),
     "resolve": ("hubtool.cli.resolve", "Say what it takes to load a card, without loading it."),
     "inspect": ("hubtool.cli.inspect", "List the tensors of a checkpoint."),
-    "fetch": ("hubtool.cli.fetch", "Bring the assets of a card into the store."),
+    "fetch": ("hubtool.cli.fetch", "Download the assets of a card into the store."),
     "lock": ("hubtool.cli.lock", "Pin cards to the byte, in a file for review."),
-    "sync": ("hubtool.cli.sync", "Bring exactly what a lockfile pins."),
+    "sync": ("hubtool.cli.sync", "Download exactly what a lockfile pins."),
     "diff": ("hubtool.cli.diff", "Say what differs between cards, lockfiles, checkpoints and code."),
     "load": ("hubtool.cli.load", "Load a card's network, and say how that went."),
     "export": ("hubtool.cli.export", "Write a network with its weights as a MindIR."),
@@ -134,7 +134,7 @@ def _say_what_is_ignored(arguments: list[str]) -> None:
     if ignored:
         keys = ", ".join(one.key for one in ignored)
         click.echo(f"{output.style('note', fg='cyan')}: {ignored[0].why}: not in force: {keys}", err=True)
-        click.echo(f"      {ignored[0].file}; 'hubtool settings approve' obeys it, if you trust it", err=True)
+        click.echo(f"      {ignored[0].file}; run 'hubtool settings approve' to use it, if you trust it", err=True)
 
 
 def _run(arguments: list[str], program: click.Command, name: str) -> int:
@@ -175,7 +175,7 @@ def _of_the_system(error: OSError) -> HubError:
     name = name if len(name) <= _MAX_SHOWN_NAME else f"{name[:_MAX_SHOWN_NAME]}..."
     why = error.strerror or str(error) or type(error).__name__
     if error.errno == errno.ENOENT and not name and _is_folder_gone():
-        return HubError("the working folder is not there any more", hint="change to a folder that is there")
+        return HubError("the working folder no longer exists", hint="change to a folder that exists")
     return HubError(f"{name}: {why}" if name else why, hint=_HINTS.get(error.errno or 0))
 
 

@@ -91,8 +91,8 @@ def listing(as_json: bool) -> None:
 def verify(jobs: int | None, dry_run: bool, as_json: bool) -> int:
     """Hash every stored file again, and move wrong ones into quarantine.
 
-    The exit code is 1 if a file is wrong or cannot be read. With --dry-run wrong files stay where they are, as they do
-    where they cannot be moved: then it is said why.
+    The exit code is 1 if a file is wrong or cannot be read. With --dry-run, wrong files are not moved. If a file cannot
+    be moved, the reason is printed.
     """
     from hubtool.hub import Hub
     from hubtool.store import cleanup
@@ -136,16 +136,16 @@ def verify(jobs: int | None, dry_run: bool, as_json: bool) -> int:
     "--older-than",
     metavar="AGE",
     callback=units.age,
-    help="Remove what was not used for so long, such as 30d, and unfinished fetches that were not resumed.",
+    help="Remove files not used for this long (such as 30d), and unfinished fetches that were not resumed.",
 )
 @click.option(
     "--max-size",
     metavar="SIZE",
     callback=units.size,
-    help="Remove what was used or resumed longest ago, until the store is so small, such as 10GiB.",
+    help="Remove the least recently used files until the store is at most this large, such as 10GiB.",
 )
 @click.option("--unreferenced", is_flag=True, help="Remove what no card of the registries names.")
-@click.option("--unfinished", is_flag=True, help="Remove what there is of fetches that were broken off.")
+@click.option("--unfinished", is_flag=True, help="Remove the partial files of interrupted fetches.")
 @click.option("--quarantine", is_flag=True, help="Remove the wrong files that were moved aside.")
 @click.option("--even-recent", is_flag=True, help="Also what was used in the last two hours.")
 @_dry_run

@@ -56,7 +56,7 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Bring the assets of cards into the store.
+    """Download the assets of cards into the store.
 
     Every byte is hashed on its way to the disk, and nothing is visible before its SHA-256 is the one on the card.
     What is stored already is not fetched again. What an earlier run left unfinished is resumed. Mirrors
@@ -127,7 +127,7 @@ def _plan(hub: Hub, name: str, card: _Card) -> list[FetchRequest]:
     found = hub.find(name)
     card.uid = str(found.card.uid or found.card.path)
     if found.card.faults and not found.card.assets:
-        raise CardError(found.card.blame(f"the card {name} names no assets"), hint="mend the card")
+        raise CardError(found.card.blame(f"the card {name} names no assets"), hint="add an asset to the card")
     wanted = []
     for asset in found.card.assets:
         if asset.is_local:

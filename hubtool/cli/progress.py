@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress, Task, TaskID
     from rich.text import Text
 
-    from hubtool.transfer.events import FetchEvent
-    from hubtool.transfer.events import ProgressCallback as Report
+    from hubtool.transfer.events import FetchEvent, ProgressCallback
 
 KINDS = ("auto", "bars", "lines", "json", "none")
 _LINE_SECONDS = 10.0  # between two lines on one file
@@ -51,10 +50,10 @@ class ProgressReporter:
         self.show(event)
 
     def expect(self, files: int, size: int | None) -> None:
-        """Say how many files will come, and how many bytes if that is known of all of them."""
+        """Announce the number of files, and their total bytes if known."""
 
     def close(self) -> None:
-        """Take away what moves; what is said after that stays where it is written."""
+        """Remove the progress bars; later lines are printed normally."""
 
     def show(self, event: FetchEvent) -> None:
         """Show an event."""
@@ -66,7 +65,7 @@ class ProgressReporter:
         click.echo(text, err=True)
 
     def error(self, uid: str, error: HubError | output.OutputError, *, link: str = "", alone: bool = False) -> None:
-        """Say at the end what failed.
+        """Report at the end what failed.
 
         Args:
             uid: The card.
@@ -78,18 +77,18 @@ class ProgressReporter:
         app.say(error, f"{render.plain(uid)}: " if uid and not alone else "", self.say)
 
     def last(self, error: HubError | output.OutputError) -> bool:
-        """Say an error that ends the command; return whether that was done here."""
+        """Report an error that ends the command; return whether that was done here."""
         del error
         return False
 
     def interrupted(self) -> None:
-        """Say what an interrupt left."""
+        """Report what an interrupt left."""
         self.say("interrupted")
         for event in self.kept.values():
             of = "" if event.size is None else f" of {render.size(event.size)}"
             self.say(f"kept: {render.size(event.received)}{of} of {_name(event)}")
         if self.kept:
-            self.say(f"{output.style('hint', fg='cyan')}: the same command goes on from there")
+            self.say(f"{output.style('hint', fg='cyan')}: run the same command again to resume")
 
 
 class _Talkative(ProgressReporter):
@@ -109,7 +108,7 @@ class _LineReporter(_Talkative):
                 of = "" if event.size is None else f" of {render.size(event.size)}"
                 self.say(f"{_name(event)}: {render.size(event.received)}{of}")
         elif event.kind == "started" and event.received:
-            self.say(f"{_name(event)}: goes on from {render.size(event.received)}")
+            self.say(f"{_name(event)}: resumes at {render.size(event.received)}")
         elif event.kind == "done":
             self.say(f"{_name(event)}: {render.size(event.size)}, verified")
         elif event.kind == "retried":
@@ -313,7 +312,7 @@ def _name(event: FetchEvent) -> str:
 def reporter(kind: str) -> Iterator[ProgressReporter]:
     """Show the progress of a run in one of the :data:`KINDS`; yields what takes its events.
 
-    An interrupt is said here, and so is, to programs, the error that ends the command.
+    Report interrupts here. In JSON, also report the error that ends the command.
     """
     if kind == "auto":
         kind = "bars" if sys.stderr.isatty() else "lines"
@@ -335,8 +334,8 @@ def reporter(kind: str) -> Iterator[ProgressReporter]:
 
 
 @contextmanager
-def transfer(name: str, *, shown: bool = True) -> Iterator[Report | None]:
-    """Show the progress of one transfer; yields what is to be called with the bytes that came and the bytes in all."""
+def transfer(name: str, *, shown: bool = True) -> Iterator[ProgressCallback | None]:
+    """Show the progress of one transfer; yields a function to call with the received and the total bytes."""
     if not shown or not sys.stderr.isatty():
         yield None
         return

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option(
     "--lock",
     type=LocalPath(dir_okay=False, path_type=Path),
-    help="The lockfile to hold to; --frozen goes without saying.",
+    help="Lockfile to use; implies --frozen.",
 )
 @click.option(
     "--explain", is_flag=True, help="Say, too, what loading it would fetch, which code would run, and whether it may."

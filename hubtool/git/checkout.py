@@ -422,7 +422,7 @@ class Checkout:
     def _must(self, *arguments: str, what: str, folder: Path | None = None, stdin: bytes = b"") -> str:
         done = run(folder or self.top, *arguments, stdin=stdin)
         if done.code != 0:
-            raise PublishError(f"{what}: {done.why}", hint="nothing was published; mend that, and run the same again")
+            raise PublishError(f"{what}: {done.why}", hint="nothing was published; fix this and run the command again")
         return without_secrets(done.err.strip())[-300:]
 
 

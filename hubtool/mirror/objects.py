@@ -170,7 +170,7 @@ class ObjectDestination:
             self._fail(error, name)
 
     def _fail(self, error: Exception, name: str) -> NoReturn:
-        """Say in our words why the object store refused; the library's words go on for pages."""
+        """Raise a short error for an object store's refusal; the library's messages are pages long."""
         text = str(error)
         where = f"{self.name}/{name}".rstrip("/")
         if "NoSuchBucket" in text:

@@ -89,7 +89,7 @@ class MirrorFailure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MirrorPlan:
-    """What a mirror has, what it lacks, and what no run can bring.
+    """What a mirror has, what it lacks, and what cannot be fetched.
 
     Attributes:
         wanted: Every card that was selected and can be read.

@@ -234,7 +234,7 @@ def _listen(host: str, port: int) -> socket.socket:
         code = getattr(error, "errno", None)
         is_port = code in (errno.EADDRINUSE, errno.EACCES) or isinstance(error, OverflowError)
         hint = "choose another --port" if is_port else "give a name or an address of this machine as --host"
-        raise MirrorError(f"{host}:{port} cannot be listened at: {reason}", hint=hint) from error
+        raise MirrorError(f"cannot listen on {host}:{port}: {reason}", hint=hint) from error
     return listener
 
 

@@ -1,4 +1,4 @@
-"""Bringing missing assets to a mirror, beside any number of other workers.
+"""Copy missing assets to a mirror; any number of workers may run at once.
 
 Each worker walks the shards in an order of its own, so that workers seldom meet. What is there by then is skipped. On
 one machine, or on one folder, the lock of a shard keeps workers apart. Between machines only conditional puts do: two
@@ -54,7 +54,7 @@ class Events(Protocol):
         ...
 
     def warned(self, message: str) -> None:
-        """Take a warning: a mirror from which files come is no longer asked, and why."""
+        """Report that a source mirror was given up, and why."""
         ...
 
     def removing(self, name: str, size: int | None) -> None:
@@ -64,7 +64,7 @@ class Events(Protocol):
 
 @dataclass(slots=True)
 class WorkerProgress:
-    """What became of the missing assets so far, shared by the threads of one sync.
+    """Results for the missing assets so far, shared by the threads of one sync.
 
     Attributes:
         written: Size in bytes of each blob that this worker wrote, by digest.

@@ -150,10 +150,10 @@ def decide(change: RegistryChange, state: CheckoutState, *, push: bool) -> Chang
         if push:
             raise PublishError(
                 f"{name} cannot be reached: {state.unreachable}",
-                hint="mend that, and run the same again; without --push, the commit is made here only",
+                hint="fix the connection and run the command again; without --push, the commit is made here only",
             )
         notes.append(
-            f"{name} could not be asked ({state.unreachable}): the commit stands on {state.base} as it is known here"
+            f"{name} could not be asked ({state.unreachable}): the commit is based on the local copy of {state.base}"
         )
     if state.head.data == change.data:
         return ChangeSteps(merged=True, commit=state.head.commit, push=False, at_remote=True, notes=tuple(notes))
@@ -319,5 +319,5 @@ def _push(checkout: Checkout, change: RegistryChange, state: CheckoutState, made
             return found.commit
     raise PublishError(
         f"{state.remote.shown} does not take {change.branch}: {done.why}",
-        hint=f"the commit is on the branch {change.branch} here; mend that, and run the same again",
+        hint=f"the commit is on the branch {change.branch} here; fix this and run the command again",
     )

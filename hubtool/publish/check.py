@@ -249,7 +249,7 @@ def _look(hub: Hub, card: Card, *, planned: Collection[int]) -> list[LinkAnswer]
 
 
 def _bytes(hub: Hub, found: FoundCard, workspace: ProofWorkspace, chosen: Mapping[int, Path]) -> list[AssetBytes]:
-    """Bring the bytes of every asset: the file that is given, what stands beside the card, the store, or fetched."""
+    """Find every asset's bytes: a given file, a file beside the card, the store, or a download."""
     result: list[AssetBytes] = []
     for at, asset in enumerate(found.card.assets):
         file = chosen.get(at)

@@ -125,7 +125,7 @@ def make_plan(
     remote: str | None = None,
     push: bool = False,
 ) -> PublishPlan:
-    """Find out what is to be done to publish a card; nothing is changed, but that the remote's branches are fetched.
+    """Plan the publication of a card. Only the remote's branches are fetched; nothing else changes.
 
     Args:
         hub: Settings and registries.

@@ -125,7 +125,7 @@ def _judge(report: CheckReport, *, unproven: bool) -> None:
     failed = [row.name for row in report.rows if row.state is RowState.FAILED]
     if failed:
         raise CheckFailedError(
-            f"the check failed: {', '.join(failed)}", report=report, hint="nothing was published; mend these"
+            f"the check failed: {', '.join(failed)}", report=report, hint="nothing was published; fix these first"
         )
     untried = [
         row for row in report.rows if row.state is RowState.IMPOSSIBLE and row.name in (COVERAGE, FORWARD, USAGE)
@@ -134,7 +134,8 @@ def _judge(report: CheckReport, *, unproven: bool) -> None:
         raise CheckFailedError(
             f"the network could not be tried here: {untried[0].name}: {untried[0].reason}",
             report=report,
-            hint="publish where it can be tried; or with --unproven, and the commit says that it was not",
+            hint="publish from a machine that can run the network, or add --unproven (the commit then says that it was "
+            "not run)",
         )
 
 
@@ -195,7 +196,7 @@ def _ask_links(hub: Hub, todo: PublishPlan) -> tuple[str, ...]:
                 seen.raise_for_status()
             except FetchError as error:
                 raise PublishError(
-                    f"{one.file.path.name} is stored, but its link does not give it: {error.message}", hint=hint
+                    f"{one.file.path.name} was uploaded, but cannot be fetched by its link: {error.message}", hint=hint
                 ) from error
             if seen.size not in (None, one.file.size):
                 raise PublishError(

@@ -59,7 +59,7 @@ def try_usage(
     checkout: Path | None = None,
     show: Callable[[str], None] | None = None,
 ) -> UsageRun:
-    """Run the usage block of a card, shut in; its assets are fetched first if they are not stored.
+    """Run the usage block of a card in the sandbox; fetch its assets first if they are not stored.
 
     Args:
         hub: Settings, registries and store.

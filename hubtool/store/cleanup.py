@@ -80,14 +80,14 @@ class Removal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyResult:
-    """What became of hashing one file again.
+    """Result of hashing a stored file again.
 
     Attributes:
         digest: The asset's digest.
         kind: None for the asset itself, else the kind of the derived file.
         right: Whether it is what it should be.
         error: Why it could not be read, or None.
-        moved: Whether it was wrong, and was moved away.
+        moved: Whether it was wrong, and was moved into quarantine.
         fate: If it could be read, is not right, and was not moved: what is the matter with it, as in "it ...".
     """
 
@@ -283,12 +283,12 @@ def verify(
     quarantine: bool = True,
     report: Callable[[VerifyResult, int], None] | None = None,
 ) -> tuple[VerifyResult, ...]:
-    """Hash every file of a store again, and move wrong ones away.
+    """Hash every file of a store again, and move wrong ones into quarantine.
 
     Args:
         store: The store; its shared folders are not hashed.
         workers: Processes (or threads) that hash; each keeps one core busy.
-        quarantine: Whether wrong files are moved away; else they are only reported.
+        quarantine: Whether wrong files are moved into quarantine; else they are only reported.
         report: Told of every file, with its bytes, as soon as it is hashed; called by one thread at a time.
 
     Returns:

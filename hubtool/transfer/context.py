@@ -100,7 +100,7 @@ class FetchContext:
         if away is not None:
             raise FetchError(
                 f"{checked.shown}: not asked for, because its server could not be reached for {away:.0f} seconds",
-                hint="check the network, and run the same again later; the part that came is kept",
+                hint="check the network, and run the same again later; the partial file is kept",
                 reached=False,
             )
         return Source(link=checked, transport=self.transport)

@@ -201,8 +201,8 @@ class Fetcher:
         Raises:
             OfflineError: If it is not stored, and the network may not be used.
             ForbiddenLinkError: If the link or a redirect may not be followed.
-            FetchError: If it does not come; also without a digest.
-            DigestError: If other bytes came than the card promises; they are deleted.
+            FetchError: If the download fails, or the card states no digest.
+            DigestError: If the bytes do not match the card; they are deleted.
             StoreError: If the store cannot be written or read.
         """
         try:
@@ -220,7 +220,7 @@ class Fetcher:
         link, digest = wanted.link, wanted.digest
         if digest is None:
             raise FetchError(
-                f"{shown(link)}: the card states no SHA-256, so nothing could tell whether the right bytes came",
+                f"{shown(link)}: the card states no SHA-256, so the download could not be verified",
                 hint="add asset-sha256 to the card",
             )
         found = self._stored(wanted, digest)
@@ -331,7 +331,7 @@ def fetch(
         OfflineError: If it is not stored, and ``offline`` is set.
         ForbiddenLinkError: If the link or a redirect may not be followed.
         FetchError: If the server fails, or sends too little or too much; also without a digest.
-        DigestError: If other bytes came than the card promises; they are deleted.
+        DigestError: If the bytes do not match the card; they are deleted.
         StoreError: If the store cannot be written or read.
     """
 

@@ -57,7 +57,7 @@ class Probe:
         size: The bytes of the file, where the server says so.
         etag: The entity tag, in the server's own words; empty if it states none.
         modified: When the file was changed last, in the server's own words; empty if it states nothing.
-        validator: What names this very version of the file (a strong ETag, or else a Last-Modified), or None.
+        validator: Identifier of this version of the file (a strong ETag, or else a Last-Modified), or None.
         error: What an error status means, or None.
     """
 

@@ -98,7 +98,7 @@ def fail(error: Exception, link: AllowedLink, request: WatchedRequest) -> NoRetu
     elif system is not None:
         why = f"the connection failed: {system.strerror}"
     else:
-        why = "the server closed the connection, or sent what is not HTTP"
+        why = "the server closed the connection or did not answer in HTTP"
     raise FetchError(f"{link.shown}: {why}", hint=hint, passing=passing, reached=reached) from None
 
 

@@ -22,7 +22,7 @@ class RetryPolicy:
     """How often a transfer is tried again, and after how many seconds.
 
     Attributes:
-        attempts: How often in all, while little that is new comes.
+        attempts: Number of attempts in a row that make little progress.
         mirror_attempts: The same for a mirror, after which the next source is asked.
         first_seconds: The seconds before the second attempt; they double each time.
         longest_seconds: The most seconds to wait between two attempts.
@@ -48,7 +48,7 @@ class RetryPolicy:
 
 
 class HostHealth:
-    """Which hosts are out of reach: what one file of a run learns spares the others the waiting."""
+    """Unreachable hosts of a run, so that later files need not wait for them again."""
 
     def __init__(self, patience: float) -> None:
         """Begin; ``patience`` is the seconds for which a host may be out of reach before it is given up."""

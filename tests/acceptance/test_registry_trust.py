@@ -97,10 +97,10 @@ def test_a_server_that_drips_its_header_is_given_up(server: Server, client: Regi
 def test_a_server_that_only_promises_an_answer_is_given_up(server: Server, client: RegistryClient) -> None:
     link = server.put("/index.json", b"x", "interim")
     started = time.monotonic()
-    with pytest.raises(FetchError, match="not HTTP"):
+    with pytest.raises(FetchError, match="did not answer in HTTP"):
         client.get(link, limit=100)
     transport = HttpTransport(LinkPolicy(), QUICK)
-    with pytest.raises(FetchError, match="not HTTP"), transport.open(transport.policy.check(link)):
+    with pytest.raises(FetchError, match="did not answer in HTTP"), transport.open(transport.policy.check(link)):
         pass
     transport.close()
     assert time.monotonic() - started < 5

@@ -270,7 +270,7 @@ def test_what_is_not_there_to_be_checked(tmp_path: Path) -> None:
     assert "is made anew" in store.check(digest, kind="upper").reason
     assert twin.exists()
     store.remove(digest)
-    assert store.check(digest).reason == store.check(digest, quarantine=False).reason == "is not there any more"
+    assert store.check(digest).reason == store.check(digest, quarantine=False).reason == "no longer exists"
 
 
 def test_verifying_does_not_count_as_use(tmp_path: Path) -> None:

@@ -162,7 +162,7 @@ class PublishedRegistry:
                 if time.monotonic() > deadline:
                     raise FetchError(
                         f"{self.source.location}: its index did not come within {_MAX_SYNC_SECONDS:g} seconds",
-                        hint="try again later: what came is kept",
+                        hint="try again later: downloaded shards are kept",
                     )
                 shard_data = client.get(_join(self.source.location, shard.path), limit=shard.size).data
                 if digest_of(shard_data) != shard.digest:
@@ -249,7 +249,7 @@ class PublishedRegistry:
         """Tell what changed since the last sync, and note which earlier cards stay in use.
 
         A card that loads or runs something else than the one that was seen before under its UID is another card. Text
-        may be mended, and a card may be withdrawn, at any time.
+        may be corrected, and a card may be withdrawn, at any time.
         """
         known, gone = self._seen()
         first = not known

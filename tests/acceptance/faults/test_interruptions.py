@@ -302,9 +302,9 @@ def test_an_interrupt_of_the_command_leaves_a_part_and_says_so(tmp_path: Path, s
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "kept: " in said
-    assert "the same command goes on from there" in said
+    assert "run the same command again to resume" in said
     assert "Traceback" not in said
     server.pause = 0.0
     again = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
-    assert "goes on from" in again.stderr
+    assert "resumes at" in again.stderr
     assert server.requests[-1].start > 0
