@@ -199,7 +199,7 @@ def _facts(hub: Hub, member: Registry, uid: Uid) -> CardFacts:
     except HubError as error:
         return CardFacts(uid=str(uid), problems=(("card-unreadable", str(uid), error.message),))
     if card is None:
-        return CardFacts(uid=str(uid), problems=(("card-unreadable", str(uid), "it was removed meanwhile"),))
+        return CardFacts(uid=str(uid), problems=(("card-unreadable", str(uid), "it was removed while it was read"),))
     problems = []
     found = FoundCard(card=card, root=member.root, registry=member.name)
     for asset in card.assets:

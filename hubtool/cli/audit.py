@@ -153,7 +153,7 @@ class _AuditLines:
         self._total = self._done = self._faults = self._said = 0
 
     def planned(self, plan: AuditPlan, todo: int, *, resumed: bool) -> None:
-        """Say what there is to do."""
+        """Print how much there is to check."""
         self._total = todo
         rest = len(plan.targets) - todo
         known = f", {rest:,} {'was' if rest == 1 else 'were'} looked at before" if rest else ""
@@ -172,7 +172,7 @@ class _AuditLines:
             self._say(f"{self._done:,} of {self._total:,}, {self._faults:,} that cannot be followed")
 
     def waiting(self, host: str, message: str, wait: float) -> None:
-        """Say that a host is left alone for a while, if it is a long one."""
+        """Report that a host asks to wait, if it is for long."""
         if wait >= 5:
             self._say(f"{host} is left alone for {wait:.0f} seconds: {message}")
 
@@ -213,10 +213,10 @@ class _NoAuditProgress(_AuditLines):
     """No progress."""
 
     def planned(self, plan: AuditPlan, todo: int, *, resumed: bool) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
     def _say(self, text: str) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
 
 @contextmanager

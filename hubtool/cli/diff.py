@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--fetch", is_flag=True, help="Fetch checkpoints and code that are not stored.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(*, old: str, new: str, values: bool, fetch: bool, as_json: bool) -> int:
-    """Say what differs between two versions: fields, assets, tensors, code.
+    """Show what differs between two versions: fields, assets, tensors, code.
 
     A and B each are a UID, the path of a card, a lockfile, or a UID as a lockfile pins it (UID@hub.lock). Nothing is
     fetched unless asked for, and MindSpore is not needed.

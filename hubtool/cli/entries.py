@@ -45,7 +45,7 @@ def show(found: Sequence[CardEntry], *, summaries: bool = False) -> None:
 
 
 def near(index: SearchIndex, wanted: CardFilter) -> list[str]:
-    """Say which of the things that a list was asked for no card has, and what is close to it."""
+    """Print which of the things that a list was asked for no card has, and what is close to it."""
     from dataclasses import fields
     from difflib import get_close_matches
 

@@ -304,13 +304,13 @@ class Checkout:
         if not held:
             raise PublishError(
                 f"another publication has been at work in {self.top} for {_PATIENCE_SECONDS / 60:.0f} minutes",
-                hint="let it end, and run the same again",
+                hint="let it end, and run the command again",
             )
         try:
             self._clear(folder)
             yield
         finally:
-            # What was fetched for a change is not needed any more.
+            # What was fetched for a change is no longer needed.
             ours = self.git("for-each-ref", "--format=delete %(refname)", "refs/hubtool").out
             if ours:
                 self.git("update-ref", "--stdin", stdin=ours)

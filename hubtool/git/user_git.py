@@ -87,7 +87,7 @@ def run(folder: Path, *arguments: str, seconds: float = GIT_SECONDS, stdin: byte
         except subprocess.TimeoutExpired:
             raise PublishError(
                 f"git {arguments[0]} took longer than {seconds:g} seconds",
-                hint="check the network, and run the same again",
+                hint="check the network, and run the command again",
             ) from None
         finally:
             end(process)

@@ -182,7 +182,9 @@ def _look(hub: Hub, asset: MissingAsset, at: int) -> FetchRequest | FetchOutcome
         card = hub.find(uid)
         named = cards_of.find_asset(card.card.assets, asset.digest, link)
         if named is None:
-            raise CardError(f"the card {uid} no longer names it: it was changed meanwhile", hint="run the same again")
+            raise CardError(
+                f"the card {uid} no longer names it: it was changed while it was bundled", hint="run the command again"
+            )
         if named.is_local:
             return FetchOutcome(wanted=wanted, stored=local_asset(hub, card, named))
     except HubError as error:
@@ -210,7 +212,7 @@ def _write(hub: Hub, file: Path, files: dict[str, Stored], listing: MirrorIndex)
             for uid in sorted(listing.uids):
                 data = cards_of.read_bytes(hub.registries, Uid.parse(uid))
                 if digest_of(data) != listing.uids[uid].digest:
-                    raise MirrorError(f"the card {uid} was changed meanwhile", hint="run the same again")
+                    raise MirrorError(f"the card {uid} was changed while it was bundled", hint="run the command again")
                 archive.addfile(_member(card_name(uid), len(data)), io.BytesIO(data))
             data, shards = index.render(listing.uids, listing.serial)
             for shard, own in shards:
@@ -344,7 +346,7 @@ def into_mirror(hub: Hub, file: Path, place: Destination) -> BundleReport:
             if uid is not None:
                 data = member.stream.read(document.MAX_BYTES)
                 if digest_of(data) != listing.uids[uid].digest:
-                    raise MirrorError(f"{file} was changed while it was read", hint="run the same again")
+                    raise MirrorError(f"{file} was changed while it was read", hint="run the command again")
                 place.write({card_name(uid): data})
     index.update(place, listing.uids, ())
     return BundleReport(cards=len(listing.uids), blobs=len(sizes), bytes=sum(sizes.values()))

@@ -142,7 +142,7 @@ def read_bytes(registries: Registries, uid: Uid) -> bytes:
             if len(data) > document.MAX_BYTES:
                 raise CardError(f"{path} is too large for a card")
             return data
-    raise CardNotFoundError(f"no registry has the card {uid} any more", hint="run the same again")
+    raise CardNotFoundError(f"the registries no longer have the card {uid}", hint="run the command again")
 
 
 def read_many(registries: Registries, uids: Sequence[str]) -> dict[str, bytes]:

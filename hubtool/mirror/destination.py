@@ -69,7 +69,7 @@ class Destination(Protocol):
 
         Raises:
             MirrorError: If the place cannot be written.
-            DigestError: If the file does not have its digest any more.
+            DigestError: If the file no longer has its digest.
             StoreError: If the file cannot be read.
         """
         ...

@@ -107,7 +107,7 @@ class FolderDestination:
     def add(self, file: Stored, *, move: bool = False) -> bool:
         """Add a blob, flushed before it gets its name.
 
-        A worker holds the lock of the shard in the staging store meanwhile. Others, such as a publication, must not
+        A worker holds the lock of the shard in the staging store until then. Others, such as a publication, must not
         wait for a worker: they have a lock and a temporary file of their own, and may write the same bytes once more.
         """
         if self._staging.holds(file.digest):

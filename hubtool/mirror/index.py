@@ -215,7 +215,7 @@ def update(place: Destination, ours: Mapping[str, ListedCard], removed: Iterable
         time.sleep(random.SystemRandom().uniform(0.01, 0.2))
     raise MirrorError(
         f"{place.name}/{INDEX} was changed by others each time that we tried to write it",
-        hint="let the other workers end, and run the same again",
+        hint="let the other workers end, and run the command again",
     )
 
 

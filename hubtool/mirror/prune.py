@@ -1,4 +1,4 @@
-"""Removing the blobs of a mirror that no card names any more."""
+"""Removing the blobs of a mirror that no card names."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ class SyncReport:
 def look(
     hub: Hub, place: Destination, patterns: Sequence[str] = (), *, trust_index: bool = True
 ) -> tuple[MirrorPlan, MirrorIndex]:
-    """Say what a sync would do; nothing is written.
+    """Return what a sync would do; nothing is written.
 
     Args:
         hub: The registries.

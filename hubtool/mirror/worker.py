@@ -218,7 +218,7 @@ class Worker:
         return True
 
     def _fetch(self, asset: MissingAsset) -> None:
-        """Fetch a file, unless another worker has brought it meanwhile."""
+        """Fetch a file, unless another worker has written it."""
         size = None if asset.digest.is_short else self.place.size(blob_name(asset.digest.hex))
         if size is not None:
             self._done(asset, asset.digest.hex, size, written=False)
@@ -254,7 +254,9 @@ class Worker:
                     raise _StoppedError from error
                 errors.append(error)
         if not errors:
-            raise CardError("the card no longer names it: it was changed meanwhile", hint="run the same again")
+            raise CardError(
+                "the card no longer names it: it was changed while it was copied", hint="run the command again"
+            )
         if len(errors) > 1:
             raise AssetError("; ".join(dict.fromkeys(error.message for error in errors)), hint=errors[0].hint)
         raise errors[0]

@@ -141,7 +141,7 @@ def place_tensors(
 
 
 def _fresh_head(coverage: Coverage, asked: BuildRequest) -> str | None:
-    """Say how to get the weights that fit, where the caller asked for another number of classes."""
+    """Return how to get the weights that fit, where the caller asked for another number of classes."""
     name = next((name for name in asked.arguments if name in CLASS_COUNTS), None)
     if name is None or not coverage.mismatched or coverage.unexpected:
         return None
@@ -152,7 +152,7 @@ def _fresh_head(coverage: Coverage, asked: BuildRequest) -> str | None:
 
 
 def _other_arguments(header: Header, recipe: Recipe) -> str | None:
-    """Say which arguments would make the network fit, where that is certain."""
+    """Return which arguments would make the network fit, where that is certain."""
     if recipe.parameters_digest is None:
         return None
     found = compare(

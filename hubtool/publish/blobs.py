@@ -101,7 +101,7 @@ def put(place: Destination, file: AssetFile) -> bool:
     if size != file.size:
         raise MirrorError(
             f"{place.name}/{name} has {size or 0:,} bytes after {file.size:,} were put there",
-            hint="look at the folder or bucket; run the same again",
+            hint="look at the folder or bucket; run the command again",
         )
     return True
 

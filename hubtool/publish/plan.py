@@ -248,7 +248,7 @@ def _registry(hub: Hub, path: Path, uid: Uid) -> Path:
 def _place(
     card: Card, path: Path, matched: Mapping[int, AssetFile], to: str | None, base: str | None
 ) -> tuple[list[PlacedAsset], tuple[Upload, ...], dict[str, bytes]]:
-    """Say where each file of a card goes: to the folder or bucket with its link, or beside the card in git.
+    """Return where each file of a card goes: to the folder or bucket with its link, or beside the card in git.
 
     Returns:
         What is written into the card; what goes to the folder or bucket; and the bytes of what goes beside the card, by

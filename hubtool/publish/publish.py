@@ -89,7 +89,7 @@ def publish(
 
 
 def _silent(text: str) -> None:
-    """Say nothing."""
+    """Print nothing."""
 
 
 def _check(
@@ -190,7 +190,7 @@ def _ask_links(hub: Hub, todo: PublishPlan) -> tuple[str, ...]:
 
     with contextlib.closing(HttpTransport(hub.policy)) as transport:
         for one in todo.uploads:
-            hint = f"check --link-base, and that everybody may read what is in {todo.blobs}; then run the same again"
+            hint = f"check --link-base, and that everybody may read what is in {todo.blobs}; then run the command again"
             try:
                 seen = transport.probe(hub.policy.check(one.link))
                 seen.raise_for_status()

@@ -72,7 +72,7 @@ class ProofWorkspace:
         return Store(self.root / "store")
 
     def put_asset(self, asset: Asset, path: Path) -> Stored:
-        """Copy the file of an asset into the workspace, where it cannot change any more.
+        """Copy the file of an asset into the workspace, where it can no longer change.
 
         It is hashed while it is copied, and the programs take it for what the asset's link gives.
 
@@ -203,7 +203,7 @@ def code_place(found: FoundCard) -> RepositoryPlace | None:
 
 
 def compare_checkout(hub: Hub, found: FoundCard, checkout: Path) -> str:
-    """Say in one sentence how the code of a checkout compares with the code that a card names.
+    """Return in one sentence how the code of a checkout compares with the code that a card names.
 
     Raises:
         ArgumentError: If the card needs no code of a repository, or the checkout lacks the folder that it names.

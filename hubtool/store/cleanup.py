@@ -165,7 +165,7 @@ def plan(
     broken_off: bool = False,
     recent: float = RECENT_SECONDS,
 ) -> Removal:
-    """Say what a prune removes. Pure.
+    """Return what a prune removes. Pure.
 
     A file goes if any of the four wishes says so. What was used within ``recent`` seconds stays: a load may be about
     to open it. With ``broken_off`` that does not matter: what is not finished is not loaded, and its writer holds its
@@ -319,7 +319,7 @@ def verify(
 
 
 def choose(there: Iterable[StoreItem], targets: Iterable[str]) -> Removal:
-    """Say what goes when UIDs and digests are named. Pure.
+    """Return what is removed when UIDs and digests are named. Pure.
 
     Args:
         there: What is in the store, with the cards that name it.

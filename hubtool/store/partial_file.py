@@ -206,7 +206,7 @@ class PartialFile:
     # -- bytes -------------------------------------------------------------------------------------------------------
 
     def expect(self, size: int | None) -> None:
-        """Say how many bytes the whole file will have, as the other side states it.
+        """Note how many bytes the whole file will have, as the other side states it.
 
         Raises:
             FetchError: If these are other than the card's, or more than may come.
@@ -233,7 +233,7 @@ class PartialFile:
         self.position += len(block)
 
     def write_at(self, offset: int, block: bytes) -> None:
-        """Take some bytes; :meth:`reached` says when there is no gap before them any more.
+        """Take some bytes; :meth:`reached` says when there is no longer a gap before them.
 
         Raises:
             FetchError: If they lie behind the end.
@@ -248,7 +248,7 @@ class PartialFile:
             raise files.store_error(error, self._path, needed=self.info.size) from error
 
     def reached(self, position: int) -> None:
-        """Say up to where there are no gaps."""
+        """Note up to where there are no gaps."""
         self.position = position
         self._hasher.follow(self._open(), position)
         prefix = self.info.prefix

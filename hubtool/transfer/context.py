@@ -106,7 +106,7 @@ class FetchContext:
         return Source(link=checked, transport=self.transport)
 
     def offline_error(self, link: str, digest: Digest | None = None) -> OfflineError:
-        """Say that an asset is not stored while the network may not be used."""
+        """Return the error for an asset that is not stored while the network may not be used."""
         if digest is not None and digest.is_short:
             return OfflineError(
                 f"nothing in the store at {self.store.root} is known to come from {shown(link)}, and the network may "

@@ -402,7 +402,7 @@ def _first(body: Body) -> bytes:
 
 
 def _other(content_type: str, start: bytes) -> tuple[str, str] | None:
-    """Say what a server sent instead of the file, and what to do; None if its bytes do not tell.
+    """Return what a server sent instead of the file, and what to do; None if its bytes do not tell.
 
     Args:
         content_type: The media type that the server stated.

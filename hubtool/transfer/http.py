@@ -391,7 +391,7 @@ def _release(response: BaseHTTPResponse, method: str) -> None:
 
 
 def _status_error(first: AllowedLink, last: AllowedLink, response: BaseHTTPResponse) -> FetchError:
-    """Say what an error status means."""
+    """Return the error of an HTTP status."""
     status = response.status
     if status == 407:
         why, hint = proxies.login_asked(last.url)

@@ -43,7 +43,7 @@ def _check_authorities(link: AllowedLink) -> None:
 
 
 def fail(error: Exception, link: AllowedLink, request: WatchedRequest) -> NoReturn:
-    """Say why a request failed, in our words: those of the libraries quote the link with its query."""
+    """Raise the error of a failed request, in our words: those of the libraries quote the link with its query."""
     import socket  # noqa: PLC0415 (not needed for what is stored)
     import ssl  # noqa: PLC0415 (heavy, and not needed for what is stored)
 

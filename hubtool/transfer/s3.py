@@ -64,7 +64,7 @@ def open_bucket(bucket: str, *, prefix: str = "", connect: float = 10.0, total: 
 
 @contextmanager
 def _authorities() -> Iterator[None]:
-    """Have a client that is made meanwhile trust what ``AWS_CA_BUNDLE`` names, as every S3 client does.
+    """Have a client that is made within this context trust what ``AWS_CA_BUNDLE`` names, as every S3 client does.
 
     Its library takes that from the variable ``SSL_CERT_FILE`` alone, when a client is made; it gets it for so long.
 
@@ -98,7 +98,7 @@ CLOCK_HINT = "set this machine's clock, and try again"
 
 
 def of_clock(error: Exception) -> str | None:
-    """Say that an object store refused a request because of the time in its signature; None if it did not."""
+    """Return why an object store refused the time in a request's signature; None if it did not."""
     if not any(code in str(error) for code in ("RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture")):
         return None
     now = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
@@ -165,7 +165,7 @@ class S3Transport:
             self._ended.update({thread.ident or 0 for thread in threading.enumerate()} if threads is None else threads)
 
     def close(self) -> None:
-        """Do nothing: obstore closes its connections when nothing refers to it any more."""
+        """Do nothing: obstore closes its connections when nothing refers to it."""
 
     def ended(self) -> bool:
         """Whether this thread is to end what it receives."""

@@ -508,7 +508,7 @@ class PublishedRegistry:
         return [entry for entry in found if self.objection(entry.uid) is None]
 
     def objection(self, uid: Uid) -> str | None:
-        """Say why a card is not used, whether it is there or not; None if it may be."""
+        """Return why a card is not used, whether it is there or not; None if it may be."""
         return publishers.objection(uid.publisher, self.source.publishers)
 
     def all_uids(self) -> Iterator[Uid]:

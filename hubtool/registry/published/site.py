@@ -1,4 +1,4 @@
-"""Writing a registry as static files: its cards, what stands beside them, and the index."""
+"""Writing a registry as static files: its cards, the files beside them, and the index."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class SiteReport:
         serial: The serial of its index.
         cards: How many cards the registry has.
         written: How many files were new or changed.
-        removed: How many files were removed, because no card names them any more.
+        removed: How many files were removed, because no card names them.
         passed_over: The UIDs of cards that cannot be read as cards, or whose assets beside them are not those they
             name, and why.
     """
@@ -109,7 +109,7 @@ class _Publication:
     passed_over: list[tuple[str, str]] = field(default_factory=list)
 
     def run(self) -> SiteReport:
-        """Write assets and cards, then the shards, then the index; then remove what nothing names any more."""
+        """Write assets and cards, then the shards, then the index; then remove what nothing names."""
         uids = sorted(map(str, self.registry.uids()))
         width = width_for(len(uids))
         by_shard: dict[str, list[str]] = {}
