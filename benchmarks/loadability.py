@@ -37,7 +37,7 @@ def main() -> None:
 
     from hubtool.errors import CardError
     from hubtool.hub import Hub
-    from hubtool.sandbox.limits import Limits
+    from hubtool.sandbox.limits import ProgramLimits
     from maintain.discovery import recipes, run
 
     hub = Hub.open()
@@ -54,7 +54,7 @@ def main() -> None:
         targets,
         checkout=options.models,
         report=options.report,
-        limits=Limits(seconds=options.seconds),
+        limits=ProgramLimits(seconds=options.seconds),
         parallel=options.jobs,
         smoke=options.smoke,
         only_known=options.only_known,

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hubtool.checkpoint.coverage import Coverage
     from hubtool.resolution.finding import FoundCard
     from hubtool.resolution.resolver import Resolution
-    from hubtool.transfer.events import Progress
+    from hubtool.transfer.events import ProgressCallback
 
 # Set by set_hub_dir for this process only; it goes before HUBTOOL_HOME.
 _hub_dir: Path | None = None
@@ -41,7 +41,7 @@ def load(
     lock: str | os.PathLike[str] | None = None,
     checkout: str | os.PathLike[str] | None = None,
     trust: bool = False,
-    progress: bool | Progress = False,
+    progress: bool | ProgressCallback = False,
     **kwargs: object,
 ) -> Any: ...  # noqa: ANN401 - MindSpore ships no types
 
@@ -57,7 +57,7 @@ def load(
     lock: str | os.PathLike[str] | None = None,
     checkout: str | os.PathLike[str] | None = None,
     trust: bool = False,
-    progress: bool | Progress = False,
+    progress: bool | ProgressCallback = False,
     **kwargs: object,
 ) -> tuple[Any, Coverage | None]: ...
 
@@ -72,7 +72,7 @@ def load(
     lock: str | os.PathLike[str] | None = None,
     checkout: str | os.PathLike[str] | None = None,
     trust: bool = False,
-    progress: bool | Progress = False,
+    progress: bool | ProgressCallback = False,
     **kwargs: object,
 ) -> Any:
     """Load the network of a card, with its trained weights.
@@ -182,7 +182,7 @@ def resolve(
 
 
 def fetch(
-    name: str, *, source: str = "gitee", force_reload: bool = False, progress: bool | Progress = False
+    name: str, *, source: str = "gitee", force_reload: bool = False, progress: bool | ProgressCallback = False
 ) -> dict[str, Path]:
     """Download all assets of a card into the store, and return their paths by the file names of their links.
 
@@ -229,11 +229,11 @@ def hub_list(version: str | None = None, force_reload: bool = False) -> list[str
     wanted = None if version is None or version == "master" else version.removeprefix("r")
     if wanted is not None and not re.match(r"[0-9]+(\.[0-9]+)*\Z", wanted):
         raise ArgumentError(f"{version!r} is not a version", hint="write 1.9, or r1.9")
-    from hubtool.registry.index import Filter, SearchIndex  # noqa: PLC0415
+    from hubtool.registry.index import CardFilter, SearchIndex  # noqa: PLC0415
 
     hub = _hub()
     with SearchIndex.open(hub.settings.home, hub.registries.members) as index:
-        return index.uids(Filter(version=wanted, withdrawn=False))
+        return index.uids(CardFilter(version=wanted, withdrawn=False))
 
 
 def get_hub_dir() -> str:

@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from hubtool.hub import Hub
     from hubtool.resolution.finding import FoundCard
     from hubtool.store.records import Stored
-    from hubtool.transfer.events import Progress
+    from hubtool.transfer.events import ProgressCallback
 
 
 def fetch_asset(
-    hub: Hub, found: FoundCard, asset: Asset, *, force: bool = False, progress: Progress | None = None
+    hub: Hub, found: FoundCard, asset: Asset, *, force: bool = False, progress: ProgressCallback | None = None
 ) -> Stored:
     """Return the verified file of an asset, fetching it if it is not stored.
 

@@ -21,7 +21,7 @@ FULL_LENGTH = 64
 SHORTEST = 8
 
 _HEX = re.compile(r"[0-9a-f]+\Z")
-_BLOCK = 1 << 20
+_BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def digest_file(path: Path) -> str:
     digester = hashlib.sha256()
     with regular.open_file(path) as stream:
         # Allocating a large buffer takes longer than reading a small file.
-        view = memoryview(bytearray(min(_BLOCK, os.fstat(stream.fileno()).st_size + 1)))
+        view = memoryview(bytearray(min(_BLOCK_BYTES, os.fstat(stream.fileno()).st_size + 1)))
         while count := stream.readinto(view):
             digester.update(view[:count])
     return digester.hexdigest()

@@ -41,7 +41,7 @@ def replacing(
 
     Args:
         path: The file that the bytes are for.
-        temporary: Where they are written meanwhile, in the same file system; by default beside ``path``.
+        temporary: Where they are written first, in the same file system; by default beside ``path``.
         mode: The mode of the file; by default what the umask leaves of 0o666.
         read_only: Whether the file becomes read-only.
         durable: Whether the file must survive a power failure; flushing takes time.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hubtool.resolution.finding import FoundCard
     from hubtool.resolution.resolver import Resolution
     from hubtool.settings import Settings
-    from hubtool.transfer.events import Watcher
+    from hubtool.transfer.events import EventCallback
     from hubtool.transfer.fetcher import Fetcher
 
 
@@ -117,7 +117,7 @@ class Hub:
         return resolver.resolve(found, gathered, device=device, overridden=overridden)
 
     def fetcher(
-        self, *, connections: int | None = None, rate: float | None = None, watch: Watcher | None = None
+        self, *, connections: int | None = None, rate: float | None = None, watch: EventCallback | None = None
     ) -> Fetcher:
         """Return a fetcher for many assets; see :class:`hubtool.transfer.fetcher.Fetcher`.
 

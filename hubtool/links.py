@@ -197,7 +197,7 @@ class LinkPolicy:
         if is_loopback(host):
             if not ip.is_loopback:
                 raise ForbiddenLinkError(
-                    f"{host} is not this machine, but {ip}", hint="mend the entry of localhost in your hosts file"
+                    f"{host} is not this machine, but {ip}", hint="correct the entry of localhost in your hosts file"
                 )
             return
         service = f"{host}:{port}"

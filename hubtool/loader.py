@@ -23,7 +23,7 @@ from hubtool.errors import (
     RequirementError,
 )
 from hubtool.git.code import CodeStore
-from hubtool.networks.provider import Asked
+from hubtool.networks.provider import BuildRequest
 from hubtool.networks.weights import mappable, place_tensors, read_tensors
 from hubtool.requirements import INSTALL_MINDSPORE
 from hubtool.resolution import trust as trusts
@@ -36,16 +36,16 @@ if TYPE_CHECKING:
     from hubtool.card.status import Status
     from hubtool.checkpoint.coverage import Coverage, Shape
     from hubtool.hub import Hub
-    from hubtool.networks.provider import Built, Provider
+    from hubtool.networks.provider import BuiltNetwork, Provider
     from hubtool.resolution.resolver import Resolution, ResolvedAsset
-    from hubtool.resolution.trust import Agreement, Decision
-    from hubtool.transfer.events import Progress
+    from hubtool.resolution.trust import Agreement, TrustDecision
+    from hubtool.transfer.events import ProgressCallback
 
 _CHANGED = "the code that would run is not the code that you agreed to: the card has changed since"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
+class LoadedNetwork:
     """A loaded network, and how loading went.
 
     Attributes:
@@ -65,7 +65,7 @@ class Loaded:
     coverage: Coverage | None
     notes: tuple[str, ...]
     seconds: Mapping[str, float]
-    built: Built
+    built: BuiltNetwork
     is_graph: bool = False
     path: Path | None = None
     status: Status | None = None
@@ -106,10 +106,10 @@ def load(
     device: str | None = None,
     overrides: Mapping[str, object] | None = None,
     positional: tuple[object, ...] = (),
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     checkout: Path | None = None,
     agreement: Agreement | None = None,
-) -> Loaded:
+) -> LoadedNetwork:
     """Load the network of a card.
 
     Args:
@@ -176,7 +176,7 @@ def load(
             header, path = mappable(hub.store, header, path, digest)
     quick = _no_initialisation() if header is not None and not recipe.initialise else nullcontext()
     with watch.stage("build"), quick:
-        asked = Asked(arguments=overrides or {}, positional=positional, pretrained=pretrained, strict=strict)
+        asked = BuildRequest(arguments=overrides or {}, positional=positional, pretrained=pretrained, strict=strict)
         shapes = header.shapes() if header else {} if pretrained else _stored_shapes(resolution)
         built = builder.build(recipe, shapes=shapes, asked=asked, compute_type=compute_type)
     coverage, notes = None, (*told, *built.notes, *(_weakness(_weights(resolution)) if pretrained else ()))
@@ -185,7 +185,7 @@ def load(
             coverage, placed = place_tensors(built, header, path, recipe, asked=asked, name=resolution.uid)
         notes += placed
     built.network.set_train(mode=False)
-    return Loaded(
+    return LoadedNetwork(
         uid=resolution.uid,
         network=built.network,
         coverage=coverage,
@@ -208,12 +208,12 @@ def _load_graph(
     *,
     force_reload: bool,
     device: str | None,
-    progress: Progress | None,
+    progress: ProgressCallback | None,
     agreement: Agreement | None,
-) -> Loaded:
+) -> LoadedNetwork:
     """Load a card whose asset is a whole network in a file; a file that MindSpore does not run is only located."""
     from hubtool.networks import graphs  # noqa: PLC0415
-    from hubtool.networks.provider import Built  # noqa: PLC0415
+    from hubtool.networks.provider import BuiltNetwork  # noqa: PLC0415
 
     asset = weights.asset
     with watch.stage("fetch"):
@@ -222,8 +222,8 @@ def _load_graph(
         kind = "mindir" if asset.is_mindir else suffix if suffix.isidentifier() else asset.format
         path = graphs.with_suffix(hub.store, stored.path, stored.digest, kind)
     if not asset.is_mindir:
-        nothing = Built(network=None, prefix="", notes=(), example=tuple)
-        return Loaded(
+        nothing = BuiltNetwork(network=None, prefix="", notes=(), example=tuple)
+        return LoadedNetwork(
             uid=resolution.uid,
             network=None,
             coverage=None,
@@ -243,7 +243,7 @@ def _load_graph(
     with watch.stage("build"):
         built = graphs.load(path, agreed=decision is not None)
     built.network.set_train(mode=False)
-    return Loaded(
+    return LoadedNetwork(
         uid=resolution.uid,
         network=built.network,
         coverage=None,
@@ -307,7 +307,7 @@ def _provider(
     return RepositoryProvider(place=CodeFolder(root=code.path, folder="", identity=code.tree)), ()
 
 
-def _check_allowed(decision: Decision | None, agreement: Agreement | None) -> None:
+def _check_allowed(decision: TrustDecision | None, agreement: Agreement | None) -> None:
     if decision is None or decision.allowed:
         return
     if agreement is None or agreement.entry is None or agreement.entry != decision.entry:

@@ -10,7 +10,7 @@ from hubtool.errors import ArgumentTypeError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from hubtool.transfer.events import Progress
+    from hubtool.transfer.events import ProgressCallback
 
 
 def check(progress: object) -> None:
@@ -27,7 +27,7 @@ def check(progress: object) -> None:
 
 
 @contextmanager
-def shown(progress: bool | Progress) -> Iterator[Callable[[str], Progress | None]]:  # noqa: FBT001 - passed on as given
+def shown(progress: bool | ProgressCallback) -> Iterator[Callable[[str], ProgressCallback | None]]:  # noqa: FBT001 - passed on as given
     """Yield a function that returns the progress report for a file name, or None for no report.
 
     Args:
@@ -47,7 +47,7 @@ def shown(progress: bool | Progress) -> Iterator[Callable[[str], Progress | None
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
         with Bars(*columns, console=Console(stderr=True)) as bars:
 
-            def report_of(name: str) -> Progress:
+            def report_of(name: str) -> ProgressCallback:
                 task = None
 
                 def report(received: int, size: int | None) -> None:

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
 _COMMIT = re.compile(r"[0-9a-f]{40}\Z")
 _GONE = frozenset({401, 403, 404, 410})
-_SECONDS = 300.0
-_MAX_BYTES = 1 << 30
+_GIT_SECONDS = 300.0
+_MAX_FETCH_BYTES = 1 << 30
 _QUERY = "/info/refs?service=git-upload-pack"
 
 
@@ -186,8 +186,8 @@ class _CommitLookup:
             arguments,
             folder=self._folder,
             url=None if near else self._url,
-            seconds=_SECONDS,
-            max_bytes=_MAX_BYTES,
+            seconds=_GIT_SECONDS,
+            max_bytes=_MAX_FETCH_BYTES,
             check=self._check,
         )
 

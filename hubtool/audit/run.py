@@ -199,7 +199,7 @@ def _facts(hub: Hub, member: Registry, uid: Uid) -> CardFacts:
     except HubError as error:
         return CardFacts(uid=str(uid), problems=(("card-unreadable", str(uid), error.message),))
     if card is None:
-        return CardFacts(uid=str(uid), problems=(("card-unreadable", str(uid), "it was removed meanwhile"),))
+        return CardFacts(uid=str(uid), problems=(("card-unreadable", str(uid), "it was removed while it was read"),))
     problems = []
     found = FoundCard(card=card, root=member.root, registry=member.name)
     for asset in card.assets:
@@ -329,11 +329,15 @@ class _AuditRun:
             self._check()
             message = error.message
             wait = max(retries.pause(attempt), error.wait or 0.0)
-            if attempt < retries.attempts and wait <= max(retries.patience, retries.longest):
+            if attempt < retries.attempts and wait <= max(retries.patience_seconds, retries.longest_seconds):
                 self._tell(lambda watch: watch.waiting(target.host, message, wait))
                 return wait
             kind = "link-unreachable" if isinstance(target, LinkTarget) else "repository-unreachable"
-            asks = f"; it asks to be left alone for {error.wait:.0f} seconds" if wait > retries.patience else ""
+            asks = (
+                f"; the server asks to wait {error.wait:.0f} seconds (Retry-After)"
+                if wait > retries.patience_seconds
+                else ""
+            )
             attempts = f"{attempt} attempt{'' if attempt == 1 else 's'}"
             seen = {"fault": kind, "message": f"{_without(message, target)} ({attempts}){asks}"}
         self._check()

@@ -159,7 +159,7 @@ class AuditState:
                 raise files.store_error(error, self.path) from error
 
     def finish(self, keep: Iterable[str]) -> None:
-        """End the run, and forget targets that no card names any more.
+        """End the run, and forget targets that no card names.
 
         Raises:
             StoreError: If the file cannot be written.

@@ -37,7 +37,7 @@ def package_of(recipe: Recipe) -> str | None:
 
 
 def outside(recipe: Recipe, *, overridden: Collection[str] = ()) -> str | None:
-    """Say in one sentence why the call of a recipe is not in the table; None if it is.
+    """Return in one sentence why the call of a recipe is not in the table; None if it is.
 
     Args:
         recipe: A recipe of the provider ``package``.

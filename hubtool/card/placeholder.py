@@ -28,7 +28,7 @@ def unpublished(file_name: str) -> str:
 
 
 def not_published(file_name: str) -> str:
-    """Say that a file is not published yet, and which rule finds its link."""
+    """Return a message that a file is not published yet, and which rule finds its link."""
     return f"{file_name} is not published yet ({UNPUBLISHED_RULE})"
 
 

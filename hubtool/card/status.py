@@ -42,7 +42,7 @@ class Status:
 
     @property
     def is_withdrawn(self) -> bool:
-        """Whether the card must not be used any more."""
+        """Whether the card must no longer be used."""
         return self.kind == WITHDRAWN
 
     def describe(self, name: str) -> str:

@@ -10,7 +10,7 @@ from hubtool.checkpoint.header import (
     FETCH_AGAIN,
     ITEM_SIZES,
     MAX_DIMS,
-    MAX_NAME,
+    MAX_NAME_BYTES,
     NAME_BYTES_PER_TENSOR,
     NOT_ONE,
     Header,
@@ -51,8 +51,8 @@ _CKPT_DTYPES: Mapping[str, str] = {
 _FIELDS_PER_TENSOR = 12
 # Of a .ckpt: parts that hubtool does not know. MindSpore writes none.
 _MAX_UNKNOWN_FIELDS = 10_000
-_MAX_TEXT = 1 << 18
-_MAX_TEXTS = 1 << 22
+_MAX_TEXT_BYTES = 1 << 18
+_MAX_ALL_TEXTS_BYTES = 1 << 22
 
 
 @dataclass(slots=True, kw_only=True)
@@ -109,8 +109,8 @@ class CkptReader:
             names.add(first.name)
             if first.type == "str":
                 text_bytes += sum(piece.content[1] for piece in pieces)
-                if text_bytes > _MAX_TEXTS:
-                    self._fail(f"its texts have more than {_MAX_TEXTS} bytes", first.at)
+                if text_bytes > _MAX_ALL_TEXTS_BYTES:
+                    self._fail(f"its texts have more than {_MAX_ALL_TEXTS_BYTES} bytes", first.at)
                 texts.append((first.name, self._text(pieces)))
             else:
                 tensors.append(self._tensor(pieces))
@@ -123,7 +123,7 @@ class CkptReader:
         if (field, wire) != (1, 2):
             if at == 0:
                 self._fail_kind()
-            self._fail(f"here a tensor should begin, and field {field} of wire type {wire} does", at)
+            self._fail(f"expected a tensor, found field {field} of wire type {wire}", at)
         end = self._length(self._end)
         name: str | None = None
         body: tuple[tuple[int, ...], str, tuple[int, int]] | None = None
@@ -213,7 +213,7 @@ class CkptReader:
         for piece in pieces:
             at, length = piece.content
             self._seek(at)
-            parts.append(self._bytes(at + length, _MAX_TEXT, f"the text {piece.name!r}"))
+            parts.append(self._bytes(at + length, _MAX_TEXT_BYTES, f"the text {piece.name!r}"))
         content = b"".join(parts)
         self._seek(back)
         try:
@@ -223,7 +223,7 @@ class CkptReader:
 
     def _name(self, outer: int) -> str:
         at = self._at
-        raw = self._bytes(self._length(outer), MAX_NAME, "a name")
+        raw = self._bytes(self._length(outer), MAX_NAME_BYTES, "a name")
         self._name_bytes_left -= len(raw)
         if self._name_bytes_left < 0:
             self._refuse(f"names of more than {NAME_BYTES_PER_TENSOR * self._most:,} bytes in all")

@@ -8,14 +8,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, BinaryIO
 
 from hubtool import files
-from hubtool.checkpoint.header import BLOCK, FETCH_AGAIN, ITEM_BITS, Header, TensorInfo
+from hubtool.checkpoint.header import BLOCK_BYTES, FETCH_AGAIN, ITEM_BITS, Header, TensorInfo
 from hubtool.checkpoint.safetensors import TO_SAFETENSORS
 from hubtool.errors import CheckpointError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_ALIGNMENT = 64
+_ALIGNMENT_BYTES = 64
 
 
 def to_safetensors(header: Header, source: Path, destination: Path) -> None:
@@ -73,12 +73,12 @@ def _safetensors_head(ordered: list[TensorInfo], source: Path) -> bytes:
         entries[tensor.name] = {"dtype": dtype, "shape": tensor.shape, "data_offsets": (at, at + tensor.bytes)}
         at += tensor.bytes
     text = json.dumps(entries, ensure_ascii=False, separators=(",", ":")).encode()
-    text += b" " * (-(8 + len(text)) % _ALIGNMENT)
+    text += b" " * (-(8 + len(text)) % _ALIGNMENT_BYTES)
     return len(text).to_bytes(8, "little") + text
 
 
 def _copy_segments(ordered: list[TensorInfo], source: Path, target: BinaryIO) -> None:
-    buffer = memoryview(bytearray(BLOCK))
+    buffer = memoryview(bytearray(BLOCK_BYTES))
     try:
         stream = source.open("rb", buffering=0)
     except OSError as error:
@@ -89,7 +89,7 @@ def _copy_segments(ordered: list[TensorInfo], source: Path, target: BinaryIO) ->
                 stream.seek(offset)
                 left = length
                 while left:
-                    count = stream.readinto(buffer[: min(left, BLOCK)])
+                    count = stream.readinto(buffer[: min(left, BLOCK_BYTES)])
                     if not count:
                         raise CheckpointError(
                             f"{source} is truncated: {tensor.name!r} ends at byte {offset + length}", hint=FETCH_AGAIN

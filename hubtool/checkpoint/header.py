@@ -51,13 +51,13 @@ ITEM_BITS: Mapping[str, int] = {**{dtype: 8 * size for dtype, size in ITEM_SIZES
 # A file may have more tensors if it is large itself: real ones have far more bytes per tensor than this.
 MAX_TENSORS = 30_000
 BYTES_PER_TENSOR = 1024
-MAX_NAME = 4096
+MAX_NAME_BYTES = 4096
 # Of all names together; those of real checkpoints have 30 to 80.
 NAME_BYTES_PER_TENSOR = 128
 MAX_DIMS = 32
 MAX_HEADER_BYTES = 100_000_000
 """Bytes of the header of a .safetensors file; the format's own limit."""
-BLOCK = 1 << 20
+BLOCK_BYTES = 1 << 20
 FETCH_AGAIN = "fetch it again, and compare its SHA-256 with the card's"
 NOT_ONE = "a checkpoint is a .ckpt file that MindSpore saved, or a .safetensors file"
 TOO_MUCH = "a real checkpoint of this size has fewer; if this is one, load it with MindSpore itself"

@@ -10,12 +10,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, BinaryIO, NoReturn
 
 from hubtool.checkpoint.header import (
-    BLOCK,
+    BLOCK_BYTES,
     FETCH_AGAIN,
     ITEM_BITS,
     MAX_DIMS,
     MAX_HEADER_BYTES,
-    MAX_NAME,
+    MAX_NAME_BYTES,
     NAME_BYTES_PER_TENSOR,
     Header,
     TensorInfo,
@@ -118,10 +118,10 @@ class _SafetensorsHeader:
 
     def _check_utf8(self) -> None:
         decoder = codecs.getincrementaldecoder("utf-8")()
-        for at in range(0, len(self._raw), BLOCK):
+        for at in range(0, len(self._raw), BLOCK_BYTES):
             kept = len(decoder.getstate()[0])
             try:
-                decoder.decode(self._raw[at : at + BLOCK], final=at + BLOCK >= len(self._raw))
+                decoder.decode(self._raw[at : at + BLOCK_BYTES], final=at + BLOCK_BYTES >= len(self._raw))
             except UnicodeDecodeError as error:
                 self.fail(f"it is not UTF-8 at byte {8 + at - kept + error.start}")
 
@@ -256,7 +256,7 @@ def _is_new_type(dtype: object) -> bool:
 
 def _entry(name: str, entry: object, start: int) -> TensorInfo | str:
     """Check one entry of a .safetensors header; a text says what is wrong with it."""
-    if not name or not name.isprintable() or len(name) > MAX_NAME:
+    if not name or not name.isprintable() or len(name) > MAX_NAME_BYTES:
         return "this cannot be a name"
     if not isinstance(entry, dict) or set(entry) != {"dtype", "shape", "data_offsets"}:
         return "it needs dtype, shape and data_offsets, and nothing else"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from hubtool.checkpoint.header import Header
 
-BLOCK = 1 << 18
+BLOCK_ELEMENTS = 1 << 18
 """How many elements are read at once."""
 
 _PLAIN = frozenset(
@@ -112,7 +112,7 @@ def not_finite(path: Path, header: Header) -> dict[str, int]:
                     continue
                 content, left, wrong = TensorBytes(stream, tensor, path), tensor.elements, 0
                 while left:
-                    count = min(left, BLOCK)
+                    count = min(left, BLOCK_ELEMENTS)
                     left -= count
                     data = content.read(count * ITEM_BITS[tensor.dtype] // 8)
                     if tensor.dtype in _NAN_BITS:

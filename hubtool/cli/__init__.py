@@ -23,8 +23,8 @@ def main(arguments: list[str] | None = None) -> None:
             sys.stdout.write(f"hubtool {__version__}\n")
             sys.stdout.flush()
             return
-    # A command makes much that stays, and few circles. Python looks for circles whenever there is so much more, and
-    # through all that there is at the very end: a sixteenth of the processor time of fetching a thousand small files.
+    # A command allocates many objects that live to the end and few reference cycles. Garbage collection took a
+    # sixteenth of the CPU time of fetching a thousand small files.
     gc.set_threshold(50_000)
     from hubtool.cli.app import run
 

@@ -27,26 +27,26 @@ COMMANDS = {
     "check": ("hubtool.cli.check", "Check all that publishing a card requires."),
     "try": ("hubtool.cli.try_", "Run the usage block of a card."),
     "publish": ("hubtool.cli.publish", "Publish a card with its files, as one commit for review."),
-    "deprecate": ("hubtool.cli.deprecate", "Say of a published card that another one should be used."),
-    "withdraw": ("hubtool.cli.withdraw", "Say of a published card that it is not to be used any more."),
+    "deprecate": ("hubtool.cli.deprecate", "Mark a published card as deprecated."),
+    "withdraw": ("hubtool.cli.withdraw", "Mark a published card as withdrawn."),
     "rule": ("hubtool.cli.rule", "Explain a rule: what it asks for, why, and how to fix a card."),
     "list": ("hubtool.cli.list", "List the cards of the registries."),
     "search": ("hubtool.cli.search", "Find cards by words."),
     "show": ("hubtool.cli.show", "Show a card."),
     "registry": ("hubtool.cli.registry", "Add, sync and publish registries."),
-    "resolve": ("hubtool.cli.resolve", "Say what it takes to load a card, without loading it."),
+    "resolve": ("hubtool.cli.resolve", "Report what it takes to load a card, without loading it."),
     "inspect": ("hubtool.cli.inspect", "List the tensors of a checkpoint."),
-    "fetch": ("hubtool.cli.fetch", "Bring the assets of a card into the store."),
+    "fetch": ("hubtool.cli.fetch", "Download the assets of a card into the store."),
     "lock": ("hubtool.cli.lock", "Pin cards to the byte, in a file for review."),
-    "sync": ("hubtool.cli.sync", "Bring exactly what a lockfile pins."),
-    "diff": ("hubtool.cli.diff", "Say what differs between cards, lockfiles, checkpoints and code."),
-    "load": ("hubtool.cli.load", "Load a card's network, and say how that went."),
+    "sync": ("hubtool.cli.sync", "Download exactly what a lockfile pins."),
+    "diff": ("hubtool.cli.diff", "Show what differs between cards, lockfiles, checkpoints and code."),
+    "load": ("hubtool.cli.load", "Load a card's network, and report how that went."),
     "export": ("hubtool.cli.export", "Write a network with its weights as a MindIR."),
     "cache": ("hubtool.cli.cache", "Look after the store: list, verify, prune, remove."),
     "mirror": ("hubtool.cli.mirror", "Copy registries with all their assets, and check such copies."),
     "audit": ("hubtool.cli.audit", "Check the links and repositories of whole registries."),
     "serve": ("hubtool.cli.serve", "Serve a mirror over HTTP."),
-    "doctor": ("hubtool.cli.doctor", "Say what this machine has, and what a card still needs."),
+    "doctor": ("hubtool.cli.doctor", "Report what this machine has, and what a card still needs."),
     "trust": ("hubtool.cli.trust", "Show and change whose code may run here."),
     "settings": ("hubtool.cli.settings", "Show every setting and where it came from."),
 }
@@ -120,7 +120,7 @@ def run(arguments: list[str], program: click.Command = app, name: str = "hubtool
 
 
 def _say_what_is_ignored(arguments: list[str]) -> None:
-    """Say which settings of the project's file are not in force, as every command but `settings` would hide it."""
+    """Print which settings of the project's file are not in force, as every command but `settings` would hide it."""
     from pathlib import Path
 
     from hubtool import settings
@@ -134,7 +134,7 @@ def _say_what_is_ignored(arguments: list[str]) -> None:
     if ignored:
         keys = ", ".join(one.key for one in ignored)
         click.echo(f"{output.style('note', fg='cyan')}: {ignored[0].why}: not in force: {keys}", err=True)
-        click.echo(f"      {ignored[0].file}; 'hubtool settings approve' obeys it, if you trust it", err=True)
+        click.echo(f"      {ignored[0].file}; run 'hubtool settings approve' to use it, if you trust it", err=True)
 
 
 def _run(arguments: list[str], program: click.Command, name: str) -> int:
@@ -175,7 +175,7 @@ def _of_the_system(error: OSError) -> HubError:
     name = name if len(name) <= _MAX_SHOWN_NAME else f"{name[:_MAX_SHOWN_NAME]}..."
     why = error.strerror or str(error) or type(error).__name__
     if error.errno == errno.ENOENT and not name and _is_folder_gone():
-        return HubError("the working folder is not there any more", hint="change to a folder that is there")
+        return HubError("the working folder no longer exists", hint="change to a folder that exists")
     return HubError(f"{name}: {why}" if name else why, hint=_HINTS.get(error.errno or 0))
 
 
@@ -198,7 +198,7 @@ def _show_details(error: Exception) -> bool:
 
 
 def _say_fault(error: Exception) -> int:
-    """Say that hubtool has a fault, in a line; keep the details in a file, or show them if the user asked for them."""
+    """Report a fault of hubtool in one line; keep the details in a file, or show them if the user asked for them."""
     import tempfile
     import traceback
 
@@ -222,7 +222,7 @@ def _say_fault(error: Exception) -> int:
 
 
 def interrupted() -> int:
-    """Say that the command was interrupted; return its exit code."""
+    """Report that the command was interrupted; return its exit code."""
     click.echo("interrupted", err=True)
     if "mindspore" in sys.modules:
         # MindSpore, interrupted while it is imported or run, aborts the process when Python shuts down.
@@ -238,7 +238,7 @@ def exit_code(error: HubError | output.OutputError) -> int:
 
 
 def say(error: HubError | output.OutputError, what: str = "", echo: Callable[[str], None] | None = None) -> None:
-    """Say an error, on standard error unless told otherwise, with what it is of before it."""
+    """Print an error, on standard error unless told otherwise, with what it is of before it."""
     echo = echo or partial(click.echo, err=True)
     echo(f"{output.style('error', fg='red', bold=True)}: {what}{error.message}")
     if error.hint:

@@ -44,16 +44,16 @@ def _since(ctx: click.Context, param: click.Parameter, value: str | None) -> flo
 @click.command()
 @click.option("--registry", metavar="NAME", help="Only this registry; all of the settings, unless given.")
 @click.option("--uid", "patterns", multiple=True, metavar="GLOB", help="Only cards whose UIDs match.")
-@click.option("--jobs", type=click.IntRange(1, 64), default=8, show_default=True, help="The most questions at once.")
+@click.option("--jobs", type=click.IntRange(1, 64), default=8, show_default=True, help="Most requests at once.")
 @click.option(
-    "--per-host", type=click.IntRange(1, 64), default=4, show_default=True, help="The most to one host at once."
+    "--per-host", type=click.IntRange(1, 64), default=4, show_default=True, help="Most requests to one host at once."
 )
 @click.option(
     "--rate",
     type=click.FloatRange(0),
     default=20.0,
     show_default=True,
-    help="The most questions to one host per second; 0 for no limit.",
+    help="Most requests to one host per second; 0 for no limit.",
 )
 @click.option("--since", metavar="DATE", callback=_since, help="Skip what was looked at after this date (UTC).")
 @click.option("--deep", is_flag=True, help="Fetch every file and hash it; nothing is kept.")
@@ -81,10 +81,9 @@ def command(
 ) -> int:
     """Check the links and repositories of whole registries.
 
-    Reported are links that moved or no longer exist, files whose size or digest differs from the card or from the last
-    audit, repositories and commits that no longer exist, and licences that changed. Each distinct link is requested
-    once, and only a few at a time from one server. Results are saved: an interrupted run resumes, and the next one
-    compares.
+    Report links that moved or no longer exist, files whose size or digest differs from the card or the last audit,
+    repositories and commits that no longer exist, and licences that changed. Each distinct link is requested once, and
+    only a few at a time from one server. Results are saved: an interrupted run resumes, and the next one compares.
 
     The exit code is 0 if nothing is wrong, and 1 if something is.
     """
@@ -110,7 +109,7 @@ def command(
             found = run.audit(Hub.open(), options, watch=watch)
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
-            click.echo(f"{output.style('hint', fg='cyan')}: the same command goes on from there", err=True)
+            click.echo(f"{output.style('hint', fg='cyan')}: run the same command again to resume", err=True)
             raise click.exceptions.Exit(130) from None
     if report is not None:
         _write(report, json.dumps(found.as_json(), indent=2, ensure_ascii=False) + "\n")
@@ -154,7 +153,7 @@ class _AuditLines:
         self._total = self._done = self._faults = self._said = 0
 
     def planned(self, plan: AuditPlan, todo: int, *, resumed: bool) -> None:
-        """Say what there is to do."""
+        """Print how much there is to check."""
         self._total = todo
         rest = len(plan.targets) - todo
         known = f", {rest:,} {'was' if rest == 1 else 'were'} looked at before" if rest else ""
@@ -173,7 +172,7 @@ class _AuditLines:
             self._say(f"{self._done:,} of {self._total:,}, {self._faults:,} that cannot be followed")
 
     def waiting(self, host: str, message: str, wait: float) -> None:
-        """Say that a host is left alone for a while, if it is a long one."""
+        """Report that a host asks to wait, if it is for long."""
         if wait >= 5:
             self._say(f"{host} is left alone for {wait:.0f} seconds: {message}")
 
@@ -214,10 +213,10 @@ class _NoAuditProgress(_AuditLines):
     """No progress."""
 
     def planned(self, plan: AuditPlan, todo: int, *, resumed: bool) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
     def _say(self, text: str) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from hubtool.cli import render, units
 from hubtool.cli.render import count
 
 if TYPE_CHECKING:
-    from hubtool.store.cleanup import Aside, Checked, Removal, StoreItem
+    from hubtool.store.cleanup import QuarantinedFile, Removal, StoreItem, VerifyResult
 
 _dry_run = click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -91,8 +91,8 @@ def listing(as_json: bool) -> None:
 def verify(jobs: int | None, dry_run: bool, as_json: bool) -> int:
     """Hash every stored file again, and move wrong ones into quarantine.
 
-    The exit code is 1 if a file is wrong or cannot be read. With --dry-run wrong files stay where they are, as they do
-    where they cannot be moved: then it is said why.
+    The exit code is 1 if a file is wrong or cannot be read. With --dry-run, wrong files are not moved. If a file cannot
+    be moved, the reason is printed.
     """
     from hubtool.hub import Hub
     from hubtool.store import cleanup
@@ -101,7 +101,7 @@ def verify(jobs: int | None, dry_run: bool, as_json: bool) -> int:
     start = time.perf_counter()
     done = 0
 
-    def report(_: Checked, size: int) -> None:
+    def report(_: VerifyResult, size: int) -> None:
         nonlocal done
         done += size
 
@@ -136,16 +136,16 @@ def verify(jobs: int | None, dry_run: bool, as_json: bool) -> int:
     "--older-than",
     metavar="AGE",
     callback=units.age,
-    help="Remove what was not used for so long, such as 30d, and unfinished fetches that were not resumed.",
+    help="Remove files not used for this long (such as 30d), and unfinished fetches that were not resumed.",
 )
 @click.option(
     "--max-size",
     metavar="SIZE",
     callback=units.size,
-    help="Remove what was used or resumed longest ago, until the store is so small, such as 10GiB.",
+    help="Remove the least recently used files until the store is at most this large, such as 10GiB.",
 )
 @click.option("--unreferenced", is_flag=True, help="Remove what no card of the registries names.")
-@click.option("--unfinished", is_flag=True, help="Remove what there is of fetches that were broken off.")
+@click.option("--unfinished", is_flag=True, help="Remove the partial files of interrupted fetches.")
 @click.option("--quarantine", is_flag=True, help="Remove the wrong files that were moved aside.")
 @click.option("--even-recent", is_flag=True, help="Also what was used in the last two hours.")
 @_dry_run
@@ -183,7 +183,7 @@ def prune(
         max_bytes=max_size,
         unreferenced=unreferenced,
         broken_off=unfinished,
-        recent=0.0 if even_recent else cleanup.RECENT,
+        recent=0.0 if even_recent else cleanup.RECENT_SECONDS,
     )
     done = planned if dry_run else cleanup.carry_out(hub.store, planned)
     aside = cleanup.quarantined(hub.store) if quarantine else ()
@@ -215,7 +215,7 @@ def rm(targets: tuple[str, ...], dry_run: bool, as_json: bool) -> int:
     return 0 if len(done.remove) == len(planned.remove) else 1
 
 
-def _report(done: Removal, aside: tuple[Aside, ...], *, dry_run: bool, as_json: bool) -> None:
+def _report(done: Removal, aside: tuple[QuarantinedFile, ...], *, dry_run: bool, as_json: bool) -> None:
     gone = [one for one in aside if one.error is None]
     freed = done.freed + sum(one.size for one in gone)
     if as_json:
@@ -255,7 +255,7 @@ def _part(item: StoreItem) -> dict[str, object]:
     return {"digest": item.digest, "size": item.size, "written": _stamp(item.stored)}
 
 
-def _wrong(one: Checked) -> dict[str, object]:
+def _wrong(one: VerifyResult) -> dict[str, object]:
     return {
         "digest": one.digest,
         "kind": one.kind or "asset",

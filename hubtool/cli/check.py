@@ -41,13 +41,13 @@ def command(
     """
     from hubtool.hub import Hub
     from hubtool.publish.check import check_card
-    from hubtool.sandbox.limits import Limits
+    from hubtool.sandbox.limits import ProgramLimits
 
     report = check_card(
         Hub.open().with_lock(None),
         name,
         assets=assets,
-        limits=Limits(seconds=timeout, memory=int(memory * (1 << 30))),
+        limits=ProgramLimits(seconds=timeout, memory=int(memory * (1 << 30))),
         trust=trust,
         checkout=checkout,
         tell=None if as_json else print_row,

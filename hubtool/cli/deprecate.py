@@ -13,9 +13,9 @@ from hubtool.cli import complete, status
 @click.argument("uid", shell_complete=complete.uids)
 @status.options
 def command(uid: str, **options: Any) -> None:  # noqa: ANN401 - the options that two commands share
-    """Say of a published card that another one should be used.
+    """Mark a published card as deprecated.
 
-    It goes on loading, with a warning that says why and names the successor. The card is changed in its registry's git
-    checkout, on a branch and in a commit of its own; nothing of the card but its status changes.
+    The card still loads, with a warning that gives the reason and the card to use instead. The card is changed in its
+    registry's git checkout, on a branch and in a commit of its own; nothing of the card but its status changes.
     """
     status.change(uid, "deprecated", **options)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--fetch", is_flag=True, help="Fetch checkpoints and code that are not stored.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(*, old: str, new: str, values: bool, fetch: bool, as_json: bool) -> int:
-    """Say what differs between two versions: fields, assets, tensors, code.
+    """Show what differs between two versions: fields, assets, tensors, code.
 
     A and B each are a UID, the path of a card, a lockfile, or a UID as a lockfile pins it (UID@hub.lock). Nothing is
     fetched unless asked for, and MindSpore is not needed.
@@ -64,7 +64,7 @@ def _print(card: CardDiff) -> None:
     for one in card.fields:
         _line(one.key, one.old, one.new)
     if any(card.body):
-        click.echo(f"  text: {render.count(card.body[0], 'line')} came, {card.body[1]:,} went")
+        click.echo(f"  text: {render.count(card.body[0], 'line')} added, {card.body[1]:,} removed")
     for asset in card.assets:
         _asset(asset)
     if card.code is not None:
@@ -131,6 +131,6 @@ def _code(code: CodeChange) -> None:
             click.echo(f"    {mark} {render.plain(name)}")
     for module, (kind, path, line) in code.modules.items():
         touches = f": {kind}" if kind else ""
-        click.echo(render.plain(f"    imports {module} now{touches} ({path}:{line})"))
+        click.echo(render.plain(f"    now imports {module}{touches} ({path}:{line})"))
     for kind, what, path, line in code.touches:
-        click.echo(render.plain(f"    touches {kind} now: {what} ({path}:{line})"))
+        click.echo(render.plain(f"    now uses {kind}: {what} ({path}:{line})"))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from hubtool.registry.entry import CardEntry
-    from hubtool.registry.index import Filter, SearchIndex
+    from hubtool.registry.index import CardFilter, SearchIndex
 
 _FEW = 20
 
@@ -44,20 +44,20 @@ def show(found: Sequence[CardEntry], *, summaries: bool = False) -> None:
         click.echo(render.count(len(found), "card"), err=True)
 
 
-def near(index: SearchIndex, wanted: Filter) -> list[str]:
-    """Say which of the things that a list was asked for no card has, and what is close to it."""
+def near(index: SearchIndex, wanted: CardFilter) -> list[str]:
+    """Print which of the things that a list was asked for no card has, and what is close to it."""
     from dataclasses import fields
     from difflib import get_close_matches
 
     from hubtool.card import vocabulary
-    from hubtool.registry.index import Filter
+    from hubtool.registry.index import CardFilter
 
     columns = {"task": "task", "version": "version", "publisher": "publisher", "format": "formats"}
     hints = []
-    for field in fields(Filter):
+    for field in fields(CardFilter):
         value = getattr(wanted, field.name)
         alone: dict[str, Any] = {field.name: value}
-        if not isinstance(value, str) or index.uids(Filter(**alone)):
+        if not isinstance(value, str) or index.uids(CardFilter(**alone)):
             continue
         option, shown = f"--{field.name}", f"{value[:100]!a}"
         there: list[str] = []

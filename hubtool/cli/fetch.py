@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from hubtool.hub import Hub
     from hubtool.store.records import Stored
-    from hubtool.transfer.events import FetchRequest, Outcome
+    from hubtool.transfer.events import FetchOutcome, FetchRequest
 
 
 @dataclass(slots=True)
@@ -56,7 +56,7 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> int:
-    """Bring the assets of cards into the store.
+    """Download the assets of cards into the store.
 
     Every byte is hashed on its way to the disk, and nothing is visible before its SHA-256 is the one on the card.
     What is stored already is not fetched again. What an earlier run left unfinished is resumed. Mirrors
@@ -94,7 +94,7 @@ def _fetch(
     force: bool,
     rate: float | None,
     connections: int,
-) -> tuple[list[_Card], list[tuple[_Card, Outcome]]]:
+) -> tuple[list[_Card], list[tuple[_Card, FetchOutcome]]]:
     """Fetch the assets of all cards in one run."""
     from hubtool.transfer.events import Labels, total
 
@@ -127,7 +127,7 @@ def _plan(hub: Hub, name: str, card: _Card) -> list[FetchRequest]:
     found = hub.find(name)
     card.uid = str(found.card.uid or found.card.path)
     if found.card.faults and not found.card.assets:
-        raise CardError(found.card.blame(f"the card {name} names no assets"), hint="mend the card")
+        raise CardError(found.card.blame(f"the card {name} names no assets"), hint="add an asset to the card")
     wanted = []
     for asset in found.card.assets:
         if asset.is_local:

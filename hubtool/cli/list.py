@@ -33,9 +33,9 @@ def command(
     only. Nothing is fetched.
     """
     from hubtool.cli import entries
-    from hubtool.registry.index import Filter
+    from hubtool.registry.index import CardFilter
 
-    wanted = Filter(
+    wanted = CardFilter(
         task=task,
         dataset=dataset,
         version=version,

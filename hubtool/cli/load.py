@@ -13,7 +13,7 @@ from hubtool.cli import complete, options, render
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hubtool.loader import Loaded
+    from hubtool.loader import LoadedNetwork
     from hubtool.networks.forward import Output
 
 
@@ -84,7 +84,7 @@ def command(
         _print(loaded, seconds, outputs, resolution.device)
 
 
-def _hand_over(loaded: Loaded, *, as_json: bool) -> None:
+def _hand_over(loaded: LoadedNetwork, *, as_json: bool) -> None:
     if as_json:
         status = loaded.status.as_json() if loaded.status else None
         render.echo_json({"uid": loaded.uid, "path": str(loaded.path), "notes": list(loaded.notes), "status": status})
@@ -93,11 +93,11 @@ def _hand_over(loaded: Loaded, *, as_json: bool) -> None:
         render.pairs([*rows, *(("note", note) for note in loaded.notes)])
 
 
-def _status(loaded: Loaded) -> list[tuple[str, str]]:
+def _status(loaded: LoadedNetwork) -> list[tuple[str, str]]:
     return [] if loaded.status is None else [("warning", render.plain(loaded.status.describe("the card")))]
 
 
-def _as_json(loaded: Loaded, seconds: dict[str, float]) -> dict[str, object]:
+def _as_json(loaded: LoadedNetwork, seconds: dict[str, float]) -> dict[str, object]:
     coverage = loaded.coverage
     return {
         "uid": loaded.uid,
@@ -111,7 +111,7 @@ def _as_json(loaded: Loaded, seconds: dict[str, float]) -> dict[str, object]:
     }
 
 
-def _print(loaded: Loaded, seconds: dict[str, float], outputs: list[Output], device: str) -> None:
+def _print(loaded: LoadedNetwork, seconds: dict[str, float], outputs: list[Output], device: str) -> None:
     rows = [
         ("uid", loaded.uid),
         ("network", f"{type(loaded.network).__name__} on {device}"),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from hubtool.hub import Hub
     from hubtool.mirror.bundle import BundleReport
-    from hubtool.mirror.plan import Failure, Plan
+    from hubtool.mirror.plan import MirrorFailure, MirrorPlan
     from hubtool.mirror.sync import SyncReport
     from hubtool.mirror.verify import VerifyReport
 
@@ -77,7 +77,7 @@ def command() -> None:
 @_jobs("How many assets move at once.")
 @options.limit_rate
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-@click.option("--prune", is_flag=True, help="At the end, remove what no card of the registries names any more.")
+@click.option("--prune", is_flag=True, help="At the end, remove what no card of the registries names.")
 @click.option(
     "--grace", metavar="AGE", default="1h", callback=units.age, help="How long --prune spares new blobs.  [default: 1h]"
 )
@@ -144,7 +144,7 @@ def sync(
 @_registries
 @_json
 def status(*, destination: str, patterns: tuple[str, ...], names: tuple[str, ...], as_json: bool) -> int:
-    """Say what a mirror has, and what it lacks of the registries.
+    """Show what a mirror has, and what it lacks of the registries.
 
     The exit code is 1 if there is no mirror, or if it lacks something.
     """
@@ -173,7 +173,7 @@ def status(*, destination: str, patterns: tuple[str, ...], names: tuple[str, ...
 @click.option(
     "--remove-wrong",
     is_flag=True,
-    help="Remove the cards and blobs that are found wrong, for a sync to bring them.",
+    help="Remove the cards and blobs that are found wrong; the next sync fetches them again.",
 )
 @_jobs("How many files are read at once.")
 @_json
@@ -312,7 +312,7 @@ class _MirrorLines:
     """
 
     def __init__(self, *, shown: bool, says_removals: bool) -> None:
-        self.named: set[Failure] = set()
+        self.named: set[MirrorFailure] = set()
         self._shown = shown
         self._says_removals = says_removals
         self._is_terminal = sys.stderr.isatty()
@@ -321,11 +321,11 @@ class _MirrorLines:
         self._total = self._done = self._bytes = 0
         self._said = 0
 
-    def planned(self, plan: Plan) -> None:
-        """Say what there is to do."""
+    def planned(self, plan: MirrorPlan) -> None:
+        """Print how much there is to fetch."""
         self._total = len(plan.missing)
         if self._shown and self._total:
-            click.echo(f"{count(self._total, 'asset')} to bring ({_to_bring(plan)})", err=True)
+            click.echo(f"{count(self._total, 'asset')} to fetch ({_missing_size(plan)})", err=True)
 
     def moved(self, digest: str, size: int, *, written: bool) -> None:  # noqa: ARG002 (a bar does not name files)
         """Count an asset."""
@@ -334,7 +334,7 @@ class _MirrorLines:
             self._bytes += size if written else 0
             self._say()
 
-    def failed(self, failure: Failure) -> None:
+    def failed(self, failure: MirrorFailure) -> None:
         """Name a failure as it happens."""
         with self._lock:
             self._done += 1
@@ -351,7 +351,7 @@ class _MirrorLines:
                 self._line(f"{output.style('warning', fg='yellow')}: {message}")
 
     def removing(self, name: str, size: int | None) -> None:
-        """Say what is about to be removed."""
+        """Print what is about to be removed."""
         if self._says_removals:
             click.echo(f"removing {name}" + ("" if size is None else f"  {render.size(size)}"))
 
@@ -372,14 +372,14 @@ class _MirrorLines:
                 click.echo(text, err=True)
 
 
-def _missing(plan: Plan) -> list[dict[str, object]]:
+def _missing(plan: MirrorPlan) -> list[dict[str, object]]:
     return [
         {"digest": asset.digest.hex, "size": asset.size, "uids": sorted({uid for uid, _ in asset.sources})}
         for asset in plan.missing
     ]
 
 
-def _to_bring(plan: Plan) -> str:
+def _missing_size(plan: MirrorPlan) -> str:
     """Return how many bytes are missing, as far as the cards say."""
     unknown = plan.unknown_sizes
     if unknown and unknown == len(plan.missing):
@@ -387,11 +387,11 @@ def _to_bring(plan: Plan) -> str:
     return render.size(plan.known_bytes) + (f" and {unknown:,} of unknown size" if unknown else "")
 
 
-def _print_plan(plan: Plan, *, every: bool) -> None:
+def _print_plan(plan: MirrorPlan, *, every: bool) -> None:
     there = sum(plan.there.values())
     click.echo(f"{count(len(plan.wanted), 'card')} wanted, {len(plan.cards):,} of them new or changed")
     click.echo(f"{count(len(plan.there), 'asset')} there ({render.size(there)})")
-    click.echo(f"{count(len(plan.missing), 'asset')} missing ({_to_bring(plan)})")
+    click.echo(f"{count(len(plan.missing), 'asset')} missing ({_missing_size(plan)})")
     if plan.wrong:
         wrong = render.size(sum(plan.wrong.values()))
         click.echo(
@@ -400,7 +400,7 @@ def _print_plan(plan: Plan, *, every: bool) -> None:
     if every:
         for asset in plan.missing:
             size = render.size(asset.size)
-            click.echo(f"would bring {asset.digest}  {size}  {asset.sources[0][0]}")
+            click.echo(f"would fetch {asset.digest}  {size}  {asset.sources[0][0]}")
     if plan.gone:
         click.echo(f"{count(len(plan.gone), 'card')} no longer in the registries")
     if plan.unnamed:
@@ -408,7 +408,7 @@ def _print_plan(plan: Plan, *, every: bool) -> None:
     _print_failures(plan.failures)
 
 
-def _print_report(report: SyncReport, *, named: set[Failure]) -> None:
+def _print_report(report: SyncReport, *, named: set[MirrorFailure]) -> None:
     _print_failures(failure for failure in report.failures if failure not in named)
     for uid in report.kept:
         click.echo(f"{uid}: the mirror keeps the card's earlier version, because an asset of the new one is missing")
@@ -422,24 +422,26 @@ def _print_report(report: SyncReport, *, named: set[Failure]) -> None:
 
 
 def _print_remedy(report: VerifyReport, removed: tuple[str, ...], *, deep: bool) -> None:
-    """Say how to repair a mirror."""
+    """Print how to repair a mirror."""
     if removed:
         for name in removed:
             click.echo(f"removed {name}")
-        click.echo("`hubtool mirror sync` brings anew what was removed")
+        click.echo("`hubtool mirror sync` fetches the removed files again")
     elif any(fault.wrong for fault in report.faults) and deep:
-        click.echo("`hubtool mirror verify --deep --remove-wrong` removes what is wrong, and a sync brings it anew")
+        click.echo(
+            "`hubtool mirror verify --deep --remove-wrong` removes the wrong files; then run `hubtool mirror sync`"
+        )
     elif report.faults:
         more = "" if deep else ", `hubtool mirror verify --deep` reads every byte"
-        click.echo(f"`hubtool mirror sync` brings what is missing and replaces blobs of another size{more}")
+        click.echo(f"`hubtool mirror sync` fetches missing files and replaces blobs of the wrong size{more}")
 
 
-def _print_failures(failures: Iterable[Failure]) -> None:
+def _print_failures(failures: Iterable[MirrorFailure]) -> None:
     for failure in failures:
         click.echo(_failure(failure))
 
 
-def _failure(failure: Failure) -> str:
+def _failure(failure: MirrorFailure) -> str:
     """Return a failure as one line; most reasons name the link themselves."""
     link = failure.link
     place = "" if link is None or failure.reason.startswith(link) else f"{link}: "

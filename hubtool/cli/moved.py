@@ -1,4 +1,4 @@
-"""Commands that are not part of hubtool any more: each says where it went and what to type."""
+"""Commands that are no longer part of hubtool: each says where it went and what to type."""
 
 from __future__ import annotations
 

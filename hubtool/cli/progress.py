@@ -21,13 +21,12 @@ if TYPE_CHECKING:
     from rich.progress import Progress, Task, TaskID
     from rich.text import Text
 
-    from hubtool.transfer.events import Event
-    from hubtool.transfer.events import Progress as Report
+    from hubtool.transfer.events import FetchEvent, ProgressCallback
 
 KINDS = ("auto", "bars", "lines", "json", "none")
-_LINE_EVERY = 10.0  # seconds between two lines on one file
-_EVENT_EVERY = 0.2  # seconds between two events, or two moves of a bar, of one file
-_BAR_AFTER = 0.5  # seconds after which a file of several gets a bar: those of small ones would only flicker
+_LINE_SECONDS = 10.0  # between two lines on one file
+_EVENT_SECONDS = 0.2  # between two events, or two moves of a bar, of one file
+_BAR_AFTER_SECONDS = 0.5  # after which a file of several gets a bar: those of small ones would only flicker
 
 
 class ProgressReporter:
@@ -42,21 +41,21 @@ class ProgressReporter:
     counts = False
 
     def __init__(self) -> None:
-        self.kept: dict[str, Event] = {}
+        self.kept: dict[str, FetchEvent] = {}
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: FetchEvent) -> None:
         """Take an event."""
         if event.kind == "kept":
             self.kept[event.name] = event
         self.show(event)
 
     def expect(self, files: int, size: int | None) -> None:
-        """Say how many files will come, and how many bytes if that is known of all of them."""
+        """Announce the number of files, and their total bytes if known."""
 
     def close(self) -> None:
-        """Take away what moves; what is said after that stays where it is written."""
+        """Remove the progress bars; later lines are printed normally."""
 
-    def show(self, event: Event) -> None:
+    def show(self, event: FetchEvent) -> None:
         """Show an event."""
         if event.kind == "mirror-skipped":
             self.say(f"{output.style('warning', fg='yellow')}: {event.message}")
@@ -66,7 +65,7 @@ class ProgressReporter:
         click.echo(text, err=True)
 
     def error(self, uid: str, error: HubError | output.OutputError, *, link: str = "", alone: bool = False) -> None:
-        """Say at the end what failed.
+        """Report at the end what failed.
 
         Args:
             uid: The card.
@@ -78,18 +77,18 @@ class ProgressReporter:
         app.say(error, f"{render.plain(uid)}: " if uid and not alone else "", self.say)
 
     def last(self, error: HubError | output.OutputError) -> bool:
-        """Say an error that ends the command; return whether that was done here."""
+        """Report an error that ends the command; return whether that was done here."""
         del error
         return False
 
     def interrupted(self) -> None:
-        """Say what an interrupt left."""
+        """Report what an interrupt left."""
         self.say("interrupted")
         for event in self.kept.values():
             of = "" if event.size is None else f" of {render.size(event.size)}"
             self.say(f"kept: {render.size(event.received)}{of} of {_name(event)}")
         if self.kept:
-            self.say(f"{output.style('hint', fg='cyan')}: the same command goes on from there")
+            self.say(f"{output.style('hint', fg='cyan')}: run the same command again to resume")
 
 
 class _Talkative(ProgressReporter):
@@ -101,15 +100,15 @@ class _LineReporter(_Talkative):
         super().__init__()
         self._last: dict[str, float] = {}
 
-    def show(self, event: Event) -> None:
+    def show(self, event: FetchEvent) -> None:
         if event.kind == "progress":
             now = time.monotonic()
-            if now - self._last.setdefault(event.name, now) >= _LINE_EVERY:
+            if now - self._last.setdefault(event.name, now) >= _LINE_SECONDS:
                 self._last[event.name] = now
                 of = "" if event.size is None else f" of {render.size(event.size)}"
                 self.say(f"{_name(event)}: {render.size(event.received)}{of}")
         elif event.kind == "started" and event.received:
-            self.say(f"{_name(event)}: goes on from {render.size(event.received)}")
+            self.say(f"{_name(event)}: resumes at {render.size(event.received)}")
         elif event.kind == "done":
             self.say(f"{_name(event)}: {render.size(event.size)}, verified")
         elif event.kind == "retried":
@@ -127,12 +126,12 @@ class _Json(_Talkative):
         super().__init__()
         self._last: dict[str, float] = {}
 
-    def show(self, event: Event) -> None:
+    def show(self, event: FetchEvent) -> None:
         from hubtool.links import shown
 
         if event.kind == "progress":
             now = time.monotonic()
-            if now - self._last.get(event.name, 0.0) < _EVENT_EVERY:
+            if now - self._last.get(event.name, 0.0) < _EVENT_SECONDS:
                 return
             self._last[event.name] = now
         value: dict[str, object] = {"event": event.kind, "name": event.name}
@@ -213,12 +212,12 @@ class _Bars(_Talkative):
     def close(self) -> None:
         self._bars.stop()
 
-    def show(self, event: Event) -> None:
+    def show(self, event: FetchEvent) -> None:
         if event.kind == "started":
             self._move(event)
         elif event.kind == "progress":
             row = self._rows.get(event.name)
-            if row is None or time.monotonic() - row.shown >= _EVENT_EVERY:
+            if row is None or time.monotonic() - row.shown >= _EVENT_SECONDS:
                 self._move(event)
         elif event.kind in ("done", "failed"):
             self._end(event)
@@ -233,18 +232,18 @@ class _Bars(_Talkative):
         # As it is: rich would colour numbers and paths, and break lines that a user may want to copy.
         self._bars.console.print(Text.from_ansi(output.rendered(text, codes=True)), soft_wrap=True, highlight=False)
 
-    def _move(self, event: Event) -> None:
+    def _move(self, event: FetchEvent) -> None:
         """Count what came of a file, and show it."""
         now = time.monotonic()
         row = self._rows.setdefault(event.name, _Row(now))
         self._count(event.received - row.received)
         row.received, row.shown = event.received, now
-        if row.task is None and (self._total is None or now - row.since >= _BAR_AFTER):
+        if row.task is None and (self._total is None or now - row.since >= _BAR_AFTER_SECONDS):
             row.task = self._add(_name(event), total=event.size, completed=event.received).id
         elif row.task is not None:
             self._bars.update(row.task, completed=event.received, total=event.size)
 
-    def _end(self, event: Event) -> None:
+    def _end(self, event: FetchEvent) -> None:
         """Count a file that came, or that will not come."""
         row = self._rows.pop(event.name, None) or _Row(0.0)
         if row.task is not None:
@@ -305,7 +304,7 @@ class _Shortened:
         return Measurement(min(cell_len(self._text), options.max_width), min(cell_len(self._text), options.max_width))
 
 
-def _name(event: Event) -> str:
+def _name(event: FetchEvent) -> str:
     return render.plain(event.name)
 
 
@@ -313,7 +312,7 @@ def _name(event: Event) -> str:
 def reporter(kind: str) -> Iterator[ProgressReporter]:
     """Show the progress of a run in one of the :data:`KINDS`; yields what takes its events.
 
-    An interrupt is said here, and so is, to programs, the error that ends the command.
+    Report interrupts here. In JSON, also report the error that ends the command.
     """
     if kind == "auto":
         kind = "bars" if sys.stderr.isatty() else "lines"
@@ -335,8 +334,8 @@ def reporter(kind: str) -> Iterator[ProgressReporter]:
 
 
 @contextmanager
-def transfer(name: str, *, shown: bool = True) -> Iterator[Report | None]:
-    """Show the progress of one transfer; yields what is to be called with the bytes that came and the bytes in all."""
+def transfer(name: str, *, shown: bool = True) -> Iterator[ProgressCallback | None]:
+    """Show the progress of one transfer; yields a function to call with the received and the total bytes."""
     if not shown or not sys.stderr.isatty():
         yield None
         return

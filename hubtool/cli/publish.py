@@ -71,7 +71,7 @@ def command(
     from hubtool.hub import Hub
     from hubtool.publish import publish as publishing
     from hubtool.publish.plan import make_plan
-    from hubtool.sandbox.limits import Limits
+    from hubtool.sandbox.limits import ProgramLimits
 
     hub = Hub.open().with_lock(None)
     plan = make_plan(
@@ -88,7 +88,7 @@ def command(
             trust=trust,
             checkout=checkout,
             unproven=unproven,
-            limits=Limits(seconds=timeout, memory=int(memory * (1 << 30))),
+            limits=ProgramLimits(seconds=timeout, memory=int(memory * (1 << 30))),
             tell=None if as_json else print_row,
             say=None if as_json else _say,
         )

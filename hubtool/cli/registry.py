@@ -105,9 +105,9 @@ def list_command(as_json: bool) -> None:
 def sync_command(names: tuple[str, ...], allow_rollback: bool, accept_changes: bool, as_json: bool) -> int:
     """Fetch added registries anew: the cards of repositories, the indexes of published registries.
 
-    Without a NAME, all are. It is said which cards came, changed, were withdrawn or went. A
-    card whose assets, recipe or repositories changed under its UID is refused, and the earlier card stays in use,
-    unless --accept-changes is given. The exit code is 1 if a registry could not be fetched (it then keeps what it had)
+    Without a NAME, fetch all of them. The output lists added, changed, withdrawn and removed cards. A card whose
+    assets, recipe or repositories changed under its UID is refused, and the earlier card stays in use, unless
+    --accept-changes is given. The exit code is 1 if a registry could not be fetched (it then keeps what it had)
     or a changed card was refused.
     """
     from hubtool import settings

@@ -21,7 +21,7 @@ from hubtool.version import __version__
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from hubtool.card.validate.run import Counts
+    from hubtool.card.validate.run import ValidateCounts
     from hubtool.diagnostics import Diagnostic
 
 SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -30,7 +30,7 @@ SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schem
 class Reporter(Protocol):
     """Turns diagnostics into text, piece by piece; ``counts`` are right once the diagnostics are drained."""
 
-    def __call__(self, diagnostics: Iterable[Diagnostic], counts: Counts) -> Iterator[str]:
+    def __call__(self, diagnostics: Iterable[Diagnostic], counts: ValidateCounts) -> Iterator[str]:
         """Yield the pieces of the report."""
 
 
@@ -40,7 +40,7 @@ def text(*, colour: bool) -> Reporter:
     coloured = colour and not os.environ.get("NO_COLOR")
     red, yellow, cyan, bold, plain = map(output.control, codes) if coloured else [""] * len(codes)
 
-    def report(diagnostics: Iterable[Diagnostic], counts: Counts) -> Iterator[str]:
+    def report(diagnostics: Iterable[Diagnostic], counts: ValidateCounts) -> Iterator[str]:
         fixable = 0
         for found in diagnostics:
             tint = red if found.severity is Severity.ERROR else yellow
@@ -96,7 +96,7 @@ def _width(line: str) -> int:
     )
 
 
-def as_json(diagnostics: Iterable[Diagnostic], counts: Counts) -> Iterator[str]:
+def as_json(diagnostics: Iterable[Diagnostic], counts: ValidateCounts) -> Iterator[str]:
     """Report as one JSON object, with one problem to a line."""
     yield '{"diagnostics": ['
     separator = "\n"
@@ -107,7 +107,7 @@ def as_json(diagnostics: Iterable[Diagnostic], counts: Counts) -> Iterator[str]:
     yield f'\n],\n"cards": {counts.cards},\n"summary": {summary}}}\n'
 
 
-def github(diagnostics: Iterable[Diagnostic], counts: Counts) -> Iterator[str]:
+def github(diagnostics: Iterable[Diagnostic], counts: ValidateCounts) -> Iterator[str]:
     """Report as commands of GitHub's workflows, which show each problem at its line of a pull request."""
     for found in diagnostics:
         where = f"file={_property(_relative(found.path))},line={found.line},col={found.column}"
@@ -134,7 +134,7 @@ def _relative(path: str) -> str:
     return (os.path.relpath(absolute, here) if inside else absolute).replace(os.sep, "/")
 
 
-def sarif(diagnostics: Iterable[Diagnostic], counts: Counts) -> Iterator[str]:  # noqa: ARG001 - a reporter's signature
+def sarif(diagnostics: Iterable[Diagnostic], counts: ValidateCounts) -> Iterator[str]:  # noqa: ARG001 - a reporter's signature
     """Report as SARIF 2.1.0, the format that code scanning services read."""
     from hubtool.card import rules as all_rules
 

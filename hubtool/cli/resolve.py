@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option(
     "--lock",
     type=LocalPath(dir_okay=False, path_type=Path),
-    help="The lockfile to hold to; --frozen goes without saying.",
+    help="Lockfile to use; implies --frozen.",
 )
 @click.option(
     "--explain", is_flag=True, help="Say, too, what loading it would fetch, which code would run, and whether it may."
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 def command(
     *, uid: str, device: str, frozen: bool, lock: Path | None, explain: bool, checkout: Path | None, as_json: bool
 ) -> None:
-    """Say what it takes to load a card, without loading it.
+    """Report what it takes to load a card, without loading it.
 
     Nothing is fetched and nothing is run. UID is publisher/version/name, the URL of a card on the public hub, or the
     path of a card. The exit code is 1 if there is no such card, or if there is a lockfile and it is not what that pins.

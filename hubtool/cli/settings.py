@@ -65,7 +65,7 @@ def command(context: click.Context, as_json: bool) -> None:
 @command.command()
 @click.argument("file", required=False, type=LocalPath(path_type=Path, dir_okay=False))
 def approve(file: Path | None) -> None:
-    """Obey a project's settings file as it is now: the nearest hubtool.toml, or FILE.
+    """Approve a project's settings file as it is now: the nearest hubtool.toml, or FILE.
 
     A change of the file ends the approval. Read the file first: it says where cards, checkpoints and code come from.
     """
@@ -84,7 +84,7 @@ def revoke(file: Path | None) -> None:
     from hubtool import settings
 
     path = _project_file(file)
-    click.echo(f"{path} is not approved any more" if settings.revoke(path) else f"{path} was not approved")
+    click.echo(f"{path} is no longer approved" if settings.revoke(path) else f"{path} was not approved")
 
 
 def _project_file(file: Path | None) -> Path:

@@ -20,7 +20,7 @@ from hubtool.cli.paths import LocalPath
 def command(*, lock: Path, limit_rate: float | None, connections: int, kind: str, as_json: bool, quiet: bool) -> int:
     """Download exactly what a lockfile pins into the store: cards, assets and code.
 
-    Each line says whether a file was fetched or was there before; a note lists pinned cards that were deprecated or
+    Each line says whether a file was fetched or already stored; a note lists pinned cards that were deprecated or
     withdrawn since. LOCK is hub.lock unless given. A card comes from a registry, or from a mirror (HUBTOOL_MIRRORS),
     whichever has the pinned bytes. Stored files are not fetched again. The exit code is 1 if something is
     missing at the end.
@@ -47,17 +47,17 @@ def command(*, lock: Path, limit_rate: float | None, connections: int, kind: str
             for card in done:
                 for link, stored in card.assets:
                     click.echo(
-                        f"{_verb(brought=link in card.brought)} {card.uid}: {stored.path}  {render.size(stored.size)}  "
+                        f"{_verb(fetched=link in card.brought)} {card.uid}: {stored.path}  {render.size(stored.size)}  "
                         f"sha256 {stored.digest}"
                     )
                 if card.code is not None:
                     click.echo(
-                        f"{_verb(brought=card.code.url in card.brought)} {card.uid}: {card.code.path}  commit "
+                        f"{_verb(fetched=card.code.url in card.brought)} {card.uid}: {card.code.path}  commit "
                         f"{card.code.commit}  tree {card.code.tree}"
                     )
-            brought = sum(len(card.brought.intersection(link for link, _ in card.assets)) for card in done)
-            there = sum(len(card.assets) for card in done) - brought
-            click.echo(f"{render.count(brought, 'asset')} brought, {there:,} there before")
+            fetched = sum(len(card.brought.intersection(link for link, _ in card.assets)) for card in done)
+            kept = sum(len(card.assets) for card in done) - fetched
+            click.echo(f"{render.count(fetched, 'asset')} fetched, {kept:,} already stored")
             whole = sum(not card.errors for card in done)
             click.echo(f"{whole:,} of {render.count(len(done), 'card')} as {lock} pins them")
         for card in done:
@@ -69,5 +69,5 @@ def command(*, lock: Path, limit_rate: float | None, connections: int, kind: str
     return 1 if errors else 0
 
 
-def _verb(*, brought: bool) -> str:
-    return "brought" if brought else "there  "
+def _verb(*, fetched: bool) -> str:
+    return "fetched" if fetched else "stored "

@@ -52,4 +52,4 @@ def remove(entry: str) -> None:
     from hubtool.resolution import trust
 
     trust.write(trust.read().remove(entry))
-    click.echo(f"{trust.parse_entry(entry)} is not trusted any more")
+    click.echo(f"{trust.parse_entry(entry)} is no longer trusted")

@@ -31,13 +31,13 @@ def command(
     """
     from hubtool.hub import Hub
     from hubtool.publish.run_usage import try_usage
-    from hubtool.sandbox.limits import Limits
+    from hubtool.sandbox.limits import ProgramLimits
 
     def show(text: str) -> None:
         sys.stdout.write(render.plain(text.replace("\r\n", "\n").replace("\r", "\n"), lines=True))
         sys.stdout.flush()
 
-    limits = Limits(seconds=timeout, memory=int(memory * (1 << 30)))
+    limits = ProgramLimits(seconds=timeout, memory=int(memory * (1 << 30)))
     hub = Hub.open().with_lock(None)
     done = try_usage(hub, name, assets=assets, limits=limits, trust=trust, checkout=checkout, show=show)
     for note in done.adapted:

@@ -13,7 +13,7 @@ from hubtool import parallel
 from hubtool.cli.paths import LocalPath
 
 if TYPE_CHECKING:
-    from hubtool.card.validate.run import Options
+    from hubtool.card.validate.run import ValidateOptions
     from hubtool.settings import Settings
 
 
@@ -81,7 +81,7 @@ def command(  # noqa: PLR0917 - click passes them by name
         if not fix:
             return 1 if cards or failed else 0
     colour = sys.stdout.isatty() and os.name == "posix"
-    counts = run.Counts()
+    counts = run.ValidateCounts()
     write = sys.stdout.write
     for piece in reports.REPORTERS[form](colour)(run.stream(targets, options, counts), counts):
         write(piece)
@@ -96,7 +96,7 @@ def _options(
     *,
     jobs: int | None,
     cached: bool,
-) -> Options:
+) -> ValidateOptions:
     from hubtool.card.validate import cache, run
     from hubtool.card.validate.selection import Selection, for_folders
 
@@ -105,7 +105,7 @@ def _options(
         ignore=_codes(ignore, "--ignore"),
         folders=for_folders(targets, all_of=bool(select)),
     )
-    return run.Options(
+    return run.ValidateOptions(
         selection=selection,
         hosts=frozenset(current.allowed_hosts),
         jobs=jobs or min(parallel.cores(), 8),

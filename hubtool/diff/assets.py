@@ -1,4 +1,4 @@
-"""Compare the assets of two cards: which came, went, moved or changed, and what differs within checkpoints."""
+"""Compare the assets of two cards: which were added, removed, moved or changed, and what differs within checkpoints."""
 
 from __future__ import annotations
 

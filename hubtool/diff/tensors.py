@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hubtool.checkpoint.header import ITEM_BITS, Header, TensorInfo
 from hubtool.checkpoint.reading import read_header
-from hubtool.checkpoint.values import BLOCK, TensorBytes, is_numeric, need_numpy, numbers
+from hubtool.checkpoint.values import BLOCK_ELEMENTS, TensorBytes, is_numeric, need_numpy, numbers
 from hubtool.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -159,7 +159,7 @@ def _compare(one: TensorInfo, other: TensorInfo, before: TensorBytes, after: Ten
     differing, largest = 0, 0.0
     left = elements
     while left:
-        count = min(left, BLOCK)
+        count = min(left, BLOCK_ELEMENTS)
         left -= count
         data, more = before.read(count * ITEM_BITS[one.dtype] // 8), after.read(count * ITEM_BITS[other.dtype] // 8)
         if one.dtype == other.dtype and data == more:

@@ -134,7 +134,7 @@ def read_output(stream: IO[bytes], limits: ProcessLimits) -> Iterator[bytes]:
 
 
 def wait(process: subprocess.Popen[bytes], limits: ProcessLimits) -> None:
-    """Wait for git to end, and check the limits meanwhile."""
+    """Wait for git to end, and check the limits until then."""
     pause = 0.01
     while True:
         try:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from hubtool.errors import InvalidNameError, PublishError
 from hubtool.git.hardened import records
 from hubtool.git.remotes import Remote, without_secrets
-from hubtool.git.user_git import SECONDS, GitResult, run
+from hubtool.git.user_git import GIT_SECONDS, GitResult, run
 from hubtool.locking import FileLock
 from hubtool.uid import Uid
 
@@ -101,7 +101,7 @@ class Checkout:
         given = folder.resolve().relative_to(top.resolve()).as_posix()
         return cls(top=top, common=common, given="" if given == "." else given)
 
-    def git(self, *arguments: str, seconds: float = SECONDS, stdin: bytes = b"") -> GitResult:
+    def git(self, *arguments: str, seconds: float = GIT_SECONDS, stdin: bytes = b"") -> GitResult:
         """Run git in the checkout; see :func:`run`."""
         return run(self.top, *arguments, seconds=seconds, stdin=stdin)
 
@@ -304,13 +304,13 @@ class Checkout:
         if not held:
             raise PublishError(
                 f"another publication has been at work in {self.top} for {_PATIENCE_SECONDS / 60:.0f} minutes",
-                hint="let it end, and run the same again",
+                hint="let it end, and run the command again",
             )
         try:
             self._clear(folder)
             yield
         finally:
-            # What was fetched for a change is not needed any more.
+            # What was fetched for a change is no longer needed.
             ours = self.git("for-each-ref", "--format=delete %(refname)", "refs/hubtool").out
             if ours:
                 self.git("update-ref", "--stdin", stdin=ours)
@@ -422,7 +422,7 @@ class Checkout:
     def _must(self, *arguments: str, what: str, folder: Path | None = None, stdin: bytes = b"") -> str:
         done = run(folder or self.top, *arguments, stdin=stdin)
         if done.code != 0:
-            raise PublishError(f"{what}: {done.why}", hint="nothing was published; mend that, and run the same again")
+            raise PublishError(f"{what}: {done.why}", hint="nothing was published; fix this and run the command again")
         return without_secrets(done.err.strip())[-300:]
 
 

@@ -28,8 +28,8 @@ from hubtool.links import is_ssh
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
 
-SECONDS = 600.0
-MAX_BYTES = 2 << 30
+GIT_SECONDS = 600.0
+MAX_FETCH_BYTES = 2 << 30
 _KEPT = ("PATH", "SYSTEMROOT", "TMPDIR", "TEMP", "SSL_CERT_FILE", "SSL_CERT_DIR", "GIT_SSL_CAINFO", "GIT_EXEC_PATH")
 _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "ALL_PROXY")
 # Everything that could run a program, ask a question, leave the folder or change bytes is switched off by name. No
@@ -91,8 +91,8 @@ def run(
     *,
     folder: Path,
     url: str | None = None,
-    seconds: float = SECONDS,
-    max_bytes: int = MAX_BYTES,
+    seconds: float = GIT_SECONDS,
+    max_bytes: int = MAX_FETCH_BYTES,
     max_printed: int = MAX_PRINTED_BYTES,
     stdin: IO[bytes] | None = None,
     output: IO[bytes] | None = None,
@@ -137,8 +137,8 @@ def listing(
     folder: Path,
     url: str | None = None,
     most: int,
-    seconds: float = SECONDS,
-    max_bytes: int = MAX_BYTES,
+    seconds: float = GIT_SECONDS,
+    max_bytes: int = MAX_FETCH_BYTES,
     max_printed: int = MAX_PRINTED_BYTES,
 ) -> Iterator[bytes]:
     """Run a command that prints NUL-terminated records (``-z``), and yield them; git is ended at the limit.
@@ -174,8 +174,8 @@ def _blocks(
     *,
     folder: Path,
     url: str | None = None,
-    seconds: float = SECONDS,
-    max_bytes: int = MAX_BYTES,
+    seconds: float = GIT_SECONDS,
+    max_bytes: int = MAX_FETCH_BYTES,
     max_printed: int = MAX_PRINTED_BYTES,
     stdin: IO[bytes] | None = None,
     output: IO[bytes] | None = None,

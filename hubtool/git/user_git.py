@@ -16,7 +16,7 @@ from hubtool.git.remotes import without_secrets
 if TYPE_CHECKING:
     from pathlib import Path
 
-SECONDS = 600.0
+GIT_SECONDS = 600.0
 # Variables by which another git, from a hook for example, tells its children about its own repository.
 _OF_A_REPOSITORY = (
     *("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES"),
@@ -49,7 +49,7 @@ class GitResult:
         return "".join(sign if sign.isprintable() else "?" for sign in without_secrets(text))[:600]
 
 
-def run(folder: Path, *arguments: str, seconds: float = SECONDS, stdin: bytes = b"") -> GitResult:
+def run(folder: Path, *arguments: str, seconds: float = GIT_SECONDS, stdin: bytes = b"") -> GitResult:
     """Run the user's git, with the user's settings.
 
     Args:
@@ -87,7 +87,7 @@ def run(folder: Path, *arguments: str, seconds: float = SECONDS, stdin: bytes = 
         except subprocess.TimeoutExpired:
             raise PublishError(
                 f"git {arguments[0]} took longer than {seconds:g} seconds",
-                hint="check the network, and run the same again",
+                hint="check the network, and run the command again",
             ) from None
         finally:
             end(process)

@@ -18,7 +18,7 @@ from hubtool.card import status as statuses
 from hubtool.digest import Digest
 from hubtool.errors import CardError, FetchError, LockfileError
 from hubtool.lockfile import lockfile as locks
-from hubtool.registry import Other
+from hubtool.registry import ShadowedCard
 from hubtool.registry.entry import digest_of
 from hubtool.store import cards
 
@@ -105,7 +105,7 @@ class PinnedCard:
     card: Card
     root: Path | None
     registry: str | None
-    others: tuple[Other, ...]
+    others: tuple[ShadowedCard, ...]
 
 
 def pin(uid: Uid, path: Path) -> Pin:
@@ -139,7 +139,9 @@ def find(uid: Uid, pin: Pin, registries: Registries, store: Store) -> PinnedCard
     """
     wanted = pin.card.sha256
     digests = {member.name: member.digest(uid) for member in registries.members}
-    others = tuple(Other(registry=name, digest=one) for name, one in digests.items() if one not in (None, wanted))
+    others = tuple(
+        ShadowedCard(registry=name, digest=one) for name, one in digests.items() if one not in (None, wanted)
+    )
     problems: list[str] = []
 
     def differs(member: Registry) -> bool:

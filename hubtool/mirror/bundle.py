@@ -21,12 +21,12 @@ from hubtool.digest import Digest
 from hubtool.errors import CardError, CardNotFoundError, HubError, MirrorError, StoreError
 from hubtool.mirror import cards as cards_of
 from hubtool.mirror import index, layout, plan
-from hubtool.mirror.index import Listed, ListedAsset, Listing
+from hubtool.mirror.index import ListedAsset, ListedCard, MirrorIndex
 from hubtool.mirror.layout import INDEX, blob_name, card_name, is_index_shard, parse_blob, parse_card
-from hubtool.mirror.plan import Failure, MissingAsset, WantedAsset
+from hubtool.mirror.plan import MirrorFailure, MissingAsset, WantedAsset
 from hubtool.registry.entry import digest_of
 from hubtool.store.store import MAX_BYTES
-from hubtool.transfer.events import FetchRequest, Labels, Outcome
+from hubtool.transfer.events import FetchOutcome, FetchRequest, Labels
 from hubtool.transfer.fetcher import CONNECTIONS
 from hubtool.uid import Uid
 
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     from hubtool.mirror.destination import Destination
     from hubtool.store.records import Stored
     from hubtool.store.store import Store
-    from hubtool.transfer.events import Watcher
+    from hubtool.transfer.events import EventCallback
     from hubtool.transfer.fetcher import Fetcher
 
-BLOCK = 1 << 20
+BLOCK_BYTES = 1 << 20
 MAX_MEMBERS = 1_000_000
 
 
@@ -61,7 +61,7 @@ class BundleReport:
     blobs: int
     bytes: int
     unknown: tuple[str, ...] = ()
-    failures: tuple[Failure, ...] = ()
+    failures: tuple[MirrorFailure, ...] = ()
 
     @property
     def complete(self) -> bool:
@@ -89,7 +89,7 @@ def bundle(
     patterns: Sequence[str] = (),
     connections: int = CONNECTIONS,
     rate: float | None = None,
-    watch: Watcher | None = None,
+    watch: EventCallback | None = None,
 ) -> BundleReport:
     """Write a bundle; what is not stored is fetched first.
 
@@ -108,18 +108,18 @@ def bundle(
         CardNotFoundError: If no card matches.
         MirrorError: If the archive cannot be written.
     """
-    wanted = cards_of.wanted(hub.registries, Listing(), patterns)
+    wanted = cards_of.wanted(hub.registries, MirrorIndex(), patterns)
     if not wanted:
         raise CardNotFoundError(f"no card matches {', '.join(patterns) or 'anything'}", hint="see `hubtool list`")
-    todo = plan.make(wanted, {}, Listing(), cards=())
+    todo = plan.make(wanted, {}, MirrorIndex(), cards=())
     with hub.fetcher(connections=connections, rate=rate, watch=watch) as run:
         brought, failed = _bring(hub, run, todo.missing)
     failures = [*todo.failures, *failed]
     files = {stored.digest: stored for stored in brought.values()}
     if not failures:
-        listing = Listing(
+        listing = MirrorIndex(
             uids={
-                one.uid: Listed(entry=one.entry, assets=tuple(_listed(asset, brought) for asset in one.assets))
+                one.uid: ListedCard(entry=one.entry, assets=tuple(_listed(asset, brought) for asset in one.assets))
                 for one in todo.wanted
                 if one.entry is not None
             }
@@ -133,7 +133,7 @@ def bundle(
     )
 
 
-def _bring(hub: Hub, run: Fetcher, missing: Sequence[MissingAsset]) -> tuple[dict[str, Stored], list[Failure]]:
+def _bring(hub: Hub, run: Fetcher, missing: Sequence[MissingAsset]) -> tuple[dict[str, Stored], list[MirrorFailure]]:
     """Find assets in the store, or fetch them into it; return them by their keys, and the failures.
 
     If the link of one card fails, that of the next card is tried.
@@ -163,12 +163,12 @@ def _bring(hub: Hub, run: Fetcher, missing: Sequence[MissingAsset]) -> tuple[dic
             reasons = (str(error).replace("\nhint: ", "; ") for error in errors[asset.key])
             reason = "; ".join(dict.fromkeys(reasons))
             failures += [
-                Failure(uid=uid, link=link, digest=asset.digest.hex, reason=reason) for uid, link in asset.sources
+                MirrorFailure(uid=uid, link=link, digest=asset.digest.hex, reason=reason) for uid, link in asset.sources
             ]
     return brought, failures
 
 
-def _look(hub: Hub, asset: MissingAsset, at: int) -> FetchRequest | Outcome:
+def _look(hub: Hub, asset: MissingAsset, at: int) -> FetchRequest | FetchOutcome:
     """Return what to fetch for an asset according to one of its cards, or the outcome if there is nothing to fetch.
 
     The asset may be stored already, or stand beside its card (where it may be wrong), or be named no longer.
@@ -178,15 +178,17 @@ def _look(hub: Hub, asset: MissingAsset, at: int) -> FetchRequest | Outcome:
     try:
         stored = hub.store.find(asset.digest, link=link)
         if stored is not None:
-            return Outcome(wanted=wanted, stored=stored)
+            return FetchOutcome(wanted=wanted, stored=stored)
         card = hub.find(uid)
         named = cards_of.find_asset(card.card.assets, asset.digest, link)
         if named is None:
-            raise CardError(f"the card {uid} no longer names it: it was changed meanwhile", hint="run the same again")
+            raise CardError(
+                f"the card {uid} no longer names it: it was changed while it was bundled", hint="run the command again"
+            )
         if named.is_local:
-            return Outcome(wanted=wanted, stored=local_asset(hub, card, named))
+            return FetchOutcome(wanted=wanted, stored=local_asset(hub, card, named))
     except HubError as error:
-        return Outcome(wanted=wanted, error=error)
+        return FetchOutcome(wanted=wanted, error=error)
     return FetchRequest(link=named.link, digest=named.digest, size=named.size, name=named.file_name, uid=uid)
 
 
@@ -197,7 +199,7 @@ def _listed(asset: WantedAsset, brought: dict[str, Stored]) -> ListedAsset:
     return ListedAsset(link=asset.link, digest=found.digest, size=found.size)
 
 
-def _write(hub: Hub, file: Path, files: dict[str, Stored], listing: Listing) -> None:
+def _write(hub: Hub, file: Path, files: dict[str, Stored], listing: MirrorIndex) -> None:
     try:
         # Nothing about this machine goes in: the same cards and assets give the same archive.
         with (
@@ -210,7 +212,7 @@ def _write(hub: Hub, file: Path, files: dict[str, Stored], listing: Listing) -> 
             for uid in sorted(listing.uids):
                 data = cards_of.read_bytes(hub.registries, Uid.parse(uid))
                 if digest_of(data) != listing.uids[uid].digest:
-                    raise MirrorError(f"the card {uid} was changed meanwhile", hint="run the same again")
+                    raise MirrorError(f"the card {uid} was changed while it was bundled", hint="run the command again")
                 archive.addfile(_member(card_name(uid), len(data)), io.BytesIO(data))
             data, shards = index.render(listing.uids, listing.serial)
             for shard, own in shards:
@@ -254,7 +256,7 @@ class _Bounded:
         self._where = where
 
     def read(self, size: int = -1) -> bytes:
-        if not 0 <= size <= BLOCK:
+        if not 0 <= size <= BLOCK_BYTES:
             raise MirrorError(f"{self._where} has a header of {size} bytes: it is not a bundle", hint="get it again")
         return self._stream.read(size)
 
@@ -344,18 +346,18 @@ def into_mirror(hub: Hub, file: Path, place: Destination) -> BundleReport:
             if uid is not None:
                 data = member.stream.read(document.MAX_BYTES)
                 if digest_of(data) != listing.uids[uid].digest:
-                    raise MirrorError(f"{file} was changed while it was read", hint="run the same again")
+                    raise MirrorError(f"{file} was changed while it was read", hint="run the command again")
                 place.write({card_name(uid): data})
     index.update(place, listing.uids, ())
     return BundleReport(cards=len(listing.uids), blobs=len(sizes), bytes=sum(sizes.values()))
 
 
-def _read(file: Path, store: Store, place: Destination | None) -> tuple[Listing, dict[str, int]]:
+def _read(file: Path, store: Store, place: Destination | None) -> tuple[MirrorIndex, dict[str, int]]:
     """Read a bundle to its end, and store its assets; return its index, and the sizes of its assets by digest."""
     sizes: dict[str, int] = {}
     digests: dict[str, str] = {}
     shards: dict[str, bytes] = {}
-    listing = Listing()
+    listing = MirrorIndex()
     there = {} if place is None else layout.blobs(place)
     with _members(file) as members:
         for member in members:
@@ -375,7 +377,7 @@ def _read(file: Path, store: Store, place: Destination | None) -> tuple[Listing,
             else:
                 if member.size > index.MAX_BYTES:
                     raise MirrorError(f"{file}: the index is too large", hint="copy it again")
-                data = b"".join(iter(partial(member.stream.read, BLOCK), b""))
+                data = b"".join(iter(partial(member.stream.read, BLOCK_BYTES), b""))
                 if member.name != INDEX:
                     shards[member.name] = data
                 else:
@@ -386,9 +388,9 @@ def _read(file: Path, store: Store, place: Destination | None) -> tuple[Listing,
     return listing, sizes
 
 
-def _listing(data: bytes, shards: dict[str, bytes], file: Path) -> Listing:
+def _listing(data: bytes, shards: dict[str, bytes], file: Path) -> MirrorIndex:
     head = index.parse(data, f"{file}: {INDEX}")
-    uids: dict[str, Listed] = {}
+    uids: dict[str, ListedCard] = {}
     for shard in head.shards:
         cards, fault = index.parse_cards(shards.pop(shard.path, b""), shard)
         if fault is not None:
@@ -396,7 +398,7 @@ def _listing(data: bytes, shards: dict[str, bytes], file: Path) -> Listing:
         uids.update((one.uid, one) for one in cards)
     if shards:
         raise MirrorError(f"{file}: {next(iter(shards))} belongs to no index", hint="copy it again")
-    return Listing(uids=uids)
+    return MirrorIndex(uids=uids)
 
 
 def _store(store: Store, digest: str, member: _Member, file: Path) -> Stored:
@@ -405,6 +407,6 @@ def _store(store: Store, digest: str, member: _Member, file: Path) -> Stored:
         return found
     source = f"{file}: {member.name}"
     with store.writer(Digest(digest), source=source, size=member.size, limit=MAX_BYTES) as writer:
-        while block := member.stream.read(BLOCK):
+        while block := member.stream.read(BLOCK_BYTES):
             writer.write(block)
         return writer.commit()

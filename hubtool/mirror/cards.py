@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from hubtool.card.model import Asset
-    from hubtool.mirror.index import Listing
+    from hubtool.mirror.index import MirrorIndex
     from hubtool.registry import Registries
 
 _PARALLEL_FROM_CARDS = 256
@@ -28,7 +28,7 @@ _JOBS = 8
 
 
 def wanted(
-    registries: Registries, listing: Listing, patterns: Sequence[str] = (), *, trust_index: bool = False
+    registries: Registries, listing: MirrorIndex, patterns: Sequence[str] = (), *, trust_index: bool = False
 ) -> tuple[WantedCard, ...]:
     """Return the selected cards, in order of UIDs.
 
@@ -81,7 +81,7 @@ def find_asset(assets: Iterable[Asset], digest: Digest, link: str) -> Asset | No
     )
 
 
-def _listed(registries: Registries, listing: Listing, uid: Uid, entry: CardEntry | None) -> WantedCard | None:
+def _listed(registries: Registries, listing: MirrorIndex, uid: Uid, entry: CardEntry | None) -> WantedCard | None:
     """Return a card as the mirror's index has it, if it has not changed since."""
     listed = listing.uids.get(str(uid))
     if listed is None or listed.is_incomplete:
@@ -142,7 +142,7 @@ def read_bytes(registries: Registries, uid: Uid) -> bytes:
             if len(data) > document.MAX_BYTES:
                 raise CardError(f"{path} is too large for a card")
             return data
-    raise CardNotFoundError(f"no registry has the card {uid} any more", hint="run the same again")
+    raise CardNotFoundError(f"the registries no longer have the card {uid}", hint="run the command again")
 
 
 def read_many(registries: Registries, uids: Sequence[str]) -> dict[str, bytes]:

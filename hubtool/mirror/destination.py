@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from hubtool.store.store import Store
 
 
-class File(NamedTuple):
+class MirrorFile(NamedTuple):
     """A file in a mirror.
 
     Attributes:
@@ -39,7 +39,7 @@ class Destination(Protocol):
     name: str
     is_folder: bool
 
-    def files(self, folder: str) -> dict[str, File]:
+    def files(self, folder: str) -> dict[str, MirrorFile]:
         """Return the files below a folder by name; none if there is no such folder."""
         ...
 
@@ -69,7 +69,7 @@ class Destination(Protocol):
 
         Raises:
             MirrorError: If the place cannot be written.
-            DigestError: If the file does not have its digest any more.
+            DigestError: If the file no longer has its digest.
             StoreError: If the file cannot be read.
         """
         ...

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from hubtool import files, regular
 from hubtool.errors import MirrorError, StoreError
 from hubtool.mirror.checked import read_checked
-from hubtool.mirror.destination import File
+from hubtool.mirror.destination import MirrorFile
 from hubtool.mirror.layout import SHARD_DIGITS, blob_name
 from hubtool.store.store import Store
 
@@ -50,9 +50,9 @@ class FolderDestination:
         self._staging = Store(self.root / ".hubtool" / "staging", durable=False, locked_by=SHARD_DIGITS)
         self._is_tidy = False
 
-    def files(self, folder: str) -> dict[str, File]:
+    def files(self, folder: str) -> dict[str, MirrorFile]:
         """Return the regular files below a folder; links are skipped."""
-        found: dict[str, File] = {}
+        found: dict[str, MirrorFile] = {}
         waiting = [folder]
         while waiting:
             name = waiting.pop()
@@ -107,7 +107,7 @@ class FolderDestination:
     def add(self, file: Stored, *, move: bool = False) -> bool:
         """Add a blob, flushed before it gets its name.
 
-        A worker holds the lock of the shard in the staging store meanwhile. Others, such as a publication, must not
+        A worker holds the lock of the shard in the staging store until then. Others, such as a publication, must not
         wait for a worker: they have a lock and a temporary file of their own, and may write the same bytes once more.
         """
         if self._staging.holds(file.digest):
@@ -210,9 +210,9 @@ class FolderDestination:
             lock.__exit__(None, None, None)
 
 
-def _file(found: os.stat_result) -> File:
+def _file(found: os.stat_result) -> MirrorFile:
     # A blob that was moved here keeps the time at which it was fetched; its inode changed when it came.
-    return File(found.st_size, found.st_mtime if os.name == "nt" else max(found.st_mtime, found.st_ctime))
+    return MirrorFile(found.st_size, found.st_mtime if os.name == "nt" else max(found.st_mtime, found.st_ctime))
 
 
 def _flush(path: Path) -> None:

@@ -43,7 +43,7 @@ class ListedAsset:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listed:
+class ListedCard:
     """One card in a mirror.
 
     Attributes:
@@ -71,7 +71,7 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Listing:
+class MirrorIndex:
     """The content of an index.
 
     Attributes:
@@ -82,7 +82,7 @@ class Listing:
         faults: The names of shards that are missing or wrong, and why; their cards are not listed.
     """
 
-    uids: Mapping[str, Listed] = field(default_factory=dict)
+    uids: Mapping[str, ListedCard] = field(default_factory=dict)
     etag: str | None = None
     serial: int = 0
     shards: frozenset[str] = frozenset()
@@ -94,7 +94,7 @@ class Listing:
         return {asset.digest: asset.size or 0 for one in self.uids.values() for asset in one.assets if asset.digest}
 
 
-def load(place: Destination) -> Listing:
+def load(place: Destination) -> MirrorIndex:
     """Read a mirror's index; an empty one if there is none.
 
     Raises:
@@ -102,16 +102,16 @@ def load(place: Destination) -> Listing:
     """
     found = place.read(INDEX, MAX_BYTES)
     if found is None:
-        return Listing()
+        return MirrorIndex()
     index = parse(found[0], f"{place.name}/{INDEX}")
 
-    def read(shard: Shard) -> tuple[list[Listed], str | None]:
+    def read(shard: Shard) -> tuple[list[ListedCard], str | None]:
         data = place.read(shard.path, MAX_BYTES)
         if data is None:
             return [], "it is missing"
         return parse_cards(data[0], shard)
 
-    uids: dict[str, Listed] = {}
+    uids: dict[str, ListedCard] = {}
     faults = {}
     with ThreadPoolExecutor(_JOBS) as pool:
         for shard, (cards, fault) in zip(index.shards, pool.map(read, index.shards), strict=True):
@@ -119,7 +119,7 @@ def load(place: Destination) -> Listing:
             if fault is not None:
                 faults[shard.path] = fault
     shards = frozenset(shard.path for shard in index.shards)
-    return Listing(uids=uids, etag=found[1], serial=index.serial, shards=shards, faults=faults)
+    return MirrorIndex(uids=uids, etag=found[1], serial=index.serial, shards=shards, faults=faults)
 
 
 def parse(data: bytes, where: str) -> PublishedIndex:
@@ -138,7 +138,7 @@ def parse(data: bytes, where: str) -> PublishedIndex:
     return index
 
 
-def parse_cards(data: bytes, shard: Shard) -> tuple[list[Listed], str | None]:
+def parse_cards(data: bytes, shard: Shard) -> tuple[list[ListedCard], str | None]:
     """Read the cards of a shard; return them, and what is wrong with the shard, or None."""
     if digest_of(data) != shard.digest:
         return [], "it does not have the digest that the index states"
@@ -151,7 +151,7 @@ def parse_cards(data: bytes, shard: Shard) -> tuple[list[Listed], str | None]:
     return [one for one in map(_card, cards) if one is not None], None
 
 
-def render(cards: Mapping[str, Listed], serial: int) -> tuple[bytes, list[tuple[Shard, bytes]]]:
+def render(cards: Mapping[str, ListedCard], serial: int) -> tuple[bytes, list[tuple[Shard, bytes]]]:
     """Return the bytes of an index, and its shards with their bytes; the same cards give the same bytes."""
     width = published_index.width_for(len(cards))
     groups: dict[str, list[dict[str, object]]] = {}
@@ -168,7 +168,7 @@ def render(cards: Mapping[str, Listed], serial: int) -> tuple[bytes, list[tuple[
     return published_index.index_bytes([shard for shard, _ in shards], width, serial), shards
 
 
-def write(place: Destination, cards: Mapping[str, Listed], before: Listing) -> bool | None:
+def write(place: Destination, cards: Mapping[str, ListedCard], before: MirrorIndex) -> bool | None:
     """Write an index: shards first, then the index itself in one step.
 
     Args:
@@ -193,7 +193,7 @@ def write(place: Destination, cards: Mapping[str, Listed], before: Listing) -> b
     return True if place.replace(INDEX, data, before.etag) else None
 
 
-def update(place: Destination, ours: Mapping[str, Listed], removed: Iterable[str]) -> bool:
+def update(place: Destination, ours: Mapping[str, ListedCard], removed: Iterable[str]) -> bool:
     """Put our cards into the index beside those of other workers; return whether it changed.
 
     Args:
@@ -215,11 +215,11 @@ def update(place: Destination, ours: Mapping[str, Listed], removed: Iterable[str
         time.sleep(random.SystemRandom().uniform(0.01, 0.2))
     raise MirrorError(
         f"{place.name}/{INDEX} was changed by others each time that we tried to write it",
-        hint="let the other workers end, and run the same again",
+        hint="let the other workers end, and run the command again",
     )
 
 
-def _fuller(ours: Listed, theirs: Listed | None) -> Listed:
+def _fuller(ours: ListedCard, theirs: ListedCard | None) -> ListedCard:
     """Add to what we know of a card the assets that another worker brought and we did not."""
     if theirs is None or theirs.digest != ours.digest or len(theirs.assets) != len(ours.assets):
         return ours
@@ -227,12 +227,12 @@ def _fuller(ours: Listed, theirs: Listed | None) -> Listed:
     return replace(ours, assets=assets)
 
 
-def _card(card: object) -> Listed | None:
+def _card(card: object) -> ListedCard | None:
     entry = CardEntry.of_json(card)
     if entry is None or not isinstance(card, dict) or not _is_digest(entry.digest):
         return None
     assets = card.get("assets", [])
-    return Listed(entry=entry, assets=tuple(_assets(assets if isinstance(assets, list) else [])))
+    return ListedCard(entry=entry, assets=tuple(_assets(assets if isinstance(assets, list) else [])))
 
 
 def _assets(assets: Iterable[object]) -> Iterator[ListedAsset]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from hubtool.errors import MirrorError
 from hubtool.mirror.checked import read_checked
-from hubtool.mirror.destination import File
+from hubtool.mirror.destination import MirrorFile
 from hubtool.mirror.layout import SHARD_DIGITS, blob_name
 from hubtool.requirements import INSTALL_S3
 from hubtool.store.store import Store
@@ -63,13 +63,13 @@ class ObjectDestination:
         self.name = f"s3://{bucket}/{prefix}".rstrip("/")
         self._large = threading.BoundedSemaphore(_LARGE_AT_ONCE)
 
-    def files(self, folder: str) -> dict[str, File]:
+    def files(self, folder: str) -> dict[str, MirrorFile]:
         """Return the objects whose names begin with a folder."""
         found = {}
         try:
             for page in self._obs.list(self._store, prefix=folder, chunk_size=1000):
                 for item in page:
-                    found[str(item["path"])] = File(int(item["size"]), item["last_modified"].timestamp())
+                    found[str(item["path"])] = MirrorFile(int(item["size"]), item["last_modified"].timestamp())
         except FileNotFoundError:
             pass
         except self._errors.BaseError as error:
@@ -170,7 +170,7 @@ class ObjectDestination:
             self._fail(error, name)
 
     def _fail(self, error: Exception, name: str) -> NoReturn:
-        """Say in our words why the object store refused; the library's words go on for pages."""
+        """Raise a short error for an object store's refusal; the library's messages are pages long."""
         text = str(error)
         where = f"{self.name}/{name}".rstrip("/")
         if "NoSuchBucket" in text:

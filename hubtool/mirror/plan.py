@@ -11,7 +11,7 @@ from hubtool.mirror.layout import SHARD_DIGITS
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping, Sequence
 
-    from hubtool.mirror.index import Listed, Listing
+    from hubtool.mirror.index import ListedCard, MirrorIndex
     from hubtool.registry.entry import CardEntry
 
 
@@ -71,7 +71,7 @@ class MissingAsset:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Failure:
+class MirrorFailure:
     """Something that could not be done, and why.
 
     Attributes:
@@ -88,8 +88,8 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What a mirror has, what it lacks, and what no run can bring.
+class MirrorPlan:
+    """What a mirror has, what it lacks, and what cannot be fetched.
 
     Attributes:
         wanted: Every card that was selected and can be read.
@@ -108,7 +108,7 @@ class Plan:
     there: Mapping[str, int]
     cards: tuple[str, ...]
     gone: tuple[str, ...]
-    failures: tuple[Failure, ...]
+    failures: tuple[MirrorFailure, ...]
     unnamed: Mapping[str, int]
     unreferenced_after: Mapping[str, int]
     wrong: Mapping[str, int]
@@ -145,7 +145,7 @@ class Plan:
         }
 
 
-def failure_json(failure: Failure) -> dict[str, object]:
+def failure_json(failure: MirrorFailure) -> dict[str, object]:
     """Return a failure as JSON members."""
     return {"uid": failure.uid, "link": failure.link, "digest": failure.digest, "reason": failure.reason}
 
@@ -153,12 +153,12 @@ def failure_json(failure: Failure) -> dict[str, object]:
 def make(
     wanted: Sequence[WantedCard],
     present: Mapping[str, int],
-    listing: Listing,
+    listing: MirrorIndex,
     *,
     cards: Iterable[str],
     partial: bool = False,
     wrong: Container[str] = (),
-) -> Plan:
+) -> MirrorPlan:
     """Make the plan.
 
     Args:
@@ -171,7 +171,7 @@ def make(
     """
     bad = {digest: size for digest, size in present.items() if digest in wrong}
     present = {digest: size for digest, size in present.items() if digest not in bad}
-    failures = [Failure(uid=one.uid, link=None, digest=None, reason=one.problem) for one in wanted if one.problem]
+    failures = [MirrorFailure(uid=one.uid, link=None, digest=None, reason=one.problem) for one in wanted if one.problem]
     readable = {one.uid: one.entry for one in wanted if one.entry is not None}
     cards_wanted = tuple(one for one in wanted if one.entry is not None)
     stated = [asset.digest for one in cards_wanted for asset in one.assets if asset.digest is not None]
@@ -181,7 +181,7 @@ def make(
         for asset in one.assets:
             if asset.digest is None:
                 reason = "the card states no SHA-256, so the bytes could not be verified; add asset-sha256"
-                failures.append(Failure(uid=one.uid, link=asset.link, digest=None, reason=reason))
+                failures.append(MirrorFailure(uid=one.uid, link=asset.link, digest=None, reason=reason))
                 continue
             digest = complete(asset.digest, listing.uids.get(one.uid), asset.link)
             if digest.hex in present:
@@ -189,7 +189,7 @@ def make(
                 there[digest.hex] = size
                 if asset.size is not None and asset.size != size:
                     reason = f"the card states {asset.size} bytes, and the mirror's blob has {size}; correct the card"
-                    failures.append(Failure(uid=one.uid, link=asset.link, digest=digest.hex, reason=reason))
+                    failures.append(MirrorFailure(uid=one.uid, link=asset.link, digest=digest.hex, reason=reason))
             else:
                 key = key_of(digest, asset.link)
                 before = missing.get(key)
@@ -213,7 +213,7 @@ def make(
     ours = {*there, *(digest for digest in present if any(digest[:length] in short for length in lengths))}
     named = ours | {asset.digest for one in kept for asset in one.assets if asset.digest}
     left = named if partial else ours
-    return Plan(
+    return MirrorPlan(
         wanted=cards_wanted,
         missing=tuple(missing[key] for key in sorted(missing)),
         there=there,
@@ -226,7 +226,7 @@ def make(
     )
 
 
-def suspects(wanted: Sequence[WantedCard], present: Mapping[str, int], listing: Listing) -> tuple[str, ...]:
+def suspects(wanted: Sequence[WantedCard], present: Mapping[str, int], listing: MirrorIndex) -> tuple[str, ...]:
     """Return the digests of the blobs whose size differs from the one in the mirror's index or on a card.
 
     Only hashing tells whether the blob or the card is wrong.
@@ -250,7 +250,7 @@ def key_of(digest: Digest, link: str) -> str:
     return f"{digest.hex} {link}" if digest.is_short else digest.hex
 
 
-def complete(digest: Digest, listed: Listed | None, link: str) -> Digest:
+def complete(digest: Digest, listed: ListedCard | None, link: str) -> Digest:
     """Return the whole digest that a short one stands for, or the short one if that is not known.
 
     Only the mirror's own index decides, which recorded what came from this link of this card. Another file whose digest

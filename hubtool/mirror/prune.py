@@ -1,4 +1,4 @@
-"""Removing the blobs of a mirror that no card names any more."""
+"""Removing the blobs of a mirror that no card names."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from hubtool.mirror.destination import Destination
-    from hubtool.mirror.plan import Plan
+    from hubtool.mirror.plan import MirrorPlan
 
 GRACE_SECONDS = 3600.0
 """Seconds for which a blob that no card names stays, because another worker may be about to name it."""
 
 
 def removable(
-    place: Destination, todo: Plan, *, grace: float = GRACE_SECONDS
+    place: Destination, todo: MirrorPlan, *, grace: float = GRACE_SECONDS
 ) -> tuple[tuple[str, ...], dict[str, int]]:
     """Return what a sync that prunes would remove: the UIDs of cards, and the sizes of blobs by digest.
 

@@ -49,7 +49,7 @@ class _LargeFileResponse(FileResponse):
     chunk_size = 1 << 20
 
 
-class Files:
+class MirrorApp:
     """The application: answers with the files of a mirror.
 
     Attributes:
@@ -223,7 +223,7 @@ class Server:
         self._socket = _listen(host, port)
         self.address = (host, int(self._socket.getsockname()[1]))
         config = uvicorn.Config(
-            Files(self.root, log),
+            MirrorApp(self.root, log),
             http=_Protocol,
             ws="none",
             lifespan="off",
@@ -266,7 +266,7 @@ def _listen(host: str, port: int) -> socket.socket:
         code = getattr(error, "errno", None)
         is_port = code in (errno.EADDRINUSE, errno.EACCES) or isinstance(error, OverflowError)
         hint = "choose another --port" if is_port else "give a name or an address of this machine as --host"
-        raise MirrorError(f"{host}:{port} cannot be listened at: {reason}", hint=hint) from error
+        raise MirrorError(f"cannot listen on {host}:{port}: {reason}", hint=hint) from error
     return listener
 
 

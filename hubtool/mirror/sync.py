@@ -15,7 +15,7 @@ from hubtool.errors import CardNotFoundError, HubError
 from hubtool.mirror import cards as cards_of
 from hubtool.mirror import index, layout, plan
 from hubtool.mirror import prune as pruning
-from hubtool.mirror.index import Listed, ListedAsset, Listing
+from hubtool.mirror.index import ListedAsset, ListedCard, MirrorIndex
 from hubtool.mirror.layout import blob_name, card_name
 from hubtool.mirror.verify import look_into
 from hubtool.mirror.worker import Worker, WorkerProgress
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
     from hubtool.hub import Hub
     from hubtool.mirror.destination import Destination
-    from hubtool.mirror.plan import Failure, Plan
+    from hubtool.mirror.plan import MirrorFailure, MirrorPlan
     from hubtool.mirror.worker import Events
     from hubtool.store.store import Store
-    from hubtool.transfer.events import Event
+    from hubtool.transfer.events import FetchEvent
 
 JOBS = 8
 _CARDS_IN_MEMORY = 500
@@ -53,14 +53,14 @@ class SyncReport:
         seconds: How long it took.
     """
 
-    plan: Plan
+    plan: MirrorPlan
     written: Mapping[str, int]
     others: Mapping[str, int]
     cards: tuple[str, ...]
     kept: tuple[str, ...]
     indexed: bool
     pruned: Mapping[str, int]
-    failures: tuple[Failure, ...]
+    failures: tuple[MirrorFailure, ...]
     seconds: float
 
     @property
@@ -87,8 +87,8 @@ class SyncReport:
 
 def look(
     hub: Hub, place: Destination, patterns: Sequence[str] = (), *, trust_index: bool = True
-) -> tuple[Plan, Listing]:
-    """Say what a sync would do; nothing is written.
+) -> tuple[MirrorPlan, MirrorIndex]:
+    """Return what a sync would do; nothing is written.
 
     Args:
         hub: The registries.
@@ -166,7 +166,7 @@ def sync(
     progress = WorkerProgress()
     staging = place.staging(hub.store.root)
 
-    def warn(event: Event) -> None:
+    def warn(event: FetchEvent) -> None:
         if events is not None and event.kind == "mirror-skipped":
             events.warned(event.message)
 
@@ -217,7 +217,7 @@ def _remove_old(staging: Store) -> None:
 
 
 def _publish(
-    hub: Hub, place: Destination, todo: Plan, listing: Listing, progress: WorkerProgress, *, prune: bool
+    hub: Hub, place: Destination, todo: MirrorPlan, listing: MirrorIndex, progress: WorkerProgress, *, prune: bool
 ) -> tuple[tuple[str, ...], tuple[str, ...], bool]:
     """Write the cards that changed, then the index.
 
@@ -249,10 +249,12 @@ def _publish(
     return tuple(written), kept, indexed
 
 
-def _our_cards(todo: Plan, listing: Listing, progress: WorkerProgress) -> tuple[dict[str, Listed], tuple[str, ...]]:
+def _our_cards(
+    todo: MirrorPlan, listing: MirrorIndex, progress: WorkerProgress
+) -> tuple[dict[str, ListedCard], tuple[str, ...]]:
     """Return the cards for the index, and the UIDs of those that stay as they are because the new ones lack assets."""
     there: Mapping[str, int] = {**todo.there, **progress.written, **progress.others}
-    ours: dict[str, Listed] = {}
+    ours: dict[str, ListedCard] = {}
     kept: list[str] = []
     for one in todo.wanted:
         if one.entry is None:
@@ -265,7 +267,7 @@ def _our_cards(todo: Plan, listing: Listing, progress: WorkerProgress) -> tuple[
                 came = progress.whole.get(plan.key_of(asset.digest, asset.link))
                 found = came or plan.complete(asset.digest, before, asset.link).hex
             assets.append(ListedAsset(link=asset.link, digest=found if found in there else "", size=there.get(found)))
-        listed = Listed(entry=one.entry, assets=tuple(assets))
+        listed = ListedCard(entry=one.entry, assets=tuple(assets))
         if before and before.digest != listed.digest and listed.is_incomplete and not before.is_incomplete:
             kept.append(one.uid)
         else:

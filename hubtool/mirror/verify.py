@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from hubtool.mirror.destination import Destination
-    from hubtool.mirror.index import Listed
+    from hubtool.mirror.index import ListedCard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +138,7 @@ def remove_wrong(place: Destination, faults: Iterable[Fault]) -> tuple[str, ...]
     return tuple(removed)
 
 
-def _card(place: Destination, listed: Listed) -> Fault | None:
+def _card(place: Destination, listed: ListedCard) -> Fault | None:
     name = card_name(listed.uid)
     try:
         found = place.read(name, document.MAX_BYTES)

@@ -1,4 +1,4 @@
-"""Bringing missing assets to a mirror, beside any number of other workers.
+"""Copy missing assets to a mirror; any number of workers may run at once.
 
 Each worker walks the shards in an order of its own, so that workers seldom meet. What is there by then is skipped. On
 one machine, or on one folder, the lock of a shard keeps workers apart. Between machines only conditional puts do: two
@@ -20,7 +20,7 @@ from hubtool.errors import AssetError, CardError, DigestError, HubError, MirrorE
 from hubtool.mirror import layout
 from hubtool.mirror.cards import find_asset
 from hubtool.mirror.layout import blob_name
-from hubtool.mirror.plan import Failure
+from hubtool.mirror.plan import MirrorFailure
 from hubtool.transfer.events import FetchRequest
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from hubtool.hub import Hub
     from hubtool.mirror.destination import Destination
-    from hubtool.mirror.plan import MissingAsset, Plan
+    from hubtool.mirror.plan import MirrorPlan, MissingAsset
     from hubtool.store.records import Stored
     from hubtool.store.store import Store
     from hubtool.transfer.fetcher import Fetcher
@@ -41,7 +41,7 @@ _BUSY_PAUSE_SECONDS = 0.1
 class Events(Protocol):
     """Receives what happens during a sync. Called by several threads."""
 
-    def planned(self, plan: Plan) -> None:
+    def planned(self, plan: MirrorPlan) -> None:
         """Take the plan, before anything is done."""
         ...
 
@@ -49,12 +49,12 @@ class Events(Protocol):
         """Take an asset that is there now; ``written`` says whether this worker wrote it."""
         ...
 
-    def failed(self, failure: Failure) -> None:
+    def failed(self, failure: MirrorFailure) -> None:
         """Take a failure."""
         ...
 
     def warned(self, message: str) -> None:
-        """Take a warning: a mirror from which files come is no longer asked, and why."""
+        """Report that a source mirror was given up, and why."""
         ...
 
     def removing(self, name: str, size: int | None) -> None:
@@ -64,7 +64,7 @@ class Events(Protocol):
 
 @dataclass(slots=True)
 class WorkerProgress:
-    """What became of the missing assets so far, shared by the threads of one sync.
+    """Results for the missing assets so far, shared by the threads of one sync.
 
     Attributes:
         written: Size in bytes of each blob that this worker wrote, by digest.
@@ -80,7 +80,7 @@ class WorkerProgress:
     whole: dict[str, str] = field(default_factory=dict)
     write_failures: int = 0
 
-    def failed(self, plan: Plan) -> Iterator[Failure]:
+    def failed(self, plan: MirrorPlan) -> Iterator[MirrorFailure]:
         """Yield a failure for each card that names an asset that did not come."""
         for asset in plan.missing:
             reason = self.failures.get(asset.key)
@@ -88,7 +88,7 @@ class WorkerProgress:
                 reason = "not tried: too many others failed before it"
             if reason is not None:
                 for uid, link in asset.sources:
-                    yield Failure(uid=uid, link=link, digest=asset.digest.hex, reason=reason)
+                    yield MirrorFailure(uid=uid, link=link, digest=asset.digest.hex, reason=reason)
 
 
 class _StoppedError(Exception):
@@ -218,7 +218,7 @@ class Worker:
         return True
 
     def _fetch(self, asset: MissingAsset) -> None:
-        """Fetch a file, unless another worker has brought it meanwhile."""
+        """Fetch a file, unless another worker has written it."""
         size = None if asset.digest.is_short else self.place.size(blob_name(asset.digest.hex))
         if size is not None:
             self._done(asset, asset.digest.hex, size, written=False)
@@ -254,7 +254,9 @@ class Worker:
                     raise _StoppedError from error
                 errors.append(error)
         if not errors:
-            raise CardError("the card no longer names it: it was changed meanwhile", hint="run the same again")
+            raise CardError(
+                "the card no longer names it: it was changed while it was copied", hint="run the command again"
+            )
         if len(errors) > 1:
             raise AssetError("; ".join(dict.fromkeys(error.message for error in errors)), hint=errors[0].hint)
         raise errors[0]
@@ -286,4 +288,4 @@ class Worker:
                 self.stop.set()
         if self.events is not None:
             uid, link = asset.sources[0]
-            self.events.failed(Failure(uid=uid, link=link, digest=asset.digest.hex, reason=reason))
+            self.events.failed(MirrorFailure(uid=uid, link=link, digest=asset.digest.hex, reason=reason))

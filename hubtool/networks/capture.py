@@ -111,15 +111,15 @@ class NetworkCapture:
         if self.stop_at is not None and len(self.networks) >= self.stop_at:
             raise StopCapture
 
-    def _load_checkpoint(self, *args: Any, **kwargs: Any) -> Weights:  # noqa: ANN401 - MindSpore's signature
+    def _load_checkpoint(self, *args: Any, **kwargs: Any) -> EmptyCheckpoint:  # noqa: ANN401 - MindSpore's signature
         network = kwargs.get("net", args[1] if len(args) > 1 else None)
         if network is not None:
             self.take(network)
-        return Weights()
+        return EmptyCheckpoint()
 
     def _load_param_into_net(self, net: Any, *_: object, **__: object) -> Any:  # noqa: ANN401 - MindSpore's signature
         self.take(net)
-        return NothingLeft()
+        return EmptyLoadResult()
 
     def _export(self, net: Any, *inputs: Any, **_: object) -> None:  # noqa: ANN401 - MindSpore's signature
         from mindspore import nn  # noqa: PLC0415
@@ -137,7 +137,7 @@ def shapes_of(network: Any) -> dict[str, tuple[int, ...]]:  # noqa: ANN401 - a C
     return {name: tuple(parameter.shape) for name, parameter in network.parameters_dict().items()}
 
 
-class Weights(dict[str, Any]):
+class EmptyCheckpoint(dict[str, Any]):
     """An empty checkpoint: it accepts every look-up and removal."""
 
     def __missing__(self, name: str) -> Any:  # noqa: ANN401 - a Parameter
@@ -153,14 +153,14 @@ class Weights(dict[str, Any]):
         return super().pop(name, default)
 
 
-class NothingLeft(list[Any]):
+class EmptyLoadResult(list[Any]):
     """The result of placing weights: no names left over, as one list (1.x) and as two lists (2.x)."""
 
     def __iter__(self) -> Any:  # noqa: ANN401 - an iterator
         return iter(([], []))
 
 
-class NoData(Stub):
+class EmptyDataset(Stub):
     """Replaces a data set whose files do not exist: it accepts every transformation, and has no rows."""
 
     def get_dataset_size(self) -> int:
@@ -178,7 +178,7 @@ class NoData(Stub):
     def num_classes(self) -> None:
         """Return None: the number is not known."""
 
-    def __call__(self, *_: object, **__: object) -> NoData:
+    def __call__(self, *_: object, **__: object) -> EmptyDataset:
         """Return itself, whatever it is called with."""
         return self
 
@@ -242,7 +242,7 @@ def _source(real: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return real(*args, **kwargs)
         except (OSError, RuntimeError, TypeError, ValueError):
-            return NoData()
+            return EmptyDataset()
 
     return open_source
 

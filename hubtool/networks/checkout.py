@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from hubtool.card.repo_link import RepositoryPlace
     from hubtool.git.code import CodeStore
 
-_SECONDS = 30.0
+_GIT_SECONDS = 30.0
 _MAX_NAMED = 3
-_MAX_BYTES = 64 << 20
+_MAX_FETCH_BYTES = 64 << 20
 
 
 def root_of(place: RepositoryPlace, checkout: Path) -> Path:
@@ -100,7 +100,9 @@ def _git_state(root: Path) -> tuple[str, list[str]] | None:
             place = ("-C", str(root.resolve()))
 
             def run(*arguments: str) -> str:
-                output = hardened.run((*place, *arguments), folder=Path(home), seconds=_SECONDS, max_bytes=_MAX_BYTES)
+                output = hardened.run(
+                    (*place, *arguments), folder=Path(home), seconds=_GIT_SECONDS, max_bytes=_MAX_FETCH_BYTES
+                )
                 return output.decode("utf-8", "surrogateescape").strip()
 
             head = run("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
@@ -110,8 +112,8 @@ def _git_state(root: Path) -> tuple[str, list[str]] | None:
                 (*place, "ls-tree", "-r", "-t", "-z", "--full-tree", f"{head}:{prefix}"),
                 folder=Path(home),
                 most=4 * MAX_FILES,
-                seconds=_SECONDS,
-                max_bytes=_MAX_BYTES,
+                seconds=_GIT_SECONDS,
+                max_bytes=_MAX_FETCH_BYTES,
             ):
                 kind, _, name = record.decode("utf-8", "surrogateescape").partition("\t")
                 mode, _, oid = kind.split(" ")

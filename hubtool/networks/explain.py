@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hubtool.hub import Hub
     from hubtool.networks.static_scan import Access
     from hubtool.resolution.resolver import Resolution, ResolvedAsset
-    from hubtool.resolution.trust import Decision
+    from hubtool.resolution.trust import TrustDecision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +94,7 @@ class Explanation:
     entry: str | None = None
     arguments: Mapping[str, object] = field(default_factory=dict)
     graph: ResolvedAsset | None = None
-    decision: Decision | None
+    decision: TrustDecision | None
     refused: str | None = None
 
     def as_json(self) -> dict[str, object]:

@@ -13,7 +13,7 @@ from hubtool import files as disk
 from hubtool.checkpoint import mindir, operators
 from hubtool.errors import NetworkError, StoreError
 from hubtool.networks.entry_point import example, first_line
-from hubtool.networks.provider import Built
+from hubtool.networks.provider import BuiltNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +43,7 @@ def with_suffix(store: Store, path: Path, digest: str, suffix: str) -> Path:
     return store.derive(digest, suffix, copy)
 
 
-def load(path: Path, *, agreed: bool = False) -> Built:
+def load(path: Path, *, agreed: bool = False) -> BuiltNetwork:
     """Load a MindIR.
 
     Args:
@@ -73,7 +73,7 @@ def load(path: Path, *, agreed: bool = False) -> Built:
             f"MindSpore {mindspore.__version__} cannot load the graph {path}: {first_line(error)}",
             hint="it can be of another version of MindSpore, or encrypted",
         ) from error
-    return Built(network=network, prefix="", notes=(), example=lambda: example(inputs))
+    return BuiltNetwork(network=network, prefix="", notes=(), example=lambda: example(inputs))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

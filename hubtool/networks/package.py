@@ -18,14 +18,14 @@ from hubtool.card.package_calls import PACKAGES, package_of
 from hubtool.errors import RecipeError, RequirementError
 from hubtool.networks.entry_point import CALLABLE, call, example
 from hubtool.networks.isolation.namespace import Namespace
-from hubtool.networks.provider import Built
+from hubtool.networks.provider import BuiltNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hubtool.card.model import Recipe
     from hubtool.checkpoint.coverage import Shape
-    from hubtool.networks.provider import Asked
+    from hubtool.networks.provider import BuildRequest
 
 
 class PackageProvider:
@@ -36,9 +36,9 @@ class PackageProvider:
         recipe: Recipe,
         *,
         shapes: Mapping[str, Shape],  # noqa: ARG002 - the interface: the code knows its own shapes
-        asked: Asked,
+        asked: BuildRequest,
         compute_type: str,  # noqa: ARG002 - the interface: the code decides
-    ) -> Built:
+    ) -> BuiltNetwork:
         """Build a network; see :meth:`hubtool.networks.provider.Provider.build`."""
         match = CALLABLE.match(recipe.entry)
         head = package_of(recipe)
@@ -52,7 +52,7 @@ class PackageProvider:
         arguments = {**recipe.arguments, **asked.arguments}
         network = call(namespace, recipe, match["module"], match["name"], arguments, positional=asked.positional)
         inputs = recipe.inputs
-        return Built(network=network, prefix="", notes=(), example=lambda: example(inputs))
+        return BuiltNetwork(network=network, prefix="", notes=(), example=lambda: example(inputs))
 
 
 def open_package(head: str) -> Namespace:

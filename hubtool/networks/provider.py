@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Built:
+class BuiltNetwork:
     """A built network.
 
     Attributes:
@@ -36,7 +36,7 @@ class Built:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class BuildRequest:
     """The arguments and options of the caller of ``load``.
 
     Attributes:
@@ -60,9 +60,9 @@ class Provider(Protocol):
         recipe: Recipe,
         *,
         shapes: Mapping[str, Shape],
-        asked: Asked,
+        asked: BuildRequest,
         compute_type: str,
-    ) -> Built:
+    ) -> BuiltNetwork:
         """Build a network.
 
         Args:

@@ -18,7 +18,7 @@ from hubtool import requirements
 from hubtool.errors import ArgumentTypeError, NetworkError, RecipeError
 from hubtool.networks.entry_point import CALLABLE, call, checked, example, reported, settle
 from hubtool.networks.isolation.namespace import CHECKPOINT, FOLDER, SCRATCH, Namespace
-from hubtool.networks.provider import Built
+from hubtool.networks.provider import BuiltNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from hubtool.card.model import Recipe
     from hubtool.checkpoint.coverage import Shape
     from hubtool.networks.capture import NetworkCapture
-    from hubtool.networks.provider import Asked
+    from hubtool.networks.provider import BuildRequest
 
 _SCRIPT: Final = re.compile(r"(?!.*\.\.)[A-Za-z0-9][\w.-]*(?:/[A-Za-z0-9][\w.-]*)*\.py\Z")
 _TEXT_LIMIT: Final = 2**20
@@ -62,9 +62,9 @@ class RepositoryProvider:
         recipe: Recipe,
         *,
         shapes: Mapping[str, Shape],
-        asked: Asked,
+        asked: BuildRequest,
         compute_type: str,  # noqa: ARG002 - the interface: the code decides
-    ) -> Built:
+    ) -> BuiltNetwork:
         """Build a network; see :meth:`hubtool.networks.provider.Provider.build`."""
         return build(self.place, recipe, shapes=shapes, overrides=asked.arguments, positional=asked.positional)
 
@@ -78,7 +78,7 @@ def build(
     positional: tuple[object, ...] = (),
     capture: NetworkCapture | None = None,
     opened: Callable[[Namespace], None] | None = None,
-) -> Built:
+) -> BuiltNetwork:
     """Build the network of a recipe with code of a folder.
 
     Args:
@@ -132,7 +132,7 @@ def build(
     if namespace.stood_in:
         notes.append(f"not installed, and not needed to build the network: {', '.join(namespace.stood_in)}")
     inputs = recipe.inputs
-    return Built(network=network, prefix="", notes=tuple(notes), example=lambda: example(inputs))
+    return BuiltNetwork(network=network, prefix="", notes=tuple(notes), example=lambda: example(inputs))
 
 
 def _as_arguments(overrides: Mapping[str, object]) -> Iterator[str]:

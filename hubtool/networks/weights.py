@@ -14,13 +14,13 @@ from hubtool.checkpoint.coverage import Coverage, Renaming, compare, cover, rena
 from hubtool.checkpoint.header import FOREIGN_ITEM_BITS, Header, TensorInfo
 from hubtool.checkpoint.reading import read_header
 from hubtool.errors import CheckpointError, CoverageError, StoreError
-from hubtool.networks.provider import CLASS_COUNTS, Asked
+from hubtool.networks.provider import CLASS_COUNTS, BuildRequest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from hubtool.card.model import Recipe
-    from hubtool.networks.provider import Built
+    from hubtool.networks.provider import BuiltNetwork
     from hubtool.store.store import Store
 
 # The types of NumPy that MindSpore takes without a copy.
@@ -84,7 +84,7 @@ def _array(tensor: TensorInfo, mapped: Any, path: Path) -> Any:  # noqa: ANN401 
 
 
 def place_tensors(
-    built: Built, header: Header, path: Path, recipe: Recipe, *, asked: Asked, name: str
+    built: BuiltNetwork, header: Header, path: Path, recipe: Recipe, *, asked: BuildRequest, name: str
 ) -> tuple[Coverage, tuple[str, ...]]:
     """Put the tensors of a checkpoint into the parameters of a network.
 
@@ -140,8 +140,8 @@ def place_tensors(
     return coverage, (*renaming.notes, *conversions)
 
 
-def _fresh_head(coverage: Coverage, asked: Asked) -> str | None:
-    """Say how to get the weights that fit, where the caller asked for another number of classes."""
+def _fresh_head(coverage: Coverage, asked: BuildRequest) -> str | None:
+    """Return how to get the weights that fit, where the caller asked for another number of classes."""
     name = next((name for name in asked.arguments if name in CLASS_COUNTS), None)
     if name is None or not coverage.mismatched or coverage.unexpected:
         return None
@@ -152,7 +152,7 @@ def _fresh_head(coverage: Coverage, asked: Asked) -> str | None:
 
 
 def _other_arguments(header: Header, recipe: Recipe) -> str | None:
-    """Say which arguments would make the network fit, where that is certain."""
+    """Return which arguments would make the network fit, where that is certain."""
     if recipe.parameters_digest is None:
         return None
     found = compare(

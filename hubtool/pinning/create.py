@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from hubtool.registry import Registries
     from hubtool.resolution.finding import FoundCard
     from hubtool.store.records import Stored
-    from hubtool.transfer.events import Watcher
+    from hubtool.transfer.events import EventCallback
     from hubtool.transfer.fetcher import Fetcher
 
 _GLOB = frozenset("*?[")
@@ -81,7 +81,7 @@ def lock(
     *,
     before: Lockfile | None = None,
     update: bool = False,
-    watch: Watcher | None = None,
+    watch: EventCallback | None = None,
     expect: Callable[[int, int | None], None] | None = None,
 ) -> tuple[LockedCard, ...]:
     """Return what UIDs stand for, to the byte. The cards themselves are kept in the store.

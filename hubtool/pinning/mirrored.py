@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from hubtool.card.model import Asset
     from hubtool.card.status import Status
-    from hubtool.mirror.index import Listed
+    from hubtool.mirror.index import ListedCard
     from hubtool.registry.published.index import PublishedIndex
     from hubtool.transfer.mirrors import Mirror
 
@@ -34,7 +34,7 @@ class MirrorReader:
     def __init__(self, mirrors: Sequence[Mirror], *, offline: bool) -> None:
         self._mirrors = [one for one in mirrors if one.is_local or not offline]
         self._indexes: dict[str, PublishedIndex | None] = {}
-        self._shards: dict[tuple[str, str], dict[str, Listed]] = {}
+        self._shards: dict[tuple[str, str], dict[str, ListedCard]] = {}
         self.failures: dict[str, str] = {}
         self.statuses: dict[str, Status | None] = {}
 
@@ -66,7 +66,7 @@ class MirrorReader:
                     return one.digest, one.size
         return None
 
-    def _shard(self, mirror: Mirror, uid: str) -> dict[str, Listed]:
+    def _shard(self, mirror: Mirror, uid: str) -> dict[str, ListedCard]:
         if mirror.base not in self._indexes:
             self._indexes[mirror.base] = published_index.read_index(self._read(mirror, INDEX, index.MAX_BYTES))
         head = self._indexes[mirror.base]

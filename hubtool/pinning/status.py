@@ -23,7 +23,7 @@ _WRONG = ("withdrawn", CHANGED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Affected:
+class PinnedCardNotice:
     """A pinned card with a notice.
 
     Attributes:
@@ -57,7 +57,7 @@ class CheckedLock:
 
     path: Path
     cards: int = 0
-    affected: tuple[Affected, ...] = ()
+    affected: tuple[PinnedCardNotice, ...] = ()
     error: HubError | None = None
 
     @property
@@ -113,17 +113,19 @@ def _find(hub: Hub, uid: str) -> FoundCard | None:
         return None
 
 
-def _affected(locked: LockedCard, found: FoundCard | None) -> Affected | None:
+def _affected(locked: LockedCard, found: FoundCard | None) -> PinnedCardNotice | None:
     uid = locked.uid
     if found is None or found.card.path is None:
-        return Affected(uid=uid, state=ABSENT, told=f"no registry here has {uid}, so its status is not known")
+        return PinnedCardNotice(uid=uid, state=ABSENT, told=f"no registry here has {uid}, so its status is not known")
     status = found.card.status
     if status is not None:
-        return Affected(uid=uid, state=status.kind, told=status.describe(uid), status=status)
+        return PinnedCardNotice(uid=uid, state=status.kind, told=status.describe(uid), status=status)
     try:
         data = found.card.path.read_bytes()
     except OSError:
-        return Affected(uid=uid, state=ABSENT, told=f"the card {uid} cannot be read")
+        return PinnedCardNotice(uid=uid, state=ABSENT, told=f"the card {uid} cannot be read")
     if pins.is_locked(data, locked.sha256):
         return None
-    return Affected(uid=uid, state=CHANGED, told=f"the registry has another card under {uid} than the pinned one")
+    return PinnedCardNotice(
+        uid=uid, state=CHANGED, told=f"the registry has another card under {uid} than the pinned one"
+    )

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from hubtool.resolution.finding import FoundCard
     from hubtool.store.records import Stored
     from hubtool.store.store import Store
-    from hubtool.transfer.events import Watcher
+    from hubtool.transfer.events import EventCallback
     from hubtool.transfer.fetcher import Fetcher
 
 
@@ -99,7 +99,7 @@ def sync(
     *,
     connections: int | None = None,
     rate: float | None = None,
-    watch: Watcher | None = None,
+    watch: EventCallback | None = None,
     expect: Callable[[int, int | None], None] | None = None,
 ) -> list[SyncedCard]:
     """Download everything that a lockfile pins into the store; a missing file does not stop the rest.

@@ -101,16 +101,16 @@ def put(place: Destination, file: AssetFile) -> bool:
     if size != file.size:
         raise MirrorError(
             f"{place.name}/{name} has {size or 0:,} bytes after {file.size:,} were put there",
-            hint="look at the folder or bucket; run the same again",
+            hint="look at the folder or bucket; run the command again",
         )
     return True
 
 
 def verify(place: Destination, file: AssetFile) -> None:
-    """See that what is there under a digest has it.
+    """Check that the stored blob matches its digest.
 
     Raises:
-        MirrorError: If it has not, or cannot be read.
+        MirrorError: If it does not match, or cannot be read.
     """
     digester, size = hashlib.sha256(), 0
     with place.blob(file.digest) as blocks:
@@ -121,5 +121,5 @@ def verify(place: Destination, file: AssetFile) -> None:
         raise MirrorError(
             f"{place.name}/{blob_name(file.digest)} is there, and is another file: it has {size:,} bytes and the "
             f"SHA-256 {digester.hexdigest()}",
-            hint="nothing is ever overwritten there: find out who put it there, and remove it",
+            hint="hubtool never overwrites a blob; find out where the wrong file came from, and remove it",
         )

@@ -33,7 +33,7 @@ def card_file(hub: Hub, name: str) -> tuple[Path, bool]:
         return path.absolute(), True
     card = hub.find(name).card
     if card.path is None:
-        raise CardError(f"the card {name} stands in no file", hint="give the path of a card's .md file")
+        raise CardError(f"the card {name} has no file on this machine", hint="give the path of a card's .md file")
     return card.path, False
 
 

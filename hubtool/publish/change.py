@@ -112,7 +112,7 @@ class Publication:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Todo:
+class ChangeSteps:
     """What is left to be done of a change.
 
     Attributes:
@@ -130,7 +130,7 @@ class Todo:
     notes: tuple[str, ...]
 
 
-def decide(change: RegistryChange, state: CheckoutState, *, push: bool) -> Todo:
+def decide(change: RegistryChange, state: CheckoutState, *, push: bool) -> ChangeSteps:
     """Decide what is left to be done of a change.
 
     Args:
@@ -150,24 +150,24 @@ def decide(change: RegistryChange, state: CheckoutState, *, push: bool) -> Todo:
         if push:
             raise PublishError(
                 f"{name} cannot be reached: {state.unreachable}",
-                hint="mend that, and run the same again; without --push, the commit is made here only",
+                hint="fix the connection and run the command again; without --push, the commit is made here only",
             )
         notes.append(
-            f"{name} could not be asked ({state.unreachable}): the commit stands on {state.base} as it is known here"
+            f"{name} could not be asked ({state.unreachable}): the commit is based on the local copy of {state.base}"
         )
     if state.head.data == change.data:
-        return Todo(merged=True, commit=state.head.commit, push=False, at_remote=True, notes=tuple(notes))
+        return ChangeSteps(merged=True, commit=state.head.commit, push=False, at_remote=True, notes=tuple(notes))
     if change.verb == "Publish" and state.head.data is not None:
         raise _taken(change, state.head.data, f"the registry ({state.base})")
     if state.theirs is not None:
         if state.theirs.data != change.data:
             raise _other(change, state.theirs.data, f"{change.branch} at {state.remote.shown if state.remote else ''}")
-        return Todo(merged=False, commit=state.theirs.commit, push=False, at_remote=True, notes=tuple(notes))
+        return ChangeSteps(merged=False, commit=state.theirs.commit, push=False, at_remote=True, notes=tuple(notes))
     if state.ours is not None:
         if state.ours.data != change.data:
             raise _other(change, state.ours.data, f"the branch {change.branch} here")
-        return Todo(merged=False, commit=state.ours.commit, push=push, at_remote=False, notes=tuple(notes))
-    return Todo(merged=False, commit=None, push=push, at_remote=False, notes=tuple(notes))
+        return ChangeSteps(merged=False, commit=state.ours.commit, push=push, at_remote=False, notes=tuple(notes))
+    return ChangeSteps(merged=False, commit=None, push=push, at_remote=False, notes=tuple(notes))
 
 
 def _taken(change: RegistryChange, there: bytes, where: str) -> PublishError:
@@ -319,5 +319,5 @@ def _push(checkout: Checkout, change: RegistryChange, state: CheckoutState, made
             return found.commit
     raise PublishError(
         f"{state.remote.shown} does not take {change.branch}: {done.why}",
-        hint=f"the commit is on the branch {change.branch} here; mend that, and run the same again",
+        hint=f"the commit is on the branch {change.branch} here; fix this and run the command again",
     )

@@ -57,7 +57,7 @@ from hubtool.publish.check_rows import (
 from hubtool.resolution import machine, resolver
 from hubtool.resolution import trust as trusts
 from hubtool.resolution.choice import choose_graph, choose_weights
-from hubtool.sandbox.limits import DEFAULT_LIMITS, Limits
+from hubtool.sandbox.limits import DEFAULT_LIMITS, ProgramLimits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -103,7 +103,7 @@ def check_card(
     name: str | Path,
     *,
     assets: Sequence[Path] = (),
-    limits: Limits = DEFAULT_LIMITS,
+    limits: ProgramLimits = DEFAULT_LIMITS,
     trust: bool = False,
     checkout: Path | None = None,
     tell: Callable[[CheckRow], None] | None = None,
@@ -134,7 +134,7 @@ def check_card(
             raise ArgumentError(f"there is no file {path}", hint="give the file that will be the card's asset")
     rows = _Rows(tell=tell)
     path, local = card_file(hub, str(name))
-    options = run.Options(
+    options = run.ValidateOptions(
         selection=Selection(ignore=(placeholder.UNPUBLISHED_RULE,) if assets else ()),
         hosts=frozenset(hub.settings.allowed_hosts),
     )
@@ -160,7 +160,7 @@ def _check(
     rows: _Rows,
     *,
     files: Sequence[Path],
-    limits: Limits,
+    limits: ProgramLimits,
     trust: bool,
     checkout: str | None,
 ) -> None:
@@ -249,7 +249,7 @@ def _look(hub: Hub, card: Card, *, planned: Collection[int]) -> list[LinkAnswer]
 
 
 def _bytes(hub: Hub, found: FoundCard, workspace: ProofWorkspace, chosen: Mapping[int, Path]) -> list[AssetBytes]:
-    """Bring the bytes of every asset: the file that is given, what stands beside the card, the store, or fetched."""
+    """Find every asset's bytes: a given file, a file beside the card, the store, or a download."""
     result: list[AssetBytes] = []
     for at, asset in enumerate(found.card.assets):
         file = chosen.get(at)

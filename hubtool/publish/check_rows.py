@@ -315,7 +315,7 @@ def ending(ended: ProgramResult) -> str:
     if _READ_ONLY.search(last):
         return f"it writes outside its folder: {last[:300]}"
     if last.startswith("MemoryError"):
-        return "it asks for more memory than there may be"
+        return "it needs more memory than the limit allows"
     return f"it ended with {ended.code}" + (f": {last[:300]}" if last else "")
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from hubtool.git.remotes import Remote
     from hubtool.hub import Hub
     from hubtool.publish.asset_file import AssetFile
-    from hubtool.publish.change import Todo
+    from hubtool.publish.change import ChangeSteps
     from hubtool.publish.check_rows import CheckReport
     from hubtool.uid import Uid
 
@@ -77,7 +77,7 @@ class PublishPlan:
     uploads: tuple[Upload, ...]
     blobs: str | None
     state: CheckoutState
-    todo: Todo
+    todo: ChangeSteps
     notes: tuple[str, ...] = ()
 
     @property
@@ -125,7 +125,7 @@ def make_plan(
     remote: str | None = None,
     push: bool = False,
 ) -> PublishPlan:
-    """Find out what is to be done to publish a card; nothing is changed, but that the remote's branches are fetched.
+    """Plan the publication of a card. Only the remote's branches are fetched; nothing else changes.
 
     Args:
         hub: Settings and registries.
@@ -248,7 +248,7 @@ def _registry(hub: Hub, path: Path, uid: Uid) -> Path:
 def _place(
     card: Card, path: Path, matched: Mapping[int, AssetFile], to: str | None, base: str | None
 ) -> tuple[list[PlacedAsset], tuple[Upload, ...], dict[str, bytes]]:
-    """Say where each file of a card goes: to the folder or bucket with its link, or beside the card in git.
+    """Return where each file of a card goes: to the folder or bucket with its link, or beside the card in git.
 
     Returns:
         What is written into the card; what goes to the folder or bucket; and the bytes of what goes beside the card, by

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from hubtool.publish.change import Publication
     from hubtool.publish.check_rows import CheckReport, CheckRow
     from hubtool.publish.plan import PublishPlan
-    from hubtool.sandbox.limits import Limits
+    from hubtool.sandbox.limits import ProgramLimits
 
 
 class CheckFailedError(PublishError):
@@ -54,7 +54,7 @@ def publish(
     trust: bool = False,
     checkout: Path | None = None,
     unproven: bool = False,
-    limits: Limits = DEFAULT_LIMITS,
+    limits: ProgramLimits = DEFAULT_LIMITS,
     tell: Callable[[CheckRow], None] | None = None,
     say: Callable[[str], None] | None = None,
 ) -> Publication:
@@ -89,7 +89,7 @@ def publish(
 
 
 def _silent(text: str) -> None:
-    """Say nothing."""
+    """Print nothing."""
 
 
 def _check(
@@ -98,7 +98,7 @@ def _check(
     *,
     trust: bool,
     checkout: Path | None,
-    limits: Limits,
+    limits: ProgramLimits,
     tell: Callable[[CheckRow], None] | None,
 ) -> CheckReport:
     """Check the very bytes that are going to be committed, at a place like theirs."""
@@ -125,7 +125,7 @@ def _judge(report: CheckReport, *, unproven: bool) -> None:
     failed = [row.name for row in report.rows if row.state is RowState.FAILED]
     if failed:
         raise CheckFailedError(
-            f"the check failed: {', '.join(failed)}", report=report, hint="nothing was published; mend these"
+            f"the check failed: {', '.join(failed)}", report=report, hint="nothing was published; fix these first"
         )
     untried = [
         row for row in report.rows if row.state is RowState.IMPOSSIBLE and row.name in (COVERAGE, FORWARD, USAGE)
@@ -134,7 +134,8 @@ def _judge(report: CheckReport, *, unproven: bool) -> None:
         raise CheckFailedError(
             f"the network could not be tried here: {untried[0].name}: {untried[0].reason}",
             report=report,
-            hint="publish where it can be tried; or with --unproven, and the commit says that it was not",
+            hint="publish from a machine that can run the network, or add --unproven (the commit then says that it was "
+            "not run)",
         )
 
 
@@ -189,13 +190,13 @@ def _ask_links(hub: Hub, todo: PublishPlan) -> tuple[str, ...]:
 
     with contextlib.closing(HttpTransport(hub.policy)) as transport:
         for one in todo.uploads:
-            hint = f"check --link-base, and that everybody may read what is in {todo.blobs}; then run the same again"
+            hint = f"check --link-base, and that everybody may read what is in {todo.blobs}; then run the command again"
             try:
                 seen = transport.probe(hub.policy.check(one.link))
                 seen.raise_for_status()
             except FetchError as error:
                 raise PublishError(
-                    f"{one.file.path.name} is stored, but its link does not give it: {error.message}", hint=hint
+                    f"{one.file.path.name} was uploaded, but cannot be fetched by its link: {error.message}", hint=hint
                 ) from error
             if seen.size not in (None, one.file.size):
                 raise PublishError(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hubtool.hub import Hub
-    from hubtool.sandbox.limits import Limits
+    from hubtool.sandbox.limits import ProgramLimits
     from hubtool.sandbox.run import ProgramResult
 
 
@@ -54,12 +54,12 @@ def try_usage(
     name: str,
     *,
     assets: Sequence[Path] = (),
-    limits: Limits = DEFAULT_LIMITS,
+    limits: ProgramLimits = DEFAULT_LIMITS,
     trust: bool = False,
     checkout: Path | None = None,
     show: Callable[[str], None] | None = None,
 ) -> UsageRun:
-    """Run the usage block of a card, shut in; its assets are fetched first if they are not stored.
+    """Run the usage block of a card in the sandbox; fetch its assets first if they are not stored.
 
     Args:
         hub: Settings, registries and store.

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from hubtool.card.usage import Usage
     from hubtool.hub import Hub
     from hubtool.resolution.finding import FoundCard
-    from hubtool.sandbox.limits import Limits
+    from hubtool.sandbox.limits import ProgramLimits
     from hubtool.sandbox.run import ProgramResult
     from hubtool.store.records import Stored
 
@@ -72,7 +72,7 @@ class ProofWorkspace:
         return Store(self.root / "store")
 
     def put_asset(self, asset: Asset, path: Path) -> Stored:
-        """Copy the file of an asset into the workspace, where it cannot change any more.
+        """Copy the file of an asset into the workspace, where it can no longer change.
 
         It is hashed while it is copied, and the programs take it for what the asset's link gives.
 
@@ -101,7 +101,7 @@ class ProofWorkspace:
         Store(self.scratch / "hub").came_from(link, digest)
 
     def run_usage(
-        self, code: Usage, name: str, limits: Limits, *, show: Callable[[str], None] | None = None
+        self, code: Usage, name: str, limits: ProgramLimits, *, show: Callable[[str], None] | None = None
     ) -> ProgramResult:
         """Run a usage block.
 
@@ -117,7 +117,7 @@ class ProofWorkspace:
         command = [sys.executable, "-m", "hubtool.sandbox.usage_main", str(spec)]
         return run_isolated(command, scratch=self.scratch, environ=self.environ, limits=limits, show=show)
 
-    def run_proof(self, device: str, limits: Limits) -> ProgramResult:
+    def run_proof(self, device: str, limits: ProgramLimits) -> ProgramResult:
         """Load the card and run one forward pass, in a program that answers in JSON lines."""
         name = str(self.uid or self.card)
         command = [sys.executable, "-m", "hubtool.publish.prove_main", name, device]
@@ -203,7 +203,7 @@ def code_place(found: FoundCard) -> RepositoryPlace | None:
 
 
 def compare_checkout(hub: Hub, found: FoundCard, checkout: Path) -> str:
-    """Say in one sentence how the code of a checkout compares with the code that a card names.
+    """Return in one sentence how the code of a checkout compares with the code that a card names.
 
     Raises:
         ArgumentError: If the card needs no code of a repository, or the checkout lacks the folder that it names.
@@ -216,7 +216,7 @@ def compare_checkout(hub: Hub, found: FoundCard, checkout: Path) -> str:
     return checkouts.compare(CodeStore(hub.store, hub.policy, offline=True), place, checkout)
 
 
-def with_room(limits: Limits, *, weights: int) -> Limits:
+def with_room(limits: ProgramLimits, *, weights: int) -> ProgramLimits:
     """Return limits with room for a checkpoint: it is rewritten once, and read."""
     return replace(limits, memory=limits.memory + 2 * weights, disk=limits.disk + 2 * weights)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hubtool.settings import Settings
     from hubtool.uid import Uid
 
-__all__ = ["FolderRegistry", "Other", "Registries", "Registry", "open_source"]
+__all__ = ["FolderRegistry", "Registries", "Registry", "ShadowedCard", "open_source"]
 
 ADDED_FILE_NAME = "registries.toml"
 """The file with the added registries, beside the user's settings."""
@@ -78,7 +78,7 @@ class Registry(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Other:
+class ShadowedCard:
     """A registry that has other bytes under the UID of the card that is used."""
 
     registry: str
@@ -158,10 +158,12 @@ class Registries:
             hint=f"did you mean {' or '.join(matches)}?" if matches else None,
         )
 
-    def others(self, uid: Uid, used: Registry) -> tuple[Other, ...]:
+    def others(self, uid: Uid, used: Registry) -> tuple[ShadowedCard, ...]:
         """Return the later registries that have other bytes under a UID than the registry whose card is used."""
         later = self.members[self.members.index(used) + 1 :]
-        found = [Other(registry=one.name, digest=digest) for one in later if (digest := one.digest(uid)) is not None]
+        found = [
+            ShadowedCard(registry=one.name, digest=digest) for one in later if (digest := one.digest(uid)) is not None
+        ]
         # Most cards are in one registry only; then their bytes need not be read again.
         own = used.digest(uid) if found else None
         return tuple(other for other in found if other.digest != own)

@@ -110,7 +110,7 @@ class FolderRegistry:
             try:
                 stat = entry.stat()
             except OSError:
-                continue  # removed meanwhile, or a link that leads nowhere
+                continue  # removed while the folder was read, or a link that leads nowhere
             late = "?" if now - stat.st_mtime_ns < _STEP_NS else ""
             yield relative[:-3], f"{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ino}{late}"
 

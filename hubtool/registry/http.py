@@ -39,7 +39,7 @@ class SmallFile:
     etag: str | None
 
 
-class Client:
+class RegistryClient:
     """Fetches small files; connections stay open until it is closed."""
 
     def __init__(self, policy: LinkPolicy, timeouts: Timeouts = _TIMEOUTS) -> None:

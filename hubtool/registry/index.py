@@ -23,7 +23,7 @@ _NOT_WITHDRAWN = "card.status != 'withdrawn'"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Filter:
+class CardFilter:
     """Which cards a list has; None means any.
 
     Attributes:
@@ -89,16 +89,16 @@ class SearchIndex:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def entries(self, wanted: Filter | None = None) -> Iterator[CardEntry]:
+    def entries(self, wanted: CardFilter | None = None) -> Iterator[CardEntry]:
         """Yield the cards that a filter lets through, in order of their UIDs."""
-        condition, values = _condition(wanted or Filter())
+        condition, values = _condition(wanted or CardFilter())
         rows = self._select("SELECT uid, entry FROM card WHERE", condition, values)
         for _, text in sorted(rows):
             yield read_entry(text)
 
-    def uids(self, wanted: Filter | None = None) -> list[str]:
+    def uids(self, wanted: CardFilter | None = None) -> list[str]:
         """Return the UIDs of the cards that a filter lets through, sorted."""
-        condition, values = _condition(wanted or Filter())
+        condition, values = _condition(wanted or CardFilter())
         return sorted(row[0] for row in self._select("SELECT uid FROM card WHERE", condition, values))
 
     def search(self, text: str, limit: int = 50, *, withdrawn: bool = True) -> list[CardEntry]:
@@ -223,7 +223,7 @@ def _newest(uid: Uid) -> tuple[tuple[int, ...], str]:
     return numbers, str(uid)
 
 
-def _condition(wanted: Filter) -> tuple[str, list[object]]:
+def _condition(wanted: CardFilter) -> tuple[str, list[object]]:
     parts = ["1"]
     values: list[object] = []
     if wanted.task is not None:

@@ -82,7 +82,7 @@ class ListedRegistry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Brought:
+class SyncResult:
     """The result of syncing one registry.
 
     Attributes:
@@ -121,7 +121,7 @@ class Brought:
         }
 
 
-def add(source: RegistrySource, current: Settings) -> Brought:
+def add(source: RegistrySource, current: Settings) -> SyncResult:
     """Add a registry after the others, and fetch what it needs: all of that, or nothing is added.
 
     The cards of a repository are fetched; of a published registry only the index, and cards one by one later. For a
@@ -178,7 +178,7 @@ def bring(
     whole: bool = True,
     allow_rollback: bool = False,
     accept_changes: bool = False,
-) -> Brought:
+) -> SyncResult:
     """Fetch a registry again.
 
     Args:
@@ -197,9 +197,9 @@ def bring(
     if isinstance(opened, PublishedRegistry):
         if not whole:
             index = opened.check(allow_rollback=allow_rollback)[0]
-            return Brought(name=source.name, cards=index.cards, serial=index.serial, ignored=ignored(opened))
+            return SyncResult(name=source.name, cards=index.cards, serial=index.serial, ignored=ignored(opened))
         done = opened.sync(allow_rollback=allow_rollback, accept_changes=accept_changes)
-        return Brought(
+        return SyncResult(
             name=source.name, cards=done.cards, serial=done.serial, changes=done.changes, ignored=ignored(opened)
         )
     if source.kind == "git":
@@ -214,7 +214,7 @@ def bring(
             offline=current.offline,
             accept_changes=accept_changes,
         )
-        return Brought(
+        return SyncResult(
             name=source.name,
             cards=synced.cards,
             revision=synced.revision,
@@ -222,7 +222,7 @@ def bring(
             changes=synced.changes,
             ignored=ignored(open_source(source, current)),
         )
-    return Brought(name=source.name, cards=sum(1 for _ in opened.uids()), ignored=ignored(opened))
+    return SyncResult(name=source.name, cards=sum(1 for _ in opened.uids()), ignored=ignored(opened))
 
 
 def ignored(registry: Registry) -> tuple[IgnoredPublisher, ...]:
@@ -239,7 +239,7 @@ def ignored(registry: Registry) -> tuple[IgnoredPublisher, ...]:
 
 def sync(
     names: Sequence[str], current: Settings, *, allow_rollback: bool = False, accept_changes: bool = False
-) -> tuple[list[Brought], list[Conflict]]:
+) -> tuple[list[SyncResult], list[Conflict]]:
     """Fetch added registries again; a registry that fails keeps its cards, and its result says why.
 
     Args:
@@ -259,7 +259,7 @@ def sync(
         try:
             brought.append(bring(source, current, allow_rollback=allow_rollback, accept_changes=accept_changes))
         except FetchError as error:  # noqa: PERF203 - one failure must not stop the others
-            brought.append(Brought(name=source.name, error=error.message, hint=error.hint))
+            brought.append(SyncResult(name=source.name, error=error.message, hint=error.hint))
     with SearchIndex.open(current.home, Registries.open(current).members) as index:
         return brought, index.conflicts()
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from hubtool.card.model import Card
     from hubtool.lockfile.pins import Pin
-    from hubtool.registry import Other, Registries
+    from hubtool.registry import Registries, ShadowedCard
     from hubtool.store.store import Store
 
 _URL = re.compile(r"https?://", re.IGNORECASE)
@@ -43,7 +43,7 @@ class FoundCard:
     card: Card
     root: Path | None
     registry: str | None = None
-    others: tuple[Other, ...] = ()
+    others: tuple[ShadowedCard, ...] = ()
     pin: Pin | None = None
 
     @property

@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
     from hubtool.card.model import Asset, Card, Recipe
     from hubtool.checkpoint.coverage import Fit
-    from hubtool.registry import Other
+    from hubtool.registry import ShadowedCard
     from hubtool.resolution.facts import Facts
     from hubtool.resolution.finding import FoundCard
-    from hubtool.resolution.trust import Decision
+    from hubtool.resolution.trust import TrustDecision
 
 DEVICES = ("auto", "CPU", "GPU", "Ascend")
 # The versions that hubtool's own networks are tested with; NumPy 2 breaks the PyNative mode of MindSpore 2.10.
@@ -111,7 +111,7 @@ class Resolution:
     requires: Mapping[str, str]
     device: str
     problems: tuple[Problem, ...]
-    decision: Decision | None = None
+    decision: TrustDecision | None = None
 
     @property
     def uid(self) -> str:
@@ -134,7 +134,7 @@ class Resolution:
         return self.found.registry
 
     @property
-    def others(self) -> tuple[Other, ...]:
+    def others(self) -> tuple[ShadowedCard, ...]:
         """Later registries with other bytes under the UID, which are not used."""
         return self.found.others
 
@@ -295,7 +295,9 @@ def resolve(found: FoundCard, facts: Facts, *, device: str = "auto", overridden:
     )
 
 
-def _decide(found: FoundCard, facts: Facts, overridden: Collection[str]) -> tuple[Decision | None, tuple[Problem, ...]]:
+def _decide(
+    found: FoundCard, facts: Facts, overridden: Collection[str]
+) -> tuple[TrustDecision | None, tuple[Problem, ...]]:
     """Decide whether the code that a card chooses can run; also return problems that no consent solves."""
     recipe, graph = found.card.recipe, choose_graph(found.card)
     if graph is not None:

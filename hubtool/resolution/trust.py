@@ -109,7 +109,7 @@ class Agreement:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class TrustDecision:
     """Whether code of one repository can run.
 
     Attributes:
@@ -144,7 +144,7 @@ class Decision:
         return None
 
 
-def decide(url: str, trust: TrustList, *, agreed_now: bool = False) -> Decision:
+def decide(url: str, trust: TrustList, *, agreed_now: bool = False) -> TrustDecision:
     """Decide whether code of a repository can run.
 
     Args:
@@ -154,7 +154,7 @@ def decide(url: str, trust: TrustList, *, agreed_now: bool = False) -> Decision:
     """
     repository = repository_name(url)
     if not _is_plain(repository):
-        return Decision(
+        return TrustDecision(
             repository=ascii(repository[:200])[1:-1],
             entry=None,
             agreed=False,
@@ -162,7 +162,7 @@ def decide(url: str, trust: TrustList, *, agreed_now: bool = False) -> Decision:
         )
     entry = next((item for item in trust.entries if _covers(item, repository)), None)
     if entry is None:
-        return Decision(
+        return TrustDecision(
             repository=repository,
             entry=None,
             agreed=False,
@@ -181,10 +181,10 @@ def decide(url: str, trust: TrustList, *, agreed_now: bool = False) -> Decision:
             ),
             False,
         )
-    return Decision(repository=repository, entry=entry, agreed=agreed, why=why)
+    return TrustDecision(repository=repository, entry=entry, agreed=agreed, why=why)
 
 
-def decide_named(name: str, what: str, trust: TrustList, *, agreed_now: bool = False) -> Decision:
+def decide_named(name: str, what: str, trust: TrustList, *, agreed_now: bool = False) -> TrustDecision:
     """Decide whether other code can run: a call of a package, or operators of a graph.
 
     Args:
@@ -200,12 +200,12 @@ def decide_named(name: str, what: str, trust: TrustList, *, agreed_now: bool = F
         why = f"{what}; you agree for this run"
     else:
         why = f"{what}; it runs only if you agree to it"
-    return Decision(repository=name, entry=name, agreed=agreed or agreed_now, why=why)
+    return TrustDecision(repository=name, entry=name, agreed=agreed or agreed_now, why=why)
 
 
 def decide_call(
     recipe: Recipe, trust: TrustList, *, overridden: Collection[str] = (), agreed_now: bool = False
-) -> Decision | None:
+) -> TrustDecision | None:
     """Decide whether the call of an installed package can run; None if it needs no consent, or names no package.
 
     Args:
@@ -228,7 +228,7 @@ def decide_call(
 
 def decide_graph(
     digest: str, operators: Collection[str], trust: TrustList, *, agreed_now: bool = False
-) -> Decision | None:
+) -> TrustDecision | None:
     """Decide whether the operators of a MindIR can run; None if all of them only compute.
 
     Args:

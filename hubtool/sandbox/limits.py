@@ -19,7 +19,7 @@ _MAX_PROCESSES = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class ProgramLimits:
     """What a program may take.
 
     Attributes:
@@ -33,7 +33,7 @@ class Limits:
     disk: int = 2 << 30
 
 
-DEFAULT_LIMITS = Limits()
+DEFAULT_LIMITS = ProgramLimits()
 
 
 class ProcessWatch:
@@ -45,7 +45,7 @@ class ProcessWatch:
         sees_memory: Whether this platform shows the memory and the number of its processes.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], limits: Limits, scratch: Path, started: float) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], limits: ProgramLimits, scratch: Path, started: float) -> None:
         self.reason = ""
         self.peak = 0
         self.sees_memory = sys.platform == "linux"

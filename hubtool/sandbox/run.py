@@ -27,7 +27,7 @@ from hubtool.sandbox.limits import MAX_PRINTED_BYTES, ProcessWatch, size_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from hubtool.sandbox.limits import Limits
+    from hubtool.sandbox.limits import ProgramLimits
 
 _TICK_SECONDS = 0.1
 # MindSpore and its libraries map some gigabytes that they never touch: address space may be that much more.
@@ -108,7 +108,7 @@ def run_isolated(
     *,
     scratch: Path,
     environ: Mapping[str, str],
-    limits: Limits,
+    limits: ProgramLimits,
     show: Callable[[str], None] | None = None,
     use_namespaces: bool = True,
 ) -> ProgramResult:
@@ -184,7 +184,7 @@ def run_isolated(
     )
 
 
-def _signal_reason(code: int, limits: Limits) -> str:
+def _signal_reason(code: int, limits: ProgramLimits) -> str:
     """Return why a program ended that the watch did not end."""
     if code >= 0:
         return ""

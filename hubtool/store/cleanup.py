@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hubtool.store.store import Store
-    from hubtool.store.temporary import Unfinished
+    from hubtool.store.temporary import UnfinishedFetch
 
-RECENT = 2 * USE_STEP_SECONDS
+RECENT_SECONDS = 2 * USE_STEP_SECONDS
 """Seconds for which a use protects a file.
 
 A use is recorded to the hour, so that every use protects for an hour at least: a load that has found the file has time
@@ -57,7 +57,7 @@ class StoreItem:
     used: float
     others: float = 0.0
     uids: tuple[str, ...] = ()
-    unfinished: Unfinished | None = None
+    unfinished: UnfinishedFetch | None = None
 
     @property
     def total(self) -> int:
@@ -79,15 +79,15 @@ class Removal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
-    """What became of hashing one file again.
+class VerifyResult:
+    """Result of hashing a stored file again.
 
     Attributes:
         digest: The asset's digest.
         kind: None for the asset itself, else the kind of the derived file.
         right: Whether it is what it should be.
         error: Why it could not be read, or None.
-        moved: Whether it was wrong, and was moved away.
+        moved: Whether it was wrong, and was moved into quarantine.
         fate: If it could be read, is not right, and was not moved: what is the matter with it, as in "it ...".
     """
 
@@ -163,9 +163,9 @@ def plan(
     max_bytes: int | None = None,
     unreferenced: bool = False,
     broken_off: bool = False,
-    recent: float = RECENT,
+    recent: float = RECENT_SECONDS,
 ) -> Removal:
-    """Say what a prune removes. Pure.
+    """Return what a prune removes. Pure.
 
     A file goes if any of the four wishes says so. What was used within ``recent`` seconds stays: a load may be about
     to open it. With ``broken_off`` that does not matter: what is not finished is not loaded, and its writer holds its
@@ -240,7 +240,7 @@ def carry_out(store: Store, removal: Removal) -> Removal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Aside:
+class QuarantinedFile:
     """A wrong file that was moved into quarantine.
 
     Attributes:
@@ -254,19 +254,19 @@ class Aside:
     error: str | None = None
 
 
-def quarantined(store: Store) -> tuple[Aside, ...]:
+def quarantined(store: Store) -> tuple[QuarantinedFile, ...]:
     """Return the wrong files that were moved into quarantine, with their sizes."""
     found = []
     for path in store.quarantined():
         with suppress(OSError):  # removed while we look
-            found.append(Aside(path=path, size=path.lstat().st_size))
+            found.append(QuarantinedFile(path=path, size=path.lstat().st_size))
     return tuple(found)
 
 
-def remove_quarantined(store: Store, aside: Iterable[Aside]) -> tuple[Aside, ...]:
+def remove_quarantined(store: Store, aside: Iterable[QuarantinedFile]) -> tuple[QuarantinedFile, ...]:
     """Remove wrong files; return them all, those that stay with the reason."""
 
-    def remove(one: Aside) -> Aside:
+    def remove(one: QuarantinedFile) -> QuarantinedFile:
         try:
             store.remove_quarantined(one.path)
         except StoreError as error:
@@ -277,14 +277,18 @@ def remove_quarantined(store: Store, aside: Iterable[Aside]) -> tuple[Aside, ...
 
 
 def verify(
-    store: Store, *, workers: int = 2, quarantine: bool = True, report: Callable[[Checked, int], None] | None = None
-) -> tuple[Checked, ...]:
-    """Hash every file of a store again, and move wrong ones away.
+    store: Store,
+    *,
+    workers: int = 2,
+    quarantine: bool = True,
+    report: Callable[[VerifyResult, int], None] | None = None,
+) -> tuple[VerifyResult, ...]:
+    """Hash every file of a store again, and move wrong ones into quarantine.
 
     Args:
         store: The store; its shared folders are not hashed.
         workers: Processes (or threads) that hash; each keeps one core busy.
-        quarantine: Whether wrong files are moved away; else they are only reported.
+        quarantine: Whether wrong files are moved into quarantine; else they are only reported.
         report: Told of every file, with its bytes, as soon as it is hashed; called by one thread at a time.
 
     Returns:
@@ -297,14 +301,14 @@ def verify(
     for kind in store.kinds():
         waiting += [(digest, kind, found.st_size) for digest, found in store.derived_files(kind)]
 
-    def check(one: tuple[str, str | None, int]) -> Checked:
+    def check(one: tuple[str, str | None, int]) -> VerifyResult:
         digest, kind, _ = one
         try:
             found = store.check(digest, kind=kind, quarantine=quarantine)
         except StoreError as error:
-            return Checked(digest=digest, kind=kind, right=False, error=error.message)
+            return VerifyResult(digest=digest, kind=kind, right=False, error=error.message)
         right = found.stored is not None
-        return Checked(digest=digest, kind=kind, right=right, moved=found.moved, fate=found.reason)
+        return VerifyResult(digest=digest, kind=kind, right=right, moved=found.moved, fate=found.reason)
 
     results = []
     for (_, _, size), result in zip(waiting, parallel.run(check, waiting, jobs=workers), strict=True):
@@ -315,7 +319,7 @@ def verify(
 
 
 def choose(there: Iterable[StoreItem], targets: Iterable[str]) -> Removal:
-    """Say what goes when UIDs and digests are named. Pure.
+    """Return what is removed when UIDs and digests are named. Pure.
 
     Args:
         there: What is in the store, with the cards that name it.

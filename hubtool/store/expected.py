@@ -14,7 +14,7 @@ _OTHER = "the file at the link is another one: correct the card, or ask its publ
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Expected:
+class ExpectedBytes:
     """What an asset's bytes must be.
 
     Attributes:
@@ -56,7 +56,9 @@ class Expected:
             FetchError: If these are more than may.
         """
         if self.size is not None and total > self.size:
-            raise FetchError(f"{self.source}: more bytes come than the {self.size} that the card says", hint=_OTHER)
+            raise FetchError(
+                f"{self.source}: the server sends more than the {self.size} bytes stated on the card", hint=_OTHER
+            )
         if total > self.limit:
             raise self._too_large("more bytes come")
 
@@ -69,8 +71,8 @@ class Expected:
         """
         if self.size is not None and total != self.size:
             raise FetchError(
-                f"{self.source}: {total} bytes came, and the card says {self.size}",
-                hint="the file came cut off, or is another one: try again, and if it stays so, ask its publisher",
+                f"{self.source}: received {total} bytes; the card says {self.size}",
+                hint="the download was cut short or the file changed: try again; if it fails again, ask the publisher",
                 passing=True,
             )
         if not self.digest.matches(actual):

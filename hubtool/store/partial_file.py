@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from hubtool import files, regular
 from hubtool.errors import StoreError
-from hubtool.store.expected import Expected
+from hubtool.store.expected import ExpectedBytes
 from hubtool.store.hasher import Hasher
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ class PartialFile:
         self.info = PartialInfo()
         self.resumed = False
         self._store = store
-        self._expected = Expected(digest=digest, source=source, size=size, limit=limit)
+        self._expected = ExpectedBytes(digest=digest, source=source, size=size, limit=limit)
         self._only = only
         self._saved: PartialInfo | None = None  # what is saved on the disk
         self._stream: BinaryIO | None = None
@@ -209,7 +209,7 @@ class PartialFile:
     # -- bytes -------------------------------------------------------------------------------------------------------
 
     def expect(self, size: int | None) -> None:
-        """Say how many bytes the whole file will have, as the other side states it.
+        """Note how many bytes the whole file will have, as the other side states it.
 
         Raises:
             FetchError: If these are other than the card's, or more than may come.
@@ -236,7 +236,7 @@ class PartialFile:
         self.position += len(block)
 
     def write_at(self, offset: int, block: bytes) -> None:
-        """Take some bytes; :meth:`reached` says when there is no gap before them any more.
+        """Take some bytes; :meth:`reached` says when there is no longer a gap before them.
 
         Raises:
             FetchError: If they lie behind the end.
@@ -251,7 +251,7 @@ class PartialFile:
             raise files.store_error(error, self._path, needed=self.info.size) from error
 
     def reached(self, position: int) -> None:
-        """Say up to where there are no gaps."""
+        """Note up to where there are no gaps."""
         self.position = position
         self._hasher.follow(self._open(), position)
         prefix = self.info.prefix

@@ -142,7 +142,7 @@ class Store(DerivedFiles):
     def find_unverified(self, digest: str) -> Stored | None:
         """Return the file of a whole digest without verifying it, for a caller that hashes it; None if absent.
 
-        What turns out to be wrong is moved away by :meth:`check`.
+        What turns out to be wrong is moved into quarantine by :meth:`check`.
         """
         for folder in (None, *self.shared):
             path = self.blob_path(digest, folder)
@@ -189,7 +189,7 @@ class Store(DerivedFiles):
         Args:
             digest: The whole digest of the asset.
             kind: Check the file of this kind that was made from the asset, instead of the asset.
-            quarantine: Whether a wrong file is moved away.
+            quarantine: Whether a wrong file is moved into quarantine.
 
         Raises:
             StoreError: If the file cannot be read.

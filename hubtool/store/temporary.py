@@ -29,7 +29,7 @@ PART_SUFFIX = ".blob.part"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Unfinished:
+class UnfinishedFetch:
     """What there is of a fetch that was not finished.
 
     Attributes:
@@ -91,14 +91,14 @@ class TemporaryFiles(DigestLocks):
                 finally:
                     lock.release()
 
-    def unfinished(self) -> tuple[Unfinished, ...]:
+    def unfinished(self) -> tuple[UnfinishedFetch, ...]:
         """Return what there is of fetches that were not finished, in order of names; some may be under way.
 
         Raises:
             StoreError: If the store cannot be read.
         """
         folder = self.state / "temporary"
-        found: dict[str, Unfinished] = {}
+        found: dict[str, UnfinishedFetch] = {}
         try:
             for name in sorted(self._temporary_names()):
                 digest, part = name.partition(".")[0], name[: name.find(PART_SUFFIX) + len(PART_SUFFIX)]
@@ -106,15 +106,15 @@ class TemporaryFiles(DigestLocks):
                     continue
                 with suppress(FileNotFoundError):  # finished while we look
                     there = (folder / name).lstat()
-                    before = found.get(part, Unfinished(name=part, size=0, written=0.0))
-                    found[part] = Unfinished(
+                    before = found.get(part, UnfinishedFetch(name=part, size=0, written=0.0))
+                    found[part] = UnfinishedFetch(
                         name=part, size=before.size + there.st_size, written=max(before.written, there.st_mtime)
                     )
         except OSError as error:
             raise files.store_error(error, folder) from error
         return tuple(found.values())
 
-    def remove_unfinished(self, one: Unfinished) -> bool:
+    def remove_unfinished(self, one: UnfinishedFetch) -> bool:
         """Remove what there is of a fetch that was not finished; return whether there was anything.
 
         Raises:

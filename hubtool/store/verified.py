@@ -1,4 +1,4 @@
-"""Verifying files: a file is hashed again only if it may have changed, and moved away if it is wrong."""
+"""Verifying files: a file is hashed again only if it may have changed, and moved into quarantine if it is wrong."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """What came of hashing a stored file again.
+    """Result of hashing a stored file again.
 
     Attributes:
         stored: The file, if it is right.
-        moved: Whether it was wrong, and was moved away.
+        moved: Whether it was wrong, and was moved into quarantine.
         reason: If it is not right and was not moved: what is the matter with it, as in "it ...".
     """
 
@@ -35,7 +35,7 @@ class Verification:
     reason: str = ""
 
 
-GONE = Verification(reason="is not there any more")
+GONE = Verification(reason="no longer exists")
 
 
 class VerifiedFiles(TemporaryFiles):
@@ -67,7 +67,7 @@ class VerifiedFiles(TemporaryFiles):
     def _verify(
         self, path: Path, record_path: Path, digest: str, *, key: str, trusting: bool, source: str = ""
     ) -> Verification:
-        """Say whether a file has its digest, by its record or by hashing it; move it away if it is wrong."""
+        """Check a file's digest, by its record or by hashing it; move a wrong file into quarantine."""
         for _ in range(3):
             try:
                 if trusting and self._unchanged(path, record_path, digest):
@@ -137,14 +137,14 @@ class VerifiedFiles(TemporaryFiles):
         return Verification(moved=True)
 
     def quarantined(self) -> tuple[Path, ...]:
-        """Return the files that were moved away because they no longer had their digest."""
+        """Return the files that were moved into quarantine because they no longer had their digest."""
         try:
             return tuple(sorted((self.state / "quarantine").iterdir()))
         except OSError:
             return ()
 
     def remove_quarantined(self, path: Path) -> None:
-        """Remove a file that was moved away.
+        """Remove a file that was moved into quarantine.
 
         Raises:
             StoreError: If the store cannot be written.

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hubtool.links import LinkPolicy
     from hubtool.store.records import Stored
     from hubtool.store.store import Store
-    from hubtool.transfer.events import Event, FetchRequest, Kind, Watcher
+    from hubtool.transfer.events import EventCallback, FetchEvent, FetchRequest, Kind
     from hubtool.transfer.limits import RetryPolicy
     from hubtool.transfer.transport import Transport
 
@@ -51,7 +51,7 @@ class FetchContext:
         connections: int,
         rate: float | None,
         retries: RetryPolicy,
-        watch: Watcher | None,
+        watch: EventCallback | None,
     ) -> None:
         """Begin; the arguments are those of :class:`~hubtool.transfer.fetcher.Fetcher`."""
         self.store = store
@@ -59,7 +59,7 @@ class FetchContext:
         self.transport = transport
         self.offline = offline
         self.connections = ConnectionLimit(max(1, connections))
-        self.hosts = HostHealth(retries.unreached)
+        self.hosts = HostHealth(retries.unreached_seconds)
         self.retries = retries
         self._rate = None if rate is None else RateLimiter(rate)
         self._watch = watch
@@ -100,13 +100,13 @@ class FetchContext:
         if away is not None:
             raise FetchError(
                 f"{checked.shown}: not asked for, because its server could not be reached for {away:.0f} seconds",
-                hint="check the network, and run the same again later; the part that came is kept",
+                hint="check the network, and run the same again later; the partial file is kept",
                 reached=False,
             )
         return Source(link=checked, transport=self.transport)
 
     def offline_error(self, link: str, digest: Digest | None = None) -> OfflineError:
-        """Say that an asset is not stored while the network may not be used."""
+        """Return the error for an asset that is not stored while the network may not be used."""
         if digest is not None and digest.is_short:
             return OfflineError(
                 f"nothing in the store at {self.store.root} is known to come from {shown(link)}, and the network may "
@@ -122,7 +122,7 @@ class FetchContext:
         """Whether the watcher takes this kind of event."""
         return kind in self._kinds
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: FetchEvent) -> None:
         """Tell the watcher what happened."""
         if self._watch is not None and event.kind in self._kinds:
             with self._telling:

@@ -1,4 +1,4 @@
-"""Bringing one asset from its sources into its partial file, with several attempts and fallbacks."""
+"""Download one asset from its sources into its partial file, with retries and fallbacks."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ RECOUNT_BYTES = 256 << 10
 """Bytes that an attempt must bring for the count of attempts to start again at zero."""
 
 
-class Transfer:
-    """Brings one asset from its sources into its partial file."""
+class AssetDownload:
+    """Download one asset from its sources into its partial file, with retries and fallbacks."""
 
     def __init__(
         self,
@@ -144,7 +144,7 @@ class Transfer:
         if mirror.is_absent:
             self._skip(mirror, "there is no such folder")
         elif failed.status != 404 and mirror.failed():
-            self._skip(mirror, f"it failed too often, at last: {failed.message}")
+            self._skip(mirror, f"it failed too often; the last error: {failed.message}")
 
     def _skip(self, mirror: Mirror, why: str) -> None:
         self._refused.append(f"{mirror.name}: {why}")
@@ -154,7 +154,7 @@ class Transfer:
     # -- attempts ----------------------------------------------------------------------------------------------------
 
     def _receive(self, source: Source) -> None:
-        """Bring the rest of the file from one source, with several attempts if need be."""
+        """Download the rest of the file from one source, retrying if needed."""
         retries, part = self._context.retries, self._part
         most = retries.attempts if source.mirror is None else retries.mirror_attempts
         if self._whole and part.position:
@@ -173,10 +173,10 @@ class Transfer:
                     error.message += f" ({most} attempts)"
                 raise error
             wait = max(retries.pause(tries), error.wait or 0.0)
-            if wait > max(retries.patience, retries.longest):
+            if wait > max(retries.patience_seconds, retries.longest_seconds):
                 raise FetchError(
                     f"{error.message}; the server asks to wait {wait:.0f} seconds",
-                    hint="try again then; the part that came is kept",
+                    hint="try again then; the partial file is kept",
                     status=error.status,
                 ) from None
             self._tell("retried", source, message=error.message, wait=wait)
@@ -197,7 +197,7 @@ class Transfer:
         return None
 
     def _attempt(self, source: Source) -> None:
-        """Ask once, and take what comes."""
+        """Make one request and write its bytes."""
         part = self._part
         if part.position and not self._goes_on(source):
             part.restart()
@@ -223,8 +223,8 @@ class Transfer:
         size = part.info.size if self._wanted.size is None else self._wanted.size
         if size is not None and part.position < size:
             raise FetchError(
-                f"{source.link.shown}: {part.position} bytes came, and {_whose(size, self._wanted)}",
-                hint="try again; if it stays so, the file was cut off: ask its publisher",
+                f"{source.link.shown}: received {part.position} bytes; {_whose(size, self._wanted)}",
+                hint="try again; if it fails again, ask the publisher",
                 passing=True,
             )
 
@@ -402,7 +402,7 @@ def _first(body: Body) -> bytes:
 
 
 def _other(content_type: str, start: bytes) -> tuple[str, str] | None:
-    """Say what a server sent instead of the file, and what to do; None if its bytes do not tell.
+    """Return what a server sent instead of the file, and what to do; None if its bytes do not tell.
 
     Args:
         content_type: The media type that the server stated.

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 Kind = Literal["started", "progress", "retried", "turned", "mirror-skipped", "done", "failed", "kept"]
 KINDS: frozenset[str] = frozenset(get_args(Kind))
-"""What can happen to an asset; :class:`Event` says what each means."""
+"""What can happen to an asset; :class:`FetchEvent` says what each means."""
 
 
-class Progress(Protocol):
+class ProgressCallback(Protocol):
     """A function that is called with the progress of a transfer."""
 
     def __call__(self, received: int, size: int | None) -> None:
@@ -60,9 +60,9 @@ class FetchRequest:
         message: str = "",
         wait: float | None = None,
         stored: Stored | None = None,
-    ) -> Event:
-        """Return what happened to it; the arguments are the attributes of :class:`Event`."""
-        return Event(
+    ) -> FetchEvent:
+        """Return what happened to it; the arguments are the attributes of :class:`FetchEvent`."""
+        return FetchEvent(
             kind=kind,
             name=self.label,
             link=self.link,
@@ -107,7 +107,7 @@ def total(wanted: Iterable[FetchRequest]) -> int | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class FetchEvent:
     """Something that happened to an asset.
 
     Attributes:
@@ -137,16 +137,16 @@ class Event:
     stored: Stored | None = None
 
 
-class Watcher(Protocol):
+class EventCallback(Protocol):
     """A function that takes events; called from several threads, by one of them at a time."""
 
-    def __call__(self, event: Event, /) -> None:
+    def __call__(self, event: FetchEvent, /) -> None:
         """Take an event."""
         ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class FetchOutcome:
     """How it went with one asset: one of the two is None."""
 
     wanted: FetchRequest

@@ -19,8 +19,8 @@ from hubtool.store.partial_file import PartialFile
 from hubtool.store.records import Stored
 from hubtool.store.store import MAX_BYTES
 from hubtool.transfer.context import FetchContext
-from hubtool.transfer.download import Transfer
-from hubtool.transfer.events import FetchRequest, Outcome, Progress, Watcher
+from hubtool.transfer.download import AssetDownload
+from hubtool.transfer.events import EventCallback, FetchOutcome, FetchRequest, ProgressCallback
 from hubtool.transfer.http import HttpTransport
 from hubtool.transfer.limits import RetryPolicy
 from hubtool.transfer.mirrors import Mirror, Source
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from hubtool.digest import Digest
     from hubtool.store.store import Store
-    from hubtool.transfer.events import Event
+    from hubtool.transfer.events import FetchEvent
 
 __all__ = [
     "CONNECTIONS",
@@ -71,7 +71,7 @@ class Fetcher:
         timeouts: Timeouts | None = None,
         retries: RetryPolicy | None = None,
         transport: Transport | None = None,
-        watch: Watcher | None = None,
+        watch: EventCallback | None = None,
     ) -> None:
         """Begin a run.
 
@@ -126,7 +126,7 @@ class Fetcher:
 
     # -- files -------------------------------------------------------------------------------------------------------
 
-    def fetch_all(self, wanted: Iterable[FetchRequest], *, force: bool = False) -> list[Outcome]:
+    def fetch_all(self, wanted: Iterable[FetchRequest], *, force: bool = False) -> list[FetchOutcome]:
         """Fetch assets, several at once; one that fails does not stop the others.
 
         Args:
@@ -140,9 +140,9 @@ class Fetcher:
         at_once = min(FILES_AT_ONCE, self._context.connections.count)
         return [one for one in self._by_threads(todo, at_once, force=force) if one is not None]
 
-    def _by_threads(self, todo: Sequence[FetchRequest], at_once: int, *, force: bool) -> list[Outcome | None]:
+    def _by_threads(self, todo: Sequence[FetchRequest], at_once: int, *, force: bool) -> list[FetchOutcome | None]:
         """Fetch assets by a number of threads; None stands for those that were not begun because the run ended."""
-        outcomes: list[Outcome | None] = [None] * len(todo)
+        outcomes: list[FetchOutcome | None] = [None] * len(todo)
         waiting = iter(range(len(todo)))
         taking = threading.Lock()
         failures: list[BaseException] = []
@@ -182,12 +182,12 @@ class Fetcher:
             raise failures[0]
         return outcomes
 
-    def outcome(self, wanted: FetchRequest, *, force: bool = False) -> Outcome:
+    def outcome(self, wanted: FetchRequest, *, force: bool = False) -> FetchOutcome:
         """Fetch an asset, and say how it went; see :meth:`fetch`."""
         try:
-            return Outcome(wanted=wanted, stored=self.fetch(wanted, force=force))
+            return FetchOutcome(wanted=wanted, stored=self.fetch(wanted, force=force))
         except HubError as error:
-            return Outcome(wanted=wanted, error=error)
+            return FetchOutcome(wanted=wanted, error=error)
 
     def fetch(self, wanted: FetchRequest, *, force: bool = False, max_bytes: int | None = None) -> Stored:
         """Return an asset from the store, and fetch it first if it is not there.
@@ -201,8 +201,8 @@ class Fetcher:
         Raises:
             OfflineError: If it is not stored, and the network may not be used.
             ForbiddenLinkError: If the link or a redirect may not be followed.
-            FetchError: If it does not come; also without a digest.
-            DigestError: If other bytes came than the card promises; they are deleted.
+            FetchError: If the download fails, or the card states no digest.
+            DigestError: If the bytes do not match the card; they are deleted.
             StoreError: If the store cannot be written or read.
         """
         try:
@@ -220,7 +220,7 @@ class Fetcher:
         link, digest = wanted.link, wanted.digest
         if digest is None:
             raise FetchError(
-                f"{shown(link)}: the card states no SHA-256, so nothing could tell whether the right bytes came",
+                f"{shown(link)}: the card states no SHA-256, so the download could not be verified",
                 hint="add asset-sha256 to the card",
             )
         found = self._stored(wanted, digest)
@@ -260,7 +260,7 @@ class Fetcher:
                 else None,
             )
             try:
-                return Transfer(self._context, wanted, digest, part, mirrors).run()
+                return AssetDownload(self._context, wanted, digest, part, mirrors).run()
             finally:
                 if part.keep():
                     self._context.tell(wanted.event("kept", received=part.position, size=part.info.size))
@@ -302,7 +302,7 @@ def fetch(
     mirrors: Sequence[str] = (),
     offline: bool = False,
     force: bool = False,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
     timeouts: Timeouts | None = None,
     retries: RetryPolicy | None = None,
     max_bytes: int | None = None,
@@ -331,11 +331,11 @@ def fetch(
         OfflineError: If it is not stored, and ``offline`` is set.
         ForbiddenLinkError: If the link or a redirect may not be followed.
         FetchError: If the server fails, or sends too little or too much; also without a digest.
-        DigestError: If other bytes came than the card promises; they are deleted.
+        DigestError: If the bytes do not match the card; they are deleted.
         StoreError: If the store cannot be written or read.
     """
 
-    def watch(event: Event) -> None:
+    def watch(event: FetchEvent) -> None:
         if progress is not None and event.kind == "progress":
             progress(event.received, event.size)
 

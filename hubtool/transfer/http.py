@@ -57,7 +57,7 @@ class Probe:
         size: The bytes of the file, where the server says so.
         etag: The entity tag, in the server's own words; empty if it states none.
         modified: When the file was changed last, in the server's own words; empty if it states nothing.
-        validator: What names this very version of the file (a strong ETag, or else a Last-Modified), or None.
+        validator: Identifier of this version of the file (a strong ETag, or else a Last-Modified), or None.
         error: What an error status means, or None.
     """
 
@@ -391,7 +391,7 @@ def _release(response: BaseHTTPResponse) -> None:
 
 
 def _status_error(first: AllowedLink, last: AllowedLink, response: BaseHTTPResponse) -> FetchError:
-    """Say what an error status means."""
+    """Return the error of an HTTP status."""
     status = response.status
     if status == 407:
         why, hint = proxies.login_asked(last.url)

@@ -43,7 +43,7 @@ def _check_authorities(link: AllowedLink) -> None:
 
 
 def fail(error: Exception, link: AllowedLink, request: WatchedRequest) -> NoReturn:
-    """Say why a request failed, in our words: those of the libraries quote the link with its query."""
+    """Raise the error of a failed request, in our words: those of the libraries quote the link with its query."""
     import socket  # noqa: PLC0415 (not needed for what is stored)
     import ssl  # noqa: PLC0415 (heavy, and not needed for what is stored)
 
@@ -98,7 +98,7 @@ def fail(error: Exception, link: AllowedLink, request: WatchedRequest) -> NoRetu
     elif system is not None:
         why = f"the connection failed: {system.strerror}"
     else:
-        why = "the server closed the connection, or sent what is not HTTP"
+        why = "the server closed the connection or did not answer in HTTP"
     raise FetchError(f"{link.shown}: {why}", hint=hint, passing=passing, reached=reached) from None
 
 

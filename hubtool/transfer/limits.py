@@ -22,33 +22,33 @@ class RetryPolicy:
     """How often a transfer is tried again, and after how many seconds.
 
     Attributes:
-        attempts: How often in all, while little that is new comes.
+        attempts: Number of attempts in a row that make little progress.
         mirror_attempts: The same for a mirror, after which the next source is asked.
-        first: The seconds before the second attempt; they double each time.
-        longest: The most seconds to wait between two attempts.
-        patience: The most seconds to wait because a server asks for it (``Retry-After``).
-        unreached: Seconds for which a host may be out of reach, while one file after another fails, before this run
+        first_seconds: The seconds before the second attempt; they double each time.
+        longest_seconds: The most seconds to wait between two attempts.
+        patience_seconds: The most seconds to wait because a server asks for it (``Retry-After``).
+        unreached_seconds: For how long a host may be out of reach, while one file after another fails, before this run
             stops asking it.
     """
 
     attempts: int = 5
     mirror_attempts: int = 2
-    first: float = 0.5
-    longest: float = 30.0
-    patience: float = 120.0
-    unreached: float = 20.0
+    first_seconds: float = 0.5
+    longest_seconds: float = 30.0
+    patience_seconds: float = 120.0
+    unreached_seconds: float = 20.0
 
     def pause(self, tries: int) -> float:
         """Return the seconds to wait after this many attempts: half of them fixed, half by chance.
 
         By chance, so that many clients that failed together do not come back together.
         """
-        full = min(self.longest, self.first * 2.0 ** (tries - 1))
+        full = min(self.longest_seconds, self.first_seconds * 2.0 ** (tries - 1))
         return full * (0.5 + 0.5 * random.random())  # noqa: S311 (no secret hangs on it)
 
 
 class HostHealth:
-    """Which hosts are out of reach: what one file of a run learns spares the others the waiting."""
+    """Unreachable hosts of a run, so that later files need not wait for them again."""
 
     def __init__(self, patience: float) -> None:
         """Begin; ``patience`` is the seconds for which a host may be out of reach before it is given up."""

@@ -97,7 +97,7 @@ class Mirror:
                 try:
                     opened = getattr(importlib.import_module(module), function)(base, timeouts)
                 except ImportError:
-                    raise SettingsError(f"the mirror {base} needs what is not installed", hint=install) from None
+                    raise SettingsError(f"the package for the mirror {base} is not installed", hint=install) from None
                 return cast("Transport", opened)
             own = LinkPolicy.of([f"{parts.scheme}://{parts.netloc}"])
             return HttpTransport(policy.joined(own), timeouts, connections=connections)
@@ -154,7 +154,7 @@ class Mirror:
                 return None
             raise
         if len(data) > limit:
-            raise FetchError(f"{source.link.shown}: more than {limit:,} bytes came", hint="this is not such a file")
+            raise FetchError(f"{source.link.shown}: more than {limit:,} bytes came", hint="check the mirror's address")
         return data
 
     def transport(self) -> Transport | None:

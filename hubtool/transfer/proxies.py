@@ -78,7 +78,7 @@ def _is_address(scheme: str, value: str) -> bool:
 
 
 def no_address(link: str) -> tuple[str, str] | None:
-    """Say that a variable does not hold the address of a proxy; None if it does, or no variable counts."""
+    """Return a message that a variable does not hold the address of a proxy; None if it does, or no variable counts."""
     proxy = of_scheme(urlsplit(link).scheme)
     if proxy is None or proxy.is_address:
         return None
@@ -89,7 +89,7 @@ def no_address(link: str) -> tuple[str, str] | None:
 
 
 def refusal(link: str, said: str, reason: str | None) -> tuple[str, str]:
-    """Say why a proxy cannot be used, and what to do.
+    """Return why a proxy cannot be used, and what to do.
 
     Args:
         link: The link that was asked for.
@@ -115,7 +115,7 @@ def refusal(link: str, said: str, reason: str | None) -> tuple[str, str]:
 
 
 def login_asked(link: str) -> tuple[str, str]:
-    """Say that a proxy asks for a login (407), and where to put it."""
+    """Return that a proxy asks for a login (407), and where to put it."""
     proxy = of_scheme(urlsplit(link).scheme)
     if proxy is None:
         return "the proxy of this system asks for a login (407)", "put it into the system's proxy settings"
@@ -126,7 +126,7 @@ def login_asked(link: str) -> tuple[str, str]:
 
 
 def needs_socks(link: str) -> tuple[str, str] | None:
-    """Say that a SOCKS proxy needs PySocks; None if the link goes through none."""
+    """Return that a SOCKS proxy needs PySocks; None if the link goes through none."""
     proxy = of_scheme(urlsplit(link).scheme)
     if proxy is None or not proxy.is_socks:
         return None

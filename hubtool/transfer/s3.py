@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hubtool.links import AllowedLink
     from hubtool.transfer.transport import Body, Timeouts
 
-_BLOCK = 1 << 20
+_BLOCK_BYTES = 1 << 20
 _opening = threading.Lock()
 
 DISTRUSTED = "the object store's certificate is not accepted"
@@ -64,7 +64,7 @@ def open_bucket(bucket: str, *, prefix: str = "", connect: float = 10.0, total: 
 
 @contextmanager
 def _authorities() -> Iterator[None]:
-    """Have a client that is made meanwhile trust what ``AWS_CA_BUNDLE`` names, as every S3 client does.
+    """Have a client that is made within this context trust what ``AWS_CA_BUNDLE`` names, as every S3 client does.
 
     Its library takes that from the variable ``SSL_CERT_FILE`` alone, when a client is made; it gets it for so long.
 
@@ -98,7 +98,7 @@ CLOCK_HINT = "set this machine's clock, and try again"
 
 
 def of_clock(error: Exception) -> str | None:
-    """Say that an object store refused a request because of the time in its signature; None if it did not."""
+    """Return why an object store refused the time in a request's signature; None if it did not."""
     if not any(code in str(error) for code in ("RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture")):
         return None
     now = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
@@ -165,7 +165,7 @@ class S3Transport:
             self._ended.update({thread.ident or 0 for thread in threading.enumerate()} if threads is None else threads)
 
     def close(self) -> None:
-        """Do nothing: obstore closes its connections when nothing refers to it any more."""
+        """Do nothing: obstore closes its connections when nothing refers to it."""
 
     def ended(self) -> bool:
         """Whether this thread is to end what it receives."""
@@ -211,11 +211,11 @@ class _S3Body:
         if self._result is None:
             return
         try:
-            for block in self._result.stream(min_chunk_size=_BLOCK):
+            for block in self._result.stream(min_chunk_size=_BLOCK_BYTES):
                 data = memoryview(block)
-                for at in range(0, len(data), _BLOCK):
+                for at in range(0, len(data), _BLOCK_BYTES):
                     if self._transport.ended():
                         raise FetchError(f"{self._link.shown}: the transfer was ended", hint="run the same again")
-                    yield bytes(data[at : at + _BLOCK])
+                    yield bytes(data[at : at + _BLOCK_BYTES])
         except self._transport._obs.exceptions.BaseError as error:  # noqa: SLF001 (its other half)
             raise self._transport._failed(self._link, error) from None  # noqa: SLF001 (the same)

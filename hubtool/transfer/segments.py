@@ -52,10 +52,10 @@ def pays_off(remaining: int, speed: float) -> bool:
 
 @dataclass(slots=True, eq=False)
 class Piece:
-    """Some bytes that one connection brings: from ``at`` on, up to and without ``end``.
+    """A byte range that one connection downloads: from ``at`` up to, not including, ``end``.
 
     Attributes:
-        began: Whether some of them came.
+        began: Whether any of its bytes were received.
     """
 
     at: int
@@ -67,8 +67,8 @@ class Segments:
     """The pieces of one file, and the helpers that bring them.
 
     Attributes:
-        failure: What the disk said to a helper, or None. What servers say to helpers does not matter, a redirect to
-            where no link may lead included: their pieces come back, and the caller brings them.
+        failure: The first disk error of a helper, or None. A server's refusal is not an error here: the piece is put
+            back and the caller's connection downloads it.
     """
 
     def __init__(

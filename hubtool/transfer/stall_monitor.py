@@ -60,7 +60,7 @@ class WatchedRequest:
 
     @contextmanager
     def connecting(self) -> Iterator[None]:
-        """Watch the connections that this thread opens or reuses meanwhile."""
+        """Watch the connections that this thread opens or reuses within this context."""
         self._restart()
         _connecting.request = self
         try:

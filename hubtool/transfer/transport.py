@@ -1,4 +1,6 @@
-"""How bytes come from a link: one small interface, and files behind it; :mod:`hubtool.transfer.http` has HTTP(S).
+"""The Transport interface, which opens a link as a stream, and its implementation for files.
+
+:mod:`hubtool.transfer.http` has the one for HTTP(S).
 
 A transport takes an allowed link and a range of bytes, and gives a stream. It knows no digests and no store.
 """
@@ -41,13 +43,13 @@ class Timeouts:
 
 
 class Body(Protocol):
-    """The bytes that a link gave.
+    """The body of an answer.
 
     Attributes:
         start: The offset in the whole file of the first byte that comes.
         size: The bytes of the whole file, or None where the server does not say.
         content_type: The media type that the server states, perhaps empty.
-        validator: What names this very version of the file (a strong ETag, or else a Last-Modified), or None.
+        validator: Identifier of this version of the file (a strong ETag, or else a Last-Modified), or None.
         accepts_ranges: Whether the server says that it sends parts of the file.
     """
 
@@ -67,7 +69,7 @@ class Body(Protocol):
 
 
 class Transport(Protocol):
-    """Where bytes come from. Threads may share one."""
+    """Opens allowed links as byte streams. Threads may share one."""
 
     def open(
         self, link: AllowedLink, *, start: int = 0, end: int | None = None, validator: str | None = None

@@ -57,7 +57,7 @@ def discover(  # noqa: PLR0917 - one for each option
     """
     from hubtool.errors import ArgumentError, CardError
     from hubtool.hub import Hub
-    from hubtool.sandbox.limits import Limits
+    from hubtool.sandbox.limits import ProgramLimits
     from maintain.discovery import run
 
     if bool(uids) == every:
@@ -79,7 +79,7 @@ def discover(  # noqa: PLR0917 - one for each option
             targets,
             checkout=checkout,
             report=report,
-            limits=Limits(seconds=seconds, memory=int(memory * 2**30)),
+            limits=ProgramLimits(seconds=seconds, memory=int(memory * 2**30)),
             parallel=jobs,
             smoke=smoke,
             again=again,

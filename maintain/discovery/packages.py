@@ -13,7 +13,7 @@ from hubtool.checkpoint import coverage
 from hubtool.errors import HubError
 from hubtool.networks import package
 from hubtool.networks.capture import shapes_of
-from hubtool.networks.provider import Asked
+from hubtool.networks.provider import BuildRequest
 from maintain.discovery.outcome import DiscoveryOutcome
 
 if TYPE_CHECKING:
@@ -51,7 +51,9 @@ def attempt(distribution: str, folder: str, facts: NetworkFacts, configurations:
         if recipe is None:
             return DiscoveryOutcome(reason=f"{distribution} {version} has no network called {facts.model_name}")
         recipe = replace(recipe, requires=(f"{distribution}>={_minor(version)}",))
-        network = package.PackageProvider().build(recipe, shapes={}, asked=Asked(), compute_type="float32").network
+        network = (
+            package.PackageProvider().build(recipe, shapes={}, asked=BuildRequest(), compute_type="float32").network
+        )
     except HubError as error:
         return DiscoveryOutcome(reason=error.message)
     shapes = shapes_of(network)

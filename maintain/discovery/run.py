@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from hubtool.card.model import Card
-    from hubtool.sandbox.limits import Limits
+    from hubtool.sandbox.limits import ProgramLimits
 
 _CHECKOUT: Final = Path(__file__).resolve().parents[2]
 _START_SECONDS: Final = 20.0  # for the import of MindSpore, on a busy machine too
@@ -129,7 +129,7 @@ def discover(
     *,
     checkout: str,
     report: Path,
-    limits: Limits,
+    limits: ProgramLimits,
     parallel: int = 1,
     smoke: bool = False,
     again: str = "",
@@ -264,7 +264,7 @@ def _key(request: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:24]
 
 
-def _run_job(request: Mapping[str, Any], limits: Limits) -> dict[str, Any]:
+def _run_job(request: Mapping[str, Any], limits: ProgramLimits) -> dict[str, Any]:
     """Run one job in the sandbox; return its outcome."""
     with tempfile.TemporaryDirectory(prefix="hubtool-discovery-", ignore_cleanup_errors=True) as folder:
         root = Path(folder).resolve()

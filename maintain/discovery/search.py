@@ -20,7 +20,7 @@ from hubtool.errors import HubError, NetworkError
 from hubtool.networks import repository
 from hubtool.networks.capture import NetworkCapture, StopCapture, shapes_of
 from hubtool.networks.isolation.argument_parser import ArgumentsRefusedError
-from hubtool.networks.provider import Asked
+from hubtool.networks.provider import BuildRequest
 from maintain.discovery import handwritten, heuristics
 from maintain.discovery.outcome import DiscoveryOutcome
 
@@ -505,7 +505,7 @@ def forward(place: CodeFolder, outcome: DiscoveryOutcome) -> None:
 
 def _run_forward(place: CodeFolder, outcome: DiscoveryOutcome, recipe: Recipe) -> None:
     try:
-        built = _provider(place, recipe).build(recipe, shapes={}, asked=Asked(), compute_type="float32")
+        built = _provider(place, recipe).build(recipe, shapes={}, asked=BuildRequest(), compute_type="float32")
         built.network.set_train(False)
         result = built.network(*built.example())
         outcome.outputs = [list(tensor.asnumpy().shape) for tensor in _tensors(result)]

@@ -316,7 +316,7 @@ def test_a_run_that_was_ended_is_gone_on_with(cli: Cli, files: Files, how: signa
         process.wait()
     if how is signal.SIGINT:
         assert process.returncode == 130
-        assert "goes on from there" in err
+        assert "run the same command again to resume" in err
         assert "Traceback" not in err
     before = len(files.heads)
     assert 12 <= before < 40

@@ -153,7 +153,7 @@ def test_code_between_two_commits(cli: Cli, tmp_path: Path) -> None:
     ]
     assert code["old"]["tree"] != code["new"]["tree"]
     text = cli("diff", "old.lock", "new.lock")
-    assert "imports requests now: network (src/sizes.py:2)" in text.out
+    assert "now imports requests: network (src/sizes.py:2)" in text.out
 
 
 CHANGES = {

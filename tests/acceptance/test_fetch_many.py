@@ -16,7 +16,7 @@ import pytest
 
 from hubtool.digest import Digest
 from hubtool.store.store import Store
-from hubtool.transfer.events import Event, FetchRequest
+from hubtool.transfer.events import FetchEvent, FetchRequest
 from hubtool.transfer.fetcher import Fetcher, RetryPolicy
 from tests.support.cards import write_card
 from tests.support.faulty import refusing
@@ -122,7 +122,7 @@ def test_the_rate_bounds_all_files_together(tmp_path: Path, server: Server) -> N
 
 def test_connections_are_bounded(tmp_path: Path, server: Server) -> None:
     files = wanted(server, 6, 60_000, 0.01)
-    events: list[Event] = []
+    events: list[FetchEvent] = []
     with Fetcher(Store(tmp_path), connections=2, watch=events.append) as run:
         assert all(outcome.stored for outcome in run.fetch_all(files))
     under_way: set[str] = set()
@@ -149,8 +149,8 @@ def test_a_run_can_be_ended_from_another_thread(tmp_path: Path, server: Server) 
 
 @pytest.mark.parametrize("count", [50, 200], ids=["few", "many"])
 def test_a_host_out_of_reach_is_given_up(server: Server, tmp_path: Path, count: int) -> None:
-    gone, events = refusing(), list[Event]()
-    retries = RetryPolicy(attempts=2, first=0.1, unreached=0.3)
+    gone, events = refusing(), list[FetchEvent]()
+    retries = RetryPolicy(attempts=2, first_seconds=0.1, unreached_seconds=0.3)
     content = b"reached"
     digests = [Digest(hashlib.sha256(b"%d" % number).hexdigest()) for number in range(count)]
     wanted = [FetchRequest(link=f"{gone}/m.ckpt?token=SECRET", digest=digest) for digest in digests]

@@ -18,7 +18,7 @@ import mindspore_hub
 from hubtool.errors import StoreError
 from hubtool.registry import FolderRegistry
 from hubtool.registry import index_file as indexes
-from hubtool.registry.index import Filter, SearchIndex
+from hubtool.registry.index import CardFilter, SearchIndex
 from hubtool.uid import Uid
 from tests.support.cards import write_card
 
@@ -278,7 +278,7 @@ def test_changes_are_seen_and_what_did_not_change_is_not_read_again(
     (cards.registry / "huawei/1.9/fanyi.md").unlink()
     _card(cards.registry, "mindspore/1.9/new")
     with _open(cards) as index:
-        assert index.uids(Filter(task="audio")) == ["mindspore/1.9/crnn_icdar"]
+        assert index.uids(CardFilter(task="audio")) == ["mindspore/1.9/crnn_icdar"]
         assert index.search("icdar scene") == []  # the old facts are not found any more
         assert index.search("翻译") == []
         assert len(index.uids()) == 6
@@ -295,12 +295,12 @@ def test_a_card_changed_twice_within_one_tick_of_the_clock_is_seen(cards: Cli) -
     path = _card(cards.registry, "mindspore/1.9/new", module_type="rl", age=0)
     stat = path.stat()
     with _open(cards) as index:
-        assert index.uids(Filter(task="rl")) == ["mindspore/1.9/new"]
+        assert index.uids(CardFilter(task="rl")) == ["mindspore/1.9/new"]
     text = path.read_text().replace("module-type: rl", "module-type: mm")
     path.write_text(text)  # the same size
     os.utime(path, ns=(stat.st_mtime_ns, stat.st_mtime_ns))
     with _open(cards) as index:
-        assert index.uids(Filter(task="mm")) == ["mindspore/1.9/new"]
+        assert index.uids(CardFilter(task="mm")) == ["mindspore/1.9/new"]
 
 
 def test_of_two_registries_the_first_decides_also_where_it_does_not_match(cards: Cli) -> None:
@@ -309,12 +309,12 @@ def test_of_two_registries_the_first_decides_also_where_it_does_not_match(cards:
     _card(later, "mindspore/1.9/only", module_type="audio")
     registries = [FolderRegistry(cards.registry), FolderRegistry(later, "later")]
     with SearchIndex.open(cards.home, registries) as index:
-        assert index.uids(Filter(task="audio")) == ["mindspore/1.9/only"]
+        assert index.uids(CardFilter(task="audio")) == ["mindspore/1.9/only"]
         assert [str(entry.uid) for entry in index.search("audio")] == ["mindspore/1.9/only"]
         assert [(one.uid, one.other) for one in index.conflicts()] == [("mindspore/1.9/crnn_icdar", "later")]
         assert len(index.uids()) == 7
     with SearchIndex.open(cards.home, registries[::-1]) as index:
-        assert len(index.uids(Filter(task="audio"))) == 2
+        assert len(index.uids(CardFilter(task="audio"))) == 2
 
 
 @pytest.mark.parametrize(

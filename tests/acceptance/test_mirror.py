@@ -263,7 +263,7 @@ def test_damaged_blobs_are_replaced(cli: Cli, tmp_path: Path) -> None:
     (root / "cards/tests/1.9/m3.md").write_bytes(b"another")
     shallow = cli("mirror", "verify", root)
     assert (shallow.code, short in shallow.out, flipped in shallow.out) == (1, True, False)
-    assert "replaces blobs of another size" in shallow.out
+    assert "replaces blobs of the wrong size" in shallow.out
     assert "1 blob there with wrong bytes" in cli("mirror", "status", root).out
     # What has another size than it had is seen to be wrong, and is replaced; the card is not blamed.
     dry = cli("mirror", "sync", root, "--dry-run", "--json")

@@ -524,7 +524,7 @@ def test_what_is_stored_is_never_overwritten(desk: Desk, tmp_path: Path) -> None
 def test_links_that_do_not_answer_keep_the_card_back(desk: Desk, tmp_path: Path) -> None:
     done = desk.publish("--push", "--link-base", f"{desk.links}/elsewhere")
     assert done.code == 1
-    assert "is stored, but its link does not give it" in done.err
+    assert "was uploaded, but cannot be fetched by its link" in done.err
     assert "--link-base" in done.err
     assert (desk.branches(), desk.branches(desk.checkout)) == (["main"], ["main"])
     offline = desk.publish("--json", HUBTOOL_OFFLINE="1")

@@ -14,7 +14,7 @@ import hubtool
 from hubtool.errors import FetchError, ForbiddenLinkError, HubError, RegistryWarning
 from hubtool.links import LinkPolicy
 from hubtool.registry import publishers
-from hubtool.registry.http import Client
+from hubtool.registry.http import RegistryClient
 from hubtool.registry.published import index as published_index
 from hubtool.registry.published import site
 from hubtool.transfer.http import HttpTransport
@@ -52,13 +52,13 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def client() -> Iterator[Client]:
-    made = Client(LinkPolicy(), QUICK)
+def client() -> Iterator[RegistryClient]:
+    made = RegistryClient(LinkPolicy(), QUICK)
     yield made
     made.close()
 
 
-def test_the_endless_body_of_a_redirect_is_not_read(server: Server, client: Client) -> None:
+def test_the_endless_body_of_a_redirect_is_not_read(server: Server, client: RegistryClient) -> None:
     server.put("/card.md", b"the card")
     link = server.put("/moved", b"", "endless-redirect:/card.md")
     started = time.monotonic()
@@ -76,7 +76,7 @@ def test_a_redirect_into_a_private_network_is_not_followed(server: Server, monke
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
     link = server.put("/index.json", b"", "redirect:https://gitee.com/index.json")
-    client = Client(LinkPolicy(), QUICK)
+    client = RegistryClient(LinkPolicy(), QUICK)
     with pytest.raises(ForbiddenLinkError, match=r"private address 10\.1\.2\.3"):
         client.get(link, limit=100)
     client.close()
@@ -86,7 +86,7 @@ def test_a_redirect_into_a_private_network_is_not_followed(server: Server, monke
     client.close()
 
 
-def test_a_server_that_drips_its_header_is_given_up(server: Server, client: Client) -> None:
+def test_a_server_that_drips_its_header_is_given_up(server: Server, client: RegistryClient) -> None:
     link = server.put("/index.json", b"x", "trickled-head")
     started = time.monotonic()
     with pytest.raises(FetchError, match="fewer than"):
@@ -94,20 +94,20 @@ def test_a_server_that_drips_its_header_is_given_up(server: Server, client: Clie
     assert time.monotonic() - started < 5
 
 
-def test_a_server_that_only_promises_an_answer_is_given_up(server: Server, client: Client) -> None:
+def test_a_server_that_only_promises_an_answer_is_given_up(server: Server, client: RegistryClient) -> None:
     link = server.put("/index.json", b"x", "interim")
     started = time.monotonic()
-    with pytest.raises(FetchError, match="not HTTP"):
+    with pytest.raises(FetchError, match="did not answer in HTTP"):
         client.get(link, limit=100)
     transport = HttpTransport(LinkPolicy(), QUICK)
-    with pytest.raises(FetchError, match="not HTTP"), transport.open(transport.policy.check(link)):
+    with pytest.raises(FetchError, match="did not answer in HTTP"), transport.open(transport.policy.check(link)):
         pass
     transport.close()
     assert time.monotonic() - started < 5
 
 
 @pytest.mark.parametrize("fault", ["", "chunked", "endless"])
-def test_an_answer_that_is_too_large_is_left(server: Server, client: Client, fault: str) -> None:
+def test_an_answer_that_is_too_large_is_left(server: Server, client: RegistryClient, fault: str) -> None:
     link = server.put("/index.json", bytes(1 << 20), fault)
     with pytest.raises(FetchError, match=r"more than 1,000"):
         client.get(link, limit=1000)
@@ -116,7 +116,7 @@ def test_an_answer_that_is_too_large_is_left(server: Server, client: Client, fau
 def test_what_has_not_changed_does_not_come_again(tmp_path: Path) -> None:
     (tmp_path / "index.json").write_bytes(b"first")
     with serving_folder(tmp_path) as web:
-        client = Client(LinkPolicy())
+        client = RegistryClient(LinkPolicy())
         first = client.get(web.url + "index.json", limit=100)
         assert (first.status, first.data) == (200, b"first")
         again = client.get(web.url + "index.json", limit=100, etag=first.etag)

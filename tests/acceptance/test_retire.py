@@ -261,7 +261,7 @@ def test_many_locks_are_checked(two: Cli) -> None:
     assert two("lock", "--check", "new.lock", OLD).code == 2
 
 
-def test_sync_says_what_it_brought_and_what_was_withdrawn(two: Cli, tmp_path: Path) -> None:
+def test_sync_says_what_it_fetched_and_what_was_withdrawn(two: Cli, tmp_path: Path) -> None:
     assert two("lock", OLD, NEW).code == 0
     assert retire(two, "withdraw", "--superseded-by", NEW, "--in-place").code == 0
     fresh = replace(two, environ={**two.environ, "HUBTOOL_HOME": str(tmp_path / "fresh")})
@@ -269,11 +269,11 @@ def test_sync_says_what_it_brought_and_what_was_withdrawn(two: Cli, tmp_path: Pa
     assert first.code == 0, first.err
     assert f"note: {OLD} is withdrawn" in first.err
     # Both cards name the same bytes, which came with the first.
-    assert [line.split(":")[0] for line in first.out.splitlines()[:2]] == [f"brought {NEW}", f"there   {OLD}"]
-    assert "1 asset brought, 1 there before" in first.out
+    assert [line.split(":")[0] for line in first.out.splitlines()[:2]] == [f"fetched {NEW}", f"stored  {OLD}"]
+    assert "1 asset fetched, 1 already stored" in first.out
     again = fresh("sync")
-    assert [line.split(":")[0] for line in again.out.splitlines()[:2]] == [f"there   {NEW}", f"there   {OLD}"]
-    assert "0 assets brought, 2 there before" in again.out
+    assert [line.split(":")[0] for line in again.out.splitlines()[:2]] == [f"stored  {NEW}", f"stored  {OLD}"]
+    assert "0 assets fetched, 2 already stored" in again.out
     found = {card["uid"]: card for card in fresh("sync", "--json").json["cards"]}
     assert found[OLD]["status"]["status"] == "withdrawn"
     assert found[NEW]["status"] is None

@@ -262,7 +262,7 @@ def test_a_working_folder_that_was_removed_is_named(cli: Cli) -> None:
         check=False,
     )
     assert done.returncode == 1
-    assert done.stderr == ("error: the working folder is not there any more\nhint: change to a folder that is there\n")
+    assert done.stderr == ("error: the working folder no longer exists\nhint: change to a folder that exists\n")
 
 
 def test_errors_of_permissions_say_what_to_do(

@@ -392,11 +392,11 @@ def test_a_client_that_goes_away(server: Server) -> None:
 def test_places_that_cannot_be_served(tmp_path: Path, root: Path, server: Server) -> None:
     with pytest.raises(MirrorError, match="is not a folder"):
         Server(tmp_path / "nowhere")
-    with pytest.raises(MirrorError, match="cannot be listened at") as caught:
+    with pytest.raises(MirrorError, match="cannot listen on") as caught:
         Server(root, port=server.address[1])
     assert caught.value.hint == "choose another --port"
     for host in ("192.0.2.1", "nosuch.invalid", "a" * 70):
-        with pytest.raises(MirrorError, match="cannot be listened at") as caught:
+        with pytest.raises(MirrorError, match="cannot listen on") as caught:
             Server(root, host=host)
         assert caught.value.hint == "give a name or an address of this machine as --host"
 

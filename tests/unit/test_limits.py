@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def test_pauses_grow_and_are_bounded() -> None:
-    retries = RetryPolicy(first=1.0, longest=5.0)
+    retries = RetryPolicy(first_seconds=1.0, longest_seconds=5.0)
     for tries, most in ((1, 1.0), (2, 2.0), (3, 4.0), (4, 5.0), (400, 5.0)):
         pauses = {retries.pause(tries) for _ in range(50)}
         assert max(pauses) <= most
@@ -104,7 +104,7 @@ def test_a_host_that_nobody_knows_is_given_up_too(tmp_path: Path, monkeypatch: p
         raise socket.gaierror(number, "not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
-    retries = RetryPolicy(first=0.0, longest=0.0, unreached=0.0)
+    retries = RetryPolicy(first_seconds=0.0, longest_seconds=0.0, unreached_seconds=0.0)
     policy = LinkPolicy.allowing(more=["nobody.example"])
     with Fetcher(Store(tmp_path), policy=policy, retries=retries) as run:
         wanted = [FetchRequest(link=f"https://nobody.example/{name}", digest=Digest("ab" * 32)) for name in "abcde"]

@@ -13,7 +13,7 @@ from hubtool.errors import MirrorError
 from hubtool.mirror import index, plan
 from hubtool.mirror.cards import matches
 from hubtool.mirror.folder import FolderDestination
-from hubtool.mirror.index import Listed, ListedAsset, Listing
+from hubtool.mirror.index import ListedAsset, ListedCard, MirrorIndex
 from hubtool.mirror.layout import blob_name, card_name, parse_blob, parse_card
 from hubtool.mirror.plan import WantedAsset, WantedCard
 from hubtool.registry.entry import CardEntry
@@ -35,19 +35,21 @@ def card(
     return WantedCard(uid=uid, entry=entry, assets=named, problem=problem)
 
 
-def listed(uid: str, *assets: tuple[str, str], digest: str = C) -> Listed:
-    return Listed(
+def listed(uid: str, *assets: tuple[str, str], digest: str = C) -> ListedCard:
+    return ListedCard(
         entry=CardEntry(uid=Uid.parse(uid), digest=digest),
         assets=tuple(ListedAsset(link=link, digest=text, size=1 if text else None) for link, text in assets),
     )
 
 
-def listing(*cards: Listed) -> Listing:
-    return Listing(uids={one.uid: one for one in cards})
+def listing(*cards: ListedCard) -> MirrorIndex:
+    return MirrorIndex(uids={one.uid: one for one in cards})
 
 
 def test_one_file_of_many_cards_is_missing_once() -> None:
-    made = plan.make([card("p/1/x", ("x", A, None)), card("p/1/y", ("y", A, 7), ("z", B, 5))], {}, Listing(), cards=())
+    made = plan.make(
+        [card("p/1/x", ("x", A, None)), card("p/1/y", ("y", A, 7), ("z", B, 5))], {}, MirrorIndex(), cards=()
+    )
     assert [(asset.digest.hex, asset.size, asset.sources) for asset in made.missing] == [
         (A, 7, (("p/1/x", "x"), ("p/1/y", "y"))),
         (B, 5, (("p/1/y", "z"),)),
@@ -82,10 +84,10 @@ def test_a_short_digest_is_what_the_index_says() -> None:
 
 
 def test_a_short_digest_is_not_what_begins_like_it() -> None:
-    made = plan.make([card("p/1/x", ("x", "a" * 8, None))], {A: 3}, Listing(), cards=())
+    made = plan.make([card("p/1/x", ("x", "a" * 8, None))], {A: 3}, MirrorIndex(), cards=())
     assert (made.there, [asset.digest.hex for asset in made.missing]) == ({}, ["a" * 8])
     assert made.unnamed == {}  # it may be the right one: it is not pruned
-    made = plan.make([card("p/1/x", ("x", "a" * 8, None)), card("p/1/y", ("y", A, None))], {}, Listing(), cards=())
+    made = plan.make([card("p/1/x", ("x", "a" * 8, None)), card("p/1/y", ("y", A, None))], {}, MirrorIndex(), cards=())
     assert [(asset.digest.hex, asset.sources) for asset in made.missing] == [
         ("a" * 8, (("p/1/x", "x"),)),
         (A, (("p/1/y", "y"),)),
@@ -94,7 +96,7 @@ def test_a_short_digest_is_not_what_begins_like_it() -> None:
     made = plan.make(
         [card("p/1/x", ("x", "a" * 8, None)), card("p/1/y", ("y", "a" * 8, None)), card("p/1/z", ("x", "a" * 8, None))],
         {},
-        Listing(),
+        MirrorIndex(),
         cards=(),
     )
     assert [asset.sources for asset in made.missing] == [(("p/1/x", "x"), ("p/1/z", "x")), (("p/1/y", "y"),)]
@@ -130,14 +132,14 @@ def test_a_card_is_written_if_it_changed_or_its_file_is_missing() -> None:
 def test_an_index_is_read_as_it_was_written(tmp_path: Path, count: int) -> None:
     place = FolderDestination(tmp_path / "mirror")
     cards = {f"p/1.10/模型{at}": listed(f"p/1.10/模型{at}", ("l", B), ("m", "")) for at in range(count)}
-    assert index.load(place) == Listing()
-    assert index.write(place, cards, Listing()) is True
+    assert index.load(place) == MirrorIndex()
+    assert index.write(place, cards, MirrorIndex()) is True
     found = index.load(place)
     assert (found.uids, found.faults) == (cards, {})
     assert found.digests == ({B: 1} if count else {})
     assert index.write(place, cards, found) is False
     # Another worker was quicker.
-    assert index.write(place, {"p/1/z": listed("p/1/z")}, Listing()) is None
+    assert index.write(place, {"p/1/z": listed("p/1/z")}, MirrorIndex()) is None
     assert index.load(place).uids == cards
     # What any client of a published registry reads.
     head = json.loads((tmp_path / "mirror" / "index.json").read_bytes())
@@ -152,7 +154,7 @@ def test_an_index_is_read_as_it_was_written(tmp_path: Path, count: int) -> None:
 def test_a_damaged_shard_is_named_and_mended(tmp_path: Path) -> None:
     place = FolderDestination(tmp_path / "mirror")
     cards = {f"p/1/x{at}": listed(f"p/1/x{at}", ("l", B)) for at in range(600)}
-    index.write(place, cards, Listing())
+    index.write(place, cards, MirrorIndex())
     one, two, *_ = sorted((tmp_path / "mirror" / "index").iterdir())
     one.write_bytes(b"{}")
     two.unlink()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.sandbox.limits import Limits
+from hubtool.sandbox.limits import ProgramLimits
 from hubtool.sandbox.run import ProgramResult, environment, run_isolated
 from tests.support import ROOT
 
@@ -23,7 +23,7 @@ MIB = 1 << 20
 
 
 def ran(folder: Path, code: str, **more: float) -> ProgramResult:
-    limits = Limits(
+    limits = ProgramLimits(
         seconds=more.get("seconds", 30), memory=int(more.get("memory", 512 * MIB)), disk=int(more.get("disk", 64 * MIB))
     )
     return run_isolated(
@@ -42,7 +42,7 @@ def test_output_answer_and_code_come_back(tmp_path: Path) -> None:
         [sys.executable, "-X", "utf8", "-c", code],
         scratch=tmp_path,
         environ=environment(tmp_path, {}),
-        limits=Limits(seconds=30),
+        limits=ProgramLimits(seconds=30),
         show=shown.append,
         use_namespaces=False,
     )
@@ -154,7 +154,7 @@ def test_the_program_has_a_dev_of_its_own(tmp_path: Path) -> None:
         [sys.executable, "-c", DEVICES, str(elsewhere)],
         scratch=scratch,
         environ=environment(scratch, {}),
-        limits=Limits(seconds=30),
+        limits=ProgramLimits(seconds=30),
     )
     if "files" not in ended.held:
         pytest.skip(f"this system does not let a program be isolated: {ended.why}")
@@ -171,12 +171,12 @@ def test_the_program_has_a_dev_of_its_own(tmp_path: Path) -> None:
 PARENT = """
 import sys
 from pathlib import Path
-from hubtool.sandbox.limits import Limits
+from hubtool.sandbox.limits import ProgramLimits
 from hubtool.sandbox.run import environment, run_isolated
 scratch = Path(sys.argv[1])
 code = "import time\\nwhile True: open('alive', 'a').write('x'); time.sleep(0.05)"
 run_isolated([sys.executable, "-c", code], scratch=scratch, environ=environment(scratch, {}),
-             limits=Limits(seconds=60), use_namespaces=sys.argv[2] == "yes")
+             limits=ProgramLimits(seconds=60), use_namespaces=sys.argv[2] == "yes")
 """
 
 

@@ -294,9 +294,9 @@ def test_wrong_bytes_leave_nothing(store: Store) -> None:
 
 
 def test_sizes_are_bounds(store: Store) -> None:
-    with pytest.raises(FetchError, match="more bytes come than the 10"):
+    with pytest.raises(FetchError, match="sends more than the 10 bytes"):
         write(store, bytes(11), size=10)
-    with pytest.raises(FetchError, match="5 bytes came, and the card says 10"):
+    with pytest.raises(FetchError, match="received 5 bytes; the card says 10"):
         write(store, bytes(5), size=10)
     with pytest.raises(FetchError, match="more bytes come, and 9 are the most"):
         write(store, bytes(10), limit=9)

@@ -44,7 +44,7 @@ def test_names_shapes_and_types(tmp_path: Path) -> None:
 @pytest.mark.parametrize("piece", [None, 1001])
 def test_numbers_block_by_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece: int | None) -> None:
     """Pieces and blocks end anywhere, in the middle of an element too."""
-    monkeypatch.setattr(tensors, "BLOCK", 97)
+    monkeypatch.setattr(tensors, "BLOCK_ELEMENTS", 97)
     numbers = np.random.default_rng(0)
     before = numbers.standard_normal((40, 50)).astype(np.float32)
     after = before.copy()

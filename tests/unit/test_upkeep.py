@@ -19,7 +19,7 @@ from hubtool.store import cleanup
 from hubtool.store.cleanup import StoreItem
 from hubtool.store.records import USE_STEP_SECONDS
 from hubtool.store.store import Store
-from hubtool.store.temporary import Unfinished
+from hubtool.store.temporary import UnfinishedFetch
 from tests.support.disks import bound_by_permissions
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def test_what_a_prune_removes(wishes: dict[str, float], gone: str) -> None:
 
 def test_unfinished_fetches_are_pruned_as_assets_are() -> None:
     def part(letter: str, days: float) -> StoreItem:
-        one = Unfinished(name=f"{letter * 64}.0.blob.part", size=20, written=NOW - days * DAY)
+        one = UnfinishedFetch(name=f"{letter * 64}.0.blob.part", size=20, written=NOW - days * DAY)
         return replace(item(letter, one.size, days, ()), unfinished=one)
 
     there = [item("a", 10, 4), part("a", 3), item("b", 10, 2), part("c", 1 / 24)]
@@ -270,7 +270,7 @@ def test_what_is_not_there_to_be_checked(tmp_path: Path) -> None:
     assert "is made anew" in store.check(digest, kind="upper").reason
     assert twin.exists()
     store.remove(digest)
-    assert store.check(digest).reason == store.check(digest, quarantine=False).reason == "is not there any more"
+    assert store.check(digest).reason == store.check(digest, quarantine=False).reason == "no longer exists"
 
 
 def test_verifying_does_not_count_as_use(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hubtool.publish.check_rows import ending
-from hubtool.sandbox.limits import Limits
+from hubtool.sandbox.limits import ProgramLimits
 from hubtool.sandbox.run import ProgramResult, environment, run_isolated
 from tests.support import ROOT
 
@@ -26,7 +26,7 @@ def ran(folder: Path, code: str) -> ProgramResult:
         [sys.executable, "-m", "hubtool.sandbox.usage_main", str(spec)],
         scratch=scratch,
         environ=environment(scratch, {"PYTHONPATH": str(ROOT)}),
-        limits=Limits(seconds=60),
+        limits=ProgramLimits(seconds=60),
         use_namespaces=False,
     )
 

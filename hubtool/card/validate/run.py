@@ -37,7 +37,7 @@ _MIN_CARDS_FOR_WORKERS = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class ValidateReport:
     """What a check found.
 
     Attributes:
@@ -62,7 +62,7 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class ValidateOptions:
     """How cards are checked.
 
     Attributes:
@@ -78,7 +78,7 @@ class Options:
     cache: Path | None = None
 
 
-class Counts:
+class ValidateCounts:
     """What a run has seen so far; filled while its iterator is drained."""
 
     __slots__ = ("cards", "errors", "warnings")
@@ -110,18 +110,18 @@ def check_present(paths: Iterable[Path]) -> None:
             raise ArgumentError(why, hint=hint)
 
 
-def check_paths(paths: Iterable[Path], options: Options = Options()) -> Report:
+def check_paths(paths: Iterable[Path], options: ValidateOptions = ValidateOptions()) -> ValidateReport:
     """Check all cards that paths name.
 
     Raises:
         ArgumentError: If a path does not exist.
     """
-    counts = Counts()
+    counts = ValidateCounts()
     diagnostics = tuple(stream(paths, options, counts))
-    return Report(cards=counts.cards, diagnostics=diagnostics)
+    return ValidateReport(cards=counts.cards, diagnostics=diagnostics)
 
 
-def stream(paths: Iterable[Path], options: Options, counts: Counts) -> Iterator[Diagnostic]:
+def stream(paths: Iterable[Path], options: ValidateOptions, counts: ValidateCounts) -> Iterator[Diagnostic]:
     """Check all cards that paths name; yield each problem as soon as its turn comes.
 
     Problems of single cards come first, by path and place; problems of several cards, or of the files beside a card,
@@ -159,7 +159,7 @@ def _with_source(diagnostic: Diagnostic) -> Diagnostic:
     return dataclasses.replace(diagnostic, source=source, path=shown_path(diagnostic.path))
 
 
-def _results(paths: Iterable[Path], options: Options) -> Iterator[tuple[str, bytes]]:
+def _results(paths: Iterable[Path], options: ValidateOptions) -> Iterator[tuple[str, bytes]]:
     """Yield the path of each card with its encoded result, in order."""
     files = find_cards(paths)
     with contextlib.ExitStack() as stack:
@@ -224,7 +224,7 @@ def _read(path: str) -> bytes | None:
         return None
 
 
-def _check_files(paths: Sequence[str], options: Options) -> Iterator[tuple[Row | None, bytes]]:
+def _check_files(paths: Sequence[str], options: ValidateOptions) -> Iterator[tuple[Row | None, bytes]]:
     """Check cards on several cores; yield the row for the cache, if there is one, and the encoded result of each."""
     if paths:
         from hubtool.card.validate import check  # noqa: F401, PLC0415 - once, before the workers are forked
@@ -252,7 +252,9 @@ def _check_file(hosts: frozenset[str], path: str) -> tuple[Row | None, bytes]:
     return Row(Stamp.of(status), caches.digest(data), moment, encoded), encoded
 
 
-def fix_paths(paths: Iterable[Path], options: Options, *, write: bool, show: bool = False) -> Iterator[FixedCard]:
+def fix_paths(
+    paths: Iterable[Path], options: ValidateOptions, *, write: bool, show: bool = False
+) -> Iterator[FixedCard]:
     """Fix all cards that paths name; yield what became of each card that has something to fix.
 
     Args:
@@ -273,7 +275,7 @@ def fix_paths(paths: Iterable[Path], options: Options, *, write: bool, show: boo
         yield from (outcome for outcome in parallel.run(fix, batch, jobs=jobs) if outcome is not None)
 
 
-def _fix_file(options: Options, write: bool, show: bool, file: CardFile) -> FixedCard | None:  # noqa: FBT001 - bound by partial
+def _fix_file(options: ValidateOptions, write: bool, show: bool, file: CardFile) -> FixedCard | None:  # noqa: FBT001 - bound by partial
     from hubtool.card.validate import autofix  # noqa: PLC0415 - runs that only check do without
 
     return autofix.fix_file(

@@ -8,7 +8,7 @@ from hubtool.errors import ArgumentTypeError, RecipeError
 from hubtool.networks.builtin import build, infer
 from hubtool.networks.builtin.arguments import ARGUMENTS
 from hubtool.networks.builtin.inference import SIZES
-from hubtool.networks.provider import Built
+from hubtool.networks.provider import BuiltNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from hubtool.card.model import Recipe
     from hubtool.checkpoint.coverage import Shape
     from hubtool.networks.builtin import BertConfig
-    from hubtool.networks.provider import Asked
+    from hubtool.networks.provider import BuildRequest
 
 _EXAMPLE_LENGTH = 128
 _EXAMPLE_MASKED = 20
@@ -30,9 +30,9 @@ class BuiltinProvider:
         recipe: Recipe,
         *,
         shapes: Mapping[str, Shape],
-        asked: Asked,
+        asked: BuildRequest,
         compute_type: str,
-    ) -> Built:
+    ) -> BuiltNetwork:
         """Build a network; see :meth:`hubtool.networks.provider.Provider.build`."""
         if asked.positional:
             raise ArgumentTypeError(
@@ -44,7 +44,7 @@ class BuiltinProvider:
             _check_sizes(recipe, asked.arguments)
         overruling = ARGUMENTS if not asked.pretrained else () if asked.strict else ("num_labels",)
         inferred = infer(recipe.entry, recipe.arguments, shapes, overrides=asked.arguments, overruling=overruling)
-        return Built(
+        return BuiltNetwork(
             network=build(recipe.entry, inferred.config, compute_type=compute_type),
             prefix=inferred.prefix,
             notes=inferred.notes,

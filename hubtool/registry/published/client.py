@@ -19,7 +19,7 @@ from hubtool.errors import CardError, FetchError, OfflineError, RegistryWarning,
 from hubtool.registry import publishers
 from hubtool.registry.changes import Changes
 from hubtool.registry.entry import CardEntry, core_of, digest_of
-from hubtool.registry.http import Client
+from hubtool.registry.http import RegistryClient
 from hubtool.registry.published.index import (
     INDEX,
     MAX_CARDS,
@@ -84,7 +84,7 @@ def _items(path: Path, digest: str) -> list[object]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Synced:
+class PublishedSync:
     """What a sync brought.
 
     Attributes:
@@ -138,7 +138,7 @@ class PublishedRegistry:
         """None: the links of its cards' assets are made absolute when they are read."""
         return
 
-    def sync(self, *, allow_rollback: bool = False, accept_changes: bool = False) -> Synced:
+    def sync(self, *, allow_rollback: bool = False, accept_changes: bool = False) -> PublishedSync:
         """Fetch the index, and the shards that are not here yet.
 
         Args:
@@ -152,7 +152,7 @@ class PublishedRegistry:
             StoreError: If what came cannot be kept.
         """
         index, data, etag = self._fetch_index(allow_rollback=allow_rollback)
-        client = Client(self.policy)
+        client = RegistryClient(self.policy)
         came = 0
         deadline = time.monotonic() + _MAX_SYNC_SECONDS
         try:
@@ -162,7 +162,7 @@ class PublishedRegistry:
                 if time.monotonic() > deadline:
                     raise FetchError(
                         f"{self.source.location}: its index did not come within {_MAX_SYNC_SECONDS:g} seconds",
-                        hint="try again later: what came is kept",
+                        hint="try again later: downloaded shards are kept",
                     )
                 shard_data = client.get(_join(self.source.location, shard.path), limit=shard.size).data
                 if digest_of(shard_data) != shard.digest:
@@ -185,7 +185,7 @@ class PublishedRegistry:
             if path.name not in current:
                 with suppress(OSError):
                     path.unlink()
-        return Synced(serial=index.serial, cards=index.cards, shards=came, changed=changed, changes=changes)
+        return PublishedSync(serial=index.serial, cards=index.cards, shards=came, changed=changed, changes=changes)
 
     def check(self, *, allow_rollback: bool = False) -> tuple[PublishedIndex, bool]:
         """Fetch the index if it has changed; return it, and whether it has.
@@ -208,7 +208,7 @@ class PublishedRegistry:
                 f"{self.source.location} cannot be fetched: the network may not be used", hint="unset HUBTOOL_OFFLINE"
             )
         path = self.folder / INDEX
-        client = Client(self.policy)
+        client = RegistryClient(self.policy)
         try:
             kept = ownership.read_own(path)
             old = read_index(kept)
@@ -245,11 +245,11 @@ class PublishedRegistry:
                 hint=hint,
             )
 
-    def _compare(self, after: Iterator[CardEntry], client: Client, *, accept: bool) -> Changes:
+    def _compare(self, after: Iterator[CardEntry], client: RegistryClient, *, accept: bool) -> Changes:
         """Tell what changed since the last sync, and note which earlier cards stay in use.
 
         A card that loads or runs something else than the one that was seen before under its UID is another card. Text
-        may be mended, and a card may be withdrawn, at any time.
+        may be corrected, and a card may be withdrawn, at any time.
         """
         known, gone = self._seen()
         first = not known
@@ -329,7 +329,7 @@ class PublishedRegistry:
         except CardError:
             return ""
 
-    def _try(self, entry: CardEntry, client: Client) -> bytes | None:
+    def _try(self, entry: CardEntry, client: RegistryClient) -> bytes | None:
         """Fetch a card whose index does not say what it loads; None if it is not the one that the index states."""
         try:
             data = client.get(self._link(entry.uid), limit=documents.MAX_BYTES).data
@@ -380,7 +380,7 @@ class PublishedRegistry:
         return None if data is None else self._card(uid, data, core)
 
     def _fetch(self, uid: Uid, path: Path, kept: bytes | None, digest: str | None) -> bytes | None:
-        client = Client(self.policy)
+        client = RegistryClient(self.policy)
         try:
             self._check_rested()
             etag = self._etag(path) if kept is not None else None
@@ -508,7 +508,7 @@ class PublishedRegistry:
         return [entry for entry in found if self.objection(entry.uid) is None]
 
     def objection(self, uid: Uid) -> str | None:
-        """Say why a card is not used, whether it is there or not; None if it may be."""
+        """Return why a card is not used, whether it is there or not; None if it may be."""
         return publishers.objection(uid.publisher, self.source.publishers)
 
     def all_uids(self) -> Iterator[Uid]:

@@ -1,4 +1,4 @@
-"""Writing a registry as static files: its cards, what stands beside them, and the index."""
+"""Writing a registry as static files: its cards, the files beside them, and the index."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
+class SiteReport:
     """What a publication wrote.
 
     Attributes:
         serial: The serial of its index.
         cards: How many cards the registry has.
         written: How many files were new or changed.
-        removed: How many files were removed, because no card names them any more.
+        removed: How many files were removed, because no card names them.
         passed_over: The UIDs of cards that cannot be read as cards, or whose assets beside them are not those they
             name, and why.
     """
@@ -65,7 +65,7 @@ class Published:
         }
 
 
-def publish(folder: Path, to: Path, *, serial: int | None = None) -> Published:
+def publish(folder: Path, to: Path, *, serial: int | None = None) -> SiteReport:
     """Write a registry folder as static files. The index comes last; a run that is killed leaves the old one valid.
 
     Args:
@@ -108,8 +108,8 @@ class _Publication:
     keep: set[str] = field(default_factory=set)
     passed_over: list[tuple[str, str]] = field(default_factory=list)
 
-    def run(self) -> Published:
-        """Write assets and cards, then the shards, then the index; then remove what nothing names any more."""
+    def run(self) -> SiteReport:
+        """Write assets and cards, then the shards, then the index; then remove what nothing names."""
         uids = sorted(map(str, self.registry.uids()))
         width = width_for(len(uids))
         by_shard: dict[str, list[str]] = {}
@@ -131,7 +131,7 @@ class _Publication:
             os.sync()
         self._put(INDEX, index_bytes(shards, width, serial))
         # A client that has just read the old index still finds the old shards; those before them go.
-        return Published(
+        return SiteReport(
             serial=serial,
             cards=sum(shard.cards for shard in shards),
             written=self.written,

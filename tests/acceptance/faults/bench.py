@@ -25,7 +25,7 @@ from hubtool.mirror.verify import verify
 from hubtool.registry.entry import digest_of
 from hubtool.store.store import Store
 from hubtool.transfer import segments
-from hubtool.transfer.events import Event, FetchRequest, Watcher
+from hubtool.transfer.events import EventCallback, FetchEvent, FetchRequest
 from hubtool.transfer.fetcher import Fetcher, LinkPolicy, RetryPolicy, Timeouts
 from tests.support.cards import write_card
 from tests.support.faulty import always, nothing, refusing, serving
@@ -41,7 +41,7 @@ CONTENT = random.Random(7).randbytes(1_500_000)  # noqa: S311 (no secret)
 DIGEST = Digest(hashlib.sha256(CONTENT).hexdigest())
 SMALL = CONTENT[:100_000]
 TIMEOUTS = Timeouts(connect=3.0, read=0.5, stall=0.6, floor=1 << 15)
-RETRIES = RetryPolicy(attempts=3, mirror_attempts=1, first=0.01, patience=1.5)
+RETRIES = RetryPolicy(attempts=3, mirror_attempts=1, first_seconds=0.01, patience_seconds=1.5)
 POLICY = LinkPolicy(hosts=frozenset({"intranet.example", "other.example"}))
 
 FAULTS = {
@@ -279,10 +279,10 @@ def impatient(self: Hub, **_: Any) -> Fetcher:
 
 
 def _meet(store: Store, wanted: FetchRequest, mirrors: tuple[str, ...], retried: Callable[[], None]) -> Outcome:
-    events: list[Event] = []
+    events: list[FetchEvent] = []
     error: HubError | None = None
 
-    def watch(event: Event) -> None:
+    def watch(event: FetchEvent) -> None:
         events.append(event)
         if event.kind == "retried":
             retried()
@@ -296,7 +296,7 @@ def _meet(store: Store, wanted: FetchRequest, mirrors: tuple[str, ...], retried:
     return Outcome(error, any(event.kind == "kept" for event in events), 0)
 
 
-def get(store: Store, wanted: FetchRequest, mirrors: tuple[str, ...], watch: Watcher | None = None) -> None:
+def get(store: Store, wanted: FetchRequest, mirrors: tuple[str, ...], watch: EventCallback | None = None) -> None:
     """Fetch a file, and see that it is the right one."""
     with Fetcher(
         store, policy=POLICY, mirrors=mirrors, timeouts=TIMEOUTS, retries=RETRIES, watch=watch, connections=4

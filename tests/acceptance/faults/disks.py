@@ -21,7 +21,7 @@ from hubtool.mirror.sync import sync
 from hubtool.mirror.verify import verify
 from hubtool.store.partial_file import MIN_RESUMABLE_BYTES
 from hubtool.store.store import Store
-from hubtool.transfer.events import Event, FetchRequest
+from hubtool.transfer.events import FetchEvent, FetchRequest
 from tests.acceptance.faults.bench import (
     CONTENT,
     Outcome,
@@ -214,7 +214,7 @@ def _fetch(fault: str, path: str, folder: Path, disk: _Disk, server: Server) -> 
         break_off(disk.store, server, wanted, path)
     asked, left = len(server.requests), len(server.content) // (2 if path == "resumed" else 1)
     error: HubError | None = None
-    events: list[Event] = []
+    events: list[FetchEvent] = []
     with parallel(server) if path == "parallel" else nullcontext(), disk.meet(fault, server, left):
         try:
             get(disk.store, wanted, (), events.append)

@@ -21,7 +21,7 @@ from hubtool.errors import FetchError, StoreError
 from hubtool.store.store import Store
 from hubtool.store.temporary import KEEP_PARTIAL_SECONDS
 from hubtool.transfer import segments
-from hubtool.transfer.events import Event, FetchRequest
+from hubtool.transfer.events import FetchEvent, FetchRequest
 from hubtool.transfer.fetcher import Fetcher, fetch
 from tests.acceptance.faults.bench import CONTENT, DIGEST, RETRIES, TIMEOUTS
 from tests.support import disks
@@ -67,7 +67,7 @@ def parts(store: Store) -> list[Path]:
 def test_what_came_before_an_end_is_kept(tmp_path: Path, server: Server) -> None:
     store = Store(tmp_path / "home")
     server.pause, server.block = 0.1, 1 << 16
-    events: list[Event] = []
+    events: list[FetchEvent] = []
     with Fetcher(store, watch=events.append, timeouts=TIMEOUTS) as run:
         threading.Timer(1.0, run.end).start()
         outcome = run.outcome(FetchRequest(link=f"{server.url}/a", digest=DIGEST))
@@ -302,9 +302,9 @@ def test_an_interrupt_of_the_command_leaves_a_part_and_says_so(tmp_path: Path, s
     _, said = process.communicate(timeout=30)
     assert process.returncode == 130
     assert "kept: " in said
-    assert "the same command goes on from there" in said
+    assert "run the same command again to resume" in said
     assert "Traceback" not in said
     server.pause = 0.0
     again = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
-    assert "goes on from" in again.stderr
+    assert "resumes at" in again.stderr
     assert server.requests[-1].start > 0

@@ -11,7 +11,7 @@ import pytest
 from hubtool.digest import Digest
 from hubtool.errors import ArgumentError, FetchError, ForbiddenLinkError, OfflineError
 from hubtool.store.store import Store
-from hubtool.transfer.events import Event, FetchRequest
+from hubtool.transfer.events import FetchEvent, FetchRequest
 from hubtool.transfer.fetcher import Fetcher, LinkPolicy, fetch
 from tests.acceptance.faults.bench import CONTENT, DIGEST, RETRIES, TIMEOUTS
 from tests.support.faulty import refusing, serving
@@ -38,7 +38,7 @@ def mirror() -> Iterator[Server]:
         yield one
 
 
-def run(store: Store, mirrors: list[str], events: list[Event], *, offline: bool = False) -> Fetcher:
+def run(store: Store, mirrors: list[str], events: list[FetchEvent], *, offline: bool = False) -> Fetcher:
     return Fetcher(store, mirrors=mirrors, timeouts=TIMEOUTS, retries=RETRIES, watch=events.append, offline=offline)
 
 
@@ -56,7 +56,7 @@ def test_a_mirror_comes_first_and_the_link_is_not_asked(tmp_path: Path, origin: 
 def test_a_mirror_with_wrong_bytes_is_reported_and_asked_no_more(
     tmp_path: Path, origin: Server, mirror: Server
 ) -> None:
-    events: list[Event] = []
+    events: list[FetchEvent] = []
     mirror.content = OTHER
     with run(Store(tmp_path), [mirror.url], events) as one:
         one.fetch(FetchRequest(link=origin.url + LINK, digest=DIGEST))
@@ -88,7 +88,7 @@ def test_the_next_mirror_goes_on_from_the_byte_reached_and_the_link_comes_last(
 def test_a_mirror_whose_beginning_is_wrong_costs_a_second_asking(
     tmp_path: Path, origin: Server, mirror: Server
 ) -> None:
-    events: list[Event] = []
+    events: list[FetchEvent] = []
     mirror.content = b"x" + CONTENT[1:]
     mirror.fault, mirror.applies = "reset", lambda request: request.start == 0
     with run(Store(tmp_path), [mirror.url], events) as one:
@@ -97,7 +97,7 @@ def test_a_mirror_whose_beginning_is_wrong_costs_a_second_asking(
 
 
 def test_a_dead_mirror_is_given_up_after_some_files(tmp_path: Path, origin: Server) -> None:
-    events: list[Event] = []
+    events: list[FetchEvent] = []
     with run(Store(tmp_path), [refusing()], events) as one:
         for number in range(5):
             origin.content = b"%d" % number
@@ -121,7 +121,7 @@ def test_a_folder_is_a_mirror_and_no_network(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_is_named_and_asked_no_more(tmp_path: Path, origin: Server) -> None:
-    said: list[Event] = []
+    said: list[FetchEvent] = []
     with run(Store(tmp_path / "home"), [str(tmp_path / "nowhere")], said) as one:
         for _ in range(2):
             one.fetch(FetchRequest(link=f"{origin.url}/a", digest=DIGEST), force=True)

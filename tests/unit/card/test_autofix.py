@@ -11,7 +11,7 @@ from hubtool.card.files import uid_of_path
 from hubtool.card.finding import Edit, Fix
 from hubtool.card.rewrite import unified_diff
 from hubtool.card.validate import autofix
-from hubtool.card.validate.run import Options, check_paths, fix_paths
+from hubtool.card.validate.run import ValidateOptions, check_paths, fix_paths
 from hubtool.card.values import plain_values
 from hubtool.settings import DEFAULT_HOSTS
 from tests.support import corpus
@@ -157,7 +157,7 @@ def test_of_fixes_that_overlap_the_first_is_made() -> None:
 
 
 def run(path: Path, *, write: bool = True, selection: Selection | None = None) -> list[autofix.FixedCard]:
-    options = Options(selection=selection) if selection else Options()
+    options = ValidateOptions(selection=selection) if selection else ValidateOptions()
     return list(fix_paths([path], options, write=write, show=True))
 
 

@@ -13,7 +13,7 @@ import pytest
 from hubtool.card.files import find_cards
 from hubtool.card.validate import cache as caches
 from hubtool.card.validate import run
-from hubtool.card.validate.run import Options, check_paths
+from hubtool.card.validate.run import ValidateOptions, check_paths
 from hubtool.card.validate.selection import Selection, check_codes, for_folders
 from hubtool.errors import ArgumentError, SettingsError
 
@@ -32,8 +32,8 @@ def write(path: Path, data: bytes = CARD) -> Path:
     return path
 
 
-def codes(path: Path, options: Options | None = None) -> list[str]:
-    return [found.code for found in check_paths([path], options or Options()).diagnostics]
+def codes(path: Path, options: ValidateOptions | None = None) -> list[str]:
+    return [found.code for found in check_paths([path], options or ValidateOptions()).diagnostics]
 
 
 def test_what_is_a_card(tmp_path: Path) -> None:
@@ -84,7 +84,7 @@ def test_what_may_not_be_read_is_said(tmp_path: Path) -> None:
 )
 def test_names_of_all_kinds(tmp_path: Path, name: str) -> None:
     write(tmp_path / "hub" / "1.9" / name, LICENCE)
-    options = Options(cache=tmp_path / "cache.sqlite3")
+    options = ValidateOptions(cache=tmp_path / "cache.sqlite3")
     for _ in range(2):
         (found,) = [one for one in check_paths([tmp_path / "hub"], options).diagnostics if one.code == "HT211"]
         assert found.path.isprintable()
@@ -98,7 +98,7 @@ def test_a_name_that_is_not_utf8(tmp_path: Path) -> None:
     except OSError:
         pytest.skip("this file system has UTF-8 names only")
     for _ in range(2):
-        (found,) = check_paths([tmp_path], Options(cache=tmp_path / "cache.sqlite3")).diagnostics
+        (found,) = check_paths([tmp_path], ValidateOptions(cache=tmp_path / "cache.sqlite3")).diagnostics
         found.path.encode("utf-8")
 
 
@@ -122,7 +122,7 @@ def registry(tmp_path: Path) -> Path:
 
 
 def test_the_cache_changes_no_result(registry: Path, tmp_path: Path) -> None:
-    options = Options(cache=tmp_path / "home" / caches.FILE_NAME)
+    options = ValidateOptions(cache=tmp_path / "home" / caches.FILE_NAME)
     plain = check_paths([registry])
     assert [check_paths([registry], options) for _ in range(3)] == [plain] * 3
     assert len(plain.diagnostics) == 5
@@ -145,7 +145,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_only_what_changed_is_checked(registry: Path, tmp_path: Path, seen: list[str]) -> None:
-    options = Options(cache=tmp_path / caches.FILE_NAME)
+    options = ValidateOptions(cache=tmp_path / caches.FILE_NAME)
     check_paths([registry], options)
     assert len(seen) == 5
     del seen[:]
@@ -174,11 +174,11 @@ def test_only_what_changed_is_checked(registry: Path, tmp_path: Path, seen: list
 def test_another_state_of_the_rules_empties_the_cache(
     registry: Path, tmp_path: Path, seen: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    options = Options(cache=tmp_path / caches.FILE_NAME)
+    options = ValidateOptions(cache=tmp_path / caches.FILE_NAME)
     check_paths([registry], options)
     monkeypatch.setattr(caches, "rules_key", lambda: "another")
     check_paths([registry], options)
-    check_paths([registry], Options(cache=options.cache, hosts=frozenset({"x.example"})))
+    check_paths([registry], ValidateOptions(cache=options.cache, hosts=frozenset({"x.example"})))
     assert len(seen) == 15
 
 
@@ -188,21 +188,21 @@ def test_a_broken_cache_is_replaced(registry: Path, tmp_path: Path, content: byt
     path.write_bytes(content)
     expected = check_paths([registry])
     for _ in range(3):
-        assert check_paths([registry], Options(cache=path)) == expected
+        assert check_paths([registry], ValidateOptions(cache=path)) == expected
     assert sqlite3.connect(path).execute("SELECT count(*) FROM cards").fetchone() == (5,)
 
 
 def test_a_cache_that_cannot_be_written_is_done_without(registry: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert check_paths([registry], Options(cache=tmp_path / "file" / "cache")) == check_paths([registry])
+    assert check_paths([registry], ValidateOptions(cache=tmp_path / "file" / "cache")) == check_paths([registry])
 
 
 def test_a_locked_cache_is_done_without(registry: Path, tmp_path: Path) -> None:
     path = tmp_path / caches.FILE_NAME
-    check_paths([registry], Options(cache=path))
+    check_paths([registry], ValidateOptions(cache=path))
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN EXCLUSIVE")
-    assert check_paths([registry], Options(cache=path)) == check_paths([registry])
+    assert check_paths([registry], ValidateOptions(cache=path)) == check_paths([registry])
     other.execute("ROLLBACK")
     other.close()
 
@@ -211,19 +211,19 @@ def test_processes_find_the_same(tmp_path: Path) -> None:
     for number in range(600):
         write(tmp_path / "hub" / "1.9" / f"tiny_{number:03}.md", LICENCE if number % 7 else b"\xff")
     alone = check_paths([tmp_path])
-    assert check_paths([tmp_path], Options(jobs=2)) == alone
-    assert check_paths([tmp_path], Options(jobs=2, cache=tmp_path / "cache.sqlite3")) == alone
+    assert check_paths([tmp_path], ValidateOptions(jobs=2)) == alone
+    assert check_paths([tmp_path], ValidateOptions(jobs=2, cache=tmp_path / "cache.sqlite3")) == alone
     assert len(alone.diagnostics) > 600
-    fixed = list(run.fix_paths([tmp_path], Options(jobs=2), write=True))
+    fixed = list(run.fix_paths([tmp_path], ValidateOptions(jobs=2), write=True))
     assert len(fixed) == 600 - 86
-    assert list(run.fix_paths([tmp_path], Options(jobs=2), write=True)) == []
+    assert list(run.fix_paths([tmp_path], ValidateOptions(jobs=2), write=True)) == []
 
 
 def test_select_and_ignore(registry: Path) -> None:
     write(registry / "hub" / "1.9" / "bad.md", b"# t\n")
 
     def found(**selection: tuple[str, ...]) -> set[str]:
-        return set(codes(registry, Options(selection=Selection(**selection))))  # type: ignore[arg-type]  # select and ignore only
+        return set(codes(registry, ValidateOptions(selection=Selection(**selection))))  # type: ignore[arg-type]  # select and ignore only
 
     assert found() == {"HT104", "HT211"}
     assert found(select=("HT2",)) == {"HT211"}
@@ -243,7 +243,7 @@ def test_settings_of_the_registry(registry: Path, monkeypatch: pytest.MonkeyPatc
 
     def found(text: str) -> set[str]:
         (registry / "hubtool.toml").write_text(text)
-        return set(codes(registry, Options(selection=Selection(folders=for_folders([registry], all_of=False)))))
+        return set(codes(registry, ValidateOptions(selection=Selection(folders=for_folders([registry], all_of=False)))))
 
     assert found("") == {"HT104", "HT211"}
     assert found('[validate]\nignore = ["HT2"]\n') == {"HT104"}

@@ -13,7 +13,7 @@ from hubtool.card.model import Recipe
 from hubtool.errors import ArgumentTypeError, NetworkError, RecipeError, RequirementError
 from hubtool.networks import entry_point
 from hubtool.networks.package import PackageProvider
-from hubtool.networks.provider import Asked
+from hubtool.networks.provider import BuildRequest
 from hubtool.networks.repository import CodeFolder, RepositoryProvider
 from tests.support import models
 
@@ -26,7 +26,9 @@ def place(folder: Path) -> CodeFolder:
 
 def build(folder: Path, entry: str, **more: Any) -> Any:
     recipe = Recipe(provider="repository", entry=entry, **more)
-    return RepositoryProvider(place=place(folder)).build(recipe, shapes={}, asked=Asked(), compute_type="float32")
+    return RepositoryProvider(place=place(folder)).build(
+        recipe, shapes={}, asked=BuildRequest(), compute_type="float32"
+    )
 
 
 CHECKPOINT = ("--ckpt_file", "{checkpoint}")
@@ -75,7 +77,7 @@ def test_arguments_without_a_name_reach_callables_and_not_scripts(tmp_path: Path
     def load(entry: str, argv: tuple[str, ...] = (), **asked: Any) -> Any:
         recipe = Recipe(provider="repository", entry=entry, argv=argv)
         provider = RepositoryProvider(place=place(tmp_path))
-        return provider.build(recipe, shapes={}, asked=Asked(**asked), compute_type="float32").network
+        return provider.build(recipe, shapes={}, asked=BuildRequest(**asked), compute_type="float32").network
 
     for entry in ("src.network:make", "src.network:Net"):
         assert load(entry, positional=(3,)).parameters_dict()["head.bias"].shape == (3,)
@@ -91,7 +93,7 @@ def test_overrides_reach_callables_and_scripts(tmp_path: Path) -> None:
     for entry, argv in (("src.network:make", ()), ("export.py", CHECKPOINT)):
         recipe = Recipe(provider="repository", entry=entry, argv=argv)
         built = RepositoryProvider(place=place(tmp_path)).build(
-            recipe, shapes={}, asked=Asked(arguments={"num_classes": 3}), compute_type="float32"
+            recipe, shapes={}, asked=BuildRequest(arguments={"num_classes": 3}), compute_type="float32"
         )
         assert built.network.parameters_dict()["head.bias"].shape == (3,)
 
@@ -232,10 +234,10 @@ def test_sizes_that_the_checkpoint_decides(tmp_path: Path) -> None:
     recipe = Recipe(provider="repository", entry="model:make", arguments={"rows": rows, "table": {"zeros": [rows, 3]}})
     provider = RepositoryProvider(place=place(tmp_path))
     for shapes, expected in (({}, 5), ({"net.table": (7, 3)}, 7)):
-        built = provider.build(recipe, shapes=shapes, asked=Asked(), compute_type="float32")
+        built = provider.build(recipe, shapes=shapes, asked=BuildRequest(), compute_type="float32")
         assert built.network.embedding_table.shape == (expected, 3)
     with pytest.raises(RecipeError, match="table, axis 0"):
-        provider.build(recipe, shapes={"other": (1,)}, asked=Asked(), compute_type="float32")
+        provider.build(recipe, shapes={"other": (1,)}, asked=BuildRequest(), compute_type="float32")
 
 
 def test_a_script_s_relative_paths(tmp_path: Path) -> None:
@@ -276,28 +278,28 @@ def test_packages_that_are_not_installed_or_not_allowed() -> None:
     ):
         with pytest.raises(error):
             PackageProvider().build(
-                Recipe(provider="package", entry=entry), shapes={}, asked=Asked(), compute_type="float32"
+                Recipe(provider="package", entry=entry), shapes={}, asked=BuildRequest(), compute_type="float32"
             )
     for requires in (("no-such-distribution-x>=1",), ("numpy>=99",)):
         with pytest.raises(RequirementError, match="pip install"):
             PackageProvider().build(
                 Recipe(provider="package", entry="mindcv.models:create_model", requires=requires),
                 shapes={},
-                asked=Asked(),
+                asked=BuildRequest(),
                 compute_type="float32",
             )
     with pytest.raises(RecipeError, match="names an address"):
         PackageProvider().build(
             Recipe(provider="package", entry="mindcv:x", requires=("mindcv @ https://evil.example/mindcv.whl",)),
             shapes={},
-            asked=Asked(),
+            asked=BuildRequest(),
             compute_type="float32",
         )
     with pytest.raises(RecipeError, match="not a requirement"):
         PackageProvider().build(
             Recipe(provider="package", entry="mindcv:x", requires=("not a requirement!",)),
             shapes={},
-            asked=Asked(),
+            asked=BuildRequest(),
             compute_type="float32",
         )
 
