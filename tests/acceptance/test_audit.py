@@ -29,8 +29,8 @@ from tests.support.world import APACHE, MIT, Files, serving_files, standing_in
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.cli import Cli, Done
-    from tests.support.world import World
+    from tests.support.cli import Cli, CompletedRun
+    from tests.support.world import HubStandIn
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="the git program is not installed")
 
@@ -42,7 +42,7 @@ REDIRECTED = ("fc1natt1", "fc1natt4", "fc2natt1")
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path) -> Iterator[HubStandIn]:
     with standing_in(tmp_path) as one:
         yield one
 
@@ -53,11 +53,11 @@ def files() -> Iterator[Files]:
         yield one
 
 
-def audit(cli: Cli, *arguments: str) -> Done:
+def audit(cli: Cli, *arguments: str) -> CompletedRun:
     return cli("audit", "--rate", "0", "--json", "--quiet", *arguments)
 
 
-def found(done: Done) -> set[tuple[str, str]]:
+def found(done: CompletedRun) -> set[tuple[str, str]]:
     """Return the findings by kind and target, after looking whether the report is as its schema says."""
     schema = json.loads(resources.schema_file("audit-report").read_text(encoding="utf-8"))
     Draft202012Validator(schema).validate(done.json)
@@ -67,7 +67,7 @@ def found(done: Done) -> set[tuple[str, str]]:
     return set(listed)
 
 
-def duplicates(world: World) -> set[str]:
+def duplicates(world: HubStandIn) -> set[str]:
     """Return the digests that stand at several links, found in the simplest way."""
     places: dict[str, set[str]] = {}
     registry = FolderRegistry(world.registry)
@@ -83,7 +83,7 @@ def duplicates(world: World) -> set[str]:
 
 
 @pytest.mark.slow
-def test_every_fault_is_found_and_nothing_else(cli: Cli, world: World, tmp_path: Path) -> None:
+def test_every_fault_is_found_and_nothing_else(cli: Cli, world: HubStandIn, tmp_path: Path) -> None:
     cli = replace(
         cli,
         environ={
@@ -147,7 +147,7 @@ def test_every_fault_is_found_and_nothing_else(cli: Cli, world: World, tmp_path:
     assert found(audit(cli, "--uid", V + "aecrnet_reside")) == set()
 
 
-def plant(world: World) -> set[tuple[str, str]]:
+def plant(world: HubStandIn) -> set[tuple[str, str]]:
     """Plant a fault of every kind that can be seen without the bytes; return what is to be found."""
     host = world.files["download.mindspore.cn"]
     other = world.files["download-mindspore.osinfra.cn"]
@@ -204,7 +204,7 @@ def plant(world: World) -> set[tuple[str, str]]:
     return expected | plant_repositories(world)
 
 
-def plant_repositories(world: World) -> set[tuple[str, str]]:
+def plant_repositories(world: HubStandIn) -> set[tuple[str, str]]:
     url, host = world.web.url, world.files["download.mindspore.cn"]
     (world.repositories / "mindspore-lab/mindaudio").rename(world.repositories / "mindspore-lab/away")
     expected = {("repository-gone", f"{url}mindspore-lab/mindaudio")}
@@ -236,7 +236,7 @@ def plant_repositories(world: World) -> set[tuple[str, str]]:
     }
 
 
-def of_branch(world: World, branch: str) -> Iterator[str]:
+def of_branch(world: HubStandIn, branch: str) -> Iterator[str]:
     for path in sorted(world.registry.rglob("*.md")):
         text = path.read_text(encoding="utf-8")
         if f"/models/tree/{branch}/" in text and "repo-revision" not in text:

@@ -22,7 +22,7 @@ from tests.support.servers import Server, serving
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.cli import Cli, Done
+    from tests.support.cli import Cli, CompletedRun
 
 TOYNER = "hubtool/2.10/tinybert_bilstmcrf_toyner"
 UID = "hubtool/2.10/tiny"
@@ -62,13 +62,13 @@ def toyner(cli: Cli) -> Path:
     return path
 
 
-def rows(done: Done) -> dict[str, dict[str, Any]]:
+def rows(done: CompletedRun) -> dict[str, dict[str, Any]]:
     found = {row["name"]: row for row in done.json["rows"]}
     assert tuple(found) == ROWS
     return found
 
 
-def states(done: Done) -> dict[str, str]:
+def states(done: CompletedRun) -> dict[str, str]:
     return {name: row["state"] for name, row in rows(done).items()}
 
 

@@ -22,7 +22,7 @@ from tests.support.servers import serving
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.cli import Cli, Done
+    from tests.support.cli import Cli, CompletedRun
     from tests.support.servers import Server
 
 CONTENT = b"0123456789" * 60_000
@@ -101,7 +101,7 @@ def test_an_error_before_anything_is_asked_for_is_json_too(cli: Cli) -> None:
 def test_one_card_is_one_value(cli: Cli, server: Server) -> None:
     uid = write(cli, server, "one")
     assert cli("fetch", uid, uid, "--json", "-q").json == cli("fetch", uid, "--json", "-q").json
-    missing: Done = cli("fetch", "hubtool/1.9/nowhere", "--json", "-q")
+    missing: CompletedRun = cli("fetch", "hubtool/1.9/nowhere", "--json", "-q")
     assert missing.code == 1
     assert missing.json["uid"] == "hubtool/1.9/nowhere"
     assert missing.json["failed"][0]["error"] in missing.err

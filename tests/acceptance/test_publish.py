@@ -21,7 +21,7 @@ from hubtool.publish import publish as publishing
 from hubtool.publish.asset_file import AssetFile
 from tests.support.cards import write_card
 from tests.support.checkpoints import ckpt, filled
-from tests.support.publishing import BRANCH, CONTENT, DIGEST, UID, Desk, clone, desk_of, draft
+from tests.support.publishing import BRANCH, CONTENT, DIGEST, UID, Maintainer, clone, draft, maintainer_at
 from tests.support.web import git
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ CARD = f"registry/{UID}.md"
 
 
 @pytest.fixture
-def desk(cli: Cli, tmp_path: Path) -> Iterator[Desk]:
-    with desk_of(cli, tmp_path) as one:
+def desk(cli: Cli, tmp_path: Path) -> Iterator[Maintainer]:
+    with maintainer_at(cli, tmp_path) as one:
         yield one
 
 
-def start(desk: Desk, *arguments: str | Path) -> subprocess.Popen[str]:
+def start(desk: Maintainer, *arguments: str | Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", "hubtool", "publish", *map(str, arguments)],
         cwd=desk.cli.folder,
@@ -50,7 +50,7 @@ def start(desk: Desk, *arguments: str | Path) -> subprocess.Popen[str]:
     )
 
 
-def hook(desk: Desk, name: str, text: str) -> Path:
+def hook(desk: Maintainer, name: str, text: str) -> Path:
     path = desk.checkout / ".git" / "hooks" / name
     path.parent.mkdir(exist_ok=True)
     path.write_text(f"#!/bin/sh\n{text}\n")
@@ -61,7 +61,7 @@ def hook(desk: Desk, name: str, text: str) -> Path:
 # -- what it does ------------------------------------------------------------------------------------------------------
 
 
-def test_a_card_is_published_and_the_checkout_is_left_alone(desk: Desk) -> None:
+def test_a_card_is_published_and_the_checkout_is_left_alone(desk: Maintainer) -> None:
     # Dirty in every way, on no branch, and with a branch of the user's own.
     (desk.checkout / "README.md").write_text("Being edited.\n")
     (desk.checkout / "untracked.md").write_text("new\n")
@@ -105,7 +105,7 @@ def test_a_card_is_published_and_the_checkout_is_left_alone(desk: Desk) -> None:
     assert desk.state() == before
 
 
-def test_what_was_published_loads_elsewhere(desk: Desk, tmp_path: Path) -> None:
+def test_what_was_published_loads_elsewhere(desk: Maintainer, tmp_path: Path) -> None:
     assert desk.publish("--push").code == 0
     desk.merge()
     there = {"HUBTOOL_HOME": str(tmp_path / "elsewhere"), "XDG_CONFIG_HOME": str(tmp_path / "elsewhere/config")}
@@ -115,7 +115,7 @@ def test_what_was_published_loads_elsewhere(desk: Desk, tmp_path: Path) -> None:
     assert Path(fetched.json["assets"][0]["stored"]).read_bytes() == CONTENT
 
 
-def test_digests_that_are_missing_or_short_become_whole(desk: Desk) -> None:
+def test_digests_that_are_missing_or_short_become_whole(desk: Maintainer) -> None:
     text = desk.card.read_text()
     for stated in (DIGEST[:8], "FILL IN (the SHA-256 of the checkpoint)"):
         desk.card.write_text(text.replace(DIGEST, stated))
@@ -129,7 +129,7 @@ def test_digests_that_are_missing_or_short_become_whole(desk: Desk) -> None:
     assert "is not the file that the card means" in wrong.err
 
 
-def test_files_beside_the_card_go_with_it(desk: Desk) -> None:
+def test_files_beside_the_card_go_with_it(desk: Maintainer) -> None:
     desk.card.write_text(desk.card.read_text().replace("https://unpublished.invalid/net.ckpt", "net/net.ckpt"))
     desk.card.with_suffix("").mkdir()
     (desk.card.with_suffix("") / "net.ckpt").write_bytes(CONTENT)
@@ -142,7 +142,7 @@ def test_files_beside_the_card_go_with_it(desk: Desk) -> None:
     assert "is not there" in desk.cli("publish", desk.card, "--registry", desk.checkout, "--unproven").err
 
 
-def test_where_the_cards_of_a_registry_are(desk: Desk, tmp_path: Path) -> None:
+def test_where_the_cards_of_a_registry_are(desk: Maintainer, tmp_path: Path) -> None:
     flat = tmp_path / "flat"
     write_card(flat, "tests/1.9/old", link="https://gitee.com/a/b.ckpt", content=b"x")
     git(flat, "init", "--quiet", "--initial-branch=trunk")
@@ -162,7 +162,7 @@ def test_where_the_cards_of_a_registry_are(desk: Desk, tmp_path: Path) -> None:
     assert (done.json["registry"], done.json["card"]) == (str(desk.checkout), "registry/tests/1.9/mine.md")
 
 
-def test_settings_say_where_files_go(desk: Desk) -> None:
+def test_settings_say_where_files_go(desk: Maintainer) -> None:
     (desk.cli.folder / "hubtool.toml").write_text(f'blobs = "{desk.blobs}"\nlink-base = "{desk.links}/"\n')
     assert desk.cli("settings", "approve").code == 0
     shown = desk.cli("settings", "--json").json
@@ -181,7 +181,7 @@ def test_settings_say_where_files_go(desk: Desk) -> None:
 # -- what it refuses ---------------------------------------------------------------------------------------------------
 
 
-def test_a_check_that_fails_publishes_nothing(desk: Desk) -> None:
+def test_a_check_that_fails_publishes_nothing(desk: Maintainer) -> None:
     desk.card.write_text(desk.card.read_text().replace("license: Apache-2.0\n", ""))
     done = desk.publish("--push")
     assert done.code == 1
@@ -192,7 +192,7 @@ def test_a_check_that_fails_publishes_nothing(desk: Desk) -> None:
     assert as_json.json["check"]["passed"] is False
 
 
-def test_a_network_that_cannot_be_tried_is_not_published_unasked(desk: Desk) -> None:
+def test_a_network_that_cannot_be_tried_is_not_published_unasked(desk: Maintainer) -> None:
     arguments = [one for one in desk.arguments if one != "--unproven"]
     done = desk.cli("publish", *arguments)
     assert done.code == 1
@@ -211,7 +211,7 @@ def test_a_network_that_cannot_be_tried_is_not_published_unasked(desk: Desk) -> 
         "-----BEGIN RSA PRIVATE KEY-----",
     ],
 )
-def test_a_card_with_a_secret_is_refused(desk: Desk, secret: str) -> None:
+def test_a_card_with_a_secret_is_refused(desk: Maintainer, secret: str) -> None:
     desk.card.write_text(f"{desk.card.read_text()}\nSee {secret} for more.\n")
     done = desk.publish("--push")
     assert done.code == 1
@@ -221,7 +221,7 @@ def test_a_card_with_a_secret_is_refused(desk: Desk, secret: str) -> None:
 
 
 def test_a_login_in_the_remote_is_shown_nowhere(cli: Cli, tmp_path: Path) -> None:
-    with desk_of(cli, tmp_path, login="me:SECRET@") as desk:
+    with maintainer_at(cli, tmp_path, login="me:SECRET@") as desk:
         dry = desk.publish("--push", "--dry-run")
         done = desk.publish("--push")
         again = desk.publish("--push", "--json")
@@ -236,7 +236,7 @@ def test_a_login_in_the_remote_is_shown_nowhere(cli: Cli, tmp_path: Path) -> Non
         assert "SECRET" not in "".join(path.read_text("utf-8", "replace") for path in desk.blobs.rglob("*.json"))
 
 
-def test_a_uid_that_exists_is_not_published_again(desk: Desk) -> None:
+def test_a_uid_that_exists_is_not_published_again(desk: Maintainer) -> None:
     assert desk.publish("--push").code == 0
     desk.merge()
     desk.card.write_text(desk.card.read_text().replace("summary: A model", "summary: Another model"))
@@ -252,7 +252,7 @@ def test_a_uid_that_exists_is_not_published_again(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("where", ["here", "there"])
-def test_a_branch_with_another_card_is_left_alone(desk: Desk, where: str) -> None:
+def test_a_branch_with_another_card_is_left_alone(desk: Maintainer, where: str) -> None:
     mate = desk.clone("mate")
     git(mate, "checkout", "--quiet", "-b", BRANCH)
     write_card(mate / "registry", UID, link="https://gitee.com/a/b.ckpt", content=OTHER)
@@ -274,7 +274,7 @@ def test_a_branch_with_another_card_is_left_alone(desk: Desk, where: str) -> Non
 
 
 @pytest.mark.parametrize("kind", ["link", "folder", "case", "file-above"])
-def test_what_is_in_the_way_is_named(desk: Desk, tmp_path: Path, kind: str) -> None:
+def test_what_is_in_the_way_is_named(desk: Maintainer, tmp_path: Path, kind: str) -> None:
     mate = desk.clone("mate")
     place = mate / CARD
     if kind == "link":
@@ -303,7 +303,7 @@ def test_what_is_in_the_way_is_named(desk: Desk, tmp_path: Path, kind: str) -> N
 # -- the checkout ------------------------------------------------------------------------------------------------------
 
 
-def test_a_checkout_that_is_behind(desk: Desk) -> None:
+def test_a_checkout_that_is_behind(desk: Maintainer) -> None:
     mate = desk.clone("mate")
     write_card(mate / "registry", "tests/1.9/newer", link="https://gitee.com/a/b.ckpt", content=b"x")
     git(mate, "add", "--all")
@@ -315,7 +315,7 @@ def test_a_checkout_that_is_behind(desk: Desk) -> None:
     assert desk.state() == before
 
 
-def test_a_remote_that_cannot_be_reached(desk: Desk) -> None:
+def test_a_remote_that_cannot_be_reached(desk: Maintainer) -> None:
     url = git(desk.checkout, "remote", "get-url", "origin")
     git(desk.checkout, "remote", "set-url", "origin", "http://127.0.0.1:9/registry.git")
     refused = desk.publish("--push")
@@ -334,7 +334,7 @@ def test_a_remote_that_cannot_be_reached(desk: Desk) -> None:
     assert "offline" in offline.json["notes"][0]
 
 
-def test_without_an_identity_nothing_is_done(desk: Desk) -> None:
+def test_without_an_identity_nothing_is_done(desk: Maintainer) -> None:
     Path(desk.cli.environ["GIT_CONFIG_GLOBAL"]).write_text("")
     done = desk.publish("--push")
     assert done.code == 1
@@ -343,7 +343,7 @@ def test_without_an_identity_nothing_is_done(desk: Desk) -> None:
     assert (desk.stored(), desk.branches(desk.checkout)) == ({}, ["main"])
 
 
-def test_hooks_that_fail_leave_nothing_behind(desk: Desk) -> None:
+def test_hooks_that_fail_leave_nothing_behind(desk: Maintainer) -> None:
     before = desk.state()
     failing = hook(desk, "pre-commit", "echo 'no cards on Mondays, https://me:SECRET@example.org/a'; exit 1")
     done = desk.publish("--push")
@@ -372,7 +372,7 @@ def test_hooks_that_fail_leave_nothing_behind(desk: Desk) -> None:
     assert desk.state() == before
 
 
-def test_line_ends_that_git_changes_are_noticed(desk: Desk) -> None:
+def test_line_ends_that_git_changes_are_noticed(desk: Maintainer) -> None:
     desk.card.write_bytes(desk.card.read_bytes().replace(b"\n", b"\r\n"))
     (desk.checkout / ".git/info/attributes").write_text("*.md text eol=lf\n")
     done = desk.publish()
@@ -382,7 +382,7 @@ def test_line_ends_that_git_changes_are_noticed(desk: Desk) -> None:
     assert desk.publish().code == 0
 
 
-def test_a_server_that_refuses_says_why(desk: Desk) -> None:
+def test_a_server_that_refuses_says_why(desk: Maintainer) -> None:
     receive = desk.origin / "hooks/pre-receive"
     receive.parent.mkdir(exist_ok=True)
     receive.write_text("#!/bin/sh\necho 'branches begin with review/'\nexit 1\n")
@@ -395,7 +395,7 @@ def test_a_server_that_refuses_says_why(desk: Desk) -> None:
     assert desk.publish("--push").code == 0
 
 
-def test_not_a_checkout(desk: Desk, tmp_path: Path) -> None:
+def test_not_a_checkout(desk: Maintainer, tmp_path: Path) -> None:
     assert "not within a git checkout" in desk.publish("--registry", tmp_path / "blobs").err
     empty = tmp_path / "empty"
     empty.mkdir()
@@ -411,7 +411,7 @@ def test_not_a_checkout(desk: Desk, tmp_path: Path) -> None:
 # -- several at once ---------------------------------------------------------------------------------------------------
 
 
-def test_two_maintainers_with_one_uid(desk: Desk, tmp_path: Path) -> None:
+def test_two_maintainers_with_one_uid(desk: Maintainer, tmp_path: Path) -> None:
     mate = desk.clone("mate")
     theirs = draft(tmp_path / "theirs", UID, OTHER)
     (tmp_path / "theirs.ckpt").write_bytes(OTHER)
@@ -433,7 +433,7 @@ def test_two_maintainers_with_one_uid(desk: Desk, tmp_path: Path) -> None:
     assert desk.branches(loser) in (["main"], ["main", BRANCH])
 
 
-def test_the_same_card_from_two_places_at_once(desk: Desk) -> None:
+def test_the_same_card_from_two_places_at_once(desk: Maintainer) -> None:
     mate = desk.clone("mate")
     runs = [
         start(desk, *desk.arguments, "--push", "--json"),
@@ -447,7 +447,7 @@ def test_the_same_card_from_two_places_at_once(desk: Desk) -> None:
     assert git(desk.origin, "rev-list", "--count", f"main..{BRANCH}") == "1"
 
 
-def test_several_cards_in_one_checkout_at_once(desk: Desk, tmp_path: Path) -> None:
+def test_several_cards_in_one_checkout_at_once(desk: Maintainer, tmp_path: Path) -> None:
     before = desk.state()
     runs = []
     for at in range(4):
@@ -469,7 +469,7 @@ def test_several_cards_in_one_checkout_at_once(desk: Desk, tmp_path: Path) -> No
 # -- files -------------------------------------------------------------------------------------------------------------
 
 
-def test_an_asset_that_changes_meanwhile(desk: Desk, environment: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_asset_that_changes_meanwhile(desk: Maintainer, environment: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     del environment
     monkeypatch.setitem(sys.modules, "mindspore", None)
     for name in ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM"):
@@ -501,7 +501,7 @@ def test_an_asset_that_changes_meanwhile(desk: Desk, environment: Cli, monkeypat
     assert desk.stored() == {DIGEST: CONTENT}
 
 
-def test_what_is_stored_is_never_overwritten(desk: Desk, tmp_path: Path) -> None:
+def test_what_is_stored_is_never_overwritten(desk: Maintainer, tmp_path: Path) -> None:
     blob = desk.blobs / "blobs" / "sha256" / DIGEST[:2] / DIGEST
     blob.parent.mkdir(parents=True)
     wrong = CONTENT[:-1] + b"x"
@@ -521,7 +521,7 @@ def test_what_is_stored_is_never_overwritten(desk: Desk, tmp_path: Path) -> None
         blobs.put(place, missing)
 
 
-def test_links_that_do_not_answer_keep_the_card_back(desk: Desk, tmp_path: Path) -> None:
+def test_links_that_do_not_answer_keep_the_card_back(desk: Maintainer, tmp_path: Path) -> None:
     done = desk.publish("--push", "--link-base", f"{desk.links}/elsewhere")
     assert done.code == 1
     assert "was uploaded, but cannot be fetched by its link" in done.err
@@ -535,7 +535,7 @@ def test_links_that_do_not_answer_keep_the_card_back(desk: Desk, tmp_path: Path)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_may_not_be_written(desk: Desk) -> None:
+def test_a_folder_that_may_not_be_written(desk: Maintainer) -> None:
     desk.blobs.chmod(0o555)
     done = desk.publish("--push")
     desk.blobs.chmod(0o755)
@@ -543,7 +543,7 @@ def test_a_folder_that_may_not_be_written(desk: Desk) -> None:
     assert desk.branches() == ["main"]
 
 
-def test_a_disk_that_is_full(desk: Desk) -> None:
+def test_a_disk_that_is_full(desk: Maintainer) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("this system has no small file system to fill")
     # A limit on the size of files is how a disk that fills up looks to a writer.
@@ -572,7 +572,7 @@ def test_a_disk_that_is_full(desk: Desk) -> None:
     assert (desk.stored(), list(desk.blobs.rglob("*.part"))) == ({}, [])
 
 
-def test_a_stale_ref_lock_of_a_killed_git_is_cleared(desk: Desk) -> None:
+def test_a_stale_ref_lock_of_a_killed_git_is_cleared(desk: Maintainer) -> None:
     stale = desk.checkout / ".git/refs/heads/publish/tests-1.9-net.lock"
     stale.parent.mkdir(parents=True)
     stale.write_text("")
@@ -584,7 +584,7 @@ def test_a_stale_ref_lock_of_a_killed_git_is_cleared(desk: Desk) -> None:
     assert desk.left() == []
 
 
-def test_a_clone_of_a_clone(desk: Desk, tmp_path: Path) -> None:
+def test_a_clone_of_a_clone(desk: Maintainer, tmp_path: Path) -> None:
     """A checkout that is a linked worktree itself, and one that is a submodule's, are checkouts too."""
     git(desk.checkout, "worktree", "add", "--quiet", "-b", "mine", str(tmp_path / "linked"))
     done = desk.publish("--registry", tmp_path / "linked", "--push")

@@ -10,12 +10,12 @@ import pytest
 from hubtool.card import model
 from tests.support import ROOT
 from tests.support.checkpoints import ckpt, filled
-from tests.support.publishing import desk_of
+from tests.support.publishing import maintainer_at
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.support.cli import Cli, Done
+    from tests.support.cli import Cli, CompletedRun
 
 UID = "lab/1.0/graph"
 ABOUT = (
@@ -26,7 +26,7 @@ ABOUT = (
 ONNX = b"\x08\x07\x12\x07pytorch"
 
 
-def rows(done: Done) -> dict[str, dict[str, str]]:
+def rows(done: CompletedRun) -> dict[str, dict[str, str]]:
     return {row["name"]: row for row in done.json["rows"]}
 
 
@@ -53,7 +53,7 @@ def test_a_graph_is_written_proven_and_published(cli: Cli, tmp_path: Path, optio
     )
     assert "input_ids int32 [1, 128]" in str(found["checkpoint"])
     assert "Int32 [1, 128]" in str(found["forward pass"])
-    with desk_of(cli, tmp_path) as desk:
+    with maintainer_at(cli, tmp_path) as desk:
         arguments = (path, "--asset", graph, "--blobs", desk.blobs, "--link-base", desk.links)
         environ = {"PYTHONPATH": str(ROOT)}  # the desk hides MindSpore, and here the network is proven
         done = cli("publish", *arguments, "--registry", desk.checkout, "--push", timeout=300, **environ)

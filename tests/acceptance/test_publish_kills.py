@@ -17,7 +17,7 @@ import pytest
 
 from hubtool.mirror import layout
 from hubtool.publish import blobs
-from tests.support.publishing import Desk, desk_of, draft
+from tests.support.publishing import Maintainer, draft, maintainer_at
 from tests.support.web import git
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 SIZE = 12 << 20
 
 
-def begin(desk: Desk, arguments: tuple[str | Path, ...]) -> subprocess.Popen[str]:
+def begin(desk: Maintainer, arguments: tuple[str | Path, ...]) -> subprocess.Popen[str]:
     """Start a publication, and wait until the check is done: what follows is what changes something."""
     process = subprocess.Popen(
         [sys.executable, "-m", "hubtool", "publish", *map(str, arguments)],
@@ -88,7 +88,7 @@ def test_a_killed_publication_is_completed(
             variables = request.getfixturevalue("bucket").environ
             stack.enter_context(mock.patch.dict(os.environ, variables))
             cli.environ.update(variables)
-        desk = stack.enter_context(desk_of(cli, tmp_path))
+        desk = stack.enter_context(maintainer_at(cli, tmp_path))
         place = str(desk.blobs) if kind == "folder" else "s3://public/kills"
         where: tuple[str, ...] = ("--blobs", place, *(("--link-base", desk.links) if kind == "folder" else ()))
         (desk.checkout / "README.md").write_text("Being edited.\n")
@@ -135,7 +135,7 @@ def test_a_killed_publication_is_completed(
             assert {"nothing", "file", "done"} <= phases, f"the instants met {phases} only"
 
 
-def look(desk: Desk, found: dict[str, str], branch: str, digest: str, again: Callable[[], dict[str, str]]) -> str:
+def look(desk: Maintainer, found: dict[str, str], branch: str, digest: str, again: Callable[[], dict[str, str]]) -> str:
     """See that nothing half published is visible; return how far the killed run had come."""
     assert all(name == actual for name, actual in found.items())
     if branch in desk.branches():
@@ -153,7 +153,7 @@ def look(desk: Desk, found: dict[str, str], branch: str, digest: str, again: Cal
     return "file" if digest in found else "nothing"
 
 
-def cli_publish(desk: Desk, arguments: tuple[str | Path, ...]) -> int:
+def cli_publish(desk: Maintainer, arguments: tuple[str | Path, ...]) -> int:
     """Publish, as the second run does, at once after the first one died."""
     done = desk.cli("publish", *arguments)
     assert done.code == 0, done.err

@@ -11,7 +11,7 @@ import pytest
 from hubtool.mirror import layout
 from hubtool.publish import blobs
 from hubtool.publish.asset_file import AssetFile
-from tests.support.publishing import BRANCH, CONTENT, DIGEST, UID, Desk, desk_of, draft
+from tests.support.publishing import BRANCH, CONTENT, DIGEST, UID, Maintainer, draft, maintainer_at
 from tests.support.seaweed import watching
 
 if TYPE_CHECKING:
@@ -25,13 +25,13 @@ LARGE = 24 << 20
 
 
 @pytest.fixture
-def desk(cli: Cli, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+def desk(cli: Cli, bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Maintainer]:
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
     for name, value in bucket.environ.items():
         monkeypatch.setenv(name, value)
         cli.environ[name] = value
-    with desk_of(cli, tmp_path) as one:
+    with maintainer_at(cli, tmp_path) as one:
         yield one
 
 
@@ -40,7 +40,7 @@ def place(tmp_path: Path) -> str:
     return f"s3://public/{tmp_path.name.lower().replace('_', '-')}"
 
 
-def test_a_bucket_says_what_links_begin_with(desk: Desk, bucket: Bucket, place: str) -> None:
+def test_a_bucket_says_what_links_begin_with(desk: Maintainer, bucket: Bucket, place: str) -> None:
     arguments = (desk.card, "--asset", desk.asset, "--blobs", place, "--registry", desk.checkout, "--unproven")
     done = desk.cli("publish", *arguments, "--push", "--json")
     assert done.code == 0, done.err
@@ -59,7 +59,7 @@ def test_a_bucket_says_what_links_begin_with(desk: Desk, bucket: Bucket, place: 
     assert len(opened.files("blobs")) == 1
 
 
-def test_a_private_bucket_keeps_the_card_back(desk: Desk) -> None:
+def test_a_private_bucket_keeps_the_card_back(desk: Maintainer) -> None:
     done = desk.cli(
         *("publish", desk.card, "--asset", desk.asset, "--blobs", "s3://mirrors/private"),
         *("--registry", desk.checkout, "--unproven", "--push"),
@@ -76,7 +76,7 @@ def test_a_private_bucket_keeps_the_card_back(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("fault", ["refused", "full", "lost", "absent", "wrong-key"])
-def test_a_bucket_that_fails(desk: Desk, bucket: Bucket, place: str, tmp_path: Path, fault: str) -> None:
+def test_a_bucket_that_fails(desk: Maintainer, bucket: Bucket, place: str, tmp_path: Path, fault: str) -> None:
     """Each failure comes in the middle of a large file; nothing of it is visible, and the next run completes it."""
     content = os.urandom(LARGE)
     draft(desk.card.parents[2], UID, content)

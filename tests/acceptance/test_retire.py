@@ -13,7 +13,7 @@ from hubtool.card import status as statuses
 from tests.support import ROOT
 from tests.support.cards import write_card, write_local
 from tests.support.checkpoints import SMALL, ckpt
-from tests.support.publishing import Desk, desk_of
+from tests.support.publishing import Maintainer, maintainer_at
 from tests.support.web import git, serving_folder
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ TOYNER = "hubtool/2.10/tinybert_bilstmcrf_toyner"
 
 
 @pytest.fixture
-def desk(cli: Cli, tmp_path: Path) -> Iterator[Desk]:
+def desk(cli: Cli, tmp_path: Path) -> Iterator[Maintainer]:
     """Return a desk whose registry has two cards."""
-    with desk_of(cli, tmp_path) as one:
+    with maintainer_at(cli, tmp_path) as one:
         mate = one.clone("mate")
         for uid in (OLD, NEW):
             write_local(mate / "registry", uid, CONTENT)
@@ -55,7 +55,7 @@ def retire(cli: Cli, verb: str, *more: str | Path, reason: str = "it is worse") 
 
 
 @pytest.mark.parametrize(("verb", "kind"), [("deprecate", "deprecated"), ("withdraw", "withdrawn")])
-def test_a_card_is_changed_on_a_branch_and_nowhere_else(desk: Desk, verb: str, kind: str) -> None:
+def test_a_card_is_changed_on_a_branch_and_nowhere_else(desk: Maintainer, verb: str, kind: str) -> None:
     (desk.checkout / "README.md").write_text("Being edited.\n")
     before = desk.state()
     arguments = ("--superseded-by", NEW, "--registry", desk.checkout, "--push")
@@ -85,7 +85,7 @@ def test_a_card_is_changed_on_a_branch_and_nowhere_else(desk: Desk, verb: str, k
     assert desk.cli("validate", desk.checkout / "registry").code == 0
 
 
-def test_what_is_refused(desk: Desk) -> None:
+def test_what_is_refused(desk: Maintainer) -> None:
     registry = ("--registry", desk.checkout)
     for more, told in (
         (("--superseded-by", "tests/1.9/absent"), "no card tests/1.9/absent"),

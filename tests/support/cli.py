@@ -32,7 +32,7 @@ _SIGNALS = tuple(
 
 
 @dataclass(frozen=True)
-class Done:
+class CompletedRun:
     """What a run left behind.
 
     Attributes:
@@ -76,7 +76,7 @@ class Cli:
         """The store that the command sees."""
         return Path(self.environ["HUBTOOL_HOME"])
 
-    def __call__(self, *arguments: str | Path, timeout: float = 300, **environ: str) -> Done:
+    def __call__(self, *arguments: str | Path, timeout: float = 300, **environ: str) -> CompletedRun:
         """Run `hubtool`, within this process where that makes no difference.
 
         A process is started after all where the test runs it in a thread, beside others, and where a variable
@@ -84,15 +84,15 @@ class Cli:
         """
         return self._run("hubtool", *arguments, timeout=timeout, **environ)
 
-    def process(self, *arguments: str | Path, timeout: float = 300, **environ: str) -> Done:
+    def process(self, *arguments: str | Path, timeout: float = 300, **environ: str) -> CompletedRun:
         """Run `hubtool` in a process of its own."""
         return self._start("hubtool", *arguments, timeout=timeout, environ={**self.environ, **environ})
 
-    def maintain(self, *arguments: str | Path, timeout: float = 300, **environ: str) -> Done:
+    def maintain(self, *arguments: str | Path, timeout: float = 300, **environ: str) -> CompletedRun:
         """Run `python -m maintain`, within this process where that makes no difference."""
         return self._run("maintain", *arguments, timeout=timeout, **environ)
 
-    def _run(self, module: str, *arguments: str | Path, timeout: float, **environ: str) -> Done:
+    def _run(self, module: str, *arguments: str | Path, timeout: float, **environ: str) -> CompletedRun:
         changed = {**self.environ, **environ}
         expected = self.environ["PYTHONPATH"] if self.without_mindspore else str(ROOT)
         if _needs_process(changed, expected):
@@ -100,7 +100,7 @@ class Cli:
         with _without_mindspore() if self.without_mindspore else nullcontext():
             return _checked(_in_process(module, [str(one) for one in arguments], self.folder, changed))
 
-    def _start(self, module: str, *arguments: str | Path, timeout: float, environ: dict[str, str]) -> Done:
+    def _start(self, module: str, *arguments: str | Path, timeout: float, environ: dict[str, str]) -> CompletedRun:
         command = [sys.executable, "-W", "error::DeprecationWarning:hubtool", "-m", module, *map(str, arguments)]
         done = subprocess.run(
             command,
@@ -112,10 +112,10 @@ class Cli:
             timeout=timeout,
             check=False,
         )
-        return _checked(Done(done.returncode, done.stdout, done.stderr))
+        return _checked(CompletedRun(done.returncode, done.stdout, done.stderr))
 
 
-def _checked(done: Done) -> Done:
+def _checked(done: CompletedRun) -> CompletedRun:
     assert "Traceback" not in done.err, done.err
     assert "a fault of hubtool" not in done.err, done.err
     return done
@@ -143,7 +143,7 @@ def _without_mindspore() -> Iterator[None]:
         sys.modules.update(kept)
 
 
-def _in_process(module: str, arguments: list[str], folder: Path, environ: Mapping[str, str]) -> Done:
+def _in_process(module: str, arguments: list[str], folder: Path, environ: Mapping[str, str]) -> CompletedRun:
     """Run a command line here, with everything that a process has of its own: it is put back afterwards."""
     with ExitStack() as stack:
         out, err = (stack.enter_context(tempfile.TemporaryFile()) for _ in range(2))
@@ -162,7 +162,7 @@ def _in_process(module: str, arguments: list[str], folder: Path, environ: Mappin
         for file in (out, err):
             file.seek(0)
             texts.append(file.read().decode("utf-8").replace("\r\n", "\n"))
-    return Done(code, *texts)
+    return CompletedRun(code, *texts)
 
 
 def _main(module: str, arguments: list[str]) -> int:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.support.cli import Cli, Done
+    from tests.support.cli import Cli, CompletedRun
 
 UID = "tests/1.9/net"
 BRANCH = "publish/tests-1.9-net"
@@ -30,7 +30,7 @@ IDENTITY = "[user]\n\tname = A Maintainer\n\temail = maintainer@example.org\n"
 
 
 @dataclass(frozen=True)
-class Desk:
+class Maintainer:
     """A maintainer's desk.
 
     Attributes:
@@ -53,7 +53,7 @@ class Desk:
     card: Path
     asset: Path
 
-    def publish(self, *more: str | Path, **environ: str) -> Done:
+    def publish(self, *more: str | Path, **environ: str) -> CompletedRun:
         """Publish the card; MindSpore is hidden, so that it takes a second."""
         return self.cli("publish", *self.arguments, *more, timeout=300, **environ)
 
@@ -149,7 +149,7 @@ def make_origin(folder: Path) -> Path:
 
 
 @contextmanager
-def desk_of(cli: Cli, folder: Path, *, login: str = "") -> Iterator[Desk]:
+def maintainer_at(cli: Cli, folder: Path, *, login: str = "") -> Iterator[Maintainer]:
     """Set a maintainer's desk up, with servers for the registry's git and for the files."""
     (folder / "gitconfig").write_text(IDENTITY)
     kept = {name: text for name, text in cli.environ.items() if not name.startswith("GIT_")}
@@ -170,7 +170,7 @@ def desk_of(cli: Cli, folder: Path, *, login: str = "") -> Iterator[Desk]:
         card = draft(folder / "drafts", UID, CONTENT)
         asset = folder / "net.ckpt"
         asset.write_bytes(CONTENT)
-        yield Desk(
+        yield Maintainer(
             cli=cli,
             origin=origin,
             url=url,

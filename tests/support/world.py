@@ -145,7 +145,7 @@ def serving_files() -> Iterator[Files]:
 
 
 @dataclass
-class World:
+class HubStandIn:
     """The stand-in.
 
     Attributes:
@@ -184,14 +184,14 @@ class World:
 
 
 @contextmanager
-def standing_in(folder: Path, *, size: int = 64) -> Iterator[World]:
+def standing_in(folder: Path, *, size: int = 64) -> Iterator[HubStandIn]:
     """Build the stand-in of all hosts that the packaged registry names, and run it; each file has ``size`` bytes."""
     with ExitStack() as stack:
         files = {host: stack.enter_context(serving_files()) for host in HOSTS}
         repositories = folder / "repositories"
         repositories.mkdir()
         web = stack.enter_context(serving_git(repositories))
-        world = World(folder / "world", files, web, repositories)
+        world = HubStandIn(folder / "world", files, web, repositories)
         _rewrite(world, size)
         yield world
 
@@ -201,7 +201,7 @@ def _content(digest: str, size: int) -> bytes:
     return (digest.encode() * (size // len(digest) + 1))[:size]
 
 
-def _rewrite(world: World, size: int) -> None:
+def _rewrite(world: HubStandIn, size: int) -> None:
     commits: dict[str, str] = {}
     places: dict[str, set[str]] = {}
     cards = []
