@@ -33,6 +33,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[SLOW] = 0
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """Return the number of workers of ``-n auto``: many tests wait, for servers and clocks, so one more than cores."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
     """Mark the tests that use the object store, or a file system of their own."""
     for item in items:

@@ -147,6 +147,7 @@ INPUTS = """  provider: repository
 """
 
 
+@pytest.mark.slow
 def test_smoke_prints_nested_outputs_of_a_batch_of_one_and_the_error_of_the_network(cli: Cli, tmp_path: Path) -> None:
     root = repository(tmp_path / "models")
     models.write(root / "research" / "net", {"src/network.py": NESTED})

@@ -53,6 +53,7 @@ def ran(cli: Cli, tmp_path: Path) -> Path:
     return tmp_path / "ran"
 
 
+@pytest.mark.slow
 def test_code_in_an_argument_runs_only_after_consent(cli: Cli, ran: Path) -> None:
     for arguments in (["resolve", UID], ["resolve", UID, "--explain"]):
         told = " ".join(cli(*arguments).out.split())

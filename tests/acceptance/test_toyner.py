@@ -99,6 +99,7 @@ def test_it_tags_sentences_written_by_hand(tagger: Tagger, text: str, want: list
 
 
 @pytest.mark.mindspore
+@pytest.mark.slow
 def test_its_score_on_unseen_templates_and_names_is_the_one_on_record(
     tagger: Tagger, record: Any, sentences: Any
 ) -> None:

@@ -62,7 +62,8 @@ def example(seed: int, batch: int, length: int, labels: int, *, ties: bool) -> t
     return emissions.astype(np.float32), transitions.astype(np.float32)
 
 
-@pytest.mark.parametrize("mode", ["pynative", pytest.param("graph", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["pynative", "graph"])
 @settings(max_examples=12, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # What the usual run meets: every fault on one path, and on every other path one fault of each kind.
 COMMON_PATH = "fresh"
-COMMON_FAULTS = {"refuse", "reset", "flip", "503 1", "full 5", "read-only", "write"}
+COMMON_FAULTS = {"refuse", "reset", "flip", "full 5", "write"}
 
 
 def cases(table: ModuleType) -> list[tuple[str, str]]:

@@ -6,6 +6,8 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
+import pytest
+
 from hubtool.card import document, front_matter, vocabulary
 from hubtool.card.files import uid_of_path
 from hubtool.card.finding import Edit, Fix
@@ -18,8 +20,6 @@ from tests.support import corpus
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    import pytest
 
     from hubtool.card.validate.selection import Selection
 
@@ -103,6 +103,7 @@ def facts(data: bytes) -> dict[str, object]:
     return found
 
 
+@pytest.mark.slow
 def test_the_corpus_keeps_its_facts_and_bodies() -> None:
     changed = 0
     for path in corpus():
