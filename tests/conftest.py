@@ -33,6 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[SLOW] = 0
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """Return the number of workers of ``-n auto``: many tests wait, for servers and clocks, so one more than cores."""
     return (os.cpu_count() or 1) + 1
