@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from hubtool.locking import FileLock
     from hubtool.store.records import Stored
 
 _BLOCK_BYTES = 1 << 20
@@ -111,11 +112,12 @@ class FolderDestination:
         wait for a worker: they have a lock and a temporary file of their own, and may write the same bytes once more.
         """
         if self._staging.holds(file.digest):
-            return self._add(file, move=move)
-        with self._locked(file.digest):
-            return self._add(file, move=move)
+            with self._staging.lock(file.digest) as lock:
+                return self._add(file, f"{file.digest}.worker", lock, move=move)
+        with self._locked(file.digest) as lock:
+            return self._add(file, f"{file.digest}.single", lock, move=move)
 
-    def _add(self, file: Stored, *, move: bool) -> bool:
+    def _add(self, file: Stored, temporary_name: str, lock: FileLock, *, move: bool) -> bool:
         path = self.root / blob_name(file.digest)
         if self.size(blob_name(file.digest)) is not None:
             return False
@@ -123,7 +125,10 @@ class FolderDestination:
             path.parent.mkdir(parents=True, exist_ok=True)
             if not (move and self._moved(file.path, path)):
                 self._tidy()
-                temporary = self._temporary / f"{file.digest}.{os.urandom(4).hex()}.part"
+                # A name of its own: without locks of the system, a holder that was only stopped may run on.
+                temporary = self._temporary / f"{temporary_name}.{os.urandom(4).hex()}.part"
+                for left in self._temporary.glob(f"{temporary_name}.*.part") if lock.exclusive else ():
+                    left.unlink(missing_ok=True)  # of a process that was killed
                 with files.replacing(path, temporary=temporary, read_only=True, durable=False) as stream:
                     for block in read_checked(file):
                         files.write_all(stream, block)
@@ -195,17 +200,17 @@ class FolderDestination:
             self._is_tidy = True
 
     @contextmanager
-    def _locked(self, key: str) -> Iterator[None]:
+    def _locked(self, key: str) -> Iterator[FileLock]:
         """Hold the lock of a digest, or of the index."""
         lock = self._store.lock(key)
         try:
-            lock.__enter__()
+            held = lock.__enter__()
         except StoreError as error:
             if isinstance(error.__cause__, OSError):
                 raise _error(error.__cause__, self.root) from error
             raise MirrorError(error.message, hint=error.hint) from error
         try:
-            yield
+            yield held
         finally:
             lock.__exit__(None, None, None)
 

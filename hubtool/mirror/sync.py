@@ -185,7 +185,9 @@ def sync(
     if prune and events is not None:
         for uid in todo.gone:
             events.removing(card_name(uid), None)
-    written, kept, indexed = _publish(hub, place, todo, listing, progress, prune=prune)
+    # One worker of a folder, or of a machine, at a time: another one's older card must not follow a newer index.
+    with staging.lock("publish"):
+        written, kept, indexed = _publish(hub, place, todo, listing, progress, prune=prune)
     pruned: dict[str, int] = {}
     if prune:
         pruned = pruning.unnamed(place, grace=grace)

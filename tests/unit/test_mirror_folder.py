@@ -109,10 +109,8 @@ def test_what_killed_processes_left_is_removed(place: FolderDestination, tmp_pat
         (folder / name).write_bytes(b"half")
         os.utime(folder / name, (time.time() - age,) * 2)
     file = stored(Store(tmp_path / "home"), b"content")
-    # A young one may be another worker's: it is left alone, and nothing of it becomes part of the blob.
-    (folder / f"{file.digest}.0123abcd.part").write_bytes(b"cont")
+    (folder / f"{file.digest}.single.0123abcd.part").write_bytes(b"cont")
     assert place.add(file)
-    (folder / f"{file.digest}.0123abcd.part").unlink()
     assert temporary(place) == [folder / "new.part"]
 
 
