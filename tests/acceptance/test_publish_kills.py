@@ -112,11 +112,14 @@ def test_a_killed_publication_is_completed(
         assert process.returncode == 0
         lasts = time.monotonic() - started
         phases = set()
-        for at in range(kills):
+        # On a machine that is busy by now a publication takes longer: later kills then meet its end.
+        for at in range(kills + 8):
+            if at >= kills and "done" in phases:
+                break
             arguments, digest = card(f"m{at}")
             branch = f"publish/tests-1.9-m{at}"
             process = begin(desk, arguments)
-            time.sleep(lasts * (at + 0.5) / kills)
+            time.sleep(lasts * ((at + 0.5) / kills if at < kills else at - kills + 1.5))
             kill(process, all_of_it=at % 2 == 0)
             phases.add(look(desk, stored(place), branch, digest, lambda: stored(place)))
             # Within .git, a working tree of the killed run may be left: the next run clears it away.
