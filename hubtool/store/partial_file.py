@@ -58,7 +58,8 @@ class PartialInfo:
         """Read what was saved; None if it is missing or damaged."""
         try:
             raw = json.loads(regular.read_bytes(path))
-            raw.setdefault("validator", raw.get("proof"))  # the name that versions before 0.1.0 gave it
+            if isinstance(raw, dict):
+                raw.setdefault("validator", raw.get("proof"))  # the name that versions before 0.1.0 gave it
             values = {field.name: raw[field.name] for field in fields(cls)}
         except (OSError, ValueError, RecursionError, KeyError, TypeError):
             return None

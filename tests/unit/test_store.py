@@ -54,6 +54,18 @@ def test_what_a_fetch_left_is_not_part_of_a_file_that_is_written(store: Store) -
         assert writer.commit().path.read_bytes() == content
 
 
+@pytest.mark.parametrize("note", [b"[]", b"1", b'"x"', b"null", b"{}", b"not JSON"])
+def test_a_note_of_a_partial_file_that_is_none_is_ignored(store: Store, note: bytes) -> None:
+    folder = store.root / "temporary"
+    folder.mkdir(parents=True)
+    (folder / f"{DIGEST}.0123abcd.blob.part").write_bytes(CONTENT[:5])
+    (folder / f"{DIGEST}.0123abcd.blob.part.json").write_bytes(note)
+    with store.lock(DIGEST):
+        part = PartialFile(store, Digest(DIGEST), source="a link", size=None, limit=10_000, exclusive=True)
+        assert part.position == 0
+        part.drop()
+
+
 def upper(path: Path) -> None:
     path.write_bytes(CONTENT.upper())
 
