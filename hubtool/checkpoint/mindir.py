@@ -114,14 +114,14 @@ def _fields(data: mmap.mmap, at: int, end: int, budget: list[int]) -> Iterator[t
         budget[0] -= 1
         if budget[0] < 0:
             raise ValueError(f"it has more than {_MAX_FIELDS:,} fields (byte {at})")
-        key, at = _number(data, at, end)
+        key, at = read_number(data, at, end)
         wire = key & 7
         if wire == 0:
-            value, at = _number(data, at, end)
+            value, at = read_number(data, at, end)
             yield key >> 3, value, at
             continue
         if wire == 2:
-            length, at = _number(data, at, end)
+            length, at = read_number(data, at, end)
         elif wire in (1, 5):
             length = 8 if wire == 1 else 4
         else:
@@ -132,7 +132,17 @@ def _fields(data: mmap.mmap, at: int, end: int, budget: list[int]) -> Iterator[t
         at += length
 
 
-def _number(data: mmap.mmap, at: int, end: int) -> tuple[int, int]:
+def read_number(data: mmap.mmap, at: int, end: int) -> tuple[int, int]:
+    """Return the number at an offset of a protobuf message, and the offset after it.
+
+    Args:
+        data: The file.
+        at: The offset of the number.
+        end: The end of the message.
+
+    Raises:
+        ValueError: If the message ends within the number.
+    """
     value = shift = 0
     while at < end and shift < 70:
         byte = data[at]

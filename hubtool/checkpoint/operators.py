@@ -19,6 +19,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from hubtool import resources
+from hubtool.checkpoint.mindir import read_number
 from hubtool.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -137,13 +138,13 @@ class _Reader:
             self._fields_left -= 1
             if self._fields_left < 0:
                 raise ValueError(f"it has more than {_MAX_FIELDS:,} fields (byte {at})")
-            key, at = self._number(at, end)
+            key, at = read_number(self._data, at, end)
             number, wire = key >> 3, key & 7
             if wire == 0:
-                value, at = self._number(at, end)
+                value, at = read_number(self._data, at, end)
                 start = at
             elif wire == 2:
-                value, start = self._number(at, end)
+                value, start = read_number(self._data, at, end)
                 at = start + value
             elif wire in (1, 5):
                 value, start = 0, at
@@ -232,22 +233,6 @@ class _Reader:
         if wire != 2 or end - start > _MAX_NAME_BYTES:
             raise ValueError(f"here should be a name (byte {start})")
         return self._data[start:end].decode("utf-8", "replace")
-
-    def _number(self, at: int, end: int) -> tuple[int, int]:
-        data = self._data
-        if at < end:
-            byte = data[at]
-            if byte < 0x80:
-                return byte, at + 1
-        value = shift = 0
-        while at < end and shift < 70:
-            byte = data[at]
-            at += 1
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value, at
-            shift += 7
-        raise ValueError(f"it ends within a number (byte {at})")
 
 
 def _short(text: str) -> str:

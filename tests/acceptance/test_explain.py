@@ -17,6 +17,7 @@ import pytest
 from hubtool.checkpoint.coverage import digest_parameters
 from tests.support.cards import write_card
 from tests.support.repositories import CALLABLE, SCRIPT, SHAPES, card, repository
+from tests.support.terminal import ask
 from tests.support.web import git
 
 if TYPE_CHECKING:
@@ -124,39 +125,13 @@ def test_a_stored_checkpoint_is_compared_with_what_was_recorded(cli: Cli, tmp_pa
     ("answer", "loads", "remembered"), [("y", True, False), ("a", True, True), ("n", False, False)]
 )
 def test_at_a_terminal_the_user_is_asked(cli: Cli, tmp_path: Path, answer: str, loads: bool, remembered: bool) -> None:
-    pty = pytest.importorskip("pty", reason="pseudo-terminals are POSIX's")
     root = repository(tmp_path / "models")
     uid = card(cli, root, CALLABLE)
     # On the trust list, as the organisations of the public hub are, and not agreed to.
     lists = tmp_path / "config" / "hubtool" / "trust.json"
     lists.parent.mkdir(parents=True)
     lists.write_text(f'{{"added": ["{root}"], "removed": [], "agreed": []}}', encoding="utf-8")
-    parent, child = pty.openpty()
-    with subprocess.Popen(
-        [sys.executable, "-m", "hubtool", "load", uid],
-        cwd=cli.folder,
-        env={**cli.environ, "COLUMNS": "200"},
-        stdin=child,
-        stdout=child,
-        stderr=child,
-    ) as process:
-        os.close(child)
-        text, deadline, answered = "", time.monotonic() + 120, False
-        while time.monotonic() < deadline:
-            if select.select([parent], [], [], 0.5)[0]:
-                try:
-                    chunk = os.read(parent, 4096)
-                except OSError:
-                    break
-                if not chunk:
-                    break
-                text += chunk.decode("utf-8", "replace")
-                if not answered and "[n] no" in text:
-                    answered = True
-                    os.write(parent, answer.encode() + b"\n")
-        code = process.wait(60)
-    os.close(parent)
-    assert answered, text
+    code, text = ask(cli, "load", uid, answer=answer)
     assert "would run here, with your rights" in text
     assert "src.network:make" in text
     assert (code == 0) is loads, text

@@ -174,7 +174,7 @@ def test_three_processes_share_the_work_and_one_is_killed(s3: Cli, bucket: Bucke
                 worker.wait()
     assert [worker.returncode for worker in workers] == [0, -9, 0], results
     reports = [json.loads(results[number][0]) for number in (0, 2)]
-    # Each blob was written once, whoever did it; and what the dead one began, the others finished. Only the large one
+    # Each blob was written once, and the other workers finished what the killed one had begun. Only the large one
     # may have been written by two at the same time: an upload in parts cannot be conditional.
     times = watched.blobs()
     assert times.pop(large) in (1, 2, 3)
