@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from hubtool import mismatch
 from hubtool.digest import digest_file
-from hubtool.errors import ArgumentError, AssetError, StoreError
+from hubtool.errors import ArgumentError, AssetError, DigestError, StoreError
 from hubtool.resolution.choice import choose_weights
 
 if TYPE_CHECKING:
@@ -16,8 +16,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hubtool.card.model import Asset, Card
+    from hubtool.store.records import Stored
+    from hubtool.verification.workspace import ProofWorkspace
 
 GIVE_FILE = "give the file with --asset FILE"
+_BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,3 +128,29 @@ def check_digest(asset: Asset, file: AssetFile) -> None:
             f"bytes, and the card says {stated}" + (f" and {asset.size:,} bytes" if asset.size else ""),
             hint="give the right file, or correct the card",
         )
+
+
+def put_asset(workspace: ProofWorkspace, asset: Asset, path: Path) -> Stored:
+    """Copy the file of an asset into a workspace, where it can no longer change.
+
+    It is hashed while it is copied, and the programs of the workspace take it for what the asset's link gives.
+
+    Raises:
+        AssetError: If it cannot be read, is not the file that the card means, or the card states no digest.
+    """
+    if asset.digest is None:
+        raise AssetError(f"the card states no digest; the file's is {digest_file(path)}")
+    try:
+        size = path.stat().st_size
+        with workspace.store.writer(asset.digest, source=str(path), size=size, limit=size) as writer:
+            with path.open("rb", buffering=0) as stream:
+                while block := stream.read(_BLOCK_BYTES):
+                    writer.write(block)
+            stored = writer.commit()
+    except DigestError as error:
+        check_digest(asset, AssetFile(path=path, digest=error.actual, size=size))
+        raise
+    except OSError as error:
+        raise AssetError(f"{path} cannot be read: {error.strerror or error}") from error
+    workspace.use_for(asset.link, stored.digest)
+    return stored

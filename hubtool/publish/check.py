@@ -27,8 +27,7 @@ from hubtool.errors import (
     RequirementError,
     StoreError,
 )
-from hubtool.publish import workspace as workspaces
-from hubtool.publish.asset_file import GIVE_FILE, match_files
+from hubtool.publish.asset_file import GIVE_FILE, match_files, put_asset
 from hubtool.publish.card_file import card_file, read_once
 from hubtool.publish.check_rows import (
     ASSETS,
@@ -58,6 +57,7 @@ from hubtool.resolution import machine, resolver
 from hubtool.resolution import trust as trusts
 from hubtool.resolution.choice import choose_graph, choose_weights
 from hubtool.sandbox.limits import DEFAULT_LIMITS, ProgramLimits
+from hubtool.verification import workspace as workspaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -67,12 +67,13 @@ if TYPE_CHECKING:
     from hubtool.card.model import Asset, Card
     from hubtool.checkpoint.header import Header
     from hubtool.hub import Hub
-    from hubtool.publish.workspace import ProofWorkspace
     from hubtool.resolution.facts import Facts
     from hubtool.resolution.finding import FoundCard
     from hubtool.resolution.resolver import Resolution
+    from hubtool.sandbox.run import ProgramResult
     from hubtool.store.records import Stored
     from hubtool.uid import Uid
+    from hubtool.verification.workspace import ProofWorkspace
 
 
 @dataclass(kw_only=True, slots=True)
@@ -201,7 +202,7 @@ def _check(
         for name in (COVERAGE, FORWARD):
             rows.add(impossible(name, reason))
     else:
-        for row in proof_rows(recipe, workspace.run_proof(device, limits)):
+        for row in proof_rows(recipe, _prove(workspace, device, limits)):
             rows.add(row)
     code = usage.of_document(document)
     if code is None:
@@ -217,6 +218,12 @@ def _check(
         ended = workspace.run_usage(adapted, str(card.path or workspace.card), limits)
         rows.add(usage_row(ended, adapted.adapted))
     rows.add(metrics_row(card))
+
+
+def _prove(workspace: ProofWorkspace, device: str, limits: ProgramLimits) -> ProgramResult:
+    """Load the card and run one forward pass, in a program that answers in JSON lines."""
+    name = str(workspace.uid or workspace.card)
+    return workspace.run_program("hubtool.publish.prove_main", name, device, limits=limits)
 
 
 def _look(hub: Hub, card: Card, *, planned: Collection[int]) -> list[LinkAnswer]:
@@ -255,7 +262,7 @@ def _bytes(hub: Hub, found: FoundCard, workspace: ProofWorkspace, chosen: Mappin
         file = chosen.get(at)
         try:
             if file is not None:
-                stored = workspace.put_asset(asset, file)
+                stored = put_asset(workspace, asset, file)
                 result.append(_as_bytes(asset, stored, f"the file {file.name}"))
                 continue
             if placeholder.is_unpublished(asset.link):

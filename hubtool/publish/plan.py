@@ -20,8 +20,8 @@ from hubtool.publish.asset_file import check_digest, match, measure
 from hubtool.publish.card_file import card_file
 from hubtool.publish.change import RegistryChange, decide, message, refuse_secrets
 from hubtool.publish.check_rows import RowState
-from hubtool.publish.workspace import named_uid
 from hubtool.publish.write_links import PlacedAsset, link_of, write_links
+from hubtool.verification.workspace import named_uid
 from hubtool.version import __version__
 
 if TYPE_CHECKING:

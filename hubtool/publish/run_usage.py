@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 from hubtool.assets import fetch_asset
 from hubtool.card import placeholder, usage
 from hubtool.errors import AssetError, CardError, RequirementError
-from hubtool.publish import workspace as workspaces
-from hubtool.publish.asset_file import GIVE_FILE, match_files
+from hubtool.publish.asset_file import GIVE_FILE, match_files, put_asset
 from hubtool.publish.card_file import card_file, read_once
 from hubtool.publish.check_rows import ending
 from hubtool.requirements import INSTALL_MINDSPORE
 from hubtool.resolution import machine
 from hubtool.resolution.choice import choose_graph, choose_weights
 from hubtool.sandbox.limits import DEFAULT_LIMITS
+from hubtool.verification import workspace as workspaces
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -109,7 +109,7 @@ def try_usage(
     with workspaces.open_workspace(hub, found, document, trust=trust, checkout=checkout) as workspace:
         for at, asset in enumerate(card.assets):
             if at in given:
-                brought = workspace.put_asset(asset, given[at]).size
+                brought = put_asset(workspace, asset, given[at]).size
             elif asset.digest is not None:
                 brought = fetch_asset(hub, found, asset).size
             else:

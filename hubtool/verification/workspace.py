@@ -20,11 +20,9 @@ from urllib.parse import unquote
 from hubtool import settings
 from hubtool.card import usage
 from hubtool.card.repo_link import place_of
-from hubtool.digest import digest_file
-from hubtool.errors import ArgumentError, AssetError, DigestError, InvalidNameError
+from hubtool.errors import ArgumentError, InvalidNameError
 from hubtool.git.code import CodeStore
 from hubtool.networks import checkout as checkouts
-from hubtool.publish.asset_file import AssetFile, check_digest
 from hubtool.sandbox.run import environment, run_isolated
 from hubtool.store.store import Store
 from hubtool.uid import Uid
@@ -33,16 +31,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from hubtool.card.document import Document
-    from hubtool.card.model import Asset
     from hubtool.card.repo_link import RepositoryPlace
     from hubtool.card.usage import Usage
     from hubtool.hub import Hub
     from hubtool.resolution.finding import FoundCard
     from hubtool.sandbox.limits import ProgramLimits
     from hubtool.sandbox.run import ProgramResult
-    from hubtool.store.records import Stored
-
-_BLOCK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,31 +65,6 @@ class ProofWorkspace:
         """The store of the workspace, which the programs read."""
         return Store(self.root / "store")
 
-    def put_asset(self, asset: Asset, path: Path) -> Stored:
-        """Copy the file of an asset into the workspace, where it can no longer change.
-
-        It is hashed while it is copied, and the programs take it for what the asset's link gives.
-
-        Raises:
-            AssetError: If it cannot be read, is not the file that the card means, or the card states no digest.
-        """
-        if asset.digest is None:
-            raise AssetError(f"the card states no digest; the file's is {digest_file(path)}")
-        try:
-            size = path.stat().st_size
-            with self.store.writer(asset.digest, source=str(path), size=size, limit=size) as writer:
-                with path.open("rb", buffering=0) as stream:
-                    while block := stream.read(_BLOCK_BYTES):
-                        writer.write(block)
-                stored = writer.commit()
-        except DigestError as error:
-            check_digest(asset, AssetFile(path=path, digest=error.actual, size=size))
-            raise
-        except OSError as error:
-            raise AssetError(f"{path} cannot be read: {error.strerror or error}") from error
-        self.use_for(asset.link, stored.digest)
-        return stored
-
     def use_for(self, link: str, digest: str) -> None:
         """Let the programs take a file, by its whole digest, for what a link gives."""
         Store(self.scratch / "hub").came_from(link, digest)
@@ -117,10 +86,15 @@ class ProofWorkspace:
         command = [sys.executable, "-m", "hubtool.sandbox.usage_main", str(spec)]
         return run_isolated(command, scratch=self.scratch, environ=self.environ, limits=limits, show=show)
 
-    def run_proof(self, device: str, limits: ProgramLimits) -> ProgramResult:
-        """Load the card and run one forward pass, in a program that answers in JSON lines."""
-        name = str(self.uid or self.card)
-        command = [sys.executable, "-m", "hubtool.publish.prove_main", name, device]
+    def run_program(self, module: str, *arguments: str, limits: ProgramLimits) -> ProgramResult:
+        """Run one of hubtool's own programs, which answers in JSON lines.
+
+        Args:
+            module: Its module.
+            arguments: What it is run with.
+            limits: What it may take.
+        """
+        command = [sys.executable, "-m", module, *arguments]
         return run_isolated(command, scratch=self.scratch, environ=self.environ, limits=limits)
 
 
