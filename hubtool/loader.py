@@ -101,6 +101,7 @@ def load(
     resolution: Resolution,
     *,
     pretrained: bool = True,
+    initialised: bool = True,
     force_reload: bool = False,
     strict: bool = True,
     device: str | None = None,
@@ -116,6 +117,8 @@ def load(
         hub: Settings, registries and store.
         resolution: The resolver's answer: which file is loaded, where its code comes from, whether it may run.
         pretrained: Whether the weights are placed. Without them the network is initialised as for training.
+        initialised: Whether, without weights, initial values are drawn. Without both, most parameters have no values,
+            and the caller sets them.
         force_reload: Whether the assets are fetched even if they are stored.
         strict: Whether a tensor or parameter that is left over is an error.
         device: The device target to load on; by default the one that MindSpore's context names.
@@ -174,7 +177,7 @@ def load(
     if header is not None and path is not None:
         with watch.stage("convert"):
             header, path = mappable(hub.store, header, path, digest)
-    quick = _no_initialisation() if header is not None and not recipe.initialise else nullcontext()
+    quick = nullcontext() if recipe.initialise or (header is None and initialised) else _no_initialisation()
     with watch.stage("build"), quick:
         asked = BuildRequest(arguments=overrides or {}, positional=positional, pretrained=pretrained, strict=strict)
         shapes = header.shapes() if header else {} if pretrained else _stored_shapes(resolution)
@@ -184,7 +187,7 @@ def load(
         with watch.stage("place"):
             coverage, placed = place_tensors(built, header, path, recipe, asked=asked, name=resolution.uid)
         notes += placed
-    built.network.set_train(mode=False)
+    built.network.set_train(mode=recipe.training_mode)
     return LoadedNetwork(
         uid=resolution.uid,
         network=built.network,

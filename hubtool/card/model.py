@@ -109,6 +109,9 @@ class Recipe:
         requires: Distributions that the code needs, beyond MindSpore and NumPy, as requirement specifiers.
         initialise: Whether the code needs the values that parameters are initialised with.
         inputs: Name, shape and element type of each input of the network.
+        training_mode: Whether inference runs in training mode, such as with the statistics of the batch.
+        known_answer: ``known-answer`` as plain values, for :func:`hubtool.card.known_answer.parse`; or None.
+        weights_answer: The same for the network with the checkpoint's weights.
         parameters: Number of parameters of the network when it was last built; None if the card does not state it.
         parameters_digest: The digest of their names and shapes then, or None.
     """
@@ -123,8 +126,11 @@ class Recipe:
     requires: tuple[str, ...] = ()
     initialise: bool = False
     inputs: tuple[tuple[str, tuple[int, ...], str], ...] = ()
+    training_mode: bool = False
     parameters: int | None = None
     parameters_digest: str | None = None
+    known_answer: Mapping[str, object] | None = None
+    weights_answer: Mapping[str, object] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,6 +286,9 @@ def _recipe(item: object) -> Recipe | None:
         inputs=_inputs(item.get("inputs")),
         parameters=number if isinstance(number := item.get("parameters"), int) else None,
         parameters_digest=digest if isinstance(digest := item.get("parameters-sha256"), str) else None,
+        training_mode=item.get("training-mode") is True,
+        known_answer=answer if isinstance(answer := item.get("known-answer"), dict) else None,
+        weights_answer=answer if isinstance(answer := item.get("weights-answer"), dict) else None,
     )
 
 

@@ -8,12 +8,17 @@ import os
 import re
 import stat
 import tempfile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
+
+from hubtool.card import yaml_text
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 _CONTEXT_LINES = 3
+_TOP: Final = re.compile(r"[^\s#-][^:]*:")
+_RECIPE_KEYS: Final = ("network", "repo-revision")
 _LINES = re.compile(rb"[^\n]*\n|[^\n]+")
 
 
@@ -83,3 +88,40 @@ def unified_diff(before: bytes, after: bytes, name: str) -> bytes:
         lineterm=b"\n",
     )
     return b"".join(line if line.endswith(b"\n") else line + b"\n\\ No newline at end of file\n" for line in lines)
+
+
+def with_recipe(text: str, recipe: Mapping[str, Any], revision: str | None) -> str:
+    """Return a card's text with a recipe and a ``repo-revision``, in place of those that it had.
+
+    They are put before ``license``, or at the end of the front matter; every other line stays as it is.
+
+    Raises:
+        ValueError: If the text has no front matter between two lines of ``---``.
+    """
+    lines = text.splitlines(keepends=True)
+    rules = [index for index, line in enumerate(lines) if line.rstrip() == "---"]
+    if len(rules) < 2:
+        raise ValueError("the card has no front matter between two lines of '---'")
+    newline = "\r\n" if lines[0].endswith("\r\n") else "\n"
+    kept: list[str] = []
+    dropping = False
+    for line in lines[rules[0] + 1 : rules[1]]:
+        if _TOP.match(line):
+            dropping = line.partition(":")[0].strip() in _RECIPE_KEYS
+        if not dropping:
+            kept.append(line)
+    block = yaml_text.dump_recipe(_plain(recipe))
+    if revision is not None:
+        block = f"repo-revision: {yaml_text.scalar(revision)}\n{block}"
+    new = [line + newline for line in block.splitlines()]
+    where = next((index for index, line in enumerate(kept) if line.startswith("license:")), len(kept))
+    while where == len(kept) and where and not kept[where - 1].strip():
+        where -= 1
+    return "".join([*lines[: rules[0] + 1], *kept[:where], *new, *kept[where:], *lines[rules[1] :]])
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any plain value
+    """Return a value with plain containers only, as PyYAML's safe dumper wants it."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

@@ -13,6 +13,7 @@ from hubtool.cli import complete, options, render
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from hubtool.hub import Hub
     from hubtool.loader import LoadedNetwork
     from hubtool.networks.forward import Output
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 )
 @click.option("--no-pretrained", is_flag=True, help="Build the network without its weights.")
 @click.option("--smoke", is_flag=True, help="Run one forward pass, on random input.")
+@click.option("--verify", is_flag=True, help="Repeat the known answer first, and load only a network that is equal.")
 @options.trust
 @options.checkout
 @options.lock
@@ -37,6 +39,7 @@ def command(
     device: str,
     no_pretrained: bool,
     smoke: bool,
+    verify: bool,
     trust: bool,
     checkout: Path | None,
     lock: Path | None,
@@ -57,6 +60,8 @@ def command(
     hub = Hub.open() if lock is None else Hub.open().with_lock(lock.absolute())
     resolution = hub.resolve(hub.find(uid), device=device, trust=trust, loading=True)
     agreement = None if trust else consent.ask(hub, resolution, checkout=checkout)
+    if verify:
+        _verify(hub, uid, device=resolution.device, trust=trust or agreement is not None, checkout=checkout)
     with transfer(uid) as progress:
         loaded = loader.load(
             hub,
@@ -82,6 +87,26 @@ def command(
         render.echo_json(_as_json(loaded, seconds))
     else:
         _print(loaded, seconds, outputs, resolution.device)
+
+
+def _verify(hub: Hub, uid: str, *, device: str, trust: bool, checkout: Path | None) -> None:
+    """Repeat the known answer of a card.
+
+    Raises:
+        NetworkError: If it is not equal.
+    """
+    from hubtool.errors import NetworkError
+    from hubtool.verification import verify as verifying
+
+    result = verifying.verify(hub, uid, device=device, trust=trust, checkout=checkout)
+    if result.verdict != verifying.EQUAL:
+        raise NetworkError(
+            f"{uid} was not loaded: against its known answer it {_SAID[result.verdict]}: {result.reason}",
+            hint="docs/known-answers.md says what that means; without --verify it is loaded all the same",
+        )
+
+
+_SAID = {"differs": "differs", "cannot run here": "cannot be run here", "nothing to compare": "cannot be compared"}
 
 
 def _hand_over(loaded: LoadedNetwork, *, as_json: bool) -> None:

@@ -60,6 +60,7 @@ _GROUPS = {
     "HT3": "The assets",
     "HT4": "The body",
     "HT5": "The registry as a whole",
+    "HT6": "The network",
 }
 
 

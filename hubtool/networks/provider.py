@@ -13,6 +13,7 @@ CLASS_COUNTS: Final = frozenset(
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from hubtool.card.known_answer import InputSpec
     from hubtool.card.model import Recipe
     from hubtool.checkpoint.coverage import Shape
 
@@ -26,6 +27,7 @@ class BuiltNetwork:
         prefix: The prefix of parameter names in the checkpoint, such as ``network.``, or empty.
         notes: Notes for the user, one sentence each.
         example: Returns the input tensors of one forward pass, in the shapes of the recipe or the entry.
+        inputs: What a known answer calls it with; empty for the inputs of the recipe.
     """
 
     # MindSpore ships no types: to mypy a Cell is Any.
@@ -33,6 +35,7 @@ class BuiltNetwork:
     prefix: str
     notes: tuple[str, ...]
     example: Callable[[], tuple[Any, ...]]
+    inputs: tuple[InputSpec, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

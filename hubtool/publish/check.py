@@ -28,7 +28,6 @@ from hubtool.errors import (
     StoreError,
 )
 from hubtool.publish.asset_file import GIVE_FILE, match_files, put_asset
-from hubtool.publish.card_file import card_file, read_once
 from hubtool.publish.check_rows import (
     ASSETS,
     CHECKPOINT,
@@ -58,6 +57,7 @@ from hubtool.resolution import trust as trusts
 from hubtool.resolution.choice import choose_graph, choose_weights
 from hubtool.sandbox.limits import DEFAULT_LIMITS, ProgramLimits
 from hubtool.verification import workspace as workspaces
+from hubtool.verification.card_file import card_file, read_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence

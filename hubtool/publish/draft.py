@@ -39,7 +39,9 @@ _NOT_INHERITED = frozenset(
     {"update-time", "evaluation", "accuracy", "mAP", "repo-revision", "model-version", "mindspore-version"}
 )
 # What is computed for one network, and what was found out about it.
-_OF_ONE_NETWORK = frozenset({"parameters", "elements", "parameters-sha256", "verdict"})
+_OF_ONE_NETWORK = frozenset(
+    {"parameters", "elements", "parameters-sha256", "verdict", "known-answer", "weights-answer"}
+)
 _FORMATS = {"ckpt": "ckpt", "safetensors": "safetensors", "mindir": "mindir", "air": "air", "onnx": "onnx"}
 _FORMATS |= {"om": "om", "ms": "mslite", "txt": "txt", "json": "json"}
 _TASKS = {

@@ -17,10 +17,10 @@ from hubtool.links import shown
 from hubtool.mirror.layout import blob_name
 from hubtool.publish import blobs
 from hubtool.publish.asset_file import check_digest, match, measure
-from hubtool.publish.card_file import card_file
 from hubtool.publish.change import RegistryChange, decide, message, refuse_secrets
 from hubtool.publish.check_rows import RowState
 from hubtool.publish.write_links import PlacedAsset, link_of, write_links
+from hubtool.verification.card_file import card_file
 from hubtool.verification.workspace import named_uid
 from hubtool.version import __version__
 

@@ -137,8 +137,8 @@ def _recipes(path: Path) -> dict[str, Any]:
 
 
 def _write(hub: Hub, data: dict[str, Any]) -> int:
+    from hubtool.card import rewrite
     from hubtool.errors import HubError
-    from maintain.discovery import recipes
 
     written = 0
     for uid, place in data["cards"].items():
@@ -151,7 +151,7 @@ def _write(hub: Hub, data: dict[str, Any]) -> int:
         if card.path is None or (card.recipe is not None and card.recipe.provider == "builtin"):
             continue
         text = card.path.read_bytes().decode()
-        new = recipes.write(text, data["networks"][place], data["revisions"].get(uid))
+        new = rewrite.with_recipe(text, data["networks"][place], data["revisions"].get(uid))
         if new != text:
             card.path.write_bytes(new.encode())
             written += 1

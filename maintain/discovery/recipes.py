@@ -16,9 +16,7 @@ if TYPE_CHECKING:
 
 # The place of the code on the machine that ran it is left out.
 _PATH: Final = re.compile(r"(?<![\w.{])/(?:[\w.+-]+/){2,}")
-_TOP: Final = re.compile(r"[^\s#-][^:]*:")
 _INPUT: Final = ("name", "shape", "dtype")
-_KEYS: Final = ("network", "repo-revision")
 
 
 def collect(
@@ -76,40 +74,3 @@ def entry_of(outcome: Mapping[str, Any], *, version: str) -> dict[str, Any]:
     verdict = "ran forward" if outcome.get("forward") == "ran" else "built"
     entry["verdict"] = f"{verdict} on MindSpore {version} (CPU), {outcome.get('date', 'undated')}"
     return entry
-
-
-def write(text: str, entry: Mapping[str, Any], revision: str | None) -> str:
-    """Return a card's text with an entry in its front matter, in place of the one that it had.
-
-    The entry is put before ``license``, or at the end of the front matter; every other line stays as it is.
-
-    Raises:
-        ValueError: If the text has no front matter between two lines of ``---``.
-    """
-    lines = text.splitlines(keepends=True)
-    rules = [index for index, line in enumerate(lines) if line.rstrip() == "---"]
-    if len(rules) < 2:
-        raise ValueError("the card has no front matter between two lines of '---'")
-    newline = "\r\n" if lines[0].endswith("\r\n") else "\n"
-    kept: list[str] = []
-    dropping = False
-    for line in lines[rules[0] + 1 : rules[1]]:
-        if _TOP.match(line):
-            dropping = line.partition(":")[0].strip() in _KEYS
-        if not dropping:
-            kept.append(line)
-    block = yaml_text.dump_recipe(_quoted(entry))
-    if revision is not None:
-        block = f"repo-revision: {yaml_text.scalar(revision)}\n{block}"
-    new = [line + newline for line in block.splitlines()]
-    where = next((index for index, line in enumerate(kept) if line.startswith("license:")), len(kept))
-    while where == len(kept) and where and not kept[where - 1].strip():
-        where -= 1
-    return "".join([*lines[: rules[0] + 1], *kept[:where], *new, *kept[where:], *lines[rules[1] :]])
-
-
-def _quoted(value: Any) -> Any:  # noqa: ANN401 - any plain value
-    """Return a value with plain containers only, as PyYAML's safe dumper wants it."""
-    if isinstance(value, dict):
-        return {str(key): _quoted(item) for key, item in value.items()}
-    return [_quoted(item) for item in value] if isinstance(value, (list, tuple)) else value

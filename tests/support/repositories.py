@@ -30,8 +30,9 @@ CALLABLE = """  provider: repository
 """
 
 
-def repository(folder: Path) -> Path:
-    models.script_only(folder / "research" / "net")
+def repository(folder: Path, files: dict[str, str] | None = None) -> Path:
+    """Make a repository with a model that only its export script builds, and more files in the model's folder."""
+    models.write(models.script_only(folder / "research" / "net"), files or {})
     git(folder, "init", "--quiet", "--initial-branch=main", ".")
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "-m", "first")

@@ -12,10 +12,11 @@ from hubtool.card.repo_link import RepositoryPlace
 from hubtool.cli import app
 from hubtool.errors import CardError, InvalidNameError, NetworkError
 from hubtool.hub import Hub
-from hubtool.publish import card_file, check, check_rows
+from hubtool.publish import check, check_rows
 from hubtool.registry import Registries
 from hubtool.resolution import trust
 from hubtool.resolution.trust import Agreement
+from hubtool.verification import card_file
 from tests.support.cards import write_card
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hubtool.card import model
+from hubtool.card import model, rewrite
 from hubtool.checkpoint.coverage import rename
 from maintain.discovery import heuristics, recipes, run
 from maintain.discovery.heuristics import NetworkFacts, Option
@@ -52,7 +52,7 @@ ENTRY: dict[str, Any] = {
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 def test_a_recipe_is_written_into_a_card_and_read_back(extra: str, newline: str) -> None:
     text = CARD.replace("{extra}", extra).replace("\n", newline)
-    written = recipes.write(text, ENTRY, "a" * 40)
+    written = rewrite.with_recipe(text, ENTRY, "a" * 40)
     card = model.read(written.encode())
     assert not card.faults
     assert card.text("repo-revision") == "a" * 40
@@ -67,13 +67,13 @@ def test_a_recipe_is_written_into_a_card_and_read_back(extra: str, newline: str)
     first = next(index for index, line in enumerate(lines) if line.startswith("repo-revision"))
     last = next(index for index, line in enumerate(lines) if line.startswith("license"))
     assert "".join(lines[:first] + lines[last:]) == plain
-    assert recipes.write(written, ENTRY, "a" * 40) == written
+    assert rewrite.with_recipe(written, ENTRY, "a" * 40) == written
     assert card.body == model.read(text.encode()).body
 
 
 def test_a_card_without_front_matter() -> None:
     with pytest.raises(ValueError, match="front matter"):
-        recipes.write("# title\n", ENTRY, None)
+        rewrite.with_recipe("# title\n", ENTRY, None)
 
 
 def test_equal_recipes_stand_once() -> None:

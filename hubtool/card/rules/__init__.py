@@ -1,8 +1,8 @@
 """The rules that cards are checked by.
 
 Each rule is one function with a stable code, grouped by what it looks at: HT1xx the document, HT2xx the front matter,
-HT3xx the assets, HT4xx the body, HT5xx the registry as a whole. A rule's docstring is its page: what it asks, why,
-and how to fix a card. A code is never given to another rule.
+HT3xx the assets, HT4xx the body, HT5xx the registry as a whole, HT6xx the network. A rule's docstring is its page:
+what it asks, why, and how to fix a card. A code is never given to another rule.
 
 :func:`load` imports all of them; a run over unchanged cards needs only :mod:`hubtool.card.rules.cross_card`.
 """
@@ -22,6 +22,7 @@ __all__ = ["Rule", "load"]
 
 _MODULES = (
     *("document", "front_matter_yaml", "front_matter_schema", "front_matter_values", "assets", "body", "registry"),
+    "network",
     "cross_card",
 )
 

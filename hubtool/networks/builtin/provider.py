@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hubtool.card.known_answer import InputSpec
 from hubtool.errors import ArgumentTypeError, RecipeError
 from hubtool.networks.builtin import build, infer
 from hubtool.networks.builtin.arguments import ARGUMENTS
@@ -49,6 +50,7 @@ class BuiltinProvider:
             prefix=inferred.prefix,
             notes=inferred.notes,
             example=lambda: example(recipe.entry, inferred.config),
+            inputs=inputs_of(recipe.entry, inferred.config),
         )
 
 
@@ -73,8 +75,7 @@ def example(entry: str, config: BertConfig) -> tuple[Any, ...]:
     import numpy as np  # noqa: PLC0415
     from mindspore import Tensor  # noqa: PLC0415
 
-    # Relative positions have no longest sequence.
-    length = _EXAMPLE_LENGTH if config.use_relative_positions else min(_EXAMPLE_LENGTH, config.max_position_embeddings)
+    length = _length(config)
     numbers = np.random.default_rng(0)
     ids = numbers.integers(0, config.vocab_size, (1, length)).astype(np.int32)
     mask = np.ones((1, length), np.int32)
@@ -85,3 +86,27 @@ def example(entry: str, config: BertConfig) -> tuple[Any, ...]:
         # Third from last come the next-sentence labels, which only training needs.
         tensors += [None, Tensor(np.arange(min(_EXAMPLE_MASKED, length), dtype=np.int32)[None])]
     return tuple(tensors)
+
+
+def inputs_of(entry: str, config: BertConfig) -> tuple[InputSpec, ...]:
+    """Return what a known answer calls a network with: one sequence of tokens of the whole vocabulary, none masked."""
+    shape = (1, _length(config))
+    ids = InputSpec(name="input_ids", shape=shape, dtype="int32", low=0, high=config.vocab_size - 1)
+    mask = InputSpec(name="input_mask", shape=shape, dtype="int32", low=1, high=1)
+    types = InputSpec(name="token_type_id", shape=shape, dtype="int32", low=0, high=config.type_vocab_size - 1)
+    if entry == "bert-pretraining":
+        positions = InputSpec(
+            name="masked_lm_positions",
+            shape=(1, min(_EXAMPLE_MASKED, shape[1])),
+            dtype="int32",
+            low=0,
+            high=shape[1] - 1,
+        )
+        labels = InputSpec(name="next_sentence_labels", shape=(1, 1), dtype="int32")
+        return ids, mask, types, labels, positions
+    return (ids, types, mask) if entry == "bert" else (ids, mask, types)
+
+
+def _length(config: BertConfig) -> int:
+    """Return the number of tokens of an example; relative positions have no longest sequence."""
+    return _EXAMPLE_LENGTH if config.use_relative_positions else min(_EXAMPLE_LENGTH, config.max_position_embeddings)

@@ -1,0 +1,310 @@
+"""Repeat the known answer of a card on this machine, in a program of its own."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from hubtool.assets import fetch_asset
+from hubtool.card import known_answer
+from hubtool.card.known_answer import InputSpec, KnownAnswer
+from hubtool.errors import AssetError, CardError, HubError, NetworkError, RecipeError
+from hubtool.sandbox.limits import DEFAULT_LIMITS
+from hubtool.verification import compare as comparing
+from hubtool.verification import workspace as workspaces
+from hubtool.verification.card_file import card_file, read_once
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from hubtool.card.model import Recipe
+    from hubtool.hub import Hub
+    from hubtool.resolution.resolver import Resolution
+    from hubtool.sandbox.limits import ProgramLimits
+    from hubtool.verification.compare import OutputDifference
+
+EQUAL, DIFFERS, IMPOSSIBLE, NOTHING = "equal", "differs", "cannot run here", "nothing to compare"
+#: The tolerance that a new answer gets: what float32 sums in another order differ by, over some hundred layers.
+TOLERANCE: Final = 1e-4
+_PROGRAM: Final = "hubtool.verification.measure_main"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerificationResult:
+    """The result of repeating a known answer.
+
+    Attributes:
+        uid: The UID, or the path of a card outside a registry.
+        verdict: ``equal``, ``differs``, ``cannot run here`` or ``nothing to compare``.
+        reason: Why, in one sentence; empty for ``equal``.
+        differences: The outputs that differ by more than the tolerance.
+        largest: The greatest difference of all outputs as a part of their scales; None if none was measured.
+        tolerance: What counted as equal; None if nothing was compared.
+        source: What stands behind the known answer: a key of :data:`hubtool.card.known_answer.SOURCES`, or empty.
+        weights: Whether the network had the weights of its checkpoint.
+        mindspore: The version of MindSpore that ran it, or empty.
+        device: The device.
+        seconds: How long that took.
+    """
+
+    uid: str
+    verdict: str
+    reason: str = ""
+    differences: tuple[OutputDifference, ...] = ()
+    largest: float | None = None
+    tolerance: float | None = None
+    source: str = ""
+    weights: bool = False
+    mindspore: str = ""
+    device: str = ""
+    seconds: float = 0.0
+
+    def as_json(self) -> dict[str, Any]:
+        """Return what ``hubtool verify --json`` prints, and what a report has as one line."""
+        return {
+            "uid": self.uid,
+            "verdict": self.verdict,
+            "reason": self.reason,
+            "differences": [one.as_json() for one in self.differences],
+            "largest": self.largest,
+            "tolerance": self.tolerance,
+            "source": self.source,
+            "weights": self.weights,
+            "mindspore": self.mindspore,
+            "device": self.device,
+            "seconds": self.seconds,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """What a network computed.
+
+    Attributes:
+        outputs: Its outputs.
+        inputs: What it was called with.
+        digest: The digest of its parameter list.
+        mindspore: The version of MindSpore.
+        device: The device.
+        seconds: How long the program ran.
+    """
+
+    outputs: tuple[known_answer.OutputSummary, ...]
+    inputs: tuple[InputSpec, ...]
+    digest: str
+    mindspore: str
+    device: str
+    seconds: float
+
+
+def verify(
+    hub: Hub,
+    name: str,
+    *,
+    weights: bool = False,
+    device: str = "auto",
+    trust: bool = False,
+    checkout: Path | None = None,
+    limits: ProgramLimits = DEFAULT_LIMITS,
+) -> VerificationResult:
+    """Repeat the known answer of a card.
+
+    Args:
+        hub: Settings, registries and store.
+        name: The path of a card, or a UID.
+        weights: Whether the answer with the weights of the checkpoint is repeated.
+        device: ``auto``, ``CPU``, ``GPU`` or ``Ascend``.
+        trust: Whether the user agrees, for this once, that the code of a trusted repository runs.
+        checkout: A folder with the tree of the card's repository, in place of the code that its repo-link names.
+        limits: What the program may take.
+
+    Raises:
+        InvalidNameError: If the name is malformed.
+        CardNotFoundError: If there is no such card.
+        CardError: If the card cannot be read.
+        ArgumentError: If there is no such device, or the card needs no checkout.
+    """
+    found = hub.find(name, local=card_file(hub, name)[1])
+    recipe = found.card.recipe
+    stated = None if recipe is None else recipe.weights_answer if weights else recipe.known_answer
+    key = "weights-answer" if weights else "known-answer"
+    if recipe is None or stated is None:
+        told = "the card has no recipe" if recipe is None else f"its recipe has no '{key}'"
+        return VerificationResult(uid=found.name, verdict=NOTHING, reason=told, weights=weights)
+    try:
+        answer = known_answer.parse(stated)
+    except RecipeError as error:
+        return VerificationResult(uid=found.name, verdict=NOTHING, reason=error.message, weights=weights)
+    result = VerificationResult(uid=found.name, verdict=IMPOSSIBLE, source=answer.source, weights=weights)
+    try:
+        measured = measure(
+            hub,
+            name,
+            inputs=(answer.inputs or recipe_inputs(recipe),),
+            arguments=answer.arguments,
+            weights=weights,
+            device=device,
+            trust=trust,
+            checkout=checkout,
+            limits=limits,
+        )
+    except RandomNetworkError as error:
+        return replace(result, verdict=DIFFERS, reason=error.message)
+    except HubError as error:
+        return replace(result, reason=error.message)
+    seconds = round(measured.seconds, 2)
+    result = replace(result, mindspore=measured.mindspore, device=measured.device, seconds=seconds)
+    if recipe.parameters_digest is not None and measured.digest != recipe.parameters_digest:
+        told = "it is another network: the names and shapes of its parameters are not those that the card states"
+        return replace(result, verdict=DIFFERS, reason=told)
+    tolerance = comparing.tolerance_on(measured.device, answer)
+    differences = comparing.compare(answer, measured.outputs, tolerance=tolerance)
+    sizes = [
+        comparing.difference(wanted, actual)
+        for wanted, actual in zip(answer.outputs, measured.outputs, strict=False)
+        if wanted.shape == actual.shape
+    ]
+    first = f"output {differences[0].output}: {differences[0].what}" if differences else ""
+    return replace(
+        result,
+        verdict=DIFFERS if differences else EQUAL,
+        reason=first,
+        differences=tuple(differences),
+        largest=max(sizes, default=None),
+        tolerance=tolerance,
+    )
+
+
+class RandomNetworkError(NetworkError):
+    """A network that computes something else each time."""
+
+
+def measure(
+    hub: Hub,
+    name: str,
+    *,
+    inputs: Sequence[Sequence[InputSpec]],
+    arguments: Mapping[str, object] | None = None,
+    weights: bool = False,
+    device: str = "auto",
+    trust: bool = False,
+    checkout: Path | None = None,
+    limits: ProgramLimits = DEFAULT_LIMITS,
+) -> Measurement:
+    """Run the network of a card on the values of the rule, in the sandbox.
+
+    Args:
+        hub: Settings, registries and store.
+        name: The path of a card, or a UID.
+        inputs: What it is called with; of several, the first that it accepts.
+        arguments: Arguments that it is built with besides those of the recipe.
+        weights: Whether its parameters have the values of the checkpoint.
+        device: ``auto``, ``CPU``, ``GPU`` or ``Ascend``.
+        trust: Whether the user agrees, for this once, that the code of a trusted repository runs.
+        checkout: A folder with the tree of the card's repository, in place of the code that its repo-link names.
+        limits: What the program may take.
+
+    Raises:
+        RandomNetworkError: If two runs on the same inputs differ.
+        HubError: If it cannot be built or run; the subclasses say which stage failed.
+    """
+    path, local = card_file(hub, name)
+    try:
+        found, document = read_once(hub, name, path, local=local)
+    except OSError as error:
+        raise CardError(f"{path} cannot be read: {error.strerror or error}") from error
+    resolution = hub.resolve(found, device=device, trust=trust, loading=True)
+    resolution.refuse("status", "recipe", "mindspore", "device", "packages", "code", "consent")
+    _check_inputs(inputs)
+    if resolution.facts.place is not None and checkout is None:
+        workspaces.bring_code(hub, found)
+    size = _fetch_weights(hub, resolution) if weights else 0
+    with workspaces.open_workspace(hub, found, document, trust=trust, checkout=checkout) as workspace:
+        spec = workspace.root / "measure.json"
+        told = {
+            "name": str(workspace.uid or workspace.card),
+            "device": resolution.device,
+            "weights": weights,
+            "arguments": dict(arguments or {}),
+            "inputs": [[one.as_json() for one in each] for each in inputs],
+        }
+        spec.write_text(json.dumps(told), encoding="utf-8")
+        ended = workspace.run_program(_PROGRAM, str(spec), limits=workspaces.with_room(limits, weights=size))
+    try:
+        answer: dict[str, Any] = json.loads(ended.answer)
+    except ValueError:
+        last = ended.output.strip().splitlines()[-1:] or [f"it ended with {ended.code}"]
+        raise NetworkError(f"the network did not run: {ended.reason or last[0][:300]}") from None
+    if "outputs" not in answer:
+        kind = RandomNetworkError if answer.get("random") else NetworkError
+        raise kind(str(answer.get("reason") or ended.reason or "the network did not run"))
+    return Measurement(
+        outputs=tuple(known_answer.parse_output(item) for item in answer["outputs"]),
+        inputs=tuple(known_answer.parse_input(item) for item in answer["inputs"]),
+        digest=answer["digest"],
+        mindspore=answer["mindspore"],
+        device=resolution.device,
+        seconds=ended.seconds,
+    )
+
+
+def recorded(measured: Measurement, recipe: Recipe, *, source: str, arguments: Mapping[str, object]) -> KnownAnswer:
+    """Return a known answer of what was measured.
+
+    Args:
+        measured: What the network computed.
+        recipe: The card's recipe; inputs that it states are not repeated.
+        source: What stands behind the answer; see :data:`hubtool.card.known_answer.SOURCES`.
+        arguments: The arguments that it was built with besides those of the recipe.
+    """
+    return KnownAnswer(
+        rule=known_answer.RULE_VERSION,
+        inputs=() if measured.inputs == recipe_inputs(recipe) else measured.inputs,
+        outputs=measured.outputs,
+        tolerance=TOLERANCE,
+        source=source,
+        mindspore=measured.mindspore,
+        device=measured.device,
+        date=dt.datetime.now(dt.timezone.utc).date().isoformat(),
+        arguments=arguments,
+    )
+
+
+def recipe_inputs(recipe: Recipe) -> tuple[InputSpec, ...]:
+    """Return the inputs that a recipe states."""
+    return tuple(InputSpec(name=name, shape=shape, dtype=dtype) for name, shape, dtype in recipe.inputs)
+
+
+def small_inputs(inputs: Sequence[InputSpec]) -> tuple[tuple[InputSpec, ...], ...]:
+    """Return inputs as a batch of one, then as they are; only as they are if they are no batch of several."""
+    whole = tuple(inputs)
+    sizes = {one.shape[0] if one.shape else 1 for one in whole}
+    if len(sizes) != 1 or sizes == {1}:
+        return (whole,)
+    single = tuple(
+        InputSpec(
+            name=one.name, shape=(1, *one.shape[1:]) if one.shape else (), dtype=one.dtype, low=one.low, high=one.high
+        )
+        for one in whole
+    )
+    return single, whole
+
+
+def _check_inputs(inputs: Sequence[Sequence[InputSpec]]) -> None:
+    for each in inputs:
+        size = known_answer.inputs_size(each)
+        if size > known_answer.MAX_INPUT_BYTES:
+            raise RecipeError(
+                f"the inputs would take {size / 2**30:,.0f} GiB, more than {known_answer.MAX_INPUT_BYTES >> 30}",
+                hint="correct the shapes of 'inputs'",
+            )
+
+
+def _fetch_weights(hub: Hub, resolution: Resolution) -> int:
+    chosen = resolution.weights
+    if chosen is None or not chosen.asset.is_weights:
+        raise AssetError(f"the card {resolution.uid} names no checkpoint")
+    return fetch_asset(hub, resolution.found, chosen.asset).size

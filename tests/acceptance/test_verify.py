@@ -1,0 +1,275 @@
+"""`hubtool verify`: known answers repeated on this machine, in programs of their own."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from hubtool.card import model
+from tests.support.repositories import SCRIPT, card, repository
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.cli import Cli
+
+pytestmark = [
+    pytest.mark.mindspore,
+    pytest.mark.skipif(shutil.which("git") is None, reason="the git program is not installed"),
+]
+UID = "tests/1.9/net"
+TINY = "hubtool/2.10/tinybert_bilstmcrf_toyner"
+
+
+_answers: dict[str, str] = {}
+"""The known answer of the network of these tests, measured once in each process that runs tests."""
+
+
+@pytest.fixture
+def recorded(cli: Cli, tmp_path: Path) -> Path:
+    """Write a card whose network is built with the code of a trusted repository, and its known answer."""
+    root = repository(tmp_path / "models")
+    card(cli, root, SCRIPT)
+    path = cli.registry / f"{UID}.md"
+    assert cli("trust", "add", str(root)).code == 0
+    if not _answers:
+        done = cli("verify", "--record", path)
+        assert done.code == 0, done.err
+        recipe = path.read_text(encoding="utf-8")
+        _answers["text"] = recipe[recipe.index("  known-answer:\n") : recipe.index("license:")]
+    else:
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text.replace("license:", f"{_answers['text']}license:", 1), encoding="utf-8")
+    return path
+
+
+def change(path: Path, before: str, after: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert re.search(before, text)
+    path.write_text(re.sub(before, after, text, count=1), encoding="utf-8")
+
+
+def valid_problems(cli: Cli, path: Path) -> list[str]:
+    """Return what the schema and the rules find in the recipe; that the link is a local one does not matter here."""
+    found = cli("validate", "--select", "HT207,HT601", "--format", "json", path).json["diagnostics"]
+    return [one["message"] for one in found if "repo-link" not in one["message"]]
+
+
+def test_an_answer_is_recorded_and_repeated(cli: Cli, recorded: Path) -> None:
+    recipe = model.read(recorded.read_bytes()).recipe
+    assert recipe is not None
+    assert recipe.known_answer is not None
+    assert recipe.known_answer["inputs"] == [{"name": "x", "shape": [1, 3], "dtype": "float32"}], "a batch of one"
+    assert not valid_problems(cli, recorded)
+    done = cli("verify", UID, "--json")
+    assert done.code == 0, done.err
+    assert done.json["verdict"] == "equal"
+    assert done.json["source"] == "itself"
+    assert done.json["largest"] <= 1e-6
+
+
+@pytest.mark.slow
+def test_only_what_is_equal_is_loaded(cli: Cli, recorded: Path) -> None:
+    loaded = cli("load", UID, "--verify", "--json")
+    assert loaded.code == 0, loaded.err
+    change(recorded, r"mean: \S+", "mean: 9.5")
+    assert "differs" in cli("verify", UID).out
+    refused = cli("load", UID, "--verify")
+    assert refused.code == 1
+    assert "was not loaded: against its known answer it differs" in refused.err
+
+
+@pytest.mark.slow
+def test_an_answer_with_the_weights(cli: Cli, recorded: Path) -> None:
+    assert cli("verify", UID, "--weights", "--json").json["verdict"] == "nothing to compare"
+    assert cli("verify", "--record", "--weights", recorded).code == 0
+    assert cli("verify", UID, "--weights", "--json").json["verdict"] == "equal"
+    assert cli("verify", UID, "--json").json["verdict"] == "equal", "the other answer is still there"
+    asset = recorded.with_suffix("") / "net.ckpt"
+    data = bytearray(asset.read_bytes())
+    data[-1] ^= 1
+    asset.write_bytes(data)
+    changed = cli("verify", UID, "--weights", "--json")
+    assert changed.code == 3
+    assert changed.json["verdict"] == "cannot run here"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        (r"mean: \S+", "mean: 9.5", "it differs by"),
+        (r"shape: \[1, 5\]", "shape: [5, 1]", r"its shape is \[1, 5\] and should be \[5, 1\]"),
+        (r"network:", f"network:\n  parameters-sha256: {'0' * 64}", "it is another network"),
+        (r"num_classes: 5|--ckpt_file,", "--num_classes, '4', --ckpt_file,", r"its shape is \[1, 4\]"),
+    ],
+)
+def test_what_differs(cli: Cli, recorded: Path, before: str, after: str, told: str) -> None:
+    change(recorded, before, after)
+    done = cli("verify", UID, "--json")
+    assert done.code == 1
+    assert done.json["verdict"] == "differs"
+    assert re.search(told, done.json["reason"])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ("rule: 1", "rule: 7", "version 7 of the rule"),
+        (r"mean: \S+", "mean: .nan", "'.nan' is not a finite number"),
+        (r"values: \[[^\]]*\]", "values: [1.0]", "output 1 has 1 values"),
+        (r"  known-answer:\n(    .*\n)+", "", "its recipe has no 'known-answer'"),
+        (r"- name: x\n      shape: \[1, 3\]", r"- name: x\n      shape: [90000, 300000]", "more than 4"),
+    ],
+)
+def test_what_cannot_be_compared(cli: Cli, recorded: Path, before: str, after: str, told: str) -> None:
+    change(recorded, before, after)
+    done = cli("verify", UID, "--json")
+    assert done.code == 4
+    assert done.json["verdict"] == "nothing to compare"
+    assert told in done.json["reason"]
+    # And validating says so, unless the answer is simply not there.
+    assert bool(valid_problems(cli, recorded)) is ("has no" not in told)
+
+
+NETWORK = """
+import sys
+import time
+import numpy as np
+from mindspore import Parameter, Tensor, nn, ops
+from mindspore.common.initializer import initializer
+
+
+class Net(nn.Cell):
+    def __init__(self, num_classes=5):
+        super().__init__()
+        self.head = nn.Dense(3, num_classes)
+        self.drop = nn.Dropout(p=0.5)
+        self.table = Parameter(Tensor(np.arange(5), __import__("mindspore").int32), name="table", requires_grad=False)
+
+    def construct(self, x):
+        BODY
+        return self.head(x) + self.table
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("body", "code", "told"),
+    [
+        ("print('a' * 100_000); sys.stderr.write('b'); x = self.drop(x)", 0, ""),
+        ("x = x + Tensor(np.random.rand(1, 3).astype(np.float32))", 1, "it draws random numbers"),
+        ("x = x / 0 - x / 0", 1, "NaN or infinite"),
+        ("x.no_such_method()", 1, "the forward pass failed: AttributeError"),
+        ("while True: time.sleep(1)", 1, "it did not end within 20 seconds"),
+        ("import os; os._exit(7)", 1, "it ended with 7"),
+        ("return 3", 1, "it returns no tensor"),
+        ("return {'a': (x, [x])}", 0, ""),
+    ],
+)
+def test_networks_that_behave_in_their_own_way(cli: Cli, tmp_path: Path, body: str, code: int, told: str) -> None:
+    network = NETWORK.replace("BODY", body)
+    root = repository(tmp_path / "models", {"src/network.py": network})
+    card(cli, root, SCRIPT)
+    path = cli.registry / f"{UID}.md"
+    assert cli("trust", "add", str(root)).code == 0
+    done = cli("verify", "--record", "--timeout", "20", path, "--json")
+    assert done.code == code, done.err
+    assert told in done.err
+    if code == 0:
+        assert cli("verify", path, "--json").json["verdict"] == "equal"
+    else:
+        assert "known-answer" not in path.read_text(encoding="utf-8"), "nothing is half written"
+
+
+@pytest.mark.usefixtures("recorded")
+def test_a_network_that_became_random(cli: Cli, tmp_path: Path) -> None:
+    folder = tmp_path / "models/research/net/src/network.py"
+    folder.write_text(NETWORK.replace("BODY", "x = x * Tensor(np.random.rand(1).astype(np.float32))"))
+    done = cli("verify", UID, "--checkout", tmp_path / "models", "--json")
+    assert done.code == 1
+    assert done.json["verdict"] == "differs"
+    assert "draws random numbers" in done.json["reason"]
+
+
+@pytest.mark.usefixtures("recorded")
+def test_without_consent_nothing_runs(cli: Cli, tmp_path: Path) -> None:
+    assert cli("trust", "remove", str(tmp_path / "models")).code == 0
+    done = cli("verify", UID, "--json")
+    assert done.code == 3
+    assert done.json["verdict"] == "cannot run here"
+    assert "trust" in done.json["reason"]
+
+
+@pytest.mark.slow
+def test_training_mode_is_said_and_done(cli: Cli, tmp_path: Path) -> None:
+    body = "assert self.training, 'evaluation'; x = x + 1"
+    root = repository(tmp_path / "models", {"src/network.py": NETWORK.replace("BODY", body)})
+    card(cli, root, SCRIPT)
+    path = cli.registry / f"{UID}.md"
+    assert cli("trust", "add", str(root)).code == 0
+    assert "AssertionError: evaluation" in cli("verify", "--record", path).err
+    change(path, "  inputs:", "  training-mode: true\n  inputs:")
+    assert cli("verify", "--record", path).code == 0
+    assert cli("verify", UID).code == 0
+
+
+def test_many_cards_with_a_report(cli: Cli, recorded: Path, tmp_path: Path) -> None:
+    text = recorded.read_text(encoding="utf-8")
+    for name, change_of in (("same", ()), ("other", (r"mean: \S+", "mean: 9.5")), ("none", ("rule: 1", "rule: 9"))):
+        path = recorded.with_name(f"{name}.md")
+        path.write_text(re.sub(*change_of, text) if change_of else text, encoding="utf-8")
+    report = tmp_path / "report.jsonl"
+    done = cli("verify", "--all", "--report", report, "--json")
+    assert done.code == 1
+    assert done.json["counts"] == {"equal": 2, "nothing to compare": 1, "differs": 1}
+    lines = [json.loads(line) for line in report.read_text().splitlines()]
+    assert {line["uid"]: line["verdict"] for line in lines} == {
+        UID: "equal",
+        "tests/1.9/same": "equal",
+        "tests/1.9/other": "differs",
+        "tests/1.9/none": "nothing to compare",
+    }
+    # A killed run leaves half a line: it is measured again, and the rest is not, even if the code is gone.
+    whole = report.read_bytes()
+    kept = [line for line in whole.splitlines(keepends=True) if b"other" not in line]
+    report.write_bytes(b"".join(kept) + b'{"uid": "tests/1.9/oth')
+    shutil.rmtree(cli.home)
+    again = cli("verify", "--all", "--report", report)
+    assert again.code == 1
+    assert "differs             tests/1.9/other" in again.out
+    assert "2 equal" in again.out
+    assert len(report.read_text().splitlines()) == 4
+    report.write_text("no report\n")
+    refused = cli("verify", "--all", "--report", report)
+    assert refused.code == 2
+    assert f"{report}:1 is not a line of a report" in refused.err
+
+
+@pytest.mark.slow
+def test_shards_share_the_work(cli: Cli, recorded: Path) -> None:
+    text = recorded.read_text(encoding="utf-8")
+    for number in range(4):
+        recorded.with_name(f"n{number}.md").write_text(text, encoding="utf-8")
+    seen: list[str] = []
+    for part in (1, 2):
+        done = cli("verify", "--all", "--shard", f"{part}/2", "--json")
+        assert done.code == 0
+        seen += [result["uid"] for result in done.json["results"]]
+    assert sorted(seen) == sorted([UID, *(f"tests/1.9/n{number}" for number in range(4))])
+    assert cli("verify", "--all", "--shard", "3/2").code == 2
+    assert cli("verify", "--all", "--shard", "half").code == 2
+    assert cli("verify", UID, "--shard", "1/2").code == 2
+    assert cli("verify").code == 2
+
+
+@pytest.mark.slow
+def test_the_embedded_model_has_both_answers(cli: Cli) -> None:
+    del cli.environ["HUBTOOL_REGISTRY"]
+    for more in ((), ("--weights",)):
+        done = cli("verify", TINY, "--json", *more)
+        assert done.code == 0, done.err
+        assert done.json["verdict"] == "equal"
