@@ -27,8 +27,8 @@ The tree, so that a caller can catch as much or as little as it means to::
     +-- PublishError                     a card that cannot be published, or changed in its registry
     +-- CoverageError                    checkpoint and network do not match, tensor for tensor
 
-There are also two warnings (UserWarning): CardStatusWarning (the loaded card is deprecated, or withdrawn and pinned)
-and RegistryWarning (a card of a registry is not used).
+There are also three warnings (UserWarning): CardStatusWarning (the loaded card is deprecated, or withdrawn and pinned),
+RegistryWarning (a card of a registry is not used) and SlowProcessorWarning (networks run far slower than they could).
 
 A message says what is wrong, where, and what to do; ``hint`` holds the last of these where it can stand apart.
 """
@@ -199,6 +199,10 @@ class PublishError(HubError):
 
 class RegistryWarning(UserWarning):
     """A card of a registry is not used: an earlier registry has another, or it changed since the last sync."""
+
+
+class SlowProcessorWarning(UserWarning):
+    """Networks run far slower on this processor than they could."""
 
 
 class CardStatusWarning(UserWarning):

@@ -5,9 +5,12 @@ Resolution -> stored checkpoint (downloaded if it is missing) -> network -> weig
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 import time
+import warnings
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,11 +24,13 @@ from hubtool.errors import (
     CheckpointError,
     NetworkError,
     RequirementError,
+    SlowProcessorWarning,
 )
 from hubtool.git.code import CodeStore
 from hubtool.networks.provider import BuildRequest
 from hubtool.networks.weights import mappable, place_tensors, read_tensors
 from hubtool.requirements import INSTALL_MINDSPORE
+from hubtool.resolution import machine
 from hubtool.resolution import trust as trusts
 
 if TYPE_CHECKING:
@@ -41,6 +46,10 @@ if TYPE_CHECKING:
     from hubtool.resolution.trust import Agreement, TrustDecision
     from hubtool.transfer.events import ProgressCallback
 
+_SLOW = (
+    "convolutions take some 50 times as long on this processor, because MindSpore was imported without "
+    f"{machine.INSTRUCTIONS}=AVX2; set it before the import, or load the network before you import MindSpore"
+)
 _CHANGED = "the code that would run is not the code that you agreed to: the card has changed since"
 
 
@@ -341,6 +350,11 @@ def _weights(resolution: Resolution) -> Asset:
 def _compute_type(resolution: Resolution, device: str | None) -> str:
     """Import MindSpore and return the type that the device computes with."""
     resolution.refuse("mindspore", *(() if device is None else ("device",)))
+    if "mindspore" not in sys.modules:
+        machine.prepare(os.environ)
+    elif machine.has_slow_convolutions() and machine.INSTRUCTIONS not in os.environ:
+        # The same text each time, from the same line: Python shows such a warning once.
+        warnings.warn(_SLOW, SlowProcessorWarning, stacklevel=2)
     try:
         with _interruption_held_back():
             import mindspore  # noqa: PLC0415

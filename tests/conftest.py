@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
+from hubtool.resolution import machine
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# MindSpore reads it once, when it is imported: 3 is errors only.
-os.environ.setdefault("GLOG_v", "3")
+# MindSpore reads these once, when it is imported.
+machine.prepare(os.environ)
 
 # In CI a run must mean the same twice: Hypothesis takes the same examples each time. New ones are found by developers.
 IS_CI = bool(os.environ.get("CI"))

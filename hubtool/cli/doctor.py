@@ -63,6 +63,7 @@ def command(uid: str | None, as_json: bool) -> int:
     through = {scheme: proxy for scheme in ("https", "http") if (proxy := proxies.of_scheme(scheme)) is not None}
     if any(proxy.is_socks for proxy in through.values()) and find_spec("socks") is None:
         problems.append("a SOCKS proxy is set, and PySocks is not installed: pip install 'requests[socks]'")
+    convolutions = _convolutions() if here.mindspore is not None and machine.has_slow_convolutions() else None
     if as_json:
         render.echo_json(
             {
@@ -73,6 +74,7 @@ def command(uid: str | None, as_json: bool) -> int:
                 "store": {"path": str(hub.store.root), "free": free},
                 "registries": [str(member.root) for member in hub.registries.members],
                 "offline": hub.settings.offline,
+                "convolutions": convolutions,
                 "proxies": {scheme: proxy.shown for scheme, proxy in through.items()},
                 "uid": resolution.uid if resolution else None,
                 "problems": problems,
@@ -88,6 +90,8 @@ def command(uid: str | None, as_json: bool) -> int:
         ("offline", str(hub.settings.offline)),
         *((f"{scheme} proxy", f"{proxy.shown} ({proxy.variable})") for scheme, proxy in through.items()),
     ]
+    if convolutions is not None:
+        rows.append(("convolutions", _told(convolutions)))
     if resolution is not None:
         rows.append(("card", f"{resolution.uid}: {'loadable' if resolution.loadable else 'not loadable'}"))
     rows += [("problem", problem) for problem in problems]
@@ -95,6 +99,27 @@ def command(uid: str | None, as_json: bool) -> int:
         rows.append(("problems", "none"))
     render.pairs(rows)
     return 1 if problems else 0
+
+
+def _convolutions() -> dict[str, float] | None:
+    """Return the seconds of a convolution as MindSpore chooses, and held to AVX2; None if it does not run."""
+    from hubtool.errors import RequirementError
+    from hubtool.networks import convolution_time
+
+    try:
+        return {"default": convolution_time.measure(None), "AVX2": convolution_time.measure("AVX2")}
+    except RequirementError:
+        return None
+
+
+def _told(convolutions: dict[str, float]) -> str:
+    from hubtool.resolution.machine import INSTRUCTIONS
+
+    plain, held = convolutions["default"], convolutions["AVX2"]
+    return (
+        f"{plain / held:.0f} times as fast with {INSTRUCTIONS}=AVX2 ({held * 1000:.1f} ms, else {plain * 1000:.1f}); "
+        "hubtool sets it before it imports MindSpore, and a program that imports MindSpore first has to set it itself"
+    )
 
 
 def _version(name: str) -> str | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,7 +48,6 @@ def command(
     given with --input, in order), loaded back, and run: FILE is there only if both compute the same. A graph takes
     inputs of exactly these shapes.
     """
-    os.environ.setdefault("GLOG_v", "3")
     if file.suffix != ".mindir":
         raise ArgumentError(f"{file} does not end in .mindir", hint=f"call it {file.with_suffix('.mindir').name}")
     if file.exists() and not force:

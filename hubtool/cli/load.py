@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING
 
@@ -50,8 +49,6 @@ def command(
     The checkpoint is fetched if it is not stored. UID is publisher/version/name, the URL of a card on the public hub,
     or the path of a card.
     """
-    # MindSpore's own log is for its developers: level 3 is errors only. It is read once, when MindSpore is imported.
-    os.environ.setdefault("GLOG_v", "3")
     from hubtool import loader
     from hubtool.cli import consent
     from hubtool.cli.progress import transfer

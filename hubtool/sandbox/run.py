@@ -37,7 +37,7 @@ _MAX_ANSWER_BYTES = 4 << 20
 # Variables that a Python with MindSpore needs; others, such as tokens and passwords, are not passed on.
 _PASSED = re.compile(
     r"(PATH|LANG|LANGUAGE|LC_\w+|TZ|LD_LIBRARY_PATH|DYLD_\w+|SYSTEMROOT|PYTHON(PATH|HOME|UTF8|WARNINGS|IOENCODING)"
-    r"|VIRTUAL_ENV|CONDA_PREFIX|GLOG_\w+|ASCEND_\w+|MS_\w+|OMP_\w+|MKL_\w+|OPENBLAS_\w+|DEVICE_ID|RANK_\w+"
+    r"|VIRTUAL_ENV|CONDA_PREFIX|GLOG_\w+|DNNL_\w+|ASCEND_\w+|MS_\w+|OMP_\w+|MKL_\w+|OPENBLAS_\w+|DEVICE_ID|RANK_\w+"
     r"|HUBTOOL_ALLOWED_HOSTS)\Z"
 )
 _HOLDS = {

@@ -23,6 +23,7 @@ from hubtool.card.repo_link import place_of
 from hubtool.errors import ArgumentError, InvalidNameError
 from hubtool.git.code import CodeStore
 from hubtool.networks import checkout as checkouts
+from hubtool.resolution import machine
 from hubtool.sandbox.run import environment, run_isolated
 from hubtool.store.store import Store
 from hubtool.uid import Uid
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     from hubtool.hub import Hub
     from hubtool.resolution.finding import FoundCard
     from hubtool.sandbox.limits import ProgramLimits
-    from hubtool.sandbox.run import ProgramResult
+from hubtool.sandbox.run import ProgramResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,8 +137,10 @@ def open_workspace(
             "HUBTOOL_OFFLINE": "1",
             "XDG_CONFIG_HOME": str(config),
             "PYTHONPATH": _python_path(),
-            "GLOG_v": os.environ.get("GLOG_v", "3"),  # noqa: SIM112 - MindSpore's own spelling
         }
+        # A usage block may import MindSpore before hubtool can prepare it.
+        machine.prepare(more)
+        more |= {name: os.environ[name] for name in ("GLOG_v", machine.INSTRUCTIONS) if name in os.environ}
         if trust:
             more["HUBTOOL_TRUST"] = "1"
         place = code_place(found) if checkout is not None else None
