@@ -201,6 +201,10 @@ class RegistryWarning(UserWarning):
     """A card of a registry is not used: an earlier registry has another, or it changed since the last sync."""
 
 
+class BorrowedRecipeWarning(UserWarning):
+    """The loaded card does not say how its network is built; that came from another card, or from its checkpoint."""
+
+
 class CardStatusWarning(UserWarning):
     """The loaded card is deprecated, or was withdrawn and is loaded because a lockfile pins it."""
 

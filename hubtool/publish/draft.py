@@ -16,8 +16,8 @@ from hubtool.card.model import GRAPH_FORMATS, WEIGHT_FORMATS
 from hubtool.checkpoint.mindir import read_inputs
 from hubtool.checkpoint.reading import EMPTY_HINT, check_graph, read_header
 from hubtool.errors import ArgumentError, AssetError, CheckpointError
-from hubtool.publish.asset_file import measure
 from hubtool.networks.builtin.match import match_architecture
+from hubtool.publish.asset_file import measure
 from hubtool.publish.typed_values import TEXTS, checked, checked_text
 from hubtool.resolution import machine
 
