@@ -206,7 +206,7 @@ def _place(card: Card, theirs: Card, *, exact: bool) -> RepositoryPlace:
         card: The card that borrows.
         theirs: The card that lends.
         exact: Whether a commit that the lender states counts where both name the same branch: the recipe was made for
-            that commit. Of a registry that the user added it does not, because a commit of a forge can be anybody's.
+            that commit. Of a registry that the user added it does not: the commit could be of any branch.
 
     Raises:
         ArgumentError: If the cards name different code.
