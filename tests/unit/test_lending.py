@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hubtool.registry import FolderRegistry, Registries
+from hubtool.registry.entry import CardEntry
 from hubtool.registry.folder import read_card
 from hubtool.resolution import lending
 from hubtool.resolution.finding import FoundCard
@@ -246,3 +247,22 @@ def test_too_many_lenders_are_not_read(first: Path, tmp_path: Path) -> None:
     found = borrow(write(tmp_path / "own", "a/1.9/card"), first)
     assert entry(found) == (None, None)
     assert "more than 64 cards" in str(found.unlent)
+
+
+@pytest.mark.parametrize("recipe", [NER, None])
+def test_a_published_index_tells_what_its_cards_can_lend(first: Path, recipe: str | None) -> None:
+    write(first, "a/1.9/lender", recipe=recipe)
+    (entry,) = FolderRegistry(first).entries("a/1.9/lender")
+    again = CardEntry.of_json(entry.as_published())
+    assert again is not None
+    assert again.lends == entry.lends
+    assert [one.kind for one in entry.lends] == ([] if recipe is None else ["digest", "link", "folder"])
+
+
+@pytest.mark.parametrize("recipe", [NER, None])
+def test_a_published_card_that_is_withdrawn_lends_nothing(first: Path, recipe: str | None) -> None:
+    write(first, "a/1.9/lender", recipe=recipe, more=WITHDRAWN)
+    (entry,) = FolderRegistry(first).entries("a/1.9/lender")
+    again = CardEntry.of_json(entry.as_published())
+    assert again is not None
+    assert again.lends == entry.lends == ()
