@@ -9,6 +9,7 @@ import pytest
 from hubtool.registry import FolderRegistry, Registries
 from hubtool.registry.entry import CardEntry
 from hubtool.registry.folder import read_card
+from hubtool.registry.index import SearchIndex
 from hubtool.resolution import lending
 from hubtool.resolution.finding import FoundCard
 from hubtool.store.store import Store
@@ -266,3 +267,21 @@ def test_a_published_card_that_is_withdrawn_lends_nothing(first: Path, recipe: s
     again = CardEntry.of_json(entry.as_published())
     assert again is not None
     assert again.lends == entry.lends == ()
+
+
+@pytest.mark.parametrize(
+    "lender",
+    [
+        {"recipe": NER, "more": WITHDRAWN},
+        {"recipe": None},
+        {"recipe": NER, "link": OTHER_LINK, "digest": OTHER_DIGEST, "model": "other"},
+        {"recipe": "  provider: builtin\n  entry: no-such-network\n"},
+    ],
+)
+def test_a_wrong_index_makes_no_lender(
+    first: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, lender: dict[str, str | None]
+) -> None:
+    write(first, "a/1.9/lender", **lender)  # type: ignore[arg-type] # its own arguments
+    named = [(FolderRegistry(first).key, "a/1.9/lender"), (FolderRegistry(first).key, "a/1.9/gone")]
+    monkeypatch.setattr(SearchIndex, "lenders", lambda *_: named)
+    assert entry(borrow(write(tmp_path / "own", "a/1.9/card"), first)) == (None, None)
