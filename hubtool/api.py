@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from hubtool import progress as progresses
 from hubtool import settings
 from hubtool.assets import fetch_asset
-from hubtool.errors import ArgumentError, ArgumentTypeError, CardStatusWarning, InvalidNameError, RegistryWarning
+from hubtool.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    BorrowedRecipeWarning,
+    CardStatusWarning,
+    InvalidNameError,
+    RegistryWarning,
+)
 from hubtool.hub import Hub
 
 if TYPE_CHECKING:
@@ -117,6 +124,7 @@ def load(
         WithdrawnError: If the card was withdrawn, and no lockfile pins it.
 
     Warns:
+        BorrowedRecipeWarning: If the card has no recipe and another card's is used; the warning names that card.
         CardStatusWarning: If the card is deprecated; the warning names its successor.
         RegistryWarning: If a later registry has another card of the same UID.
     """
@@ -140,6 +148,10 @@ def load(
             progress=report_of(name),
         )
     _warn(loaded.status, loaded.uid)
+    if loaded.loan is not None:
+        warnings.warn(
+            f"{loaded.uid} has no recipe of its own: it is {loaded.loan.why}", BorrowedRecipeWarning, stacklevel=2
+        )
     if loaded.path is not None:
         return loaded.path
     return loaded.network if strict else (loaded.network, loaded.coverage)
@@ -178,7 +190,9 @@ def resolve(
     """
     _check_arguments(name, source)
     hub = _held(lock)
-    return hub.resolve(hub.find(name, local=source == "local"), device=device)
+    from hubtool.networks.fitting import resolve_fitted  # noqa: PLC0415
+
+    return resolve_fitted(hub.resolve(hub.find(name, local=source == "local"), device=device))
 
 
 def fetch(

@@ -205,6 +205,10 @@ class SlowProcessorWarning(UserWarning):
     """Networks run far slower on this processor than they could."""
 
 
+class BorrowedRecipeWarning(UserWarning):
+    """The loaded card does not say how its network is built; that came from another card, or from its checkpoint."""
+
+
 class CardStatusWarning(UserWarning):
     """The loaded card is deprecated, or was withdrawn and is loaded because a lockfile pins it."""
 

@@ -77,6 +77,21 @@ class Hub:
         """
         return finding.find(name, registries=self.registries, store=self.store, lock=self.settings.lock, local=local)
 
+    def borrow(self, found: FoundCard) -> FoundCard:
+        """Return a card with the recipe that a registry knows for its network; as it is if it has one.
+
+        Args:
+            found: The card; see :func:`hubtool.resolution.lending.borrow`.
+
+        Raises:
+            LockfileError: If the lockfile in force pins a recipe for the card, and no place has it.
+        """
+        if found.card.recipe is not None:
+            return found
+        from hubtool.resolution import lending  # noqa: PLC0415 - sqlite3, which most cards do without
+
+        return lending.borrow(found, self.registries, self.store)
+
     def resolve(
         self,
         found: FoundCard,
@@ -86,6 +101,7 @@ class Hub:
         overridden: Collection[str] = (),
         loading: bool = False,
         code: bool = True,
+        borrowing: bool = True,
     ) -> Resolution:
         """Return what it takes to load a card, without fetching or running anything.
 
@@ -96,14 +112,17 @@ class Hub:
             overridden: Names of arguments that the user's own call replaces.
             loading: Whether the card is going to be loaded: then only what that needs is looked at.
             code: Whether the network's code matters; without it, the trust list is not read.
+            borrowing: Whether a card without a recipe borrows that of a card of the same network.
 
         Raises:
             ArgumentError: If there is no such device.
-            LockfileError: If the stored code of a pinned commit is not the code that the lockfile pins.
+            LockfileError: If the stored code of a pinned commit is not the code that the lockfile pins, or no place has
+                the recipe that it pins.
             SettingsError: If the user's trust list is needed and cannot be read.
         """
         from hubtool.resolution import facts, resolver  # noqa: PLC0415 (not needed to fetch)
 
+        found = self.borrow(found) if code and borrowing else found
         gathered = facts.gather(
             found,
             registries=self.registries,

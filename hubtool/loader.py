@@ -27,6 +27,7 @@ from hubtool.errors import (
     SlowProcessorWarning,
 )
 from hubtool.git.code import CodeStore
+from hubtool.networks.fitting import resolve_fitted
 from hubtool.networks.provider import BuildRequest
 from hubtool.networks.weights import mappable, place_tensors, read_tensors
 from hubtool.requirements import INSTALL_MINDSPORE
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from hubtool.checkpoint.coverage import Coverage, Shape
     from hubtool.hub import Hub
     from hubtool.networks.provider import BuiltNetwork, Provider
+    from hubtool.resolution.finding import Loan
     from hubtool.resolution.resolver import Resolution, ResolvedAsset
     from hubtool.resolution.trust import Agreement, TrustDecision
     from hubtool.transfer.events import ProgressCallback
@@ -67,6 +69,7 @@ class LoadedNetwork:
         is_graph: Whether the network is a ``mindspore.nn.GraphCell``: a graph from a file, with its weights.
         path: The verified file of a graph that MindSpore does not run: then there is no network.
         status: ``deprecated`` or ``withdrawn`` (and pinned) if the card got such an entry after it was published.
+        loan: Where the recipe comes from if it is not the card's own; None if it is.
     """
 
     uid: str
@@ -78,6 +81,7 @@ class LoadedNetwork:
     is_graph: bool = False
     path: Path | None = None
     status: Status | None = None
+    loan: Loan | None = None
 
     @property
     def parameters(self) -> int:
@@ -144,6 +148,7 @@ def load(
     watch = _Stopwatch()
     if agreement is not None and agreement.recipe != resolution.recipe:
         raise NetworkError(_CHANGED, hint="look at the card again, and run the command again")
+    resolution = resolve_fitted(resolution)
     resolution.refuse("status", "lock")
     weights = resolution.weights
     if weights is not None and not weights.asset.is_weights:
@@ -191,7 +196,8 @@ def load(
         asked = BuildRequest(arguments=overrides or {}, positional=positional, pretrained=pretrained, strict=strict)
         shapes = header.shapes() if header else {} if pretrained else _stored_shapes(resolution)
         built = builder.build(recipe, shapes=shapes, asked=asked, compute_type=compute_type)
-    coverage, notes = None, (*told, *built.notes, *(_weakness(_weights(resolution)) if pretrained else ()))
+    borrowed = () if resolution.loan is None else (f"the recipe is {resolution.loan.why}",)
+    coverage, notes = None, (*borrowed, *told, *built.notes, *(_weakness(_weights(resolution)) if pretrained else ()))
     if header is not None and path is not None:
         with watch.stage("place"):
             coverage, placed = place_tensors(built, header, path, recipe, asked=asked, name=resolution.uid)
@@ -205,6 +211,7 @@ def load(
         seconds=watch.seconds,
         built=built,
         status=resolution.card.status,
+        loan=resolution.loan,
     )
 
 

@@ -36,6 +36,7 @@ def command(uid: str | None, as_json: bool) -> int:
     from importlib.util import find_spec
 
     from hubtool.hub import Hub
+    from hubtool.networks.fitting import resolve_fitted
     from hubtool.requirements import INSTALL_MINDSPORE
     from hubtool.resolution import machine
     from hubtool.transfer import proxies
@@ -53,7 +54,7 @@ def command(uid: str | None, as_json: bool) -> int:
         )
     if shutil.which("git") is None:
         problems.append("the git program is not installed: networks whose code is in a repository cannot be fetched")
-    resolution = hub.resolve(hub.find(uid)) if uid else None
+    resolution = resolve_fitted(hub.resolve(hub.find(uid))) if uid else None
     if resolution is not None:
         problems += [reason for reason in resolution.reasons if reason not in problems]
         if resolution.fit is not None and resolution.fit.arguments:

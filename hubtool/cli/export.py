@@ -75,6 +75,8 @@ def command(
         )
     if loaded.path is not None:
         raise ArgumentError(f"{uid} is a graph already: {loaded.path}", hint=loaded.notes[0] if loaded.notes else None)
+    if loaded.loan is not None:
+        click.echo(render.plain(f"note: the recipe is {loaded.loan.why}"), err=True)
     tensors = example(shapes) if shapes else loaded.built.example()
     done = graphs.export(loaded.network, tensors, file)
     if as_json:

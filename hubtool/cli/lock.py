@@ -93,6 +93,9 @@ def command(
         for asset in hub.find(name).card.assets:
             if asset.weakness:
                 click.echo(f"note: {name}: {render.plain(asset.weakness)}; the lockfile holds the whole one", err=True)
+    for card in made:
+        if card.recipe is not None:
+            click.echo(f"note: {card.uid} borrows the recipe of {card.recipe.uid}; the lockfile pins it", err=True)
     changed = any(one.kind != "unchanged" for one in found)
     if not check:
         locks.write(output, after)

@@ -32,7 +32,8 @@ def command(name: str, html: Path | None, open_it: bool) -> None:
     """
     from hubtool.hub import Hub
 
-    found = Hub.open().with_lock(None).find(name)
+    hub = Hub.open().with_lock(None)
+    found = hub.borrow(hub.find(name))
     if html is None and not open_it:
         _in_terminal(found)
         return

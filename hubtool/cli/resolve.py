@@ -49,13 +49,14 @@ def command(
     path of a card. The exit code is 1 if there is no such card, or if there is a lockfile and it is not what that pins.
     """
     from hubtool.hub import Hub
+    from hubtool.networks.fitting import resolve_fitted
 
     hub = Hub.open()
     if lock is not None or (frozen and hub.settings.lock is None):
         from hubtool.lockfile.lockfile import FILE_NAME
 
         hub = hub.with_lock((lock or Path(FILE_NAME)).absolute())
-    resolution = hub.resolve(hub.find(uid), device=device)
+    resolution = resolve_fitted(hub.resolve(hub.find(uid), device=device))
     explanation = None
     if explain:
         from hubtool.networks import explain as explaining
@@ -96,6 +97,8 @@ def _print(resolution: Resolution) -> None:
         rows.append(("network", f"{recipe.provider} {recipe.entry}"))
         rows.extend(("", f"{name} = {value!r}") for name, value in recipe.arguments.items())
         rows.extend(("", f"ignores {pattern}") for pattern in recipe.ignore)
+    if resolution.loan is not None:
+        rows.append(("", resolution.loan.why))
     weights = resolution.weights
     if weights is not None and weights.asset.runner is not None:
         rows.append(("graph", f"a whole network in one file, run by {weights.asset.runner}"))
@@ -132,6 +135,8 @@ def explained(explanation: Explanation, most: int = 12, *, with_trust: bool = Tr
     if not explanation.downloads:
         rows.append(("downloads", "no asset: what is loaded is here already, or there is nothing to load"))
     code = explanation.code
+    if explanation.borrowed is not None:
+        rows.append(("recipe", explanation.borrowed))
     if explanation.package is not None:
         rows.append(("code", f"of the installed distribution {explanation.package}"))
         rows.append(("", f"begins at {explanation.entry}"))

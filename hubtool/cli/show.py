@@ -24,7 +24,8 @@ def command(uid: str, as_json: bool) -> None:
     """
     from hubtool.hub import Hub
 
-    found = Hub.open().with_lock(None).find(uid)
+    hub = Hub.open().with_lock(None)
+    found = hub.borrow(hub.find(uid))
     if as_json:
         render.echo_json(_as_json(found))
         return
@@ -53,6 +54,8 @@ def _as_json(found: FoundCard) -> dict[str, object]:
         "front_matter": dict(card.values),
         "body": card.body,
         "faults": list(card.faults),
+        "network": None if card.recipe is None else {"provider": card.recipe.provider, "entry": card.recipe.entry},
+        "borrowed": None if found.loan is None else found.loan.as_json(),
     }
 
 
@@ -73,6 +76,8 @@ def facts_of(found: FoundCard) -> list[tuple[str, str]]:
         rows.append(("", f"{render.size(asset.size)}, {digest}"))
     if card.recipe:
         rows.append(("network", render.plain(f"{card.recipe.provider} {card.recipe.entry}")))
+    if found.loan is not None:
+        rows.append(("", render.plain(found.loan.why)))
     rows.extend(("card fault", render.plain(fault)) for fault in card.faults)
     rows.extend(
         ("note", f"{other.registry} has this UID too, with another card (sha256 {other.digest[:12]}...)")

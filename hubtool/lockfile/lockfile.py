@@ -61,6 +61,17 @@ class LockedCode:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LockedRecipe:
+    """The card that lends its recipe to one that has none: its UID, and the SHA-256 of its bytes without a status."""
+
+    uid: str
+    sha256: str
+
+    def __str__(self) -> str:
+        return f"that of {self.uid} ({self.sha256})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LockedCard:
     """One card and everything needed to load it.
 
@@ -71,6 +82,7 @@ class LockedCard:
         mindspore: The range of MindSpore versions that the network needs, or None.
         assets: Its assets, in the card's order.
         code: The code of its network, or None if it needs no code from a repository.
+        recipe: The card whose recipe it borrows, or None if it has its own, or there is none.
     """
 
     uid: str
@@ -79,6 +91,7 @@ class LockedCard:
     mindspore: str | None
     assets: tuple[LockedAsset, ...]
     code: LockedCode | None = None
+    recipe: LockedRecipe | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +152,11 @@ def _wrong(card: dict[str, Any]) -> Iterator[str]:
     folder = card.get("code", {}).get("folder", "")
     if folder.startswith("/") or not _UNSAFE_PARTS.isdisjoint(folder.split("/")) or "\\" in folder or "\0" in folder:
         yield f"the folder {folder!a} leads out of the repository"
+    if "recipe" in card:
+        try:
+            Uid.parse(card["recipe"]["uid"])
+        except InvalidNameError as error:
+            yield error.message
     try:
         SpecifierSet(card.get("mindspore", ""))
     except InvalidSpecifier:
@@ -206,6 +224,8 @@ def format_lockfile(lock: Lockfile) -> str:
             lines += _entries(mindspore=card.mindspore)
         for asset in card.assets:
             lines += ["", "[[card.asset]]", *_entries(link=asset.link, sha256=asset.sha256), f"size = {asset.size}"]
+        if card.recipe is not None:
+            lines += ["", "[card.recipe]", *_entries(uid=card.recipe.uid, sha256=card.recipe.sha256)]
         if card.code is not None:
             code = card.code
             lines += ["", "[card.code]", *_entries(repository=code.repository, commit=code.commit, folder=code.folder)]
@@ -243,6 +263,7 @@ def _card(raw: dict[str, Any]) -> LockedCard:
         else LockedCode(
             repository=code["repository"], commit=code["commit"], folder=code["folder"], tree=code["tree-sha256"]
         ),
+        recipe=LockedRecipe(**raw["recipe"]) if "recipe" in raw else None,
     )
 
 
@@ -260,6 +281,8 @@ def differences(locked: LockedCard, now: LockedCard) -> tuple[str, ...]:
             found.append(_changed(f"the asset {link} has the SHA-256", asset.sha256, after[link].sha256))
         elif link in after and asset.size != after[link].size:
             found.append(_changed(f"the asset {link} has the bytes", f"{asset.size:,}", f"{after[link].size:,}"))
+    if locked.recipe != now.recipe:
+        found.append(_changed("its recipe is", str(locked.recipe or "its own"), str(now.recipe or "its own")))
     if locked.code != now.code:
         found.append(_changed("its code is", str(locked.code or "none"), str(now.code or "none")))
     if locked.mindspore != now.mindspore:
@@ -292,11 +315,14 @@ def misfits(locked: LockedCard, card: Card) -> tuple[str, ...]:
                 )
             if asset.size is not None and asset.size != pinned.size:
                 found.append(f"the lockfile has {pinned.size:,} bytes for {asset.link}, and the card {asset.size:,}")
+    code = locked.code
+    if locked.recipe is not None and card.recipe is not None:
+        found.append(f"the lockfile has the recipe {locked.recipe}, and the card has its own")
     try:
-        place = code_place(card)
+        # Whether a borrowed recipe needs code, the card that lends it says.
+        place = code_place(card) if locked.recipe is None else None if code is None else place_of(card)
     except ArgumentError as error:
         return (*found, error.message)
-    code = locked.code
     if (code is None) is not (place is None):
         found.append(
             f"the lockfile has {'no' if code is None else 'the'} code {code or 'for the network'} and the card "

@@ -7,6 +7,7 @@ store, where ``hubtool sync`` put it. The :class:`Pin` tells the resolver and th
 from __future__ import annotations
 
 import difflib
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from hubtool.lockfile import lockfile as locks
 from hubtool.registry import ShadowedCard
 from hubtool.registry.entry import digest_of
 from hubtool.store import cards
+from hubtool.uid import Uid
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     from hubtool.lockfile.lockfile import LockedCard
     from hubtool.registry import Registries, Registry
     from hubtool.store.store import Store
-    from hubtool.uid import Uid
 
 _RELOCK = "if the change is meant, run 'hubtool lock' again, and review what it says"
 
@@ -171,6 +172,41 @@ def find(uid: Uid, pin: Pin, registries: Registries, store: Store) -> PinnedCard
         + ("; ".join(dict.fromkeys(problems)) or "no registry here has a card of this UID"),
         hint=f"'hubtool sync {pin.path}' fetches the pinned card from where it still is; {_RELOCK}",
     )
+
+
+def lender(pin: Pin, registries: Registries, store: Store) -> tuple[Card, bytes] | None:
+    """Return the card whose recipe a pinned card borrows, and its bytes; None if it borrows none.
+
+    Args:
+        pin: The entry of the card that borrows.
+        registries: Where to look for the one that lends.
+        store: Where ``hubtool lock`` and ``hubtool sync`` keep it.
+
+    Raises:
+        LockfileError: If no place has the pinned bytes, or they have no recipe.
+    """
+    wanted = pin.card.recipe
+    if wanted is None:
+        return None
+    uid = Uid.parse(wanted.uid)
+    kept = cards.find(store, wanted.sha256)
+    data = None if kept is None else kept[1]
+    for member in registries.members if data is None else ():
+        with suppress(CardError, FetchError, OSError):
+            card = member.read(uid)
+            there = b"" if card is None or card.path is None else card.path.read_bytes()
+            if is_locked(there, wanted.sha256):
+                data = there
+                break
+    if data is None:
+        raise pin.error(
+            f"its recipe is that of {uid} with the SHA-256 {wanted.sha256}, and no place here has that card",
+            hint=f"'hubtool sync {pin.path}' fetches it from where it still is; {_RELOCK}",
+        )
+    found = model.read(data, uid=uid)
+    if found.recipe is None:
+        raise contradiction(pin, (f"its recipe is that of {uid}, which has none",))
+    return found, data
 
 
 def _of_registry(uid: Uid, pin: Pin, member: Registry, problems: list[str]) -> PinnedCard | None:

@@ -86,6 +86,7 @@ class Explanation:
         arguments: Its arguments.
         decision: Whether the code can run; None if no code needs consent.
         refused: Why the code never runs (what it would do cannot be read), or None.
+        borrowed: Where the recipe comes from if it is not the card's own, in one sentence; None if it is.
     """
 
     downloads: tuple[ResolvedAsset, ...]
@@ -96,6 +97,7 @@ class Explanation:
     graph: ResolvedAsset | None = None
     decision: TrustDecision | None
     refused: str | None = None
+    borrowed: str | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return the ``explanation`` member of ``hubtool resolve --explain --json``."""
@@ -115,6 +117,7 @@ class Explanation:
             "arguments": dict(self.arguments),
             "graph": None if self.graph is None else self.graph.asset.link,
             "refused": self.refused,
+            **({"borrowed": self.borrowed} if self.borrowed else {}),
             "trust": None
             if decision is None
             else {
@@ -162,6 +165,7 @@ def explain(hub: Hub, resolution: Resolution, *, checkout: Path | None = None, c
         graph=None if weights is None or not weights.asset.is_mindir else weights,
         decision=resolution.decision,
         refused=refused,
+        borrowed=None if resolution.loan is None else resolution.loan.why,
     )
 
 

@@ -19,7 +19,7 @@ from hubtool.errors import ArgumentError, AssetError, CardError, CardNotFoundErr
 from hubtool.git.code import CodeStore
 from hubtool.links import shown
 from hubtool.lockfile import lockfile as locks
-from hubtool.lockfile.lockfile import LockedAsset, LockedCard, LockedCode, Lockfile
+from hubtool.lockfile.lockfile import LockedAsset, LockedCard, LockedCode, LockedRecipe, Lockfile
 from hubtool.pinning.mirrored import MirrorReader
 from hubtool.registry.entry import digest_of
 from hubtool.registry.published.client import PublishedRegistry
@@ -27,6 +27,7 @@ from hubtool.resolution import resolver
 from hubtool.resolution.finding import parse_name
 from hubtool.store import cards
 from hubtool.transfer.events import FetchRequest, Labels, total
+from hubtool.uid import Uid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -50,6 +51,7 @@ class _Item:
     found: FoundCard
     raw: tuple[Asset, ...]
     digest: str
+    recipe: LockedRecipe | None
     known: list[LockedAsset | None]
 
 
@@ -153,7 +155,7 @@ def _noted(uid: str, problems: list[str]) -> Iterator[None]:
 
 def _item(hub: Hub, uid: str, mirrors: MirrorReader, before: Lockfile) -> _Item:
     """Read a card, and collect what is known about its assets without fetching them."""
-    found = hub.find(uid)
+    found = hub.borrow(hub.find(uid))
     path = found.card.path
     if found.card.uid is None or path is None:
         raise LockfileError(f"{uid} is a card outside a registry, which cannot be locked", hint="give its UID")
@@ -178,7 +180,27 @@ def _item(hub: Hub, uid: str, mirrors: MirrorReader, before: Lockfile) -> _Item:
     known = [
         _known(hub, found, asset, here, mirrors) for asset, here in zip(raw.assets, found.card.assets, strict=True)
     ]
-    return _Item(uid=str(found.card.uid), found=found, raw=raw.assets, digest=digest_of(data), known=known)
+    return _Item(
+        uid=str(found.card.uid),
+        found=found,
+        raw=raw.assets,
+        digest=digest_of(data),
+        recipe=_recipe(hub, found),
+        known=known,
+    )
+
+
+def _recipe(hub: Hub, found: FoundCard) -> LockedRecipe | None:
+    """Keep the card whose recipe this one borrows, and return its entry; None if it borrows none."""
+    if found.loan is None or found.loan.uid is None:
+        return None
+    uid = Uid.parse(found.loan.uid)
+    card = next((one.read(uid) for one in hub.registries.members if one.name == found.loan.registry), None)
+    if card is None or card.path is None or card.recipe != found.card.recipe:
+        raise CardError(f"the card {uid} changed while it was read", hint="run the command again")
+    data = statuses.without_status(card.path.read_bytes())
+    cards.keep(hub.store, data)
+    return LockedRecipe(uid=str(uid), sha256=digest_of(data))
 
 
 def _known(hub: Hub, found: FoundCard, asset: Asset, here: Asset, mirrors: MirrorReader) -> LockedAsset | None:
@@ -244,7 +266,7 @@ def _wanted(asset: Asset, uid: str) -> FetchRequest:
 
 
 def _code(item: _Item, codes: CodeStore, *, update: bool) -> LockedCode | None:
-    place = locks.code_place(item.found.card)
+    place = locks.code_place(item.found.card) if item.found.loan is None else item.found.place
     if place is None:
         return None
     code = codes.refresh(place) if update else codes.fetch(place)
@@ -259,6 +281,7 @@ def _locked(hub: Hub, item: _Item, code: LockedCode | None) -> LockedCard:
         mindspore=resolver.requires(item.found.card.recipe).get("mindspore"),
         assets=tuple(known for known in item.known if known is not None),
         code=code,
+        recipe=item.recipe,
     )
 
 

@@ -131,6 +131,7 @@ def sync(
             done.append(card)
             try:
                 found = _bring_card(hub, pin, mirrors)
+                _bring_lender(hub, pin, mirrors)
             except HubError as error:
                 card.errors.append((locked.uid, error))
                 continue
@@ -187,6 +188,22 @@ def _bring_card(hub: Hub, pin: Pin, mirrors: MirrorReader) -> FoundCard:
         except OSError as error:
             raise StoreError(f"{found.card.path} cannot be read: {error.strerror or error}") from error
     return found
+
+
+def _bring_lender(hub: Hub, pin: Pin, mirrors: MirrorReader) -> None:
+    """Keep the card whose recipe a pinned card borrows, also from mirrors."""
+    recipe = pin.card.recipe
+    if recipe is None:
+        return
+    try:
+        found = pins.lender(pin, hub.registries, hub.store)
+        data = None if found is None else found[1]
+    except LockfileError:
+        data, _ = mirrors.card(recipe.uid, recipe.sha256)
+        if data is None:
+            raise
+    if data is not None:
+        cards.keep(hub.store, data if digest_of(data) == recipe.sha256 else statuses.without_status(data))
 
 
 def _copied(hub: Hub, found: FoundCard, asset: Asset) -> Stored | None:
@@ -246,7 +263,8 @@ def _told(pin: Pin, one: LockedAsset, error: HubError) -> HubError:
 
 
 def _bring_code(card: SyncedCard, pin: Pin, found: FoundCard, codes: CodeStore) -> None:
-    place = code_place(found.card)
+    borrows = pin.card.recipe is not None
+    place = code_place(found.card) if not borrows else None if pin.card.code is None else found.place
     if place is None:
         return
     try:

@@ -183,7 +183,8 @@ def _check(
     limits = workspaces.with_room(limits, weights=file.size if file else 0)
     here = machine.probe()
     device = "Ascend" if "Ascend" in here.devices else "CPU"
-    resolution = hub.resolve(found, trust=trust, loading=True)
+    # What is published must say itself how its network is built.
+    resolution = hub.resolve(found, trust=trust, loading=True, borrowing=False)
     if main is not None and main.runner is not None:
         recipe = _graph_recipe(file if is_readable else None, resolution.facts)
     else:

@@ -16,8 +16,8 @@ from hubtool.card.model import GRAPH_FORMATS, WEIGHT_FORMATS
 from hubtool.checkpoint.mindir import read_inputs
 from hubtool.checkpoint.reading import EMPTY_HINT, check_graph, read_header
 from hubtool.errors import ArgumentError, AssetError, CheckpointError
+from hubtool.networks.builtin.match import match_architecture
 from hubtool.publish.asset_file import measure
-from hubtool.publish.match_architecture import match_architecture
 from hubtool.publish.typed_values import TEXTS, checked, checked_text
 from hubtool.resolution import machine
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from hubtool.checkpoint.header import Header
     from hubtool.checkpoint.mindir import GraphInput
     from hubtool.hub import Hub
-    from hubtool.publish.match_architecture import ArchitectureMatch
+    from hubtool.networks.builtin.match import ArchitectureMatch
     from hubtool.uid import Uid
 
 FIELDS = tuple(key for key in schema.known_keys() if key not in ("asset", "network", *statuses.KEYS))

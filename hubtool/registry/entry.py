@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from hubtool.card import likeness
 from hubtool.digest import Digest
 from hubtool.errors import ArgumentError, InvalidNameError
 from hubtool.uid import Uid
@@ -14,6 +15,7 @@ from hubtool.uid import Uid
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from hubtool.card.likeness import Likeness
     from hubtool.card.model import Card
 
 _TEXTS = ("title", "summary", "task", "datasets", "model", "backbone", "author", "mindspore", "licence")
@@ -50,6 +52,8 @@ class CardEntry:
         successor: The UID of the card to use instead, or empty.
         core: The digest of what the card loads and runs (see :func:`core_of`); empty if it is not known.
         assets: Its assets, if the card states a digest of each; empty where that is not so, or not known.
+        repo_link: The link to its code; empty if that is not known, as in what lists show.
+        lends: By what a card without a recipe finds this one, to borrow its recipe; empty for one that has none.
     """
 
     uid: Uid
@@ -69,11 +73,14 @@ class CardEntry:
     successor: str = ""
     core: str = ""
     assets: tuple[IndexedAsset, ...] = field(default=(), compare=False)
+    repo_link: str = field(default="", compare=False)
+    lends: tuple[Likeness, ...] = field(default=(), compare=False)
 
     @classmethod
     def of_card(cls, card: Card, uid: Uid, digest: str) -> CardEntry:
         """Return the entry of a card."""
         status = card.status
+        withdrawn = status is not None and status.is_withdrawn
         return cls(
             uid=uid,
             digest=digest,
@@ -89,13 +96,15 @@ class CardEntry:
             formats=tuple(dict.fromkeys(asset.format for asset in card.assets)),
             loadable=card.recipe is not None
             and any(asset.is_weights and asset.digest for asset in card.assets)
-            and (status is None or not status.is_withdrawn),
+            and not withdrawn,
             status="" if status is None else status.kind,
             successor="" if status is None or status.successor is None else status.successor,
             core=core_of(card),
             assets=tuple(IndexedAsset(one.link, one.digest.hex, one.size) for one in card.assets if one.digest)
             if all(one.digest for one in card.assets)
             else (),
+            repo_link=card.repo_link or "",
+            lends=likeness.of_card(card) if card.recipe is not None and not withdrawn else (),
         )
 
     def as_json(self) -> dict[str, object]:
@@ -120,6 +129,8 @@ class CardEntry:
             **self.as_json(),
             **({"core": self.core} if self.core else {}),
             **({"stated": stated} if stated else {}),
+            # Where the code of a card without a recipe is, nobody asks.
+            **({"repo-link": self.repo_link} if self.lends and self.repo_link else {}),
         }
 
     @classmethod
@@ -140,12 +151,18 @@ class CardEntry:
             return None
         formats = item.get("formats")
         texts = {key: text for key in (*_TEXTS, *_STATUS, "core") if isinstance(text := item.get(key), str)}
+        loadable, assets = item.get("loadable") is True, _stated(item.get("stated"))
+        link = repo_link if isinstance(repo_link := item.get("repo-link"), str) else ""
+        known = [one for asset in assets for one in likeness.of_asset(asset.link, Digest(asset.digest))]
+        folder = likeness.of_folder(link or None, texts.get("model"), texts.get("datasets"))
         return cls(
             uid=parsed,
             digest=digest,
             formats=tuple(form for form in formats if isinstance(form, str)) if isinstance(formats, list) else (),
-            loadable=item.get("loadable") is True,
-            assets=_stated(item.get("stated")),
+            loadable=loadable,
+            assets=assets,
+            repo_link=link,
+            lends=tuple(dict.fromkeys((*known, *folder))) if loadable else (),
             **texts,
         )
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from hubtool.card.likeness import Likeness
     from hubtool.registry import Registry
     from hubtool.registry.entry import CardEntry
     from hubtool.uid import Uid
@@ -188,6 +189,29 @@ class SearchIndex:
                 if digest != used_digest
             )
         return found
+
+    def lenders(self, known_by: Likeness, limit: int) -> list[tuple[str, str]]:
+        """Return the cards with a recipe that are known by the same, as pairs of registry key and UID.
+
+        They are in order of registries and UIDs. Cards that an earlier registry has under another form are among them,
+        because that may be the one without a recipe; a UID that an earlier registry has withdrawn is not.
+
+        Args:
+            known_by: What the cards have in common.
+            limit: The most of each registry.
+        """
+        rows: list[tuple[str, str]] = []
+        for at, registry in enumerate(self._order):
+            marks = ",".join("?" * at)
+            withdrawn = f"e.uid = card.uid AND e.status = 'withdrawn' AND e.registry IN ({marks})"
+            found = self._run(
+                "SELECT registry.key, card.uid FROM lender JOIN card ON card.id = lender.card JOIN registry ON "  # noqa: S608 - marks only
+                "registry.id = card.registry WHERE lender.kind = ? AND lender.text = ? AND card.registry = ? AND "
+                f"NOT EXISTS (SELECT 1 FROM card AS e WHERE {withdrawn}) ORDER BY card.uid LIMIT ?",
+                [*known_by, registry, *self._order[:at], limit],
+            )
+            rows += [(key, uid) for key, uid in found]
+        return rows
 
     def count(self, registry: Registry) -> int:
         """Return how many cards a registry has."""

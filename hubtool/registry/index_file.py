@@ -29,11 +29,12 @@ from hubtool.registry.entry import CardEntry
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from hubtool.card.likeness import Likeness
     from hubtool.registry import Registry
 
 # Raised whenever the tables or the tokens change: each schema has a file of its own, so that two versions of hubtool
 # with one home folder do not rebuild each other's.
-SCHEMA = 3
+SCHEMA = 4
 _WAIT_SECONDS = 60.0
 _LEFT_BEHIND_SECONDS = 3600.0
 # From this number of changed cards on, worker processes are worth their start.
@@ -49,6 +50,8 @@ CREATE TABLE card (
 );
 CREATE INDEX card_part ON card (registry, part);
 CREATE UNIQUE INDEX card_uid ON card (uid, registry);
+CREATE TABLE lender (kind TEXT, text TEXT, card INTEGER, PRIMARY KEY (kind, text, card)) WITHOUT ROWID;
+CREATE INDEX lender_card ON lender (card);
 CREATE VIRTUAL TABLE word USING fts5 (names, facts, summary, grams, content = '', tokenize = 'unicode61');
 """
 
@@ -325,6 +328,7 @@ class _CardRow(NamedTuple):
     digest: str
     entry: str
     words: tuple[str, ...]
+    lends: tuple[Likeness, ...]
 
 
 def _row(entry: CardEntry) -> _CardRow:
@@ -341,6 +345,7 @@ def _row(entry: CardEntry) -> _CardRow:
         digest=entry.digest,
         entry=json.dumps(entry.as_json(), ensure_ascii=False, separators=(",", ":")),
         words=tuple(words.columns(entry)),
+        lends=entry.lends,
     )
 
 
@@ -348,11 +353,12 @@ def _insert(connection: sqlite3.Connection, registry: int, part: str, row: _Card
     number = connection.execute(
         "INSERT OR REPLACE INTO card (registry, part, uid, publisher, version, task, datasets, formats, loadable, "
         "status, digest, entry) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [registry, part, *row[:-1]],
+        [registry, part, *row[:-2]],
     ).lastrowid
     connection.execute(
         "INSERT INTO word (rowid, names, facts, summary, grams) VALUES (?, ?, ?, ?, ?)", [number, *row.words]
     )
+    connection.executemany("INSERT INTO lender VALUES (?, ?, ?)", [[*one, number] for one in row.lends])
 
 
 def _remove(connection: sqlite3.Connection, registry: int, part: str) -> None:
@@ -363,4 +369,5 @@ def _remove(connection: sqlite3.Connection, registry: int, part: str) -> None:
             "INSERT INTO word (word, rowid, names, facts, summary, grams) VALUES ('delete', ?, ?, ?, ?, ?)",
             [number, *words.columns(read_entry(text))],
         )
+        connection.execute("DELETE FROM lender WHERE card = ?", [number])
     connection.execute("DELETE FROM card WHERE registry = ? AND part = ?", [registry, part])

@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from hubtool import requirements
-from hubtool.card.repo_link import place_of
 from hubtool.errors import (
     ArgumentError,
     AssetError,
@@ -118,7 +117,7 @@ def gather(
         operators, operators_error = _operators(file.path)
     if recipe is not None and recipe.provider == "repository":
         try:
-            place = place_of(card)
+            place = found.place
         except ArgumentError as error:
             place_error = error
         if place is not None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from hubtool import settings
+from hubtool.card.repo_link import place_of
 from hubtool.errors import CardError, InvalidNameError, LockfileError
 from hubtool.registry.folder import read_card
 from hubtool.uid import Uid
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hubtool.card.model import Card
+    from hubtool.card.repo_link import RepositoryPlace
     from hubtool.lockfile.pins import Pin
     from hubtool.registry import Registries, ShadowedCard
     from hubtool.store.store import Store
@@ -26,6 +28,30 @@ if TYPE_CHECKING:
 _URL = re.compile(r"https?://", re.IGNORECASE)
 # No UID begins with one of these.
 _PATH_STARTS = ("/", "./", "../", "~/", ".\\", "..\\", "~\\")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loan:
+    """Where the recipe of a card that states none comes from.
+
+    Attributes:
+        kind: By what it was found: ``digest`` or ``link`` of an asset, ``folder`` (and model and data set), ``lock``
+            where a lockfile pins it, or ``tensors`` for a network of hubtool itself that a stored checkpoint fits.
+        why: All of it in one sentence, which begins with where the recipe comes from.
+        uid: The card that lends it, or None.
+        registry: The registry of that card, or None.
+        place: Where its code is; None if it needs no code of a repository.
+    """
+
+    kind: str
+    why: str
+    uid: str | None = None
+    registry: str | None = None
+    place: RepositoryPlace | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """Return the ``borrowed`` member of ``hubtool resolve --json``."""
+        return {"match": self.kind, "uid": self.uid, "registry": self.registry, "why": self.why}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +64,9 @@ class FoundCard:
         registry: Its registry, or None for a card outside a registry.
         others: Later registries (for a pinned card, all) that have other bytes under its UID.
         pin: Its entry in the lockfile in force, or None.
+        loan: Where its recipe comes from if that is not its own; see :mod:`hubtool.resolution.lending`.
+        unlent: Why it has no recipe although one was looked for, in one sentence; None if it has, or none was.
+        contested: Whether that is because two different ones fit.
     """
 
     card: Card
@@ -45,6 +74,18 @@ class FoundCard:
     registry: str | None = None
     others: tuple[ShadowedCard, ...] = ()
     pin: Pin | None = None
+    loan: Loan | None = None
+    unlent: str | None = None
+    contested: bool = False
+
+    @property
+    def place(self) -> RepositoryPlace | None:
+        """Where the code of its network is, as the card or the one that lends its recipe says; None without any.
+
+        Raises:
+            ArgumentError: If the repo-link does not name a repository, or ``repo-revision`` is not a revision.
+        """
+        return place_of(self.card) if self.loan is None else self.loan.place
 
     @property
     def name(self) -> str:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from hubtool.checkpoint.coverage import Fit
     from hubtool.registry import ShadowedCard
     from hubtool.resolution.facts import Facts
-    from hubtool.resolution.finding import FoundCard
+    from hubtool.resolution.finding import FoundCard, Loan
     from hubtool.resolution.trust import TrustDecision
 
 DEVICES = ("auto", "CPU", "GPU", "Ascend")
@@ -125,8 +125,13 @@ class Resolution:
 
     @property
     def recipe(self) -> Recipe | None:
-        """The recipe of its network, or None."""
+        """The recipe of its network, its own or a borrowed one; None if there is neither."""
         return self.found.card.recipe
+
+    @property
+    def loan(self) -> Loan | None:
+        """Where the recipe comes from if it is not the card's own; None if it is."""
+        return self.found.loan
 
     @property
     def registry(self) -> str | None:
@@ -222,6 +227,7 @@ class Resolution:
                 "arguments": dict(self.recipe.arguments),
                 "ignore": list(self.recipe.ignore),
                 "python": list(self.python),
+                **({"borrowed": self.loan.as_json()} if self.loan else {}),
             }
         return {
             "uid": self.uid,
@@ -273,7 +279,7 @@ def resolve(found: FoundCard, facts: Facts, *, device: str = "auto", overridden:
     problems = [
         *_status_problems(found),
         *([_no_weights(card)] if weights is None else _asset_problems(found, facts)),
-        *(recipe_problems(card) if weights is None or weights.is_weights else ()),
+        *(recipe_problems(card, found.unlent) if weights is None or weights.is_weights else ()),
         *(_machine_problems(facts, chosen) if weights is None or _is_for_mindspore(weights) else ()),
         *_lock_problems(found, facts),
         *(Problem(stage="packages", error=RequirementError(one), reason=one) for one in facts.unmet),
@@ -367,13 +373,24 @@ def _status_problems(found: FoundCard) -> list[Problem]:
     return [_problem("status", WithdrawnError(status.describe(found.name), hint=hint))]
 
 
-def recipe_problems(card: Card) -> list[Problem]:
-    """Return why the recipe of a card cannot build its network; empty if it can."""
+def recipe_problems(card: Card, unlent: str | None = None) -> list[Problem]:
+    """Return why the recipe of a card cannot build its network; empty if it can.
+
+    Args:
+        card: The card.
+        unlent: Why it borrows no recipe; None if none was looked for.
+    """
     recipe = card.recipe
     hint = None
     if recipe is None:
         text = card.blame("the card has no recipe (a 'network:' entry), so how its network is built is not known")
+        text += "" if unlent is None else f"; none was borrowed: {unlent}"
         hint = f"'hubtool resolve {card.uid or card.path}' says what is known"
+        if unlent is not None:
+            hint = (
+                f"'hubtool fetch {card.uid or card.path}' stores its checkpoint; if its tensors fit a network of "
+                "hubtool itself, it loads then"
+            )
     elif recipe.provider == "repository" and not card.repo_link:
         text = "its network is built with code of a repository, and the card has no repo-link"
     elif recipe.provider not in ("builtin", "package", "repository"):

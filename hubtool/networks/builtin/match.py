@@ -70,6 +70,22 @@ def match_architecture(
     return None
 
 
+def match_only(shapes: Mapping[str, Shape]) -> ArchitectureMatch | str | None:
+    """Find the one architecture that nothing but a checkpoint tells; why it is not told, or None if it is none of ours.
+
+    Args:
+        shapes: Names and shapes of its tensors; an optimizer's state may be among them.
+    """
+    found = [one for entry in entry_names() if (one := match_architecture(shapes, {}, only=entry)) is not None]
+    if not found:
+        return None
+    if len(found) > 1:
+        return f"its checkpoint fits {' and '.join(one.entry for one in found)}"
+    if found[0].unknown:
+        return f"its checkpoint fits {found[0].entry}, and does not tell {' and '.join(found[0].unknown)}"
+    return found[0]
+
+
 def _try(entry: str, shapes: Mapping[str, Shape], arguments: Mapping[str, object]) -> ArchitectureMatch | None:
     try:
         inferred = infer(entry, arguments, shapes)
