@@ -27,8 +27,9 @@ The tree, so that a caller can catch as much or as little as it means to::
     +-- PublishError                     a card that cannot be published, or changed in its registry
     +-- CoverageError                    checkpoint and network do not match, tensor for tensor
 
-There are also three warnings (UserWarning): CardStatusWarning (the loaded card is deprecated, or withdrawn and pinned),
-RegistryWarning (a card of a registry is not used) and SlowProcessorWarning (networks run far slower than they could).
+There are also warnings (UserWarning): CardStatusWarning (the loaded card is deprecated, or withdrawn and pinned),
+RegistryWarning (a card of a registry is not used), BorrowedRecipeWarning (the loaded card has no recipe of its own) and
+SlowProcessorWarning (networks run far slower than they could).
 
 A message says what is wrong, where, and what to do; ``hint`` holds the last of these where it can stand apart.
 """
