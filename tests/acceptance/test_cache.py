@@ -18,13 +18,13 @@ from hubtool.errors import FetchError
 from hubtool.store.store import Store
 from hubtool.transfer.fetcher import RetryPolicy, fetch
 from tests.support.cards import write_card
-from tests.support.faulty import serving
+from tests.support.server import serving
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.cli import Cli
-    from tests.support.faulty import Server
+    from tests.support.server import Server
 
 UID = "tests/1.9/one"
 CONTENT = b"weights of one"
@@ -132,11 +132,11 @@ def test_pruning(cli: Cli) -> None:
 
 def broken_off(store: Store, server: Server) -> Path:
     """Leave a part of the large file."""
-    server.fault = "truncate"
+    server.default.fault = "truncate"
     digest = Digest(hashlib.sha256(LARGE).hexdigest())
     with pytest.raises(FetchError):
         fetch(f"{server.url}/a.ckpt", digest=digest, store=store, retries=RetryPolicy(attempts=1))
-    server.fault = ""
+    server.default.fault = ""
     (part,) = (store.root / "temporary").glob("*.part")
     return part
 
@@ -184,7 +184,7 @@ def test_a_fetch_under_way_is_listed_and_not_pruned(cli: Cli) -> None:
     uid = "tests/1.9/large"
     with serving(LARGE) as server:
         write_card(cli.registry, uid, link=f"{server.url}/a.ckpt", content=LARGE)
-        server.pause, server.block = 0.1, 1 << 14
+        server.default.pause, server.default.block = 0.1, 1 << 14
         process = subprocess.Popen([sys.executable, "-m", "hubtool", "fetch", uid], cwd=cli.folder, env=cli.environ)
         try:
             deadline = time.monotonic() + 60

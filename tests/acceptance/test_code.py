@@ -26,7 +26,7 @@ from hubtool.links import LinkPolicy
 from hubtool.registry import git as registry_git
 from hubtool.registry.sources import RegistrySource
 from hubtool.store.store import Store
-from tests.support.web import git, serving_git
+from tests.support.git import git, serving_git
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="the git program is not installed")
 
@@ -100,7 +100,7 @@ def test_over_http(repository: Path, codes: CodeStore) -> None:
     bare = repository.parent / "bare.git"
     git(bare, "config", "uploadpack.allowFilter", "true")
     with serving_git(repository.parent.parent) as web:
-        there = RepositoryPlace(url=f"{web.url}owner/bare.git", revision="main", folder="official/resnet")
+        there = RepositoryPlace(url=f"{web.url}/owner/bare.git", revision="main", folder="official/resnet")
         code = codes.fetch(there)
         assert code.files == ("model.py",)
         # This server gives no commit that is not the tip of a branch; it is found all the same.
@@ -273,7 +273,7 @@ def test_a_commit_of_a_pull_request_is_refused_over_http(repository: Path, codes
     git(repository, "commit", "--quiet", "-m", "later")
     git(repository, "tag", "-a", "-m", "one", "v1", old)
     with serving_git(repository.parent.parent) as web:
-        there = RepositoryPlace(url=f"{web.url}owner/models", revision=commit, folder="official/bert")
+        there = RepositoryPlace(url=f"{web.url}/owner/models", revision=commit, folder="official/bert")
         with pytest.raises(FetchError, match="on no branch and no tag"):
             codes.fetch(there)
         assert codes.fetch(there.at(old)).commit == old
@@ -389,14 +389,14 @@ def test_a_login_is_used_for_the_hosts_that_the_user_named_only(
     (home / ".gitconfig").write_text('[url "file:///nowhere/"]\n\tinsteadOf = http://\n')
     monkeypatch.setenv("HOME", str(home))
     with serving_git(repository.parent.parent, login="me:secret") as web:
-        there = RepositoryPlace(url=f"{web.url}owner/models", revision="main", folder="official/resnet")
+        there = RepositoryPlace(url=f"{web.url}/owner/models", revision="main", folder="official/resnet")
         for named in ("", "example.org", "127.0.0.1:1"):
             monkeypatch.setenv("HUBTOOL_LOGIN_HOSTS", named)
             with pytest.raises(FetchError, match="git fetch failed") as caught:
                 codes.fetch(there)
             assert "HUBTOOL_LOGIN_HOSTS" in str(caught.value.hint)
-        assert set(web.logins) == {""}
-        monkeypatch.setenv("HUBTOOL_LOGIN_HOSTS", web.url.removeprefix("http://").rstrip("/"))
+        assert set(web.headers("authorization")) == {None}
+        monkeypatch.setenv("HUBTOOL_LOGIN_HOSTS", web.url.removeprefix("http://"))
         assert codes.fetch(there).files == ("model.py",)
 
 

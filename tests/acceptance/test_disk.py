@@ -21,8 +21,7 @@ from hubtool.store.store import Store
 from hubtool.transfer.fetcher import RetryPolicy, fetch
 from tests.support import disks
 from tests.support.checkpoints import ckpt, filled
-from tests.support.faulty import serving as faulty
-from tests.support.servers import serving
+from tests.support.server import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,15 +81,15 @@ def test_a_disk_that_gets_full_while_a_part_is_gone_on_with(small_disk: Path, te
     room = CONTENT[: SMALL_DISK * 8 // 10]
     digest = Digest(hashlib.sha256(room).hexdigest())
     store = Store(small_disk / "home")
-    with faulty(room) as server:
+    with serving(room) as server:
         link = f"{server.url}/a"
-        server.fault = "truncate"
+        server.default.fault = "truncate"
         with pytest.raises(FetchError):
             fetch(link, digest=digest, store=store, retries=RetryPolicy(attempts=1))
         (part,) = store.root.glob("temporary/*.part")
         assert part.stat().st_size == len(room) // 2
         (small_disk / "other").write_bytes(bytes(SMALL_DISK - len(room) * tenth // 10 - 60_000))
-        server.fault = ""
+        server.default.fault = ""
         with pytest.raises(StoreError, match="disk is full"):
             fetch(link, digest=digest, store=store)
         assert store.path(digest) is None

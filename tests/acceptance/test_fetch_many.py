@@ -19,15 +19,14 @@ from hubtool.store.store import Store
 from hubtool.transfer.events import FetchEvent, FetchRequest
 from hubtool.transfer.fetcher import Fetcher, RetryPolicy
 from tests.support.cards import write_card
-from tests.support.faulty import refusing
-from tests.support.servers import serving
+from tests.support.server import refusing, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.support.cli import Cli
-    from tests.support.servers import Server
+    from tests.support.server import Server
 
 CONTENTS = {f"hubtool/1.9/m{number}": b"%d" % number * 40_000 for number in range(6)}
 
@@ -93,7 +92,7 @@ def test_mirrors_by_variable(cli: Cli, server: Server) -> None:
     done = cli("fetch", uids[0], "-q", HUBTOOL_MIRRORS=f"{server.url}/wrong,{server.url}/mirror")
     assert done.code == 0
     assert f"warning: the mirror {server.url}/wrong is asked no more" in done.err
-    assert not [path for _, path in server.requests if path.endswith(".ckpt")]
+    assert not [path for path in server.paths() if path.endswith(".ckpt")]
 
 
 @pytest.mark.parametrize("rate", ["0", "fast", "-1", "10X"])
@@ -236,7 +235,7 @@ def test_a_mirror_that_lies_about_dozens_is_given_up(cli: Cli, server: Server) -
     done = cli("fetch", *digests, "-q", HUBTOOL_MIRRORS=f"{server.url}/mirror")
     assert done.code == 0
     assert all(is_there(cli, digest) for digest in digests.values())
-    asked = [path for _, path in server.requests if path.startswith("/mirror/")]
+    asked = [path for path in server.paths() if path.startswith("/mirror/")]
     # Those that were under way when the first one was found wrong, and no more.
     assert 1 <= len(asked) <= 16
     assert f"warning: the mirror {server.url}/mirror is asked no more" in done.err

@@ -17,7 +17,8 @@ from hubtool.transfer import proxies, s3
 from hubtool.transfer.fetcher import LinkPolicy
 from tests.support.cards import write_card
 from tests.support.fetching import CONTENT, SIZE, get
-from tests.support.servers import HTML, make_authority, serving
+from tests.support.server import HTML, serving
+from tests.support.tls import make_authority
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -149,7 +150,7 @@ def test_a_certificate_that_expired_is_no_passing_fault(
 ) -> None:
     authority, certificate = make_authority(tmp_path, days=days)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority))
-    with serving(certificate) as server:
+    with serving(certificate=certificate) as server:
         link = server.put("/a.ckpt", CONTENT)
         if days:
             assert get(store, link).size == SIZE

@@ -20,7 +20,7 @@ from hubtool.mirror.open import open_destination
 from hubtool.store.records import Stored
 from tests.support.cards import write_card, write_local
 from tests.support.seaweed import watching
-from tests.support.servers import make_authority, tls_before
+from tests.support.tls import make_authority, tls_before
 
 if TYPE_CHECKING:
     from pathlib import Path

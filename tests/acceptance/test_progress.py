@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.cards import write_card
-from tests.support.faulty import serving as resumable
-from tests.support.servers import serving
+from tests.support.server import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.cli import Cli, CompletedRun
-    from tests.support.servers import Server
+    from tests.support.server import Server
 
 CONTENT = b"0123456789" * 60_000
 
@@ -109,8 +108,8 @@ def test_one_card_is_one_value(cli: Cli, server: Server) -> None:
 
 def test_an_interrupt_is_json_too(cli: Cli) -> None:
     uids = ["hubtool/1.9/one", "hubtool/1.9/two"]
-    with resumable(CONTENT) as server:
-        server.pause = 0.2
+    with serving(CONTENT) as server:
+        server.default.pause = 0.2
         for uid in uids:
             write_card(cli.registry, uid, link=f"{server.url}/{uid}/model.ckpt", content=uid.encode())
         process = subprocess.Popen(

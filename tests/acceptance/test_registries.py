@@ -21,7 +21,8 @@ from hubtool.registry.published import client, site
 from hubtool.registry.published import index as published_index
 from tests.support.cards import write_card, write_local
 from tests.support.checkpoints import ckpt, filled
-from tests.support.web import git, serving_folder, serving_git
+from tests.support.git import git, serving_git
+from tests.support.server import serving
 
 if TYPE_CHECKING:
     from tests.support.cli import Cli
@@ -194,12 +195,12 @@ def test_a_repository_over_http(cli: Cli) -> None:
     (cli.folder / "served").mkdir()
     git(cli.folder, "clone", "--quiet", "--bare", "work", "served/hub.git")
     with serving_git(cli.folder / "served") as web:
-        done = cli("registry", "add", "hub", f"{web.url}hub.git", "--subfolder", "cards")
+        done = cli("registry", "add", "hub", f"{web.url}/hub.git", "--subfolder", "cards")
         assert done.code == 0, done.err
         assert cli("resolve", "tests/1.9/a", HUBTOOL_OFFLINE="1").code == 0
-        assert cli("registry", "add", "none", f"{web.url}absent.git").code == 1
+        assert cli("registry", "add", "none", f"{web.url}/absent.git").code == 1
         assert cli("registry", "sync", HUBTOOL_OFFLINE="1").code == 1
-        missing = cli("registry", "add", "none", f"{web.url}hub.git", "--subfolder", "absent")
+        missing = cli("registry", "add", "none", f"{web.url}/hub.git", "--subfolder", "absent")
         assert missing.code == 1
         assert "hint" in missing.err
     assert web.requests
@@ -272,11 +273,11 @@ def test_git_reads_no_settings_of_the_user(cli: Cli) -> None:
 
 
 def test_a_repository_that_redirects_elsewhere_is_not_followed(cli: Cli) -> None:
-    from tests.support.servers import serving
+    from tests.support.server import serving
 
     with serving() as elsewhere, serving() as server:
         path = "/hub.git/info/refs"
-        server.put(path, b"", f"redirect:{elsewhere.url}{path}")
+        server.put(path, b"", f"302 {elsewhere.url}{path}")
         done = cli("registry", "add", "hub", f"{server.url}/hub.git")
         assert done.code == 1
         assert elsewhere.requests == []
@@ -289,7 +290,7 @@ def test_a_published_registry_serves_one_card_by_one_request(cli: Cli) -> None:
     origin = _cards(cli.folder / "origin", *(f"tests/1.9/model{number}" for number in range(30)))
     to = cli.folder / "site"
     assert cli("registry", "publish", origin, "--to", to, "--json").json["cards"] == 30
-    with serving_folder(to) as web:
+    with serving(folder=to) as web:
         assert cli("registry", "add", "site", web.url).code == 0
         assert web.paths() == ["/index.json"]
         web.requests.clear()
@@ -297,7 +298,7 @@ def test_a_published_registry_serves_one_card_by_one_request(cli: Cli) -> None:
         assert web.paths() == ["/cards/tests/1.9/model7.md"]
         # Without the shards, the card is asked for again, by its entity tag.
         assert cli("resolve", "tests/1.9/model7").code == 0
-        assert web.paths(304) == ["/cards/tests/1.9/model7.md"]
+        assert web.paths(status=304) == ["/cards/tests/1.9/model7.md"]
         assert cli("registry", "sync", "site").code == 0
         web.requests.clear()
         # With them, what is here is known to be current, and what there is not is known too.
@@ -323,7 +324,7 @@ def test_a_card_that_was_published_anew_is_fetched_anew(cli: Cli) -> None:
     origin = _cards(cli.folder / "origin", "tests/1.9/a", "tests/1.9/b")
     to = cli.folder / "site"
     site.publish(origin, to)
-    with serving_folder(to) as web:
+    with serving(folder=to) as web:
         cli("registry", "add", "site", web.url)
         cli("registry", "sync")
         assert cli("resolve", "tests/1.9/a", "--json").json["network"]["entry"] == "bert"
@@ -335,18 +336,18 @@ def test_a_card_that_was_published_anew_is_fetched_anew(cli: Cli) -> None:
         assert cli("resolve", "tests/1.9/a", "--json").json["network"]["entry"] == "bert"
         web.requests.clear()
         assert cli("registry", "sync", "--accept-changes").code == 0
-        assert web.paths(304) == []
+        assert web.paths(status=304) == []
         assert cli("resolve", "tests/1.9/a", "--json").json["network"]["entry"] == "bert-ner"
         assert cli("resolve", "tests/1.9/b").code == 1
         web.requests.clear()
         assert cli("registry", "sync").code == 0
-        assert web.requests == [("GET", "/index.json", 304)]
+        assert web.paths() == web.paths("GET", 304) == ["/index.json"]
 
 
 def test_a_card_that_is_not_the_one_of_the_index_is_refused(cli: Cli) -> None:
     to = cli.folder / "site"
     site.publish(_cards(cli.folder / "origin", "tests/1.9/a"), to)
-    with serving_folder(to) as web:
+    with serving(folder=to) as web:
         cli("registry", "add", "site", web.url)
         cli("registry", "sync")
         path = to / "cards/tests/1.9/a.md"
@@ -383,7 +384,7 @@ def _index(**changes: object) -> bytes:
 def test_what_is_no_published_registry_is_refused(cli: Cli, index: bytes) -> None:
     (cli.folder / "site").mkdir()
     (cli.folder / "site" / "index.json").write_bytes(index)
-    with serving_folder(cli.folder / "site") as web:
+    with serving(folder=cli.folder / "site") as web:
         done = cli("registry", "add", "site", web.url)
     assert done.code == 1
     assert "is not a published registry" in done.err
@@ -395,7 +396,7 @@ def test_a_shard_with_a_wrong_digest_or_hostile_entries_is_not_taken(cli: Cli) -
     site.publish(_cards(cli.folder / "origin", "tests/1.9/a"), to)
     shard = next((to / "index").iterdir())
     good = shard.read_bytes()
-    with serving_folder(to) as web:
+    with serving(folder=to) as web:
         cli("registry", "add", "site", web.url)
         shard.write_bytes(good.replace(b"tests/1.9/a", b"tests/1.9/b"))
         done = cli("registry", "sync")
@@ -450,12 +451,12 @@ def test_publishing_writes_what_the_schema_says_and_nothing_twice(tmp_path: Path
 def test_the_asset_beside_a_published_card_is_fetched_and_verified(cli: Cli) -> None:
     write_local(cli.folder / "origin", "tests/1.9/local", CONTENT)
     site.publish(cli.folder / "origin", cli.folder / "site")
-    with serving_folder(cli.folder / "site") as web:
+    with serving(folder=cli.folder / "site") as web:
         cli("registry", "add", "site", web.url)
         done = cli("fetch", "tests/1.9/local", "--json")
         assert done.code == 0, done.err
         assert done.json["assets"][0]["digest"] == hashlib.sha256(CONTENT).hexdigest()
-        assert "/cards/tests/1.9/local/local.ckpt" in web.paths(200)
+        assert "/cards/tests/1.9/local/local.ckpt" in web.paths(status=200)
 
 
 def test_clients_read_while_a_registry_is_published_again_and_again(tmp_path: Path) -> None:
@@ -477,7 +478,7 @@ def test_clients_read_while_a_registry_is_published_again_and_again(tmp_path: Pa
                 raise
             time.sleep(0.02)
 
-    with serving_folder(to) as web:
+    with serving(folder=to) as web:
         source = sources.parse("site", web.url)
         registry = client.PublishedRegistry(source, home, LinkPolicy())
         thread = threading.Thread(target=write)

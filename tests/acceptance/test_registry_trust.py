@@ -21,15 +21,15 @@ from hubtool.transfer.http import HttpTransport
 from hubtool.transfer.transport import Timeouts
 from tests.support.cards import write_card, write_local
 from tests.support.checkpoints import ckpt, filled
-from tests.support.servers import serving
-from tests.support.web import git, serving_folder
+from tests.support.git import git
+from tests.support.server import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.support.cli import Cli
-    from tests.support.servers import Server
+    from tests.support.server import Server
 
 CONTENT = ckpt([filled("a.weight", (3, 4))])
 LINK = "https://download.mindspore.cn/models/model.ckpt"
@@ -60,7 +60,7 @@ def client() -> Iterator[RegistryClient]:
 
 def test_the_endless_body_of_a_redirect_is_not_read(server: Server, client: RegistryClient) -> None:
     server.put("/card.md", b"the card")
-    link = server.put("/moved", b"", "endless-redirect:/card.md")
+    link = server.put("/moved", b"", "302 /card.md endless")
     started = time.monotonic()
     assert client.get(link, limit=100).data == b"the card"
     assert time.monotonic() - started < 5
@@ -75,12 +75,12 @@ def test_a_redirect_into_a_private_network_is_not_followed(server: Server, monke
         return real("10.1.2.3" if name == "gitee.com" else host, *arguments, **options)
 
     monkeypatch.setattr(socket, "getaddrinfo", resolve)
-    link = server.put("/index.json", b"", "redirect:https://gitee.com/index.json")
+    link = server.put("/index.json", b"", "302 https://gitee.com/index.json")
     client = RegistryClient(LinkPolicy(), QUICK)
     with pytest.raises(ForbiddenLinkError, match=r"private address 10\.1\.2\.3"):
         client.get(link, limit=100)
     client.close()
-    far = server.put("/far", b"", "redirect:https://evil.example/index.json")
+    far = server.put("/far", b"", "302 https://evil.example/index.json")
     with pytest.raises(ForbiddenLinkError, match="not an allowed host"):
         client.get(far, limit=100)
     client.close()
@@ -115,15 +115,15 @@ def test_an_answer_that_is_too_large_is_left(server: Server, client: RegistryCli
 
 def test_what_has_not_changed_does_not_come_again(tmp_path: Path) -> None:
     (tmp_path / "index.json").write_bytes(b"first")
-    with serving_folder(tmp_path) as web:
+    with serving(folder=tmp_path) as web:
         client = RegistryClient(LinkPolicy())
-        first = client.get(web.url + "index.json", limit=100)
+        first = client.get(web.url + "/index.json", limit=100)
         assert (first.status, first.data) == (200, b"first")
-        again = client.get(web.url + "index.json", limit=100, etag=first.etag)
+        again = client.get(web.url + "/index.json", limit=100, etag=first.etag)
         assert (again.status, again.data) == (304, b"")
         (tmp_path / "index.json").write_bytes(b"second")
-        assert client.get(web.url + "index.json", limit=100, etag=first.etag).data == b"second"
-        assert client.get(web.url + "absent", limit=100, etag=first.etag).status == 404
+        assert client.get(web.url + "/index.json", limit=100, etag=first.etag).data == b"second"
+        assert client.get(web.url + "/absent", limit=100, etag=first.etag).status == 404
         client.close()
 
 
@@ -153,7 +153,7 @@ def test_the_serial_rises_with_each_change_only(tmp_path: Path) -> None:
 def test_an_index_that_goes_back_is_refused_unless_told(cli: Cli) -> None:
     origin, to = _cards(cli.folder / "origin", "tests/1.9/a"), cli.folder / "site"
     site.publish(origin, to)
-    with serving_folder(to) as web:
+    with serving(folder=to) as web:
         assert cli("registry", "add", "site", web.url).code == 0
         old = (to / "index.json").read_bytes()
         _cards(origin, "tests/1.9/b")
@@ -186,7 +186,7 @@ def test_a_sync_says_what_became_of_the_cards(cli: Cli) -> None:
     origin = _cards(cli.folder / "origin", *(f"tests/1.9/{name}" for name in "abcd"))
     to = cli.folder / "site"
     site.publish(origin, to)
-    with serving_folder(to) as web:
+    with serving(folder=to) as web:
         cli("registry", "add", "site", web.url)
         first = cli("registry", "sync", "--json").json["registries"][0]
         assert not any(first["changes"].values())
@@ -216,7 +216,7 @@ def test_a_sync_says_what_became_of_the_cards(cli: Cli) -> None:
 def test_a_card_that_loads_something_else_is_refused_unless_told(cli: Cli) -> None:
     origin, to = _cards(cli.folder / "origin", "tests/1.9/a", "tests/1.9/b"), cli.folder / "site"
     site.publish(origin, to)
-    with serving_folder(to) as web:
+    with serving(folder=to) as web:
         cli("registry", "add", "site", web.url)
         cli("registry", "sync")
         assert cli("resolve", "tests/1.9/a", "--json").json["network"]["entry"] == "bert"
@@ -296,7 +296,7 @@ def test_a_repository_is_told_and_held_as_a_published_registry_is(cli: Cli, tmp_
 def test_without_a_sync_a_changed_card_is_not_taken_either(cli: Cli) -> None:
     origin, to = _cards(cli.folder / "origin", "tests/1.9/a"), cli.folder / "site"
     site.publish(origin, to)
-    with serving_folder(to) as web:
+    with serving(folder=to) as web:
         cli("registry", "add", "site", web.url)
         assert cli("resolve", "tests/1.9/a", "--json").json["network"]["entry"] == "bert"
         _cards(origin, "tests/1.9/a", entry="bert-ner")
@@ -312,7 +312,7 @@ def test_without_a_sync_a_changed_card_is_not_taken_either(cli: Cli) -> None:
 def test_an_index_that_hides_what_a_card_loads_is_found_out(cli: Cli) -> None:
     origin, to = _cards(cli.folder / "origin", "tests/1.9/a"), cli.folder / "site"
     site.publish(origin, to)
-    with serving_folder(to) as web:
+    with serving(folder=to) as web:
         cli("registry", "add", "site", web.url)
         cli("registry", "sync")
         core = json.loads(next((to / "index").iterdir()).read_bytes())["cards"][0]["core"]
@@ -381,7 +381,7 @@ def test_reserved_publishers_are_not_used_unless_allowed(cli: Cli, kind: str) ->
         git(origin, "add", "--all")
         git(origin, "commit", "--quiet", "--message=Add cards")
     site.publish(origin, cli.folder / "site")
-    with serving_folder(cli.folder / "site") as web:
+    with serving(folder=cli.folder / "site") as web:
         source = {"folder": str(origin), "git": origin.as_uri(), "published": web.url}[kind]
         added = cli("registry", "add", "other", source)
         assert added.code == 0, added.err
@@ -588,7 +588,7 @@ def test_a_mirror_run_says_how_old_a_registry_is(cli: Cli) -> None:
     origin, to = cli.folder / "origin", cli.folder / "site"
     write_local(origin, "lab/1.9/own", CONTENT)
     site.publish(origin, to)
-    with serving_folder(to) as web:
+    with serving(folder=to) as web:
         cli("registry", "add", "lab", web.url)
         assert "registry lab: not synced yet" in cli("mirror", "status", cli.folder / "mirror").err
         cli("registry", "sync")
@@ -628,7 +628,7 @@ def test_what_another_user_put_into_the_home_is_not_believed(cli: Cli, kind: str
     git(origin, "add", "--all")
     git(origin, "commit", "--quiet", "--message=cards")
     site.publish(origin, cli.folder / "site")
-    with serving_folder(cli.folder / "site") as web:
+    with serving(folder=cli.folder / "site") as web:
         assert cli("registry", "add", "lab", origin.as_uri() if kind == "git" else web.url).code == 0
         assert cli("registry", "sync").code == 0
         assert cli("show", "tests/1.9/a").code == 0

@@ -23,7 +23,7 @@ from hubtool.mirror.serve import Server, serving
 from hubtool.store.store import Store
 from tests.support import ROOT
 from tests.support.cards import write_card, write_local
-from tests.support.servers import serving as origin
+from tests.support.server import serving as origin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -25,12 +25,12 @@ from hubtool.transfer.events import FetchEvent, FetchRequest
 from hubtool.transfer.fetcher import Fetcher, fetch
 from tests.acceptance.faults.bench import CONTENT, DIGEST, RETRIES, TIMEOUTS
 from tests.support import disks
-from tests.support.faulty import serving
+from tests.support.server import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.support.faulty import Server
+    from tests.support.server import Server
 
 ROOT = Path(__file__).parents[3]
 
@@ -66,7 +66,7 @@ def parts(store: Store) -> list[Path]:
 
 def test_what_came_before_an_end_is_kept(tmp_path: Path, server: Server) -> None:
     store = Store(tmp_path / "home")
-    server.pause, server.block = 0.1, 1 << 16
+    server.default.pause, server.default.block = 0.1, 1 << 16
     events: list[FetchEvent] = []
     with Fetcher(store, watch=events.append, timeouts=TIMEOUTS) as run:
         threading.Timer(1.0, run.end).start()
@@ -74,7 +74,7 @@ def test_what_came_before_an_end_is_kept(tmp_path: Path, server: Server) -> None
         assert "the transfer was ended" in str(outcome.error)
     (kept,) = [event.received for event in events if event.kind == "kept"]
     assert kept >= 4 << 16
-    server.pause, asked = 0.0, len(server.requests)
+    server.default.pause, asked = 0.0, len(server.requests)
     with Fetcher(store) as run:
         assert run.fetch(FetchRequest(link=f"{server.url}/a", digest=DIGEST)).size == len(CONTENT)
     assert [request.start for request in server.requests[asked:]] == [kept]
@@ -86,7 +86,7 @@ def test_what_came_before_an_end_is_kept(tmp_path: Path, server: Server) -> None
 def test_a_kill_at_a_random_instant(tmp_path: Path, server: Server, pieces: bool, kills: int) -> None:
     store = Store(tmp_path / "home")
     # A second, by one connection.
-    server.pause, server.block = (0.04 if pieces else 0.01), 1 << 14
+    server.default.pause, server.default.block = (0.04 if pieces else 0.01), 1 << 14
     chance = random.Random(11)  # noqa: S311 (instants, not secrets)
     went_on = 0
     for _ in range(kills):
@@ -102,7 +102,7 @@ def test_a_kill_at_a_random_instant(tmp_path: Path, server: Server, pieces: bool
         went_on += server.requests[asked].start > 0 if len(server.requests) > asked else 0
         if store.path(DIGEST) is not None:
             store.path(DIGEST).unlink()  # type: ignore[union-attr]  # it is there, as the line above says
-    server.pause = 0.0
+    server.default.pause = 0.0
     stored = fetch(f"{server.url}/a", digest=DIGEST, store=store)
     assert stored.path.read_bytes() == CONTENT
     assert list((store.root / "temporary").iterdir()) == []
@@ -116,7 +116,7 @@ def test_a_kill_loses_about_a_second_of_several_connections(tmp_path: Path) -> N
     digest = Digest(hashlib.sha256(content).hexdigest())
     store = Store(tmp_path / "home")
     with serving(content) as server:
-        server.pause, server.block = 0.02, 1 << 15  # 1.6 MB a second by each connection
+        server.default.pause, server.default.block = 0.02, 1 << 15  # 1.6 MB a second by each connection
         command = [sys.executable, "-c", FETCH, str(store.root), f"{server.url}/a", digest.hex, "0"]
         process = subprocess.Popen(command, cwd=ROOT)
         deadline = time.monotonic() + 60
@@ -131,7 +131,7 @@ def test_a_kill_loses_about_a_second_of_several_connections(tmp_path: Path) -> N
             came = os.lseek(stream.fileno(), 0, os.SEEK_HOLE)
         assert len(server.requests) > 2, "there were no several connections"
         assert came < part.stat().st_size, "there are no gaps"
-        asked, server.pause = len(server.requests), 0.0
+        asked, server.default.pause = len(server.requests), 0.0
         stored = fetch(f"{server.url}/a", digest=digest, store=store)
         assert digest_file(stored.path) == digest.hex
         start = server.requests[asked].start
@@ -142,10 +142,10 @@ def test_a_kill_loses_about_a_second_of_several_connections(tmp_path: Path) -> N
 
 def test_a_part_of_a_killed_run_is_hashed_and_not_trusted(tmp_path: Path, server: Server) -> None:
     store = Store(tmp_path / "home")
-    server.fault = "reset"
+    server.default.fault = "reset"
     with pytest.raises(FetchError):
         fetch(f"{server.url}/a", digest=DIGEST, store=store, retries=RETRIES)
-    server.fault = ""
+    server.default.fault = ""
     (part,) = parts(store)
     with part.open("rb+") as stream:
         stream.write(b"damaged")
@@ -155,10 +155,10 @@ def test_a_part_of_a_killed_run_is_hashed_and_not_trusted(tmp_path: Path, server
 
 
 def broken_off(store: Store, server: Server) -> Path:
-    server.fault = "reset"
+    server.default.fault = "reset"
     with pytest.raises(FetchError):
         fetch(f"{server.url}/a", digest=DIGEST, store=store, retries=RETRIES)
-    server.fault = ""
+    server.default.fault = ""
     (part,) = parts(store)
     return part
 
@@ -260,7 +260,7 @@ def test_several_connections_bring_one_file(tmp_path: Path, server: Server, monk
         "MAX_PIECE_BYTES": 1 << 17,
     }.items():
         monkeypatch.setattr(segments, name, value)
-    server.pause, server.block = 0.01, 1 << 14
+    server.default.pause, server.default.block = 0.01, 1 << 14
     started = time.monotonic()
     with Fetcher(Store(tmp_path), timeouts=TIMEOUTS, connections=6) as one:
         assert one.fetch(FetchRequest(link=f"{server.url}/a", digest=DIGEST)).path.read_bytes() == CONTENT
@@ -274,10 +274,10 @@ def test_without_proof_there_are_no_several_connections_and_nothing_is_kept(
 ) -> None:
     for name, value in {"WINDOW_SECONDS": 0.05, "MIN_REMAINING_SECONDS": 0.0, "MIN_PIECE_BYTES": 1 << 17}.items():
         monkeypatch.setattr(segments, name, value)
-    server.pause, server.block, server.etag = 0.002, 1 << 14, 'W/"weak"'
+    server.default.pause, server.default.block, server.default.etag = 0.002, 1 << 14, 'W/"weak"'
     assert fetch(f"{server.url}/a", digest=DIGEST, store=Store(tmp_path / "one")).path.read_bytes() == CONTENT
     assert len(server.requests) == 1
-    server.fault = "reset"
+    server.default.fault = "reset"
     store = Store(tmp_path / "two")
     with pytest.raises(FetchError):
         fetch(f"{server.url}/a", digest=DIGEST, store=store, retries=RETRIES)
@@ -291,7 +291,7 @@ def test_an_interrupt_of_the_command_leaves_a_part_and_says_so(tmp_path: Path, s
     environ = {**os.environ, "PYTHONPATH": str(ROOT), "HUBTOOL_REGISTRY": str(tmp_path / "registry")}
     environ.update(HUBTOOL_HOME=str(tmp_path / "home"), XDG_CONFIG_HOME=str(tmp_path))
     command = [sys.executable, "-m", "hubtool", "fetch", "hubtool/1.9/a"]
-    server.pause, server.block = 0.05, 1 << 14
+    server.default.pause, server.default.block = 0.05, 1 << 14
     process = subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     store = Store(tmp_path / "home")
@@ -304,7 +304,7 @@ def test_an_interrupt_of_the_command_leaves_a_part_and_says_so(tmp_path: Path, s
     assert "kept: " in said
     assert "run the same command again to resume" in said
     assert "Traceback" not in said
-    server.pause = 0.0
+    server.default.pause = 0.0
     again = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
     assert "resumes at" in again.stderr
     assert server.requests[-1].start > 0
