@@ -17,6 +17,7 @@ from hubtool.errors import DigestError, FetchError, ForbiddenLinkError, OfflineE
 from hubtool.store.store import Store
 from hubtool.transfer.fetcher import LinkPolicy, RetryPolicy, Timeouts
 from hubtool.transfer.http import HttpTransport
+from tests.support import wait_until
 from tests.support.fetching import CONTENT, DIGEST, SIZE, get
 from tests.support.server import serving
 from tests.support.tls import make_certificate
@@ -137,7 +138,7 @@ def test_a_fault_ends_in_a_clear_error_and_leaves_nothing(store: Store, server: 
     with pytest.raises(kind, match=words) as caught:
         get(store, link, **arguments)
     assert type(caught.value) is kind
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 45  # and not the 60 seconds of a long timeout
     assert caught.value.hint
     assert "SECRET" not in str(caught.value)
     assert caught.value.__cause__ is None or "SECRET" not in str(caught.value.__cause__)
@@ -337,8 +338,7 @@ def test_threads_make_one_download(store: Store, server: Server) -> None:
 def test_when_the_holder_fails_the_next_one_tries(store: Store, server: Server) -> None:
     link = server.put("/a.ckpt", CONTENT, "wrong", block=30_000, pause=0.1)
     first = run(store, link)
-    while not server.requests:
-        time.sleep(0.01)
+    wait_until(lambda: server.paths(status=200))
     server.put("/a.ckpt", CONTENT)
     second = run(store, link)
     assert first.communicate(timeout=30)[1].count("hubtool.errors.DigestError") == 1
@@ -348,19 +348,18 @@ def test_when_the_holder_fails_the_next_one_tries(store: Store, server: Server) 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.8])
 def test_a_kill_during_a_fetch(store: Store, server: Server, share: float) -> None:
-    link = server.put("/a.ckpt", CONTENT, block=20_000, pause=0.05)
+    link = server.put("/a.ckpt", CONTENT, block=20_000)
+    killed = threading.Event()
+    server.meanwhile = lambda sent: sent < 0.9 * SIZE or killed.wait(60)  # the end does not come before
     process = run(store, link)
-    deadline = time.monotonic() + 30
 
     def written() -> int:
         return sum(path.stat().st_size for path in store.root.glob("temporary/*.blob.part"))
 
-    while not list(store.root.glob("temporary/*.blob.part")) or written() < share * SIZE:
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.005)
+    wait_until(lambda: list(store.root.glob("temporary/*.blob.part")) and written() >= share * SIZE)
     process.kill()
     process.communicate()
+    killed.set()
     assert store.path(DIGEST) is None
     assert len(list(store.root.glob("temporary/*.part"))) == 1
     other = hashlib.sha256(b"other").hexdigest()
@@ -369,7 +368,7 @@ def test_a_kill_during_a_fetch(store: Store, server: Server, share: float) -> No
     server.put("/a.ckpt", CONTENT)
     started = time.monotonic()
     assert get(store, link).path.read_bytes() == CONTENT
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 15  # and does not wait for the lock, for which it would wait for 20 seconds
     assert list(store.root.glob("temporary/*")) == []
 
 
@@ -395,7 +394,7 @@ def test_no_descriptor_is_left(store: Store, server: Server) -> None:
         with pytest.raises(FetchError):
             get(store, f"{server.url}/bad", digest=Digest("0" * 64))
         get(store, f"{server.url}/good", digest=Digest(hashlib.sha256(b"other").hexdigest()), force=True)
-    time.sleep(0.2)  # the server's threads close theirs, which are in this process too
+    wait_until(lambda: not server.open_connections)  # which are in this process too
     assert len(list(folder.iterdir())) <= before + 1
 
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import http.server
 import re
-import threading
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -37,22 +35,9 @@ def store(tmp_path: Path) -> Store:
 @contextmanager
 def proxy(status: int, login: str = "") -> Iterator[str]:
     """Run a proxy that answers every request with one status; yields its address."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        do_CONNECT = do_GET  # noqa: N815 - a name of the base class
-
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://{login}127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with serving() as server:
+        server.default.fault = str(status)
+        yield server.url.replace("://", f"://{login}")
 
 
 def asked(store: Store, monkeypatch: pytest.MonkeyPatch, scheme: str, variable: str, value: str) -> FetchError:

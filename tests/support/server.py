@@ -131,7 +131,7 @@ class Server(ThreadingHTTPServer):
         self.default = Resource(fault="404")
         self.answer: Callable[[Request], Answer | None] = nothing
         self.context = context
-        self.meanwhile: Callable[[int], None] = nothing
+        self.meanwhile: Callable[[int], object] = nothing
         self.sent = 0
         self.requests: list[Request] = []
         self.connections = self.most = self._running = 0
@@ -218,8 +218,8 @@ class Server(ThreadingHTTPServer):
         return connection, address
 
     def shutdown_request(self, request: Any) -> None:
-        self.open_connections.discard(request)
         super().shutdown_request(request)
+        self.open_connections.discard(request)
 
     def handle_error(self, *_: object) -> None:
         """Say nothing: clients that go away, or refuse the certificate, are what some tests want."""
