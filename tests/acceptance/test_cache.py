@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from hubtool.digest import Digest
 from hubtool.errors import FetchError
 from hubtool.store.store import Store
 from hubtool.transfer.fetcher import RetryPolicy, fetch
+from tests.support import wait_until
 from tests.support.cards import write_card
 from tests.support.server import serving
 
@@ -184,18 +186,18 @@ def test_a_fetch_under_way_is_listed_and_not_pruned(cli: Cli) -> None:
     uid = "tests/1.9/large"
     with serving(LARGE) as server:
         write_card(cli.registry, uid, link=f"{server.url}/a.ckpt", content=LARGE)
-        server.default.pause, server.default.block = 0.1, 1 << 14
+        pruned_at_last = threading.Event()
+        server.meanwhile = lambda sent: sent < len(LARGE) // 2 or pruned_at_last.wait(60)
         process = subprocess.Popen([sys.executable, "-m", "hubtool", "fetch", uid], cwd=cli.folder, env=cli.environ)
         try:
-            deadline = time.monotonic() + 60
-            while not list((cli.home / "temporary").glob("*.part.json")):
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
+            wait_until(lambda: list((cli.home / "temporary").glob("*.part.json")))
             assert "1 unfinished fetch" in cli("cache", "ls").out
             pruned = cli("cache", "prune", "--unfinished", "--older-than", "0", "--max-size", "0", "--even-recent")
             assert (pruned.code, pruned.out) == (1, "removed 0 files, 0 bytes\n")
+            pruned_at_last.set()
             assert process.wait(timeout=60) == 0
         finally:
+            pruned_at_last.set()
             process.kill()
             process.wait()
     assert len(list(Store(cli.home).blobs())) == 1

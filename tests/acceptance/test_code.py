@@ -350,7 +350,7 @@ def test_a_tree_bomb_is_ended_while_it_is_listed(codes: CodeStore, tmp_path: Pat
             codes.fetch(place(root, "main", folder))
     # What stands beside the folder that is wanted is not expanded.
     assert len(codes.fetch(place(root, "main", "good")).files) == 100
-    assert time.monotonic() - before < 20
+    assert time.monotonic() - before < 60
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 1 << 20  # KiB
 
 

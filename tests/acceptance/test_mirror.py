@@ -20,6 +20,7 @@ from hubtool.digest import Digest
 from hubtool.mirror.layout import blob_name, blobs
 from hubtool.mirror.open import open_destination
 from hubtool.store.store import Store
+from tests.support import wait_until
 from tests.support.cards import write_card, write_local
 from tests.support.server import serving
 
@@ -486,11 +487,9 @@ def interrupt(cli: Cli, server: Server, *command: str) -> tuple[int, str]:
     worker = subprocess.Popen(
         [sys.executable, "-m", "hubtool", *command], cwd=cli.folder, env=cli.environ, stderr=subprocess.PIPE, text=True
     )
-    while not server.gets("/slow"):
-        time.sleep(0.02)
-    time.sleep(0.3)
+    wait_until(lambda: server.gets("/slow") and server.sent > 100_000)
     worker.send_signal(signal.SIGINT)
-    _, err = worker.communicate(timeout=5)
+    _, err = worker.communicate(timeout=60)
     return worker.returncode, err
 
 

@@ -8,7 +8,6 @@ import os
 import random
 import subprocess
 import sys
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,7 @@ from hubtool.errors import MirrorError
 from hubtool.mirror.layout import blobs
 from hubtool.mirror.open import open_destination
 from hubtool.store.records import Stored
+from tests.support import wait_until
 from tests.support.cards import write_card, write_local
 from tests.support.seaweed import watching
 from tests.support.tls import make_authority, tls_before
@@ -161,11 +161,8 @@ def test_three_processes_share_the_work_and_one_is_killed(s3: Cli, bucket: Bucke
         homes = [str(s3.home.parent / f"home{number}") for number in range(3)]
         workers = [start(s3, *command, HUBTOOL_HOME=home, AWS_ENDPOINT_URL=watched.url) for home in homes]
         try:
-            deadline = time.monotonic() + 120
-            while len(watched.blobs()) < 50:
-                assert time.monotonic() < deadline
-                assert workers[1].poll() is None
-                time.sleep(0.005)
+            wait_until(lambda: len(watched.blobs()) >= 50, 120)
+            assert workers[1].poll() is None
             workers[1].kill()
             results = [worker.communicate(timeout=120) for worker in workers]
         finally:

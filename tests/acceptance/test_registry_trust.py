@@ -63,7 +63,7 @@ def test_the_endless_body_of_a_redirect_is_not_read(server: Server, client: Regi
     link = server.put("/moved", b"", "302 /card.md endless")
     started = time.monotonic()
     assert client.get(link, limit=100).data == b"the card"
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
 
 
 def test_a_redirect_into_a_private_network_is_not_followed(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +91,7 @@ def test_a_server_that_drips_its_header_is_given_up(server: Server, client: Regi
     started = time.monotonic()
     with pytest.raises(FetchError, match="fewer than"):
         client.get(link, limit=100)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
 
 
 def test_a_server_that_only_promises_an_answer_is_given_up(server: Server, client: RegistryClient) -> None:
@@ -103,7 +103,7 @@ def test_a_server_that_only_promises_an_answer_is_given_up(server: Server, clien
     with pytest.raises(FetchError, match="did not answer in HTTP"), transport.open(transport.policy.check(link)):
         pass
     transport.close()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30
 
 
 @pytest.mark.parametrize("fault", ["", "chunked", "endless"])
@@ -432,7 +432,7 @@ def test_a_huge_index_is_refused_as_it_comes(cli: Cli, server: Server) -> None:
         done = cli("registry", "add", "site", server.url)
         assert done.code == 1
         assert "more than 2,097,152" in done.err
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 30
 
 
 @pytest.mark.parametrize(
