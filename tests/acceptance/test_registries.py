@@ -19,29 +19,21 @@ from hubtool.registry import git as git_registry
 from hubtool.registry import sources
 from hubtool.registry.published import client, site
 from hubtool.registry.published import index as published_index
-from tests.support.cards import write_card, write_local
-from tests.support.checkpoints import ckpt, filled
+from tests.support.cards import CONTENT, write_cards, write_local
 from tests.support.git import git, serving_git
 from tests.support.server import serving
 
 if TYPE_CHECKING:
     from tests.support.cli import Cli
 
-CONTENT = ckpt([filled("a.weight", (3, 4))])
 LINK = "https://download.mindspore.cn/models/model.ckpt"
 SCHEMA = Path(__file__).parents[2] / "schemas" / "registry-index.schema.json"
-
-
-def _cards(root: Path, *uids: str, entry: str = "bert") -> Path:
-    for uid in uids:
-        write_card(root, uid, link=LINK, content=CONTENT, entry=entry)
-    return root
 
 
 def _repository(folder: Path, subfolder: str, *uids: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     git(folder, "init", "--quiet", "--initial-branch=main")
-    _cards(folder / subfolder, *uids)
+    write_cards(folder / subfolder, *uids)
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message=Add cards")
     return folder
@@ -51,8 +43,8 @@ def _repository(folder: Path, subfolder: str, *uids: str) -> Path:
 
 
 def test_a_folder_is_added_after_the_others_and_removed(cli: Cli) -> None:
-    _cards(cli.registry, "tests/1.9/first")
-    mine = _cards(cli.folder / "mine", "tests/1.9/first", "tests/1.9/second", entry="bert-ner")
+    write_cards(cli.registry, "tests/1.9/first")
+    mine = write_cards(cli.folder / "mine", "tests/1.9/first", "tests/1.9/second", entry="bert-ner")
     assert cli("registry", "add", "mine", mine).code == 0
     assert cli("resolve", "tests/1.9/second", "--json").json["card"]["registry"] == "mine"
     # The first registry decides, and the other card is told of.
@@ -76,8 +68,8 @@ def test_a_folder_is_added_after_the_others_and_removed(cli: Cli) -> None:
 
 
 def test_the_same_card_in_two_registries_is_no_conflict(cli: Cli) -> None:
-    _cards(cli.registry, "tests/1.9/first")
-    mine = _cards(cli.folder / "mine", "tests/1.9/first")
+    write_cards(cli.registry, "tests/1.9/first")
+    mine = write_cards(cli.folder / "mine", "tests/1.9/first")
     cli("registry", "add", "mine", mine)
     assert cli("registry", "list", "--json").json["conflicts"] == []
     assert cli("resolve", "tests/1.9/first", "--json").json["card"]["others"] == []
@@ -122,7 +114,7 @@ def test_hosts_that_are_not_allowed_are_not_asked(cli: Cli, source: str) -> None
 
 
 def test_a_name_is_taken_once_and_unknown_names_are_named(cli: Cli) -> None:
-    mine = _cards(cli.folder / "mine", "tests/1.9/a")
+    mine = write_cards(cli.folder / "mine", "tests/1.9/a")
     assert cli("registry", "remove", "mine").code == 2
     cli("registry", "add", "mine", mine)
     done = cli("registry", "add", "mine", mine)
@@ -154,7 +146,7 @@ def test_the_file_of_added_registries_may_be_wrong(cli: Cli) -> None:
 def test_a_repository_on_this_machine_with_subfolder_and_revision(cli: Cli) -> None:
     origin = _repository(cli.folder / "origin", "mshub_res/assets", "tests/1.9/old")
     git(origin, "tag", "v1")
-    _cards(origin / "mshub_res/assets", "tests/1.9/new")
+    write_cards(origin / "mshub_res/assets", "tests/1.9/new")
     git(origin, "add", "--all")
     git(origin, "commit", "--quiet", "--message=Add one")
     link = origin.as_uri()
@@ -178,7 +170,7 @@ def test_sync_brings_changes_and_the_index_follows(cli: Cli) -> None:
     cli("registry", "add", "origin", origin.as_uri())
     assert cli("list", "--json").json[0]["uid"] == "tests/1.9/a"
     (origin / "tests/1.9/a.md").unlink()
-    _cards(origin, "tests/1.9/c")
+    write_cards(origin, "tests/1.9/c")
     git(origin, "add", "--all")
     git(origin, "commit", "--quiet", "--message=Change")
     assert [one["uid"] for one in cli("list", "--json").json] == ["tests/1.9/a", "tests/1.9/b"]
@@ -287,7 +279,7 @@ def test_a_repository_that_redirects_elsewhere_is_not_followed(cli: Cli) -> None
 
 
 def test_a_published_registry_serves_one_card_by_one_request(cli: Cli) -> None:
-    origin = _cards(cli.folder / "origin", *(f"tests/1.9/model{number}" for number in range(30)))
+    origin = write_cards(cli.folder / "origin", *(f"tests/1.9/model{number}" for number in range(30)))
     to = cli.folder / "site"
     assert cli("registry", "publish", origin, "--to", to, "--json").json["cards"] == 30
     with serving(folder=to) as web:
@@ -321,7 +313,7 @@ def test_a_published_registry_serves_one_card_by_one_request(cli: Cli) -> None:
 
 
 def test_a_card_that_was_published_anew_is_fetched_anew(cli: Cli) -> None:
-    origin = _cards(cli.folder / "origin", "tests/1.9/a", "tests/1.9/b")
+    origin = write_cards(cli.folder / "origin", "tests/1.9/a", "tests/1.9/b")
     to = cli.folder / "site"
     site.publish(origin, to)
     with serving(folder=to) as web:
@@ -329,7 +321,7 @@ def test_a_card_that_was_published_anew_is_fetched_anew(cli: Cli) -> None:
         cli("registry", "sync")
         assert cli("resolve", "tests/1.9/a", "--json").json["network"]["entry"] == "bert"
         cli("resolve", "tests/1.9/b")
-        _cards(origin, "tests/1.9/a", entry="bert-ner")
+        write_cards(origin, "tests/1.9/a", entry="bert-ner")
         (origin / "tests/1.9/b.md").unlink()
         site.publish(origin, to)
         # What was synced is used until the next sync.
@@ -346,7 +338,7 @@ def test_a_card_that_was_published_anew_is_fetched_anew(cli: Cli) -> None:
 
 def test_a_card_that_is_not_the_one_of_the_index_is_refused(cli: Cli) -> None:
     to = cli.folder / "site"
-    site.publish(_cards(cli.folder / "origin", "tests/1.9/a"), to)
+    site.publish(write_cards(cli.folder / "origin", "tests/1.9/a"), to)
     with serving(folder=to) as web:
         cli("registry", "add", "site", web.url)
         cli("registry", "sync")
@@ -393,7 +385,7 @@ def test_what_is_no_published_registry_is_refused(cli: Cli, index: bytes) -> Non
 
 def test_a_shard_with_a_wrong_digest_or_hostile_entries_is_not_taken(cli: Cli) -> None:
     to = cli.folder / "site"
-    site.publish(_cards(cli.folder / "origin", "tests/1.9/a"), to)
+    site.publish(write_cards(cli.folder / "origin", "tests/1.9/a"), to)
     shard = next((to / "index").iterdir())
     good = shard.read_bytes()
     with serving(folder=to) as web:
@@ -417,7 +409,7 @@ def test_a_shard_with_a_wrong_digest_or_hostile_entries_is_not_taken(cli: Cli) -
 
 
 def test_publishing_writes_what_the_schema_says_and_nothing_twice(tmp_path: Path) -> None:
-    origin = _cards(tmp_path / "origin", *(f"tests/1.9/model{number}" for number in range(700)))
+    origin = write_cards(tmp_path / "origin", *(f"tests/1.9/model{number}" for number in range(700)))
     write_local(origin, "tests/1.9/local", CONTENT)
     (origin / "tests/1.9/broken.md").write_text("no card")
     write_local(origin, "tests/1.9/wrong", CONTENT, digest="0" * 64)
@@ -461,7 +453,7 @@ def test_the_asset_beside_a_published_card_is_fetched_and_verified(cli: Cli) -> 
 
 def test_clients_read_while_a_registry_is_published_again_and_again(tmp_path: Path) -> None:
     origin, to, home = tmp_path / "origin", tmp_path / "site", tmp_path / "home"
-    _cards(origin, *(f"tests/1.9/model{number}" for number in range(20)))
+    write_cards(origin, *(f"tests/1.9/model{number}" for number in range(20)))
     site.publish(origin, to)
     stop = threading.Event()
     failed: list[BaseException] = []
@@ -470,7 +462,7 @@ def test_clients_read_while_a_registry_is_published_again_and_again(tmp_path: Pa
         turn = 0
         while not stop.is_set():
             turn += 1
-            _cards(origin, "tests/1.9/model3", entry=("bert", "bert-ner")[turn % 2])
+            write_cards(origin, "tests/1.9/model3", entry=("bert", "bert-ner")[turn % 2])
             try:
                 site.publish(origin, to)
             except BaseException as error:  # the thread's error is the test's

@@ -19,8 +19,7 @@ from hubtool.registry.published import index as published_index
 from hubtool.registry.published import site
 from hubtool.transfer.http import HttpTransport
 from hubtool.transfer.transport import Timeouts
-from tests.support.cards import write_card, write_local
-from tests.support.checkpoints import ckpt, filled
+from tests.support.cards import CONTENT, write_cards, write_local
 from tests.support.git import git
 from tests.support.server import serving
 
@@ -31,15 +30,8 @@ if TYPE_CHECKING:
     from tests.support.cli import Cli
     from tests.support.server import Server
 
-CONTENT = ckpt([filled("a.weight", (3, 4))])
 LINK = "https://download.mindspore.cn/models/model.ckpt"
 QUICK = Timeouts(connect=2.0, read=2.0, stall=1.0)
-
-
-def _cards(root: Path, *uids: str, entry: str = "bert") -> Path:
-    for uid in uids:
-        write_card(root, uid, link=LINK, content=CONTENT, entry=entry)
-    return root
 
 
 # -- the client -------------------------------------------------------------------------------------------------------
@@ -131,32 +123,32 @@ def test_what_has_not_changed_does_not_come_again(tmp_path: Path) -> None:
 
 
 def test_the_serial_rises_with_each_change_only(tmp_path: Path) -> None:
-    origin, to = _cards(tmp_path / "origin", "tests/1.9/a"), tmp_path / "site"
+    origin, to = write_cards(tmp_path / "origin", "tests/1.9/a"), tmp_path / "site"
     assert site.publish(origin, to).serial == 1
     assert site.publish(origin, to).serial == 1
-    _cards(origin, "tests/1.9/b")
+    write_cards(origin, "tests/1.9/b")
     assert site.publish(origin, to).serial == 2
     assert json.loads((to / "index.json").read_bytes())["serial"] == 2
     # An index from before there were serials counts as 0.
     index = json.loads((to / "index.json").read_bytes())
     del index["serial"]
     (to / "index.json").write_text(json.dumps(index))
-    _cards(origin, "tests/1.9/c")
+    write_cards(origin, "tests/1.9/c")
     assert site.publish(origin, to).serial == 1
-    _cards(origin, "tests/1.9/d")
+    write_cards(origin, "tests/1.9/d")
     assert site.publish(origin, to, serial=40).serial == 40
-    _cards(origin, "tests/1.9/e")
+    write_cards(origin, "tests/1.9/e")
     with pytest.raises(HubError, match="does not rise"):
         site.publish(origin, to, serial=40)
 
 
 def test_an_index_that_goes_back_is_refused_unless_told(cli: Cli) -> None:
-    origin, to = _cards(cli.folder / "origin", "tests/1.9/a"), cli.folder / "site"
+    origin, to = write_cards(cli.folder / "origin", "tests/1.9/a"), cli.folder / "site"
     site.publish(origin, to)
     with serving(folder=to) as web:
         assert cli("registry", "add", "site", web.url).code == 0
         old = (to / "index.json").read_bytes()
-        _cards(origin, "tests/1.9/b")
+        write_cards(origin, "tests/1.9/b")
         site.publish(origin, to)
         assert cli("registry", "sync").code == 0
         new = (to / "index.json").read_bytes()
@@ -182,8 +174,8 @@ def test_an_index_that_goes_back_is_refused_unless_told(cli: Cli) -> None:
         assert [one["uid"] for one in cli("list", "--json").json] == ["tests/1.9/a"]
 
 
-def test_a_sync_says_what_became_of_the_cards(cli: Cli) -> None:
-    origin = _cards(cli.folder / "origin", *(f"tests/1.9/{name}" for name in "abcd"))
+def test_a_sync_says_what_became_of_thewrite_cards(cli: Cli) -> None:
+    origin = write_cards(cli.folder / "origin", *(f"tests/1.9/{name}" for name in "abcd"))
     to = cli.folder / "site"
     site.publish(origin, to)
     with serving(folder=to) as web:
@@ -194,7 +186,7 @@ def test_a_sync_says_what_became_of_the_cards(cli: Cli) -> None:
         path.write_text(path.read_text() + "\nOne more sentence.\n")
         assert cli("withdraw", "tests/1.9/b", "--reason", "it is wrong", "--in-place", "--registry", origin).code == 0
         (origin / "tests/1.9/c.md").unlink()
-        _cards(origin, "tests/1.9/e")
+        write_cards(origin, "tests/1.9/e")
         site.publish(origin, to)
         done = cli("registry", "sync", "--json")
         assert done.code == 0
@@ -206,7 +198,7 @@ def test_a_sync_says_what_became_of_the_cards(cli: Cli) -> None:
             "withdrawn": ["tests/1.9/b"],
             "gone": ["tests/1.9/c"],
         }
-        _cards(origin, "tests/1.9/b", "tests/1.9/c")
+        write_cards(origin, "tests/1.9/b", "tests/1.9/c")
         site.publish(origin, to)
         back = cli("registry", "sync")
         assert "tests/1.9/b: there again" in back.out
@@ -214,13 +206,13 @@ def test_a_sync_says_what_became_of_the_cards(cli: Cli) -> None:
 
 
 def test_a_card_that_loads_something_else_is_refused_unless_told(cli: Cli) -> None:
-    origin, to = _cards(cli.folder / "origin", "tests/1.9/a", "tests/1.9/b"), cli.folder / "site"
+    origin, to = write_cards(cli.folder / "origin", "tests/1.9/a", "tests/1.9/b"), cli.folder / "site"
     site.publish(origin, to)
     with serving(folder=to) as web:
         cli("registry", "add", "site", web.url)
         cli("registry", "sync")
         assert cli("resolve", "tests/1.9/a", "--json").json["network"]["entry"] == "bert"
-        _cards(origin, "tests/1.9/a", "tests/1.9/b", entry="bert-ner")
+        write_cards(origin, "tests/1.9/a", "tests/1.9/b", entry="bert-ner")
         site.publish(origin, to)
         done = cli("registry", "sync")
         assert done.code == 1
@@ -237,7 +229,7 @@ def test_a_card_that_loads_something_else_is_refused_unless_told(cli: Cli) -> No
         site.publish(origin, to)
         cli("registry", "sync")
         assert cli("resolve", "tests/1.9/a").code == 1
-        _cards(origin, "tests/1.9/a", entry="bert-ner")
+        write_cards(origin, "tests/1.9/a", entry="bert-ner")
         site.publish(origin, to)
         assert "refused: tests/1.9/a" in cli("registry", "sync").err
         accepted = cli("registry", "sync", "--accept-changes")
@@ -250,7 +242,7 @@ def test_a_card_that_loads_something_else_is_refused_unless_told(cli: Cli) -> No
 
 def test_a_repository_is_told_and_held_as_a_published_registry_is(cli: Cli, tmp_path: Path) -> None:
     """Another card under a UID of a repository is refused, even by way of being away for a while."""
-    work = _cards(tmp_path / "work", "tests/1.9/first", "tests/1.9/second", "tests/1.9/third")
+    work = write_cards(tmp_path / "work", "tests/1.9/first", "tests/1.9/second", "tests/1.9/third")
     git(work, "init", "--quiet", "--initial-branch=main")
 
     def commit() -> None:
@@ -272,7 +264,7 @@ def test_a_repository_is_told_and_held_as_a_published_registry_is(cli: Cli, tmp_
     old = second.read_text()
     first.write_text(first.read_text().replace("summary: A model", "summary: A better text"))
     second.write_text(old.replace("entry: bert", "entry: bert-ner"))
-    _cards(work, "tests/1.9/new")
+    write_cards(work, "tests/1.9/new")
     commit()
     assert sync() == (1, {"added": ["tests/1.9/new"], "texts": ["tests/1.9/first"], "refused": ["tests/1.9/second"]})
     assert (entry("second"), "A better text" in cli("show", "tests/1.9/first").out) == ("bert", True)
@@ -294,12 +286,12 @@ def test_a_repository_is_told_and_held_as_a_published_registry_is(cli: Cli, tmp_
 
 
 def test_without_a_sync_a_changed_card_is_not_taken_either(cli: Cli) -> None:
-    origin, to = _cards(cli.folder / "origin", "tests/1.9/a"), cli.folder / "site"
+    origin, to = write_cards(cli.folder / "origin", "tests/1.9/a"), cli.folder / "site"
     site.publish(origin, to)
     with serving(folder=to) as web:
         cli("registry", "add", "site", web.url)
         assert cli("resolve", "tests/1.9/a", "--json").json["network"]["entry"] == "bert"
-        _cards(origin, "tests/1.9/a", entry="bert-ner")
+        write_cards(origin, "tests/1.9/a", entry="bert-ner")
         site.publish(origin, to)
         again = cli("resolve", "tests/1.9/a", "--json")
         assert json.loads(again.out)["network"]["entry"] == "bert"
@@ -310,13 +302,13 @@ def test_without_a_sync_a_changed_card_is_not_taken_either(cli: Cli) -> None:
 
 
 def test_an_index_that_hides_what_a_card_loads_is_found_out(cli: Cli) -> None:
-    origin, to = _cards(cli.folder / "origin", "tests/1.9/a"), cli.folder / "site"
+    origin, to = write_cards(cli.folder / "origin", "tests/1.9/a"), cli.folder / "site"
     site.publish(origin, to)
     with serving(folder=to) as web:
         cli("registry", "add", "site", web.url)
         cli("registry", "sync")
         core = json.loads(next((to / "index").iterdir()).read_bytes())["cards"][0]["core"]
-        _cards(origin, "tests/1.9/a", entry="bert-ner")
+        write_cards(origin, "tests/1.9/a", entry="bert-ner")
         site.publish(origin, to)
         index = json.loads((to / "index.json").read_bytes())
         cards = json.loads((to / index["shards"][0]["path"]).read_bytes())["cards"]
@@ -375,7 +367,7 @@ def test_which_publishers_an_added_registry_may_have(publisher: str, refused: bo
 def test_reserved_publishers_are_not_used_unless_allowed(cli: Cli, kind: str) -> None:
     origin = cli.folder / "origin"
     uids = ("mindspore/1.9/fake", "m\u0456ndspore/1.9/fake", "lab/1.9/own")
-    _cards(origin, *uids)
+    write_cards(origin, *uids)
     if kind == "git":
         git(origin, "init", "--quiet", "--initial-branch=main")
         git(origin, "add", "--all")
@@ -404,14 +396,14 @@ def test_reserved_publishers_are_not_used_unless_allowed(cli: Cli, kind: str) ->
 
 
 def test_registries_of_the_settings_may_have_any_publisher(cli: Cli) -> None:
-    _cards(cli.registry, "mindspore/1.9/own")
+    write_cards(cli.registry, "mindspore/1.9/own")
     assert cli("resolve", "mindspore/1.9/own").code == 0
 
 
 def test_python_warns_once_of_a_card_that_another_registry_has_too(environment: Cli) -> None:
     cli = environment
-    _cards(cli.registry, "tests/1.9/twice")
-    other = _cards(cli.folder / "other", "tests/1.9/twice", entry="bert-ner")
+    write_cards(cli.registry, "tests/1.9/twice")
+    other = write_cards(cli.folder / "other", "tests/1.9/twice", entry="bert-ner")
     assert cli("registry", "add", "other", other).code == 0
     with pytest.warns(RegistryWarning, match="other has another card of this UID"), pytest.raises(HubError):
         hubtool.load_weights("tests/1.9/twice")
@@ -459,7 +451,7 @@ def test_an_index_that_promises_too_much_is_refused(lie: dict[str, Any]) -> None
 
 
 def test_a_registry_that_failed_is_not_asked_by_each_command(cli: Cli, server: Server) -> None:
-    site.publish(_cards(cli.folder / "origin", "tests/1.9/a"), cli.folder / "site")
+    site.publish(write_cards(cli.folder / "origin", "tests/1.9/a"), cli.folder / "site")
     server.put("/index.json", (cli.folder / "site/index.json").read_bytes())
     card = "/cards/tests/1.9/a.md"
     server.put(card, (cli.folder / "site" / card[1:]).read_bytes())
@@ -491,7 +483,7 @@ def test_a_registry_that_failed_is_not_asked_by_each_command(cli: Cli, server: S
 
 
 def test_a_bucket_is_no_folder(cli: Cli) -> None:
-    origin = _cards(cli.folder / "origin", "tests/1.9/a")
+    origin = write_cards(cli.folder / "origin", "tests/1.9/a")
     done = cli("registry", "publish", origin, "--to", "s3://bucket/site")
     assert done.code == 2
     assert "mirror sync" in done.err
@@ -539,8 +531,8 @@ def test_no_card_is_no_pass(cli: Cli, command: tuple[str, ...], text: str | None
 
 def test_the_right_folder_is_named(cli: Cli) -> None:
     top = cli.folder / "checkout"
-    _cards(top / "registry", "tests/1.9/a")
-    _cards(cli.folder / "deep/docs/cards", "tests/1.9/a")
+    write_cards(top / "registry", "tests/1.9/a")
+    write_cards(cli.folder / "deep/docs/cards", "tests/1.9/a")
     # One level too high, a card looks like one with a backend.
     for folder, right in (top, top / "registry"), (cli.folder / "deep", cli.folder / "deep/docs/cards"):
         done = cli("registry", "add", "x", folder)
@@ -561,7 +553,7 @@ def test_the_right_folder_is_named(cli: Cli) -> None:
 def test_a_mirror_in_a_folder_is_a_registry(cli: Cli) -> None:
     origin, mirror = cli.folder / "origin", cli.folder / "mirror"
     write_local(origin, "lab/1.9/own", CONTENT)
-    _cards(cli.registry, "tests/1.9/public")
+    write_cards(cli.registry, "tests/1.9/public")
     assert cli("registry", "add", "lab", origin).code == 0
     # Of the lab's registry only, and not of all.
     assert cli("mirror", "sync", mirror, "--registry", "other").code == 2
@@ -612,7 +604,7 @@ def test_a_mirror_run_says_how_old_a_registry_is(cli: Cli) -> None:
     ],
 )
 def test_a_filter_that_no_card_has_is_named(cli: Cli, option: str, value: str, said: str) -> None:
-    _cards(cli.registry, "tests/1.9/a")
+    write_cards(cli.registry, "tests/1.9/a")
     done = cli("list", option, value)
     assert done.out == ""
     assert said in done.err
@@ -623,7 +615,7 @@ def test_a_filter_that_no_card_has_is_named(cli: Cli, option: str, value: str, s
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can give a file to another user")
 @pytest.mark.parametrize("kind", ["git", "published"])
 def test_what_another_user_put_into_the_home_is_not_believed(cli: Cli, kind: str) -> None:
-    origin = _cards(cli.folder / "origin", "tests/1.9/a")
+    origin = write_cards(cli.folder / "origin", "tests/1.9/a")
     git(origin, "init", "--quiet", "--initial-branch=main")
     git(origin, "add", "--all")
     git(origin, "commit", "--quiet", "--message=cards")
@@ -643,11 +635,11 @@ def test_what_another_user_put_into_the_home_is_not_believed(cli: Cli, kind: str
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root can give a file to another user")
 def test_the_serial_rises_over_an_index_of_another_maintainer(tmp_path: Path) -> None:
     """A site is not a home: several people may write it, and its serial must not begin anew."""
-    origin, to = _cards(tmp_path / "origin", "tests/1.9/a"), tmp_path / "site"
+    origin, to = write_cards(tmp_path / "origin", "tests/1.9/a"), tmp_path / "site"
     site.publish(origin, to)
     for path in (to, *to.rglob("*")):
         os.chown(path, 12345, -1)
-    _cards(origin, "tests/1.9/b")
+    write_cards(origin, "tests/1.9/b")
     site.publish(origin, to)
     index = published_index.read_index((to / "index.json").read_bytes())
     assert index is not None
