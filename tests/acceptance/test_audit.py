@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from dataclasses import replace
@@ -22,14 +22,17 @@ from hubtool import resources
 from hubtool.audit.finding import KINDS, NOTES
 from hubtool.errors import CardError
 from hubtool.registry import FolderRegistry
+from tests.support import wait_until
 from tests.support.cards import write_card
-from tests.support.web import git
-from tests.support.world import APACHE, MIT, Files, serving_files, standing_in
+from tests.support.git import git
+from tests.support.server import nothing, once, serving
+from tests.support.world import APACHE, MIT, put, standing_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.cli import Cli, CompletedRun
+    from tests.support.server import Request, Server
     from tests.support.world import HubStandIn
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="the git program is not installed")
@@ -48,8 +51,8 @@ def world(tmp_path: Path) -> Iterator[HubStandIn]:
 
 
 @pytest.fixture
-def files() -> Iterator[Files]:
-    with serving_files() as one:
+def files() -> Iterator[Server]:
+    with serving() as one:
         yield one
 
 
@@ -92,18 +95,23 @@ def test_every_fault_is_found_and_nothing_else(cli: Cli, world: HubStandIn, tmp_
             "HUBTOOL_ALLOWED_HOSTS": "https://nowhere.invalid",
         },
     )
+
+    def answer(_: Request) -> None:
+        time.sleep(0.001)  # so that it is seen how many come at once
+
+    for host in world.files.values():
+        host.answer = answer
     first = audit(cli)
     assert found(first) == set(), first.out
     counts = first.json["counts"]
     assert counts["cards"] == sum(1 for _ in FolderRegistry(world.registry).uids()) > 2900
-    assert counts["links"] == sum(len(one.bodies) for one in world.files.values()) > 2800
+    assert counts["links"] == sum(len(one.files) for one in world.files.values()) > 2800
     assert (counts["repositories"], counts["local_assets"]) == (len(list(world.repositories.glob("*/*"))), 3)
     assert {one["target"] for one in first.json["notes"]} == duplicates(world)
     # One question for each distinct link, over a few connections.
     for host in world.files.values():
-        assert set(Counter(host.heads).values()) == {1}
-        assert len(host.heads) == len(host.bodies)
-        assert host.gets == []
+        assert set(Counter(host.paths("HEAD")).values()) == {1}
+        assert len(host.requests) == len(host.paths("HEAD")) == len(host.files)
         assert host.most <= 4
         assert host.connections <= 20
 
@@ -126,9 +134,7 @@ def test_every_fault_is_found_and_nothing_else(cli: Cli, world: HubStandIn, tmp_
         world.at("mindspore/2.3/conformer_aishell"),
     )
     for host, path in ((whole, whole_path), (short, short_path)):
-        body = host.bodies[path]
-        host.etags[path] = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
-        host.bodies[path] = bytes(byte ^ 1 for byte in body)
+        host.files[path].content = bytes(byte ^ 1 for byte in host.files[path].content)
     narrow = ("--uid", V + "a*", "--uid", "mindspore/2.3/c*")
     third = found(audit(cli, *narrow))
     deep = audit(cli, *narrow, "--deep")
@@ -156,7 +162,7 @@ def plant(world: HubStandIn) -> set[tuple[str, str]]:
     def fault(name: str, what: str, kind: str | None) -> None:
         uid = V + name
         there, path = world.at(uid)
-        there.faults[path] = what
+        there.files[path].fault = what
         if kind is not None:
             expected.add((kind, world.link(uid)))
 
@@ -164,15 +170,17 @@ def plant(world: HubStandIn) -> set[tuple[str, str]]:
     fault("attgan_Generator_celeba", "410", "link-gone")
     fault("attentioncluster_fc1natt1_mnist", "301 /moved.ckpt", "link-moved")
     fault("attentioncluster_fc1natt4_mnist", f"308 {other.url}/again.ckpt", "link-moved")
-    host.bodies["/moved.ckpt"] = bytes(64)  # as many as the others have
-    other.faults["/again.ckpt"] = "302 /moved.ckpt"
-    other.bodies["/moved.ckpt"] = bytes(64)
+    put(host, "/moved.ckpt", bytes(64))  # as many as the others have
+    other.put("/again.ckpt", b"", "302 /moved.ckpt")
+    put(other, "/moved.ckpt", bytes(64))
     fault("attentioncluster_fc2natt1_mnist", "302 /moved.ckpt", None)
     fault("attentioncluster_fc2natt64_mnist", "403", "link-refused")
     fault("autodeeplab_cityscapes", "301 https://elsewhere.example.org/a.ckpt", "link-forbidden")
     fault("arbitrarystyletransfer_mscoco", "500", "link-unreachable")
-    fault("autodeeplab_1.5M_cityscapes", "reset", "link-unreachable")
-    fault("alphapose_coco2017", "wait", None)
+    fault("autodeeplab_1.5M_cityscapes", "no-answer", "link-unreachable")
+    fault("alphapose_coco2017", "503 1", None)
+    there, path = world.at(V + "alphapose_coco2017")
+    there.files[path].applies = once()
     # Links in cards.
     world.edit(V + "adnet_vot2013vot2014", world.link(V + "adnet_vot2013vot2014"), NOWHERE)
     world.edit(V + "dam_douban", world.link(V + "dam_douban"), PLAIN)
@@ -181,10 +189,10 @@ def plant(world: HubStandIn) -> set[tuple[str, str]]:
     world.edit(V + "resnet50_imagenet2012", "    asset-sha256", "    asset-size: 65\n    asset-sha256")
     expected.add(("size-drifted", world.link(V + "resnet50_imagenet2012")))
     there, path = world.at(V + "alexnet_cifar10")
-    there.bodies[path] += b"more"
+    put(there, path, there.files[path].content + b"more")
     expected.add(("size-drifted", world.link(V + "alexnet_cifar10")))
     there, path = world.at(V + "aecrnet_reside")
-    there.etags[path] = '"another"'
+    there.files[path].etag = '"another"'
     expected.add(("bytes-changed", world.link(V + "aecrnet_reside")))
     two = "noah-cvlab/gpu/1.8/tokenfusion_v1.0_nyudv2"
     digest = next(line for line in world.card(two).read_text().splitlines() if "asset-sha256" in line)
@@ -207,15 +215,15 @@ def plant(world: HubStandIn) -> set[tuple[str, str]]:
 def plant_repositories(world: HubStandIn) -> set[tuple[str, str]]:
     url, host = world.web.url, world.files["download.mindspore.cn"]
     (world.repositories / "mindspore-lab/mindaudio").rename(world.repositories / "mindspore-lab/away")
-    expected = {("repository-gone", f"{url}mindspore-lab/mindaudio")}
+    expected = {("repository-gone", f"{url}/mindspore-lab/mindaudio")}
     # A repository that was renamed: its old place redirects to the new one.
-    world.edit("mindspore/2.3/bit_resnet50_imagenet2012", f"{url}mindspore-lab/mindcv", f"{host.url}/lab/oldcv")
-    host.faults[f"/lab/oldcv{QUERY}"] = f"301 {url}mindspore-lab/mindcv{QUERY}"
+    world.edit("mindspore/2.3/bit_resnet50_imagenet2012", f"{url}/mindspore-lab/mindcv", f"{host.url}/lab/oldcv")
+    host.put(f"/lab/oldcv{QUERY}", b"", f"301 {url}/mindspore-lab/mindcv{QUERY}")
     expected.add(("repository-moved", f"{host.url}/lab/oldcv"))
-    world.edit("mindspore/2.5/bit_resnet50_imagenet2012", f"{url}mindspore-lab/mindcv", f"{host.url}/lab/down")
-    host.faults[f"/lab/down{QUERY}"] = "500"
+    world.edit("mindspore/2.5/bit_resnet50_imagenet2012", f"{url}/mindspore-lab/mindcv", f"{host.url}/lab/down")
+    host.put(f"/lab/down{QUERY}", b"", "500")
     expected.add(("repository-unreachable", f"{host.url}/lab/down"))
-    models = f"{url}mindspore/models"
+    models = f"{url}/mindspore/models"
     revision = next(
         line
         for line in world.card("mindspore/1.9/resnet50_imagenet2012").read_text().splitlines()
@@ -228,7 +236,7 @@ def plant_repositories(world: HubStandIn) -> set[tuple[str, str]]:
     expected.add(("revision-gone", f"{models} at r9.9"))
     licence(world.repositories / "mindspore/models", "refs/heads/r1.3", f"{APACHE}with a change\n")
     licence(world.repositories / "mindspore-lab/mindone", "refs/tags/v0.3.0", MIT)
-    mindone = f"{url}mindspore-lab/mindone at v0.3.0"
+    mindone = f"{url}/mindspore-lab/mindone at v0.3.0"
     return expected | {
         ("licence-changed", f"{models} at r1.3"),
         ("licence-changed", mindone),
@@ -255,39 +263,40 @@ def licence(repository: Path, ref: str, text: str) -> None:
 # -- one at a time -------------------------------------------------------------------------------------------------
 
 
-def fill(cli: Cli, files: Files, count: int) -> None:
+def fill(cli: Cli, files: Server, count: int) -> None:
     for at in range(count):
-        files.bodies[f"/{at}.ckpt"] = content = f"content {at}".encode()
+        content = f"content {at}".encode()
+        put(files, f"/{at}.ckpt", content)
         write_card(cli.registry, f"tests/1.9/m{at}", link=f"{files.url}/{at}.ckpt", content=content)
 
 
-def test_what_changed_is_said_until_it_is_looked_into(cli: Cli, files: Files) -> None:
+def test_what_changed_is_said_until_it_is_looked_into(cli: Cli, files: Server) -> None:
     fill(cli, files, 2)
     target = f"{files.url}/0.ckpt"
     assert found(audit(cli)) == set()
-    files.etags["/0.ckpt"] = '"new"'
+    file = files.files["/0.ckpt"]
+    file.etag = '"new"'
     for _ in range(2):
         assert found(audit(cli)) == {("bytes-changed", target)}
     assert found(audit(cli, "--accept")) == set()
     assert found(audit(cli)) == set()
     # A host that is down for a night takes away nothing of what is compared.
-    files.etags["/0.ckpt"] = '"newer"'
-    files.faults["/0.ckpt"] = "404"
+    file.etag, file.fault = '"newer"', "404"
     assert found(audit(cli)) == {("link-gone", target)}
-    del files.faults["/0.ckpt"]
+    file.fault = ""
     assert found(audit(cli)) == {("bytes-changed", target)}
     assert found(audit(cli, "--deep")) == set()
     assert found(audit(cli)) == set()
 
 
-def test_since(cli: Cli, files: Files) -> None:
+def test_since(cli: Cli, files: Server) -> None:
     fill(cli, files, 3)
     assert audit(cli).json["counts"]["looked_at"] == 3
-    files.faults["/1.ckpt"] = "404"
+    files.files["/1.ckpt"].fault = "404"
     skipped = audit(cli, "--since", "2026-01-01")
     assert (skipped.code, skipped.json["counts"]["looked_at"]) == (0, 0)
     content = b"another"
-    files.bodies["/3.ckpt"] = content
+    put(files, "/3.ckpt", content)
     write_card(cli.registry, "tests/1.9/m3", link=f"{files.url}/3.ckpt", content=content)
     assert audit(cli, "--since", "2026-01-01T00:00:00+08:00").json["counts"]["looked_at"] == 1
     assert found(audit(cli, "--since", "2199-01-01")) == {("link-gone", f"{files.url}/1.ckpt")}
@@ -297,59 +306,68 @@ def test_since(cli: Cli, files: Files) -> None:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_a_run_that_was_ended_is_gone_on_with(cli: Cli, files: Files, how: signal.Signals) -> None:
+def test_a_run_that_was_ended_is_gone_on_with(cli: Cli, files: Server, how: signal.Signals) -> None:
     fill(cli, files, 40)
-    files.hold = 0.05
+    ended = threading.Event()
+
+    def answer(request: Request) -> None:
+        if request.number >= 12:
+            ended.wait(60)
+
+    files.answer = answer
     command = [sys.executable, "-m", "hubtool", "audit", "--rate", "0", "--jobs", "2"]
     process = subprocess.Popen(
         command, cwd=cli.folder, env=cli.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
-        end = time.monotonic() + 60
-        while len(files.heads) < 12:
-            assert time.monotonic() < end
-            time.sleep(0.01)
+        wait_until(lambda: len(files.requests) > 12)
         process.send_signal(how)
         _, err = process.communicate(timeout=60)
     finally:
         process.kill()
         process.wait()
+        ended.set()
     if how is signal.SIGINT:
         assert process.returncode == 130
         assert "run the same command again to resume" in err
         assert "Traceback" not in err
-    before = len(files.heads)
+    before = len(files.requests)
     assert 12 <= before < 40
     # A line that a kill cut off is no line.
     (state,) = (cli.home / "audit").glob("*.jsonl")
     with state.open("a") as stream:
         stream.write('{"key": "link http://')
-    files.hold = 0.0
     done = audit(cli)
     assert found(done) == set()
     # What was on its way when it was ended is asked for again.
-    assert 40 <= len(files.heads) <= 42
-    assert done.json["counts"]["looked_at"] == len(files.heads) - before
+    assert 40 <= len(files.requests) <= 42
+    assert done.json["counts"]["looked_at"] == len(files.requests) - before
     assert audit(cli).json["counts"]["looked_at"] == 40
 
 
-def test_hosts_are_not_hurried(cli: Cli, files: Files) -> None:
+def test_hosts_are_not_hurried(cli: Cli, files: Server) -> None:
     fill(cli, files, 12)
-    files.hold = 0.03
+    two = threading.Barrier(2)
+
+    def answer(_: Request) -> None:
+        two.wait(60)  # two are there at once
+        files.stop.wait(0.03)  # and a third one would be seen
+
+    files.answer = answer
     done = cli("audit", "--per-host", "2", "--rate", "0", "--jobs", "8")
     assert (done.code, files.most) == (0, 2), done.err
-    files.hold = 0.0
+    files.answer = nothing
     start = time.monotonic()
     assert cli("audit", "--rate", "10").code == 0
     assert time.monotonic() - start > 1.0  # twelve questions, ten a second
     # Retry-After is heard, by all that ask this host.
-    files.faults["/0.ckpt"] = "wait"
+    files.files["/0.ckpt"].fault, files.files["/0.ckpt"].applies = "503 1", once()
     start = time.monotonic()
     assert found(audit(cli)) == set()
     assert time.monotonic() - start > 1.0
 
 
-def test_an_audit_s_limits(cli: Cli, files: Files, tmp_path: Path) -> None:
+def test_an_audit_s_limits(cli: Cli, files: Server, tmp_path: Path) -> None:
     fill(cli, files, 1)
     offline = audit(replace(cli, environ={**cli.environ, "HUBTOOL_OFFLINE": "1"}))
     assert offline.code == 1
@@ -360,35 +378,39 @@ def test_an_audit_s_limits(cli: Cli, files: Files, tmp_path: Path) -> None:
     assert str(cli.registry) in none.err
     assert audit(cli, "--registry", str(cli.registry)).code == 0
     assert audit(cli, "--report", str(tmp_path / "no/folder/a.json")).code == 2
-    files.hold = 3.0
+    ended = threading.Event()
+
+    def answer(_: Request) -> None:
+        ended.wait(60)
+
+    files.answer = answer
     command = [sys.executable, "-m", "hubtool", "audit", "--quiet"]
     first = subprocess.Popen(command, cwd=cli.folder, env=cli.environ, stdout=subprocess.DEVNULL)
     try:
-        end = time.monotonic() + 60
-        before = len(files.heads)
-        while len(files.heads) == before:
-            assert time.monotonic() < end
-            time.sleep(0.01)
+        before = len(files.requests)
+        wait_until(lambda: len(files.requests) > before)
         second = audit(cli)
         assert second.code == 1
         assert "another audit" in second.err
     finally:
         first.kill()
         first.wait()
+        ended.set()
 
 
-def test_a_server_that_knows_no_head(cli: Cli, files: Files) -> None:
+def test_a_server_that_knows_no_head(cli: Cli, files: Server) -> None:
     fill(cli, files, 1)
     assert found(audit(cli)) == set()
-    files.faults["/0.ckpt"] = "HEAD:405"
+    files.files["/0.ckpt"].fault = "405"
+    files.files["/0.ckpt"].applies = lambda request: request.method == "HEAD"
     done = audit(cli)
     assert found(done) == set()
-    assert files.gets == ["/0.ckpt"]
+    assert files.paths("GET") == ["/0.ckpt"]
 
 
-def test_the_report_for_people_shows_what_servers_say_as_it_is(cli: Cli, files: Files) -> None:
+def test_the_report_for_people_shows_what_servers_say_as_it_is(cli: Cli, files: Server) -> None:
     fill(cli, files, 1)
-    files.faults["/0.ckpt"] = "301 /<b>*new*</b>.ckpt"
+    files.files["/0.ckpt"].fault = "301 /<b>*new*</b>.ckpt"
     done = cli("audit", "--markdown", "audit.md")
     assert done.code == 1
     page = (cli.folder / "audit.md").read_text()

@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -17,14 +18,15 @@ from hubtool.digest import Digest
 from hubtool.errors import FetchError
 from hubtool.store.store import Store
 from hubtool.transfer.fetcher import RetryPolicy, fetch
+from tests.support import wait_until
 from tests.support.cards import write_card
-from tests.support.faulty import serving
+from tests.support.server import serving
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.cli import Cli
-    from tests.support.faulty import Server
+    from tests.support.server import Server
 
 UID = "tests/1.9/one"
 CONTENT = b"weights of one"
@@ -132,11 +134,11 @@ def test_pruning(cli: Cli) -> None:
 
 def broken_off(store: Store, server: Server) -> Path:
     """Leave a part of the large file."""
-    server.fault = "truncate"
+    server.default.fault = "truncate"
     digest = Digest(hashlib.sha256(LARGE).hexdigest())
     with pytest.raises(FetchError):
         fetch(f"{server.url}/a.ckpt", digest=digest, store=store, retries=RetryPolicy(attempts=1))
-    server.fault = ""
+    server.default.fault = ""
     (part,) = (store.root / "temporary").glob("*.part")
     return part
 
@@ -184,18 +186,18 @@ def test_a_fetch_under_way_is_listed_and_not_pruned(cli: Cli) -> None:
     uid = "tests/1.9/large"
     with serving(LARGE) as server:
         write_card(cli.registry, uid, link=f"{server.url}/a.ckpt", content=LARGE)
-        server.pause, server.block = 0.1, 1 << 14
+        pruned_at_last = threading.Event()
+        server.meanwhile = lambda sent: sent < len(LARGE) // 2 or pruned_at_last.wait(60)
         process = subprocess.Popen([sys.executable, "-m", "hubtool", "fetch", uid], cwd=cli.folder, env=cli.environ)
         try:
-            deadline = time.monotonic() + 60
-            while not list((cli.home / "temporary").glob("*.part.json")):
-                assert time.monotonic() < deadline
-                time.sleep(0.01)
+            wait_until(lambda: list((cli.home / "temporary").glob("*.part.json")))
             assert "1 unfinished fetch" in cli("cache", "ls").out
             pruned = cli("cache", "prune", "--unfinished", "--older-than", "0", "--max-size", "0", "--even-recent")
             assert (pruned.code, pruned.out) == (1, "removed 0 files, 0 bytes\n")
+            pruned_at_last.set()
             assert process.wait(timeout=60) == 0
         finally:
+            pruned_at_last.set()
             process.kill()
             process.wait()
     assert len(list(Store(cli.home).blobs())) == 1

@@ -18,7 +18,7 @@ from tests.support.cards import write_card, write_local
 from tests.support.checkpoints import SMALL, ckpt
 from tests.support.repositories import SCRIPT, repository
 from tests.support.repositories import card as repository_card
-from tests.support.servers import Server, serving
+from tests.support.server import Server, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -175,7 +175,7 @@ def test_links_are_asked(cli: Cli, server: Server) -> None:
     change(path, ("asset-sha256", f"asset-size: {len(content)}\n    asset-sha256"))
     repository = server.put("/owner/code", b"a page")
     change(path, ("user-id:", f"repo-link: {server.url}/moved\nuser-id:"))
-    server.put("/moved", b"", f"redirect:{repository}")
+    server.put("/moved", b"", f"302 {repository}")
     found = rows(cli("check", "--json", path))
     assert found["links"]["state"] == "passed"
     assert f"repo-link answers, from {repository}" in found["links"]["details"]

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.cards import write_card, write_local
 from tests.support.checkpoints import ckpt, filled
-from tests.support.servers import serving
+from tests.support.server import serving
 
 if TYPE_CHECKING:
     from tests.support.cli import Cli

@@ -6,14 +6,12 @@ import json
 import os
 import resource
 import shutil
-import socket
 import subprocess
 import sys
-import threading
 import time
-from contextlib import suppress
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from itertools import chain, repeat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -26,7 +24,12 @@ from hubtool.links import LinkPolicy
 from hubtool.registry import git as registry_git
 from hubtool.registry.sources import RegistrySource
 from hubtool.store.store import Store
-from tests.support.web import git, serving_git
+from tests.support import wait_until
+from tests.support.git import git, serving_git
+from tests.support.server import serving
+
+if TYPE_CHECKING:
+    from tests.support.server import Answer, Request
 
 pytestmark = pytest.mark.skipif(shutil.which("git") is None, reason="the git program is not installed")
 
@@ -100,7 +103,7 @@ def test_over_http(repository: Path, codes: CodeStore) -> None:
     bare = repository.parent / "bare.git"
     git(bare, "config", "uploadpack.allowFilter", "true")
     with serving_git(repository.parent.parent) as web:
-        there = RepositoryPlace(url=f"{web.url}owner/bare.git", revision="main", folder="official/resnet")
+        there = RepositoryPlace(url=f"{web.url}/owner/bare.git", revision="main", folder="official/resnet")
         code = codes.fetch(there)
         assert code.files == ("model.py",)
         # This server gives no commit that is not the tip of a branch; it is found all the same.
@@ -273,7 +276,7 @@ def test_a_commit_of_a_pull_request_is_refused_over_http(repository: Path, codes
     git(repository, "commit", "--quiet", "-m", "later")
     git(repository, "tag", "-a", "-m", "one", "v1", old)
     with serving_git(repository.parent.parent) as web:
-        there = RepositoryPlace(url=f"{web.url}owner/models", revision=commit, folder="official/bert")
+        there = RepositoryPlace(url=f"{web.url}/owner/models", revision=commit, folder="official/bert")
         with pytest.raises(FetchError, match="on no branch and no tag"):
             codes.fetch(there)
         assert codes.fetch(there.at(old)).commit == old
@@ -347,7 +350,7 @@ def test_a_tree_bomb_is_ended_while_it_is_listed(codes: CodeStore, tmp_path: Pat
             codes.fetch(place(root, "main", folder))
     # What stands beside the folder that is wanted is not expanded.
     assert len(codes.fetch(place(root, "main", "good")).files) == 100
-    assert time.monotonic() - before < 20
+    assert time.monotonic() - before < 60
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 1 << 20  # KiB
 
 
@@ -362,21 +365,18 @@ def test_a_tree_bomb_as_a_registry(tmp_path: Path) -> None:
 
 def test_git_ends_when_hubtool_is_killed(tmp_path: Path) -> None:
     """Kill a fetch from a server that never answers, with the signal that nothing can catch."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        url = f"http://127.0.0.1:{server.getsockname()[1]}/a/b"
+    with serving() as server:
+        server.default.fault = "silent"
+        url = f"{server.url}/a/b"
         program = (
             "from pathlib import Path; from hubtool.git import hardened as git; "
             f"git.run(('ls-remote', {url!r}), folder=Path({str(tmp_path)!r}), url={url!r})"
         )
         process = subprocess.Popen([sys.executable, "-c", program], cwd=Path(__file__).parents[2])
-        server.settimeout(30)
-        connection, _ = server.accept()  # git's helper is there, and waits for an answer
-        with connection:
-            process.kill()
-            process.wait()
-            connection.settimeout(10)
-            connection.recv(1 << 16)
-            assert connection.recv(1) == b""  # the helper is gone, and so is its connection
+        wait_until(lambda: server.requests)  # git's helper is there, and waits for an answer
+        process.kill()
+        process.wait()
+        wait_until(lambda: not server.open_connections)  # the helper is gone, and so is its connection
 
 
 def test_a_login_is_used_for_the_hosts_that_the_user_named_only(
@@ -389,14 +389,14 @@ def test_a_login_is_used_for_the_hosts_that_the_user_named_only(
     (home / ".gitconfig").write_text('[url "file:///nowhere/"]\n\tinsteadOf = http://\n')
     monkeypatch.setenv("HOME", str(home))
     with serving_git(repository.parent.parent, login="me:secret") as web:
-        there = RepositoryPlace(url=f"{web.url}owner/models", revision="main", folder="official/resnet")
+        there = RepositoryPlace(url=f"{web.url}/owner/models", revision="main", folder="official/resnet")
         for named in ("", "example.org", "127.0.0.1:1"):
             monkeypatch.setenv("HUBTOOL_LOGIN_HOSTS", named)
             with pytest.raises(FetchError, match="git fetch failed") as caught:
                 codes.fetch(there)
             assert "HUBTOOL_LOGIN_HOSTS" in str(caught.value.hint)
-        assert set(web.logins) == {""}
-        monkeypatch.setenv("HUBTOOL_LOGIN_HOSTS", web.url.removeprefix("http://").rstrip("/"))
+        assert set(web.headers("authorization")) == {None}
+        monkeypatch.setenv("HUBTOOL_LOGIN_HOSTS", web.url.removeprefix("http://"))
         assert codes.fetch(there).files == ("model.py",)
 
 
@@ -406,40 +406,19 @@ def test_a_server_that_talks_without_end_is_left(repository: Path, tmp_path: Pat
     def packet(data: bytes) -> bytes:
         return f"{len(data) + 4:04x}".encode() + data
 
-    class Handler(BaseHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
+    able = b"\0side-band-64k shallow filter allow-reachable-sha1-in-want allow-tip-sha1-in-want\n"
+    oid = git(repository, "rev-parse", "HEAD").encode()
+    refs = packet(b"# service=git-upload-pack\n") + b"0000" + packet(oid + b" refs/heads/main" + able) + b"0000"
+    message = packet(b"\x02" + b"x" * 60000 + b"\n")
 
-        def do_GET(self) -> None:
-            kind = "application/x-git-upload-pack-advertisement"
-            oid = git(repository, "rev-parse", "HEAD").encode()
-            first = packet(b"# service=git-upload-pack\n") + b"0000"
-            self.send_response(200)
-            self.send_header("Content-Type", kind)
-            self.end_headers()
-            able = b"\0side-band-64k shallow filter allow-reachable-sha1-in-want allow-tip-sha1-in-want\n"
-            self.wfile.write(first + packet(oid + b" refs/heads/main" + able) + b"0000")
+    def answer(request: Request) -> Answer:
+        if request.method == "GET":
+            return 200, {"Content-Type": "application/x-git-upload-pack-advertisement"}, refs
+        return 200, {"Content-Type": "application/x-git-upload-pack-result"}, chain([packet(b"NAK\n")], repeat(message))
 
-        def do_POST(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            self.send_response(200)
-            self.send_header("Content-Type", "application/x-git-upload-pack-result")
-            self.end_headers()
-            with suppress(OSError):
-                self.wfile.write(packet(b"NAK\n"))
-                message = packet(b"\x02" + b"x" * 60000 + b"\n")
-                for _ in range(1 << 15):  # 2 GiB
-                    self.wfile.write(message)
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        url = f"http://127.0.0.1:{server.server_port}/a/b"
+    with serving() as server:
+        server.answer = answer
+        url = f"{server.url}/a/b"
         git(tmp_path, "init", "--quiet", "here")
         with pytest.raises(FetchError, match="it says more than"):
             hardened.run(("fetch", "--quiet", url, "main"), folder=tmp_path / "here", url=url)
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

@@ -14,9 +14,9 @@ from hubtool.hub import Hub
 from tests.support import ROOT
 from tests.support.cards import write_card, write_local
 from tests.support.checkpoints import ckpt, filled
+from tests.support.git import git
 from tests.support.repositories import code_card, repository
-from tests.support.servers import serving
-from tests.support.web import git
+from tests.support.server import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from hubtool.diff.model import CardDiff
     from tests.support.cli import Cli
-    from tests.support.servers import Server
+    from tests.support.server import Server
 
 OLD = ckpt([filled("a", (2, 3)), filled("gone", (1,)), filled("value", (4,))])
 NEW = ckpt([filled("a", (3, 2)), filled("new", (1,)), filled("value", (4,), byte=2)])

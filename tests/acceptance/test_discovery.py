@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import json
-import socket
-import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.support import models
+from tests.support.server import serving
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.support.cli import Cli
+    from tests.support.server import Server
 
 pytestmark = pytest.mark.mindspore
 
@@ -69,29 +70,13 @@ def discover(cli: Cli, checkout: Path, *more: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def listener() -> Any:
-    """Listen on loopback; give the port and what came."""
-    server = socket.create_server(("127.0.0.1", 0))
-    came: list[object] = []
-
-    def accept() -> None:
-        try:
-            while True:
-                came.append(server.accept())
-        except OSError:
-            pass
-
-    thread = threading.Thread(target=accept)
-    thread.start()
-    yield server.getsockname()[1], came
-    server.shutdown(socket.SHUT_RDWR)
-    server.close()
-    thread.join()
+def server() -> Iterator[Server]:
+    with serving() as one:
+        yield one
 
 
 @pytest.mark.slow
-def test_every_shape(cli: Cli, tmp_path: Path, listener: Any) -> None:
-    port, came = listener
+def test_every_shape(cli: Cli, tmp_path: Path, server: Server) -> None:
     root = tmp_path / "checkout" / "r1.9"
     victim = tmp_path / "victim.txt"
     victim.write_text("precious", encoding="utf-8")
@@ -101,7 +86,7 @@ def test_every_shape(cli: Cli, tmp_path: Path, listener: Any) -> None:
     models.yaml_configuration(root / "configured")
     models.data_first(root / "data")
     models.misbehaving(root / "deletes", f"os.remove({str(victim)!r})\nshutil.rmtree({str(tmp_path / 'checkout')!r})")
-    models.misbehaving(root / "calls", f"socket.create_connection(('127.0.0.1', {port}))")
+    models.misbehaving(root / "calls", f"socket.create_connection(('127.0.0.1', {server.server_port}))")
     models.misbehaving(
         root / "runs",
         f"subprocess.run(['touch', {str(tmp_path / 'touched')!r}])\nos.system('touch {tmp_path}/touched')",
@@ -136,7 +121,7 @@ def test_every_shape(cli: Cli, tmp_path: Path, listener: Any) -> None:
         assert of(name)["recipe"] is not None, of(name)
     assert victim.read_text(encoding="utf-8") == "precious"
     assert not (tmp_path / "touched").exists()
-    assert not came
+    assert not server.connections
     assert "did not end" in of("endless")["reason"]
     assert of("threads")["recipe"] is not None or "threads" in of("threads")["reason"]
     assert of("greedy")["recipe"] is not None or "Memory" in of("greedy")["reason"]

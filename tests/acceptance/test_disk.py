@@ -6,7 +6,6 @@ import hashlib
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,10 +18,9 @@ from hubtool.errors import FetchError, StoreError
 from hubtool.store import cleanup
 from hubtool.store.store import Store
 from hubtool.transfer.fetcher import RetryPolicy, fetch
-from tests.support import disks
+from tests.support import disks, wait_until
 from tests.support.checkpoints import ckpt, filled
-from tests.support.faulty import serving as faulty
-from tests.support.servers import serving
+from tests.support.server import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,15 +80,15 @@ def test_a_disk_that_gets_full_while_a_part_is_gone_on_with(small_disk: Path, te
     room = CONTENT[: SMALL_DISK * 8 // 10]
     digest = Digest(hashlib.sha256(room).hexdigest())
     store = Store(small_disk / "home")
-    with faulty(room) as server:
+    with serving(room) as server:
         link = f"{server.url}/a"
-        server.fault = "truncate"
+        server.default.fault = "truncate"
         with pytest.raises(FetchError):
             fetch(link, digest=digest, store=store, retries=RetryPolicy(attempts=1))
         (part,) = store.root.glob("temporary/*.part")
         assert part.stat().st_size == len(room) // 2
         (small_disk / "other").write_bytes(bytes(SMALL_DISK - len(room) * tenth // 10 - 60_000))
-        server.fault = ""
+        server.default.fault = ""
         with pytest.raises(StoreError, match="disk is full"):
             fetch(link, digest=digest, store=store)
         assert store.path(digest) is None
@@ -143,7 +141,7 @@ def test_a_store_that_can_only_be_read(small_disk: Path) -> None:
             fetch(server.put("/b", b"b"), digest=Digest("1" * 64), store=store)
 
 
-# The disk is made slow, so that there is time to kill the process while it writes.
+# The disk is made slow, and stands still after so many writes, so that the process can be killed while it writes.
 CONVERT = """
 import sys, time
 from pathlib import Path
@@ -153,9 +151,11 @@ from hubtool.checkpoint.conversion import to_safetensors
 from hubtool.checkpoint.reading import read_header
 from hubtool.store.store import Store
 real = disk.write_all
+writes = []
 def slow(stream, data):
     real(stream, data)
-    time.sleep(0.05)
+    writes.append(len(data))
+    time.sleep(600 if len(writes) == int(sys.argv[4]) else 0.05)
 disk.write_all = slow
 source = Path(sys.argv[2])
 header = read_header(source)
@@ -169,12 +169,9 @@ def test_a_kill_during_the_conversion(tmp_path: Path, share: float) -> None:
     source.write_bytes(ckpt([filled(f"w{number}", (256, 256)) for number in range(32)]))
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
     store = Store(tmp_path / "home", patience=20)
-    process = subprocess.Popen([sys.executable, "-c", CONVERT, str(store.root), str(source), digest], cwd=ROOT)
-    deadline = time.monotonic() + 30
-    while not parts(store) or sum(path.stat().st_size for path in parts(store)) < share * source.stat().st_size:
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.005)
+    process = subprocess.Popen([sys.executable, "-c", CONVERT, str(store.root), str(source), digest, "24"], cwd=ROOT)
+    size = source.stat().st_size
+    wait_until(lambda: parts(store) and sum(path.stat().st_size for path in parts(store)) >= share * size)
     process.kill()
     process.wait()
     assert store.derived(digest, "safetensors") is None
@@ -189,7 +186,7 @@ def test_two_processes_convert_once(tmp_path: Path) -> None:
     source = tmp_path / "a.ckpt"
     source.write_bytes(ckpt([filled(f"w{number}", (64, 64)) for number in range(16)]))
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
-    command = [sys.executable, "-c", CONVERT, str(tmp_path / "home"), str(source), digest]
+    command = [sys.executable, "-c", CONVERT, str(tmp_path / "home"), str(source), digest, "0"]
     processes = [subprocess.Popen(command, cwd=ROOT) for _ in range(2)]
     assert [process.wait(timeout=60) for process in processes] == [0, 0]
     store = Store(tmp_path / "home")

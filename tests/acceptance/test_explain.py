@@ -16,9 +16,9 @@ import pytest
 
 from hubtool.checkpoint.coverage import digest_parameters
 from tests.support.cards import write_card
+from tests.support.git import git
 from tests.support.repositories import CALLABLE, SCRIPT, SHAPES, card, repository
 from tests.support.terminal import ask
-from tests.support.web import git
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,14 +17,16 @@ from hubtool.errors import DigestError, FetchError, ForbiddenLinkError, OfflineE
 from hubtool.store.store import Store
 from hubtool.transfer.fetcher import LinkPolicy, RetryPolicy, Timeouts
 from hubtool.transfer.http import HttpTransport
+from tests.support import wait_until
 from tests.support.fetching import CONTENT, DIGEST, SIZE, get
-from tests.support.servers import make_certificate, serving
+from tests.support.server import serving
+from tests.support.tls import make_certificate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from hubtool.errors import HubError
-    from tests.support.servers import Server
+    from tests.support.server import Server
 ROOT = Path(__file__).parents[2]
 
 
@@ -56,12 +58,12 @@ def test_an_asset_is_fetched_once(store: Store, server: Server) -> None:
     assert (stored.digest, stored.size) == (DIGEST.hex, len(CONTENT))
     assert seen[-1] == (len(CONTENT), len(CONTENT))
     assert [received for received, _ in seen] == sorted({received for received, _ in seen})
-    assert server.headers[0]["Accept-Encoding"] == "identity"
-    assert server.headers[0]["User-Agent"].startswith("hubtool/")
+    assert server.requests[0].headers["accept-encoding"] == "identity"
+    assert server.requests[0].headers["user-agent"].startswith("hubtool/")
     assert get(store, link) == stored
     assert get(store, link, digest=Digest(DIGEST.hex[:8])) == stored
     assert get(store, "https://nowhere.example/a", offline=True) == stored
-    assert server.requests == [("GET", "/a.ckpt")]
+    assert server.paths() == ["/a.ckpt"]
     assert get(store, link, force=True) == stored
     assert server.gets("/a.ckpt") == 2
 
@@ -97,32 +99,32 @@ FAULTS: dict[str, tuple[str, dict[str, object], type[HubError], str]] = {
     "206 unasked": ("206", {}, FetchError, "answered 206"),
     "304": ("304", {}, FetchError, "answered 304"),
     "wrong bytes": ("wrong", {}, DigestError, DIGEST.hex),
-    "one bit": ("flipped-bit", {"size": SIZE}, DigestError, DIGEST.hex),
+    "one bit": ("flip", {"size": SIZE}, DigestError, DIGEST.hex),
     "a web page": ("html", {}, DigestError, "sent a web page"),
     "a web page, size known": ("html", {"size": SIZE}, FetchError, f"the card says {SIZE}"),
-    "half": ("half", {}, FetchError, f"ended after {SIZE // 2} of {SIZE} bytes"),
-    "half, size known": ("half", {"size": SIZE}, FetchError, f"ended after {SIZE // 2} of {SIZE} bytes"),
-    "half, no length": ("half-no-length", {}, DigestError, DIGEST.hex),
-    "half, no length, size known": ("half-no-length", {"size": SIZE}, FetchError, f"received {SIZE // 2} bytes"),
-    "half, chunked": ("half-chunked", {}, FetchError, "connection ended after"),
+    "half": ("truncate", {}, FetchError, f"ended after {SIZE // 2} of {SIZE} bytes"),
+    "half, size known": ("truncate", {"size": SIZE}, FetchError, f"ended after {SIZE // 2} of {SIZE} bytes"),
+    "half, no length": ("truncate no-length", {}, DigestError, DIGEST.hex),
+    "half, no length, size known": ("truncate no-length", {"size": SIZE}, FetchError, f"received {SIZE // 2} bytes"),
+    "half, chunked": ("truncate chunked", {}, FetchError, "connection ended after"),
     "twice": ("twice", {}, DigestError, DIGEST.hex),
     "twice, size known": ("twice", {"size": SIZE}, FetchError, f"{2 * SIZE} bytes are offered"),
     "twice, bounded": ("twice", {"max_bytes": SIZE}, FetchError, f"{SIZE} are the most"),
-    "twice, no length": ("twice-no-length", {"size": SIZE}, FetchError, f"sends more than the {SIZE} bytes"),
+    "twice, no length": ("twice no-length", {"size": SIZE}, FetchError, f"sends more than the {SIZE} bytes"),
     "endless": ("endless", {"max_bytes": 10 * SIZE}, FetchError, f"{10 * SIZE} are the most"),
-    "redirect to a file": ("redirect:file:///etc/passwd", {}, ForbiddenLinkError, "is a file: link"),
-    "redirect to ftp": ("redirect:ftp://127.0.0.1/a", {}, ForbiddenLinkError, "is a ftp: link"),
-    "redirect elsewhere": ("redirect:https://evil.example/a?key=SECRET", {}, ForbiddenLinkError, "evil.example"),
-    "redirect to plain http": ("redirect:http://gitee.com/a", {}, ForbiddenLinkError, "plain http"),
-    "redirect with password": ("redirect:https://me:SECRET@gitee.com/", {}, ForbiddenLinkError, "password"),
-    "redirect loop": ("redirect:/a.ckpt?key=SECRET", {}, FetchError, "more than 8 redirects"),
+    "redirect to a file": ("302 file:///etc/passwd", {}, ForbiddenLinkError, "is a file: link"),
+    "redirect to ftp": ("302 ftp://127.0.0.1/a", {}, ForbiddenLinkError, "is a ftp: link"),
+    "redirect elsewhere": ("302 https://evil.example/a?key=SECRET", {}, ForbiddenLinkError, "evil.example"),
+    "redirect to plain http": ("302 http://gitee.com/a", {}, ForbiddenLinkError, "plain http"),
+    "redirect with password": ("302 https://me:SECRET@gitee.com/", {}, ForbiddenLinkError, "password"),
+    "redirect loop": ("302 /a.ckpt?key=SECRET", {}, FetchError, "more than 8 redirects"),
     "no answer": ("silent", {}, FetchError, "does not answer in time"),
     "no answer, long timeout": ("silent", {"timeouts": Timeouts(read=60, stall=1)}, FetchError, "fewer than"),
-    "connection closed": ("reset", {}, FetchError, "closed the connection|connection failed"),
+    "connection closed": ("no-answer", {}, FetchError, "closed the connection|connection failed"),
     "not http": ("not-http", {}, FetchError, "did not answer in HTTP"),
     "trickled head": ("trickled-head", {}, FetchError, "fewer than 20000 bytes came in 2 seconds"),
     "trickle": ("trickle", {}, FetchError, "fewer than 20000 bytes came in 2 seconds"),
-    "trickle, no length": ("trickle-no-length", {}, FetchError, "fewer than 20000 bytes came in 2 seconds"),
+    "trickle, no length": ("trickle no-length", {}, FetchError, "fewer than 20000 bytes came in 2 seconds"),
     "stall": ("stall", {}, FetchError, "does not answer in time"),
     "stall, long timeout": ("stall", {"timeouts": Timeouts(read=60, stall=1)}, FetchError, "fewer than"),
 }
@@ -136,7 +138,7 @@ def test_a_fault_ends_in_a_clear_error_and_leaves_nothing(store: Store, server: 
     with pytest.raises(kind, match=words) as caught:
         get(store, link, **arguments)
     assert type(caught.value) is kind
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 45  # and not the 60 seconds of a long timeout
     assert caught.value.hint
     assert "SECRET" not in str(caught.value)
     assert caught.value.__cause__ is None or "SECRET" not in str(caught.value.__cause__)
@@ -154,15 +156,15 @@ def test_unusual_but_right_answers_are_taken(store: Store, server: Server, fault
 
 
 def test_a_redirect_is_followed(store: Store, server: Server) -> None:
-    server.put("/b.ckpt", CONTENT, "redirect:c.ckpt?x=1")
+    server.put("/b.ckpt", CONTENT, "302 c.ckpt?x=1")
     server.put("/c.ckpt", CONTENT)
-    assert get(store, server.put("/a.ckpt", b"", "redirect:/b.ckpt")).size == SIZE
-    assert [path for _, path in server.requests] == ["/a.ckpt", "/b.ckpt", "/c.ckpt?x=1"]
+    assert get(store, server.put("/a.ckpt", b"", "302 /b.ckpt")).size == SIZE
+    assert server.paths() == ["/a.ckpt", "/b.ckpt", "/c.ckpt?x=1"]
 
 
 def test_the_body_of_a_redirect_is_not_read(store: Store, server: Server) -> None:
     server.put("/b.ckpt", CONTENT)
-    assert get(store, server.put("/a.ckpt", b"", "endless-redirect:/b.ckpt")).size == SIZE
+    assert get(store, server.put("/a.ckpt", b"", "302 /b.ckpt endless")).size == SIZE
 
 
 def test_a_slow_server_that_gets_on_is_waited_for(store: Store, server: Server) -> None:
@@ -217,7 +219,7 @@ def test_a_proxy_that_the_environment_names_is_not_asked_for_this_machine(
 
 def test_a_certificate_is_verified(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     certificate = make_certificate(tmp_path)
-    with serving(certificate) as server:
+    with serving(certificate=certificate) as server:
         link = server.put("/a.ckpt", CONTENT)
         with pytest.raises(FetchError, match=r"certificate is not accepted: self.signed certificate"):
             get(store, link)
@@ -244,7 +246,7 @@ def test_cas_that_cannot_be_read(
         place.write_bytes(content)
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     monkeypatch.setenv(name, str(place))
-    with serving(make_certificate(tmp_path)) as server:
+    with serving(certificate=make_certificate(tmp_path)) as server:
         link = server.put("/a.ckpt", CONTENT)
         with pytest.raises(FetchError, match=f"the CAs that {name} names cannot be read: {place}: .*{why}") as caught:
             get(store, f"{link}?token=SECRET", retries=RetryPolicy())
@@ -272,15 +274,16 @@ def test_ranges_reach_the_server(server: Server) -> None:
                 # This server ignores ranges, and the body says so.
                 assert (body.start, body.size) == (0, SIZE)
                 assert b"".join(body) == CONTENT
-        assert [headers.get("Range") for headers in server.headers] == ["bytes=100-", "bytes=0-9", None]
+        assert server.headers("range") == ["bytes=100-", "bytes=0-9", None]
     finally:
         transport.close()
 
 
 def test_asking_for_the_head_alone_takes_no_body(server: Server) -> None:
     # This server refuses HEAD, ignores the range of the GET that follows, and sends for ever.
+    server.answer = lambda request: (501, {}, b"") if request.method == "HEAD" else None
     link = server.put("/a.ckpt", CONTENT, "endless")
-    moved = server.put("/moved", b"", f"endless-redirect:{link}")
+    moved = server.put("/moved", b"", f"302 {link} endless")
     transport = HttpTransport(timeouts=Timeouts(connect=5.0, read=5.0, stall=600.0, floor=1))
     try:
         for one in (link, moved):
@@ -335,8 +338,7 @@ def test_threads_make_one_download(store: Store, server: Server) -> None:
 def test_when_the_holder_fails_the_next_one_tries(store: Store, server: Server) -> None:
     link = server.put("/a.ckpt", CONTENT, "wrong", block=30_000, pause=0.1)
     first = run(store, link)
-    while not server.requests:
-        time.sleep(0.01)
+    wait_until(lambda: server.paths(status=200))
     server.put("/a.ckpt", CONTENT)
     second = run(store, link)
     assert first.communicate(timeout=30)[1].count("hubtool.errors.DigestError") == 1
@@ -346,19 +348,18 @@ def test_when_the_holder_fails_the_next_one_tries(store: Store, server: Server) 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 0.8])
 def test_a_kill_during_a_fetch(store: Store, server: Server, share: float) -> None:
-    link = server.put("/a.ckpt", CONTENT, block=20_000, pause=0.05)
+    link = server.put("/a.ckpt", CONTENT, block=20_000)
+    killed = threading.Event()
+    server.meanwhile = lambda sent: sent < 0.9 * SIZE or killed.wait(60)  # the end does not come before
     process = run(store, link)
-    deadline = time.monotonic() + 30
 
     def written() -> int:
         return sum(path.stat().st_size for path in store.root.glob("temporary/*.blob.part"))
 
-    while not list(store.root.glob("temporary/*.blob.part")) or written() < share * SIZE:
-        assert time.monotonic() < deadline
-        assert process.poll() is None
-        time.sleep(0.005)
+    wait_until(lambda: list(store.root.glob("temporary/*.blob.part")) and written() >= share * SIZE)
     process.kill()
     process.communicate()
+    killed.set()
     assert store.path(DIGEST) is None
     assert len(list(store.root.glob("temporary/*.part"))) == 1
     other = hashlib.sha256(b"other").hexdigest()
@@ -367,7 +368,7 @@ def test_a_kill_during_a_fetch(store: Store, server: Server, share: float) -> No
     server.put("/a.ckpt", CONTENT)
     started = time.monotonic()
     assert get(store, link).path.read_bytes() == CONTENT
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 15  # and does not wait for the lock, for which it would wait for 20 seconds
     assert list(store.root.glob("temporary/*")) == []
 
 
@@ -386,14 +387,14 @@ def test_no_descriptor_is_left(store: Store, server: Server) -> None:
     if not folder.is_dir():
         pytest.skip("this system does not list the descriptors of a process")
     get(store, server.put("/warm", CONTENT))
-    server.put("/bad", CONTENT, "half")
+    server.put("/bad", CONTENT, "truncate")
     server.put("/good", b"other")
     before = len(list(folder.iterdir()))
     for _ in range(5):
         with pytest.raises(FetchError):
             get(store, f"{server.url}/bad", digest=Digest("0" * 64))
         get(store, f"{server.url}/good", digest=Digest(hashlib.sha256(b"other").hexdigest()), force=True)
-    time.sleep(0.2)  # the server's threads close theirs, which are in this process too
+    wait_until(lambda: not server.open_connections)  # which are in this process too
     assert len(list(folder.iterdir())) <= before + 1
 
 

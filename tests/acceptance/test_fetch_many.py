@@ -18,16 +18,16 @@ from hubtool.digest import Digest
 from hubtool.store.store import Store
 from hubtool.transfer.events import FetchEvent, FetchRequest
 from hubtool.transfer.fetcher import Fetcher, RetryPolicy
+from tests.support import wait_until
 from tests.support.cards import write_card
-from tests.support.faulty import refusing
-from tests.support.servers import serving
+from tests.support.server import refusing, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from tests.support.cli import Cli
-    from tests.support.servers import Server
+    from tests.support.server import Request, Server
 
 CONTENTS = {f"hubtool/1.9/m{number}": b"%d" % number * 40_000 for number in range(6)}
 
@@ -93,7 +93,7 @@ def test_mirrors_by_variable(cli: Cli, server: Server) -> None:
     done = cli("fetch", uids[0], "-q", HUBTOOL_MIRRORS=f"{server.url}/wrong,{server.url}/mirror")
     assert done.code == 0
     assert f"warning: the mirror {server.url}/wrong is asked no more" in done.err
-    assert not [path for _, path in server.requests if path.endswith(".ckpt")]
+    assert not [path for path in server.paths() if path.endswith(".ckpt")]
 
 
 @pytest.mark.parametrize("rate", ["0", "fast", "-1", "10X"])
@@ -117,7 +117,7 @@ def test_the_rate_bounds_all_files_together(tmp_path: Path, server: Server) -> N
     started = time.monotonic()
     with Fetcher(Store(tmp_path), rate=400_000) as run:
         assert all(outcome.stored for outcome in run.fetch_all(files))
-    assert 0.8 < time.monotonic() - started < 10
+    assert 0.8 < time.monotonic() - started < 30
 
 
 def test_connections_are_bounded(tmp_path: Path, server: Server) -> None:
@@ -137,12 +137,20 @@ def test_connections_are_bounded(tmp_path: Path, server: Server) -> None:
 
 
 def test_a_run_can_be_ended_from_another_thread(tmp_path: Path, server: Server) -> None:
-    files = wanted(server, 3, 300_000, 0.2)
+    files = wanted(server, 3, 300_000, 0.0)
+    over = threading.Event()
+
+    def end(sent: int) -> None:
+        if sent > 100_000:
+            run.end()
+            over.wait(60)  # nothing comes any more: only the end ends it
+
     with Fetcher(Store(tmp_path)) as run:
-        threading.Timer(0.5, run.end).start()
+        server.meanwhile = end
         started = time.monotonic()
         outcomes = run.fetch_all(files)
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 20, "it waited for a read to time out"
+    over.set()
     assert not any(outcome.stored for outcome in outcomes)
     assert not [one for one in threading.enumerate() if one.name in ("hubtool-stall-monitor", "hubtool-hash")]
 
@@ -157,9 +165,7 @@ def test_a_host_out_of_reach_is_given_up(server: Server, tmp_path: Path, count: 
     link = server.put("/there.ckpt", content)
     wanted.append(FetchRequest(link=link, digest=Digest(hashlib.sha256(content).hexdigest())))
     with Fetcher(Store(tmp_path / "home"), retries=retries, connections=4, watch=events.append) as run:
-        started = time.monotonic()
         outcomes = run.fetch_all(wanted)
-    assert time.monotonic() - started < 4
     assert outcomes[-1].stored is not None
     errors = [str(outcome.error) for outcome in outcomes[:-1]]
     asked = [error for error in errors if "cannot be reached" in error]
@@ -205,10 +211,7 @@ def start(cli: Cli, *arguments: str) -> subprocess.Popen[str]:
 
 
 def wait_for_a_file(cli: Cli, digests: dict[str, str]) -> None:
-    deadline = time.monotonic() + 60
-    while not any(is_there(cli, digest) for digest in digests.values()):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: any(is_there(cli, digest) for digest in digests.values()))
 
 
 def test_each_of_dozens_comes_once(cli: Cli, server: Server) -> None:
@@ -236,7 +239,7 @@ def test_a_mirror_that_lies_about_dozens_is_given_up(cli: Cli, server: Server) -
     done = cli("fetch", *digests, "-q", HUBTOOL_MIRRORS=f"{server.url}/mirror")
     assert done.code == 0
     assert all(is_there(cli, digest) for digest in digests.values())
-    asked = [path for _, path in server.requests if path.startswith("/mirror/")]
+    asked = [path for path in server.paths() if path.startswith("/mirror/")]
     # Those that were under way when the first one was found wrong, and no more.
     assert 1 <= len(asked) <= 16
     assert f"warning: the mirror {server.url}/mirror is asked no more" in done.err
@@ -245,11 +248,19 @@ def test_a_mirror_that_lies_about_dozens_is_given_up(cli: Cli, server: Server) -
 @pytest.mark.skipif(sys.platform == "win32", reason="signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
 def test_dozens_are_completed_after_an_end(cli: Cli, server: Server, number: int) -> None:
-    digests = dozens(cli, server, size=300_000, pause=0.02)
+    digests = dozens(cli, server, size=300_000)
+    ended = threading.Event()
+
+    def answer(request: Request) -> None:
+        if request.number >= DOZENS // 2:
+            ended.wait(60)
+
+    server.answer = answer
     worker = start(cli, "fetch", *digests, "--progress", "lines")
     wait_for_a_file(cli, digests)
     os.killpg(worker.pid, number)
-    _, err = worker.communicate(timeout=30)
+    _, err = worker.communicate(timeout=60)
+    ended.set()
     assert "Traceback" not in err
     assert worker.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL)
     there = sum(is_there(cli, digest) for digest in digests.values())

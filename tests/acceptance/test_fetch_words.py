@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import http.server
 import re
-import threading
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,7 +15,8 @@ from hubtool.transfer import proxies, s3
 from hubtool.transfer.fetcher import LinkPolicy
 from tests.support.cards import write_card
 from tests.support.fetching import CONTENT, SIZE, get
-from tests.support.servers import HTML, make_authority, serving
+from tests.support.server import HTML, serving
+from tests.support.tls import make_authority
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,22 +35,9 @@ def store(tmp_path: Path) -> Store:
 @contextmanager
 def proxy(status: int, login: str = "") -> Iterator[str]:
     """Run a proxy that answers every request with one status; yields its address."""
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        do_CONNECT = do_GET  # noqa: N815 - a name of the base class
-
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://{login}127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with serving() as server:
+        server.default.fault = str(status)
+        yield server.url.replace("://", f"://{login}")
 
 
 def asked(store: Store, monkeypatch: pytest.MonkeyPatch, scheme: str, variable: str, value: str) -> FetchError:
@@ -149,7 +135,7 @@ def test_a_certificate_that_expired_is_no_passing_fault(
 ) -> None:
     authority, certificate = make_authority(tmp_path, days=days)
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority))
-    with serving(certificate) as server:
+    with serving(certificate=certificate) as server:
         link = server.put("/a.ckpt", CONTENT)
         if days:
             assert get(store, link).size == SIZE

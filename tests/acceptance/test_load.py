@@ -31,7 +31,7 @@ from hubtool.errors import (
 )
 from tests.support import shared_folder
 from tests.support.cards import write_card, write_local
-from tests.support.servers import serving
+from tests.support.server import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

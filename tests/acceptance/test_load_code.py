@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.support import models
+from tests.support.git import git
 from tests.support.repositories import CALLABLE, SCRIPT, card, repository
-from tests.support.web import git
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,15 +17,15 @@ from hubtool.lockfile import lockfile as locks
 from tests.support import ROOT
 from tests.support.cards import write_card, write_local
 from tests.support.checkpoints import SMALL, ckpt, filled
+from tests.support.git import git
 from tests.support.repositories import SHAPES, code_card, repository
-from tests.support.servers import serving
-from tests.support.web import git, serving_folder
+from tests.support.server import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.cli import Cli
-    from tests.support.servers import Server
+    from tests.support.server import Server
 
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="the git program is not installed")
 CONTENT = ckpt(SMALL)
@@ -97,8 +97,8 @@ def test_a_short_digest_is_completed_by_its_link_alone(cli: Cli, server: Server,
     elif kind == "another card":
         write_card(cli.registry, "tests/1.9/evil", link=server.put("/evil.ckpt", CONTENT), content=CONTENT)
         assert there("fetch", "tests/1.9/evil").code == 0
-    del server.resources["/net.ckpt"]
-    with serving_folder(tmp_path / "mirror") as web:
+    del server.files["/net.ckpt"]
+    with serving(folder=tmp_path / "mirror") as web:
         if kind == "published":
             there.environ["HUBTOOL_REGISTRY"] = str(tmp_path / "elsewhere/registry")
             assert there("registry", "add", "there", web.url).code == 0
@@ -252,7 +252,7 @@ def test_a_mirror_is_enough(cli: Cli, tmp_path: Path, kind: str) -> None:
     assert cli("mirror", "sync", mirror).code == 0
     assert cli("lock", "tests/*").code == 0
     there = fresh(cli, tmp_path, XDG_CONFIG_HOME=str(tmp_path / "elsewhere/config"))
-    with serving_folder(mirror) as web:
+    with serving(folder=mirror) as web:
         if kind == "published":
             assert there("registry", "add", "there", web.url).code == 0
         else:

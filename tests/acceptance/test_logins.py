@@ -17,7 +17,7 @@ import pytest
 from hubtool.errors import ArgumentError
 from hubtool.registry import sources
 from tests.support.cards import write_card
-from tests.support.web import git, serving_git
+from tests.support.git import git, serving_git
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,13 +66,13 @@ def test_a_credential_helper_is_asked_for_named_hosts_only(cli: Cli, home: Path,
     evil.chmod(0o755)
     git(cli.folder, "config", "credential.helper", str(evil))
     with serving_git(bare.parent.parent, login="me:secret") as web:
-        arguments = ("registry", "add", "lab", f"{web.url}group/cards.git")
+        arguments = ("registry", "add", "lab", f"{web.url}/group/cards.git")
         refused = cli(*arguments)
         assert refused.code == 1
         assert "HUBTOOL_LOGIN_HOSTS" in refused.err
         assert not asked.exists()
-        assert set(web.logins) == {""}
-        cli.environ["HUBTOOL_LOGIN_HOSTS"] = web.url.removeprefix("http://").rstrip("/")
+        assert set(web.headers("authorization")) == {None}
+        cli.environ["HUBTOOL_LOGIN_HOSTS"] = web.url.removeprefix("http://")
         added = cli(*arguments)
         assert added.code == 0, added.err
         assert cli("resolve", UID).code in (0, 1)

@@ -18,16 +18,16 @@ from hubtool.mirror.verify import verify
 from hubtool.transfer.fetcher import Fetcher
 from tests.acceptance.faults.bench import FAULTS, RETRIES, TIMEOUTS
 from tests.support.cards import write_card
-from tests.support.faulty import refusing, serving
+from tests.support.server import refusing, serving
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.cli import Cli
-    from tests.support.faulty import Server
+    from tests.support.server import Server
 
 # These have names that nobody may look up here; the bench of faults meets them.
-ELSEWHERE = ("tls-name", "redirect:https://intranet.example/a", "redirect:https://me:SECRET@other.example/a")
+ELSEWHERE = ("tls-name", "301 https://intranet.example/a", "301 https://me:SECRET@other.example/a")
 # What is not quite in order, and brings the right bytes all the same.
 HARMLESS = ("no-length", "no-ranges", "etag-changed", "wrong-range")
 
@@ -55,7 +55,7 @@ def test_every_fault_at_once(
             content = random.Random(at).randbytes(600_000)  # noqa: S311 (no secret)
             uid = uids[fault] = f"tests/1.9/m{at}"
             server = servers[fault] = stack.enter_context(serving(content))
-            server.fault = fault
+            server.default.fault = fault
             base = refusing() if fault == "refuse" else server.url
             write_card(environment.registry, uid, link=f"{base}/a?token=SECRET", content=content)
         place = open_destination(where)
@@ -77,12 +77,12 @@ def test_every_fault_at_once(
         assert len(checked.faults) == len(failed)
         # Once the servers are right, the next run brings what is left, and nothing else.
         for server in servers.values():
-            server.fault = ""
+            server.default.fault = ""
         write_card(
             environment.registry,
             uids["refuse"],
             link=f"{servers['refuse'].url}/a",
-            content=servers["refuse"].content,
+            content=servers["refuse"].default.content,
         )
         again = sync(Hub.open(), place, jobs=16)
         assert again.failures == ()

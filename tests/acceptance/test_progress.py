@@ -9,6 +9,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -16,14 +17,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.cards import write_card
-from tests.support.faulty import serving as resumable
-from tests.support.servers import serving
+from tests.support.server import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.support.cli import Cli, CompletedRun
-    from tests.support.servers import Server
+    from tests.support.server import Server
 
 CONTENT = b"0123456789" * 60_000
 
@@ -109,8 +109,9 @@ def test_one_card_is_one_value(cli: Cli, server: Server) -> None:
 
 def test_an_interrupt_is_json_too(cli: Cli) -> None:
     uids = ["hubtool/1.9/one", "hubtool/1.9/two"]
-    with resumable(CONTENT) as server:
-        server.pause = 0.2
+    with serving(CONTENT) as server:
+        server.default.pause, ended = 0.05, threading.Event()
+        server.meanwhile = lambda sent: sent < len(CONTENT) * 0.8 or ended.wait(60)  # neither comes to its end
         for uid in uids:
             write_card(cli.registry, uid, link=f"{server.url}/{uid}/model.ckpt", content=uid.encode())
         process = subprocess.Popen(
@@ -121,9 +122,12 @@ def test_an_interrupt_is_json_too(cli: Cli) -> None:
             text=True,
         )
         assert process.stderr is not None
-        first = [process.stderr.readline() for _ in range(6)]
+        first: list[str] = []
+        while {event["uid"] for event in events("".join(first)) if event["event"] == "progress"} != {*uids}:
+            first.append(process.stderr.readline())
         process.send_signal(signal.SIGINT)
-        _, rest = process.communicate(timeout=30)
+        _, rest = process.communicate(timeout=60)
+        ended.set()
     assert process.returncode == 130
     told = events("".join(first) + rest)
     assert told[-1] == {"event": "interrupted", "kept": ["model.ckpt", "model.ckpt (hubtool/1.9/two)"]}

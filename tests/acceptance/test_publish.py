@@ -21,8 +21,8 @@ from hubtool.publish import publish as publishing
 from hubtool.publish.asset_file import AssetFile
 from tests.support.cards import write_card
 from tests.support.checkpoints import ckpt, filled
+from tests.support.git import git
 from tests.support.publishing import BRANCH, CONTENT, DIGEST, UID, Maintainer, clone, draft, maintainer_at
-from tests.support.web import git
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,8 +17,8 @@ import pytest
 
 from hubtool.mirror import layout
 from hubtool.publish import blobs
+from tests.support.git import git
 from tests.support.publishing import Maintainer, draft, maintainer_at
-from tests.support.web import git
 
 if TYPE_CHECKING:
     from collections.abc import Callable

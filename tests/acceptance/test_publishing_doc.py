@@ -21,8 +21,9 @@ import pytest
 
 from tests.support import ROOT
 from tests.support.expected import pattern
+from tests.support.git import git, serving_git
 from tests.support.publishing import IDENTITY
-from tests.support.web import git, serving_folder, serving_git
+from tests.support.server import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -129,7 +130,7 @@ def people(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[dict[str,
                 environ={
                     **common,
                     "HOME": str(_made(tmp_path / f"home{at}")),
-                    **({"REGISTRY": f"{web.url}hub.git"} if at < 2 else {}),
+                    **({"REGISTRY": f"{web.url}/hub.git"} if at < 2 else {}),
                     **({"TOOLS": str(ROOT / "tools"), "STEPS": STEPS, **files} if at < 1 else {}),
                 },
             )
@@ -148,8 +149,8 @@ def _bucket(request: pytest.FixtureRequest, folder: Path, stack: ExitStack) -> d
         running = request.getfixturevalue("bucket")
     except pytest.skip.Exception:
         blobs = _made(folder / "blobs")
-        web = stack.enter_context(serving_folder(blobs))
-        base = web.url.rstrip("/")
+        web = stack.enter_context(serving(folder=blobs))
+        base = web.url
         return {"BLOBS": str(blobs), "HUBTOOL_LINK_BASE": base, "HUBTOOL_ALLOWED_HOSTS": base}
     # The page's bucket is elsewhere; this one is here, and meant (HT317).
     return {**running.environ, "BLOBS": "s3://public/hub", "HUBTOOL_ALLOWED_HOSTS": running.endpoint}

@@ -19,28 +19,21 @@ from hubtool.registry import git as git_registry
 from hubtool.registry import sources
 from hubtool.registry.published import client, site
 from hubtool.registry.published import index as published_index
-from tests.support.cards import write_card, write_local
-from tests.support.checkpoints import ckpt, filled
-from tests.support.web import git, serving_folder, serving_git
+from tests.support.cards import CONTENT, write_cards, write_local
+from tests.support.git import git, serving_git
+from tests.support.server import serving
 
 if TYPE_CHECKING:
     from tests.support.cli import Cli
 
-CONTENT = ckpt([filled("a.weight", (3, 4))])
 LINK = "https://download.mindspore.cn/models/model.ckpt"
 SCHEMA = Path(__file__).parents[2] / "schemas" / "registry-index.schema.json"
-
-
-def _cards(root: Path, *uids: str, entry: str = "bert") -> Path:
-    for uid in uids:
-        write_card(root, uid, link=LINK, content=CONTENT, entry=entry)
-    return root
 
 
 def _repository(folder: Path, subfolder: str, *uids: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     git(folder, "init", "--quiet", "--initial-branch=main")
-    _cards(folder / subfolder, *uids)
+    write_cards(folder / subfolder, *uids)
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--message=Add cards")
     return folder
@@ -50,8 +43,8 @@ def _repository(folder: Path, subfolder: str, *uids: str) -> Path:
 
 
 def test_a_folder_is_added_after_the_others_and_removed(cli: Cli) -> None:
-    _cards(cli.registry, "tests/1.9/first")
-    mine = _cards(cli.folder / "mine", "tests/1.9/first", "tests/1.9/second", entry="bert-ner")
+    write_cards(cli.registry, "tests/1.9/first")
+    mine = write_cards(cli.folder / "mine", "tests/1.9/first", "tests/1.9/second", entry="bert-ner")
     assert cli("registry", "add", "mine", mine).code == 0
     assert cli("resolve", "tests/1.9/second", "--json").json["card"]["registry"] == "mine"
     # The first registry decides, and the other card is told of.
@@ -75,8 +68,8 @@ def test_a_folder_is_added_after_the_others_and_removed(cli: Cli) -> None:
 
 
 def test_the_same_card_in_two_registries_is_no_conflict(cli: Cli) -> None:
-    _cards(cli.registry, "tests/1.9/first")
-    mine = _cards(cli.folder / "mine", "tests/1.9/first")
+    write_cards(cli.registry, "tests/1.9/first")
+    mine = write_cards(cli.folder / "mine", "tests/1.9/first")
     cli("registry", "add", "mine", mine)
     assert cli("registry", "list", "--json").json["conflicts"] == []
     assert cli("resolve", "tests/1.9/first", "--json").json["card"]["others"] == []
@@ -121,7 +114,7 @@ def test_hosts_that_are_not_allowed_are_not_asked(cli: Cli, source: str) -> None
 
 
 def test_a_name_is_taken_once_and_unknown_names_are_named(cli: Cli) -> None:
-    mine = _cards(cli.folder / "mine", "tests/1.9/a")
+    mine = write_cards(cli.folder / "mine", "tests/1.9/a")
     assert cli("registry", "remove", "mine").code == 2
     cli("registry", "add", "mine", mine)
     done = cli("registry", "add", "mine", mine)
@@ -153,7 +146,7 @@ def test_the_file_of_added_registries_may_be_wrong(cli: Cli) -> None:
 def test_a_repository_on_this_machine_with_subfolder_and_revision(cli: Cli) -> None:
     origin = _repository(cli.folder / "origin", "mshub_res/assets", "tests/1.9/old")
     git(origin, "tag", "v1")
-    _cards(origin / "mshub_res/assets", "tests/1.9/new")
+    write_cards(origin / "mshub_res/assets", "tests/1.9/new")
     git(origin, "add", "--all")
     git(origin, "commit", "--quiet", "--message=Add one")
     link = origin.as_uri()
@@ -177,7 +170,7 @@ def test_sync_brings_changes_and_the_index_follows(cli: Cli) -> None:
     cli("registry", "add", "origin", origin.as_uri())
     assert cli("list", "--json").json[0]["uid"] == "tests/1.9/a"
     (origin / "tests/1.9/a.md").unlink()
-    _cards(origin, "tests/1.9/c")
+    write_cards(origin, "tests/1.9/c")
     git(origin, "add", "--all")
     git(origin, "commit", "--quiet", "--message=Change")
     assert [one["uid"] for one in cli("list", "--json").json] == ["tests/1.9/a", "tests/1.9/b"]
@@ -194,12 +187,12 @@ def test_a_repository_over_http(cli: Cli) -> None:
     (cli.folder / "served").mkdir()
     git(cli.folder, "clone", "--quiet", "--bare", "work", "served/hub.git")
     with serving_git(cli.folder / "served") as web:
-        done = cli("registry", "add", "hub", f"{web.url}hub.git", "--subfolder", "cards")
+        done = cli("registry", "add", "hub", f"{web.url}/hub.git", "--subfolder", "cards")
         assert done.code == 0, done.err
         assert cli("resolve", "tests/1.9/a", HUBTOOL_OFFLINE="1").code == 0
-        assert cli("registry", "add", "none", f"{web.url}absent.git").code == 1
+        assert cli("registry", "add", "none", f"{web.url}/absent.git").code == 1
         assert cli("registry", "sync", HUBTOOL_OFFLINE="1").code == 1
-        missing = cli("registry", "add", "none", f"{web.url}hub.git", "--subfolder", "absent")
+        missing = cli("registry", "add", "none", f"{web.url}/hub.git", "--subfolder", "absent")
         assert missing.code == 1
         assert "hint" in missing.err
     assert web.requests
@@ -272,11 +265,11 @@ def test_git_reads_no_settings_of_the_user(cli: Cli) -> None:
 
 
 def test_a_repository_that_redirects_elsewhere_is_not_followed(cli: Cli) -> None:
-    from tests.support.servers import serving
+    from tests.support.server import serving
 
     with serving() as elsewhere, serving() as server:
         path = "/hub.git/info/refs"
-        server.put(path, b"", f"redirect:{elsewhere.url}{path}")
+        server.put(path, b"", f"302 {elsewhere.url}{path}")
         done = cli("registry", "add", "hub", f"{server.url}/hub.git")
         assert done.code == 1
         assert elsewhere.requests == []
@@ -286,10 +279,10 @@ def test_a_repository_that_redirects_elsewhere_is_not_followed(cli: Cli) -> None
 
 
 def test_a_published_registry_serves_one_card_by_one_request(cli: Cli) -> None:
-    origin = _cards(cli.folder / "origin", *(f"tests/1.9/model{number}" for number in range(30)))
+    origin = write_cards(cli.folder / "origin", *(f"tests/1.9/model{number}" for number in range(30)))
     to = cli.folder / "site"
     assert cli("registry", "publish", origin, "--to", to, "--json").json["cards"] == 30
-    with serving_folder(to) as web:
+    with serving(folder=to) as web:
         assert cli("registry", "add", "site", web.url).code == 0
         assert web.paths() == ["/index.json"]
         web.requests.clear()
@@ -297,7 +290,7 @@ def test_a_published_registry_serves_one_card_by_one_request(cli: Cli) -> None:
         assert web.paths() == ["/cards/tests/1.9/model7.md"]
         # Without the shards, the card is asked for again, by its entity tag.
         assert cli("resolve", "tests/1.9/model7").code == 0
-        assert web.paths(304) == ["/cards/tests/1.9/model7.md"]
+        assert web.paths(status=304) == ["/cards/tests/1.9/model7.md"]
         assert cli("registry", "sync", "site").code == 0
         web.requests.clear()
         # With them, what is here is known to be current, and what there is not is known too.
@@ -320,33 +313,33 @@ def test_a_published_registry_serves_one_card_by_one_request(cli: Cli) -> None:
 
 
 def test_a_card_that_was_published_anew_is_fetched_anew(cli: Cli) -> None:
-    origin = _cards(cli.folder / "origin", "tests/1.9/a", "tests/1.9/b")
+    origin = write_cards(cli.folder / "origin", "tests/1.9/a", "tests/1.9/b")
     to = cli.folder / "site"
     site.publish(origin, to)
-    with serving_folder(to) as web:
+    with serving(folder=to) as web:
         cli("registry", "add", "site", web.url)
         cli("registry", "sync")
         assert cli("resolve", "tests/1.9/a", "--json").json["network"]["entry"] == "bert"
         cli("resolve", "tests/1.9/b")
-        _cards(origin, "tests/1.9/a", entry="bert-ner")
+        write_cards(origin, "tests/1.9/a", entry="bert-ner")
         (origin / "tests/1.9/b.md").unlink()
         site.publish(origin, to)
         # What was synced is used until the next sync.
         assert cli("resolve", "tests/1.9/a", "--json").json["network"]["entry"] == "bert"
         web.requests.clear()
         assert cli("registry", "sync", "--accept-changes").code == 0
-        assert web.paths(304) == []
+        assert web.paths(status=304) == []
         assert cli("resolve", "tests/1.9/a", "--json").json["network"]["entry"] == "bert-ner"
         assert cli("resolve", "tests/1.9/b").code == 1
         web.requests.clear()
         assert cli("registry", "sync").code == 0
-        assert web.requests == [("GET", "/index.json", 304)]
+        assert web.paths() == web.paths("GET", 304) == ["/index.json"]
 
 
 def test_a_card_that_is_not_the_one_of_the_index_is_refused(cli: Cli) -> None:
     to = cli.folder / "site"
-    site.publish(_cards(cli.folder / "origin", "tests/1.9/a"), to)
-    with serving_folder(to) as web:
+    site.publish(write_cards(cli.folder / "origin", "tests/1.9/a"), to)
+    with serving(folder=to) as web:
         cli("registry", "add", "site", web.url)
         cli("registry", "sync")
         path = to / "cards/tests/1.9/a.md"
@@ -383,7 +376,7 @@ def _index(**changes: object) -> bytes:
 def test_what_is_no_published_registry_is_refused(cli: Cli, index: bytes) -> None:
     (cli.folder / "site").mkdir()
     (cli.folder / "site" / "index.json").write_bytes(index)
-    with serving_folder(cli.folder / "site") as web:
+    with serving(folder=cli.folder / "site") as web:
         done = cli("registry", "add", "site", web.url)
     assert done.code == 1
     assert "is not a published registry" in done.err
@@ -392,10 +385,10 @@ def test_what_is_no_published_registry_is_refused(cli: Cli, index: bytes) -> Non
 
 def test_a_shard_with_a_wrong_digest_or_hostile_entries_is_not_taken(cli: Cli) -> None:
     to = cli.folder / "site"
-    site.publish(_cards(cli.folder / "origin", "tests/1.9/a"), to)
+    site.publish(write_cards(cli.folder / "origin", "tests/1.9/a"), to)
     shard = next((to / "index").iterdir())
     good = shard.read_bytes()
-    with serving_folder(to) as web:
+    with serving(folder=to) as web:
         cli("registry", "add", "site", web.url)
         shard.write_bytes(good.replace(b"tests/1.9/a", b"tests/1.9/b"))
         done = cli("registry", "sync")
@@ -416,7 +409,7 @@ def test_a_shard_with_a_wrong_digest_or_hostile_entries_is_not_taken(cli: Cli) -
 
 
 def test_publishing_writes_what_the_schema_says_and_nothing_twice(tmp_path: Path) -> None:
-    origin = _cards(tmp_path / "origin", *(f"tests/1.9/model{number}" for number in range(700)))
+    origin = write_cards(tmp_path / "origin", *(f"tests/1.9/model{number}" for number in range(700)))
     write_local(origin, "tests/1.9/local", CONTENT)
     (origin / "tests/1.9/broken.md").write_text("no card")
     write_local(origin, "tests/1.9/wrong", CONTENT, digest="0" * 64)
@@ -450,17 +443,17 @@ def test_publishing_writes_what_the_schema_says_and_nothing_twice(tmp_path: Path
 def test_the_asset_beside_a_published_card_is_fetched_and_verified(cli: Cli) -> None:
     write_local(cli.folder / "origin", "tests/1.9/local", CONTENT)
     site.publish(cli.folder / "origin", cli.folder / "site")
-    with serving_folder(cli.folder / "site") as web:
+    with serving(folder=cli.folder / "site") as web:
         cli("registry", "add", "site", web.url)
         done = cli("fetch", "tests/1.9/local", "--json")
         assert done.code == 0, done.err
         assert done.json["assets"][0]["digest"] == hashlib.sha256(CONTENT).hexdigest()
-        assert "/cards/tests/1.9/local/local.ckpt" in web.paths(200)
+        assert "/cards/tests/1.9/local/local.ckpt" in web.paths(status=200)
 
 
 def test_clients_read_while_a_registry_is_published_again_and_again(tmp_path: Path) -> None:
     origin, to, home = tmp_path / "origin", tmp_path / "site", tmp_path / "home"
-    _cards(origin, *(f"tests/1.9/model{number}" for number in range(20)))
+    write_cards(origin, *(f"tests/1.9/model{number}" for number in range(20)))
     site.publish(origin, to)
     stop = threading.Event()
     failed: list[BaseException] = []
@@ -469,7 +462,7 @@ def test_clients_read_while_a_registry_is_published_again_and_again(tmp_path: Pa
         turn = 0
         while not stop.is_set():
             turn += 1
-            _cards(origin, "tests/1.9/model3", entry=("bert", "bert-ner")[turn % 2])
+            write_cards(origin, "tests/1.9/model3", entry=("bert", "bert-ner")[turn % 2])
             try:
                 site.publish(origin, to)
             except BaseException as error:  # the thread's error is the test's
@@ -477,7 +470,7 @@ def test_clients_read_while_a_registry_is_published_again_and_again(tmp_path: Pa
                 raise
             time.sleep(0.02)
 
-    with serving_folder(to) as web:
+    with serving(folder=to) as web:
         source = sources.parse("site", web.url)
         registry = client.PublishedRegistry(source, home, LinkPolicy())
         thread = threading.Thread(target=write)

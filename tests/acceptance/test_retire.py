@@ -13,8 +13,9 @@ from hubtool.card import status as statuses
 from tests.support import ROOT
 from tests.support.cards import write_card, write_local
 from tests.support.checkpoints import SMALL, ckpt
+from tests.support.git import git
 from tests.support.publishing import Maintainer, maintainer_at
-from tests.support.web import git, serving_folder
+from tests.support.server import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -161,7 +162,7 @@ def test_a_published_registry_tells_it_on(two: Cli, tmp_path: Path) -> None:
     assert two("registry", "publish", two.registry, "--to", tmp_path / "site").code == 0
     (tmp_path / "empty").mkdir()
     there = replace(two, environ={**two.environ, "HUBTOOL_REGISTRY": str(tmp_path / "empty")})
-    with serving_folder(tmp_path / "site") as web:
+    with serving(folder=tmp_path / "site") as web:
         assert there("registry", "add", "site", web.url).code == 0
         assert there("registry", "sync", "site").code == 0
         assert [one["uid"] for one in there("list", "--json").json] == [NEW]

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,3 +29,11 @@ def corpus() -> list[Path]:
     if not folder.is_dir():
         pytest.skip(f"the corpus is absent: {folder}")
     return sorted(folder.rglob("*.md"))
+
+
+def wait_until(happened: Callable[[], object], seconds: float = 60.0) -> None:
+    """Wait until something happened; many seconds, for a busy machine takes its time."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, f"it did not happen in {seconds:g} seconds"
+        time.sleep(0.005)

@@ -6,10 +6,13 @@ import hashlib
 import json
 from typing import TYPE_CHECKING
 
+from tests.support.checkpoints import ckpt, filled
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+CONTENT = ckpt([filled("a.weight", (3, 4))])
 TEXT = """# {name}
 
 ---
@@ -81,6 +84,13 @@ def write_card(
     )
     path.write_text(text, encoding="utf-8")
     return path
+
+
+def write_cards(root: Path, *uids: str, entry: str = "bert") -> Path:
+    """Write cards that share one asset, ``CONTENT``; return the folder."""
+    for uid in uids:
+        write_card(root, uid, link="https://download.mindspore.cn/models/model.ckpt", content=CONTENT, entry=entry)
+    return root
 
 
 def write_local(root: Path, uid: str, content: bytes, **more: object) -> Path:

@@ -13,7 +13,8 @@ import pytest
 
 from tests.support.cards import write_card
 from tests.support.checkpoints import SMALL, ckpt
-from tests.support.web import git, serving_folder, serving_git
+from tests.support.git import git, serving_git
+from tests.support.server import serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -165,8 +166,8 @@ def maintainer_at(cli: Cli, folder: Path, *, login: str = "") -> Iterator[Mainta
     blobs.mkdir()
     with ExitStack() as stack:
         web = stack.enter_context(serving_git(origin.parent))
-        files = stack.enter_context(serving_folder(blobs))
-        url = f"{web.url}registry.git".replace("://", f"://{login}")
+        files = stack.enter_context(serving(folder=blobs))
+        url = f"{web.url}/registry.git".replace("://", f"://{login}")
         card = draft(folder / "drafts", UID, CONTENT)
         asset = folder / "net.ckpt"
         asset.write_bytes(CONTENT)
@@ -176,7 +177,7 @@ def maintainer_at(cli: Cli, folder: Path, *, login: str = "") -> Iterator[Mainta
             url=url,
             checkout=clone(folder, url, "checkout"),
             blobs=blobs,
-            links=files.url.rstrip("/"),
+            links=files.url,
             card=card,
             asset=asset,
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tests.support import models
 from tests.support.cards import write_local
 from tests.support.checkpoints import ckpt, filled
-from tests.support.web import git
+from tests.support.git import git
 
 if TYPE_CHECKING:
     from pathlib import Path

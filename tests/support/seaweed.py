@@ -12,16 +12,19 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.support.server import serving
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from tests.support.server import Answer, Request
 
 KEY, SECRET = "tests", "tests-secret"
 
@@ -158,76 +161,33 @@ class Watched:
 @contextmanager
 def watching(endpoint: str) -> Iterator[Watched]:
     """Run a proxy before an object store that counts what is written."""
-    host, _, port = endpoint.removeprefix("http://").partition(":")
+    place = endpoint.removeprefix("http://")
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        store: http.client.HTTPConnection | None = None
-
-        def log_message(self, *args: object) -> None:
-            """Say nothing: the base class would print."""
-
-        def forward(self) -> None:
-            data = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            path, _, query = self.path.partition("?")
-            status = watched.fault(self.command, path) if watched.fault else 0
-            if status:
-                self.close_connection = True
-                self.reply(status, {}, b"")
-                return
-            if self.store is None:
-                self.store = http.client.HTTPConnection(host, int(port), timeout=60)
-            self.store.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
-            for name, value in self.headers.items():
-                self.store.putheader(name, value)
-            self.store.endheaders(data)
-            answer = self.store.getresponse()
+    def forward(request: Request) -> Answer:
+        path, _, query = request.path.partition("?")
+        status = watched.fault(request.method, path) if watched.fault else 0
+        if status:
+            return status, {}, b""
+        with closing(http.client.HTTPConnection(place, timeout=60)) as store:
+            store.putrequest(request.method, request.path, skip_host=True, skip_accept_encoding=True)
+            for name, value in request.headers.items():
+                store.putheader(name, value)
+            store.endheaders(request.body)
+            answer = store.getresponse()
             body = answer.read()
-            whole = (self.command == "PUT" and "partNumber" not in query) or (
-                self.command == "POST" and "uploadId" in query
-            )
-            with watched.lock:
-                if whole and answer.status == 200:
-                    watched.written[path] = watched.written.get(path, 0) + 1
-                watched.refused += whole and answer.status in (409, 412)
-            headers = {name: value for name, value in answer.getheaders() if name.lower() not in ("connection", "date")}
-            self.reply(answer.status, headers, body)
+        whole = (request.method == "PUT" and "partNumber" not in query) or (
+            request.method == "POST" and "uploadId" in query
+        )
+        with watched.lock:
+            if whole and answer.status == 200:
+                watched.written[path] = watched.written.get(path, 0) + 1
+            watched.refused += whole and answer.status in (409, 412)
+        ours = {"connection", "date", "server", "transfer-encoding"}
+        if request.method != "HEAD":  # which has the length of what does not come
+            ours.add("content-length")
+        return answer.status, {name: value for name, value in answer.getheaders() if name.lower() not in ours}, body
 
-        def reply(self, status: int, headers: dict[str, str], body: bytes) -> None:
-            try:
-                self.send_response_only(status)
-                for name, value in headers.items():
-                    if name.lower() not in ("content-length", "transfer-encoding") or self.command == "HEAD":
-                        self.send_header(name, value)
-                if self.command != "HEAD":
-                    self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                if self.command != "HEAD":
-                    self.wfile.write(body)
-            except OSError:  # the worker was killed, as some tests do
-                self.close_connection = True
-
-        def finish(self) -> None:
-            if self.store is not None:
-                self.store.close()
-            super().finish()
-
-        do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = forward  # noqa: N815 (the base class's names)
-
-    class Quiet(ThreadingHTTPServer):
-        daemon_threads = True
-        request_queue_size = 128
-
-        def handle_error(self, *_: object) -> None:
-            """Say nothing: clients are killed here."""
-
-    httpd = Quiet(("127.0.0.1", 0), Handler)
-    watched = Watched(f"http://127.0.0.1:{httpd.server_address[1]}")
-    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
+    with serving() as server:
+        watched = Watched(server.url)
+        server.answer = forward
         yield watched
-    finally:
-        httpd.shutdown()
-        thread.join()
-        httpd.server_close()

@@ -10,18 +10,19 @@ import hashlib
 import os
 import re
 import subprocess
-import threading
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tests.support import ROOT
-from tests.support.web import Web, git, serving_git
+from tests.support.git import git, serving_git
+from tests.support.server import Server, etag_of, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.support.server import Server
 
 HOSTS = ("download.mindspore.cn", "download-mindspore.osinfra.cn")
 APACHE = "Apache License\nVersion 2.0, January 2004\nhttp://www.apache.org/licenses/\n"
@@ -30,118 +31,6 @@ _LINK = re.compile(r"https://(?P<host>download[\w.-]+)(?P<path>/[^\s>]+)")
 _DIGEST = re.compile(r"(asset-sha256:\s*'?)([0-9a-f]{8,64})")
 _REPOSITORY = re.compile(r"https://(?:gitee|github)\.com/(mindspore(?:-lab)?)/(\w+)(?=/tree/|\s|>)")
 _REVISION = re.compile(r"(repo-revision:\s*)([0-9a-f]{40})")
-
-
-@dataclass
-class Files:
-    """A host of files, and what was asked of it.
-
-    Attributes:
-        url: Its address.
-        bodies: The bytes at each path.
-        faults: What goes wrong at a path: a status, ``STATUS LOCATION``, ``wait`` (503 once, with Retry-After),
-            ``reset``, or ``HEAD:`` and one of these, which then is of HEAD only.
-        etags: Entity tags other than the usual ones.
-        heads: Every HEAD, ``gets`` every GET, by path; ``most`` the most that were answered at once.
-    """
-
-    url: str
-    bodies: dict[str, bytes] = field(default_factory=dict)
-    faults: dict[str, str] = field(default_factory=dict)
-    etags: dict[str, str] = field(default_factory=dict)
-    heads: list[str] = field(default_factory=list)
-    gets: list[str] = field(default_factory=list)
-    running: int = 0
-    most: int = 0
-    connections: int = 0
-    hold: float = 0.0
-
-
-@contextmanager
-def serving_files() -> Iterator[Files]:
-    """Run a host of files."""
-    files = Files("")
-    lock = threading.Lock()
-    stop = threading.Event()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def setup(self) -> None:
-            super().setup()
-            with lock:
-                files.connections += 1
-
-        def log_message(self, *args: object) -> None:
-            """Say nothing: the base class would print."""
-
-        def do_HEAD(self) -> None:
-            files.heads.append(self.path)
-            self.counted()
-
-        def do_GET(self) -> None:
-            files.gets.append(self.path)
-            self.counted()
-
-        def counted(self) -> None:
-            with lock:
-                files.running += 1
-                files.most = max(files.most, files.running)
-            try:
-                if files.hold:
-                    stop.wait(files.hold)
-                self.serve()
-            finally:
-                with lock:
-                    files.running -= 1
-
-        def serve(self) -> None:
-            fault = files.faults.get(self.path, "")
-            if fault.startswith("HEAD:"):
-                fault = fault.removeprefix("HEAD:") if self.command == "HEAD" else ""
-            body = files.bodies.get(self.path)
-            if fault == "reset":
-                self.close_connection = True
-                return
-            status, _, location = fault.partition(" ")
-            headers = {}
-            if fault == "wait":
-                del files.faults[self.path]
-                status, headers["Retry-After"] = "503", "1"
-            if location:
-                headers["Location"] = location
-            if status or body is None:
-                self.answer(int(status or 404), b"an error page", headers)
-                return
-            digest = hashlib.sha256(body).hexdigest()
-            self.answer(200, body, {"ETag": files.etags.get(self.path, f'"{digest[:16]}"')})
-
-        def answer(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-            # In one piece: a packet for each line makes this slow.
-            lines = [f"HTTP/1.1 {status} -", f"Content-Length: {len(body)}"]
-            lines += [f"{name}: {value}" for name, value in headers.items()]
-            head = "\r\n".join([*lines, "", ""]).encode("latin-1")
-            self.wfile.write(head if self.command == "HEAD" else head + body)
-
-    class Quiet(ThreadingHTTPServer):
-        daemon_threads = True
-        request_queue_size = 64
-
-        def handle_error(self, *_: object) -> None:
-            """Say nothing: clients that go away are what some tests want."""
-
-    server = Quiet(("127.0.0.1", 0), Handler)
-    files.url = f"http://127.0.0.1:{server.server_address[1]}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield files
-    finally:
-        stop.set()
-        server.shutdown()
-        thread.join()
-        server.server_close()
 
 
 @dataclass
@@ -155,8 +44,8 @@ class HubStandIn:
     """
 
     registry: Path
-    files: dict[str, Files]
-    web: Web
+    files: dict[str, Server]
+    web: Server
     repositories: Path
 
     def card(self, uid: str) -> Path:
@@ -169,7 +58,7 @@ class HubStandIn:
         assert match is not None, uid
         return match[1]
 
-    def at(self, uid: str) -> tuple[Files, str]:
+    def at(self, uid: str) -> tuple[Server, str]:
         """Return the host and the path of a card's first asset."""
         link = self.link(uid)
         files = next(one for one in self.files.values() if link.startswith(f"{one.url}/"))
@@ -187,13 +76,18 @@ class HubStandIn:
 def standing_in(folder: Path, *, size: int = 64) -> Iterator[HubStandIn]:
     """Build the stand-in of all hosts that the packaged registry names, and run it; each file has ``size`` bytes."""
     with ExitStack() as stack:
-        files = {host: stack.enter_context(serving_files()) for host in HOSTS}
+        files = {host: stack.enter_context(serving()) for host in HOSTS}
         repositories = folder / "repositories"
         repositories.mkdir()
         web = stack.enter_context(serving_git(repositories))
         world = HubStandIn(folder / "world", files, web, repositories)
         _rewrite(world, size)
         yield world
+
+
+def put(host: Server, path: str, content: bytes) -> None:
+    """Serve a file with an entity tag."""
+    host.put(path, content, etag=etag_of(content))
 
 
 def _content(digest: str, size: int) -> bytes:
@@ -237,16 +131,16 @@ def _rewrite(world: HubStandIn, size: int) -> None:
         for entry in head.split("  - file-format:")[1:]:
             found, digest = _LINK.search(entry), _DIGEST.search(entry)
             if found is not None:
-                bodies = world.files[found["host"]].bodies
+                host = world.files[found["host"]]
                 if digest is not None:
-                    bodies[found["path"]] = _content(whole[digest[2]], size)
-                else:
-                    bodies.setdefault(found["path"], b"of this file, no card states a digest")
+                    put(host, found["path"], _content(whole[digest[2]], size))
+                elif found["path"] not in host.files:
+                    put(host, found["path"], b"of this file, no card states a digest")
         head = _DIGEST.sub(
             lambda match: match[1] + hashlib.sha256(_content(whole[match[2]], size)).hexdigest()[: len(match[2])], head
         )
         text = _LINK.sub(link, head + mark + rest)
-        text = _REPOSITORY.sub(lambda match: f"{world.web.url}{match[1]}/{match[2]}", text)
+        text = _REPOSITORY.sub(lambda match: f"{world.web.url}/{match[1]}/{match[2]}", text)
         return _REVISION.sub(lambda match: match[1] + commits[match[2]], text)
 
     for target, text in cards:

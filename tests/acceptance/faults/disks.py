@@ -36,14 +36,14 @@ from tests.acceptance.faults.bench import (
 )
 from tests.support.cards import write_card
 from tests.support.disks import bound_by_permissions, failing, fill, remount, small_disk
-from tests.support.faulty import nothing, serving
+from tests.support.server import nothing, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from tests.support.faulty import Server
+    from tests.support.server import Server
 
 DISK = 6 << 20
 """Bytes of the disk: enough for the file and all that stands around it."""
@@ -146,7 +146,7 @@ class _Disk:
 
         def meanwhile(sent: int) -> None:
             if sent >= after and once.acquire(blocking=False):
-                if sent > begun and len(server.content) >= MIN_RESUMABLE_BYTES:
+                if sent > begun and len(server.default.content) >= MIN_RESUMABLE_BYTES:
                     self._await_part()
                 self.spoil(fault)
 
@@ -194,7 +194,7 @@ def run(fault: str, path: str, folder: Path) -> Outcome:
     with ExitStack() as stack:
         root = stack.enter_context(small_disk(folder / "disk", DISK))
         server = stack.enter_context(serving(CONTENT))
-        server.pause, server.block = 0.001, len(CONTENT) // 64
+        server.default.pause, server.default.block = 0.001, len(CONTENT) // 64
         digest = hashlib.sha256(CONTENT).hexdigest()
         meet = _sync if path in SYNCED else _fetch
         home = root / "home"
@@ -212,7 +212,7 @@ def _fetch(fault: str, path: str, folder: Path, disk: _Disk, server: Server) -> 
     before = descriptors()
     if path == "resumed":
         break_off(disk.store, server, wanted, path)
-    asked, left = len(server.requests), len(server.content) // (2 if path == "resumed" else 1)
+    asked, left = len(server.requests), len(server.default.content) // (2 if path == "resumed" else 1)
     error: HubError | None = None
     events: list[FetchEvent] = []
     with parallel(server) if path == "parallel" else nullcontext(), disk.meet(fault, server, left):
@@ -250,14 +250,14 @@ def _sync(fault: str, _: str, folder: Path, disk: _Disk, server: Server) -> Outc
         stack.enter_context(mock.patch.dict(os.environ, environ))
         stack.enter_context(mock.patch.object(Hub, "fetcher", impatient))
         other = stack.enter_context(serving(b"another asset"))
-        write_card(registry, "tests/1.9/other", link=f"{other.url}/a", content=other.content)
+        write_card(registry, "tests/1.9/other", link=f"{other.url}/a", content=other.default.content)
         place = open_destination(str(root))
         assert sync(Hub.open(), place).complete
-        write_card(registry, "tests/1.9/one", link=f"{server.url}/a?token=SECRET", content=server.content)
+        write_card(registry, "tests/1.9/one", link=f"{server.url}/a?token=SECRET", content=server.default.content)
         disk.store, disk.place = place.staging(folder / "home"), _place(root, disk.digest)
         before = descriptors()
         error: HubError | None = None
-        with disk.meet(fault, server, len(server.content)):
+        with disk.meet(fault, server, len(server.default.content)):
             try:
                 report = sync(Hub.open(), place)
             except HubError as failed:
@@ -274,7 +274,7 @@ def _sync(fault: str, _: str, folder: Path, disk: _Disk, server: Server) -> Outc
             _check_error(fault, error, disk)
         check_left(disk.store, before)
         # What was there is there; and once the disk is right, the next run brings what is left, and nothing else.
-        assert hashlib.sha256(other.content).hexdigest() in blobs(place)
+        assert hashlib.sha256(other.default.content).hexdigest() in blobs(place)
         asked = len(server.requests)
         again = sync(Hub.open(), place)
         assert again.complete

@@ -14,13 +14,13 @@ from hubtool.store.store import Store
 from hubtool.transfer.events import FetchEvent, FetchRequest
 from hubtool.transfer.fetcher import Fetcher, LinkPolicy, fetch
 from tests.acceptance.faults.bench import CONTENT, DIGEST, RETRIES, TIMEOUTS
-from tests.support.faulty import refusing, serving
+from tests.support.server import refusing, serving
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from tests.support.faulty import Server
+    from tests.support.server import Server
 
 OTHER = b"other bytes" * 50_000
 LINK = "/a?token=SECRET"
@@ -47,7 +47,7 @@ def test_a_mirror_comes_first_and_the_link_is_not_asked(tmp_path: Path, origin: 
         assert one.fetch(FetchRequest(link=origin.url + LINK, digest=DIGEST)).path.read_bytes() == CONTENT
         # A short digest names no file of a mirror.
         other = Digest(hashlib.sha256(OTHER).hexdigest()[:10])
-        origin.content = OTHER
+        origin.default.content = OTHER
         one.fetch(FetchRequest(link=origin.url + LINK, digest=other))
     assert len(mirror.requests) == 1
     assert len(origin.requests) == 1
@@ -57,10 +57,10 @@ def test_a_mirror_with_wrong_bytes_is_reported_and_asked_no_more(
     tmp_path: Path, origin: Server, mirror: Server
 ) -> None:
     events: list[FetchEvent] = []
-    mirror.content = OTHER
+    mirror.default.content = OTHER
     with run(Store(tmp_path), [mirror.url], events) as one:
         one.fetch(FetchRequest(link=origin.url + LINK, digest=DIGEST))
-        origin.content = b"second"
+        origin.default.content = b"second"
         one.fetch(FetchRequest(link=origin.url + LINK, digest=Digest(hashlib.sha256(b"second").hexdigest())))
     (skipped,) = [event for event in events if event.kind == "mirror-skipped"]
     assert mirror.url in skipped.message
@@ -72,9 +72,9 @@ def test_a_mirror_with_wrong_bytes_is_reported_and_asked_no_more(
 def test_the_next_mirror_goes_on_from_the_byte_reached_and_the_link_comes_last(
     tmp_path: Path, origin: Server, mirror: Server
 ) -> None:
-    mirror.fault = "reset"
+    mirror.default.fault = "reset"
     with serving(CONTENT) as second, run(Store(tmp_path), [mirror.url, second.url], []) as one:
-        second.fault = "truncate"
+        second.default.fault = "truncate"
         one.fetch(FetchRequest(link=origin.url + LINK, digest=DIGEST))
         starts = [request.start for request in (*mirror.requests, *second.requests, *origin.requests)]
         assert mirror.requests
@@ -89,8 +89,8 @@ def test_a_mirror_whose_beginning_is_wrong_costs_a_second_asking(
     tmp_path: Path, origin: Server, mirror: Server
 ) -> None:
     events: list[FetchEvent] = []
-    mirror.content = b"x" + CONTENT[1:]
-    mirror.fault, mirror.applies = "reset", lambda request: request.start == 0
+    mirror.default.content = b"x" + CONTENT[1:]
+    mirror.default.fault, mirror.default.applies = "reset", lambda request: request.start == 0
     with run(Store(tmp_path), [mirror.url], events) as one:
         stored = one.fetch(FetchRequest(link=origin.url + LINK, digest=DIGEST))
     assert stored.path.read_bytes() == CONTENT
@@ -100,8 +100,10 @@ def test_a_dead_mirror_is_given_up_after_some_files(tmp_path: Path, origin: Serv
     events: list[FetchEvent] = []
     with run(Store(tmp_path), [refusing()], events) as one:
         for number in range(5):
-            origin.content = b"%d" % number
-            one.fetch(FetchRequest(link=origin.url + LINK, digest=Digest(hashlib.sha256(origin.content).hexdigest())))
+            origin.default.content = b"%d" % number
+            one.fetch(
+                FetchRequest(link=origin.url + LINK, digest=Digest(hashlib.sha256(origin.default.content).hexdigest()))
+            )
     assert [event.kind for event in events].count("turned") == 3
     assert [event.kind for event in events].count("mirror-skipped") == 1
 
@@ -131,7 +133,7 @@ def test_a_folder_that_is_not_there_is_named_and_asked_no_more(tmp_path: Path, o
 
 
 def test_when_all_fail_the_error_names_all(tmp_path: Path, origin: Server, mirror: Server) -> None:
-    origin.fault, mirror.fault = "500", "404"
+    origin.default.fault, mirror.default.fault = "500", "404"
     with run(Store(tmp_path), [mirror.url], []) as one, pytest.raises(FetchError) as caught:
         one.fetch(FetchRequest(link=origin.url + LINK, digest=DIGEST))
     assert "answered 500" in str(caught.value)
@@ -152,7 +154,7 @@ def test_a_login_does_not_follow_a_redirect(
     netrc = tmp_path / "netrc"
     netrc.write_text("machine localhost login me password SECRET\n")
     monkeypatch.setenv("NETRC", str(netrc))
-    origin.fault = f"redirect:{mirror.url}/b"
+    origin.default.fault = f"301 {mirror.url}/b"
     named = origin.url.replace("127.0.0.1", "localhost")
     fetch(named + "/a", digest=DIGEST, store=Store(tmp_path / "home"), timeouts=TIMEOUTS)
     assert "authorization" in origin.requests[0].headers
