@@ -20,9 +20,9 @@ from hubtool.errors import BorrowedRecipeWarning, RecipeError, RegistryWarning
 from hubtool.lockfile import lockfile as locks
 from hubtool.registry.folder import read_card
 from tests.support import repositories, shared_folder
+from tests.support.git import git
 from tests.support.lending import BERT, CALL, FOLDER, NER, SCRIPT, write
-from tests.support.servers import serving
-from tests.support.web import git
+from tests.support.server import serving
 
 if TYPE_CHECKING:
     from pathlib import Path
