@@ -168,7 +168,9 @@ def answer(
         return {**record, "reason": failed or NO_NETWORK}
     record["script"] = failed
     network, _, parameters = networks.taken[record["chosen"]]
-    inputs = [dict(one) for one in job["inputs"]] or networks.inputs_of(record["chosen"])
+    inputs = [dict(one) for one in job["inputs"]]
+    if not _takes(network, len(inputs)):  # none, or those of another network of the script
+        inputs = networks.inputs_of(record["chosen"]) or inputs
     if not inputs:
         return {
             **record,
