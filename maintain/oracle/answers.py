@@ -181,11 +181,16 @@ def answer(
         fill(ms, rule, network, parameters)
     except Exception as error:  # noqa: BLE001 - the code may raise anything, and the record says what
         return {**record, "inputs": inputs, "reason": f"its parameters take no values: {first_line(error)}"}
-    for tried in batches(inputs):
-        record.update(run(ms, rule, network, tried, train=bool(job["train"])))
-        if not record["reason"].startswith("the network failed"):
-            break
-    return record
+    reason = ""
+    for mode in ("PYNATIVE_MODE", "GRAPH_MODE"):  # the code was written for graphs; some of it runs in no other mode
+        ms.set_context(mode=getattr(ms, mode))
+        for tried in batches(inputs):
+            record.update(run(ms, rule, network, tried, train=bool(job["train"])), mode=mode)
+            if not record["reason"].startswith("the network failed"):
+                return record
+            reason = reason or record["reason"]
+            say({**record, "reason": reason})
+    return {**record, "reason": reason}
 
 
 def describe(ms: Any, networks: ScriptNetworks, job: Mapping[str, Any]) -> dict[str, Any]:  # noqa: ANN401 - a module
@@ -212,6 +217,7 @@ def describe(ms: Any, networks: ScriptNetworks, job: Mapping[str, Any]) -> dict[
         "outputs": [],
         "mindspore": ms.__version__,
         "device": "CPU",
+        "mode": "",
         "reason": "",
     }
 

@@ -46,6 +46,27 @@ _SOURCES = (
 _ENVIRONMENT = {"DEVICE_ID": "0", "DEVICE_NUM": "1", "RANK_ID": "0", "RANK_SIZE": "1", "RANK_TABLE_FILE": ""}
 
 
+def _nothing(*_: object, **__: object) -> None:
+    """Do nothing."""
+
+
+def _zero(*_: object, **__: object) -> int:
+    """Return the rank of the one process."""
+    return 0
+
+
+def _one(*_: object, **__: object) -> int:
+    """Return how many processes there are."""
+    return 1
+
+
+_ONE_PROCESS: dict[str, Any] = {
+    **dict.fromkeys(("init", "release", "create_group"), _nothing),
+    **dict.fromkeys(("get_rank", "get_local_rank"), _zero),
+    **dict.fromkeys(("get_group_size", "get_local_rank_size"), _one),
+}
+
+
 class StopScript(BaseException):
     """Ends a script that is done with its networks; handlers for Exception do not catch it."""
 
@@ -369,10 +390,12 @@ def _mindspore(networks: answers.ScriptNetworks) -> None:
     for module in (ms, context):
         module.set_context, module.get_context = set_context, get_context
         module.set_auto_parallel_context = module.reset_auto_parallel_context = module.set_ps_context = _nothing
-    for module in (communication, communication.management):
-        module.init = module.release = module.create_group = _nothing
-        module.get_rank = module.get_local_rank = lambda *_, **__: 0
-        module.get_group_size = module.get_local_rank_size = lambda *_, **__: 1
+    for name, value in _ONE_PROCESS.items():
+        real = getattr(communication, name)
+        for module in [module for key, module in sys.modules.items() if key.startswith("mindspore.")]:
+            if vars(module).get(name) is real:
+                setattr(module, name, value)
+        setattr(communication, name, value)
     for name in _SOURCES:
         if hasattr(data, name):
             setattr(data, name, _source(getattr(data, name)))
@@ -412,6 +435,13 @@ def _mindspore(networks: answers.ScriptNetworks) -> None:
         if parent in sys.modules and not hasattr(sys.modules[parent], name):
             setattr(sys.modules[parent], name, module)
 
+    real_dropout = nn.Dropout.__init__
+
+    def dropout(self: Any, keep_prob: Any = 0.5, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the original
+        """Take any number: 1.x did, and 2.0.0 insists on float."""
+        real_dropout(self, float(keep_prob), *args, **kwargs)
+
+    nn.Dropout.__init__ = dropout
     real_call = nn.Cell.__call__
 
     def call(self: Any, *inputs: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the original
@@ -430,10 +460,6 @@ def _source(real: Callable[..., Any]) -> Callable[..., Any]:
             return Absent()
 
     return open_source
-
-
-def _nothing(*_: object, **__: object) -> None:
-    """Do nothing."""
 
 
 if __name__ == "__main__":

@@ -140,6 +140,7 @@ _BLANK: Final[Mapping[str, Any]] = {
     "outputs": [],
     "mindspore": "",
     "device": "CPU",
+    "mode": "",
     "script": "",
     "reason": "",
 }
@@ -191,7 +192,7 @@ def _read(result: ProgramResult) -> dict[str, Any]:
     lines = [line for line in result.answer.split(b"\n") if line.startswith(b"{") and line.endswith(b"}")]
     outcome: dict[str, Any] = json.loads(lines[-1]) if lines else {}
     ending = result.reason or (f"the process ended with {result.code}" if result.code else "")
-    if ending and not outcome.get("outputs"):
+    if ending and not outcome.get("outputs") and not outcome.get("reason"):
         outcome["reason"] = ending
     if not outcome:
         outcome["reason"] = f"the process said nothing: {result.output.strip()[-200:]}"
