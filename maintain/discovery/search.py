@@ -39,6 +39,7 @@ _MOST_VALUES: Final = 64
 # What MindSpore, or code that computes with a parameter's values, says while parameters are not initialised.
 _UNINITIALISED: Final = ("device_address", "init_data", "init_param", "uninitialized", "not initialized", "NoneType")
 _PATIENCE: Final = 20  # seconds that a script may go on after its network is there
+_RINGS: Final = 3  # times as long for one without a network: some wait for ever for data that another process brings
 _ENDED: Final = "it ended before any weights went into a network"
 
 
@@ -233,8 +234,12 @@ class _ScriptRun:
             namespace.on_parse = self._fill
             self.namespace = namespace
 
+        rings = 0
+
         def enough(*_: object) -> None:
-            if capture.networks:
+            nonlocal rings
+            rings += 1
+            if capture.networks or rings == _RINGS:
                 raise StopCapture  # a script that goes on to compute with a network need not be waited for
             signal.alarm(_PATIENCE)
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 NO_NETWORK = "the script ended before any weights went into a network"
+RINGS = 4  # times the patience for a script without a network: some wait for ever for what another process brings
+WAITS = "the script waits, and has made no network yet"
 _TOLERANCE = 1e-4  # of a second run, where threads add in another order; random numbers differ by far more
 
 

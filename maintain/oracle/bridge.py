@@ -116,8 +116,12 @@ def run_script(place: Any, recipe: Recipe) -> tuple[answers.ScriptNetworks, str]
             networks.called(self, inputs)
         return real_call(self, *inputs, **kwargs)
 
+    rings = 0
+
     def enough(*_: object) -> None:
-        if networks.taken:
+        nonlocal rings
+        rings += 1
+        if networks.taken or rings == answers.RINGS:
             raise StopCapture
         signal.alarm(_PATIENCE)
 
@@ -135,6 +139,8 @@ def run_script(place: Any, recipe: Recipe) -> tuple[answers.ScriptNetworks, str]
         nn.Cell.__call__ = real_call
     for network in capture.models:
         networks.take(network, "model")
+    if rings == answers.RINGS and not networks.taken:
+        failed = answers.WAITS
     return networks, "" if networks.taken else failed
 
 

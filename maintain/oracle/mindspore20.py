@@ -258,8 +258,12 @@ def run_script(job: dict[str, Any], networks: answers.ScriptNetworks) -> str:
     for name, value in _ENVIRONMENT.items():
         os.environ.setdefault(name, value)
 
+    rings = 0
+
     def enough(*_: object) -> None:
-        if networks.taken:
+        nonlocal rings
+        rings += 1
+        if networks.taken or rings == answers.RINGS:
             raise StopScript
         signal.alarm(_PATIENCE)
 
@@ -268,7 +272,7 @@ def run_script(job: dict[str, Any], networks: answers.ScriptNetworks) -> str:
     try:
         runpy.run_path(script, run_name="__main__")
     except StopScript:
-        pass
+        return answers.WAITS if rings == answers.RINGS and not networks.taken else ""
     except SystemExit as error:
         return f"the script ended the program with {error.code!r}"
     except BaseException as error:  # noqa: BLE001 - the code may raise anything, and the record says what

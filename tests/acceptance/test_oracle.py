@@ -193,13 +193,10 @@ def test_both_sources_agree(cli: Cli, tmp_path: Path) -> None:
     add(cli, tmp_path, "random", body="return x + Tensor(np.random.rand(1, 3).astype(np.float32))")
     add(cli, tmp_path, "crash", body="os.abort()")
     models.data_first(tmp_path / "models-r1.9" / "data")
-    (cli.registry / "tests" / "1.9" / "data.md").write_text(
-        CARD.format(
-            name="data",
-            network="  entry: eval.py\n  skip: ['eval.py:13']\n  inputs:\n  - {name: x, shape: [6, 3], dtype: float32}",
-        ),
-        encoding="utf-8",
-    )
+    recipe = "  entry: eval.py\n  skip: ['eval.py:12', 'eval.py:13']\n"
+    recipe += "  inputs:\n  - {name: x, shape: [6, 3], dtype: float32}"
+    path = cli.registry / "tests" / "1.9" / "data.md"
+    path.write_text(CARD.format(name="data", network=recipe), encoding="utf-8")
     oracle(cli, tmp_path, "--python", str(Path(python).absolute()))
     found = records(tmp_path)
     for name in ("plain", "called", "teacher", "wrapper", "data"):

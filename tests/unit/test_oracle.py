@@ -102,8 +102,16 @@ def test_the_training_mode_is_another_job(tmp_path: Path) -> None:
 
 def job(tmp_path: Path, *uids: str) -> OracleJob:
     request = {
-        "entry": "export.py", "argv": [], "skip": [], "callable": "", "wanted": None, "train": False,
-        "capture": 1, "inputs": [], "facts": {}, "arguments": {},
+        "entry": "export.py",
+        "argv": [],
+        "skip": [],
+        "callable": "",
+        "wanted": None,
+        "train": False,
+        "capture": 1,
+        "inputs": [],
+        "facts": {},
+        "arguments": {},
     }
     return OracleJob(code=tmp_path, identity="code", request=request, uids=list(uids))
 
