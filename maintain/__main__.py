@@ -7,17 +7,25 @@ import sys
 import click
 
 from hubtool.cli import app, output
-from maintain.commands import discovery, importing
+from maintain.commands import discovery, importing, oracle
 
 NAME = "python -m maintain"
 
 
 @click.group(
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
-    commands={"import": importing.command, "discover": discovery.discover, "write": discovery.write},
+    commands={
+        "import": importing.command,
+        "discover": discovery.discover,
+        "write": discovery.write,
+        "oracle": oracle.command,
+    },
 )
 def maintain() -> None:
-    """Import the public hub, and find the recipes of cards. For maintainers of hubtool, from a checkout."""
+    """Import the public hub, find the recipes of cards, and record what their code computes.
+
+    For maintainers of hubtool, from a checkout.
+    """
 
 
 def main() -> None:

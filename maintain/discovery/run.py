@@ -215,7 +215,7 @@ def _request(item: Target, checkout: str, digests: dict[Path, str], *, smoke: bo
         "smoke": smoke,
     }  # fmt: skip
     if item.distribution:
-        root = _place(checkout, item)
+        root = checkout_of(checkout, item)
         return {
             **common,
             "provider": "package",
@@ -223,7 +223,7 @@ def _request(item: Target, checkout: str, digests: dict[Path, str], *, smoke: bo
             "root": str(root),
             "identity": f"{item.distribution} {item.revision}",
         }
-    root = _place(checkout, item)
+    root = checkout_of(checkout, item)
     folder = root / item.folder
     if not root.is_dir():
         return f"the code of {item.repository} at {item.revision} was not available, so it was not tried"
@@ -240,7 +240,8 @@ def _is_wanted(old: Mapping[str, Any], again: str, *, smoke: bool) -> bool:
     return again == "all" or (smoke and not old.get("forward"))
 
 
-def _place(checkout: str, item: Target) -> Path:
+def checkout_of(checkout: str, item: Target) -> Path:
+    """Return the folder with the tree that a card's repo-link names; see :func:`discover`."""
     return Path(checkout.replace("{revision}", item.revision).replace("{repository}", item.repository))
 
 

@@ -39,6 +39,7 @@ _MOST_VALUES: Final = 64
 # What MindSpore, or code that computes with a parameter's values, says while parameters are not initialised.
 _UNINITIALISED: Final = ("device_address", "init_data", "init_param", "uninitialized", "not initialized", "NoneType")
 _PATIENCE: Final = 20  # seconds that a script may go on after its network is there
+_RINGS: Final = 3  # times as long for one without a network: some wait for ever for data that another process brings
 _ENDED: Final = "it ended before any weights went into a network"
 
 
@@ -98,6 +99,41 @@ def attempt(
     return outcome
 
 
+def script_recipe(
+    place: CodeFolder, facts: NetworkFacts, *, wanted: str | None, seconds: float
+) -> tuple[Recipe | None, str]:
+    """Return how the code's own script is run so that it builds a card's network.
+
+    Args:
+        place: Where the code is.
+        facts: What the card says.
+        wanted: The digest of the parameter list that the network should have.
+        seconds: How long to go on looking.
+
+    Returns:
+        The recipe of the first script that builds such a network, else that of the first that builds any; or None,
+        and why.
+    """
+    start = time.monotonic()
+    folder = place.root / place.folder
+    compared, files = heuristics.compared(folder), heuristics.configurations(folder)
+    failures: list[str] = []
+    other: Recipe | None = None
+    for number, script in enumerate(heuristics.scripts(folder, facts)):
+        for depth in (0, 1) if number < 2 else (0,):
+            if time.monotonic() - start > seconds:
+                break
+            found = _fill_script(place, facts, script, compared, files, failures, depth)
+            if found is not None:
+                recipe, run = found
+                recipe = replace(recipe, capture=run.capture, inputs=run.inputs)
+                if coverage.digest_parameters(run.shapes) == wanted:
+                    return recipe, ""
+                other = other or recipe
+                break
+    return other, failures[0] if failures else "the folder has no script that builds a network"
+
+
 def _place_of(failure: str) -> str:
     return failure[failure.rfind(" (") :] if failure.endswith(")") and ".py:" in failure else ""
 
@@ -111,6 +147,20 @@ def _try_script(  # noqa: PLR0917 - what one attempt is made with
     failures: list[str],
     depth: int,
 ) -> DiscoveryOutcome | None:
+    found = _fill_script(place, facts, script, known, files, failures, depth)
+    return None if found is None else _settle(place, *found, failures)
+
+
+def _fill_script(  # noqa: PLR0917 - what one attempt is made with
+    place: CodeFolder,
+    facts: NetworkFacts,
+    script: str,
+    known: Mapping[str, tuple[str, ...]],
+    files: list[str],
+    failures: list[str],
+    depth: int,
+) -> tuple[Recipe, _ScriptRun] | None:
+    """Run a script until it builds a network: fill in its arguments, and leave out the statements that fail."""
     recipe = Recipe(provider="repository", entry=script)
     first = ""
     refused: set[str] = set()
@@ -119,7 +169,7 @@ def _try_script(  # noqa: PLR0917 - what one attempt is made with
         run.go()
         if run.network is not None:
             recipe = replace(recipe, argv=tuple(run.argv), requires=_requires(run.namespace))
-            return _settle(place, recipe, run, failures)
+            return recipe, run
         if run.needs_values:
             recipe = replace(recipe, initialise=True)
             continue
@@ -184,8 +234,12 @@ class _ScriptRun:
             namespace.on_parse = self._fill
             self.namespace = namespace
 
+        rings = 0
+
         def enough(*_: object) -> None:
-            if capture.networks:
+            nonlocal rings
+            rings += 1
+            if capture.networks or rings == _RINGS:
                 raise StopCapture  # a script that goes on to compute with a network need not be waited for
             signal.alarm(_PATIENCE)
 

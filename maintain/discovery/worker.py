@@ -20,8 +20,8 @@ from maintain.discovery.outcome import recipe_of
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-# Besides what the sandbox refuses anyway. These matter where namespaces are not allowed; a network needs none of them.
-_REFUSED = (
+#: Besides what the sandbox refuses anyway. These matter where namespaces are not allowed; a network needs none of them.
+REFUSED = (
     *("socket.connect", "socket.bind", "socket.sendto", "socket.getaddrinfo"),
     *("ftplib.connect", "http.client.connect", "smtplib.connect", "urllib.Request"),
     *("subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.forkpty", "pty.spawn"),
@@ -44,7 +44,7 @@ def main() -> None:
         from hubtool.networks.compat import cells, checks, noop  # noqa: F401, PLC0415
         from maintain.discovery import packages, search  # noqa: F401, PLC0415
 
-        guard.install("discovery", [sys.argv[2]], refused=_REFUSED)
+        guard.install("discovery", [sys.argv[2]], refused=REFUSED)
         _do(job, say)
     except BaseException:  # noqa: BLE001 - the code may raise anything, SystemExit too, and the report says what
         reason = traceback.format_exc(limit=-2).strip().splitlines()[-1][:300]

@@ -69,13 +69,13 @@ class _Skip(ast.NodeTransformer):
         return ast.fix_missing_locations(ast.copy_location(new, node))
 
 
-def compile_source(path: Path, *, main: bool, skip: Collection[int] = ()) -> Any:  # noqa: ANN401 - a code object
-    """Return the compiled code of a source file.
+def parse_source(path: Path, *, main: bool = False, skip: Collection[int] = ()) -> ast.Module:
+    """Return the syntax tree of a source file.
 
     Args:
         path: The file.
         main: Whether it runs as the main program.
-        skip: Line numbers of statements that are left out.
+        skip: Line numbers of statements that are left out: what they set becomes ``__stub__``.
 
     Raises:
         ImportError: If it is too large for source code.
@@ -91,4 +91,22 @@ def compile_source(path: Path, *, main: bool, skip: Collection[int] = ()) -> Any
             tree = _MainName().visit(tree)
         if skip:
             tree = _Skip(skip).visit(tree)
+        return tree
+
+
+def compile_source(path: Path, *, main: bool, skip: Collection[int] = ()) -> Any:  # noqa: ANN401 - a code object
+    """Return the compiled code of a source file.
+
+    Args:
+        path: The file.
+        main: Whether it runs as the main program.
+        skip: Line numbers of statements that are left out.
+
+    Raises:
+        ImportError: If it is too large for source code.
+        SyntaxError: If it is not Python.
+    """
+    tree = parse_source(path, main=main, skip=skip)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
         return compile(tree, str(path), "exec", dont_inherit=True)

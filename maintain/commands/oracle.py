@@ -1,0 +1,156 @@
+"""``python -m maintain oracle``: what the authors' own code computes."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from hubtool.cli import render
+from hubtool.cli.paths import LocalPath
+
+if TYPE_CHECKING:
+    from hubtool.card.model import Card
+
+
+@click.command("oracle")
+@click.option("--registry", type=LocalPath(exists=True, file_okay=False, path_type=Path), default=Path("registry"))
+@click.option(
+    "--checkout",
+    required=True,
+    help="The folder with the repository's tree; {repository} and {revision} in it are those of a card's repo-link.",
+)
+@click.option(
+    "--report",
+    type=LocalPath(dir_okay=False, path_type=Path),
+    required=True,
+    help="The file of records, one JSON object a line; a run that was interrupted goes on from there.",
+)
+@click.option("--source", "sources", multiple=True, type=click.Choice(["script", "mindspore-2.0.0"]), help="Only this.")
+@click.option("--python", type=LocalPath(dir_okay=False, path_type=Path), help="A Python with MindSpore 2.0.0.")
+@click.option(
+    "--environment",
+    type=LocalPath(file_okay=False, path_type=Path),
+    help="A folder to build a Python with MindSpore 2.0.0 in, if it is not there; that needs a Python 3.9.",
+)
+@click.option("--uids", multiple=True, help="Only these cards; * and ? stand for any letters.")
+@click.option("--version", "versions", multiple=True, help="Only cards of this version; may be given several times.")
+@click.option("--folder", default="", help="Only cards whose code stands in this folder of the repository.")
+@click.option("--shard", default="1/1", show_default=True, help="Only this part of the work, such as 2/5.")
+@click.option("--train", is_flag=True, help="Run the networks in training mode.")
+@click.option("--again", type=click.Choice(["none", "failed", "all"]), default="none", help="What to run again.")
+@click.option("--jobs", type=click.IntRange(1, 16), default=2, show_default=True, help="How many at a time.")
+@click.option("--seconds", type=float, default=240.0, show_default=True, help="Time for one.")
+@click.option("--memory", type=float, default=6.0, show_default=True, help="GiB of memory for one.")
+def command(  # noqa: PLR0917 - one for each option
+    registry: Path,
+    checkout: str,
+    report: Path,
+    sources: tuple[str, ...],
+    python: Path | None,
+    environment: Path | None,
+    uids: tuple[str, ...],
+    versions: tuple[str, ...],
+    folder: str,
+    shard: str,
+    train: bool,
+    again: str,
+    jobs: int,
+    seconds: float,
+    memory: float,
+) -> int:
+    """Record what the authors' own code computes, on MindSpore 2.0.0 and, through the bridge, on today's.
+
+    The script that a recipe names, or that builds the same network, is run up to where weights would go in; the network
+    is taken there, filled and run by the rule of known answers. Each job is a process of its own, without a network, in
+    limited time and memory.
+    """
+    from hubtool.sandbox.limits import ProgramLimits
+    from maintain.oracle import environment as environments
+    from maintain.oracle.plan import OLD, SOURCES, plan
+    from maintain.oracle.run import run
+
+    chosen = tuple(source for source in SOURCES if not sources or source in sources)
+    place = environments.python_of(python, environment) if OLD in chosen else None
+    planned, reasons = plan(
+        _cards(registry, uids, versions), checkout=checkout, folder=folder, train=train, shard=_shard(shard)
+    )
+    total = len(planned) * len(chosen)
+    count = 0
+
+    def progress(source: str, record: dict[str, Any], known: bool) -> None:
+        nonlocal count
+        count += 1
+        if not known:
+            click.echo(f"[{count}/{total}] {source} {record['uids'][0]}: {_said(record)}")
+
+    done = run(
+        planned,
+        sources=chosen,
+        python=place,
+        report=report,
+        limits=ProgramLimits(seconds=seconds, memory=int(memory * 2**30)),
+        parallel=jobs,
+        again=again,
+        progress=progress,
+    )
+    _totals(done, reasons)
+    return 0
+
+
+def _cards(registry: Path, patterns: tuple[str, ...], versions: tuple[str, ...]) -> list[Card]:
+    from hubtool.errors import CardError
+    from hubtool.registry.folder import FolderRegistry
+
+    found = []
+    folder = FolderRegistry(registry)
+    for uid in folder.uids():
+        if (patterns and not any(fnmatchcase(str(uid), pattern) for pattern in patterns)) or (
+            versions and uid.version not in versions
+        ):
+            continue
+        try:
+            card = folder.read(uid)
+        except CardError:
+            continue  # `hubtool validate` reports it
+        if card is not None:
+            found.append(card)
+    return found
+
+
+def _shard(text: str) -> tuple[int, int]:
+    from hubtool.errors import ArgumentError
+
+    match = re.fullmatch(r"(\d{1,4})/(\d{1,4})", text)
+    if match is None or not 1 <= int(match[1]) <= int(match[2]):
+        raise ArgumentError(f"{text!r} is not a part of the work", hint="2/5 is the second of five parts")
+    return int(match[1]), int(match[2])
+
+
+def _said(record: dict[str, Any]) -> str:
+    if record["reason"]:
+        return f"{render.plain(record['reason'])} ({record['seconds']:.0f} s)"
+    network = record["networks"][record["chosen"]]
+    outputs = render.count(len(record["outputs"]), "output")
+    other = "" if network["digest"] == record["wanted"] else "; not the parameters that the card states"
+    return f"{render.plain(network['class'])}, {outputs} ({record['seconds']:.0f} s){other}"
+
+
+def _totals(done: dict[str, dict[str, Any]], reasons: dict[str, str]) -> None:
+    from maintain.oracle.plan import SOURCES
+    from maintain.oracle.run import reason_class
+
+    for source in SOURCES:
+        of = [record for record in done.values() if record["source"] == source]
+        if of:
+            answered = sum(not record["reason"] for record in of)
+            click.echo(f"{source}: {answered} of {len(of)} answered")
+        counts = Counter(reason_class(record["reason"]) for record in of if record["reason"])
+        for reason, count in counts.most_common(40):
+            click.echo(f"{count:5}  {render.plain(reason)}")
+    for reason, count in Counter(reasons.values()).most_common(10):
+        click.echo(f"{count:5}  cards without a job: {render.plain(reason)}")

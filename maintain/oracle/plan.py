@@ -1,0 +1,104 @@
+"""Which code is run for which cards: each script with its arguments once, however many cards it stands behind. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from hubtool.verification import rule
+from maintain.discovery.run import checkout_of, code_digest, target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from hubtool.card.model import Card, Recipe
+
+#: Where answers come from: the script on MindSpore 2.0.0, and the same script on today's through the bridge.
+OLD: Final = "mindspore-2.0.0"
+SCRIPT: Final = "script"
+SOURCES: Final = (SCRIPT, OLD)
+
+
+@dataclass(kw_only=True, slots=True)
+class OracleJob:
+    """One piece of code to run, for all cards that it stands behind.
+
+    Attributes:
+        code: The folder with the code.
+        identity: The digest of the code.
+        request: What both sources need to know: the script and its arguments, which network, and its inputs.
+        uids: The cards.
+    """
+
+    code: Path
+    identity: str
+    request: dict[str, Any]
+    uids: list[str] = field(default_factory=list)
+
+    def key(self, source: str) -> str:
+        """Return the key of the record of a source: the same code, script and network have the same."""
+        asked = {name: value for name, value in self.request.items() if name != "facts"}
+        told = [self.identity, source, rule.VERSION, asked]
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def plan(
+    cards: Iterable[Card], *, checkout: str, folder: str = "", train: bool = False, shard: tuple[int, int] = (1, 1)
+) -> tuple[list[OracleJob], dict[str, str]]:
+    """Return what is to be run for cards.
+
+    Args:
+        cards: The cards.
+        checkout: Where the code is; ``{repository}`` and ``{revision}`` in it are those of a card's repo-link.
+        folder: Only cards whose code stands in a folder of this name, or below it.
+        train: Whether the networks are run in training mode.
+        shard: Which part of how many.
+
+    Returns:
+        The jobs, and for each card without one the reason.
+    """
+    digests: dict[Path, str] = {}
+    jobs: dict[str, OracleJob] = {}
+    reasons: dict[str, str] = {}
+    for card in cards:
+        item = target(card)
+        if folder and not f"{item.folder}/".startswith(folder.strip("/") + "/"):
+            continue
+        recipe = card.recipe
+        if recipe is None or recipe.provider == "package" or item.reason or item.distribution:
+            reasons[item.uid] = item.reason or (
+                "the card has no recipe" if recipe is None else "its network comes from a package, not from a script"
+            )
+            continue
+        code = checkout_of(checkout, item) / item.folder
+        if not code.is_dir():
+            reasons[item.uid] = f"the checkout has no folder {item.folder} at {item.revision}"
+            continue
+        if code not in digests:
+            digests[code] = code_digest(code)
+        request = {**_asked(recipe), "facts": asdict(item.facts), "train": train}
+        job = OracleJob(code=code, identity=digests[code], request=request)
+        jobs.setdefault(job.key(""), job).uids.append(item.uid)
+    number, count = shard
+    return [job for key, job in jobs.items() if int(key, 16) % count == number - 1], reasons
+
+
+def _asked(recipe: Recipe) -> dict[str, Any]:
+    is_script = recipe.entry.endswith(".py")
+    return {
+        "entry": recipe.entry if is_script else "",  # of a callable, the script is looked for
+        "argv": list(recipe.argv) if is_script else [],
+        "skip": list(recipe.skip),
+        "capture": recipe.capture if is_script else None,
+        "callable": "" if is_script else recipe.entry,
+        "arguments": {} if is_script else _plain(recipe.arguments),
+        "wanted": recipe.parameters_digest,
+        "inputs": [{"name": name, "shape": list(shape), "dtype": dtype} for name, shape, dtype in recipe.inputs],
+    }
+
+
+def _plain(arguments: Mapping[str, object]) -> Any:  # noqa: ANN401 - as JSON
+    return json.loads(json.dumps(arguments, default=str))
