@@ -19,6 +19,7 @@ NAME = "python -m maintain"
         "discover": discovery.discover,
         "write": discovery.write,
         "oracle": oracle.command,
+        "answers": oracle.answers,
     },
 )
 def maintain() -> None:

@@ -154,3 +154,78 @@ def _totals(done: dict[str, dict[str, Any]], reasons: dict[str, str]) -> None:
             click.echo(f"{count:5}  {render.plain(reason)}")
     for reason, count in Counter(reasons.values()).most_common(10):
         click.echo(f"{count:5}  cards without a job: {render.plain(reason)}")
+
+
+@click.command("answers")
+@click.option("--registry", type=LocalPath(exists=True, file_okay=False, path_type=Path), default=Path("registry"))
+@click.option("--checkout", required=True, help="The folder with the repository's tree, as for `oracle`.")
+@click.option(
+    "--records",
+    type=LocalPath(exists=True, dir_okay=False, path_type=Path),
+    required=True,
+    help="The file of records that `oracle` wrote.",
+)
+@click.option(
+    "--report",
+    type=LocalPath(dir_okay=False, path_type=Path),
+    required=True,
+    help="The file of results, one JSON object a line; a run that was interrupted goes on from there.",
+)
+@click.option("--uids", multiple=True, help="Only these cards; * and ? stand for any letters.")
+@click.option("--version", "versions", multiple=True, help="Only cards of this version; may be given several times.")
+@click.option("--train", is_flag=True, help="Use the records of networks in training mode.")
+@click.option("--write", "writes", is_flag=True, help="Write the answers that agree into the cards.")
+@click.option("--jobs", type=click.IntRange(1, 16), default=2, show_default=True, help="How many at a time.")
+@click.option("--seconds", type=float, default=240.0, show_default=True, help="Time for one.")
+@click.option("--memory", type=float, default=6.0, show_default=True, help="GiB of memory for one.")
+def answers(  # noqa: PLR0917 - one for each option
+    registry: Path,
+    checkout: str,
+    records: Path,
+    report: Path,
+    uids: tuple[str, ...],
+    versions: tuple[str, ...],
+    train: bool,
+    writes: bool,
+    jobs: int,
+    seconds: float,
+    memory: float,
+) -> int:
+    """Hold the recipes of cards to the oracle's records, and write the known answers that agree into the cards.
+
+    The network of each recipe is built and run by hubtool, as `hubtool verify` does it.
+    """
+    from dataclasses import replace
+
+    from hubtool import settings
+    from hubtool.hub import Hub
+    from hubtool.sandbox.limits import ProgramLimits
+    from maintain.oracle import settle
+    from maintain.oracle.plan import plan
+    from maintain.oracle.run import records as read_records
+
+    cards = {str(card.uid): card for card in _cards(registry, uids, versions)}
+    planned, _ = plan(cards.values(), checkout=checkout, train=train)
+    hub = Hub.open(replace(settings.load(), registry=(registry.absolute(),), lock=None))
+
+    def tell(done: settle.SettledJob) -> None:
+        size = "" if done.difference is None else f" {done.difference:.2g}"
+        click.echo(f"{done.state:<22} {done.uids[0]}{size} {render.plain(done.reason)}".rstrip())
+
+    done = settle.settle(
+        hub,
+        planned,
+        read_records(records),
+        cards=cards,
+        checkout=checkout,
+        limits=ProgramLimits(seconds=seconds, memory=int(memory * 2**30)),
+        report=report,
+        parallel=jobs,
+        tell=tell,
+    )
+    for state, count in Counter(one.state for one in done).most_common():
+        number = sum(len(one.uids) for one in done if one.state == state)
+        click.echo(f"{count:5} networks, {number:5} cards: {state}")
+    if writes:
+        click.echo(f"{render.count(settle.apply(done, cards), 'card')} written")
+    return 0

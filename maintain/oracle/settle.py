@@ -1,0 +1,249 @@
+"""Hold the recipes of cards to the oracle's records, and write the answers that agree into the cards."""
+
+from __future__ import annotations
+
+import json
+import math
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Final
+
+from hubtool.card import known_answer
+from hubtool.card.known_answer import KnownAnswer
+from hubtool.errors import HubError
+from hubtool.verification import compare
+from hubtool.verification.record import write
+from hubtool.verification.verify import TOLERANCE, measure, recipe_inputs
+from maintain.discovery.run import checkout_of, target
+from maintain.oracle.plan import OLD, SCRIPT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from hubtool.card.known_answer import OutputSummary
+    from hubtool.card.model import Card
+    from hubtool.hub import Hub
+    from hubtool.sandbox.limits import ProgramLimits
+    from maintain.oracle.plan import OracleJob
+
+#: What came of a job.
+EQUAL: Final = "equal"
+DIFFERS: Final = "differs"
+OTHER: Final = "another network"
+DISAGREE: Final = "the sources disagree"
+NO_ANSWER: Final = "no answer"
+NOT_RUN: Final = "not run"
+#: The greatest difference between two versions of MindSpore that counts as rounding where a network computes in
+#: float16 inside, with 11 significant bits.
+_FLOAT16_TOLERANCE: Final = 5e-3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettledJob:
+    """What came of one job.
+
+    Attributes:
+        uids: The cards.
+        state: One of the constants above.
+        reason: Why, in one sentence; empty for ``equal``.
+        source: The source of the answer, or empty.
+        difference: The greatest difference that was measured, as a part of the outputs' scale; or None.
+        answer: The known answer that the cards get, or None.
+        inputs: The inputs of the network, for cards whose recipes state none.
+        mindspore: The version of MindSpore that ran the recipe.
+    """
+
+    uids: tuple[str, ...]
+    state: str
+    reason: str = ""
+    source: str = ""
+    difference: float | None = None
+    answer: KnownAnswer | None = None
+    inputs: tuple[known_answer.InputSpec, ...] = ()
+    mindspore: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        return {
+            "uids": list(self.uids),
+            "state": self.state,
+            "reason": self.reason,
+            "source": self.source,
+            "difference": self.difference,
+            "answer": None if self.answer is None else self.answer.as_json(),
+            "inputs": [one.as_json() for one in self.inputs],
+            "mindspore": self.mindspore,
+        }
+
+
+def settled(values: Mapping[str, Any]) -> SettledJob:
+    """Return what came of a job from plain values."""
+    answer = values["answer"]
+    return SettledJob(
+        uids=tuple(values["uids"]),
+        state=values["state"],
+        reason=values["reason"],
+        source=values["source"],
+        difference=values["difference"],
+        answer=None if answer is None else known_answer.parse(answer),
+        inputs=tuple(known_answer.parse_input(one) for one in values["inputs"]),
+        mindspore=values["mindspore"],
+    )
+
+
+def settle(
+    hub: Hub,
+    jobs: Sequence[OracleJob],
+    records: Mapping[str, Mapping[str, Any]],
+    *,
+    cards: Mapping[str, Card],
+    checkout: str,
+    limits: ProgramLimits,
+    report: Path,
+    parallel: int = 1,
+    tell: Callable[[SettledJob], None] | None = None,
+) -> list[SettledJob]:
+    """Run the recipe of each job through hubtool, and compare it with what the oracle recorded.
+
+    Args:
+        hub: Settings, registries and store.
+        jobs: The jobs of the plan.
+        records: The oracle's records by key.
+        cards: The cards by UID.
+        checkout: Where the code is, as for the plan.
+        limits: What one network may take.
+        report: A file of JSON lines; a job that it has with the same records is not run again.
+        parallel: How many networks run at a time.
+        tell: Called with each job as it is settled.
+    """
+    known = _read(report)
+
+    def work(job: OracleJob) -> SettledJob | None:
+        found = {source: records[key] for source in (OLD, SCRIPT) if (key := job.key(source)) in records}
+        if not found:
+            return None
+        key = "+".join([job.key(source) for source in found] + [str(bool(one["outputs"])) for one in found.values()])
+        if key in known:
+            done = replace(known[key], uids=tuple(job.uids))
+        else:
+            done = _settle(hub, job, found, cards[job.uids[0]], checkout=checkout, limits=limits)
+            with report.open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps({"key": key, **done.as_json()}) + "\n")
+        if tell is not None:
+            tell(done)
+        return done
+
+    with ThreadPoolExecutor(max_workers=parallel) as pool:
+        return [done for done in pool.map(work, jobs) if done is not None]
+
+
+def _read(report: Path) -> dict[str, SettledJob]:
+    if not report.is_file():
+        return {}
+    found = {}
+    for line in report.read_text(encoding="utf-8").splitlines():
+        values = json.loads(line)
+        found[values["key"]] = settled(values)
+    return found
+
+
+def _settle(
+    hub: Hub,
+    job: OracleJob,
+    records: Mapping[str, Mapping[str, Any]],
+    card: Card,
+    *,
+    checkout: str,
+    limits: ProgramLimits,
+) -> SettledJob:
+    recipe = card.recipe
+    assert recipe is not None  # noqa: S101 - the plan has cards with recipes only
+    result = SettledJob(uids=tuple(job.uids), state=NO_ANSWER)
+    answered = {source: record for source, record in records.items() if record["outputs"]}
+    if not answered:
+        return replace(result, reason="; ".join(f"{source}: {one['reason']}" for source, one in records.items()))
+    fitting = {source: one for source, one in answered.items() if _digest(one) == recipe.parameters_digest}
+    if not fitting:
+        source, record = next(iter(answered.items()))
+        network = record["networks"][record["chosen"]]
+        told = f"{source}: the script makes {network['class']}, {network['elements']:,} elements"
+        return replace(result, state=OTHER, reason=told, source=source)
+    answers = {source: _answer(source, record) for source, record in fitting.items()}
+    source, answer = next(iter(answers.items()))
+    inputs = answer.inputs
+    try:
+        measured = measure(
+            hub,
+            job.uids[0],
+            inputs=(inputs,),
+            trust=True,
+            checkout=checkout_of(checkout, target(card)),
+            limits=limits,
+        )
+    except HubError as error:
+        return replace(result, state=NOT_RUN, reason=error.message, source=source, inputs=inputs)
+    result = replace(result, source=source, inputs=inputs, mindspore=measured.mindspore)
+    if measured.digest != recipe.parameters_digest:
+        return replace(result, state=OTHER, reason="the recipe does not build the parameters that the card states")
+    sizes = {name: _largest(wanted.outputs, measured.outputs) for name, wanted in answers.items()}
+    result = replace(result, difference=sizes[source] if math.isfinite(sizes[source]) else None)
+    allowed = _FLOAT16_TOLERANCE if _computes_in_float16(fitting[source]) else TOLERANCE
+    if sizes[source] <= allowed:
+        answer = replace(answer, tolerance=allowed, inputs=() if inputs == recipe_inputs(recipe) else inputs)
+        return replace(result, state=EQUAL, answer=answer)
+    found = compare.compare(answer, measured.outputs, tolerance=allowed)
+    told = f"output {found[0].output}: {found[0].what}"
+    if sizes.get(SCRIPT, 1.0) <= allowed:
+        return replace(result, state=DISAGREE, reason=f"as the script on {measured.mindspore}, and {OLD} says: {told}")
+    return replace(result, state=DIFFERS, reason=told)
+
+
+def _largest(wanted: Sequence[OutputSummary], measured: Sequence[OutputSummary]) -> float:
+    """Return the greatest difference of all outputs as a part of their scales; infinite if their shapes differ."""
+    if [one.shape for one in wanted] != [one.shape for one in measured]:
+        return math.inf
+    return max((compare.difference(one, other) for one, other in zip(wanted, measured, strict=True)), default=0.0)
+
+
+def _digest(record: Mapping[str, Any]) -> str:
+    return str(record["networks"][record["chosen"]]["digest"])
+
+
+def _answer(source: str, record: Mapping[str, Any]) -> KnownAnswer:
+    return KnownAnswer(
+        rule=record["rule"],
+        inputs=tuple(known_answer.parse_input(one) for one in record["inputs"]),
+        outputs=tuple(known_answer.parse_output(one) for one in record["outputs"]),
+        tolerance=TOLERANCE,
+        source=source,
+        mindspore=record["mindspore"],
+        device=record["device"],
+        date=record["date"],
+    )
+
+
+def _computes_in_float16(record: Mapping[str, Any]) -> bool:
+    return any(one["dtype"] == "float16" for one in (*record["outputs"], *record["inputs"]))
+
+
+def apply(done: Iterable[SettledJob], cards: Mapping[str, Card]) -> int:
+    """Write the answers of settled jobs into their cards; return how many cards were changed."""
+    count = 0
+    for one in done:
+        if one.answer is None:
+            continue
+        for uid in one.uids:
+            card = cards[uid]
+            if card.path is None or card.recipe is None:
+                continue
+            members: dict[str, Any] = {"known-answer": one.answer.as_json()}
+            if not card.recipe.inputs:
+                members["inputs"] = [input_.as_json() for input_ in one.inputs]
+                members["known-answer"].pop("inputs", None)
+            if card.recipe.training_mode:
+                members["training-mode"] = True
+            told = f"equal to its known answer on MindSpore {one.mindspore} (CPU), {one.answer.date}"
+            write(card.path, {**members, "verdict": told})
+            count += 1
+    return count
