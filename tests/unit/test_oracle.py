@@ -101,7 +101,7 @@ def test_the_training_mode_is_another_job(tmp_path: Path) -> None:
 
 
 def job(tmp_path: Path, *uids: str) -> OracleJob:
-    request = {
+    request: dict[str, Any] = {
         "entry": "export.py",
         "argv": [],
         "skip": [],
