@@ -11,6 +11,7 @@ import importlib.util
 import inspect
 import json
 import os
+import threading
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 NO_NETWORK = "the script ended before any weights went into a network"
 RINGS = 4  # times the patience for a script without a network: some wait for ever for what another process brings
 WAITS = "the script waits, and has made no network yet"
+_SLEEPS = 20
 _TOLERANCE = 1e-4  # of a second run, where threads add in another order; random numbers differ by far more
 
 
@@ -66,6 +68,23 @@ class ScriptNetworks:
             if found:
                 return found
         return described(network, self._calls.get(id(network), ()))
+
+
+def impatient(stop: type[BaseException]) -> Callable[[float], None]:
+    """Return a ``time.sleep`` that does not sleep, and ends a script that waits for what nobody brings.
+
+    Args:
+        stop: What ends a script.
+    """
+    calls = 0
+
+    def sleep(_: float) -> None:
+        nonlocal calls
+        calls += 1
+        if calls > _SLEEPS and threading.current_thread() is threading.main_thread():
+            raise stop
+
+    return sleep
 
 
 def shapes_of(parameters: Mapping[str, Any]) -> dict[str, list[int]]:

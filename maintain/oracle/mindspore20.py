@@ -290,6 +290,7 @@ def _python(folder: str) -> None:
         if name not in vars(collections):
             setattr(collections, name, getattr(collections.abc, name))
     fractions.gcd = math.gcd  # type: ignore[attr-defined] # gone since Python 3.9
+    time.sleep = answers.impatient(StopScript)
     time.clock = time.perf_counter  # type: ignore[attr-defined] # gone since Python 3.8
     np.asscalar = lambda array: array.item()  # type: ignore[attr-defined] # gone since NumPy 1.23
     loading: Any = yaml  # the loader became required in PyYAML 6

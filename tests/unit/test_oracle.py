@@ -101,7 +101,7 @@ def test_the_training_mode_is_another_job(tmp_path: Path) -> None:
 
 
 def job(tmp_path: Path, *uids: str) -> OracleJob:
-    request = {
+    request: dict[str, Any] = {
         "entry": "export.py",
         "argv": [],
         "skip": [],
@@ -260,3 +260,11 @@ def test_reasons_are_counted_by_kind() -> None:
     kinds = {run.reason_class(f"output {at}: {at + 1} of 9 elements are NaN or infinite") for at in range(3)}
     assert len(kinds) == 1
     assert json.dumps(sorted(kinds)) == '["output 0: 0 of 0 elements are NaN or infinite"]'
+
+
+def test_a_script_that_waits_for_ever_is_ended() -> None:
+    sleep = answers.impatient(KeyboardInterrupt)
+    for _ in range(20):
+        sleep(3600)
+    with pytest.raises(KeyboardInterrupt):
+        sleep(3600)
