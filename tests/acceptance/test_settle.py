@@ -1,0 +1,83 @@
+"""`python -m maintain answers`: recipes held to what the authors' own script computes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from hubtool.card import model
+from hubtool.sandbox.limits import ProgramLimits
+from maintain.oracle import run, settle
+from maintain.oracle.plan import OLD, SCRIPT, plan
+from tests.support.git import git
+from tests.support.repositories import SCRIPT as RECIPE
+from tests.support.repositories import card, repository
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.cli import Cli
+
+pytestmark = [
+    pytest.mark.mindspore,
+    pytest.mark.skipif(shutil.which("git") is None, reason="the git program is not installed"),
+]
+UID = "tests/1.9/net"
+
+
+@pytest.mark.slow
+def test_what_the_script_computes_is_what_the_recipe_computes(cli: Cli, tmp_path: Path) -> None:
+    """The script's network on today's MindSpore stands in for MindSpore 2.0.0, which the tests do not have."""
+    root = repository(tmp_path / "models")
+    card(cli, root, RECIPE)
+    path = cli.registry / f"{UID}.md"
+    assert cli("trust", "add", str(root)).code == 0
+    report, records = tmp_path / "settled.jsonl", tmp_path / "records.jsonl"
+
+    def jobs() -> list[Any]:
+        return plan([model.read(path.read_bytes(), uid=None, path=path)], checkout=str(root))[0]
+
+    def answers(*more: str) -> str:
+        command = ("answers", "--registry", cli.registry, "--checkout", root, "--records", records, "--report", report)
+        done = cli.maintain(*command, "--jobs", "1", *more)
+        assert done.code == 0, done.err
+        return done.out
+
+    found = run.run(jobs(), sources=(SCRIPT,), python=None, report=records, limits=ProgramLimits())
+    (record,) = found.values()
+    assert record["reason"] == ""
+    # A card whose recipe says nothing of its parameters is not held to anything.
+    assert "another network" in answers()
+    digest = record["networks"][record["chosen"]]["digest"]
+    path.write_text(path.read_text().replace("  inputs:", f"  parameters-sha256: {digest}\n  inputs:"))
+    job = jobs()[0]
+    for source in (SCRIPT, OLD):
+        with records.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps({**record, "key": job.key(source), "source": source}) + "\n")
+    assert f"equal                  {UID} 0" in answers("--write")
+    recipe = model.read(path.read_bytes()).recipe
+    assert recipe is not None
+    assert recipe.known_answer is not None
+    assert recipe.known_answer["source"] == OLD
+    assert cli("verify", UID, "--json").json["verdict"] == "equal"
+    # Another answer of MindSpore 2.0.0 is not written, and what differs is said.
+    wrong = json.loads(json.dumps(record))
+    wrong["outputs"][0]["mean"] += 1.0
+    with records.open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps({**wrong, "key": job.key(OLD), "source": OLD}) + "\n")
+    report.unlink()
+    before = path.read_bytes()
+    said = answers("--write")
+    assert "the sources disagree" in said
+    assert "0 cards written" in said
+    assert path.read_bytes() == before
+    assert git(root, "status", "--short") == ""
+
+
+def test_of_results_nothing_is_lost(tmp_path: Path) -> None:
+    one = settle.SettledJob(uids=("a/1.9/b",), state=settle.DIFFERS, reason="x", source=OLD, difference=0.5)
+    assert settle.settled(json.loads(json.dumps(one.as_json()))) == one
+    assert tmp_path.is_dir()
