@@ -19,7 +19,7 @@ RULE_VERSION: Final = 1
 SAMPLES: Final = 8
 #: What stands behind an answer, strongest first.
 SOURCES: Final[Mapping[str, str]] = {
-    "mindspore-2.0.0": "the authors' code, run on MindSpore 2.0.0",
+    "mindspore-2.0.0": "the authors' own code as it was written",
     "script": "the network that the authors' own script loads its weights into",
     "package": "the package's own documented constructor",
     "itself": "an earlier run of the card's own recipe, which shows that nothing changed, and not that it is right",
@@ -100,6 +100,7 @@ class KnownAnswer:
         mindspore: The version of MindSpore.
         device: ``CPU``, ``GPU`` or ``Ascend``.
         date: The date, such as ``2026-11-30``.
+        equal_on: The versions of MindSpore on which the card's recipe was found to compute the same.
         arguments: Arguments that the network is built with besides those of the recipe: the sizes that its checkpoint
             would give.
     """
@@ -112,17 +113,22 @@ class KnownAnswer:
     mindspore: str
     device: str
     date: str
+    equal_on: tuple[str, ...] = ()
     arguments: Mapping[str, object] = field(default_factory=dict)
 
     @property
     def told(self) -> str:
         """What stands behind it, in a few words."""
-        return f"{SOURCES.get(self.source, self.source)} (MindSpore {self.mindspore}, {self.device}, {self.date})"
+        where = f"on MindSpore {self.mindspore}, {self.device}, {self.date}"
+        equal = f"; equal on MindSpore {', '.join(self.equal_on)}" if self.equal_on else ""
+        return f"{SOURCES.get(self.source, self.source)}, {where}{equal}"
 
     def as_json(self) -> dict[str, Any]:
         """Return it as a card states it."""
         values: dict[str, Any] = {"rule": self.rule, "source": self.source}
         values |= {"mindspore": self.mindspore, "device": self.device, "date": self.date, "tolerance": self.tolerance}
+        if self.equal_on:
+            values["equal-on"] = list(self.equal_on)
         if self.arguments:
             values["arguments"] = dict(self.arguments)
         if self.inputs:
@@ -149,6 +155,7 @@ def parse(values: Mapping[str, Any]) -> KnownAnswer:
             mindspore=str(values["mindspore"]),
             device=str(values["device"]),
             date=str(values["date"]),
+            equal_on=tuple(str(version) for version in values.get("equal-on", ())),
             arguments=dict(values.get("arguments", {})),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -157,6 +164,20 @@ def parse(values: Mapping[str, Any]) -> KnownAnswer:
     for problem in problems(answer):
         raise RecipeError(f"the known answer of the card cannot be used: {problem}", hint=_HINT)
     return answer
+
+
+def told_of(values: Mapping[str, Any] | None) -> str:
+    """Return what stands behind the known answer of a recipe, in a few words; also where there is none.
+
+    Args:
+        values: The recipe's ``known-answer``, or None.
+    """
+    if values is None:
+        return "none: what this network computes was never compared with anything"
+    try:
+        return parse(values).told
+    except RecipeError as error:
+        return error.message
 
 
 _HINT = "'hubtool validate' shows where; 'hubtool verify CARD --record' measures a new one"

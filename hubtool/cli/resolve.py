@@ -73,6 +73,8 @@ def command(
 
 
 def _print(resolution: Resolution) -> None:
+    from hubtool.card import known_answer
+
     card, recipe = resolution.card, resolution.recipe
     rows = [("uid", resolution.uid), ("card", str(card.path))]
     if summary := card.text("summary"):
@@ -97,6 +99,7 @@ def _print(resolution: Resolution) -> None:
         rows.append(("network", f"{recipe.provider} {recipe.entry}"))
         rows.extend(("", f"{name} = {value!r}") for name, value in recipe.arguments.items())
         rows.extend(("", f"ignores {pattern}") for pattern in recipe.ignore)
+        rows.append(("known answer", known_answer.told_of(recipe.known_answer)))
     if resolution.loan is not None:
         rows.append(("", resolution.loan.why))
     weights = resolution.weights

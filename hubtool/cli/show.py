@@ -61,6 +61,8 @@ def _as_json(found: FoundCard) -> dict[str, object]:
 
 def facts_of(found: FoundCard) -> list[tuple[str, str]]:
     """Return the names and values of a card's facts, as a terminal may have them."""
+    from hubtool.card import known_answer
+
     card = found.card
     rows = [("uid", str(card.uid))] if card.uid else []
     if found.registry:
@@ -76,6 +78,7 @@ def facts_of(found: FoundCard) -> list[tuple[str, str]]:
         rows.append(("", f"{render.size(asset.size)}, {digest}"))
     if card.recipe:
         rows.append(("network", render.plain(f"{card.recipe.provider} {card.recipe.entry}")))
+        rows.append(("known answer", render.plain(known_answer.told_of(card.recipe.known_answer))))
     if found.loan is not None:
         rows.append(("", render.plain(found.loan.why)))
     rows.extend(("card fault", render.plain(fault)) for fault in card.faults)

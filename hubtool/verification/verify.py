@@ -269,6 +269,7 @@ def recorded(measured: Measurement, recipe: Recipe, *, source: str, arguments: M
         mindspore=measured.mindspore,
         device=measured.device,
         date=dt.datetime.now(dt.timezone.utc).date().isoformat(),
+        equal_on=(measured.mindspore,),
         arguments=arguments,
     )
 
