@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hubtool.verification import rule
 from maintain.discovery.run import checkout_of, code_digest, target
+from maintain.oracle import family
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -68,9 +69,12 @@ def plan(
         if folder and not f"{item.folder}/".startswith(folder.strip("/") + "/"):
             continue
         recipe = card.recipe
-        if recipe is None or recipe.provider == "package" or item.reason or item.distribution:
+        asked = (
+            None if recipe is None else family.request_of(recipe) if recipe.provider == "builtin" else _asked(recipe)
+        )
+        if recipe is None or asked is None or recipe.provider == "package" or item.reason or item.distribution:
             reasons[item.uid] = item.reason or (
-                "the card has no recipe" if recipe is None else "its network comes from a package, not from a script"
+                "the card has no recipe" if recipe is None else "its network does not come from a script"
             )
             continue
         code = checkout_of(checkout, item) / item.folder
@@ -79,14 +83,19 @@ def plan(
             continue
         if code not in digests:
             digests[code] = code_digest(code)
-        request = {**_asked(recipe), "facts": asdict(item.facts), "train": train}
+        request = {**asked, "facts": asdict(item.facts), "train": train}
         job = OracleJob(code=code, identity=digests[code], request=request)
         jobs.setdefault(job.key(""), job).uids.append(item.uid)
     number, count = shard
     return [job for key, job in jobs.items() if int(key, 16) % count == number - 1], reasons
 
 
-def _asked(recipe: Recipe) -> dict[str, Any]:
+def _asked(recipe: Recipe) -> dict[str, Any] | None:
+    """Return the part of a job's request that its recipe gives; None if no script stands behind it."""
+    if recipe.provider == "package":
+        return None
+    if recipe.provider == "builtin":
+        return family.request_of(recipe)
     is_script = recipe.entry.endswith(".py")
     return {
         "entry": recipe.entry if is_script else "",  # of a callable, the script is looked for

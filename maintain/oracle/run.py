@@ -115,7 +115,9 @@ def run(
 
     def work(job: OracleJob) -> None:
         request: dict[str, Any] = job.request
-        if SCRIPT in sources or not request["entry"]:  # of a callable, today's MindSpore finds the script
+        if not request.get("text") and (
+            SCRIPT in sources or not request["entry"]
+        ):  # of a callable, today's MindSpore finds the script
             first = ask(job, SCRIPT, request)
             request = {**request, **{name: first[name] for name in ("entry", "argv", "skip")}}
         if OLD in sources:
@@ -203,6 +205,8 @@ def _prepared(code: Path, told: Mapping[str, Any], scratch: Path) -> dict[str, A
     """Copy the code for MindSpore 2.0.0, without the statements to leave out; return what the run needs."""
     folder = scratch / "code" / code.name
     shutil.copytree(code, folder, symlinks=True, ignore=_ignored)
+    if told.get("text"):  # a program of ours, with the authors' classes
+        (folder / told["entry"]).write_text(told["text"], encoding="utf-8")
     leave_out(folder, told["skip"])
     checkpoint = scratch / "checkpoint.ckpt"
     checkpoint.touch()

@@ -15,6 +15,7 @@ from hubtool.verification import compare
 from hubtool.verification.record import write
 from hubtool.verification.verify import TOLERANCE, measure, recipe_inputs
 from maintain.discovery.run import checkout_of, target
+from maintain.oracle import family
 from maintain.oracle.plan import OLD, SCRIPT
 
 if TYPE_CHECKING:
@@ -163,7 +164,8 @@ def _settle(
     answered = {source: record for source, record in records.items() if record["outputs"]}
     if not answered:
         return replace(result, reason="; ".join(f"{source}: {one['reason']}" for source, one in records.items()))
-    fitting = {source: one for source, one in answered.items() if _digest(one) == recipe.parameters_digest}
+    wanted = recipe.parameters_digest
+    fitting = {source: one for source, one in answered.items() if wanted in (None, _digest(one))}
     if not fitting:
         source, record = next(iter(answered.items()))
         network = record["networks"][record["chosen"]]
@@ -172,26 +174,28 @@ def _settle(
     answers = {source: _answer(source, record) for source, record in fitting.items()}
     source, answer = next(iter(answers.items()))
     inputs = answer.inputs
+    arguments = family.sizes_of(recipe) if recipe.provider == "builtin" else {}
     try:
         measured = measure(
             hub,
             job.uids[0],
             inputs=(inputs,),
+            arguments=arguments,
             trust=True,
-            checkout=checkout_of(checkout, target(card)),
+            checkout=checkout_of(checkout, target(card)) if recipe.provider == "repository" else None,
             limits=limits,
         )
     except HubError as error:
         return replace(result, state=NOT_RUN, reason=error.message, source=source, inputs=inputs)
     result = replace(result, source=source, inputs=inputs, mindspore=measured.mindspore)
-    if measured.digest != recipe.parameters_digest:
-        return replace(result, state=OTHER, reason="the recipe does not build the parameters that the card states")
+    if measured.digest != _digest(fitting[source]):
+        return replace(result, state=OTHER, reason=f"the recipe builds other parameters than {source}")
     sizes = {name: _largest(wanted.outputs, measured.outputs) for name, wanted in answers.items()}
     result = replace(result, difference=sizes[source] if math.isfinite(sizes[source]) else None)
     allowed = _FLOAT16_TOLERANCE if _computes_in_float16(fitting[source]) else TOLERANCE
     if sizes[source] <= allowed:
         own = () if inputs == recipe_inputs(recipe) else inputs
-        answer = replace(answer, tolerance=allowed, inputs=own, equal_on=(measured.mindspore,))
+        answer = replace(answer, tolerance=allowed, inputs=own, equal_on=(measured.mindspore,), arguments=arguments)
         return replace(result, state=EQUAL, answer=answer)
     found = compare.compare(answer, measured.outputs, tolerance=allowed)
     told = f"output {found[0].output}: {found[0].what}"
@@ -239,7 +243,7 @@ def apply(done: Iterable[SettledJob], cards: Mapping[str, Card]) -> int:
             if card.path is None or card.recipe is None:
                 continue
             members: dict[str, Any] = {"known-answer": one.answer.as_json()}
-            if not card.recipe.inputs:
+            if not card.recipe.inputs and card.recipe.provider != "builtin":
                 members["inputs"] = [input_.as_json() for input_ in one.inputs]
                 members["known-answer"].pop("inputs", None)
             if card.recipe.training_mode:

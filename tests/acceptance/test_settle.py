@@ -49,11 +49,15 @@ def test_what_the_script_computes_is_what_the_recipe_computes(cli: Cli, tmp_path
     found = run.run(jobs(), sources=(SCRIPT,), python=None, report=records, limits=ProgramLimits())
     (record,) = found.values()
     assert record["reason"] == ""
-    # A card whose recipe says nothing of its parameters is not held to anything.
-    assert "another network" in answers()
+    assert "equal" in answers()
     digest = record["networks"][record["chosen"]]["digest"]
-    path.write_text(path.read_text().replace("  inputs:", f"  parameters-sha256: {digest}\n  inputs:"))
-    job = jobs()[0]
+    text = path.read_text(encoding="utf-8")
+    for stated, said in (("0" * 64, "another network"), (digest, "equal")):
+        path.write_text(text.replace("  inputs:", f"  parameters-sha256: {stated}\n  inputs:"), encoding="utf-8")
+        (job,) = jobs()
+        with records.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps({**record, "key": job.key(SCRIPT)}) + "\n")
+        assert said in answers()
     for source in (SCRIPT, OLD):
         with records.open("a", encoding="utf-8") as stream:
             stream.write(json.dumps({**record, "key": job.key(source), "source": source}) + "\n")

@@ -79,7 +79,7 @@ def test_a_card_without_a_job_has_a_reason(tmp_path: Path) -> None:
     assert jobs == []
     assert reasons == {
         "tests/1.9/a": "the checkout has no folder cv/net at r1.9",
-        "tests/1.9/b": "its network comes from a package, not from a script",
+        "tests/1.9/b": "its network does not come from a script",
     }
 
 
