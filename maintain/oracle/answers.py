@@ -70,7 +70,7 @@ class ScriptNetworks:
         return described(network, self._calls.get(id(network), ()))
 
 
-def impatient(stop: type[BaseException]) -> Callable[[float], None]:
+def impatient(stop: type[BaseException]) -> Any:  # noqa: ANN401 - the signature of time.sleep differs by version
     """Return a ``time.sleep`` that does not sleep, and ends a script that waits for what nobody brings.
 
     Args:
