@@ -22,7 +22,7 @@ SOURCES: Final[Mapping[str, str]] = {
     "mindspore-2.0.0": "the authors' own code as it was written",
     "script": "the network that the authors' own script loads its weights into",
     "package": "the package's own documented constructor",
-    "itself": "an earlier run of the card's own recipe, which shows that nothing changed, and not that it is right",
+    "itself": "an earlier run of this recipe, which shows that nothing changed, and not that it is right",
 }
 MAX_INPUT_BYTES: Final = 4 << 30
 _BYTES: Final = {"bool": 1, "int8": 1, "uint8": 1, "float16": 2, "int16": 2, "float64": 8, "int64": 8}
