@@ -101,6 +101,7 @@ class KnownAnswer:
         device: ``CPU``, ``GPU`` or ``Ascend``.
         date: The date, such as ``2026-11-30``.
         equal_on: The versions of MindSpore on which the card's recipe was found to compute the same.
+        code: The commit of the code that computed it, if that is not the card's own; empty if it is.
         arguments: Arguments that the network is built with besides those of the recipe: the sizes that its checkpoint
             would give.
     """
@@ -114,6 +115,7 @@ class KnownAnswer:
     device: str
     date: str
     equal_on: tuple[str, ...] = ()
+    code: str = ""
     arguments: Mapping[str, object] = field(default_factory=dict)
 
     @property
@@ -127,6 +129,8 @@ class KnownAnswer:
         """Return it as a card states it."""
         values: dict[str, Any] = {"rule": self.rule, "source": self.source}
         values |= {"mindspore": self.mindspore, "device": self.device, "date": self.date, "tolerance": self.tolerance}
+        if self.code:
+            values["code"] = self.code
         if self.equal_on:
             values["equal-on"] = list(self.equal_on)
         if self.arguments:
@@ -155,6 +159,7 @@ def parse(values: Mapping[str, Any]) -> KnownAnswer:
             mindspore=str(values["mindspore"]),
             device=str(values["device"]),
             date=str(values["date"]),
+            code=str(values.get("code", "")),
             equal_on=tuple(str(version) for version in values.get("equal-on", ())),
             arguments=dict(values.get("arguments", {})),
         )

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 @click.option("--version", "versions", multiple=True, help="Only cards of this version; may be given several times.")
 @click.option("--folder", default="", help="Only cards whose code stands in this folder of the repository.")
 @click.option("--shard", default="1/1", show_default=True, help="Only this part of the work, such as 2/5.")
+@click.option("--newest", "only_newest", is_flag=True, help="Only the newest version of the code of each network.")
 @click.option("--train", is_flag=True, help="Run the networks in training mode.")
 @click.option("--again", type=click.Choice(["none", "failed", "all"]), default="none", help="What to run again.")
 @click.option("--jobs", type=click.IntRange(1, 16), default=2, show_default=True, help="How many at a time.")
@@ -57,6 +58,7 @@ def command(  # noqa: PLR0917 - one for each option
     versions: tuple[str, ...],
     folder: str,
     shard: str,
+    only_newest: bool,
     train: bool,
     again: str,
     jobs: int,
@@ -71,7 +73,7 @@ def command(  # noqa: PLR0917 - one for each option
     """
     from hubtool.sandbox.limits import ProgramLimits
     from maintain.oracle import environment as environments
-    from maintain.oracle.plan import OLD, SOURCES, plan
+    from maintain.oracle.plan import OLD, SOURCES, newest, plan
     from maintain.oracle.run import run
 
     chosen = tuple(source for source in SOURCES if not sources or source in sources)
@@ -79,6 +81,7 @@ def command(  # noqa: PLR0917 - one for each option
     planned, reasons = plan(
         _cards(registry, uids, versions), checkout=checkout, folder=folder, train=train, shard=_shard(shard)
     )
+    planned = newest(planned) if only_newest else planned
     total = len(planned) * len(chosen)
     count = 0
 
@@ -132,6 +135,8 @@ def _shard(text: str) -> tuple[int, int]:
 
 
 def _said(record: dict[str, Any]) -> str:
+    if record["chosen"] is None and not record["reason"]:
+        return f"{render.plain(record['entry'])} builds it ({record['seconds']:.0f} s)"
     if record["reason"]:
         return f"{render.plain(record['reason'])} ({record['seconds']:.0f} s)"
     network = record["networks"][record["chosen"]]

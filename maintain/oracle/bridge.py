@@ -72,6 +72,9 @@ def _do(job: Mapping[str, Any], say: Callable[[dict[str, Any]], object]) -> None
             return
         recipe = replace(found, capture=1, inputs=())
         told = {"entry": found.entry, "argv": list(found.argv), "skip": list(found.skip)}
+        if job["find"]:
+            say({**told, "reason": ""})
+            return
 
     def tell(record: dict[str, Any]) -> None:
         say({**told, **record})

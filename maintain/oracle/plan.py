@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 OLD: Final = "mindspore-2.0.0"
 SCRIPT: Final = "script"
 SOURCES: Final = (SCRIPT, OLD)
+#: Only looks for the script that builds the network of a callable, for a source that does not.
+SEARCH: Final = "search"
 
 
 @dataclass(kw_only=True, slots=True)
@@ -38,6 +40,11 @@ class OracleJob:
     identity: str
     request: dict[str, Any]
     uids: list[str] = field(default_factory=list)
+
+    @property
+    def network(self) -> tuple[str, str | None]:
+        """What stands for the network in all versions of the code: a card's name, and the digest of its parameters."""
+        return self.uids[0].rpartition("/")[2], self.request["wanted"]
 
     def key(self, source: str) -> str:
         """Return the key of the record of a source: the same code, script and network have the same."""
@@ -111,3 +118,19 @@ def _asked(recipe: Recipe) -> dict[str, Any] | None:
 
 def _plain(arguments: Mapping[str, object]) -> Any:  # noqa: ANN401 - as JSON
     return json.loads(json.dumps(arguments, default=str))
+
+
+def newest(jobs: Iterable[OracleJob]) -> list[OracleJob]:
+    """Return one job for each network, that of the newest version; networks of many cards first.
+
+    The other versions of the code need no oracle if their networks compute the same as this one.
+    """
+    groups: dict[tuple[str, str | None], list[OracleJob]] = {}
+    for job in jobs:
+        groups.setdefault(job.network, []).append(job)
+    ordered = sorted(groups.values(), key=lambda group: -sum(len(job.uids) for job in group))
+    return [max(group, key=lambda job: max(_version(uid) for uid in job.uids)) for group in ordered]
+
+
+def _version(uid: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in uid.split("/")[-2].split(".") if part.isdecimal())

@@ -21,7 +21,7 @@ from hubtool.networks.isolation.source import parse_source
 from hubtool.sandbox.run import environment, run_isolated
 from hubtool.verification import rule
 from maintain.discovery.run import without_folders
-from maintain.oracle.plan import OLD, SCRIPT
+from maintain.oracle.plan import OLD, SCRIPT, SEARCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -118,7 +118,7 @@ def run(
         if not request.get("text") and (
             SCRIPT in sources or not request["entry"]
         ):  # of a callable, today's MindSpore finds the script
-            first = ask(job, SCRIPT, request)
+            first = ask(job, SCRIPT if SCRIPT in sources else SEARCH, request)
             request = {**request, **{name: first[name] for name in ("entry", "argv", "skip")}}
         if OLD in sources:
             ask(job, OLD, request)
@@ -171,7 +171,8 @@ def _outcome(
         told["seconds"] = limits.seconds
         variables = {"PYTHONPATH": ""}
         file = str(Path(name).resolve() / "job.json")
-        if source == SCRIPT:
+        if source != OLD:
+            told["find"] = source == SEARCH
             told["folder"] = str(job.code.resolve())
             variables["PYTHONPATH"] = os.pathsep.join(
                 filter(None, (str(_HERE.parents[1]), os.environ.get("PYTHONPATH")))

@@ -119,16 +119,24 @@ def settle(
         tell: Called with each job as it is settled.
     """
     known = _read(report)
+    by_network: dict[tuple[Any, ...], dict[str, Mapping[str, Any]]] = {}
+    for job in jobs:
+        for source in (OLD, SCRIPT):
+            record = records.get(job.key(source))
+            if record is not None and record["outputs"]:
+                by_network.setdefault(job.network, {}).setdefault(source, record)
 
     def work(job: OracleJob) -> SettledJob | None:
         found = {source: records[key] for source in (OLD, SCRIPT) if (key := job.key(source)) in records}
+        if not any(record["outputs"] for record in found.values()):
+            found = by_network.get(job.network, found)  # of another version of the code, which may compute the same
         if not found:
             return None
-        key = "+".join([job.key(source) for source in found] + [str(bool(one["outputs"])) for one in found.values()])
+        key = "+".join([job.key(""), *(f"{one['key']} {bool(one['outputs'])}" for one in found.values())])
         if key in known:
             done = replace(known[key], uids=tuple(job.uids))
         else:
-            done = _settle(hub, job, found, cards[job.uids[0]], checkout=checkout, limits=limits)
+            done = _settle(hub, job, found, cards, checkout=checkout, limits=limits)
             with report.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps({"key": key, **done.as_json()}) + "\n")
         if tell is not None:
@@ -153,11 +161,12 @@ def _settle(
     hub: Hub,
     job: OracleJob,
     records: Mapping[str, Mapping[str, Any]],
-    card: Card,
+    cards: Mapping[str, Card],
     *,
     checkout: str,
     limits: ProgramLimits,
 ) -> SettledJob:
+    card = cards[job.uids[0]]
     recipe = card.recipe
     assert recipe is not None  # noqa: S101 - the plan has cards with recipes only
     result = SettledJob(uids=tuple(job.uids), state=NO_ANSWER)
@@ -194,14 +203,28 @@ def _settle(
     result = replace(result, difference=sizes[source] if math.isfinite(sizes[source]) else None)
     allowed = _FLOAT16_TOLERANCE if _computes_in_float16(fitting[source]) else TOLERANCE
     if sizes[source] <= allowed:
-        own = () if inputs == recipe_inputs(recipe) else inputs
-        answer = replace(answer, tolerance=allowed, inputs=own, equal_on=(measured.mindspore,), arguments=arguments)
+        answer = replace(
+            answer,
+            tolerance=allowed,
+            inputs=() if inputs == recipe_inputs(recipe) else inputs,
+            equal_on=(measured.mindspore,),
+            arguments=arguments,
+            code=_commit(fitting[source], job, cards),
+        )
         return replace(result, state=EQUAL, answer=answer)
     found = compare.compare(answer, measured.outputs, tolerance=allowed)
     told = f"output {found[0].output}: {found[0].what}"
     if sizes.get(SCRIPT, 1.0) <= allowed:
         return replace(result, state=DISAGREE, reason=f"as the script on {measured.mindspore}, and {OLD} says: {told}")
     return replace(result, state=DIFFERS, reason=told)
+
+
+def _commit(record: Mapping[str, Any], job: OracleJob, cards: Mapping[str, Card]) -> str:
+    """Return the commit of the code that a record is of, if that is not the job's own; empty if it is."""
+    if record["code"] == job.identity:
+        return ""
+    card = next((cards[uid] for uid in record["uids"] if uid in cards), None)
+    return (card.text("repo-revision") or "") if card is not None else ""
 
 
 def _largest(wanted: Sequence[OutputSummary], measured: Sequence[OutputSummary]) -> float:
