@@ -7,7 +7,7 @@ import sys
 import click
 
 from hubtool.cli import app, output
-from maintain.commands import discovery, importing, oracle
+from maintain.commands import discovery, importing, loadability, oracle
 
 NAME = "python -m maintain"
 
@@ -17,9 +17,9 @@ NAME = "python -m maintain"
     commands={
         "import": importing.command,
         "discover": discovery.discover,
-        "write": discovery.write,
         "oracle": oracle.command,
         "answers": oracle.answers,
+        "loadability": loadability.command,
     },
 )
 def maintain() -> None:

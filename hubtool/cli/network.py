@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from hubtool.cli import moved
 
-command = moved.command("network")
+command = moved.command("network", merged={"write": ("discover", "--write")})

@@ -97,45 +97,6 @@ def discover(  # noqa: PLR0917 - one for each option
     return 0 if all(outcome["recipe"] for outcome in outcomes.values()) else 1
 
 
-@click.command()
-@click.argument("recipes", type=LocalPath(exists=True, dir_okay=False, path_type=Path))
-def write(recipes: Path) -> int:
-    """Write the recipes of a file into the cards of the registry.
-
-    `python benchmarks/loadability.py --recipes FILE` writes such a file.
-    """
-    from hubtool.hub import Hub
-
-    return _write(Hub.open().with_lock(None), _recipes(recipes))
-
-
-def _recipes(path: Path) -> dict[str, Any]:
-    """Read a file of recipes.
-
-    Raises:
-        ArgumentError: If it is none.
-    """
-    import json
-
-    from hubtool import regular
-    from hubtool.errors import ArgumentError
-
-    try:
-        data = json.loads(regular.read_bytes(path))
-        cards, networks, revisions = data["cards"], data["networks"], data["revisions"]
-        whole = isinstance(cards, dict) and isinstance(networks, list) and isinstance(revisions, dict)
-        if whole and all(isinstance(one, dict) for one in networks):
-            places = [place for place in cards.values() if isinstance(place, int)]
-            if not places or 0 <= min(places) <= max(places) < len(networks):
-                return {"cards": cards, "networks": networks, "revisions": revisions}
-    except (ValueError, KeyError, TypeError, RecursionError):
-        pass
-    raise ArgumentError(
-        f"{path} is not a file of recipes",
-        hint="check the path; 'python benchmarks/loadability.py --recipes FILE' writes such a file",
-    )
-
-
 def _write(hub: Hub, data: dict[str, Any]) -> int:
     from hubtool.card import rewrite
     from hubtool.errors import HubError
@@ -151,7 +112,9 @@ def _write(hub: Hub, data: dict[str, Any]) -> int:
         if card.path is None or (card.recipe is not None and card.recipe.provider == "builtin"):
             continue
         text = card.path.read_bytes().decode()
-        new = rewrite.with_recipe(text, data["networks"][place], data["revisions"].get(uid))
+        new = rewrite.with_recipe(
+            text, data["networks"][place], data["revisions"].get(uid) or card.text("repo-revision")
+        )
         if new != text:
             card.path.write_bytes(new.encode())
             written += 1

@@ -79,7 +79,7 @@ def command(  # noqa: PLR0917 - one for each option
     chosen = tuple(source for source in SOURCES if not sources or source in sources)
     place = environments.python_of(python, environment) if OLD in chosen else None
     planned, reasons = plan(
-        _cards(registry, uids, versions), checkout=checkout, folder=folder, train=train, shard=_shard(shard)
+        cards_of(registry, uids, versions), checkout=checkout, folder=folder, train=train, shard=_shard(shard)
     )
     planned = newest(planned) if only_newest else planned
     total = len(planned) * len(chosen)
@@ -105,7 +105,8 @@ def command(  # noqa: PLR0917 - one for each option
     return 0
 
 
-def _cards(registry: Path, patterns: tuple[str, ...], versions: tuple[str, ...]) -> list[Card]:
+def cards_of(registry: Path, patterns: tuple[str, ...] = (), versions: tuple[str, ...] = ()) -> list[Card]:
+    """Return the cards of a registry that can be read, and whose UIDs and versions are asked for."""
     from hubtool.errors import CardError
     from hubtool.registry.folder import FolderRegistry
 
@@ -209,7 +210,7 @@ def answers(  # noqa: PLR0917 - one for each option
     from maintain.oracle.plan import plan
     from maintain.oracle.run import records as read_records
 
-    cards = {str(card.uid): card for card in _cards(registry, uids, versions)}
+    cards = {str(card.uid): card for card in cards_of(registry, uids, versions)}
     planned, _ = plan(cards.values(), checkout=checkout, train=train)
     hub = Hub.open(replace(settings.load(), registry=(registry.absolute(),), lock=None))
 
