@@ -181,6 +181,7 @@ def _totals(done: dict[str, dict[str, Any]], reasons: dict[str, str]) -> None:
 @click.option("--version", "versions", multiple=True, help="Only cards of this version; may be given several times.")
 @click.option("--train", is_flag=True, help="Use the records of networks in training mode.")
 @click.option("--write", "writes", is_flag=True, help="Write the answers that agree into the cards.")
+@click.option("--only-known", is_flag=True, help="Run nothing; what the report does not hold is left out.")
 @click.option("--jobs", type=click.IntRange(1, 16), default=2, show_default=True, help="How many at a time.")
 @click.option("--seconds", type=float, default=240.0, show_default=True, help="Time for one.")
 @click.option("--memory", type=float, default=6.0, show_default=True, help="GiB of memory for one.")
@@ -193,6 +194,7 @@ def answers(  # noqa: PLR0917 - one for each option
     versions: tuple[str, ...],
     train: bool,
     writes: bool,
+    only_known: bool,
     jobs: int,
     seconds: float,
     memory: float,
@@ -227,6 +229,7 @@ def answers(  # noqa: PLR0917 - one for each option
         limits=ProgramLimits(seconds=seconds, memory=int(memory * 2**30)),
         report=report,
         parallel=jobs,
+        only_known=only_known,
         tell=tell,
     )
     for state, count in Counter(one.state for one in done).most_common():

@@ -103,6 +103,7 @@ def settle(
     limits: ProgramLimits,
     report: Path,
     parallel: int = 1,
+    only_known: bool = False,
     tell: Callable[[SettledJob], None] | None = None,
 ) -> list[SettledJob]:
     """Run the recipe of each job through hubtool, and compare it with what the oracle recorded.
@@ -116,6 +117,7 @@ def settle(
         limits: What one network may take.
         report: A file of JSON lines; a job that it has with the same records is not run again.
         parallel: How many networks run at a time.
+        only_known: Whether to run nothing, and leave out what the report does not hold.
         tell: Called with each job as it is settled.
     """
     known = _read(report)
@@ -135,6 +137,8 @@ def settle(
         key = "+".join([job.key(""), *(f"{one['key']} {bool(one['outputs'])}" for one in found.values())])
         if key in known:
             done = replace(known[key], uids=tuple(job.uids))
+        elif only_known:
+            return None
         else:
             done = _settle(hub, job, found, cards, checkout=checkout, limits=limits)
             with report.open("a", encoding="utf-8") as stream:
