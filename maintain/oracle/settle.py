@@ -184,7 +184,7 @@ def _settle(
         network = record["networks"][record["chosen"]]
         told = f"{source}: the script makes {network['class']}, {network['elements']:,} elements"
         return replace(result, state=OTHER, reason=told, source=source)
-    answers = {source: _answer(source, record) for source, record in fitting.items()}
+    answers = {source: answer_of(source, record) for source, record in fitting.items()}
     source, answer = next(iter(answers.items()))
     inputs = answer.inputs
     arguments = family.sizes_of(recipe) if recipe.provider == "builtin" else {}
@@ -242,7 +242,8 @@ def _digest(record: Mapping[str, Any]) -> str:
     return str(record["networks"][record["chosen"]]["digest"])
 
 
-def _answer(source: str, record: Mapping[str, Any]) -> KnownAnswer:
+def answer_of(source: str, record: Mapping[str, Any]) -> KnownAnswer:
+    """Return the known answer of a record."""
     return KnownAnswer(
         rule=record["rule"],
         inputs=tuple(known_answer.parse_input(one) for one in record["inputs"]),
