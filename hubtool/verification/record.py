@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hubtool.card import rewrite
+from hubtool.card import model, rewrite
+from hubtool.card.files import read_card_file
 from hubtool.errors import ArgumentError, CardError, RecipeError
 from hubtool.verification.card_file import card_file
 from hubtool.verification.verify import measure, recipe_inputs, recorded, small_inputs
@@ -57,9 +58,6 @@ def write(path: Path, members: dict[str, Any]) -> None:
         CardError: If it cannot be read or written.
         ArgumentError: If it has no recipe.
     """
-    from hubtool.card import model  # noqa: PLC0415
-    from hubtool.card.files import read_card_file  # noqa: PLC0415
-
     try:
         status, data = read_card_file(str(path))
     except OSError as error:
