@@ -18,8 +18,7 @@ from hubtool.checkpoint.coverage import digest_parameters
 from hubtool.errors import HubError
 from hubtool.hub import Hub
 from hubtool.networks.capture import shapes_of
-from hubtool.networks.entry_point import first_line
-from hubtool.networks.forward import flat
+from hubtool.networks.forward import flat, why
 from hubtool.verification import rule
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def _measure(spec: Mapping[str, Any]) -> dict[str, Any]:
         try:
             first, second = (_arrays(loaded.network(*tensors)) for _ in range(2))
         except Exception as error:  # noqa: BLE001 - the code of a network may raise anything
-            told.setdefault("reason", f"the forward pass failed: {type(error).__name__}: {first_line(error)}")
+            told.setdefault("reason", f"the forward pass failed: {why(error)}")
             continue
         try:
             outputs = [{**rule.summary(values), "dtype": dtype} for dtype, values in first]
