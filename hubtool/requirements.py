@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 # The packages of the extras in pyproject.toml, by their own names: the name "hubtool" is free on the public index, so
 # no message must tell users to install it from there.
-INSTALL_MINDSPORE = "pip install 'mindspore>=2.10,<3' 'numpy<2'"
+INSTALL_MINDSPORE = "pip install 'mindspore>=2.7,<3' 'numpy<2'"
 INSTALL_SERVE = "pip install 'starlette>=0.49' 'uvicorn>=0.34'"
 INSTALL_S3 = "pip install 'obstore>=0.11'"
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 # What networks and commands use, and what it is for.
 PACKAGES = {
     "mindspore": "building and running networks",
-    "numpy": "building and running networks (MindSpore 2.10 needs a version below 2)",
+    "numpy": "building and running networks (MindSpore needs a version below 2)",
     "requests": "fetching assets",
     "jsonschema": "reading lockfiles",
     "jsonschema-rs": "validating cards",
@@ -49,9 +49,7 @@ def command(uid: str | None, as_json: bool) -> int:
         problems.append(f"MindSpore is not installed: {INSTALL_MINDSPORE}")
     numpy = packages["numpy"]
     if numpy is not None and int(numpy.partition(".")[0]) >= 2:
-        problems.append(
-            f"NumPy {numpy} is installed, but MindSpore 2.10 needs a version below 2: pip install 'numpy<2'"
-        )
+        problems.append(f"NumPy {numpy} is installed, but MindSpore needs a version below 2: pip install 'numpy<2'")
     if shutil.which("git") is None:
         problems.append("the git program is not installed: networks whose code is in a repository cannot be fetched")
     resolution = resolve_fitted(hub.resolve(hub.find(uid))) if uid else None

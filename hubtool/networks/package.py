@@ -71,7 +71,7 @@ def open_package(head: str) -> Namespace:
         )
     root = Path(next(iter(spec.submodule_search_locations))).parent
     identity = f"{head} {importlib.metadata.version(head)}"
-    namespace = Namespace.open(root, root, identity=identity, provider=Bridge(NetworkCapture().hooks()))
+    namespace = Namespace.open(root, root, identity=identity, provider=Bridge(NetworkCapture().hooks(), old=False))
     namespace.only = frozenset({head})
     return namespace
 

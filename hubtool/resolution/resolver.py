@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from hubtool.resolution.trust import TrustDecision
 
 DEVICES = ("auto", "CPU", "GPU", "Ascend")
-# The versions that hubtool's own networks are tested with; NumPy 2 breaks the PyNative mode of MindSpore 2.10.
-BUILTIN_REQUIRES: Mapping[str, str] = {"mindspore": ">=2.10,<3", "numpy": "<2"}
-_OLDEST = (2, 10)
+# The versions that hubtool's own networks are tested with; NumPy 2 breaks the PyNative mode of MindSpore 2.7 to 2.10.
+BUILTIN_REQUIRES: Mapping[str, str] = {"mindspore": ">=2.7,<3", "numpy": "<2"}
+_OLDEST = (2, 7)
 
 Stage = Literal["status", "weights", "recipe", "mindspore", "device", "lock", "packages", "code", "consent"]
 

@@ -18,8 +18,7 @@ from hubtool.checkpoint.coverage import digest_parameters
 from hubtool.errors import HubError
 from hubtool.hub import Hub
 from hubtool.networks.capture import shapes_of
-from hubtool.networks.entry_point import first_line
-from hubtool.networks.forward import flat
+from hubtool.networks.forward import flat, why
 from hubtool.verification import rule
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ def _measure(spec: Mapping[str, Any]) -> dict[str, Any]:
                 first, second = (_outputs(loaded.network, inputs) for _ in range(2))
             except Exception as error:  # noqa: BLE001 - the code of a network may raise anything
                 if not number and mode == mindspore.PYNATIVE_MODE:
-                    problem = f"the forward pass failed: {type(error).__name__}: {first_line(error)}"
+                    problem = f"the forward pass failed: {why(error)}"
                 continue
             return {**told, **_summaries(first, second), "inputs": inputs}
     return {**told, "reason": problem}

@@ -74,7 +74,7 @@ def test_a_short_digest_becomes_whole_and_the_lock_stays_the_same(cli: Cli, serv
     assert card.assets == (
         locks.LockedAsset(link=server.url + "/net.ckpt", sha256=digest_of(CONTENT), size=len(CONTENT)),
     )
-    assert card.mindspore == ">=2.10,<3"
+    assert card.mindspore == ">=2.7,<3"
     assert card.registry == cli.registry.name
     assert card.code is None
     before = (cli.folder / "hub.lock").read_bytes()
@@ -333,8 +333,8 @@ def test_nothing_but_the_lock(cli: Cli, server: Server) -> None:
         ("DIGEST", "f" * 64, "contradicts the card"),
         ("CARD", "e" * 64, "e" * 64),
         (UID, "../../etc/passwd", "is not a UID"),
-        ('mindspore = ">=2.10,<3"', 'mindspore = "all of them"', "not a range"),
-        pytest.param('mindspore = ">=2.10,<3"', 'mindspore = ">=99"', "wants >=99", marks=pytest.mark.mindspore),
+        ('mindspore = ">=2.7,<3"', 'mindspore = "all of them"', "not a range"),
+        pytest.param('mindspore = ">=2.7,<3"', 'mindspore = ">=99"', "wants >=99", marks=pytest.mark.mindspore),
         ("[[card.asset]]", CODE, "contradicts the card"),
     ],
 )
@@ -437,7 +437,7 @@ def test_loading_with_a_lock(environment: Cli, tmp_path: Path, monkeypatch: pyte
     monkeypatch.setenv("HUBTOOL_LOCK", "")
     assert sys.modules["mindspore"]
     text = (cli.folder / "hub.lock").read_text()
-    (cli.folder / "hub.lock").write_text(text.replace('mindspore = ">=2.10,<3"', 'mindspore = ">=99"'))
+    (cli.folder / "hub.lock").write_text(text.replace('mindspore = ">=2.7,<3"', 'mindspore = ">=99"'))
     with pytest.raises(LockfileError, match=">=99"):
         hubtool.load(UID, lock="hub.lock")
     with pytest.raises(TypeError):

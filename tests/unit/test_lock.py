@@ -21,7 +21,7 @@ CARD = LockedCard(
     uid="a/1.9/b",
     sha256=A,
     registry="packaged",
-    mindspore=">=2.10,<3",
+    mindspore=">=2.7,<3",
     assets=(LockedAsset(link="https://gitee.com/x.ckpt", sha256=A, size=5),),
     code=CODE,
 )
@@ -51,7 +51,7 @@ cards = st.builds(
     uid=st.from_regex(r"[a-z]{1,5}/[1-9]\.[0-9]{1,2}/[a-z]{1,8}", fullmatch=True).filter(_is_uid),
     sha256=digests,
     registry=texts,
-    mindspore=st.sampled_from([None, ">=2.10,<3", "==2.10.0", ""]),
+    mindspore=st.sampled_from([None, ">=2.7,<3", "==2.10.0", ""]),
     assets=st.lists(st.builds(LockedAsset, link=texts, sha256=digests, size=st.integers(0, 2**50)), max_size=3).map(
         tuple
     ),
@@ -82,7 +82,7 @@ def test_parse_and_format_are_inverses(items: list[LockedCard]) -> None:
         ("a/1.9/b", "../1.9/b", "'..' is not a name"),
         ("official/nlp/bert", "official/../../bert", "leads out"),
         ("official/nlp/bert", "/etc", "leads out"),
-        (">=2.10,<3", "all of them", "not a range"),
+        (">=2.7,<3", "all of them", "not a range"),
         ("[[card]]", f'[[card]]\nuid = "a/1.9/b"\nsha256 = "{A}"\nregistry = ""\n[[card]]', "listed twice"),
     ],
 )

@@ -12,18 +12,18 @@ import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Final
 
-from hubtool.networks.compat import stand_ins
-from hubtool.networks.compat.table import GONE, ROWS
+from hubtool.networks.compat import stand_ins, syntax
+from hubtool.networks.compat.table import GONE, METHODS, ROWS
 from hubtool.networks.isolation.module_proxy import ModuleProxy
 from hubtool.networks.isolation.namespace import ModuleProvider
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Mapping
 
     from hubtool.networks.compat.table import Replacement
     from hubtool.networks.isolation.namespace import Namespace
 
-_BY_NAME: Final[dict[str, Replacement]] = {row.old: row for row in ROWS}
 # Modules that code sees through a proxy, besides all of MindSpore.
 _VIEWED: Final = frozenset(row.old.rpartition(".")[0] for row in ROWS if not row.old.startswith("mindspore"))
 _ABSENT: Final = object()
@@ -41,10 +41,13 @@ class Bridge(ModuleProvider):
 
     Args:
         hooks: Replacements of members of MindSpore beyond the table, by dotted name (``mindspore.export``).
+        old: Whether the code is of MindSpore 1.x, so that operators compute as they did.
     """
 
-    def __init__(self, hooks: Mapping[str, object] | None = None) -> None:
+    def __init__(self, hooks: Mapping[str, object] | None = None, *, old: bool = True) -> None:
         self._hooks = dict(hooks or {})
+        self._old = old
+        self._rows = {row.old: row for row in ROWS if old or not row.meaning}
         self._replaced: dict[int, object] | None = None
         self._keep: list[object] = []
 
@@ -58,7 +61,7 @@ class Bridge(ModuleProvider):
                 return self._view(namespace, name, importlib.import_module(name))
             except ModuleNotFoundError:
                 return None
-        row = _BY_NAME.get(name)
+        row = self._rows.get(name)
         if row is not None and row.stands.endswith(":"):
             return self._view(namespace, name, stands_for(row))
         try:
@@ -66,7 +69,7 @@ class Bridge(ModuleProvider):
         except ModuleNotFoundError:
             if any(name == gone or name.startswith(gone + ".") for gone in GONE):
                 return stand_ins.StandInModule(name)
-            if not any(old.startswith(name + ".") for old in _BY_NAME):
+            if not any(old.startswith(name + ".") for old in self._rows):
                 raise
             behind = ModuleType(name)
             behind.__path__ = []
@@ -81,6 +84,16 @@ class Bridge(ModuleProvider):
                 namespace.views[name] = found
         return found
 
+    def builtins(self) -> dict[str, Any]:
+        """Return what code calls in the place of divisions and methods."""
+        if not self._old:
+            return {}
+        return {syntax.DIVIDE: _late("divide"), syntax.METHOD: _late("method")}
+
+    def change(self, tree: ast.Module) -> ast.Module:
+        """Return the syntax tree with divisions and methods of tensors as they were."""
+        return syntax.OldTensors(METHODS).visit(tree) if self._old else tree
+
     def _view(self, namespace: Namespace, name: str, behind: ModuleType) -> ModuleProxy:
         replaced = self._replacements()
         members: dict[str, object] = {}
@@ -91,7 +104,7 @@ class Bridge(ModuleProvider):
             elif (other := replaced.get(id(value), _ABSENT)) is not _ABSENT:
                 members[key] = other
         prefix = name + "."
-        for old, row in _BY_NAME.items():
+        for old, row in self._rows.items():
             if old.startswith(prefix) and "." not in old[len(prefix) :]:
                 key = old[len(prefix) :]
                 if row.stands.endswith(":"):
@@ -110,9 +123,9 @@ class Bridge(ModuleProvider):
             value = getattr(behind, key, _ABSENT)
             full = f"{name}.{key}"
             if isinstance(value, ModuleType) and value.__name__.startswith("mindspore"):
-                is_moved = value.__name__ != full and full not in _BY_NAME
+                is_moved = value.__name__ != full and full not in self._rows
                 return namespace.import_module(value.__name__ if is_moved else full)
-            if full in _BY_NAME or (value is _ABSENT and (full in GONE or _is_module(f"{behind.__name__}.{key}"))):
+            if full in self._rows or (value is _ABSENT and (full in GONE or _is_module(f"{behind.__name__}.{key}"))):
                 return namespace.import_module(full)
             raise LookupError(key)
 
@@ -120,7 +133,7 @@ class Bridge(ModuleProvider):
         view.__name__ = name
         if hasattr(behind, "__path__"):
             view.__path__ = behind.__path__
-        elif any(old.startswith(prefix) for old in _BY_NAME):
+        elif any(old.startswith(prefix) for old in self._rows):
             view.__path__ = []
         return view
 
@@ -128,7 +141,11 @@ class Bridge(ModuleProvider):
         """Return the replacements of members, by the identity of the real member, wherever it is exported."""
         if self._replaced is None:
             replaced: dict[int, object] = {}
-            changed = [(row.old, stands_for(row)) for row in ROWS if row.changed and row.old.startswith("mindspore")]
+            changed = [
+                (row.old, stands_for(row))
+                for row in self._rows.values()
+                if row.changed and row.old.startswith("mindspore")
+            ]
             for old, value in (*changed, *self._hooks.items()):
                 module, _, attribute = old.rpartition(".")
                 real = getattr(sys.modules.get(module) or importlib.import_module(module), attribute, _ABSENT)
@@ -137,6 +154,15 @@ class Bridge(ModuleProvider):
                     replaced[id(real)] = value
             self._replaced = replaced
         return self._replaced
+
+
+def _late(name: str) -> Any:  # noqa: ANN401 - a function
+    """Return a function of :mod:`hubtool.networks.compat.operators`, which needs MindSpore when it is called first."""
+
+    def call(*args: object) -> Any:  # noqa: ANN401 - what it gives
+        return getattr(importlib.import_module("hubtool.networks.compat.operators"), name)(*args)
+
+    return call
 
 
 def _is_module(name: str) -> bool:

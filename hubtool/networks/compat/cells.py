@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import mindspore
+import numpy as np
 from mindspore import Tensor, nn, ops
 from mindspore.common import initializer as initializers
-from mindspore.dataset import vision
+from mindspore.nn.layer import image
 
 
 class ResizeBilinearOp(nn.Cell):
@@ -81,6 +84,72 @@ class EmbeddingLookup(nn.EmbeddingLookup):
         super().__init__(*args, **kwargs)
 
 
+def _number(kwargs: Any, args: Any) -> tuple[Any, Any]:  # noqa: ANN401 - arguments of a recurrent cell
+    """Return the arguments of a recurrent cell with its dropout, the sixth, as a float."""
+    if "dropout" in kwargs:
+        kwargs = {**kwargs, "dropout": float(kwargs["dropout"])}
+    if len(args) > _DROPOUT:
+        args = (*args[:_DROPOUT], float(args[_DROPOUT]), *args[_DROPOUT + 1 :])
+    return args, kwargs
+
+
+_DROPOUT = 5
+
+
+class GRU(nn.GRU):
+    """A GRU whose dropout may be any number."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the old signature
+        args, kwargs = _number(kwargs, args)
+        super().__init__(*args, **kwargs)
+
+
+class LSTM(nn.LSTM):
+    """An LSTM whose dropout may be any number."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the old signature
+        args, kwargs = _number(kwargs, args)
+        super().__init__(*args, **kwargs)
+
+
+class RNN(nn.RNN):
+    """A plain recurrent network whose dropout may be any number."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - the old signature
+        args, kwargs = _number(kwargs, args)
+        super().__init__(*args, **kwargs)
+
+
+class SSIM(nn.SSIM):
+    """The structural similarity of two batches of images; today's converts a number in a way that is refused."""
+
+    def construct(self, img1: Any, img2: Any) -> Any:  # noqa: ANN401 - tensors
+        """Compare."""
+        one, other = (x.astype("float32") for x in (img1, img2))
+        constants = [float(k * self.max_val) ** 2 for k in (self.k1, self.k2)]
+        similar, _ = image._compute_multi_channel_loss(  # noqa: SLF001 - the computation itself is unchanged
+            *constants, one, other, self.conv, self.concat, self.reduce_mean
+        )
+        return self.reduce_mean(similar, -1)
+
+
+class PSNR(nn.PSNR):
+    """The ratio of signal to noise of two batches of images; today's converts a number in a way that is refused."""
+
+    def construct(self, img1: Any, img2: Any) -> Any:  # noqa: ANN401 - tensors
+        """Compare."""
+        kind = np.dtype(str(img1.dtype).lower())
+        largest = float(np.iinfo(kind).max) if kind.kind in "iu" else 1.0
+        difference = (img1.astype("float32") - img2.astype("float32")) / largest
+        error = ops.ReduceMean()(ops.square(difference), (-3, -2, -1))
+        return 10 * ops.log((self.max_val / largest) ** 2 / error) / math.log(10)
+
+
+def ms_function(fn: Any = None, input_signature: Any = None, hash_args: Any = None, jit_config: Any = None) -> Any:  # noqa: ANN401, ARG001 - the old signature
+    """Compile a function, as ``mindspore.jit``, whose first argument has another name and whose others are gone."""
+    return mindspore.jit if fn is None else mindspore.jit(fn)
+
+
 def initializer(init: Any, shape: Any = None, dtype: Any = None) -> Any:  # noqa: ANN401 - the old signature
     """Return the tensor of an initialiser, with the old method ``to_tensor``."""
     more = {} if dtype is None else {"dtype": dtype}
@@ -93,17 +162,6 @@ def initializer(init: Any, shape: Any = None, dtype: Any = None) -> Any:  # noqa
     return tensor
 
 
-class ScalarCast:
-    """Conversion of a number to another type, of any width."""
-
-    def __call__(self, number: Any, dtype: Any) -> Any:  # noqa: ANN401 - numbers and types of MindSpore
-        """Convert."""
-        name = str(dtype).lower()
-        if "int" in name:
-            return int(number)
-        return bool(number) if "bool" in name else float(number)
-
-
 def random_normal(shape: Any) -> Tensor:  # noqa: ANN401 - a shape
     """Return a tensor of random numbers, normally distributed."""
     return initializers.initializer(initializers.Normal(1.0), shape)
@@ -112,13 +170,3 @@ def random_normal(shape: Any) -> Tensor:  # noqa: ANN401 - a shape
 def shape(x: Any) -> tuple[int, ...]:  # noqa: ANN401 - a tensor
     """Return a tensor's shape."""
     return tuple(x.shape)
-
-
-def normalize_chw(mean: Any, std: Any) -> Any:  # noqa: ANN401 - sequences of numbers, a transformation
-    """Return the normalisation of images with channels first."""
-    return vision.Normalize(mean, std, is_hwc=False)
-
-
-def decode_pil() -> Any:  # noqa: ANN401 - a transformation
-    """Return the decoding of an image to PIL's form."""
-    return vision.Decode(to_pil=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import Enum
 from typing import Any
 
@@ -38,7 +39,25 @@ class _Functions(type):
 
 
 class Validator(metaclass=_Functions):
-    """The checks, under their unchanged names."""
+    """The checks, under their unchanged names, and three that older code calls with the argument's name first."""
+
+    @staticmethod
+    def check_integer(arg_name: str, arg_value: object, value: int, rel: Rel, prim_name: str) -> Any:  # noqa: ANN401 - as the others
+        """Check that an integer stands in a relation to another."""
+        return _checkparam.check_int(arg_value, value, _plain(rel), arg_name, prim_name)
+
+    @staticmethod
+    def check_float_positive(arg_name: str, arg_value: object, prim_name: str) -> Any:  # noqa: ANN401 - as the others
+        """Check that a float is above zero."""
+        return _checkparam.check_positive_float(arg_value, arg_name, prim_name)
+
+    @staticmethod
+    def check_float_legal_value(arg_name: str, arg_value: Any, prim_name: str) -> Any:  # noqa: ANN401 - as the others
+        """Check that a float is a number, and not infinite."""
+        _checkparam.check_value_type(arg_name, arg_value, [float], prim_name)
+        if not math.isfinite(arg_value):
+            raise ValueError(f"For '{prim_name}', the '{arg_name}' must be a legal float, but got {arg_value}.")
+        return arg_value
 
 
 def _plain(value: object) -> object:

@@ -40,6 +40,7 @@ from hubtool.networks.isolation.time_limit import time_limit
 from hubtool.networks.stub import Stub
 
 if TYPE_CHECKING:
+    import ast
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from typing_extensions import Self
@@ -81,6 +82,14 @@ class ModuleProvider:
     def missing(self, namespace: Namespace, name: str) -> ModuleType | None:  # noqa: ARG002 - an interface
         """Return the stand-in for a package that is not installed, or None."""
         return None
+
+    def builtins(self) -> dict[str, Any]:
+        """Return functions that the changed code calls."""
+        return {}
+
+    def change(self, tree: ast.Module) -> ast.Module:
+        """Return the syntax tree of a module as it shall run."""
+        return tree
 
 
 @dataclass(eq=False, kw_only=True, slots=True)
@@ -159,6 +168,7 @@ class Namespace:
             "input": _no_input,
             "print": self._print,
             "open": self._open,
+            **self.provider.builtins(),
         }
         return self
 
@@ -256,7 +266,7 @@ class Namespace:
             lines = {int(line) for file, _, line in (item.rpartition(":") for item in self.skip) if file == relative}
             if lines:
                 vars(module)["__stub__"] = Stub()
-            exec(compile_source(path, main=main, skip=lines), vars(module))  # noqa: S102 - runs the code that the user agreed to
+            exec(compile_source(path, main=main, skip=lines, change=self.provider.change), vars(module))  # noqa: S102 - runs the code that the user agreed to
         except BaseException:
             if not main:
                 sys.modules.pop(private, None)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
 _MAX_SOURCE_BYTES: Final = 8 * 2**20
 
@@ -94,19 +94,24 @@ def parse_source(path: Path, *, main: bool = False, skip: Collection[int] = ()) 
         return tree
 
 
-def compile_source(path: Path, *, main: bool, skip: Collection[int] = ()) -> Any:  # noqa: ANN401 - a code object
+def compile_source(
+    path: Path, *, main: bool, skip: Collection[int] = (), change: Callable[[ast.Module], ast.Module] | None = None
+) -> Any:  # noqa: ANN401 - a code object
     """Return the compiled code of a source file.
 
     Args:
         path: The file.
         main: Whether it runs as the main program.
         skip: Line numbers of statements that are left out.
+        change: Changes the syntax tree.
 
     Raises:
         ImportError: If it is too large for source code.
         SyntaxError: If it is not Python.
     """
     tree = parse_source(path, main=main, skip=skip)
+    if change is not None:
+        tree = change(tree)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return compile(tree, str(path), "exec", dont_inherit=True)

@@ -1,0 +1,132 @@
+"""Operators and functions of MindSpore 1.x whose numbers or types are others today, and methods of its tensors.
+
+What they gave is measured with MindSpore 2.0.0, which gave the same: see tests/oracles/bridge.py.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from mindspore import Parameter, Tensor, nn, ops
+from mindspore import dtype as types
+
+_WHOLE = (types.int8, types.int16, types.int32, types.int64, types.uint8, types.uint16, types.uint32, types.uint64)
+
+
+class _Operator(nn.Cell):
+    """An operator that is built from others; what a cluster needs to be told about operators is nothing here."""
+
+    def shard(self, *_: Any, **__: Any) -> Any:  # noqa: ANN401 - as of a primitive, not as of a cell
+        """Do nothing: one process computes all."""
+        return self
+
+    def add_prim_attr(self, *_: Any) -> Any:  # noqa: ANN401 - the operator
+        """Do nothing: attributes are for the compiler."""
+        return self
+
+
+class ScalarToArray(_Operator):
+    """A number as a tensor: an int32 or a float32."""
+
+    def construct(self, number: Any) -> Any:  # noqa: ANN401 - a number and a tensor
+        """Convert."""
+        return Tensor(np.array(number, np.int32 if isinstance(number, int) else np.float32))
+
+
+def scalar_to_array(number: Any) -> Any:  # noqa: ANN401 - a number and a tensor
+    """Return a number as a tensor: an int32 or a float32."""
+    return Tensor(np.array(number, np.int32 if isinstance(number, int) else np.float32))
+
+
+class ScalarCast:
+    """Conversion of a number to the values of another type, of any width."""
+
+    def __call__(self, number: Any, dtype: Any) -> Any:  # noqa: ANN401 - numbers and types of MindSpore
+        """Convert."""
+        return scalar_cast(number, dtype)
+
+
+def scalar_cast(input_x: Any, input_y: Any) -> Any:  # noqa: ANN401 - numbers and types of MindSpore
+    """Return a number as a type holds it: 300 is 44 as an int8, and 0.1 is 0.09997559 as a float16."""
+    return np.array(input_x).astype(str(input_y).lower()).item()
+
+
+class ArgMaxWithValue(_Operator):
+    """The largest values along an axis, and their places as int32."""
+
+    def __init__(self, axis: int = 0, keep_dims: bool = False) -> None:  # noqa: FBT001, FBT002 - the old signature
+        super().__init__()
+        self.operator = ops.ArgMaxWithValue(axis, keep_dims)
+
+    def construct(self, x: Any) -> Any:  # noqa: ANN401 - a tensor, and two
+        """Find them."""
+        index, value = self.operator(x)
+        return index.astype(types.int32), value
+
+
+class ArgMinWithValue(_Operator):
+    """The smallest values along an axis, and their places as int32."""
+
+    def __init__(self, axis: int = 0, keep_dims: bool = False) -> None:  # noqa: FBT001, FBT002 - the old signature
+        super().__init__()
+        self.operator = ops.ArgMinWithValue(axis, keep_dims)
+
+    def construct(self, x: Any) -> Any:  # noqa: ANN401 - a tensor, and two
+        """Find them."""
+        index, value = self.operator(x)
+        return index.astype(types.int32), value
+
+
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:  # noqa: A002, ANN401 - the old signature
+    """Divide; of whole numbers the fraction is dropped."""
+    if rounding_mode is None:
+        return ops.RealDiv()(input, other)
+    return ops.div(input, other, rounding_mode=rounding_mode)
+
+
+def divide(left: Any, right: Any, in_place: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - whatever old code divides
+    """Return ``left / right`` (or ``left /= right``); of tensors of whole numbers the fraction is dropped."""
+    tensors = isinstance(left, Tensor), isinstance(right, Tensor)
+    if any(tensors) and _is_whole(left) and _is_whole(right):
+        return ops.RealDiv()(left, right)
+    if in_place:
+        left /= right
+        return left
+    return left / right
+
+
+def _is_whole(value: object) -> bool:
+    return value.dtype in _WHOLE if isinstance(value, Tensor) else type(value) is int
+
+
+def _repeat(tensor: Any, repeats: Any, axis: int | None = None) -> Any:  # noqa: ANN401 - a tensor
+    return ops.repeat_interleave(tensor, list(repeats) if isinstance(repeats, tuple) else repeats, axis)
+
+
+def _sum(tensor: Any, axis: Any = None, dtype: Any = None, keepdims: bool = False, initial: Any = None) -> Any:  # noqa: ANN401, FBT001, FBT002 - the old signature
+    result = tensor.sum(axis, dtype, keepdims, initial)
+    return result.astype(tensor.dtype) if dtype is None and _is_whole(tensor) else result
+
+
+#: Methods of tensors that old code calls and that are gone or different: name to function of the tensor.
+METHODS = {
+    "div": div,
+    "divide": div,
+    "repeat": _repeat,
+    "set_parameter_data": Parameter.set_data,
+    "sum": _sum,
+    "true_divide": div,
+}
+
+
+def method(owner: Any, name: str) -> Any:  # noqa: ANN401 - any object of old code
+    """Return ``owner.name``, for tensors as it was in MindSpore 1.x."""
+    if not isinstance(owner, Tensor):
+        return getattr(owner, name)
+    function = METHODS[name]
+
+    def call(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - those of the method
+        return function(owner, *args, **kwargs)
+
+    return call
