@@ -56,6 +56,7 @@ def _measure(spec: Mapping[str, Any]) -> dict[str, Any]:
         "mindspore": mindspore.__version__,
         "parameters": len(shapes),
         "digest": digest_parameters(shapes),
+        "float16": any(getattr(cell, "fp16", False) for _, cell in loaded.network.cells_and_names()),
     }
     fill(loaded.network, keep=spec["weights"])
     given = [inputs for inputs in spec["inputs"] if inputs]

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 EQUAL, DIFFERS, IMPOSSIBLE, NOTHING = "equal", "differs", "cannot run here", "nothing to compare"
 #: The tolerance that a new answer gets: what float32 sums in another order differ by, over some hundred layers.
 TOLERANCE: Final = 1e-4
+#: The tolerance where cells compute in float16, with 11 significant bits, as their authors have set them.
+FLOAT16_TOLERANCE: Final = 5e-3
 _PROGRAM: Final = "hubtool.verification.measure_main"
 
 
@@ -87,6 +89,7 @@ class Measurement:
         outputs: Its outputs.
         inputs: What it was called with.
         digest: The digest of its parameter list.
+        float16: Whether cells of it compute in float16, whatever its inputs are.
         mindspore: The version of MindSpore.
         device: The device.
         seconds: How long the program ran.
@@ -95,6 +98,7 @@ class Measurement:
     outputs: tuple[known_answer.OutputSummary, ...]
     inputs: tuple[InputSpec, ...]
     digest: str
+    float16: bool
     mindspore: str
     device: str
     seconds: float
@@ -245,6 +249,7 @@ def measure(
         outputs=tuple(known_answer.parse_output(item) for item in answer["outputs"]),
         inputs=tuple(known_answer.parse_input(item) for item in answer["inputs"]),
         digest=answer["digest"],
+        float16=answer["float16"],
         mindspore=answer["mindspore"],
         device=resolution.device,
         seconds=ended.seconds,
@@ -264,7 +269,7 @@ def recorded(measured: Measurement, recipe: Recipe, *, source: str, arguments: M
         rule=known_answer.RULE_VERSION,
         inputs=() if measured.inputs == recipe_inputs(recipe) else measured.inputs,
         outputs=measured.outputs,
-        tolerance=TOLERANCE,
+        tolerance=FLOAT16_TOLERANCE if measured.float16 else TOLERANCE,
         source=source,
         mindspore=measured.mindspore,
         device=measured.device,

@@ -13,7 +13,7 @@ from hubtool.card.known_answer import KnownAnswer
 from hubtool.errors import HubError
 from hubtool.verification import compare
 from hubtool.verification.record import write
-from hubtool.verification.verify import TOLERANCE, measure, recipe_inputs
+from hubtool.verification.verify import FLOAT16_TOLERANCE, TOLERANCE, measure, recipe_inputs
 from maintain.discovery.run import checkout_of, target
 from maintain.oracle import family
 from maintain.oracle.plan import OLD, SCRIPT
@@ -35,9 +35,6 @@ OTHER: Final = "another network"
 DISAGREE: Final = "the sources disagree"
 NO_ANSWER: Final = "no answer"
 NOT_RUN: Final = "not run"
-#: The greatest difference between two versions of MindSpore that counts as rounding where a network computes in
-#: float16 inside, with 11 significant bits.
-_FLOAT16_TOLERANCE: Final = 5e-3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +202,7 @@ def _settle(
         return replace(result, state=OTHER, reason=f"the recipe builds other parameters than {source}")
     sizes = {name: _largest(wanted.outputs, measured.outputs) for name, wanted in answers.items()}
     result = replace(result, difference=sizes[source] if math.isfinite(sizes[source]) else None)
-    allowed = _FLOAT16_TOLERANCE if _computes_in_float16(fitting[source]) else TOLERANCE
+    allowed = FLOAT16_TOLERANCE if measured.float16 else TOLERANCE
     if sizes[source] <= allowed:
         answer = replace(
             answer,
@@ -254,10 +251,6 @@ def answer_of(source: str, record: Mapping[str, Any]) -> KnownAnswer:
         device=record["device"],
         date=record["date"],
     )
-
-
-def _computes_in_float16(record: Mapping[str, Any]) -> bool:
-    return any(one["dtype"] == "float16" for one in (*record["outputs"], *record["inputs"]))
 
 
 def apply(done: Iterable[SettledJob], cards: Mapping[str, Card]) -> int:
