@@ -151,7 +151,9 @@ def _write(hub: Hub, data: dict[str, Any]) -> int:
         if card.path is None or (card.recipe is not None and card.recipe.provider == "builtin"):
             continue
         text = card.path.read_bytes().decode()
-        new = rewrite.with_recipe(text, data["networks"][place], data["revisions"].get(uid))
+        new = rewrite.with_recipe(
+            text, data["networks"][place], data["revisions"].get(uid) or card.text("repo-revision")
+        )
         if new != text:
             card.path.write_bytes(new.encode())
             written += 1
