@@ -87,6 +87,8 @@ def target(card: Card) -> Target:
         asset=asset,
     )
     link = card.repo_link
+    if withheld := handwritten.withheld(uid):
+        return Target(uid=uid, link=link, facts=facts, reason=withheld)
     if not link:
         others = [key for key in card.values if key.endswith("-repo-link")]
         reason = (

@@ -72,6 +72,22 @@ def test_a_recipe_is_written_into_a_card_and_read_back(extra: str, newline: str)
     assert card.body == model.read(text.encode()).body
 
 
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_a_recipe_is_taken_out_of_a_card(newline: str) -> None:
+    text = CARD.replace("{extra}", "").replace("\n", newline)
+    written = rewrite.with_recipe(text, ENTRY, "a" * 40)
+    assert rewrite.without_recipe(written) == text
+    assert rewrite.without_recipe(text) == text
+    with pytest.raises(ValueError, match="front matter"):
+        rewrite.without_recipe("no card")
+
+
+def test_a_withheld_recipe_has_a_reason() -> None:
+    assert "r1.3" in handwritten.withheld("mindspore/1.3/resnet152_imagenet2012")
+    assert not handwritten.withheld("mindspore/1.9/resnet152_imagenet2012")
+    assert handwritten.withheld("mindspore/1.9/ernie_msraner")
+
+
 def test_a_card_without_front_matter() -> None:
     with pytest.raises(ValueError, match="front matter"):
         rewrite.with_recipe("# title\n", ENTRY, None)
