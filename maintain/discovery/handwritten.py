@@ -45,6 +45,12 @@ _BERT: Final = (
 _WITHHELD: Final = {
     "mindspore/1.3/resnet152_imagenet2012": "the code at r1.3 has no ResNet-152",
     "mindspore/1.5/tnt_imagenet2012": "the code at r1.5 has TNT-B for Oxford-IIIT Pet only, not TNT-S for ImageNet",
+    "mindspore/1.5/wdsr_div2k": "the code at r1.5 has 8 blocks, and 16 are what the same accuracy is published for later",
+    "mindspore/1.3/gnmtv2_wmtende": "the code at r1.3 builds 27 of the 63 parameters of other versions",
+    "mindspore/1.5/retinafaceresnet50_widerface": "export.py needs src.network, which the code at r1.5 lacks",
+    "mindspore/1.3/facerecognition_ms1mv2": "which configuration at r1.3 the checkpoint is of is not established",
+    "mindspore/1.3/ssimae_mvtecadcarpet": "the code at r1.3 has the configuration of another category only",
+    "mindspore/1.3/ssimae_mvtecadgrid": "the code at r1.3 has the configuration of another category only",
     "tnt_v1.0_oxford_pets": "the folder no longer has the TNT-B of 384 pixels for Oxford-IIIT Pet",
     "lenetquant_mnist": "its fake quantisation needs mindspore.compression, which MindSpore no longer has",
     "ernie_msraner": "its script needs the label map of the data set, and export.py refuses the task",
@@ -69,6 +75,8 @@ def builtin(folder: str, facts: NetworkFacts) -> Recipe | None:
     if folder.strip("/") != "official/nlp/bert":
         return None
     tuned = facts.name.lower()
+    if tuned == "bertbase_cnnews128":
+        return Recipe(provider="builtin", entry="bert-pretraining")
     found = (
         (entry, arguments)
         for word, entry, arguments in _BERT

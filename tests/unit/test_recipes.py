@@ -238,6 +238,7 @@ def test_a_number_of_classes_that_contradicts_the_data_set_is_replaced() -> None
         ("bertfinetuning_nercrf_cluener", "bert-ner", {"use_crf": True}),
         ("bertfinetune_ner_cluener", "bert-ner", {}),
         ("bertfinetuning_squad_squadv1.1", "bert-squad", {}),
+        ("bertbase_cnnews128", "bert-pretraining", {}),
         ("bertfinetune_15classifier_tnews", "bert-classifier", {"num_labels": 15}),
     ],
 )
@@ -246,7 +247,7 @@ def test_a_fine_tuned_bert_is_a_network_of_hubtool(name: str, entry: str, argume
     assert recipe is not None
     assert (recipe.provider, recipe.entry, recipe.arguments) == ("builtin", entry, arguments)
     assert handwritten.builtin("official/nlp/other", NetworkFacts(name=name)) is None
-    assert handwritten.builtin("official/nlp/bert", NetworkFacts(name="bertbase_cnnews128")) is None
+    assert handwritten.builtin("official/nlp/bert", NetworkFacts(name="bertlarge_enwiki512")) is None
 
 
 def test_what_the_code_compares_its_settings_with(tmp_path: Path) -> None:
