@@ -30,7 +30,7 @@ _PERSONS: Final = {"market1501": 751, "dukemtmcreid": 702, "msmt17": 1041}
 
 
 # What stands in the name of a card of a fine-tuned BERT, and the built-in network that it means; the first counts.
-_BERT: Final = (
+_BERT: Final[tuple[tuple[str, str, dict[str, object]], ...]] = (
     ("bilstmcrf", "bert-ner", {"use_crf": True, "with_lstm": True}),
     ("crf", "bert-ner", {"use_crf": True}),
     ("ner", "bert-ner", {}),
@@ -45,12 +45,16 @@ _BERT: Final = (
 _WITHHELD: Final = {
     "mindspore/1.3/resnet152_imagenet2012": "the code at r1.3 has no ResNet-152",
     "mindspore/1.5/tnt_imagenet2012": "the code at r1.5 has TNT-B for Oxford-IIIT Pet only, not TNT-S for ImageNet",
-    "mindspore/1.5/wdsr_div2k": "the code at r1.5 has 8 blocks, and 16 are what the same accuracy is published for later",
+    "mindspore/1.5/wdsr_div2k": "the code at r1.5 builds 8 blocks; 1.6 and 1.7 have the same asset, and 16",
     "mindspore/1.3/gnmtv2_wmtende": "the code at r1.3 builds 27 of the 63 parameters of other versions",
     "mindspore/1.5/retinafaceresnet50_widerface": "export.py needs src.network, which the code at r1.5 lacks",
     "mindspore/1.3/facerecognition_ms1mv2": "which configuration at r1.3 the checkpoint is of is not established",
     "mindspore/1.3/ssimae_mvtecadcarpet": "the code at r1.3 has the configuration of another category only",
     "mindspore/1.3/ssimae_mvtecadgrid": "the code at r1.3 has the configuration of another category only",
+    **{
+        f"mindspore/{version}/cgan_G_mnist": "the code was written anew, and the asset is still that of version 1.3"
+        for version in ("1.8", "1.9", "1.10")
+    },
     "tnt_v1.0_oxford_pets": "the folder no longer has the TNT-B of 384 pixels for Oxford-IIIT Pet",
     "lenetquant_mnist": "its fake quantisation needs mindspore.compression, which MindSpore no longer has",
     "ernie_msraner": "its script needs the label map of the data set, and export.py refuses the task",
@@ -143,10 +147,6 @@ def recipes(folder: str, facts: NetworkFacts) -> Iterator[Recipe]:
         yield Recipe(provider="repository", entry="export.py", argv=argv, inputs=(("x", (64, 3, 384, 128), "float32"),))
     elif name == "ernie":
         yield from _ernie(facts.name.lower())
-    elif name == "resnet50_adv_pruning":  # its configuration is for Oxford-IIIT Pet; the file's name is theirs
-        arguments = {"name": "resnet50-0.65x", "index_filename": "{folder}/index.txt"}
-        arguments["class_num"] = heuristics.class_count(facts) or 1000
-        yield Recipe(provider="repository", entry="mindpsore_hub_conf:create_network", arguments=arguments)
     elif name == "IPT" and facts.name.startswith(
         "ipt_v1.0"
     ):  # one head, and the scale of the task, as its script for evaluation gives them

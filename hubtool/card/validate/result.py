@@ -58,6 +58,6 @@ def decode(data: bytes, *, path: str, shown: str) -> CardResult:
             ignored=tuple(summary["ignored"]),
             status=summary["status"],
             successor=None if successor is None else Successor(successor[0], Place(*successor[1])),
-            network=None if network is None else StatedNetwork(*network[:-1], Place(*network[-1])),
+            network=None if network is None else StatedNetwork(*network[:4], Place(*network[4])),
         )
     return CardResult(diagnostics=tuple(diagnostics), summary=summary)
