@@ -58,6 +58,10 @@ def decode(data: bytes, *, path: str, shown: str) -> CardResult:
             ignored=tuple(summary["ignored"]),
             status=summary["status"],
             successor=None if successor is None else Successor(successor[0], Place(*successor[1])),
-            network=None if network is None else StatedNetwork(*network[:4], Place(*network[4])),
+            network=None if network is None else _network(*network),
         )
     return CardResult(diagnostics=tuple(diagnostics), summary=summary)
+
+
+def _network(code: str, recipe: str, elements: int | None, data_set: str, place: list[Any]) -> StatedNetwork:
+    return StatedNetwork(code, recipe, elements, data_set, Place(*place))
