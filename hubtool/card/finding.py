@@ -93,6 +93,20 @@ class Successor(NamedTuple):
     place: Place
 
 
+class StatedNetwork(NamedTuple):
+    """What a card says of its network: two cards with the same ``code`` and ``recipe`` have one network.
+
+    ``code`` is the folder of the repo-link without its revision, ``recipe`` the entry point and its arguments as JSON;
+    ``elements`` is None where the card does not say how large the network is.
+    """
+
+    code: str
+    recipe: str
+    elements: int | None
+    data_set: str
+    place: Place
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardSummary:
     """What is kept of a card for the rules that look at all cards, and at the files beside a card.
@@ -105,6 +119,7 @@ class CardSummary:
         ignored: The codes, or beginnings of codes, that the card itself suppresses.
         status: ``deprecated``, ``withdrawn``, or empty.
         successor: The successor that it names, or None.
+        network: What its recipe says of its network, or None.
     """
 
     path: str
@@ -114,6 +129,7 @@ class CardSummary:
     ignored: tuple[str, ...] = ()
     status: str = ""
     successor: Successor | None = None
+    network: StatedNetwork | None = None
 
     def at(self, place: Place, message: str, *, hint: str | None = None) -> Diagnostic:
         """Return a problem at a place of this card; code and severity are those of the rule, and set by its caller."""

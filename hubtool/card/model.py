@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from hubtool.card import document as documents
 from hubtool.card import foreign
@@ -22,6 +22,13 @@ if TYPE_CHECKING:
     from hubtool.card.status import Status
     from hubtool.uid import Uid
 
+#: Names that networks use for the number of classes.
+CLASS_COUNTS: Final = frozenset(
+    {
+        *("class_num", "classes", "n_class", "n_classes", "nclass", "num_class", "num_classes", "num_cls"),
+        *("num_label", "num_labels", "number_labels"),
+    }
+)
 # The architectures that are part of hubtool; hubtool.networks.builtin builds them. They are part of what a card can
 # say.
 BUILTIN_ENTRIES = ("bert", "bert-pretraining", "bert-ner", "bert-classifier", "bert-squad")

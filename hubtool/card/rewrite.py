@@ -99,17 +99,8 @@ def with_recipe(text: str, recipe: Mapping[str, Any], revision: str | None) -> s
         ValueError: If the text has no front matter between two lines of ``---``.
     """
     lines = text.splitlines(keepends=True)
-    rules = [index for index, line in enumerate(lines) if line.rstrip() == "---"]
-    if len(rules) < 2:
-        raise ValueError("the card has no front matter between two lines of '---'")
+    before, kept, after = _without_recipe(lines)
     newline = "\r\n" if lines[0].endswith("\r\n") else "\n"
-    kept: list[str] = []
-    dropping = False
-    for line in lines[rules[0] + 1 : rules[1]]:
-        if _TOP.match(line):
-            dropping = line.partition(":")[0].strip() in _RECIPE_KEYS
-        if not dropping:
-            kept.append(line)
     block = yaml_text.dump_recipe(_plain(recipe))
     if revision is not None:
         block = f"repo-revision: {yaml_text.scalar(revision)}\n{block}"
@@ -117,7 +108,33 @@ def with_recipe(text: str, recipe: Mapping[str, Any], revision: str | None) -> s
     where = next((index for index, line in enumerate(kept) if line.startswith("license:")), len(kept))
     while where == len(kept) and where and not kept[where - 1].strip():
         where -= 1
-    return "".join([*lines[: rules[0] + 1], *kept[:where], *new, *kept[where:], *lines[rules[1] :]])
+    return "".join([*before, *kept[:where], *new, *kept[where:], *after])
+
+
+def without_recipe(text: str) -> str:
+    """Return a card's text without a recipe and a ``repo-revision``; every other line stays as it is.
+
+    Raises:
+        ValueError: If the text has no front matter between two lines of ``---``.
+    """
+    lines = text.splitlines(keepends=True)
+    before, kept, after = _without_recipe(lines)
+    return "".join([*before, *kept, *after])
+
+
+def _without_recipe(lines: list[str]) -> tuple[list[str], list[str], list[str]]:
+    """Return the lines before the front matter's entries, these entries without the recipe, and the lines after."""
+    rules = [index for index, line in enumerate(lines) if line.rstrip() == "---"]
+    if len(rules) < 2:
+        raise ValueError("the card has no front matter between two lines of '---'")
+    kept: list[str] = []
+    dropping = False
+    for line in lines[rules[0] + 1 : rules[1]]:
+        if _TOP.match(line):
+            dropping = line.partition(":")[0].strip() in _RECIPE_KEYS
+        if not dropping:
+            kept.append(line)
+    return lines[: rules[0] + 1], kept, lines[rules[1] :]
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any plain value

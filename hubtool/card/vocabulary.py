@@ -114,6 +114,23 @@ def datasets(text: str) -> tuple[tuple[str, str | None], ...]:
     return tuple(parts)
 
 
+@cache
+def _class_counts() -> Mapping[str, int]:
+    entries = json.loads(resources.vocabulary_file("datasets").read_text(encoding="utf-8"))["entries"]
+    return {entry["name"]: entry["classes"] for entry in entries if "classes" in entry}
+
+
+@lru_cache(maxsize=1024)
+def class_count(text: str) -> int | None:
+    """Return how many classes a data set has that networks tell apart, or None: several data sets, or not stated.
+
+    >>> class_count("oxford-iiit pet"), class_count("COCO2017")
+    (37, None)
+    """
+    name = dataset(text)
+    return _class_counts().get(name) if name is not None else None
+
+
 @lru_cache(maxsize=1024)
 def licence(text: str) -> str | None:
     """Return the SPDX expression for a licence, or None if it is not known.

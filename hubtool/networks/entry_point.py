@@ -9,10 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from hubtool.card.model import CLASS_COUNTS
 from hubtool.errors import ArgumentTypeError, HubError, NetworkError, RecipeError, RequirementError
 from hubtool.networks.isolation.argument_parser import ArgumentsRefusedError
 from hubtool.networks.isolation.namespace import CHECKPOINT, FOLDER, CodeExitError
-from hubtool.networks.provider import CLASS_COUNTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
-
-#: Names that networks use for the number of classes.
-CLASS_COUNTS: Final = frozenset(
-    {"class_num", "classes", "n_class", "n_classes", "num_class", "num_classes", "num_cls", "num_label", "num_labels"}
-)
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -9,18 +9,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from hubtool.card.model import CLASS_COUNTS
 from hubtool.checkpoint.conversion import to_safetensors
 from hubtool.checkpoint.coverage import Coverage, Renaming, compare, cover, rename
 from hubtool.checkpoint.header import FOREIGN_ITEM_BITS, Header, TensorInfo
 from hubtool.checkpoint.reading import read_header
 from hubtool.errors import CheckpointError, CoverageError, StoreError
-from hubtool.networks.provider import CLASS_COUNTS, BuildRequest
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from hubtool.card.model import Recipe
-    from hubtool.networks.provider import BuiltNetwork
+    from hubtool.networks.provider import BuildRequest, BuiltNetwork
     from hubtool.store.store import Store
 
 # The types of NumPy that MindSpore takes without a copy.

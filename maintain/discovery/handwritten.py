@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from hubtool.card.model import Recipe
+from maintain.discovery import heuristics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +27,67 @@ _VOCABULARY: Final = 20000
 
 # How many persons the training sets of these data sets have.
 _PERSONS: Final = {"market1501": 751, "dukemtmcreid": 702, "msmt17": 1041}
+
+
+# What stands in the name of a card of a fine-tuned BERT, and the built-in network that it means; the first counts.
+_BERT: Final[tuple[tuple[str, str, dict[str, object]], ...]] = (
+    ("bilstmcrf", "bert-ner", {"use_crf": True, "with_lstm": True}),
+    ("crf", "bert-ner", {"use_crf": True}),
+    ("ner", "bert-ner", {}),
+    ("squad", "bert-squad", {}),
+    ("15classifier", "bert-classifier", {"num_labels": 15}),
+    ("cola", "bert-classifier", {"num_labels": 2}),
+)
+
+
+# Networks that the code of a card's revision does not build, or of which two readings are possible: a wrong network is
+# worse than none. The name of a card, or its whole UID, and why.
+_WITHHELD: Final = {
+    "mindspore/1.3/resnet152_imagenet2012": "the code at r1.3 has no ResNet-152",
+    "mindspore/1.5/tnt_imagenet2012": "the code at r1.5 has TNT-B for Oxford-IIIT Pet only, not TNT-S for ImageNet",
+    "mindspore/1.5/wdsr_div2k": "the code at r1.5 builds 8 blocks; 1.6 and 1.7 have the same asset, and 16",
+    "mindspore/1.3/gnmtv2_wmtende": "the code at r1.3 builds 27 of the 63 parameters of other versions",
+    "mindspore/1.5/retinafaceresnet50_widerface": "export.py needs src.network, which the code at r1.5 lacks",
+    "mindspore/1.3/facerecognition_ms1mv2": "which configuration at r1.3 the checkpoint is of is not established",
+    "mindspore/1.3/ssimae_mvtecadcarpet": "the code at r1.3 has the configuration of another category only",
+    "mindspore/1.3/ssimae_mvtecadgrid": "the code at r1.3 has the configuration of another category only",
+    **{
+        f"mindspore/{version}/cgan_G_mnist": "the code was written anew, and the asset is still that of version 1.3"
+        for version in ("1.8", "1.9", "1.10")
+    },
+    "tnt_v1.0_oxford_pets": "the folder no longer has the TNT-B of 384 pixels for Oxford-IIIT Pet",
+    "lenetquant_mnist": "its fake quantisation needs mindspore.compression, which MindSpore no longer has",
+    "ernie_msraner": "its script needs the label map of the data set, and export.py refuses the task",
+    "transformer_wmt": "its model-name says large, and its accuracy is that of base: which it is cannot be told",
+}  # fmt: skip
+
+
+def withheld(uid: str) -> str:
+    """Return why no recipe is looked for, or an empty text."""
+    return _WITHHELD.get(uid) or _WITHHELD.get(uid.rpartition("/")[2], "")
+
+
+def builtin(folder: str, facts: NetworkFacts) -> Recipe | None:
+    """Return the recipe with one of hubtool's own networks for a card, or None.
+
+    The scripts for these tasks want data to know how many labels there are; the built-in networks ask the checkpoint.
+
+    Args:
+        folder: The folder of its repo-link.
+        facts: What it says.
+    """
+    if folder.strip("/") != "official/nlp/bert":
+        return None
+    tuned = facts.name.lower()
+    if tuned == "bertbase_cnnews128":
+        return Recipe(provider="builtin", entry="bert-pretraining")
+    found = (
+        (entry, arguments)
+        for word, entry, arguments in _BERT
+        if tuned.startswith(("bertfinetun", "bertbilstm")) and word in tuned
+    )
+    entry, arguments = next(found, ("", {}))
+    return Recipe(provider="builtin", entry=entry, arguments=arguments) if entry else None
 
 
 def recipes(folder: str, facts: NetworkFacts) -> Iterator[Recipe]:
@@ -54,6 +116,57 @@ def recipes(folder: str, facts: NetworkFacts) -> Iterator[Recipe]:
     elif name == "snn_mlp":  # its script reads a name that it never sets
         kind = next((kind for kind in ("snnmlp_t", "snnmlp_s", "snnmlp_b") if kind in facts.name), "snnmlp_t")
         yield _recipe(f"src.snn_mlp:{kind}", {}, ("x", (1, 3, 224, 224), "float32"))
+    elif name == "DDAG":  # the number of persons, and of parts as its scripts for each data set give it
+        for dataset, persons, parts in (("sysumm01", 395, 3), ("regdb", 206, 0)):
+            if dataset in facts.name.lower():
+                arguments = {"low_dim": 512, "class_num": persons, "part": parts, "nheads": 0}
+                yield Recipe(provider="repository", entry="src.models.ddag:DDAG", arguments=arguments)
+    elif name == "ADNet":  # it loads the weights of its backbone first
+        yield Recipe(
+            provider="repository",
+            entry="export_model.py",
+            argv=("--weight_file", "{scratch}/ADNet_SL_epoch_29.ckpt"),  # it takes this name to pieces
+            capture=3,  # after the backbone and a layer for one video
+            inputs=(("x", (128, 3, 112, 112), "float32"),),
+        )
+    elif name == "lpcnet":  # its script loads into the loss cell, and exports the two halves
+        arguments = {"nb_used_features": 20, "training": False, "rnn_units1": 384, "rnn_units2": 16}
+        yield Recipe(provider="repository", entry="src.lpcnet:LPCNet", arguments=arguments)
+    elif (
+        name == "dcgan"
+    ):  # its script loads into the cell that trains, optimizers and all: features are the discriminator's
+        yield Recipe(
+            provider="repository",
+            entry="src.discriminator:Discriminator",
+            ignore=("*.optimizer.*", "*netG.generator.*"),
+            inputs=(("x", (100, 3, 32, 32), "float32"),),
+        )
+    elif name == "pcb_rpp":
+        part = "RPP" if "rpp" in facts.name.lower() else "PCB"
+        argv = ("--config_path", f"{{folder}}/config/eval_{part}_market.yaml", "--checkpoint_url", "{checkpoint}")
+        yield Recipe(provider="repository", entry="export.py", argv=argv, inputs=(("x", (64, 3, 384, 128), "float32"),))
+    elif name == "ernie":
+        yield from _ernie(facts.name.lower())
+    elif name == "IPT" and facts.name.startswith(
+        "ipt_v1.0"
+    ):  # one head, and the scale of the task, as its script for evaluation gives them
+        task = ("--scale", "1", "--derain") if "derain" in facts.name else ("--scale", facts.name[-1])
+        yield Recipe(
+            provider="repository",
+            entry="export_onnx.py",
+            argv=("--pth_path", "{checkpoint}", "--task_id", "0", "--num_queries", "1", *task),
+        )
+    elif name == "RCAN":  # the PSNR of the card is that of Set5, doubled
+        yield Recipe(
+            provider="repository",
+            entry="eval.py",
+            argv=("--ckpt_path", "{checkpoint}", "--scale", "2"),
+            skip=("eval.py:47",),
+        )
+    elif name == "ghostnet" and "ghostnet-600" in facts.name:  # another file than the other sizes
+        arguments = {"model_name": "600M", "multiplier": 1.75, "final_drop": 0.8}
+        arguments["num_classes"] = heuristics.class_count(facts) or 1000
+        yield _recipe("src.ghostnet600:ghostnet", arguments, ("x", (1, 3, 224, 224), "float32"))
     elif name == "FCANet":  # its constructor's default is 512; its configuration says 384
         yield Recipe(provider="repository", entry="src.model.fcanet:FCANet", arguments={"size": 384})
     elif name == "tgcn":  # its graph is a parameter: the checkpoint brings it
@@ -90,6 +203,17 @@ def recipes(folder: str, facts: NetworkFacts) -> Iterator[Recipe]:
         size = {"shape-of": "c_emb.embedding_table", "axis": 1, "otherwise": 288}
         arguments = {"vocab_size": _rows("c_emb.embedding_table"), "emb_dimension": size}
         yield Recipe(provider="repository", entry="src.skipgram:SkipGram", arguments=arguments)
+
+
+def _ernie(name: str) -> Iterator[Recipe]:
+    """One script for each kind of task; the numbers of labels are those of ``scripts/run_finetune_eval.sh``."""
+    three = tuple((name, (1, 512), "int32") for name in ("input_ids", "input_mask", "token_type_id"))
+    if "dbqa" in name or "bdqa" in name:
+        argv = ("--ckpt_file", "{checkpoint}", "--task_type", "dbqa", "--number_labels", "2")
+        yield Recipe(provider="repository", entry="export.py", argv=argv, inputs=three)
+    elif any(task in name for task in ("drcd", "brcd", "cmrc", "cmcr")):
+        argv = ("--do_eval", "true", "--number_labels", "2", "--load_finetune_checkpoint_path", "{checkpoint}")
+        yield Recipe(provider="repository", entry="run_ernie_mrc.py", argv=argv)
 
 
 def _rows(parameter: str) -> dict[str, object]:

@@ -6,9 +6,13 @@ A guess is only ever a candidate: discovery runs it, and what the recipe records
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+
+from hubtool.card import vocabulary
+from hubtool.card.model import CLASS_COUNTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -36,6 +40,11 @@ _PATHS: Final = frozenset(
         "yaml_file",
     }
 )
+_SCALES: Final = frozenset({"scale", "upscale", "upscale_factor", "scale_factor", "upscale_rate", "sr_scale"})
+_SAME_SIZE: Final = re.compile(r"denois|derain|deblur|dehaz")  # tasks that make no image larger
+# Settings that choose files and formats, and say nothing of the network.
+_NOT_OF_THE_NETWORK: Final = re.compile(r"file_format.*|mode|run_mode|context_mode|mode_type")
+_SIZES: Final = frozenset({"tiny", "small", "base", "medium", "large", "huge"})
 _DEVICES: Final = frozenset({"device", "device_target", "platform", "run_platform", "target", "device_type"})
 # What most scripts are given when they ask for it and nothing on the card says more.
 _USUAL: Final[Mapping[str, str]] = {
@@ -72,6 +81,20 @@ class NetworkFacts:
         """All of them, without anything but letters and digits."""
         return re.sub(r"[^a-z0-9]", "", f"{self.name}|{self.model_name}|{self.dataset}".lower())
 
+    @property
+    def settings(self) -> dict[str, str]:
+        """The numbers that the name and the asset give to words: ``fc1natt4`` says that ``fc`` is 1 and ``natt`` 4."""
+        asset = self.asset.rpartition(".")[0].partition("_ascend_")[0]
+        return dict(_SETTING.findall(f"{asset.lower()} {self.name.lower()}"))
+
+    @property
+    def pieces(self) -> frozenset[str]:
+        """The parts of the name, as ``_`` and ``-`` divide it."""
+        return frozenset(re.split(r"[^a-z0-9]+", self.name.lower()))
+
+
+_SETTING: Final = re.compile(r"(?<![a-z])([a-z]+)(\d+)")
+
 
 def words(text: str) -> list[str]:
     """Split text into its words and numbers, in lower case."""
@@ -81,7 +104,13 @@ def words(text: str) -> list[str]:
 def score(candidate: str, facts: NetworkFacts) -> float:
     """Say how well a candidate, such as a file name, goes with a card; higher is better."""
     total = 0.0
-    for piece in re.split(r"[^A-Za-z0-9.]+", candidate.lower()):
+    pieces = re.split(r"[^A-Za-z0-9.]+", re.sub(r"\.(?:ya?ml|json|py)\Z", "", candidate.lower()))
+    for one, other in itertools.pairwise(pieces):
+        if 2 < len(one + other) < 6 and one + other in facts.plain:
+            total += 1.0  # what is N1-S2 here is N1S2 there
+    for piece in pieces:
+        if piece == "train" and "/" in candidate:
+            total -= 1.0  # what a network is trained with may be another than what is used afterwards
         plain = re.sub(r"[^a-z0-9]", "", piece)
         if not plain or plain in _DULL:
             continue
@@ -90,9 +119,14 @@ def score(candidate: str, facts: NetworkFacts) -> float:
             total += 1.0 + len(plain) / 4
             continue
         parts = words(piece)
-        known = [part for part in parts if part in facts.words]
+        known = [part for part in parts if part in facts.words or _ends_a_number(part, facts)]
         total += 0.5 * len(known) - 0.6 * (len(parts) - len(known))
     return total
+
+
+def _ends_a_number(part: str, facts: NetworkFacts) -> bool:
+    """Whether a number of several digits is the end of one of a card: 101 in ``resnetv1101``."""
+    return part.isdigit() and len(part) > 2 and any(word.isdigit() and word.endswith(part) for word in facts.words)
 
 
 _DULL: Final = frozenset({"config", "default", "yaml", "yml", "json", "configs", "cfg", "ascend", "train", "eval", "export", "py", "src", "the", "net"})  # fmt: skip
@@ -231,6 +265,9 @@ def _value(
         and (option.default or option.required or name in _PATHS)
     ):
         return _configuration(option, facts, configurations, exists)
+    said = _said(option, facts)
+    if said is not None and (not option.choices or said in option.choices):
+        return said if said != option.default else None
     if option.choices:
         chosen = best(option.choices, facts, default=option.default)
         if chosen != option.default and chosen is not None and (option.required or score(chosen, facts) > 0):
@@ -243,17 +280,59 @@ def _value(
         if _FOLDER.match(name) and "ckpt" not in name and "checkpoint" not in name:
             return "{scratch}" if option.required else None
         return "{checkpoint}" if option.required or option.default in {None, "", "None"} else None
-    if (
-        textual
-        and option.name in known
-        and len(known[option.name]) > 1
-        and name not in _DEVICES
-        and not name.startswith(("file_format", "mode"))
-    ):
-        chosen = best(known[option.name], facts, default=option.default)
+    values = known.get(option.name, ())
+    if textual and option.default and values and option.default not in values:
+        values = (option.default, *values)  # the last branch of a comparison has no text of its own
+    if textual and len(values) > 1 and name not in _DEVICES and not _NOT_OF_THE_NETWORK.fullmatch(name):
+        chosen = best(values, facts, default=option.default)
         if chosen is not None and chosen != option.default and (option.required or score(chosen, facts) > 0):
             return chosen
     return _required(option, facts, known) if option.required else None
+
+
+def _said(option: Option, facts: NetworkFacts) -> str | None:
+    """Return the value that a card states for a setting by its name or its data set, or None."""
+    name, default = option.name.lower(), option.default or ""
+    if name in CLASS_COUNTS and re.fullmatch(r"-?[0-9]+", default):
+        count = class_count(facts)
+        return str(count) if count is not None and int(default) not in {count, count + 1} else None
+    if option.kind in {"int", "str"} and name in facts.settings and re.fullmatch(r"[0-9]*", default):
+        return facts.settings[name]
+    if name in _SCALES and re.fullmatch(r"[0-9]*", default):
+        if _SAME_SIZE.search(facts.name.lower()):
+            return "1"
+        return next((piece[1:] for piece in sorted(facts.pieces) if re.fullmatch(r"x[2348]", piece)), None)
+    if option.kind == "bool":
+        initials = "".join(word[0] for word in name.split("_") if word)
+        if (len(initials) > 1 and initials in facts.pieces) or ("_" in name and name.replace("_", "") in facts.pieces):
+            return "True"
+        return "False" if f"no{name.replace('_', '')}" in facts.pieces else None
+    numbered = re.fullmatch(r"([a-z]+)([0-9]+)", default)
+    if option.kind in {"str", "other"} and numbered and "file" not in name and not _CHECKPOINT.match(name):
+        letters, number = numbered.groups()
+        other = facts.settings.get(letters)
+        if other is not None and other != number and len(letters) > 2:
+            return letters + other  # the default is of the same kind, and of another size
+    return None
+
+
+def class_count(facts: NetworkFacts) -> int | None:
+    """Return how many classes the card's data set has, where the vocabulary of data sets says so."""
+    return vocabulary.class_count(facts.dataset)
+
+
+def with_class_count(arguments: Mapping[str, object], facts: NetworkFacts) -> dict[str, object]:
+    """Return arguments with the number of classes of the card's data set, where they contradict it.
+
+    A background class, one more than the data set has, is no contradiction.
+    """
+    count = class_count(facts)
+    if count is None:
+        return dict(arguments)
+    return {
+        name: count if name in CLASS_COUNTS and type(value) is int and value not in {count, count + 1} else value
+        for name, value in arguments.items()
+    }
 
 
 def _configuration(
@@ -270,6 +349,11 @@ def _configuration(
     fitting = fitting or list(configurations)
     same = next((name for name in fitting if name.rpartition("/")[2] == tail), None)
     chosen = best(fitting, facts, default=same)
+    if chosen == same and same is not None and any(size in words(same) and size not in facts.words for size in _SIZES):
+        # It is for a size that the card does not speak of: the plain one is meant, if there is one.
+        chosen = next(
+            (name for name in fitting if not _SIZES.intersection(words(name)) and score(name, facts) >= 0), same
+        )
     if chosen is None:
         return None
     if chosen == same and exists.get(default, False):

@@ -58,6 +58,8 @@ def recipe_as_json(recipe: Recipe) -> dict[str, Any]:
         values["capture"] = recipe.capture
     if recipe.initialise:
         values["initialise"] = True
+    if recipe.training_mode:
+        values["training-mode"] = True
     if recipe.inputs:
         values["inputs"] = [
             {"name": name, "shape": list(shape), "dtype": dtype} for name, shape, dtype in recipe.inputs
@@ -77,5 +79,6 @@ def recipe_of(values: Mapping[str, Any]) -> Recipe:
         ignore=tuple(values.get("ignore", ())),
         capture=values.get("capture", 1),
         initialise=values.get("initialise", False),
+        training_mode=values.get("training-mode", False),
         inputs=tuple((item["name"], tuple(item["shape"]), item["dtype"]) for item in values.get("inputs", ())),
     )

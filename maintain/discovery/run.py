@@ -21,7 +21,9 @@ from hubtool.errors import ArgumentError, RequirementError
 from hubtool.requirements import INSTALL_MINDSPORE
 from hubtool.resolution import machine
 from hubtool.sandbox.run import environment, run_isolated
+from maintain.discovery import handwritten
 from maintain.discovery.heuristics import NetworkFacts
+from maintain.discovery.outcome import recipe_as_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -85,6 +87,8 @@ def target(card: Card) -> Target:
         asset=asset,
     )
     link = card.repo_link
+    if withheld := handwritten.withheld(uid):
+        return Target(uid=uid, link=link, facts=facts, reason=withheld)
     if not link:
         others = [key for key in card.values if key.endswith("-repo-link")]
         reason = (
@@ -161,6 +165,10 @@ def discover(
     jobs: dict[str, _Job] = {}
     digests: dict[Path, str] = {}
     for item in targets:
+        own = handwritten.builtin(item.folder, item.facts)
+        if own is not None:
+            outcomes[item.uid] = {"recipe": recipe_as_json(own), "reason": "", "notes": []}
+            continue
         request = _request(item, checkout, digests, smoke=smoke)
         if isinstance(request, str):
             outcomes[item.uid] = {"recipe": None, "reason": request, "notes": []}

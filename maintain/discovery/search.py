@@ -22,10 +22,11 @@ from hubtool.networks.capture import NetworkCapture, StopCapture, shapes_of
 from hubtool.networks.isolation.argument_parser import ArgumentsRefusedError
 from hubtool.networks.provider import BuildRequest
 from maintain.discovery import handwritten, heuristics
+from maintain.discovery.behaviour import Behaviour
 from maintain.discovery.outcome import DiscoveryOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from types import FrameType
 
@@ -71,6 +72,8 @@ def attempt(
         if shapes is not None:
             return _described(place, recipe)
     for hint, digest in hints:
+        if not hint.entry.endswith(".py") or hint.training_mode:
+            continue  # what this version's script switches on is known to the script only
         again, _ = _rebuild(place, hint)
         if again == digest:  # the same network as of another version of the card: its recipe holds here too
             return DiscoveryOutcome(recipe=hint, digest=digest, seconds=round(time.monotonic() - start, 2))
@@ -215,6 +218,8 @@ class _ScriptRun:
         self.problem = ""
         self.culprit: str | None = None
         self.needs_values = False
+        self.training = False
+        self.ignore: tuple[str, ...] = ()
         self.shapes: dict[str, tuple[int, ...]] = {}
         self.made: dict[int, list[tuple[str, dict[str, Any]]]] = {}
         self._kept: list[Any] = []
@@ -270,11 +275,30 @@ class _ScriptRun:
             cells = {id(cell) for _, cell in capture.exported.cells_and_names()}
             inside = [network for network in networks if id(network) in cells] or networks
         self.network = max(inside, key=lambda network: len(network.parameters_dict()))
+        self.training = capture.exported is self.network and bool(self.network.training)
+        if _is_network(capture.exported) and (
+            self._is_for_training(self.network) or not _shares_with(capture.exported, capture.networks)
+        ):
+            # The checkpoint is of the whole training, or what was loaded is a part from elsewhere, such as a backbone
+            # before its training: the network is what the script exports.
+            if self._is_for_training(self.network):
+                kept = {parameter.name for parameter in capture.exported.get_parameters()}
+                self.ignore = _patterns(set(self.network.parameters_dict()) - kept, kept)
+            self.network, self.capture = capture.exported, len(capture.networks) + 1
+            self.inputs, self.shapes = _inputs(self.network, capture.inputs), shapes_of(self.network)
+            return
         if capture.exported is self.network or _takes(self.network, len(capture.inputs)):
             self.inputs = _inputs(self.network, capture.inputs)  # a wrapper's inputs are often passed on as they are
         ordered = capture.networks or capture.models
         self.capture = next(index for index, network in enumerate(ordered, 1) if network is self.network)
         self.shapes = capture.shapes[self.capture - 1] if capture.networks else shapes_of(self.network)
+
+    @staticmethod
+    def _is_for_training(network: Any) -> bool:  # noqa: ANN401 - a Cell
+        """Whether it holds an optimizer: its forward pass would be a step of training."""
+        from mindspore import nn  # noqa: PLC0415
+
+        return any(isinstance(cell, nn.Optimizer) for _, cell in network.cells_and_names())
 
     def _blame(self, error: BaseException | None) -> None:
         cause: BaseException | None = error
@@ -411,7 +435,8 @@ def _settle(place: CodeFolder, recipe: Recipe, run: _ScriptRun, failures: list[s
     name = type(run.network).__name__
     outcome = DiscoveryOutcome(network=name, parameters=len(shapes), elements=elements, digest=digest)
     made = run.made.get(id(run.network), [])
-    recipe = replace(recipe, capture=run.capture, inputs=run.inputs)
+    recipe = replace(recipe, capture=run.capture, inputs=run.inputs, ignore=run.ignore, training_mode=run.training)
+    behaviour = Behaviour.of(run.network, run.inputs)
     run.network = None
     meanings = run.namespace.meanings if run.namespace else {}
     for entry, given in reversed(made):
@@ -423,8 +448,16 @@ def _settle(place: CodeFolder, recipe: Recipe, run: _ScriptRun, failures: list[s
             inputs=recipe.inputs,
             initialise=recipe.initialise,
             requires=recipe.requires,
+            ignore=recipe.ignore,
+            training_mode=recipe.training_mode,
         )
-        if _is_same(place, candidate, digest):
+        if _is_same(place, candidate, digest, behaviour):
+            # The script counted the classes of a data set that is not here: the card says which it is.
+            mended = heuristics.with_class_count(arguments, run.facts)
+            if mended != arguments:
+                described = _described(place, replace(candidate, arguments=mended))
+                described.notes.append("the number of classes is that of the card's data set")
+                return described
             outcome.recipe = candidate
             return outcome
     again, problem = _rebuild(place, recipe)
@@ -449,19 +482,25 @@ def _emptied(value: Any, meanings: Mapping[str, str]) -> Any:  # noqa: ANN401 - 
     return {key: _emptied(item, meanings) for key, item in value.items()} if isinstance(value, dict) else value
 
 
-def _is_same(place: CodeFolder, recipe: Recipe, digest: str) -> bool:
+def _is_same(place: CodeFolder, recipe: Recipe, digest: str, behaviour: Behaviour) -> bool:
+    """Whether a callable builds the network of a script: the same parameters, and the same outputs."""
     parsers: list[int] = []
-    again, _ = _rebuild(place, recipe, parsers)
+    networks: list[Any] = []
+    again, _ = _rebuild(place, recipe, parsers, networks)
     # A module that reads the command line may build by what stands there: the script then is the surer recipe.
-    return again == digest and not sum(parsers)
+    return again == digest and not sum(parsers) and behaviour == Behaviour.of(networks[0], recipe.inputs)
 
 
-def _rebuild(place: CodeFolder, recipe: Recipe, parsers: list[int] | None = None) -> tuple[str | None, str]:
+def _rebuild(
+    place: CodeFolder, recipe: Recipe, parsers: list[int] | None = None, networks: list[Any] | None = None
+) -> tuple[str | None, str]:
     namespaces: list[Namespace] = []
     try:
         with _quick(initialise=recipe.initialise):
             built = repository.build(place, recipe, opened=namespaces.append)
         shapes = shapes_of(built.network)
+        if networks is not None:
+            networks.append(built.network)
     except HubError as error:
         return None, error.message
     finally:
@@ -522,6 +561,25 @@ def _try_hub(place: CodeFolder, facts: NetworkFacts, failures: list[str]) -> Dis
                 problem = error.message
         failures.append(f"mindspore_hub_conf.py, {name}: {problem}")
     return None
+
+
+def _shares_with(network: Any, others: Iterable[Any]) -> bool:  # noqa: ANN401 - Cells
+    """Whether a network has a parameter in common with one of others."""
+    own = {id(parameter) for parameter in network.get_parameters()}
+    return any(id(parameter) in own for other in others for parameter in other.get_parameters())
+
+
+def _patterns(left: Collection[str], kept: Collection[str]) -> tuple[str, ...]:
+    """Return patterns for names of a checkpoint that a network does not have, by their first part if that suffices."""
+    heads = {name.partition(".")[0] for name in kept}
+    return tuple(
+        sorted(
+            {
+                name if name.partition(".")[0] in heads else name.partition(".")[0] + ("*" if "." in name else "")
+                for name in left
+            }
+        )
+    )
 
 
 def _provider(place: CodeFolder, recipe: Recipe) -> Provider:

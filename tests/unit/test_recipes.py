@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from hubtool.card import model, rewrite
 from hubtool.checkpoint.coverage import rename
-from maintain.discovery import heuristics, recipes, run
+from maintain.discovery import handwritten, heuristics, recipes, run
 from maintain.discovery.heuristics import NetworkFacts, Option
 
 if TYPE_CHECKING:
@@ -69,6 +70,22 @@ def test_a_recipe_is_written_into_a_card_and_read_back(extra: str, newline: str)
     assert "".join(lines[:first] + lines[last:]) == plain
     assert rewrite.with_recipe(written, ENTRY, "a" * 40) == written
     assert card.body == model.read(text.encode()).body
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_a_recipe_is_taken_out_of_a_card(newline: str) -> None:
+    text = CARD.replace("{extra}", "").replace("\n", newline)
+    written = rewrite.with_recipe(text, ENTRY, "a" * 40)
+    assert rewrite.without_recipe(written) == text
+    assert rewrite.without_recipe(text) == text
+    with pytest.raises(ValueError, match="front matter"):
+        rewrite.without_recipe("no card")
+
+
+def test_a_withheld_recipe_has_a_reason() -> None:
+    assert "r1.3" in handwritten.withheld("mindspore/1.3/resnet152_imagenet2012")
+    assert not handwritten.withheld("mindspore/1.9/resnet152_imagenet2012")
+    assert handwritten.withheld("mindspore/1.9/ernie_msraner")
 
 
 def test_a_card_without_front_matter() -> None:
@@ -155,6 +172,82 @@ def test_arguments_are_filled_in(one: Option, expected: list[str]) -> None:
         [one], FACTS, configurations=["config/resnet50.yaml", "config/resnet101.yaml"], known=known, exists={}
     )
     assert found == expected
+
+
+CITED = ("cora", "citeseer")
+
+
+@pytest.mark.parametrize(
+    ("facts", "one", "expected"),
+    [
+        (NetworkFacts(name="cluster_fc1natt4_mnist"), option("natt", default="8", kind="int"), "4"),
+        (NetworkFacts(name="cluster_fc1natt8_mnist"), option("natt", default="8", kind="int"), None),
+        (NetworkFacts(name="vgg16_bn_imagenet2012"), option("batch_norm", default="False", kind="bool"), "True"),
+        (NetworkFacts(name="vgg16_imagenet2012"), option("batch_norm", default="False", kind="bool"), None),
+        (NetworkFacts(name="nima_nobatchnorm_ava"), option("batch_norm", default="True", kind="bool"), "False"),
+        (NetworkFacts(name="resnext101_imagenet2012"), option("network", default="resnext50"), "resnext101"),
+        (NetworkFacts(name="resnext101_imagenet2012"), option("file_name", default="resnext50"), None),
+        (NetworkFacts(name="rcan_x2_set5"), option("scale", default="4"), "2"),
+        (NetworkFacts(name="ipt_derain_rain100l"), option("scale", default="4"), "1"),
+        (NetworkFacts(name="albert_mnli", dataset="MNLI"), option("num_class", default="2", kind="int"), "3"),
+        (NetworkFacts(name="net", dataset="ImageNet2012"), option("num_classes", default="1001", kind="int"), None),
+        (NetworkFacts(name="net", dataset="COCO2017"), option("num_classes", default="81", kind="int"), None),
+        (NetworkFacts(name="deeplabv3s16_voc2012"), option("export_model", default="deeplab_v3_s8"), "deeplab_v3_s16"),
+        (NetworkFacts(name="deeplabv3_s8r2_voc2012"), option("model", default="deeplab_v3_s16"), "deeplab_v3_s8"),
+        (NetworkFacts(name="gcn", dataset="Citeseer"), option("dataset", default="cora", choices=CITED), "citeseer"),
+    ],
+)  # fmt: skip
+def test_what_a_name_or_a_data_set_says_is_given(facts: NetworkFacts, one: Option, expected: str | None) -> None:
+    known = {"export_model": ("deeplab_v3_s16",), "model": ("deeplab_v3_s16", "deeplab_v3_s8")}
+    one = dataclasses.replace(one, required=False)
+    found = heuristics.fill([one], facts, configurations=[], known=known, exists={})
+    assert found == ([] if expected is None else [one.flag, expected])
+
+
+@pytest.mark.parametrize(
+    ("name", "files", "expected"),
+    [
+        (
+            "fasterrcnn_resnetv1101_coco2017",
+            ["default_config.yaml", "default_config_101.yaml", "default_config_152.yaml"],
+            "default_config_101.yaml",
+        ),
+        ("transformer_wmt", ["default_config.yaml", "default_config_large.yaml"], "default_config.yaml"),
+        ("isynet_N1S2_imagenet2012", ["N1-S1_imagenet2012.yaml", "N1-S2_imagenet2012.yaml"], "N1-S2_imagenet2012.yaml"),
+        ("net_rpp_market", ["train_RPP_market/train_NET.yaml", "eval_RPP_market.yaml"], "eval_RPP_market.yaml"),
+    ],
+)  # fmt: skip
+def test_the_configuration_that_a_name_asks_for(name: str, files: list[str], expected: str) -> None:
+    first = option("config_path", required=False, default=files[-1] if "transformer" in name else "config.yaml")
+    found = heuristics.fill([first], NetworkFacts(name=name), configurations=files, known={}, exists={})
+    assert found == ["--config_path", "{folder}/" + expected]
+
+
+def test_a_number_of_classes_that_contradicts_the_data_set_is_replaced() -> None:
+    facts = NetworkFacts(name="mvd_sysumm01", dataset="SYSU-MM01")
+    assert heuristics.with_class_count({"num_class": 1, "drop": 0.2}, facts) == {"num_class": 395, "drop": 0.2}
+    background = NetworkFacts(name="net", dataset="CIFAR-10")
+    assert heuristics.with_class_count({"num_classes": 11}, background) == {"num_classes": 11}
+    assert heuristics.with_class_count({"num_classes": 5}, NetworkFacts(name="net")) == {"num_classes": 5}
+
+
+@pytest.mark.parametrize(
+    ("name", "entry", "arguments"),
+    [
+        ("bertbilstmcrf_ner", "bert-ner", {"use_crf": True, "with_lstm": True}),
+        ("bertfinetuning_nercrf_cluener", "bert-ner", {"use_crf": True}),
+        ("bertfinetune_ner_cluener", "bert-ner", {}),
+        ("bertfinetuning_squad_squadv1.1", "bert-squad", {}),
+        ("bertbase_cnnews128", "bert-pretraining", {}),
+        ("bertfinetune_15classifier_tnews", "bert-classifier", {"num_labels": 15}),
+    ],
+)
+def test_a_fine_tuned_bert_is_a_network_of_hubtool(name: str, entry: str, arguments: dict[str, object]) -> None:
+    recipe = handwritten.builtin("official/nlp/bert", NetworkFacts(name=name))
+    assert recipe is not None
+    assert (recipe.provider, recipe.entry, recipe.arguments) == ("builtin", entry, arguments)
+    assert handwritten.builtin("official/nlp/other", NetworkFacts(name=name)) is None
+    assert handwritten.builtin("official/nlp/bert", NetworkFacts(name="bertlarge_enwiki512")) is None
 
 
 def test_what_the_code_compares_its_settings_with(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The rules for all cards of a run together: HT5xx, and those of HT3xx and HT4xx that look at several files.
+"""The rules for all cards of a run together: HT5xx, and those of HT3xx, HT4xx and HT6xx that look at several files.
 
 They need the summaries of cards only, and no parser.
 """
@@ -6,9 +6,12 @@ They need the summaries of cards only, and no parser.
 from __future__ import annotations
 
 import dataclasses
+import re
 import unicodedata
-from typing import TYPE_CHECKING
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Final
 
+from hubtool.card import vocabulary
 from hubtool.card.finding import Place
 from hubtool.card.rules.base import RULES, rule_for_all, shown
 from hubtool.card.rules.files import is_beside, missing_files, other_files
@@ -189,3 +192,86 @@ def translation_without_card(cards: Sequence[CardSummary]) -> Iterator[Diagnosti
                 f"this is a translation, but there is no card {original}",
                 hint=f"add {original.rpartition('/')[2]}.md, or rename the translation",
             )
+
+
+@rule_for_all("HT602", Severity.WARNING)
+def one_recipe_for_two_networks(cards: Sequence[CardSummary]) -> Iterator[Diagnostic]:
+    """Two cards of one version whose names or data sets ask for different networks have different recipes.
+
+    `resnext50` and `resnext101` are two networks, and so is one network for 10 and for 1,000 classes. If their recipes
+    are the same, one of them misses the option that its name or its data set stands for: its checkpoint does not fit,
+    or fits and computes something else. Correct the recipe. Cards that share an asset are one network. If the
+    difference in the names means no difference of the network, suppress this rule in the card and say why.
+    """
+    groups: defaultdict[tuple[str, ...], list[CardSummary]] = defaultdict(list)
+    for card in cards:
+        if card.network is not None and card.uid is not None and card.network.code:
+            version = str(card.uid).rpartition("/")[0]
+            groups[version, card.network.code, card.network.recipe].append(card)
+    for group in groups.values():
+        for index, card in enumerate(group):
+            other = next((one for one in group[:index] if _asks_for_another(card, one)), None)
+            if other is not None and card.network is not None:
+                yield card.at(
+                    card.network.place,
+                    f"the recipe is that of {other.uid}, and the names or data sets ask for different networks",
+                    hint="give each its own options; or suppress HT602 in this card, and say why",
+                )
+
+
+_NUMBERED: Final = re.compile(r"[a-z]*[0-9]+(?:\.[0-9]+)?m?")
+# The size of the input, the round of training and its steps (0.5M) are in names too, and change no parameter.
+_NOT_OF_THE_NETWORK: Final = re.compile(r"shape[0-9]+|r[0-9]|[0-9.]+m")
+
+
+def _asks_for_another(one: CardSummary, other: CardSummary) -> bool:
+    assert one.network is not None  # noqa: S101 - both are of a group of networks
+    assert other.network is not None  # noqa: S101 - the same
+    if {asset.digest or asset.link for asset in one.assets} & {asset.digest or asset.link for asset in other.assets}:
+        return False
+    counts = {vocabulary.class_count(network.data_set) for network in (one.network, other.network)} - {None}
+    if len(counts) > 1:
+        return True
+    return _numbers(one) != _numbers(other)
+
+
+def _numbers(card: CardSummary) -> set[str]:
+    """Return the numbered words of a card's name that its data set does not explain, such as ``s16``."""
+    assert card.network is not None  # noqa: S101 - as above
+    name = str(card.uid).rpartition("/")[2].lower()
+    data_set = vocabulary.fold(card.network.data_set)
+    return {
+        word
+        for piece in re.split(r"[_-]", name)
+        if not (vocabulary.fold(piece) in data_set or vocabulary.dataset(piece) or vocabulary.fold(data_set) in piece)
+        for word in _NUMBERED.findall(piece)
+        if not _NOT_OF_THE_NETWORK.fullmatch(word)
+    }
+
+
+@rule_for_all("HT603", Severity.WARNING)
+def one_name_with_two_sizes(cards: Sequence[CardSummary]) -> Iterator[Diagnostic]:
+    """A network has one size in all versions, unless its code changed.
+
+    If cards of one name have networks with different numbers of elements, and different recipes, one recipe lacks an
+    option, or takes another network of the same code. If the recipes are the same, the code was changed, and nothing is
+    reported. Correct the recipe of this card; if it is right, suppress this rule in the card and say why.
+    """
+    groups: defaultdict[tuple[str, ...], list[CardSummary]] = defaultdict(list)
+    for card in cards:
+        if card.network is not None and card.uid is not None and card.network.elements is not None:
+            registry, _, rest = str(card.uid).partition("/")
+            groups[registry, rest.rpartition("/")[2], card.network.code].append(card)
+    for group in groups.values():
+        networks = [card.network for card in group if card.network is not None]
+        usual, _ = Counter(network.elements for network in networks).most_common(1)[0]
+        like = next(card for card in group if card.network is not None and card.network.elements == usual)
+        known = {network.recipe for network in networks if network.elements == usual}
+        for card in group:
+            if card.network is not None and card.network.elements != usual and card.network.recipe not in known:
+                yield card.at(
+                    card.network.place,
+                    f"the network has {card.network.elements:,} elements here, and {usual:,} in {like.uid}, "
+                    "with another recipe",
+                    hint="correct the recipe; or suppress HT603 in this card, and say why",
+                )

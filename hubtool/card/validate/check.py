@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hubtool.card import document as documents
 from hubtool.card import front_matter as front_matters
 from hubtool.card import markdown, suppression
-from hubtool.card.finding import CardSummary, Place, RelativeLink, StatedAsset, Successor
+from hubtool.card.finding import CardSummary, Place, RelativeLink, StatedAsset, StatedNetwork, Successor
 from hubtool.card.model import strip_brackets
 from hubtool.card.rules import load
 from hubtool.card.rules.context import Context
@@ -29,6 +31,8 @@ MAX_FINDINGS = 100
 """The most findings of one rule in one card: without a bound, hostile cards make millions."""
 # The rules for cards of other hubs: their front matter has other keys, and HT115 says so.
 _DOCUMENT_RULES = "HT1"
+
+_REVISION: Final = re.compile(r"/(?:tree|blob)/[^/]+/")
 
 _CARD_RULES = [rule for rule in load().values() if rule.check is not None]
 
@@ -136,6 +140,23 @@ def _summary(context: Context, path: str, suppressed: Suppressions) -> CardSumma
         successor=None
         if successor is None
         else Successor(successor, _place(context.document, context.at("/superseded-by", ""))),
+        network=_network(context),
+    )
+
+
+def _network(context: Context) -> StatedNetwork | None:
+    recipe = context.values.get("network")
+    if not isinstance(recipe, dict) or any(place.startswith("/network") for place in context.violated):
+        return None
+    code = _REVISION.sub("/", context.text("repo-link") or "")
+    said = {key: recipe[key] for key in ("provider", "entry", "arguments", "argv", "capture") if key in recipe}
+    elements = recipe.get("elements")
+    return StatedNetwork(
+        code,
+        json.dumps(said, sort_keys=True, default=str),
+        elements if isinstance(elements, int) else None,
+        context.text("train-dataset") or "",
+        _place(context.document, context.at("/network", "")),
     )
 
 

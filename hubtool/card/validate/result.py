@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, fields
 from typing import Any
 
-from hubtool.card.finding import CardSummary, Place, RelativeLink, StatedAsset, Successor
+from hubtool.card.finding import CardSummary, Place, RelativeLink, StatedAsset, StatedNetwork, Successor
 from hubtool.diagnostics import Diagnostic, Severity
 from hubtool.uid import Uid
 
@@ -47,7 +47,7 @@ def decode(data: bytes, *, path: str, shown: str) -> CardResult:
     )
     summary = found["summary"]
     if summary is not None:
-        uid, successor = summary["uid"], summary["successor"]
+        uid, successor, network = summary["uid"], summary["successor"], summary["network"]
         summary = CardSummary(
             path=path,
             uid=None if uid is None else Uid(**uid),
@@ -58,5 +58,10 @@ def decode(data: bytes, *, path: str, shown: str) -> CardResult:
             ignored=tuple(summary["ignored"]),
             status=summary["status"],
             successor=None if successor is None else Successor(successor[0], Place(*successor[1])),
+            network=None if network is None else _network(*network),
         )
     return CardResult(diagnostics=tuple(diagnostics), summary=summary)
+
+
+def _network(code: str, recipe: str, elements: int | None, data_set: str, place: list[Any]) -> StatedNetwork:
+    return StatedNetwork(code, recipe, elements, data_set, Place(*place))

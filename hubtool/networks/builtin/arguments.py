@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from hubtool.card.model import CLASS_COUNTS
 from hubtool.errors import RecipeError
 from hubtool.networks.builtin.config import near, quote
-from hubtool.networks.provider import CLASS_COUNTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

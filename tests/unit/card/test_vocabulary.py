@@ -101,3 +101,11 @@ def test_the_corpus_names_few_unknown_datasets() -> None:
         if found and not vocabulary.says_nothing(found[1]) and vocabulary.dataset(found[1].strip()) is None:
             unknown.add(found[1].strip())
     assert unknown == {"UCF-10", "vot2013vot2014"}
+
+
+def test_how_many_classes_a_data_set_has() -> None:
+    assert vocabulary.class_count("cifar10") == 10
+    assert vocabulary.class_count("ImageNet-2012") == 1000
+    assert vocabulary.class_count("COCO2017") is None  # tasks differ
+    assert vocabulary.class_count("CIFAR-10_CIFAR-100") is None
+    assert vocabulary.class_count("nothing like it") is None
