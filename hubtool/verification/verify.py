@@ -89,7 +89,7 @@ class Measurement:
         outputs: Its outputs.
         inputs: What it was called with.
         digest: The digest of its parameter list.
-        float16: Whether cells of it compute in float16, whatever its inputs are.
+        float16: Whether cells or outputs of it are in float16, whatever its inputs are.
         mindspore: The version of MindSpore.
         device: The device.
         seconds: How long the program ran.
@@ -249,7 +249,7 @@ def measure(
         outputs=tuple(known_answer.parse_output(item) for item in answer["outputs"]),
         inputs=tuple(known_answer.parse_input(item) for item in answer["inputs"]),
         digest=answer["digest"],
-        float16=answer["float16"],
+        float16=answer["float16"] or any(one["dtype"] == "float16" for one in answer["outputs"]),
         mindspore=answer["mindspore"],
         device=resolution.device,
         seconds=ended.seconds,

@@ -202,7 +202,9 @@ def _settle(
         return replace(result, state=OTHER, reason=f"the recipe builds other parameters than {source}")
     sizes = {name: _largest(wanted.outputs, measured.outputs) for name, wanted in answers.items()}
     result = replace(result, difference=sizes[source] if math.isfinite(sizes[source]) else None)
-    allowed = FLOAT16_TOLERANCE if measured.float16 else TOLERANCE
+    # Where either side is in float16, the other cannot be nearer than that.
+    half = measured.float16 or any(one.dtype == "float16" for one in answer.outputs)
+    allowed = FLOAT16_TOLERANCE if half else TOLERANCE
     if sizes[source] <= allowed:
         answer = replace(
             answer,
