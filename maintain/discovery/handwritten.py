@@ -25,7 +25,7 @@ _TPRR: Final = {
 _VOCABULARY: Final = 20000
 
 # How many persons the training sets of these data sets have.
-_PERSONS: Final = {"market1501": 751, "dukemtmcreid": 702, "msmt17": 1041}
+_PERSONS: Final = {"market1501": 751, "dukemtmc": 702, "msmt17": 1041}
 
 
 def recipes(folder: str, facts: NetworkFacts) -> Iterator[Recipe]:
@@ -90,10 +90,20 @@ def recipes(folder: str, facts: NetworkFacts) -> Iterator[Recipe]:
         size = {"shape-of": "c_emb.embedding_table", "axis": 1, "otherwise": 288}
         arguments = {"vocab_size": _rows("c_emb.embedding_table"), "emb_dimension": size}
         yield Recipe(provider="repository", entry="src.skipgram:SkipGram", arguments=arguments)
+    elif name == "rotate" and "wn18rr" in facts.name.lower():  # its scripts count the lines of the data set's lists
+        arguments = {
+            "num_entity": _rows("entity_embedding", 40943),
+            "num_relation": _rows("relation_embedding", 11),
+            "hidden_dim": 500,
+            "gamma": 6.0,
+            "double_entity_embedding": True,
+            "double_relation_embedding": False,
+        }
+        yield Recipe(provider="repository", entry="src.rotate:RotatE", arguments={"config": arguments})
 
 
-def _rows(parameter: str) -> dict[str, object]:
-    return {"shape-of": parameter, "axis": 0, "otherwise": _VOCABULARY}
+def _rows(parameter: str, otherwise: int = _VOCABULARY) -> dict[str, object]:
+    return {"shape-of": parameter, "axis": 0, "otherwise": otherwise}
 
 
 def _table(parameter: str, width: int) -> dict[str, object]:
