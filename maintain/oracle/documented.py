@@ -77,7 +77,7 @@ def configuration_of(folder: Path, asset: str, model_name: str) -> Path | None:
     for document in sorted(folder.glob("*.md")):
         for line in document.read_text(encoding="utf-8").splitlines():
             for link in _LINK.findall(line) if asset and asset in line else ():
-                path = folder / link.rpartition("/")[2]
-                if path.is_file():
-                    return path
+                named = folder / str(link).rpartition("/")[2]
+                if named.is_file():
+                    return named
     return None

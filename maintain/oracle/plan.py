@@ -97,12 +97,13 @@ def plan(
             if isinstance(found, str):
                 reasons[item.uid] = found
                 continue
-            asked["argv"], identity, code, sources = [found[0]], found[1], root, (PACKAGE,)
+            asked["argv"], identity, code = [found[0]], found[1], root
         else:
             if code not in digests:
                 digests[code] = code_digest(code)
-            identity, sources = digests[code], (SCRIPT, OLD)
+            identity = digests[code]
         request = {**asked, "facts": asdict(item.facts), "train": train}
+        sources = (PACKAGE,) if item.distribution else (SCRIPT, OLD)
         job = OracleJob(code=code, identity=identity, request=request, sources=sources)
         jobs.setdefault(job.key(""), job).uids.append(item.uid)
     number, count = shard

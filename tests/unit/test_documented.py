@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 from typing import TYPE_CHECKING
 
 import pytest
@@ -63,7 +64,7 @@ def test_the_configuration_of_a_checkpoint_is_the_one_of_its_model_or_of_its_row
 
 
 def test_cards_with_the_same_network_have_one_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documented.importlib.metadata, "version", lambda _: "0.3.0")
+    monkeypatch.setattr(importlib.metadata, "version", lambda _: "0.3.0")
     for version, text in {"2.3": "epochs: 3", "2.5": "epochs: 9", "2.6": "image_resize: 256"}.items():
         configurations(tmp_path / f"mindcv-v{version}" / "configs" / "net", net_50=f"model: net_50\n{text}")
     cards = [card(version) for version in ("2.3", "2.5", "2.6", "2.7")]
@@ -80,7 +81,7 @@ def test_without_the_package_or_a_document_there_is_no_job(tmp_path: Path, monke
     configurations(tmp_path / "configs" / "net")
     _, reasons = plan([card("2.3")], checkout=str(tmp_path))
     assert reasons == {"tests/2.3/net": "the package mindcv is not installed"}
-    monkeypatch.setattr(documented.importlib.metadata, "version", lambda _: "0.3.0")
+    monkeypatch.setattr(importlib.metadata, "version", lambda _: "0.3.0")
     _, reasons = plan([card("2.3")], checkout=str(tmp_path))
     assert reasons == {"tests/2.3/net": "no document of configs/net says which configuration net-1.ckpt has"}
 
