@@ -102,6 +102,22 @@ def recipes(folder: str, facts: NetworkFacts) -> Iterator[Recipe]:
         yield Recipe(provider="repository", entry="src.rotate:RotatE", arguments={"config": arguments})
 
 
+#: Folders whose networks need more than code and checkpoint: why no recipe would be right.
+_MISSING: Final = {
+    "stgcn": "its graph, the matrix of the distances between the sensors, is a constant of the network that comes "
+    "from the data set's files: no checkpoint has it",
+}
+
+
+def missing(folder: str) -> str:
+    """Return why no recipe would build the network of a folder as it was trained; empty if nothing is known.
+
+    Args:
+        folder: The folder of a card's repo-link.
+    """
+    return _MISSING.get(folder.rpartition("/")[2], "")
+
+
 def _rows(parameter: str, otherwise: int = _VOCABULARY) -> dict[str, object]:
     return {"shape-of": parameter, "axis": 0, "otherwise": otherwise}
 

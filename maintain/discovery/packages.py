@@ -51,9 +51,7 @@ def attempt(distribution: str, folder: str, facts: NetworkFacts, configurations:
         if recipe is None:
             return DiscoveryOutcome(reason=f"{distribution} {version} has no network called {facts.model_name}")
         recipe = replace(recipe, requires=(f"{distribution}>={_minor(version)}",))
-        network = (
-            package.PackageProvider().build(recipe, shapes={}, asked=BuildRequest(), compute_type="float32").network
-        )
+        recipe, network = _built(recipe)
     except HubError as error:
         return DiscoveryOutcome(reason=error.message)
     shapes = shapes_of(network)
@@ -67,6 +65,25 @@ def attempt(distribution: str, folder: str, facts: NetworkFacts, configurations:
         digest=coverage.digest_parameters(shapes),
         seconds=round(time.monotonic() - start, 2),
     )
+
+
+def _built(recipe: Recipe) -> tuple[Recipe, Any]:
+    """Build a network as loading does, without first values; if its code reads them, with them, as the recipe says.
+
+    Raises:
+        HubError: If it cannot be built.
+    """
+    from mindspore.nn.utils import no_init_parameters  # noqa: PLC0415
+
+    def build(one: Recipe) -> Any:  # noqa: ANN401 - a Cell
+        return package.PackageProvider().build(one, shapes={}, asked=BuildRequest(), compute_type="float32").network
+
+    try:
+        with no_init_parameters():
+            return recipe, build(recipe)
+    except HubError:
+        recipe = replace(recipe, initialise=True)
+        return recipe, build(recipe)
 
 
 def _minor(version: str) -> str:

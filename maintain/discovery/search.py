@@ -64,6 +64,8 @@ def attempt(
     folder = place.root / place.folder
     if not folder.is_dir():
         return DiscoveryOutcome(reason=f"the revision has no folder {place.folder}")
+    if reason := handwritten.missing(of):
+        return DiscoveryOutcome(reason=reason)
     failures: list[str] = []
     outcome = None
     for recipe in handwritten.recipes(of, facts):

@@ -130,10 +130,8 @@ def create_model(model_name, num_classes=5, pretrained=False):
 """
 
 
-@pytest.mark.slow
-def test_a_package_is_asked_as_its_user_would_and_the_recipe_is_held_to_it(
-    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def package(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a small MindCV and the tree of its repository; return the file with its networks."""
     site, tree = tmp_path / "site", tmp_path / "mindcv" / "configs" / "net"
     (site / "mindcv" / "models").mkdir(parents=True)
     (site / "mindcv" / "__init__.py").write_text("from .models import create_model, list_models\n")
@@ -145,6 +143,40 @@ def test_a_package_is_asked_as_its_user_would_and_the_recipe_is_held_to_it(
     (tree / "net_50.yaml").write_text("model: net_50\nnum_classes: 5\nimage_resize: 6\n")
     cli.environ["PYTHONPATH"] = f"{site}:{cli.environ.get('PYTHONPATH', '')}"
     monkeypatch.syspath_prepend(site)
+    return code
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reads", [False, True])
+def test_a_package_that_reads_its_first_values_gets_them(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reads: bool
+) -> None:
+    code = package(cli, tmp_path, monkeypatch)
+    if reads:
+        code.write_text(
+            MODELS.replace(
+                "    def construct", "        self.fc.weight.set_data(self.fc.weight * 2)\n\n    def construct", 1
+            )
+        )
+    path = cli.registry / "tests" / "2.3" / "net.md"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    before, _, rest = PACKAGE_CARD.partition("network:\n")
+    path.write_text(before + rest[rest.index("\n---") + 1 :], encoding="utf-8")
+    checkout = tmp_path / "{repository}"
+    found = ("discover", "tests/2.3/net", "--checkout", checkout, "--report", tmp_path / "found.json", "--write")
+    done = cli.maintain(*found)
+    assert done.code == 0, done.out
+    recipe = model.read(path.read_bytes()).recipe
+    assert recipe is not None
+    assert recipe.arguments == {"model_name": "net_50"}
+    assert recipe.initialise is reads
+
+
+@pytest.mark.slow
+def test_a_package_is_asked_as_its_user_would_and_the_recipe_is_held_to_it(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = package(cli, tmp_path, monkeypatch)
     uid = "tests/2.3/net"
     path = cli.registry / f"{uid}.md"
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -9,8 +9,9 @@ import pytest
 
 from hubtool.card import model
 from hubtool.networks.compat.stand_ins import distribution_of
+from hubtool.networks.repository import CodeFolder
 from hubtool.uid import Uid
-from maintain.discovery import handwritten
+from maintain.discovery import handwritten, search
 from maintain.discovery.heuristics import NetworkFacts
 from maintain.oracle import documented
 from maintain.oracle.plan import PACKAGE, plan
@@ -115,3 +116,11 @@ def test_the_graph_of_wn18rr_is_counted_by_the_checkpoint_or_as_published() -> N
     assert config["num_entity"] == {"shape-of": "entity_embedding", "axis": 0, "otherwise": 40943}
     assert config["num_relation"] == {"shape-of": "relation_embedding", "axis": 0, "otherwise": 11}
     assert not list(handwritten.recipes("research/nlp/rotate", NetworkFacts(name="rotate_fb15k")))
+
+
+def test_a_network_with_a_part_that_is_data_has_no_recipe(tmp_path: Path) -> None:
+    """With a matrix of zeros a real checkpoint would load whole, and the network would compute something else."""
+    code = CodeFolder(root=tmp_path, folder="", identity="stgcn")
+    outcome = search.attempt(code, NetworkFacts(name="stgcn_gcn15_pemsd7m"), of="research/cv/stgcn")
+    assert outcome.recipe is None
+    assert "no checkpoint has it" in outcome.reason
