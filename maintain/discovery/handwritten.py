@@ -102,20 +102,22 @@ def recipes(folder: str, facts: NetworkFacts) -> Iterator[Recipe]:
         yield Recipe(provider="repository", entry="src.rotate:RotatE", arguments={"config": arguments})
 
 
-#: Folders whose networks need more than code and checkpoint: why no recipe would be right.
+#: Models for which no recipe would be right, by the first part of a card's name.
 _MISSING: Final = {
     "stgcn": "its graph, the matrix of the distances between the sensors, is a constant of the network that comes "
     "from the data set's files: no checkpoint has it",
+    "multitasknet": "its script counts vehicles, colours and types in the data set, and for which of its two inputs, "
+    "heat maps or segments, the checkpoint was trained the card does not say",
 }
 
 
-def missing(folder: str) -> str:
-    """Return why no recipe would build the network of a folder as it was trained; empty if nothing is known.
+def missing(facts: NetworkFacts) -> str:
+    """Return why no recipe would build the network of a card as it was trained; empty if nothing is known.
 
     Args:
-        folder: The folder of a card's repo-link.
+        facts: What the card says.
     """
-    return _MISSING.get(folder.rpartition("/")[2], "")
+    return _MISSING.get(facts.name.partition("_")[0], "")
 
 
 def _rows(parameter: str, otherwise: int = _VOCABULARY) -> dict[str, object]:

@@ -64,7 +64,7 @@ def attempt(
     folder = place.root / place.folder
     if not folder.is_dir():
         return DiscoveryOutcome(reason=f"the revision has no folder {place.folder}")
-    if reason := handwritten.missing(of):
+    if reason := handwritten.missing(facts):
         return DiscoveryOutcome(reason=reason)
     failures: list[str] = []
     outcome = None

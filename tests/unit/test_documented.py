@@ -121,6 +121,6 @@ def test_the_graph_of_wn18rr_is_counted_by_the_checkpoint_or_as_published() -> N
 def test_a_network_with_a_part_that_is_data_has_no_recipe(tmp_path: Path) -> None:
     """With a matrix of zeros a real checkpoint would load whole, and the network would compute something else."""
     code = CodeFolder(root=tmp_path, folder="", identity="stgcn")
-    outcome = search.attempt(code, NetworkFacts(name="stgcn_gcn15_pemsd7m"), of="research/cv/stgcn")
+    outcome = search.attempt(code, NetworkFacts(name="stgcn_gcn15_pemsd7m"))
     assert outcome.recipe is None
     assert "no checkpoint has it" in outcome.reason
