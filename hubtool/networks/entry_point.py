@@ -191,9 +191,11 @@ def reported(namespace: Namespace, recipe: Recipe) -> Iterator[None]:
     except ArgumentsRefusedError as error:
         raise CodeExitError(f"{recipe.entry} refused its arguments: {error.message}") from error
     except ModuleNotFoundError as error:
+        from hubtool.networks.compat.stand_ins import distribution_of  # noqa: PLC0415 - with the first network
+
         raise RequirementError(
             f"{recipe.entry} of {namespace.folder.name} needs the module {error.name}, which is not installed",
-            hint=f"pip install {error.name}",
+            hint=f"pip install {distribution_of(error.name or '')}",
         ) from error
     except Exception as error:
         raise NetworkError(

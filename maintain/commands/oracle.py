@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     required=True,
     help="The file of records, one JSON object a line; a run that was interrupted goes on from there.",
 )
-@click.option("--source", "sources", multiple=True, type=click.Choice(["script", "mindspore-2.0.0"]), help="Only this.")
+@click.option(
+    "--source", "sources", multiple=True, type=click.Choice(["script", "mindspore-2.0.0", "package"]), help="Only this."
+)
 @click.option("--python", type=LocalPath(dir_okay=False, path_type=Path), help="A Python with MindSpore 2.0.0.")
 @click.option(
     "--environment",
@@ -68,7 +70,8 @@ def command(  # noqa: PLR0917 - one for each option
     """Record what the authors' own code computes, on MindSpore 2.0.0 and, through the bridge, on today's.
 
     The script that a recipe names, or that builds the same network, is run up to where weights would go in; the network
-    is taken there, filled and run by the rule of known answers. Each job is a process of its own, without a network, in
+    is taken there, filled and run by the rule of known answers. For a network of an installed package, its documented
+    constructor is called instead, by a process without hubtool. Each job is a process of its own, without a network, in
     limited time and memory.
     """
     from hubtool.sandbox.limits import ProgramLimits
@@ -77,12 +80,13 @@ def command(  # noqa: PLR0917 - one for each option
     from maintain.oracle.run import run
 
     chosen = tuple(source for source in SOURCES if not sources or source in sources)
-    place = environments.python_of(python, environment) if OLD in chosen else None
     planned, reasons = plan(
         cards_of(registry, uids, versions), checkout=checkout, folder=folder, train=train, shard=_shard(shard)
     )
     planned = newest(planned) if only_newest else planned
-    total = len(planned) * len(chosen)
+    asked = [source for job in planned for source in job.sources if source in chosen]
+    place = environments.python_of(python, environment) if OLD in asked else None
+    total = len(asked)
     count = 0
 
     def progress(source: str, record: dict[str, Any], known: bool) -> None:

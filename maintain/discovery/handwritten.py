@@ -26,7 +26,7 @@ _TPRR: Final = {
 _VOCABULARY: Final = 20000
 
 # How many persons the training sets of these data sets have.
-_PERSONS: Final = {"market1501": 751, "dukemtmcreid": 702, "msmt17": 1041}
+_PERSONS: Final = {"market1501": 751, "dukemtmc": 702, "msmt17": 1041}
 
 
 # What stands in the name of a card of a fine-tuned BERT, and the built-in network that it means; the first counts.
@@ -41,7 +41,7 @@ _BERT: Final[tuple[tuple[str, str, dict[str, object]], ...]] = (
 
 
 # Networks that the code of a card's revision does not build, or of which two readings are possible: a wrong network is
-# worse than none. The name of a card, or its whole UID, and why.
+# worse than none. The name of a card, its first part, or its whole UID, and why.
 _WITHHELD: Final = {
     "mindspore/1.3/resnet152_imagenet2012": "the code at r1.3 has no ResNet-152",
     "mindspore/1.5/tnt_imagenet2012": "the code at r1.5 has TNT-B for Oxford-IIIT Pet only, not TNT-S for ImageNet",
@@ -59,12 +59,17 @@ _WITHHELD: Final = {
     "lenetquant_mnist": "its fake quantisation needs mindspore.compression, which MindSpore no longer has",
     "ernie_msraner": "its script needs the label map of the data set, and export.py refuses the task",
     "transformer_wmt": "its model-name says large, and its accuracy is that of base: which it is cannot be told",
+    "stgcn": "its graph, the matrix of the distances between the sensors, is a constant of the network that comes "
+    "from the data set's files: no checkpoint has it",
+    "multitasknet": "its script counts vehicles, colours and types in the data set, and for which of its two inputs, "
+    "heat maps or segments, the checkpoint was trained the card does not say",
 }  # fmt: skip
 
 
 def withheld(uid: str) -> str:
     """Return why no recipe is looked for, or an empty text."""
-    return _WITHHELD.get(uid) or _WITHHELD.get(uid.rpartition("/")[2], "")
+    name = uid.rpartition("/")[2]
+    return _WITHHELD.get(uid) or _WITHHELD.get(name) or _WITHHELD.get(name.partition("_")[0], "")
 
 
 def builtin(folder: str, facts: NetworkFacts) -> Recipe | None:
@@ -203,6 +208,16 @@ def recipes(folder: str, facts: NetworkFacts) -> Iterator[Recipe]:
         size = {"shape-of": "c_emb.embedding_table", "axis": 1, "otherwise": 288}
         arguments = {"vocab_size": _rows("c_emb.embedding_table"), "emb_dimension": size}
         yield Recipe(provider="repository", entry="src.skipgram:SkipGram", arguments=arguments)
+    elif name == "rotate" and "wn18rr" in facts.name.lower():  # its scripts count the lines of the data set's lists
+        arguments = {
+            "num_entity": _rows("entity_embedding", 40943),
+            "num_relation": _rows("relation_embedding", 11),
+            "hidden_dim": 500,
+            "gamma": 6.0,
+            "double_entity_embedding": True,
+            "double_relation_embedding": False,
+        }
+        yield Recipe(provider="repository", entry="src.rotate:RotatE", arguments={"config": arguments})
 
 
 def _ernie(name: str) -> Iterator[Recipe]:
@@ -216,8 +231,8 @@ def _ernie(name: str) -> Iterator[Recipe]:
         yield Recipe(provider="repository", entry="run_ernie_mrc.py", argv=argv)
 
 
-def _rows(parameter: str) -> dict[str, object]:
-    return {"shape-of": parameter, "axis": 0, "otherwise": _VOCABULARY}
+def _rows(parameter: str, otherwise: int = _VOCABULARY) -> dict[str, object]:
+    return {"shape-of": parameter, "axis": 0, "otherwise": otherwise}
 
 
 def _table(parameter: str, width: int) -> dict[str, object]:

@@ -51,9 +51,7 @@ def attempt(distribution: str, folder: str, facts: NetworkFacts, configurations:
         if recipe is None:
             return DiscoveryOutcome(reason=f"{distribution} {version} has no network called {facts.model_name}")
         recipe = replace(recipe, requires=(f"{distribution}>={_minor(version)}",))
-        network = (
-            package.PackageProvider().build(recipe, shapes={}, asked=BuildRequest(), compute_type="float32").network
-        )
+        recipe, network = _built(recipe)
     except HubError as error:
         return DiscoveryOutcome(reason=error.message)
     shapes = shapes_of(network)
@@ -67,6 +65,25 @@ def attempt(distribution: str, folder: str, facts: NetworkFacts, configurations:
         digest=coverage.digest_parameters(shapes),
         seconds=round(time.monotonic() - start, 2),
     )
+
+
+def _built(recipe: Recipe) -> tuple[Recipe, Any]:
+    """Build a network as loading does, without first values; if its code reads them, with them, as the recipe says.
+
+    Raises:
+        HubError: If it cannot be built.
+    """
+    from mindspore.nn.utils import no_init_parameters  # noqa: PLC0415
+
+    def build(one: Recipe) -> Any:  # noqa: ANN401 - a Cell
+        return package.PackageProvider().build(one, shapes={}, asked=BuildRequest(), compute_type="float32").network
+
+    try:
+        with no_init_parameters():
+            return recipe, build(recipe)
+    except HubError:
+        recipe = replace(recipe, initialise=True)
+        return recipe, build(recipe)
 
 
 def _minor(version: str) -> str:
@@ -88,7 +105,7 @@ def _recipe(distribution: str, folder: str, facts: NetworkFacts, configurations:
         found = _configuration(configurations / folder, facts.model_name)
         if found is None:
             return None
-        settings = _resolved(found, configurations)
+        settings = resolved(found, configurations)
         network = settings["network"]
         arguments = {"model_name": network["model_name"], "model_cfg": network, "num_classes": settings["data"]["nc"]}
         if "sync_bn" in settings:
@@ -101,26 +118,31 @@ def _made(entry: str, arguments: dict[str, Any], inputs: tuple[tuple[str, tuple[
     return Recipe(provider="package", entry=entry, arguments=arguments, inputs=inputs)
 
 
-def _plain(name: str) -> str:
+def plain(name: str) -> str:
+    """Return a name without what its writings differ in: capitals, underlines and the like."""
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
 def _nearest(name: str, known: list[str]) -> str | None:
-    plain = {_plain(item): item for item in known}
-    return plain.get(_plain(name))
+    return {plain(item): item for item in known}.get(plain(name))
 
 
 def _configuration(folder: Path, model_name: str) -> Path | None:
     """Return the configuration file of a model: by its whole name, or by the part of it that the file is named for."""
-    files = {_plain(path.stem): path for path in sorted(folder.glob("*.yaml"))}
-    plain = _plain(model_name)
-    return files.get(plain) or next(
-        (files[name] for name in sorted(files, key=len, reverse=True) if plain.startswith(name)), None
+    files = {plain(path.stem): path for path in sorted(folder.glob("*.yaml"))}
+    wanted = plain(model_name)
+    return files.get(wanted) or next(
+        (files[name] for name in sorted(files, key=len, reverse=True) if wanted.startswith(name)), None
     )
 
 
-def _resolved(path: Path, root: Path) -> dict[str, Any]:
-    """Read a configuration with those that it is based on."""
+def resolved(path: Path, root: Path) -> dict[str, Any]:
+    """Read a configuration with those that it is based on.
+
+    Args:
+        path: The configuration.
+        root: The tree that it stands in; nothing outside of it is read.
+    """
     import yaml  # noqa: PLC0415
 
     if not path.resolve().is_relative_to(root.resolve()):
@@ -129,7 +151,7 @@ def _resolved(path: Path, root: Path) -> dict[str, Any]:
     bases = values.pop("__BASE__", [])
     merged: dict[str, Any] = {}
     for base in [bases] if isinstance(bases, str) else bases:
-        merged = _merge(merged, _resolved(path.parent / base, root))
+        merged = _merge(merged, resolved(path.parent / base, root))
     return _merge(merged, values)
 
 

@@ -9,18 +9,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hubtool.verification import rule
 from maintain.discovery.run import checkout_of, code_digest, target
-from maintain.oracle import family
+from maintain.oracle import documented, family
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from hubtool.card.model import Card, Recipe
+    from maintain.discovery.run import Target
 
-#: Where answers come from: the script on MindSpore 2.0.0, and the same script on today's through the bridge.
+#: Where answers come from: the script on MindSpore 2.0.0, the same script on today's through the bridge, and the
+#: constructor that an installed package documents.
 OLD: Final = "mindspore-2.0.0"
 SCRIPT: Final = "script"
-SOURCES: Final = (SCRIPT, OLD)
+PACKAGE: Final = "package"
+SOURCES: Final = (SCRIPT, OLD, PACKAGE)
 #: Only looks for the script that builds the network of a callable, for a source that does not.
 SEARCH: Final = "search"
 
@@ -34,12 +37,14 @@ class OracleJob:
         identity: The digest of the code.
         request: What both sources need to know: the script and its arguments, which network, and its inputs.
         uids: The cards.
+        sources: Which sources can be asked.
     """
 
     code: Path
     identity: str
     request: dict[str, Any]
     uids: list[str] = field(default_factory=list)
+    sources: tuple[str, ...] = (SCRIPT, OLD)
 
     @property
     def network(self) -> tuple[str, str | None]:
@@ -76,33 +81,53 @@ def plan(
         if folder and not f"{item.folder}/".startswith(folder.strip("/") + "/"):
             continue
         recipe = card.recipe
-        asked = (
-            None if recipe is None else family.request_of(recipe) if recipe.provider == "builtin" else _asked(recipe)
-        )
-        if recipe is None or asked is None or recipe.provider == "package" or item.reason or item.distribution:
+        asked = None if recipe is None or item.reason else _asked(recipe, item)
+        if asked is None:
             reasons[item.uid] = item.reason or (
                 "the card has no recipe" if recipe is None else "its network does not come from a script"
             )
             continue
-        code = checkout_of(checkout, item) / item.folder
+        root = checkout_of(checkout, item)
+        code = root / item.folder
         if not code.is_dir():
             reasons[item.uid] = f"the checkout has no folder {item.folder} at {item.revision}"
             continue
-        if code not in digests:
-            digests[code] = code_digest(code)
+        if item.distribution:
+            found = documented.found(item, root)
+            if isinstance(found, str):
+                reasons[item.uid] = found
+                continue
+            asked["argv"], identity, code = [found[0]], found[1], root
+        else:
+            if code not in digests:
+                digests[code] = code_digest(code)
+            identity = digests[code]
         request = {**asked, "facts": asdict(item.facts), "train": train}
-        job = OracleJob(code=code, identity=digests[code], request=request)
+        sources = (PACKAGE,) if item.distribution else (SCRIPT, OLD)
+        job = OracleJob(code=code, identity=identity, request=request, sources=sources)
         jobs.setdefault(job.key(""), job).uids.append(item.uid)
     number, count = shard
     return [job for key, job in jobs.items() if int(key, 16) % count == number - 1], reasons
 
 
-def _asked(recipe: Recipe) -> dict[str, Any] | None:
-    """Return the part of a job's request that its recipe gives; None if no script stands behind it."""
-    if recipe.provider == "package":
-        return None
+def _asked(recipe: Recipe, item: Target) -> dict[str, Any] | None:
+    """Return the part of a job's request that its recipe gives; None if neither a script nor a package can be asked."""
     if recipe.provider == "builtin":
         return family.request_of(recipe)
+    if (recipe.provider == "package") != bool(item.distribution):
+        return None
+    inputs = [{"name": name, "shape": list(shape), "dtype": dtype} for name, shape, dtype in recipe.inputs]
+    if item.distribution:
+        return {
+            "entry": item.distribution,
+            "argv": [],
+            "skip": [],
+            "capture": 1,
+            "callable": "",
+            "arguments": {"model_name": item.facts.model_name},
+            "wanted": recipe.parameters_digest,
+            "inputs": inputs,
+        }
     is_script = recipe.entry.endswith(".py")
     return {
         "entry": recipe.entry if is_script else "",  # of a callable, the script is looked for
@@ -112,7 +137,7 @@ def _asked(recipe: Recipe) -> dict[str, Any] | None:
         "callable": "" if is_script else recipe.entry,
         "arguments": {} if is_script else _plain(recipe.arguments),
         "wanted": recipe.parameters_digest,
-        "inputs": [{"name": name, "shape": list(shape), "dtype": dtype} for name, shape, dtype in recipe.inputs],
+        "inputs": inputs,
     }
 
 

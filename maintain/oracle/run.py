@@ -21,7 +21,7 @@ from hubtool.networks.isolation.source import parse_source
 from hubtool.sandbox.run import environment, run_isolated
 from hubtool.verification import rule
 from maintain.discovery.run import without_folders
-from maintain.oracle.plan import OLD, SCRIPT, SEARCH
+from maintain.oracle.plan import OLD, PACKAGE, SCRIPT, SEARCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -115,6 +115,10 @@ def run(
 
     def work(job: OracleJob) -> None:
         request: dict[str, Any] = job.request
+        if PACKAGE in job.sources:
+            if PACKAGE in sources:
+                ask(job, PACKAGE, request)
+            return
         if not request.get("text") and (
             SCRIPT in sources or not request["entry"]
         ):  # of a callable, today's MindSpore finds the script
@@ -171,7 +175,11 @@ def _outcome(
         told["seconds"] = limits.seconds
         variables = {"PYTHONPATH": ""}
         file = str(Path(name).resolve() / "job.json")
-        if source != OLD:
+        if source == PACKAGE:  # without hubtool: as a user of the package would call it
+            told["folder"] = str(job.code.resolve())
+            variables["PYTHONPATH"] = os.environ.get("PYTHONPATH", "")
+            command = [sys.executable, "-B", str(_HERE / "constructor.py"), file]
+        elif source != OLD:
             told["find"] = source == SEARCH
             told["folder"] = str(job.code.resolve())
             variables["PYTHONPATH"] = os.pathsep.join(

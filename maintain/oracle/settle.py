@@ -16,7 +16,7 @@ from hubtool.verification.record import write
 from hubtool.verification.verify import FLOAT16_TOLERANCE, TOLERANCE, measure, recipe_inputs
 from maintain.discovery.run import checkout_of, target
 from maintain.oracle import family
-from maintain.oracle.plan import OLD, SCRIPT
+from maintain.oracle.plan import OLD, PACKAGE, SCRIPT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -120,13 +120,13 @@ def settle(
     known = _read(report)
     by_network: dict[tuple[Any, ...], dict[str, Mapping[str, Any]]] = {}
     for job in jobs:
-        for source in (OLD, SCRIPT):
+        for source in (OLD, SCRIPT, PACKAGE):
             record = records.get(job.key(source))
             if record is not None and record["outputs"]:
                 by_network.setdefault(job.network, {}).setdefault(source, record)
 
     def work(job: OracleJob) -> SettledJob | None:
-        found = {source: records[key] for source in (OLD, SCRIPT) if (key := job.key(source)) in records}
+        found = {source: records[key] for source in (OLD, SCRIPT, PACKAGE) if (key := job.key(source)) in records}
         if not any(record["outputs"] for record in found.values()):
             found = by_network.get(job.network, found)  # of another version of the code, which may compute the same
         if not found:
@@ -266,7 +266,9 @@ def apply(done: Iterable[SettledJob], cards: Mapping[str, Card]) -> int:
             if card.path is None or card.recipe is None:
                 continue
             members: dict[str, Any] = {"known-answer": one.answer.as_json()}
-            if not card.recipe.inputs and card.recipe.provider != "builtin":
+            # The inputs of a package's recipe are those that discovery takes for all networks of it.
+            wanting = not card.recipe.inputs or (card.recipe.provider == "package" and bool(one.answer.inputs))
+            if wanting and card.recipe.provider != "builtin":
                 members["inputs"] = [input_.as_json() for input_ in one.inputs]
                 members["known-answer"].pop("inputs", None)
             if card.recipe.training_mode:

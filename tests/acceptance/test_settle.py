@@ -85,3 +85,122 @@ def test_of_results_nothing_is_lost(tmp_path: Path) -> None:
     one = settle.SettledJob(uids=("a/1.9/b",), state=settle.DIFFERS, reason="x", source=OLD, difference=0.5)
     assert settle.settled(json.loads(json.dumps(one.as_json()))) == one
     assert tmp_path.is_dir()
+
+
+PACKAGE_CARD = """# net
+
+---
+
+model-name: net_50
+repo-link: https://github.com/mindspore-lab/mindcv/tree/v0.4.0/configs/net
+mindspore-version: '2.3'
+network:
+  provider: package
+  entry: mindcv.models:create_model
+  arguments: {model_name: net_50}
+  requires: [mindcv>=0.3]
+  inputs:
+  - {dtype: float32, name: x, shape: [1, 3, 4, 4]}
+
+---
+"""
+MODELS = """from mindspore import nn
+
+
+class Net(nn.Cell):
+    def __init__(self, num_classes):
+        super().__init__()
+        self.fc = nn.Dense(3, num_classes)
+
+    def construct(self, x):
+        return self.fc(x.mean((2, 3))) * SCALE
+
+
+SCALE = 1.0
+
+
+def list_models():
+    return ["net_50"]
+
+
+def create_model(model_name, num_classes=5, pretrained=False):
+    if model_name not in list_models():
+        raise RuntimeError(f"Unknown model {model_name}")
+    return Net(num_classes)
+"""
+
+
+def package(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a small MindCV and the tree of its repository; return the file with its networks."""
+    site, tree = tmp_path / "site", tmp_path / "mindcv" / "configs" / "net"
+    (site / "mindcv" / "models").mkdir(parents=True)
+    (site / "mindcv" / "__init__.py").write_text("from .models import create_model, list_models\n")
+    code = site / "mindcv" / "models" / "__init__.py"
+    code.write_text(MODELS)
+    (site / "mindcv-0.3.0.dist-info").mkdir()
+    (site / "mindcv-0.3.0.dist-info" / "METADATA").write_text("Name: mindcv\nVersion: 0.3.0\n")
+    tree.mkdir(parents=True)
+    (tree / "net_50.yaml").write_text("model: net_50\nnum_classes: 5\nimage_resize: 6\n")
+    cli.environ["PYTHONPATH"] = f"{site}:{cli.environ.get('PYTHONPATH', '')}"
+    monkeypatch.syspath_prepend(site)
+    return code
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reads", [False, True])
+def test_a_package_that_reads_its_first_values_gets_them(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reads: bool
+) -> None:
+    code = package(cli, tmp_path, monkeypatch)
+    if reads:
+        code.write_text(
+            MODELS.replace(
+                "    def construct", "        self.fc.weight.set_data(self.fc.weight * 2)\n\n    def construct", 1
+            )
+        )
+    path = cli.registry / "tests" / "2.3" / "net.md"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    before, _, rest = PACKAGE_CARD.partition("network:\n")
+    path.write_text(before + rest[rest.index("\n---") + 1 :], encoding="utf-8")
+    checkout = tmp_path / "{repository}"
+    found = ("discover", "tests/2.3/net", "--checkout", checkout, "--report", tmp_path / "found.json", "--write")
+    done = cli.maintain(*found)
+    assert done.code == 0, done.out
+    recipe = model.read(path.read_bytes()).recipe
+    assert recipe is not None
+    assert recipe.arguments == {"model_name": "net_50"}
+    assert recipe.initialise is reads
+
+
+@pytest.mark.slow
+def test_a_package_is_asked_as_its_user_would_and_the_recipe_is_held_to_it(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = package(cli, tmp_path, monkeypatch)
+    uid = "tests/2.3/net"
+    path = cli.registry / f"{uid}.md"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(PACKAGE_CARD, encoding="utf-8")
+    records = tmp_path / "records.jsonl"
+    where = ("--registry", cli.registry, "--checkout", tmp_path / "{repository}", "--jobs", "1")
+
+    def settled(number: int) -> str:
+        report = tmp_path / f"settled-{number}.jsonl"
+        done = cli.maintain("answers", *where, "--records", records, "--report", report, "--write")
+        assert done.code == 0, done.err
+        return done.out
+
+    done = cli.maintain("oracle", *where, "--report", records)
+    assert done.code == 0, done.err
+    assert "package: 1 of 1 answered" in done.out
+    code.write_text(MODELS.replace("SCALE = 1.0", "SCALE = 1.5"))  # what the recipe builds is another network by now
+    assert "differs" in settled(1)
+    assert "known-answer" not in path.read_text(encoding="utf-8")
+    code.write_text(MODELS)
+    assert f"equal                  {uid}" in settled(2)
+    recipe = model.read(path.read_bytes()).recipe
+    assert recipe is not None
+    assert recipe.known_answer is not None
+    assert recipe.known_answer["source"] == "package"
+    assert recipe.inputs == (("x", (1, 3, 6, 6), "float32"),)
+    assert cli("verify", uid, "--json").json["verdict"] == "equal"

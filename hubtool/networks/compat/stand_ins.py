@@ -35,6 +35,19 @@ PACKAGES: Final[dict[str, str]] = {
     "optuna": "optuna", "pydicom": "pydicom", "pyhocon": "pyhocon", "obs": "esdk-obs-python", "thop": "thop", "timm": "timm", "graphviz": "graphviz", "pybind11": "pybind11", "tensorpack": "tensorpack",
 }  # fmt: skip
 
+#: Import name -> distribution of other modules that are called otherwise than what pip installs.
+OTHER_NAMES: Final = {
+    "PIL": "pillow",
+    "absl": "absl-py",
+    "attr": "attrs",
+    "dateutil": "python-dateutil",
+    "google": "protobuf",
+    "hydra": "hydra-core",
+    "ml_collections": "ml-collections",
+    "pkg_resources": "setuptools",
+    "yaml": "pyyaml",
+}
+
 #: Calls at import time that do not change the network.
 HARMLESS: Final = frozenset(
     {
@@ -46,6 +59,16 @@ HARMLESS: Final = frozenset(
         "tensorflow.compat.v1.disable_eager_execution", "sklearn.utils.check_random_state", "transformers.logging.set_verbosity_error",
     }
 )  # fmt: skip
+
+
+def distribution_of(module: str) -> str:
+    """Return the name of the distribution that has a module, as pip takes it.
+
+    Args:
+        module: The name of a module; of a dotted one, the first part counts.
+    """
+    head = module.partition(".")[0]
+    return PACKAGES.get(head) or OTHER_NAMES.get(head, head)
 
 
 class StandInModule(types.ModuleType):
@@ -85,7 +108,7 @@ class _StandIn(type):
             )
         raise RequirementError(
             f"{dotted} was called, but the package {head} is not installed",
-            hint=f"pip install {PACKAGES.get(head, head)}",
+            hint=f"pip install {distribution_of(head)}",
         )
 
     def __getattr__(cls, name: str) -> Any:  # noqa: ANN401 - whatever old code expects
