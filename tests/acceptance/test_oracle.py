@@ -172,7 +172,8 @@ def test_a_network_that_never_ends_is_ended(cli: Cli, tmp_path: Path) -> None:
 
 def test_what_is_asked_is_checked(cli: Cli, tmp_path: Path) -> None:
     add(cli, tmp_path, "plain")
-    common = ("oracle", "--registry", str(cli.registry), "--checkout", "x", "--report", str(tmp_path / "r.jsonl"))
+    checkout = str(tmp_path / "{repository}-{revision}")
+    common = ("oracle", "--registry", str(cli.registry), "--checkout", checkout, "--report", str(tmp_path / "r.jsonl"))
     done = cli.maintain(*common)
     assert "no Python with MindSpore 2.0.0 is given" in done.err
     done = cli.maintain(*common, "--source", "script", "--shard", "3/2")
