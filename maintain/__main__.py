@@ -19,6 +19,7 @@ NAME = "python -m maintain"
         "discover": discovery.discover,
         "oracle": oracle.command,
         "answers": oracle.answers,
+        "versions": oracle.versions,
         "loadability": loadability.command,
     },
 )

@@ -242,3 +242,17 @@ def answers(  # noqa: PLR0917 - one for each option
     if writes:
         click.echo(f"{render.count(settle.apply(done, cards), 'card')} written")
     return 0
+
+
+@click.command("versions")
+@click.argument("reports", nargs=-1, required=True, type=LocalPath(exists=True, dir_okay=False, path_type=Path))
+@click.option("--registry", type=LocalPath(exists=True, file_okay=False, path_type=Path), default=Path("registry"))
+def versions(reports: tuple[Path, ...], registry: Path) -> int:
+    """Write into cards on which versions of MindSpore reports of `hubtool verify` found them equal."""
+    from hubtool.verification.run_all import read_report
+    from maintain.oracle import versions as of_reports
+
+    found = of_reports.versions_of(line for report in reports for line in read_report(report))
+    cards = {str(card.uid): card for card in cards_of(registry)}
+    click.echo(f"{render.count(of_reports.apply(found, cards), 'card')} written")
+    return 0

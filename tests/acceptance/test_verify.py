@@ -249,6 +249,27 @@ def test_many_cards_with_a_report(cli: Cli, recorded: Path, tmp_path: Path) -> N
     assert f"{report}:1 is not a line of a report" in refused.err
 
 
+def test_the_versions_of_reports_are_written_into_cards(cli: Cli, recorded: Path, tmp_path: Path) -> None:
+    change(recorded, r"    equal-on: \[[^]]*\]\n", "    equal-on: [2.10.0]\n")
+    lines = [
+        {"uid": UID, "verdict": verdict, "mindspore": version, "weights": weights, "of": version}
+        for version, verdict, weights in (
+            ("2.9.0", "equal", False),
+            ("2.7.0", "equal", False),
+            ("2.8.0", "differs", False),
+            ("2.7.1", "equal", True),
+        )
+    ]
+    report = tmp_path / "report.jsonl"
+    report.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    for written in ("1 card written", "0 cards written"):
+        assert cli.maintain("versions", report, "--registry", cli.registry).out.strip() == written
+    recipe = model.read(recorded.read_bytes()).recipe
+    assert recipe is not None
+    assert recipe.known_answer is not None
+    assert recipe.known_answer["equal-on"] == ["2.7.0", "2.9.0", "2.10.0"]
+
+
 @pytest.mark.slow
 def test_shards_share_the_work(cli: Cli, recorded: Path) -> None:
     text = recorded.read_text(encoding="utf-8")
