@@ -52,7 +52,7 @@ _SLOW = (
     "convolutions take some 50 times as long on this processor, because MindSpore was imported without "
     f"{machine.INSTRUCTIONS}=AVX2; set it before the import, or load the network before you import MindSpore"
 )
-_CHANGED = "the code that would run is not the code that you agreed to: the card has changed since"
+CHANGED = "the code that would run is not the code that you agreed to: the card has changed since"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +147,7 @@ def load(
     """
     watch = _Stopwatch()
     if agreement is not None and agreement.recipe != resolution.recipe:
-        raise NetworkError(_CHANGED, hint="look at the card again, and run the command again")
+        raise NetworkError(CHANGED, hint="look at the card again, and run the command again")
     resolution = resolve_fitted(resolution)
     resolution.refuse("status", "lock")
     weights = resolution.weights
@@ -311,7 +311,7 @@ def _provider(
         raise AssertionError  # the resolver refused it
     if agreement is not None and agreement.place is not None:
         if (agreement.place.url, agreement.place.folder) != (place.url, place.folder):
-            raise NetworkError(_CHANGED, hint="look at the card again, and run the command again")
+            raise NetworkError(CHANGED, hint="look at the card again, and run the command again")
         place = agreement.place
     if checkout is not None:
         if pin is not None:

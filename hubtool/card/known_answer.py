@@ -25,7 +25,18 @@ SOURCES: Final[Mapping[str, str]] = {
     "itself": "an earlier run of this recipe, which shows that nothing changed, and not that it is right",
 }
 MAX_INPUT_BYTES: Final = 4 << 30
-_BYTES: Final = {"bool": 1, "int8": 1, "uint8": 1, "float16": 2, "int16": 2, "float64": 8, "int64": 8}
+_BYTES: Final = {
+    "bool": 1,
+    "int8": 1,
+    "uint8": 1,
+    "float16": 2,
+    "int16": 2,
+    "float32": 4,
+    "int32": 4,
+    "float64": 8,
+    "int64": 8,
+}
+_BOUNDS: Final = {"int8": (-128, 127), "uint8": (0, 255), "int16": (-(2**15), 2**15 - 1)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +113,8 @@ class KnownAnswer:
         date: The date, such as ``2026-11-30``.
         equal_on: The versions of MindSpore on which the card's recipe was found to compute the same.
         code: The commit of the code that computed it, if that is not the card's own; empty if it is.
-        arguments: Arguments that the network is built with besides those of the recipe: the sizes that its checkpoint
-            would give.
+        arguments: Arguments that a built-in network is built with besides those of the recipe: the sizes that its
+            checkpoint would give. No other network has any: they could choose what runs, and nobody agreed to them.
     """
 
     rule: int
@@ -140,11 +151,12 @@ class KnownAnswer:
         return values | {"outputs": [one.as_json() for one in self.outputs]}
 
 
-def parse(values: Mapping[str, Any]) -> KnownAnswer:
+def parse(values: Mapping[str, Any], *, provider: str = "builtin") -> KnownAnswer:
     """Return the known answer of plain values.
 
     Args:
         values: ``known-answer`` or ``weights-answer`` of a card's recipe.
+        provider: The provider of the recipe: only built-in networks may have arguments of an answer.
 
     Raises:
         RecipeError: If they break the schema, or contradict themselves.
@@ -166,6 +178,10 @@ def parse(values: Mapping[str, Any]) -> KnownAnswer:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         told = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
         raise RecipeError(f"the known answer of the card cannot be read: {told}", hint=_HINT) from None
+    if answer.arguments and provider != "builtin":
+        raise RecipeError(
+            "the known answer of the card cannot be used: only that of a built-in network has 'arguments'", hint=_HINT
+        )
     for problem in problems(answer):
         raise RecipeError(f"the known answer of the card cannot be used: {problem}", hint=_HINT)
     return answer
@@ -191,6 +207,8 @@ _HINT = "'hubtool validate' shows where; 'hubtool verify CARD --record' measures
 def problems(answer: KnownAnswer) -> list[str]:
     """Return how a known answer contradicts itself, or cannot be repeated; empty if it is in order."""
     found = []
+    if answer.rule < 1:
+        found.append(f"it follows version {answer.rule} of the rule, and the first is 1")
     if answer.rule > RULE_VERSION:
         found.append(f"it follows version {answer.rule} of the rule, and this hubtool knows {RULE_VERSION}")
     if answer.source not in SOURCES:
@@ -205,10 +223,24 @@ def problems(answer: KnownAnswer) -> list[str]:
             found.append(f"output {number} has {len(output.values)} values, and its shape asks for {wanted}")
         if output.deviation < 0:
             found.append(f"output {number} has a negative deviation")
+        if not math.isfinite(output.scale):
+            found.append(f"output {number} has a scale that is not finite")
+    found += [problem for place, one in enumerate(answer.inputs, 1) if (problem := _input_problem(place, one))]
     size = inputs_size(answer.inputs)
     if size > MAX_INPUT_BYTES:
         found.append(f"its inputs would take {size / 2**30:,.0f} GiB, more than {MAX_INPUT_BYTES >> 30}")
     return found
+
+
+def _input_problem(place: int, one: InputSpec) -> str:
+    """Return what is wrong with an input, or an empty text."""
+    if one.dtype not in _BYTES:
+        return f"input {place} has the type {one.dtype[:40]!r}, and must have one of {', '.join(_BYTES)}"
+    least, most = _BOUNDS.get(one.dtype, (-(2.0**31), 2.0**31))
+    low, high = (least if one.low is None else one.low), (most if one.high is None else one.high)
+    if not least <= low <= high <= most:
+        return f"input {place} has bounds that are in the wrong order, or too large for {one.dtype}"
+    return ""
 
 
 def inputs_size(inputs: Sequence[InputSpec]) -> int:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hubtool.hub import Hub
     from hubtool.loader import LoadedNetwork
     from hubtool.networks.forward import Output
+    from hubtool.resolution.trust import Agreement
 
 
 @click.command()
@@ -58,7 +59,7 @@ def command(
     resolution = hub.resolve(hub.find(uid), device=device, trust=trust, loading=True)
     agreement = None if trust else consent.ask(hub, resolution, checkout=checkout)
     if verify:
-        _verify(hub, uid, device=resolution.device, trust=trust or agreement is not None, checkout=checkout)
+        _verify(hub, uid, device=resolution.device, trust=trust, checkout=checkout, agreement=agreement)
     with transfer(uid) as progress:
         loaded = loader.load(
             hub,
@@ -86,7 +87,9 @@ def command(
         _print(loaded, seconds, outputs, resolution.device)
 
 
-def _verify(hub: Hub, uid: str, *, device: str, trust: bool, checkout: Path | None) -> None:
+def _verify(
+    hub: Hub, uid: str, *, device: str, trust: bool, checkout: Path | None, agreement: Agreement | None
+) -> None:
     """Repeat the known answer of a card.
 
     Raises:
@@ -95,7 +98,7 @@ def _verify(hub: Hub, uid: str, *, device: str, trust: bool, checkout: Path | No
     from hubtool.errors import NetworkError
     from hubtool.verification import verify as verifying
 
-    result = verifying.verify(hub, uid, device=device, trust=trust, checkout=checkout)
+    result = verifying.verify(hub, uid, device=device, trust=trust, checkout=checkout, agreement=agreement)
     if result.verdict != verifying.EQUAL:
         raise NetworkError(
             f"{uid} was not loaded: against its known answer it {_SAID[result.verdict]}: {result.reason}",

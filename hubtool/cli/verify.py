@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from hubtool.hub import Hub
+    from hubtool.resolution.trust import Agreement
     from hubtool.verification.verify import VerificationResult
 
 _CODES = {"equal": 0, "differs": 1, "cannot run here": 3, "nothing to compare": 4}
@@ -72,8 +73,8 @@ def command(
     """Repeat the known answers of cards: what their networks compute from the values of a written rule.
 
     Nothing is downloaded but the code of the network. It runs as a program of its own, isolated and offline. The exit
-    code is 0 for equal, 1 for a network that differs, 3 if it cannot run here, and 4 if there is nothing to compare;
-    with several cards, it is 1 if one differs, and else 0.
+    code is 0 for equal, 1 for a network that differs, 3 if it cannot run here, and 4 if there is nothing to compare; of
+    several cards, the least of these codes but 0 that one has; with --all, 1 if a network differs, and else 0.
     """
     from hubtool.hub import Hub
     from hubtool.sandbox.limits import ProgramLimits
@@ -102,7 +103,7 @@ def command(
 def _one(hub: Hub, name: str, more: dict[str, Any], *, as_json: bool) -> int:
     from hubtool.verification.verify import verify
 
-    result = verify(hub, name, **{**more, "trust": _agreed(hub, name, more)})
+    result = verify(hub, name, **more, agreement=_agreement(hub, name, more, recording=False))
     if as_json:
         render.echo_json(result.as_json())
     else:
@@ -110,16 +111,19 @@ def _one(hub: Hub, name: str, more: dict[str, Any], *, as_json: bool) -> int:
     return _CODES[result.verdict]
 
 
-def _agreed(hub: Hub, name: str, more: dict[str, Any]) -> bool:
-    """Return whether the user agrees that the code of the card runs; asked at a terminal."""
+def _agreement(hub: Hub, name: str, more: dict[str, Any], *, recording: bool) -> Agreement | None:
+    """Return what the user agrees to of the code that runs; asked at a terminal, where something is to be run."""
     if more["trust"]:
-        return True
+        return None
     from hubtool.cli import consent
+    from hubtool.verification.card_file import card_file
 
-    found = hub.find(name)
-    if found.card.recipe is None or found.card.recipe.known_answer is None:
-        return False
-    return consent.ask(hub, hub.resolve(found, device=more["device"], loading=True)) is not None
+    found = hub.find(name, local=card_file(hub, name)[1])
+    recipe = found.card.recipe
+    if recipe is None or not (recording or (recipe.weights_answer if more["weights"] else recipe.known_answer)):
+        return None
+    resolution = hub.resolve(found, device=more["device"], loading=True)
+    return consent.ask(hub, resolution, checkout=more["checkout"])
 
 
 def _print(result: VerificationResult) -> None:
@@ -161,16 +165,17 @@ def _many(
 
         def tell(result: VerificationResult) -> None:
             bar.update(1)
-            if not as_json and result.verdict != "nothing to compare":
+            if not as_json and (names or result.verdict != "nothing to compare"):
                 _line(result)
 
-        results = list(run_all.verify_all(hub, uids, report=report, jobs=jobs, mindspore=mindspore, tell=tell, **more))
+        results = run_all.verify_all(hub, uids, report=report, jobs=jobs, mindspore=mindspore, tell=tell, **more)
     counts = run_all.counts(results)
     if as_json:
         render.echo_json({"counts": counts, "results": [result.as_json() for result in results]})
     else:
         click.echo(", ".join(f"{counts[verdict]:,} {verdict}" for verdict in _CODES if verdict in counts) or "no card")
-    return 1 if run_all.failed(results) else 0
+    codes = {_CODES[verdict] for verdict in counts} - {0}
+    return min(codes, default=0) if names else int(1 in codes)
 
 
 def _all(hub: Hub) -> list[str]:
@@ -189,7 +194,7 @@ def _line(result: VerificationResult) -> None:
 def _record(hub: Hub, name: str, more: dict[str, Any], *, as_json: bool) -> int:
     from hubtool.verification.record import record
 
-    answer, path = record(hub, name, **{**more, "trust": _agreed_to_record(hub, name, more)})
+    answer, path = record(hub, name, **more, agreement=_agreement(hub, name, more, recording=True))
     if as_json:
         render.echo_json({"card": str(path), "answer": answer.as_json()})
     else:
@@ -197,11 +202,3 @@ def _record(hub: Hub, name: str, more: dict[str, Any], *, as_json: bool) -> int:
         rows += [("output", f"{one.dtype} {list(one.shape)}") for one in answer.outputs]
         render.pairs(rows)
     return 0
-
-
-def _agreed_to_record(hub: Hub, name: str, more: dict[str, Any]) -> bool:
-    if more["trust"]:
-        return True
-    from hubtool.cli import consent
-
-    return consent.ask(hub, hub.resolve(hub.find(name), device=more["device"], loading=True)) is not None

@@ -23,6 +23,8 @@ class BuiltNetwork:
         notes: Notes for the user, one sentence each.
         example: Returns the input tensors of one forward pass, in the shapes of the recipe or the entry.
         inputs: What a known answer calls it with; empty for the inputs of the recipe.
+        scores: The cell with the scores that the network decodes, or None. A known answer has them too: the tags alone
+            hardly depend on the weights.
     """
 
     # MindSpore ships no types: to mypy a Cell is Any.
@@ -31,6 +33,7 @@ class BuiltNetwork:
     notes: tuple[str, ...]
     example: Callable[[], tuple[Any, ...]]
     inputs: tuple[InputSpec, ...] = ()
+    scores: Any = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

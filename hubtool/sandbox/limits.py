@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import subprocess
+    import threading
 
 MAX_PRINTED_BYTES = 64 << 20
 _MAX_PROCESSES = 256
@@ -26,11 +27,13 @@ class ProgramLimits:
         seconds: Wall-clock time.
         memory: Bytes of memory of its own, all its processes together (pages of files do not count).
         disk: Bytes of files that it writes.
+        stop: Ends it when it is set, from any thread.
     """
 
     seconds: float = 300.0
     memory: int = 8 << 30
     disk: int = 2 << 30
+    stop: threading.Event | None = None
 
 
 DEFAULT_LIMITS = ProgramLimits()
@@ -68,6 +71,8 @@ class ProcessWatch:
 
     def _exceeded(self, printed: int, now: float) -> str:
         limits = self._limits
+        if limits.stop is not None and limits.stop.is_set():
+            return "it was interrupted"
         if now > self._deadline:
             return f"it did not end within {limits.seconds:.0f} seconds"
         if printed > MAX_PRINTED_BYTES:

@@ -8,7 +8,8 @@ from hubtool import settings
 from hubtool.card import document as documents
 from hubtool.card import model
 from hubtool.card.files import read_card_file
-from hubtool.errors import CardError
+from hubtool.errors import CardError, InvalidNameError
+from hubtool.uid import Uid
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,12 +22,14 @@ if TYPE_CHECKING:
 def card_file(hub: Hub, name: str) -> tuple[Path, bool]:
     """Return the file of a card, and whether its name is a path and no UID.
 
+    A name means the same card as everywhere: what can be a UID is one, also where a file of that name stands.
+
     Raises:
         CardNotFoundError: If there is no such card.
         CardError: If there is no such file, or the card stands in none.
         InvalidNameError: If the name is malformed.
     """
-    path = settings.expand_user(name) if "\0" not in name else None
+    path = settings.expand_user(name) if "\0" not in name and not _is_uid(name) else None
     if path is not None and (path.is_file() or name.endswith(".md")):
         if not path.is_file():
             raise CardError(f"there is no card at {ascii(name)[1:-1]}", hint="give the path of a card's .md file")
@@ -35,6 +38,16 @@ def card_file(hub: Hub, name: str) -> tuple[Path, bool]:
     if card.path is None:
         raise CardError(f"the card {name} has no file on this machine", hint="give the path of a card's .md file")
     return card.path, False
+
+
+def _is_uid(name: str) -> bool:
+    if name.endswith(".md"):
+        return False
+    try:
+        Uid.parse(name)
+    except InvalidNameError:
+        return False
+    return True
 
 
 def read_once(hub: Hub, name: str, path: Path, *, local: bool) -> tuple[FoundCard, Document]:

@@ -1,8 +1,8 @@
 """The program that runs a network for its known answer: ``python -m hubtool.verification.measure_main SPEC``.
 
 :mod:`hubtool.verification.verify` starts it in the sandbox. It builds the network of a card, gives its parameters and
-inputs the values of the rule, runs it twice, and writes one JSON object to the file descriptor HUBTOOL_ANSWER, which
-the network does not print to.
+inputs the values of the rule, runs it twice, and writes one JSON object to the file descriptor HUBTOOL_ANSWER, apart
+from what the network prints.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ from hubtool.verification import rule
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from hubtool.networks.provider import BuiltNetwork
+
+_OTHER_PLACE = 1000  # where other values of inputs begin: no network has so many
 _ROOM = 1e-5  # of an output's scale, between two runs on the same inputs
 
 
@@ -67,25 +70,38 @@ def _measure(spec: Mapping[str, Any]) -> dict[str, Any]:
         mindspore.set_context(mode=mode)
         for number, inputs in enumerate(given):
             try:
-                first, second = (_outputs(loaded.network, inputs) for _ in range(2))
+                first, second = (_outputs(loaded.built, inputs) for _ in range(2))
+                other = _outputs(loaded.built, inputs, first_place=_OTHER_PLACE) if spec["recording"] else []
             except Exception as error:  # noqa: BLE001 - the code of a network may raise anything
                 if not number and mode == mindspore.PYNATIVE_MODE:
                     problem = f"the forward pass failed: {why(error)}"
                 continue
+            if other and all(_same(one, another) for (_, one), (_, another) in zip(first, other, strict=False)):
+                return {**told, "reason": "its outputs are the same for other inputs, and would prove nothing"}
             return {**told, **_summaries(first, second), "inputs": inputs}
     return {**told, "reason": problem}
 
 
-def _outputs(network: Any, inputs: Sequence[Mapping[str, Any]]) -> list[tuple[str, Any]]:  # noqa: ANN401 - a Cell
-    """Run a network once; return the type and the values of each output. Reading them waits for the computation."""
+def _outputs(
+    built: BuiltNetwork, inputs: Sequence[Mapping[str, Any]], *, first_place: int = 0
+) -> list[tuple[str, Any]]:
+    """Run a network once; return the type and the values of each output. Reading them waits for the computation.
+
+    Args:
+        built: The network.
+        inputs: What it is called with.
+        first_place: The place of the first input in the rule; another one gives other values.
+    """
     from mindspore import Tensor, float32  # noqa: PLC0415
 
     values = [
         rule.example(place, one["shape"], one["dtype"], one.get("low"), one.get("high"))
-        for place, one in enumerate(inputs)
+        for place, one in enumerate(inputs, first_place)
     ]
     found = []
-    for one in flat(network(*map(Tensor, values))):
+    tensors = [Tensor(value) for value in values]
+    results = [] if built.scores is None else [built.scores(*tensors)]
+    for one in flat([*results, built.network(*tensors)]):
         # NumPy does not know bfloat16.
         known = one.astype(float32) if "bfloat16" in str(one.dtype).lower() else one
         found.append((str(one.dtype).lower(), known.asnumpy()))

@@ -42,10 +42,10 @@ def record(hub: Hub, name: str, *, weights: bool = False, **options: Any) -> tup
     if recipe is None:
         raise RecipeError(f"the card {name} has no recipe", hint="add 'network', which says how its network is built")
     before = recipe.weights_answer if weights else recipe.known_answer
-    stated = before.get("arguments", {}) if before is not None else {}
+    stated = before.get("arguments", {}) if before is not None and recipe.provider == "builtin" else {}
     arguments = stated if isinstance(stated, dict) else {}
     inputs = small_inputs(recipe_inputs(recipe))
-    measured = measure(hub, name, inputs=inputs, arguments=arguments, weights=weights, **options)
+    measured = measure(hub, name, inputs=inputs, arguments=arguments, weights=weights, recording=True, **options)
     answer = recorded(measured, recipe, source="itself", arguments=arguments)
     write(path, {"weights-answer" if weights else "known-answer": answer.as_json()})
     return answer, path

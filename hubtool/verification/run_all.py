@@ -5,17 +5,22 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from concurrent.futures import ThreadPoolExecutor
+import re
+import threading
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
+from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
-from hubtool.card import known_answer
 from hubtool.card.repo_link import place_of
 from hubtool.errors import ArgumentError, HubError
-from hubtool.verification.verify import IMPOSSIBLE, NOTHING, VerificationResult, verify
+from hubtool.sandbox.limits import DEFAULT_LIMITS
+from hubtool.verification.card_file import card_file
+from hubtool.verification.verify import IMPOSSIBLE, VerificationResult, verify
+from hubtool.version import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from hubtool.card.model import Card
@@ -34,32 +39,67 @@ def shard(uids: Iterable[str], part: int, parts: int) -> list[str]:
 
 
 def read_report(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of a report. A line that a killed run left half written is taken out of the file.
+    """Return the lines of a report; a last line that a killed run left half written is left out.
 
     Raises:
         ArgumentError: If it is a file of another kind.
     """
     if not path.is_file():
         return []
-    data = path.read_bytes()
-    whole = data[: data.rfind(b"\n") + 1]
-    found = [_line(line) for line in whole.splitlines()]
+    try:
+        lines = path.read_bytes().splitlines(keepends=True)
+    except OSError as error:
+        raise ArgumentError(f"{path} cannot be read: {error.strerror or error}", hint="give another file") from error
+    found = [_line(line) for line in lines]
+    if found and found[-1] is None and not lines[-1].endswith(b"\n") and lines[-1].startswith(b'{"uid": '):
+        found.pop()
     if None in found:
         raise ArgumentError(
             f"{path}:{found.index(None) + 1} is not a line of a report",
             hint="give the file of an earlier run, or a new one",
         )
-    if len(whole) < len(data):
-        os.truncate(path, len(whole))
     return [line for line in found if line is not None]
 
 
 def _line(text: bytes) -> dict[str, Any] | None:
     try:
         line = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    return line if isinstance(line, dict) and {"uid", "verdict", "of"} <= set(line) else None
+    if not isinstance(line, dict) or not all(isinstance(line.get(key), str) for key in ("uid", "verdict", "of")):
+        return None
+    return line
+
+
+class _Report:
+    """A file of JSON lines, which several runs may add to."""
+
+    def __init__(self, path: Path | None) -> None:
+        """Open it for writing, to see at once whether that is possible.
+
+        Raises:
+            ArgumentError: If it cannot be written.
+        """
+        self._path = path
+        if path is not None:
+            try:
+                path.open("ab").close()
+            except OSError as error:
+                raise ArgumentError(
+                    f"{path} cannot be written: {error.strerror or error}", hint="give another file"
+                ) from error
+
+    def add(self, result: VerificationResult, key: str) -> None:
+        """Add a line; behind a line that is cut off, on a line of its own."""
+        if self._path is None:
+            return
+        with self._path.open("ab+") as stream:
+            stream.seek(0, os.SEEK_END)
+            if stream.tell():
+                stream.seek(-1, os.SEEK_END)
+                if stream.read(1) != b"\n":
+                    stream.write(b"\n")
+            stream.write(json.dumps({**result.as_json(), "of": key}).encode() + b"\n")
 
 
 def verify_all(
@@ -71,10 +111,11 @@ def verify_all(
     mindspore: str = "",
     tell: Callable[[VerificationResult], None] | None = None,
     **options: Any,  # noqa: ANN401 - those of verify
-) -> Iterator[VerificationResult]:
-    """Verify cards; what a report has already, of the same card and version of MindSpore, is taken from it.
+) -> list[VerificationResult]:
+    """Verify cards; what a report has already, of the same network and the same versions, is taken from it.
 
-    Cards with the same recipe, code and known answer are one network, which runs once.
+    Cards with the same recipe, code and known answer are one network, which runs once. What could not run is tried
+    again.
 
     Args:
         hub: Settings, registries and store.
@@ -82,65 +123,92 @@ def verify_all(
         report: A file of JSON lines; each result is added as soon as it is there.
         jobs: How many programs run at once.
         mindspore: The version of MindSpore here.
-        tell: Called with each result that was not in the report.
+        tell: Called with each result.
         **options: Options of :func:`hubtool.verification.verify.verify`.
 
-    Yields:
+    Returns:
         The result of each card, in order.
+
+    Raises:
+        ArgumentError: If the report is a file of another kind, or cannot be written.
     """
-    known = {(line["uid"], line["of"]): line for line in (read_report(report) if report is not None else [])}
+    known = {
+        (line["uid"], line["of"]): line
+        for line in (read_report(report) if report is not None else [])
+        if line["verdict"] != IMPOSSIBLE
+    }
+    file = _Report(report)
+    stop = threading.Event()
+    options = {**options, "limits": replace(options.get("limits", DEFAULT_LIMITS), stop=stop)}
     results: dict[str, VerificationResult] = {}
     groups: dict[str, list[str]] = {}
-    keys: dict[str, str] = {}
+
+    def settle(key: str, *found: VerificationResult) -> None:
+        for result in found:
+            results[result.uid] = result
+            if key:
+                file.add(result, key)
+            if tell is not None:
+                tell(result)
+
     for uid in uids:
         try:
-            card = hub.find(uid).card
+            card = hub.find(uid, local=card_file(hub, uid)[1]).card
         except HubError as error:
-            results[uid] = VerificationResult(uid=uid, verdict=IMPOSSIBLE, reason=error.message)
+            settle("", VerificationResult(uid=uid, verdict=IMPOSSIBLE, reason=error.message))
             continue
-        keys[uid] = _key(card, mindspore, options)
-        if (uid, keys[uid]) in known:
-            results[uid] = _of_line(known[uid, keys[uid]])
+        key = _key(card, uid, mindspore, options)
+        if (uid, key) in known:
+            settle("", _of_line(known[uid, key]))
         else:
-            groups.setdefault(keys[uid], []).append(uid)
+            groups.setdefault(key, []).append(uid)
 
-    def work(group: list[str]) -> VerificationResult:
+    def work(uid: str) -> VerificationResult:
         try:
-            return verify(hub, group[0], **options)
+            return replace(verify(hub, uid, **options), uid=uid)
         except HubError as error:
-            return VerificationResult(uid=group[0], verdict=IMPOSSIBLE, reason=error.message)
+            return VerificationResult(uid=uid, verdict=IMPOSSIBLE, reason=error.message)
 
     with ThreadPoolExecutor(max_workers=jobs) as pool:
-        waiting = {uid: pool.submit(work, group) for group in groups.values() for uid in group[:1]}
+        futures = {pool.submit(work, group[0]): key for key, group in groups.items()}
         try:
-            for uid, future in waiting.items():
-                for each in groups[keys[uid]]:
-                    results[each] = replace(future.result(), uid=each)
-                    if report is not None:
-                        with report.open("a", encoding="utf-8") as stream:
-                            stream.write(json.dumps({**results[each].as_json(), "of": keys[uid]}) + "\n")
-                    if tell is not None:
-                        tell(results[each])
+            for future in as_completed(futures):
+                key = futures[future]
+                settle(key, *(replace(future.result(), uid=uid) for uid in groups[key]))
         except BaseException:
+            stop.set()  # the programs that run are ended, and the threads that wait for them with them
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    yield from (results[uid] for uid in uids)
+    return [results[uid] for uid in uids]
 
 
-def _key(card: Card, mindspore: str, options: dict[str, Any]) -> str:
-    """Return what a result depends on besides the machine: the recipe, the code, the answer, MindSpore, the options."""
-    recipe = card.recipe
-    if recipe is None or recipe.known_answer is None:
-        return "nothing"
-    try:
-        place = place_of(card) if recipe.provider == "repository" else None
-    except ArgumentError:
-        place = None
-    told = {"recipe": card.values.get("network"), "place": repr(place), "mindspore": mindspore}
-    told |= {"rule": known_answer.RULE_VERSION, "weights": options.get("weights"), "device": options.get("device")}
-    if options.get("weights"):
-        told["uid"] = str(card.uid)
+def _key(card: Card, uid: str, mindspore: str, options: Mapping[str, Any]) -> str:
+    """Return what a result depends on: the recipe with its answer, the code, the versions, and the options.
+
+    Cards without an answer to compare, and cards that are compared with their weights, have a key of their own.
+    """
+    recipe, weights = card.recipe, bool(options.get("weights"))
+    answer = None if recipe is None else recipe.weights_answer if weights else recipe.known_answer
+    told: dict[str, Any] = {"recipe": card.values.get("network"), "mindspore": mindspore, "hubtool": __version__}
+    told |= {"weights": weights, "device": options.get("device"), "checkout": str(options.get("checkout") or "")}
+    if recipe is None or answer is None or weights:
+        told |= {"uid": uid, "assets": [str(asset.digest) for asset in card.assets]}
+    if recipe is not None:
+        names = [re.split(r"[^\w.-]", text, maxsplit=1)[0] for text in recipe.requires]
+        told["requires"] = {name: _version(name) for name in names}
+    if recipe is not None and recipe.provider == "repository":
+        try:
+            told["place"] = repr(place_of(card))
+        except ArgumentError as error:
+            told["place"] = error.message
     return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name)
+    except (metadata.PackageNotFoundError, ValueError):
+        return ""
 
 
 def _of_line(line: dict[str, Any]) -> VerificationResult:
@@ -154,8 +222,3 @@ def counts(results: Iterable[VerificationResult]) -> dict[str, int]:
     for result in results:
         found[result.verdict] = found.get(result.verdict, 0) + 1
     return found
-
-
-def failed(results: Iterable[VerificationResult]) -> bool:
-    """Return whether a network differs from its known answer."""
-    return any(result.verdict not in (NOTHING, IMPOSSIBLE, "equal") for result in results)

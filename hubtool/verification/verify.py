@@ -7,10 +7,12 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+from hubtool import loader
 from hubtool.assets import fetch_asset
 from hubtool.card import known_answer
 from hubtool.card.known_answer import InputSpec, KnownAnswer
-from hubtool.errors import AssetError, CardError, HubError, NetworkError, RecipeError
+from hubtool.errors import ArgumentError, AssetError, CardError, HubError, NetworkError, RecipeError
+from hubtool.git.code import CodeStore
 from hubtool.sandbox.limits import DEFAULT_LIMITS
 from hubtool.verification import compare as comparing
 from hubtool.verification import workspace as workspaces
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
     from hubtool.card.model import Recipe
     from hubtool.hub import Hub
     from hubtool.resolution.resolver import Resolution
+    from hubtool.resolution.trust import Agreement
     from hubtool.sandbox.limits import ProgramLimits
+    from hubtool.sandbox.run import ProgramResult
     from hubtool.verification.compare import OutputDifference
 
 EQUAL, DIFFERS, IMPOSSIBLE, NOTHING = "equal", "differs", "cannot run here", "nothing to compare"
@@ -112,6 +116,7 @@ def verify(
     device: str = "auto",
     trust: bool = False,
     checkout: Path | None = None,
+    agreement: Agreement | None = None,
     limits: ProgramLimits = DEFAULT_LIMITS,
 ) -> VerificationResult:
     """Repeat the known answer of a card.
@@ -123,6 +128,7 @@ def verify(
         device: ``auto``, ``CPU``, ``GPU`` or ``Ascend``.
         trust: Whether the user agrees, for this once, that the code of a trusted repository runs.
         checkout: A folder with the tree of the card's repository, in place of the code that its repo-link names.
+        agreement: What the user agreed to when asked; other code is refused.
         limits: What the program may take.
 
     Raises:
@@ -136,10 +142,10 @@ def verify(
     stated = None if recipe is None else recipe.weights_answer if weights else recipe.known_answer
     key = "weights-answer" if weights else "known-answer"
     if recipe is None or stated is None:
-        told = "the card has no recipe" if recipe is None else f"its recipe has no '{key}'"
+        told = "the card has no recipe of its own" if recipe is None else f"its recipe has no '{key}'"
         return VerificationResult(uid=found.name, verdict=NOTHING, reason=told, weights=weights)
     try:
-        answer = known_answer.parse(stated)
+        answer = known_answer.parse(stated, provider=recipe.provider)
     except RecipeError as error:
         return VerificationResult(uid=found.name, verdict=NOTHING, reason=error.message, weights=weights)
     result = VerificationResult(uid=found.name, verdict=IMPOSSIBLE, source=answer.source, weights=weights)
@@ -153,6 +159,7 @@ def verify(
             device=device,
             trust=trust,
             checkout=checkout,
+            agreement=agreement,
             limits=limits,
         )
     except RandomNetworkError as error:
@@ -196,6 +203,8 @@ def measure(
     device: str = "auto",
     trust: bool = False,
     checkout: Path | None = None,
+    agreement: Agreement | None = None,
+    recording: bool = False,
     limits: ProgramLimits = DEFAULT_LIMITS,
 ) -> Measurement:
     """Run the network of a card on the values of the rule, in the sandbox.
@@ -209,10 +218,13 @@ def measure(
         device: ``auto``, ``CPU``, ``GPU`` or ``Ascend``.
         trust: Whether the user agrees, for this once, that the code of a trusted repository runs.
         checkout: A folder with the tree of the card's repository, in place of the code that its repo-link names.
+        agreement: What the user agreed to when asked; other code is refused.
+        recording: Whether the outputs become a known answer: then they must depend on the inputs.
         limits: What the program may take.
 
     Raises:
         RandomNetworkError: If two runs on the same inputs differ.
+        ArgumentError: If the card needs no checkout.
         HubError: If it cannot be built or run; the subclasses say which stage failed.
     """
     path, local = card_file(hub, name)
@@ -221,12 +233,17 @@ def measure(
     except OSError as error:
         raise CardError(f"{path} cannot be read: {error.strerror or error}") from error
     resolution = hub.resolve(found, device=device, trust=trust, loading=True)
-    resolution.refuse("status", "recipe", "mindspore", "device", "packages", "code", "consent")
+    resolution.refuse("status", "recipe", "lock", "mindspore", "device", "packages", "code")
+    _check_agreed(resolution, agreement)
     _check_inputs(inputs)
-    if resolution.facts.place is not None and checkout is None:
-        workspaces.bring_code(hub, found)
+    code = None if checkout is not None else _code(hub, resolution, agreement)
+    if checkout is not None and resolution.facts.place is None:
+        raise ArgumentError(
+            "the card's network needs no code of a repository, so a checkout is of no use", hint="leave --checkout out"
+        )
     size = _fetch_weights(hub, resolution) if weights else 0
-    with workspaces.open_workspace(hub, found, document, trust=trust, checkout=checkout) as workspace:
+    agreed = trust or agreement is not None or resolution.facts.agreed_now
+    with workspaces.open_workspace(hub, found, document, trust=agreed, checkout=checkout, code=code) as workspace:
         spec = workspace.root / "measure.json"
         told = {
             "name": str(workspace.uid or workspace.card),
@@ -234,26 +251,65 @@ def measure(
             "weights": weights,
             "arguments": dict(arguments or {}),
             "inputs": [[one.as_json() for one in each] for each in inputs],
+            "recording": recording,
         }
         spec.write_text(json.dumps(told), encoding="utf-8")
         ended = workspace.run_program(_PROGRAM, str(spec), limits=workspaces.with_room(limits, weights=size))
+    return _measurement(ended, resolution.device)
+
+
+def _check_agreed(resolution: Resolution, agreement: Agreement | None) -> None:
+    """Refuse code that the user has not agreed to, or other code than was shown when the user was asked."""
+    decision = resolution.decision
+    if decision is None or decision.allowed:
+        return
+    if agreement is None or agreement.entry is None or agreement.entry != decision.entry:
+        resolution.refuse("consent")
+        raise NetworkError(decision.why, hint=decision.hint)
+    if agreement.recipe != resolution.recipe:
+        raise NetworkError(loader.CHANGED, hint="look at the card again, and run the command again")
+
+
+def _code(hub: Hub, resolution: Resolution, agreement: Agreement | None) -> Path | None:
+    """Return the folder with the code that loading the card would run: that of the lockfile, or that was agreed to."""
+    place, pin = resolution.facts.place, resolution.found.pin
+    if place is None:
+        return None
+    tree = None
+    if agreement is not None and agreement.place is not None:
+        if (agreement.place.url, agreement.place.folder) != (place.url, place.folder):
+            raise NetworkError(loader.CHANGED, hint="look at the card again, and run the command again")
+        place, tree = agreement.place, agreement.tree
+    code = CodeStore(hub.store, hub.policy, offline=hub.settings.offline).fetch(place, tree=tree)
+    if pin is not None:
+        pin.check_tree(code.tree)
+    return code.path
+
+
+def _measurement(ended: ProgramResult, device: str) -> Measurement:
+    """Read what the program answered.
+
+    Raises:
+        RandomNetworkError: If two runs on the same inputs differ.
+        NetworkError: If it has no outputs to tell, or what it wrote cannot be read.
+    """
     try:
-        answer: dict[str, Any] = json.loads(ended.answer)
-    except ValueError:
+        answer = json.loads(ended.answer)
+        if "outputs" not in answer:
+            kind = RandomNetworkError if answer.get("random") else NetworkError
+            raise kind(str(answer.get("reason") or ended.reason or "the network did not run")[:1000])
+        return Measurement(
+            outputs=tuple(known_answer.parse_output(item) for item in answer["outputs"]),
+            inputs=tuple(known_answer.parse_input(item) for item in answer["inputs"]),
+            digest=str(answer["digest"]),
+            float16=bool(answer["float16"]) or any(one["dtype"] == "float16" for one in answer["outputs"]),
+            mindspore=str(answer["mindspore"]),
+            device=device,
+            seconds=ended.seconds,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
         last = ended.output.strip().splitlines()[-1:] or [f"it ended with {ended.code}"]
         raise NetworkError(f"the network did not run: {ended.reason or last[0][:300]}") from None
-    if "outputs" not in answer:
-        kind = RandomNetworkError if answer.get("random") else NetworkError
-        raise kind(str(answer.get("reason") or ended.reason or "the network did not run"))
-    return Measurement(
-        outputs=tuple(known_answer.parse_output(item) for item in answer["outputs"]),
-        inputs=tuple(known_answer.parse_input(item) for item in answer["inputs"]),
-        digest=answer["digest"],
-        float16=answer["float16"] or any(one["dtype"] == "float16" for one in answer["outputs"]),
-        mindspore=answer["mindspore"],
-        device=resolution.device,
-        seconds=ended.seconds,
-    )
 
 
 def recorded(measured: Measurement, recipe: Recipe, *, source: str, arguments: Mapping[str, object]) -> KnownAnswer:

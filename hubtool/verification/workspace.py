@@ -101,7 +101,13 @@ class ProofWorkspace:
 
 @contextlib.contextmanager
 def open_workspace(
-    hub: Hub, found: FoundCard, document: Document, *, trust: bool = False, checkout: Path | None = None
+    hub: Hub,
+    found: FoundCard,
+    document: Document,
+    *,
+    trust: bool = False,
+    checkout: Path | None = None,
+    code: Path | None = None,
 ) -> Iterator[ProofWorkspace]:
     """Make a workspace for a card; it is deleted afterwards.
 
@@ -111,6 +117,7 @@ def open_workspace(
         document: The card taken apart.
         trust: Whether the user agrees, for this once, that the code of a trusted repository runs.
         checkout: A folder with the tree of the card's repository, in place of the code that its repo-link names.
+        code: The folder with the code of the card's model, where that was settled before.
 
     Raises:
         ArgumentError: If the checkout lacks the folder that the card names.
@@ -143,11 +150,12 @@ def open_workspace(
         more |= {name: os.environ[name] for name in ("GLOG_v", machine.INSTRUCTIONS) if name in os.environ}
         if trust:
             more["HUBTOOL_TRUST"] = "1"
-        place = code_place(found) if checkout is not None else None
+        place = code_place(found) if checkout is not None or code is not None else None
         if checkout is not None and place is not None:
+            code = checkouts.root_of(place, checkout)
+        if code is not None and place is not None:
             # A copy, so that the code cannot change while it is proved. The workspace takes it for the card's commit.
-            code = CodeStore(Store(scratch / "hub"), hub.policy, offline=True)
-            code.put(place, checkouts.root_of(place, checkout))
+            CodeStore(Store(scratch / "hub"), hub.policy, offline=True).put(place, code)
         else:
             # Code that was fetched, before or while the workspace is open, is read from where it is.
             (scratch / "hub" / "code").symlink_to((current.home / "code").absolute(), target_is_directory=True)

@@ -75,7 +75,7 @@ class Network(BertNER):
         if not self.use_crf:
             return scores
         backpointers, best = self.loss(scores, None)
-        return Tensor(np.array(postprocess(backpointers, best), np.int32))
+        return scores, Tensor(np.array(postprocess(backpointers, best), np.int32))
 
 
 network = Network(config, 1, False, labels, {use_crf}, {with_lstm}, tags)

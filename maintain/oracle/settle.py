@@ -184,6 +184,7 @@ def _settle(
     answers = {source: answer_of(source, record) for source, record in fitting.items()}
     source, answer = next(iter(answers.items()))
     inputs = answer.inputs
+    answers = {name: one for name, one in answers.items() if one.inputs == inputs}
     arguments = family.sizes_of(recipe) if recipe.provider == "builtin" else {}
     try:
         measured = measure(
@@ -192,6 +193,7 @@ def _settle(
             inputs=(inputs,),
             arguments=arguments,
             trust=True,
+            recording=True,
             checkout=checkout_of(checkout, target(card)) if recipe.provider == "repository" else None,
             limits=limits,
         )
@@ -200,12 +202,13 @@ def _settle(
     result = replace(result, source=source, inputs=inputs, mindspore=measured.mindspore)
     if measured.digest != _digest(fitting[source]):
         return replace(result, state=OTHER, reason=f"the recipe builds other parameters than {source}")
-    sizes = {name: _largest(wanted.outputs, measured.outputs) for name, wanted in answers.items()}
-    result = replace(result, difference=sizes[source] if math.isfinite(sizes[source]) else None)
+    size = _largest(answer.outputs, measured.outputs)
+    result = replace(result, difference=size if math.isfinite(size) else None)
     # Where either side is in float16, the other cannot be nearer than that.
     half = measured.float16 or any(one.dtype == "float16" for one in answer.outputs)
     allowed = FLOAT16_TOLERANCE if half else TOLERANCE
-    if sizes[source] <= allowed:
+    found = compare.compare(answer, measured.outputs, tolerance=allowed)
+    if not found:
         answer = replace(
             answer,
             tolerance=allowed,
@@ -215,9 +218,9 @@ def _settle(
             code=_commit(fitting[source], job, cards),
         )
         return replace(result, state=EQUAL, answer=answer)
-    found = compare.compare(answer, measured.outputs, tolerance=allowed)
     told = f"output {found[0].output}: {found[0].what}"
-    if sizes.get(SCRIPT, 1.0) <= allowed:
+    script = answers.get(SCRIPT)
+    if source == OLD and script is not None and not compare.compare(script, measured.outputs, tolerance=allowed):
         return replace(result, state=DISAGREE, reason=f"as the script on {measured.mindspore}, and {OLD} says: {told}")
     return replace(result, state=DIFFERS, reason=told)
 
@@ -271,9 +274,7 @@ def apply(done: Iterable[SettledJob], cards: Mapping[str, Card]) -> int:
             if wanting and card.recipe.provider != "builtin":
                 members["inputs"] = [input_.as_json() for input_ in one.inputs]
                 members["known-answer"].pop("inputs", None)
-            if card.recipe.training_mode:
-                members["training-mode"] = True
-            told = f"equal to its known answer on MindSpore {one.mindspore} (CPU), {one.answer.date}"
+            told = f"equal to its known answer on MindSpore {one.mindspore} ({one.answer.device}), {one.answer.date}"
             write(card.path, {**members, "verdict": told})
             count += 1
     return count

@@ -36,7 +36,7 @@ def unusable_known_answer(context: Context) -> Iterator[Finding]:
         if not isinstance(answer, dict) or any(place.startswith(pointer) for place in context.violated):
             continue  # the schema reports it
         try:
-            known_answer.parse(answer)
+            known_answer.parse(answer, provider=str(recipe.get("provider")))
         except RecipeError as error:
             yield context.at(pointer, error.message, hint="measure it again: hubtool verify CARD --record")
 

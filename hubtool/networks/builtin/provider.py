@@ -45,12 +45,14 @@ class BuiltinProvider:
             _check_sizes(recipe, asked.arguments)
         overruling = ARGUMENTS if not asked.pretrained else () if asked.strict else ("num_labels",)
         inferred = infer(recipe.entry, recipe.arguments, shapes, overrides=asked.arguments, overruling=overruling)
+        network = build(recipe.entry, inferred.config, compute_type=compute_type)
         return BuiltNetwork(
-            network=build(recipe.entry, inferred.config, compute_type=compute_type),
+            network=network,
             prefix=inferred.prefix,
             notes=inferred.notes,
             example=lambda: example(recipe.entry, inferred.config),
             inputs=inputs_of(recipe.entry, inferred.config),
+            scores=network.bert if inferred.config.use_crf else None,
         )
 
 
