@@ -5,11 +5,16 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hubtool.card import model
+from tests.support import wait_until
+from tests.support.git import git
 from tests.support.repositories import SCRIPT, card, repository
 
 if TYPE_CHECKING:
@@ -156,6 +161,19 @@ class Net(nn.Cell):
 """
 
 
+MARKED = "open('it-runs', 'w').close(); time.sleep(300)"
+ANSWER = """  known-answer:
+    rule: 1
+    source: itself
+    mindspore: 2.10.0
+    device: CPU
+    date: 2026-11-30
+    tolerance: 0.0001
+    outputs:
+    - {dtype: float32, shape: [1, 5], mean: 0.1, deviation: 0, values: NUMBERS}
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "code", "told"),
@@ -168,6 +186,7 @@ class Net(nn.Cell):
         ("import os; os._exit(7)", 1, "it ended with 7"),
         ("return 3", 1, "it returns no tensor"),
         ("return {'a': (x, [x])}", 0, ""),
+        ("return self.head(x * 0) + self.table", 1, "the same for other inputs"),
     ],
 )
 def test_networks_that_behave_in_their_own_way(cli: Cli, tmp_path: Path, body: str, code: int, told: str) -> None:
@@ -233,16 +252,23 @@ def test_many_cards_with_a_report(cli: Cli, recorded: Path, tmp_path: Path) -> N
         "tests/1.9/other": "differs",
         "tests/1.9/none": "nothing to compare",
     }
-    # A killed run leaves half a line: it is measured again, and the rest is not, even if the code is gone.
+    # A killed run leaves half a line: it is measured again, and the rest is not.
     whole = report.read_bytes()
     kept = [line for line in whole.splitlines(keepends=True) if b"other" not in line]
     report.write_bytes(b"".join(kept) + b'{"uid": "tests/1.9/oth')
-    shutil.rmtree(cli.home)
     again = cli("verify", "--all", "--report", report)
     assert again.code == 1
     assert "differs             tests/1.9/other" in again.out
     assert "2 equal" in again.out
-    assert len(report.read_text().splitlines()) == 4
+    assert len(report.read_text().splitlines()) == 5, "behind the line that was cut off"
+    report.write_bytes(b"".join(kept))
+    # What is no report stays as it is, and a place that cannot be written is said before anything runs.
+    report.write_text('{"my": "precious"}')
+    assert cli("verify", UID, "tests/1.9/other", "--report", report).code == 2
+    assert report.read_text() == '{"my": "precious"}'
+    nowhere = cli("verify", UID, "tests/1.9/other", "--report", tmp_path / "none" / "report.jsonl")
+    assert nowhere.code == 2
+    assert "cannot be written" in nowhere.err
     report.write_text("no report\n")
     refused = cli("verify", "--all", "--report", report)
     assert refused.code == 2
@@ -268,6 +294,109 @@ def test_the_versions_of_reports_are_written_into_cards(cli: Cli, recorded: Path
     assert recipe is not None
     assert recipe.known_answer is not None
     assert recipe.known_answer["equal-on"] == ["2.7.0", "2.9.0", "2.10.0"]
+
+
+def test_several_cards_have_the_code_of_the_worst(cli: Cli, recorded: Path) -> None:
+    text = recorded.read_text(encoding="utf-8")
+    recorded.with_name("none.md").write_text(re.sub(r"  known-answer:\n(    .*\n)+", "", text), encoding="utf-8")
+    done = cli("verify", "tests/1.9/none", "tests/1.9/absent")
+    assert done.code == 3
+    assert "cannot run here     tests/1.9/absent" in done.out
+    assert "nothing to compare  tests/1.9/none" in done.out
+    assert cli("verify", "tests/1.9/none", "--weights", "--json").json["verdict"] == "nothing to compare"
+    weights = cli("verify", "tests/1.9/none", UID, "--weights", "--json")
+    assert weights.code == 4
+    assert weights.json["counts"] == {"nothing to compare": 2}
+
+
+def test_what_could_not_run_is_tried_again(cli: Cli, recorded: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report.jsonl"
+    root = str(tmp_path / "models")
+    assert cli("trust", "remove", root).code == 0
+    assert cli("verify", UID, "--report", report).code == 3
+    assert cli("trust", "add", root).code == 0
+    assert cli("verify", UID, "--report", report).code == 0
+    assert recorded.is_file()
+
+
+def test_an_answer_chooses_no_arguments_of_code(cli: Cli, recorded: Path) -> None:
+    """Consent is about the recipe; arguments in an answer would reach code that nobody agreed to."""
+    change(recorded, "    outputs:", "    arguments: {num_classes: 5}\n    outputs:")
+    done = cli("verify", UID, "--json")
+    assert done.code == 4
+    assert "only that of a built-in network has 'arguments'" in done.json["reason"]
+    assert valid_problems(cli, recorded)
+
+
+def test_a_name_is_one_card(cli: Cli, recorded: Path) -> None:
+    """A file that has the name of a UID is not the card that was asked about."""
+    other = cli.folder / UID
+    other.parent.mkdir(parents=True)
+    other.write_text(recorded.read_text(encoding="utf-8").replace("known-answer", "weights-answer"), encoding="utf-8")
+    assert cli("verify", UID, "--json").json["verdict"] == "equal"
+
+
+def test_a_checkout_is_refused_where_no_repository_is_used(cli: Cli, tmp_path: Path) -> None:
+    del cli.environ["HUBTOOL_REGISTRY"]
+    done = cli("verify", TINY, "--checkout", tmp_path)
+    assert "a checkout is of no use" in done.out + done.err
+
+
+@pytest.mark.slow
+def test_a_lockfile_holds_for_what_is_verified_before_loading(cli: Cli, recorded: Path, tmp_path: Path) -> None:
+    """The pinned code is verified, and no other, also where the branch has moved on."""
+    root = tmp_path / "models"
+    made = cli("lock", UID)
+    assert made.code == 0, made.err
+    lock = cli.folder / "hub.lock"
+    assert cli("load", UID, "--lock", lock, "--verify").code == 0
+    code = root / "research/net/src/network.py"
+    code.write_text(code.read_text().replace("return self.head(", "return 2 * self.head("))
+    git(root, "commit", "--all", "--quiet", "-m", "changed")
+    assert cli("load", UID, "--lock", lock, "--verify").code == 0
+    assert recorded.is_file()
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_networks_that_run(cli: Cli, tmp_path: Path) -> None:
+    root = repository(tmp_path / "models", {"src/network.py": NETWORK.replace("BODY", MARKED)})
+    card(cli, root, SCRIPT)
+    path = cli.registry / f"{UID}.md"
+    answer = ANSWER.replace("NUMBERS", "[0.1, 0.1, 0.1, 0.1, 0.1]")
+    path.write_text(path.read_text().replace("license:", f"{answer}license:", 1), encoding="utf-8")
+    path.with_name("other.md").write_text(path.read_text().replace("mean: 0.1", "mean: 0.2"), encoding="utf-8")
+    assert cli("trust", "add", str(root)).code == 0
+    with subprocess.Popen(
+        [sys.executable, "-m", "hubtool", "verify", UID, "tests/1.9/other", "--timeout", "250"],
+        cwd=cli.folder,
+        env={**cli.environ, "TMPDIR": str(tmp_path)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    ) as process:
+        wait_until(lambda: any(tmp_path.rglob("it-runs")))
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+    assert process.returncode == 130
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("answer", ["[1]", '{"outputs": 1}', "[" * 5000, '{"outputs": [{"dtype": 3}]}', "x"])
+def test_a_network_that_answers_by_itself(cli: Cli, recorded: Path, tmp_path: Path, answer: str) -> None:
+    """What its code writes into the answer is read like any other file of a stranger."""
+    body = (
+        "import os, stat\n"
+        "        for number in range(3, 64):\n"
+        "            try:\n"
+        "                if stat.S_ISFIFO(os.fstat(number).st_mode): os.write(number, SAID)\n"
+        "            except OSError: pass\n"
+        "        os._exit(0)"
+    ).replace("SAID", repr(answer.encode()))
+    code = tmp_path / "models/research/net/src/network.py"
+    code.write_text(NETWORK.replace("BODY", body))
+    recorded.with_name("same.md").write_bytes(recorded.read_bytes())
+    done = cli("verify", UID, "tests/1.9/same", "--checkout", tmp_path / "models", "--json")
+    assert done.code == 3, done.err
+    assert done.json["counts"] == {"cannot run here": 2}
 
 
 @pytest.mark.slow

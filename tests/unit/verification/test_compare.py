@@ -64,6 +64,17 @@ def test_the_width_of_a_type_may_differ() -> None:
     assert compare.compare(wanted, [output(dtype="int64")], tolerance=1e-4) == []
 
 
+def test_whole_numbers_are_equal_or_not() -> None:
+    """Class 990 is not class 983, however large the tolerance of the device is."""
+    classes = {"dtype": "int32", "shape": [3], "mean": 469.0, "deviation": 400.2, "values": [990, 17, 400]}
+    wanted = answer(outputs=[classes])
+    assert compare.compare(wanted, [output(**classes)], tolerance=2e-2) == []
+    (found,) = compare.compare(wanted, [output(**{**classes, "values": [983, 17, 400]})], tolerance=2e-2)
+    assert found.what == "1 of 3 kept elements are not equal"
+    (found,) = compare.compare(wanted, [output(**{**classes, "mean": 469.1})], tolerance=2e-2)
+    assert found.what == "the mean or the deviation of all elements is not equal"
+
+
 def test_zeros_have_no_scale() -> None:
     nothing = {**OUTPUT, "mean": 0, "deviation": 0, "values": [0, 0, 0]}
     wanted = answer(outputs=[nothing])
@@ -81,11 +92,24 @@ def test_as_it_was() -> None:
     assert known_answer.parse(answer().as_json()) == answer()
 
 
+def test_only_a_built_in_network_has_arguments_of_an_answer() -> None:
+    values = {**ANSWER, "arguments": {"checkpoint_path": "x"}}
+    assert known_answer.parse(values).arguments == {"checkpoint_path": "x"}
+    with pytest.raises(RecipeError, match="only that of a built-in network"):
+        known_answer.parse(values, provider="package")
+
+
 @pytest.mark.parametrize(
     ("more", "told"),
     [
         ({"rule": 2}, "version 2 of the rule, and this hubtool knows 1"),
         ({"rule": "1"}, "'1' is not a whole number"),
+        ({"rule": 0}, "version 0 of the rule, and the first is 1"),
+        ({"outputs": [{**OUTPUT, "mean": 1.7e308, "deviation": 1.7e308}]}, "a scale that is not finite"),
+        ({"inputs": [{"shape": [1], "dtype": "int32", "low": 5, "high": 1}]}, "bounds that are in the wrong order"),
+        ({"inputs": [{"shape": [1], "dtype": "uint8", "high": 256}]}, "too large for uint8"),
+        ({"inputs": [{"shape": [1], "dtype": "float32", "high": 1e300}]}, "too large for float32"),
+        ({"inputs": [{"shape": [1], "dtype": "object"}]}, "input 1 has the type 'object'"),
         ({"tolerance": 0}, "its tolerance is 0"),
         ({"tolerance": 2}, "its tolerance is 2"),
         ({"tolerance": float("nan")}, "'nan' is not a finite number"),
