@@ -55,6 +55,13 @@ class _Lender:
     def recipe(self) -> Recipe | None:
         return self.card.recipe
 
+    @property
+    def network(self) -> tuple[Recipe | None, RepositoryPlace | None]:
+        """What builds the network: what is known of what it computes is no part of that."""
+        recipe = self.recipe
+        plain = None if recipe is None else replace(recipe, known_answer=None, weights_answer=None)
+        return plain, self.place
+
     def __str__(self) -> str:
         return f"{self.card.uid} of {_called(self.registry)}"
 
@@ -140,7 +147,7 @@ def _ask(found: FoundCard, known_by: Sequence[Likeness], registries: Registries)
                 # Of several with one recipe, the one that is told is the most like this card.
                 fitting.sort(key=lambda one: (one.card.uid != card.uid, _links(card).isdisjoint(_links(one.card))))
                 first = fitting[0]
-                other = next((one for one in fitting if (one.recipe, one.place) != (first.recipe, first.place)), None)
+                other = next((one for one in fitting if one.network != first.network), None)
                 if other is not None:
                     unlent = f"two different ones fit, that of {first} and that of {other}"
                     return replace(found, unlent=unlent, contested=True)

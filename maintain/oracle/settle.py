@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from hubtool.card.known_answer import OutputSummary
+    from hubtool.card.known_answer import InputSpec, OutputSummary
     from hubtool.card.model import Card
     from hubtool.hub import Hub
     from hubtool.sandbox.limits import ProgramLimits
@@ -190,7 +190,7 @@ def _settle(
         measured = measure(
             hub,
             job.uids[0],
-            inputs=(inputs,),
+            inputs=tuple(dict.fromkeys((inputs, tuple(map(_single, inputs))))),
             arguments=arguments,
             trust=True,
             recording=True,
@@ -199,6 +199,7 @@ def _settle(
         )
     except HubError as error:
         return replace(result, state=NOT_RUN, reason=error.message, source=source, inputs=inputs)
+    inputs = measured.inputs
     result = replace(result, source=source, inputs=inputs, mindspore=measured.mindspore)
     if measured.digest != _digest(fitting[source]):
         return replace(result, state=OTHER, reason=f"the recipe builds other parameters than {source}")
@@ -231,6 +232,11 @@ def _commit(record: Mapping[str, Any], job: OracleJob, cards: Mapping[str, Card]
         return ""
     card = next((cards[uid] for uid in record["uids"] if uid in cards), None)
     return (card.text("repo-revision") or "") if card is not None else ""
+
+
+def _single(one: InputSpec) -> InputSpec:
+    """Return an input in float32 where it is in float64, which MindSpore 2.0.0 took for it and 2.10 does not."""
+    return replace(one, dtype="float32") if one.dtype == "float64" else one
 
 
 def _largest(wanted: Sequence[OutputSummary], measured: Sequence[OutputSummary]) -> float:
@@ -271,6 +277,7 @@ def apply(done: Iterable[SettledJob], cards: Mapping[str, Card]) -> int:
             members: dict[str, Any] = {"known-answer": one.answer.as_json()}
             # The inputs of a package's recipe are those that discovery takes for all networks of it.
             wanting = not card.recipe.inputs or (card.recipe.provider == "package" and bool(one.answer.inputs))
+            wanting = wanting or any(dtype == "float64" for _, _, dtype in card.recipe.inputs)
             if wanting and card.recipe.provider != "builtin":
                 members["inputs"] = [input_.as_json() for input_ in one.inputs]
                 members["known-answer"].pop("inputs", None)

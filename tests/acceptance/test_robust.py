@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hubtool.cli import app, output
-from maintain.__main__ import maintain
 from tests.support.cards import write_local
 from tests.support.checkpoints import ckpt, filled
 
@@ -295,28 +294,6 @@ def test_cards_are_found_where_the_home_may_not_be_read(cli: Cli, monkeypatch: p
     monkeypatch.setattr(Path, "is_file", is_file)
     with SearchIndex.open(cli.folder / "closed", ()) as index:
         assert index.search("net") == []
-
-
-WRONG_RECIPES = {
-    "no JSON": b"x",
-    "too deep": b"[" * 100_000,
-    "no UTF-8": b"\xff\xfe",
-    "a list": b"[1]",
-    "other names": b'{"a/1.0/b": 1}',
-    "no such network": b'{"cards": {"a/1.0/b": 3}, "networks": [], "revisions": {}}',
-}
-
-
-@pytest.mark.parametrize("name", WRONG_RECIPES)
-def test_a_file_that_holds_no_recipes(
-    cli: Cli, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], name: str
-) -> None:
-    for variable, value in cli.environ.items():
-        monkeypatch.setenv(variable, value)
-    path = cli.folder / "recipes.json"
-    path.write_bytes(WRONG_RECIPES[name])
-    assert app.run(["write", str(path)], maintain) == 2
-    assert "is not a file of recipes" in capsys.readouterr().err
 
 
 def test_nobody_is_asked_in_a_notebook(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,6 +134,16 @@ def test_two_cards_with_one_recipe_agree_and_the_card_itself_is_told(first: Path
     assert found.loan.uid == "a/1.9/b"
 
 
+def test_what_is_known_of_a_network_makes_no_other_recipe(first: Path, tmp_path: Path) -> None:
+    """Of two cards with one network, one may state what it computes, and the other not yet."""
+    answer = (
+        "  known-answer: {rule: 1, source: script, mindspore: 2.10.0, device: CPU, date: 2026-11-30, outputs: []}\n"
+    )
+    write(first, "a/1.9/one", recipe=NER)
+    write(first, "a/1.9/two", recipe=NER + answer)
+    assert entry(borrow(write(tmp_path / "own", "a/1.9/card"), first)) == ("digest", "bert-ner")
+
+
 def test_the_kind_of_match_comes_first_and_then_the_order_of_registries(
     first: Path, second: Path, tmp_path: Path
 ) -> None:
