@@ -62,7 +62,9 @@ def command(uid: str | None, as_json: bool) -> int:
     through = {scheme: proxy for scheme in ("https", "http") if (proxy := proxies.of_scheme(scheme)) is not None}
     if any(proxy.is_socks for proxy in through.values()) and find_spec("socks") is None:
         problems.append("a SOCKS proxy is set, and PySocks is not installed: pip install 'requests[socks]'")
-    convolutions = _convolutions() if here.mindspore is not None and machine.has_slow_convolutions() else None
+    # That takes seconds: not where the question is about a card.
+    measured = uid is None and here.mindspore is not None and machine.has_slow_convolutions()
+    convolutions = _convolutions() if measured else None
     if as_json:
         render.echo_json(
             {
