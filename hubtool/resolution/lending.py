@@ -8,6 +8,7 @@ only looks alike is refused: see :func:`borrow`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from hubtool import resources
@@ -145,7 +146,7 @@ def _ask(found: FoundCard, known_by: Sequence[Likeness], registries: Registries)
                 if not fitting:
                     continue
                 # Of several with one recipe, the one that is told is the most like this card.
-                fitting.sort(key=lambda one: (one.card.uid != card.uid, _links(card).isdisjoint(_links(one.card))))
+                fitting.sort(key=partial(_unlike, card))
                 first = fitting[0]
                 other = next((one for one in fitting if one.network != first.network), None)
                 if other is not None:
@@ -161,6 +162,16 @@ def _ask(found: FoundCard, known_by: Sequence[Likeness], registries: Registries)
                 return replace(found, card=replace(card, recipe=first.recipe), loan=loan)
     unlent = _listed(refused) or "no registry knows one for its asset, or for its folder, model and data set"
     return replace(found, unlent=unlent)
+
+
+def _unlike(card: Card, one: _Lender) -> tuple[bool, bool, bool]:
+    """Return what tells a lender from a card, the weightiest first; of several lenders the least is told."""
+    theirs = one.card
+    return (
+        theirs.uid != card.uid,
+        _links(card).isdisjoint(_links(theirs)),
+        theirs.mindspore_version != card.mindspore_version,
+    )
 
 
 def _links(card: Card) -> set[str]:

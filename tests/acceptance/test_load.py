@@ -16,6 +16,7 @@ import pytest
 import hubtool
 import mindspore_hub as mshub
 from hubtool import resources
+from hubtool.checkpoint.reading import read_header
 from hubtool.digest import digest_file
 from hubtool.errors import (
     ArgumentError,
@@ -523,9 +524,11 @@ def test_the_flagship(cli: Cli, flagship: Path) -> None:
     for kind in ("missing", "unexpected", "mismatched"):
         assert command.json["coverage"][kind] == []
 
-    import mindspore as ms
-
-    np.testing.assert_array_equal(ms.load_checkpoint(str(flagship))["bert.dense_1.weight"].asnumpy(), weight)
+    # Not by MindSpore's own reader: it refuses a file that is larger than what the page cache leaves of the memory.
+    (tensor,) = [one for one in read_header(flagship).tensors if one.name == "bert.dense_1.weight"]
+    content = flagship.read_bytes()
+    stored = b"".join(content[offset : offset + length] for offset, length in tensor.segments)
+    np.testing.assert_array_equal(np.frombuffer(stored, np.float32).reshape(12, 768), weight)
 
     # And now without any network, by our own card's usage block.
     done = subprocess.run(
