@@ -20,12 +20,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("uid", shell_complete=complete.uids)
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "CPU", "GPU", "Ascend"], case_sensitive=False),
-    default="auto",
-    help="The device to load on; auto is Ascend where there is one, else CPU.",
-)
+@options.device
 @click.option("--no-pretrained", is_flag=True, help="Build the network without its weights.")
 @click.option("--smoke", is_flag=True, help="Run one forward pass, on random input.")
 @click.option("--verify", is_flag=True, help="Repeat the known answer first, and load only a network that is equal.")

@@ -33,6 +33,12 @@ checkout = click.option(
     type=LocalPath(exists=True, file_okay=False, path_type=Path),
     help="A folder with the tree of the card's repository, in place of its repo-link.",
 )
+device = click.option(
+    "--device",
+    type=click.Choice(["auto", "CPU", "GPU", "Ascend"], case_sensitive=False),
+    default="auto",
+    help="The device to use; auto is Ascend where there is one, else CPU.",
+)
 lock = click.option("--lock", type=LocalPath(dir_okay=False, path_type=Path), help="Load only what this lockfile pins.")
 assets = click.option(
     "--asset",

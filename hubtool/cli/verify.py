@@ -42,12 +42,7 @@ def _shard(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 )
 @click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Networks that run at once.")
 @click.option("--weights", is_flag=True, help="Run with the weights of the checkpoint, which is fetched if necessary.")
-@click.option(
-    "--device",
-    type=click.Choice(["auto", "CPU", "GPU", "Ascend"], case_sensitive=False),
-    default="auto",
-    help="The device to run on; auto is Ascend where there is one, else CPU.",
-)
+@options.device
 @click.option("--record", is_flag=True, help="Measure, and write the answer into the card, which must be a file.")
 @options.timeout
 @options.memory

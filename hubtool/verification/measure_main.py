@@ -109,17 +109,17 @@ def _outputs(
 
 
 def _summaries(first: Sequence[tuple[str, Any]], second: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """Return the summaries of the outputs of two runs, or why there are none."""
+    """Return the summaries of the outputs of two runs, or why there are none although the network ran."""
     if not first:
-        return {"reason": "it returns no tensor"}
+        return {"ran": True, "reason": "it returns no tensor"}
     outputs = []
     for number, (dtype, values) in enumerate(first, 1):
         try:
             outputs.append({**rule.summary(values), "dtype": dtype})
         except ValueError as error:  # noqa: PERF203 - a network has few outputs
-            return {"reason": f"of its output {number}, {error}"}
+            return {"ran": True, "reason": f"of its output {number}, {error}"}
     if len(first) != len(second) or not all(_same(one, other) for (_, one), (_, other) in zip(first, second)):  # noqa: B905
-        return {"reason": "two runs on the same inputs differ: it draws random numbers", "random": True}
+        return {"ran": True, "reason": "two runs on the same inputs differ: it draws random numbers"}
     return {"outputs": outputs}
 
 

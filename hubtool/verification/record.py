@@ -46,7 +46,7 @@ def record(hub: Hub, name: str, *, weights: bool = False, **options: Any) -> tup
     arguments = stated if isinstance(stated, dict) else {}
     inputs = small_inputs(recipe_inputs(recipe))
     measured = measure(hub, name, inputs=inputs, arguments=arguments, weights=weights, recording=True, **options)
-    answer = recorded(measured, recipe, source="itself", arguments=arguments)
+    answer = recorded(measured, recipe, arguments=arguments)
     write(path, {"weights-answer" if weights else "known-answer": answer.as_json()})
     return answer, path
 

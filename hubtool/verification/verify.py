@@ -162,7 +162,7 @@ def verify(
             agreement=agreement,
             limits=limits,
         )
-    except RandomNetworkError as error:
+    except NoAnswerError as error:
         return replace(result, verdict=DIFFERS, reason=error.message)
     except HubError as error:
         return replace(result, reason=error.message)
@@ -189,8 +189,8 @@ def verify(
     )
 
 
-class RandomNetworkError(NetworkError):
-    """A network that computes something else each time."""
+class NoAnswerError(NetworkError):
+    """A network that runs and has no answer: random numbers, NaN or infinite ones, or no tensor at all."""
 
 
 def measure(
@@ -223,7 +223,7 @@ def measure(
         limits: What the program may take.
 
     Raises:
-        RandomNetworkError: If two runs on the same inputs differ.
+        NoAnswerError: If it runs, and its outputs are random, not finite, or none.
         ArgumentError: If the card needs no checkout.
         HubError: If it cannot be built or run; the subclasses say which stage failed.
     """
@@ -290,13 +290,13 @@ def _measurement(ended: ProgramResult, device: str) -> Measurement:
     """Read what the program answered.
 
     Raises:
-        RandomNetworkError: If two runs on the same inputs differ.
+        NoAnswerError: If it runs, and its outputs are random, not finite, or none.
         NetworkError: If it has no outputs to tell, or what it wrote cannot be read.
     """
     try:
         answer = json.loads(ended.answer)
         if "outputs" not in answer:
-            kind = RandomNetworkError if answer.get("random") else NetworkError
+            kind = NoAnswerError if answer.get("ran") else NetworkError
             raise kind(str(answer.get("reason") or ended.reason or "the network did not run")[:1000])
         return Measurement(
             outputs=tuple(known_answer.parse_output(item) for item in answer["outputs"]),
@@ -312,13 +312,12 @@ def _measurement(ended: ProgramResult, device: str) -> Measurement:
         raise NetworkError(f"the network did not run: {ended.reason or last[0][:300]}") from None
 
 
-def recorded(measured: Measurement, recipe: Recipe, *, source: str, arguments: Mapping[str, object]) -> KnownAnswer:
-    """Return a known answer of what was measured.
+def recorded(measured: Measurement, recipe: Recipe, *, arguments: Mapping[str, object]) -> KnownAnswer:
+    """Return a known answer of what a recipe itself computed.
 
     Args:
         measured: What the network computed.
         recipe: The card's recipe; inputs that it states are not repeated.
-        source: What stands behind the answer; see :data:`hubtool.card.known_answer.SOURCES`.
         arguments: The arguments that it was built with besides those of the recipe.
     """
     return KnownAnswer(
@@ -326,7 +325,7 @@ def recorded(measured: Measurement, recipe: Recipe, *, source: str, arguments: M
         inputs=() if measured.inputs == recipe_inputs(recipe) else measured.inputs,
         outputs=measured.outputs,
         tolerance=FLOAT16_TOLERANCE if measured.float16 else TOLERANCE,
-        source=source,
+        source="itself",
         mindspore=measured.mindspore,
         device=measured.device,
         date=dt.datetime.now(dt.timezone.utc).date().isoformat(),

@@ -17,13 +17,27 @@ if TYPE_CHECKING:
     from hubtool.card.model import Card
 
 
-@click.command("oracle")
-@click.option("--registry", type=LocalPath(exists=True, file_okay=False, path_type=Path), default=Path("registry"))
-@click.option(
+# What the commands of this file share.
+_registry = click.option(
+    "--registry", type=LocalPath(exists=True, file_okay=False, path_type=Path), default=Path("registry")
+)
+_checkout = click.option(
     "--checkout",
     required=True,
     help="The folder with the repository's tree; {repository} and {revision} in it are those of a card's repo-link.",
 )
+_uids = click.option("--uids", multiple=True, help="Only these cards; * and ? stand for any letters.")
+_versions = click.option(
+    "--version", "versions", multiple=True, help="Only cards of this version; may be given several times."
+)
+_jobs = click.option("--jobs", type=click.IntRange(1, 16), default=2, show_default=True, help="How many at a time.")
+_seconds = click.option("--seconds", type=float, default=240.0, show_default=True, help="Time for one.")
+_memory = click.option("--memory", type=float, default=6.0, show_default=True, help="GiB of memory for one.")
+
+
+@click.command("oracle")
+@_registry
+@_checkout
 @click.option(
     "--report",
     type=LocalPath(dir_okay=False, path_type=Path),
@@ -39,16 +53,16 @@ if TYPE_CHECKING:
     type=LocalPath(file_okay=False, path_type=Path),
     help="A folder to build a Python with MindSpore 2.0.0 in, if it is not there; that needs a Python 3.9.",
 )
-@click.option("--uids", multiple=True, help="Only these cards; * and ? stand for any letters.")
-@click.option("--version", "versions", multiple=True, help="Only cards of this version; may be given several times.")
+@_uids
+@_versions
 @click.option("--folder", default="", help="Only cards whose code stands in this folder of the repository.")
 @click.option("--shard", default="1/1", show_default=True, help="Only this part of the work, such as 2/5.")
 @click.option("--newest", "only_newest", is_flag=True, help="Only the newest version of the code of each network.")
 @click.option("--train", is_flag=True, help="Run the networks in training mode.")
 @click.option("--again", type=click.Choice(["none", "failed", "all"]), default="none", help="What to run again.")
-@click.option("--jobs", type=click.IntRange(1, 16), default=2, show_default=True, help="How many at a time.")
-@click.option("--seconds", type=float, default=240.0, show_default=True, help="Time for one.")
-@click.option("--memory", type=float, default=6.0, show_default=True, help="GiB of memory for one.")
+@_jobs
+@_seconds
+@_memory
 def command(  # noqa: PLR0917 - one for each option
     registry: Path,
     checkout: str,
@@ -167,8 +181,8 @@ def _totals(done: dict[str, dict[str, Any]], reasons: dict[str, str]) -> None:
 
 
 @click.command("answers")
-@click.option("--registry", type=LocalPath(exists=True, file_okay=False, path_type=Path), default=Path("registry"))
-@click.option("--checkout", required=True, help="The folder with the repository's tree, as for `oracle`.")
+@_registry
+@_checkout
 @click.option(
     "--records",
     type=LocalPath(exists=True, dir_okay=False, path_type=Path),
@@ -181,14 +195,14 @@ def _totals(done: dict[str, dict[str, Any]], reasons: dict[str, str]) -> None:
     required=True,
     help="The file of results, one JSON object a line; a run that was interrupted goes on from there.",
 )
-@click.option("--uids", multiple=True, help="Only these cards; * and ? stand for any letters.")
-@click.option("--version", "versions", multiple=True, help="Only cards of this version; may be given several times.")
+@_uids
+@_versions
 @click.option("--train", is_flag=True, help="Use the records of networks in training mode.")
 @click.option("--write", "writes", is_flag=True, help="Write the answers that agree into the cards.")
 @click.option("--only-known", is_flag=True, help="Run nothing; what the report does not hold is left out.")
-@click.option("--jobs", type=click.IntRange(1, 16), default=2, show_default=True, help="How many at a time.")
-@click.option("--seconds", type=float, default=240.0, show_default=True, help="Time for one.")
-@click.option("--memory", type=float, default=6.0, show_default=True, help="GiB of memory for one.")
+@_jobs
+@_seconds
+@_memory
 def answers(  # noqa: PLR0917 - one for each option
     registry: Path,
     checkout: str,
@@ -246,7 +260,7 @@ def answers(  # noqa: PLR0917 - one for each option
 
 @click.command("versions")
 @click.argument("reports", nargs=-1, required=True, type=LocalPath(exists=True, dir_okay=False, path_type=Path))
-@click.option("--registry", type=LocalPath(exists=True, file_okay=False, path_type=Path), default=Path("registry"))
+@_registry
 def versions(reports: tuple[Path, ...], registry: Path) -> int:
     """Write into cards on which versions of MindSpore reports of `hubtool verify` found them equal."""
     from hubtool.verification.run_all import read_report

@@ -215,6 +215,17 @@ def test_a_network_that_became_random(cli: Cli, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("recorded")
+@pytest.mark.parametrize(("body", "told"), [("x = x / 0 - x / 0", "NaN or infinite"), ("return 3", "no tensor")])
+def test_a_network_that_has_no_answer_any_more_differs(cli: Cli, tmp_path: Path, body: str, told: str) -> None:
+    """It ran: that is no reason to say that it could not be compared here."""
+    code = tmp_path / "models/research/net/src/network.py"
+    code.write_text(NETWORK.replace("BODY", body))
+    done = cli("verify", UID, "--checkout", tmp_path / "models", "--json")
+    assert (done.code, done.json["verdict"]) == (1, "differs")
+    assert told in done.json["reason"]
+
+
+@pytest.mark.usefixtures("recorded")
 def test_without_consent_nothing_runs(cli: Cli, tmp_path: Path) -> None:
     assert cli("trust", "remove", str(tmp_path / "models")).code == 0
     done = cli("verify", UID, "--json")

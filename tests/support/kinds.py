@@ -6,7 +6,7 @@ from textwrap import indent
 from typing import TYPE_CHECKING
 
 from tests.support import models
-from tests.support.git import git
+from tests.support.repositories import committed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -167,12 +167,7 @@ def repository(folder: Path) -> Path:
         given = ", ".join(f"Tensor(np.ones({shape}, np.{dtype}))" for _, shape, dtype in inputs)
         files = {"src/__init__.py": "", "src/network.py": code, "export.py": EXPORT.replace("INPUTS", f"[{given}]")}
         models.write(folder / "kinds" / name, files)
-    git(folder, "init", "--quiet", "--initial-branch=main", ".")
-    git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "-m", "first")
-    git(folder, "config", "uploadpack.allowFilter", "true")
-    git(folder, "config", "uploadpack.allowAnySHA1InWant", "true")
-    return folder
+    return committed(folder)
 
 
 def recipe(name: str, more: str = "") -> str:

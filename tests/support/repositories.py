@@ -33,6 +33,11 @@ CALLABLE = """  provider: repository
 def repository(folder: Path, files: dict[str, str] | None = None) -> Path:
     """Make a repository with a model that only its export script builds, and more files in the model's folder."""
     models.write(models.script_only(folder / "research" / "net"), files or {})
+    return committed(folder)
+
+
+def committed(folder: Path) -> Path:
+    """Make a folder a repository with one commit, which others may fetch in part."""
     git(folder, "init", "--quiet", "--initial-branch=main", ".")
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "-m", "first")
