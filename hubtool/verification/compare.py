@@ -86,6 +86,12 @@ def difference(wanted: OutputSummary, actual: OutputSummary) -> float:
     return greatest / wanted.scale if wanted.scale else greatest
 
 
+def largest(wanted: Sequence[OutputSummary], actual: Sequence[OutputSummary]) -> float | None:
+    """Return the greatest difference of all outputs of one shape, as a part of their scales; None if there are none."""
+    pairs = [(one, other) for one, other in zip(wanted, actual, strict=False) if one.shape == other.shape]
+    return max((difference(one, other) for one, other in pairs), default=None)
+
+
 def _is_exact(output: OutputSummary) -> bool:
     return _kind(output.dtype) in ("bool", "int")
 

@@ -173,18 +173,13 @@ def verify(
         return replace(result, verdict=DIFFERS, reason=told)
     tolerance = comparing.tolerance_on(measured.device, answer)
     differences = comparing.compare(answer, measured.outputs, tolerance=tolerance)
-    sizes = [
-        comparing.difference(wanted, actual)
-        for wanted, actual in zip(answer.outputs, measured.outputs, strict=False)
-        if wanted.shape == actual.shape
-    ]
     first = f"output {differences[0].output}: {differences[0].what}" if differences else ""
     return replace(
         result,
         verdict=DIFFERS if differences else EQUAL,
         reason=first,
         differences=tuple(differences),
-        largest=max(sizes, default=None),
+        largest=comparing.largest(answer.outputs, measured.outputs),
         tolerance=tolerance,
     )
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from hubtool.card.known_answer import InputSpec, OutputSummary
+    from hubtool.card.known_answer import InputSpec
     from hubtool.card.model import Card
     from hubtool.hub import Hub
     from hubtool.sandbox.limits import ProgramLimits
@@ -203,8 +202,7 @@ def _settle(
     result = replace(result, source=source, inputs=inputs, mindspore=measured.mindspore)
     if measured.digest != _digest(fitting[source]):
         return replace(result, state=OTHER, reason=f"the recipe builds other parameters than {source}")
-    size = _largest(answer.outputs, measured.outputs)
-    result = replace(result, difference=size if math.isfinite(size) else None)
+    result = replace(result, difference=compare.largest(answer.outputs, measured.outputs))
     # Where either side is in float16, the other cannot be nearer than that.
     half = measured.float16 or any(one.dtype == "float16" for one in answer.outputs)
     allowed = FLOAT16_TOLERANCE if half else TOLERANCE
@@ -237,13 +235,6 @@ def _commit(record: Mapping[str, Any], job: OracleJob, cards: Mapping[str, Card]
 def _single(one: InputSpec) -> InputSpec:
     """Return an input in float32 where it is in float64, which MindSpore 2.0.0 took for it and 2.10 does not."""
     return replace(one, dtype="float32") if one.dtype == "float64" else one
-
-
-def _largest(wanted: Sequence[OutputSummary], measured: Sequence[OutputSummary]) -> float:
-    """Return the greatest difference of all outputs as a part of their scales; infinite if their shapes differ."""
-    if [one.shape for one in wanted] != [one.shape for one in measured]:
-        return math.inf
-    return max((compare.difference(one, other) for one, other in zip(wanted, measured, strict=True)), default=0.0)
 
 
 def _digest(record: Mapping[str, Any]) -> str:
