@@ -45,7 +45,11 @@ _memory = click.option("--memory", type=float, default=6.0, show_default=True, h
     help="The file of records, one JSON object a line; a run that was interrupted goes on from there.",
 )
 @click.option(
-    "--source", "sources", multiple=True, type=click.Choice(["script", "mindspore-2.0.0", "package"]), help="Only this."
+    "--source",
+    "sources",
+    multiple=True,
+    type=click.Choice(["script", "mindspore-2.0.0", "package", "callable"]),
+    help="Only this; 'callable' is asked where mindspore-2.0.0 has no answer.",
 )
 @click.option("--python", type=LocalPath(dir_okay=False, path_type=Path), help="A Python with MindSpore 2.0.0.")
 @click.option(

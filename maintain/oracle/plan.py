@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from hubtool.card.model import Card, Recipe
     from maintain.discovery.run import Target
 
-#: Where answers come from: the script on MindSpore 2.0.0, the same script on today's through the bridge, and the
-#: constructor that an installed package documents.
+#: Where answers come from: the script on MindSpore 2.0.0, the same script on today's through the bridge, the
+#: constructor that an installed package documents, and the recipe's callable on MindSpore 2.0.0 without a script.
 OLD: Final = "mindspore-2.0.0"
 SCRIPT: Final = "script"
 PACKAGE: Final = "package"
-SOURCES: Final = (SCRIPT, OLD, PACKAGE)
+CALLED: Final = "callable"
+SOURCES: Final = (SCRIPT, OLD, PACKAGE, CALLED)
 #: Only looks for the script that builds the network of a callable, for a source that does not.
 SEARCH: Final = "search"
 

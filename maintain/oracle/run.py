@@ -21,7 +21,9 @@ from hubtool.networks.isolation.source import parse_source
 from hubtool.sandbox.run import environment, run_isolated
 from hubtool.verification import rule
 from maintain.discovery.run import without_folders
-from maintain.oracle.plan import OLD, PACKAGE, SCRIPT, SEARCH
+from maintain.oracle import called
+from maintain.oracle.family import ENTRY
+from maintain.oracle.plan import CALLED, OLD, PACKAGE, SCRIPT, SEARCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -124,8 +126,10 @@ def run(
         ):  # of a callable, today's MindSpore finds the script
             first = ask(job, SCRIPT if SCRIPT in sources else SEARCH, request)
             request = {**request, **{name: first[name] for name in ("entry", "argv", "skip")}}
-        if OLD in sources:
-            ask(job, OLD, request)
+        if OLD in sources and not _answers(ask(job, OLD, request)) and CALLED in sources:
+            text = called.program(job.request)
+            if text:
+                ask(job, CALLED, {**job.request, "entry": ENTRY, "text": text, "capture": 1})
 
     with ThreadPoolExecutor(max_workers=parallel) as threads:
         try:
@@ -135,6 +139,13 @@ def run(
             threads.shutdown(wait=False, cancel_futures=True)
             raise
     return done
+
+
+def _answers(record: Mapping[str, Any]) -> bool:
+    """Return whether a record has outputs, and those of the network that the card states."""
+    if not record["outputs"]:
+        return False
+    return bool(record["wanted"] in {None, record["networks"][record["chosen"]]["digest"]})
 
 
 _BLANK: Final[Mapping[str, Any]] = {
@@ -179,7 +190,7 @@ def _outcome(
             told["folder"] = str(job.code.resolve())
             variables["PYTHONPATH"] = os.environ.get("PYTHONPATH", "")
             command = [sys.executable, "-B", str(_HERE / "constructor.py"), file]
-        elif source != OLD:
+        elif source not in {OLD, CALLED}:
             told["find"] = source == SEARCH
             told["folder"] = str(job.code.resolve())
             variables["PYTHONPATH"] = os.pathsep.join(

@@ -15,7 +15,7 @@ from hubtool.verification.record import write
 from hubtool.verification.verify import FLOAT16_TOLERANCE, TOLERANCE, measure, recipe_inputs
 from maintain.discovery.run import checkout_of, target
 from maintain.oracle import family
-from maintain.oracle.plan import OLD, PACKAGE, SCRIPT
+from maintain.oracle.plan import CALLED, OLD, PACKAGE, SCRIPT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,6 +34,7 @@ OTHER: Final = "another network"
 DISAGREE: Final = "the sources disagree"
 NO_ANSWER: Final = "no answer"
 NOT_RUN: Final = "not run"
+_STRONGEST_FIRST: Final = (OLD, SCRIPT, PACKAGE, CALLED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,13 +120,13 @@ def settle(
     known = _read(report)
     by_network: dict[tuple[Any, ...], dict[str, Mapping[str, Any]]] = {}
     for job in jobs:
-        for source in (OLD, SCRIPT, PACKAGE):
+        for source in _STRONGEST_FIRST:
             record = records.get(job.key(source))
             if record is not None and record["outputs"]:
                 by_network.setdefault(job.network, {}).setdefault(source, record)
 
     def work(job: OracleJob) -> SettledJob | None:
-        found = {source: records[key] for source in (OLD, SCRIPT, PACKAGE) if (key := job.key(source)) in records}
+        found = {source: records[key] for source in _STRONGEST_FIRST if (key := job.key(source)) in records}
         if not any(record["outputs"] for record in found.values()):
             found = by_network.get(job.network, found)  # of another version of the code, which may compute the same
         if not found:

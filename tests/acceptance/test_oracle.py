@@ -193,6 +193,8 @@ def test_both_sources_agree(cli: Cli, tmp_path: Path) -> None:
     add(cli, tmp_path, "wrapper", export=TEACHER, network=TAKES_WRAPPER)
     add(cli, tmp_path, "random", body="return x + Tensor(np.random.rand(1, 3).astype(np.float32))")
     add(cli, tmp_path, "crash", body="os.abort()")
+    inputs = "\n  inputs:\n  - {name: x, shape: [2, 3], dtype: float32}"
+    add(cli, tmp_path, "lone", network=CALLABLE + inputs, export="raise OSError('no data here')\n")
     models.data_first(tmp_path / "models-r1.9" / "data")
     recipe = "  entry: eval.py\n  skip: ['eval.py:12', 'eval.py:13']\n"
     recipe += "  inputs:\n  - {name: x, shape: [6, 3], dtype: float32}"
@@ -209,5 +211,8 @@ def test_both_sources_agree(cli: Cli, tmp_path: Path) -> None:
         for one, other in zip(old["outputs"], new["outputs"], strict=True):
             assert (one["dtype"], one["shape"]) == (other["dtype"], other["shape"])
             assert one["values"] == pytest.approx(other["values"], rel=1e-5, abs=1e-6)
+    assert "no script" in found["lone mindspore-2.0.0"]["reason"]
+    assert found["lone callable"]["outputs"] == found["plain mindspore-2.0.0"]["outputs"]
+    assert "plain callable" not in found
     assert found["random mindspore-2.0.0"]["reason"].startswith("it draws random numbers in evaluation mode")
     assert found["crash mindspore-2.0.0"]["reason"] == "it was ended by the signal SIGABRT"

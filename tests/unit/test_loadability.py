@@ -34,7 +34,7 @@ def test_what_is_counted() -> None:
         card("f"),
     ]
     text = loadability.page(cards, {"tests/1.9/e": "the script failed: TypeError: no (a.py:3)"})
-    assert "| tests/1.9 | 6 | 4 | 3 | 1 | 1 | 0 | 0 | 2 |" in text
+    assert "| tests/1.9 | 6 | 4 | 3 | 1 | 1 | 0 | 0 | 0 | 2 |" in text
     assert "| repository, script | 4 |" in text
     assert "### the script failed" in text or "### TypeError: no (1)" in text
     assert "- tests/1.9/f: nobody has looked at it yet" in text

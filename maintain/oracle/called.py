@@ -1,0 +1,59 @@
+"""Programs that call a recipe's callable on MindSpore 2.0.0, where no script of the authors makes its network.
+
+What such a program computes is the authors' code with the recipe's arguments: it shows that hubtool runs that code as
+MindSpore 2.0.0 does, and not that the arguments are right. Pure.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hubtool.networks.entry_point import CALLABLE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PROGRAM = """
+import os
+
+import numpy as np
+from mindspore import Tensor, load_param_into_net
+from {module} import {name}
+
+
+class Settings(dict):
+    def __getattr__(self, key):
+        if key not in self:
+            raise AttributeError(key)
+        return self[key]
+
+    __setattr__ = dict.__setitem__
+
+
+def settled(value):
+    if isinstance(value, str):
+        return value.replace("{{checkpoint}}", "checkpoint.ckpt").replace("{{folder}}", os.getcwd())
+    if isinstance(value, list):
+        return [settled(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if set(value) == {{"shape-of", "axis", "otherwise"}}:
+        return value["otherwise"]
+    if set(value) == {{"zeros"}}:
+        return Tensor(np.zeros(settled(value["zeros"]), np.float32))
+    return Settings({{key: settled(item) for key, item in value.items()}})
+
+
+arguments = {arguments!r}
+load_param_into_net({name}(**{{key: settled(value) for key, value in arguments.items()}}), {{}})
+"""
+
+
+def program(request: Mapping[str, Any]) -> str:
+    """Return the program for a job's request; empty if its recipe names a script, or a package.
+
+    Args:
+        request: The job's request, with ``callable`` and ``arguments``.
+    """
+    match = CALLABLE.match(request["callable"])
+    return _PROGRAM.format(**match.groupdict(), arguments=request["arguments"]) if match is not None else ""
