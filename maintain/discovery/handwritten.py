@@ -51,6 +51,24 @@ _WITHHELD: Final = {
     "mindspore/1.3/facerecognition_ms1mv2": "which configuration at r1.3 the checkpoint is of is not established",
     "mindspore/1.3/ssimae_mvtecadcarpet": "the code at r1.3 has the configuration of another category only",
     "mindspore/1.3/ssimae_mvtecadgrid": "the code at r1.3 has the configuration of another category only",
+    "mindspore/1.3/inceptionresnetv2_imagenet2012": "its checkpoint is that of versions 1.5 to 1.10, whose code "
+    "builds another network, without the last batch normalisation",
+    "mindspore/1.5/sknet_cifar10": "its checkpoint is that of versions 1.7 to 1.10, whose code builds another "
+    "network, with dilated convolutions",
+    "mindspore/1.6/sknet_cifar10": "its checkpoint is that of versions 1.7 to 1.10, whose code builds another "
+    "network, with dilated convolutions",
+    "mindspore/1.3/warpctc_captcha": "its checkpoint is that of versions 1.6 to 1.10, whose code builds another "
+    "network, of two LSTM layers",
+    "mindspore/1.5/warpctc_captcha": "its checkpoint is that of versions 1.6 to 1.10, whose code builds another "
+    "network, of two LSTM layers",
+    "mindspore/1.3/ctpn_icdar2013": "its checkpoint is that of versions 1.5 to 1.7, whose code builds another "
+    "network, with a further LSTM",
+    "mindspore/1.5/gan_G_mnist": "its checkpoint is that of version 1.3, whose code builds another network, with "
+    "batch normalisation",
+    "mindspore/1.6/tall_tacos": "its checkpoint is that of versions 1.7 and 1.8, whose code builds another network, "
+    "with two batch normalisations",
+    "hrnet_cityscapes": "its file is that of hrnetw48seg_cityscapes, HRNet-W48 for segmentation, and its folder "
+    "builds HRNet-W30 for ImageNet",
     **{
         f"mindspore/{version}/cgan_G_mnist": "the code was written anew, and the asset is still that of version 1.3"
         for version in ("1.8", "1.9", "1.10")

@@ -275,3 +275,31 @@ def one_name_with_two_sizes(cards: Sequence[CardSummary]) -> Iterator[Diagnostic
                     "with another recipe",
                     hint="correct the recipe; or suppress HT603 in this card, and say why",
                 )
+
+
+@rule_for_all("HT605", Severity.WARNING)
+def one_checkpoint_for_two_networks(cards: Sequence[CardSummary]) -> Iterator[Diagnostic]:
+    """One checkpoint belongs to networks of one size.
+
+    A file has one set of tensors. If two cards name the same file (by its digest) and their networks have different
+    numbers of elements, it cannot fill both: one recipe lacks an option, or its code has changed since the checkpoint
+    was made. Correct the recipe, or remove it; if both are right, as a network and its body are, suppress this rule in
+    the card and say why.
+    """
+    groups: defaultdict[tuple[str, ...], list[CardSummary]] = defaultdict(list)
+    for card in cards:
+        digests = tuple(sorted(asset.digest for asset in card.assets))
+        if digests and all(digests) and card.network is not None and card.network.elements is not None:
+            groups[digests].append(card)
+    for group in groups.values():
+        sizes = Counter(card.network.elements for card in group if card.network is not None)
+        usual = max(sizes, key=lambda size: sizes[size])
+        like = next(card for card in group if card.network is not None and card.network.elements == usual)
+        for card in group:
+            if card.network is not None and card.network.elements != usual:
+                yield card.at(
+                    card.network.place,
+                    f"the network has {card.network.elements:,} elements, and {usual:,} in {like.uid or like.path}, "
+                    "with the same checkpoint",
+                    hint="correct or remove the recipe that the checkpoint does not fit",
+                )
