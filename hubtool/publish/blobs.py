@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from hubtool.mirror.destination import Destination
-    from hubtool.publish.asset_file import AssetFile
+    from hubtool.verification.asset_file import AssetFile
 
 
 def open_blobs(text: str, *, offline: bool = False) -> Destination:

@@ -27,7 +27,6 @@ from hubtool.errors import (
     RequirementError,
     StoreError,
 )
-from hubtool.publish.asset_file import GIVE_FILE, match_files, put_asset
 from hubtool.publish.check_rows import (
     ASSETS,
     CHECKPOINT,
@@ -57,6 +56,7 @@ from hubtool.resolution import trust as trusts
 from hubtool.resolution.choice import choose_graph, choose_weights
 from hubtool.sandbox.limits import DEFAULT_LIMITS, ProgramLimits
 from hubtool.verification import workspace as workspaces
+from hubtool.verification.asset_file import GIVE_FILE, match_files, put_asset
 from hubtool.verification.card_file import card_file, read_once
 
 if TYPE_CHECKING:

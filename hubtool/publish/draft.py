@@ -17,9 +17,9 @@ from hubtool.checkpoint.mindir import read_inputs
 from hubtool.checkpoint.reading import EMPTY_HINT, check_graph, read_header
 from hubtool.errors import ArgumentError, AssetError, CheckpointError
 from hubtool.networks.builtin.match import match_architecture
-from hubtool.publish.asset_file import measure
 from hubtool.publish.typed_values import TEXTS, checked, checked_text
 from hubtool.resolution import machine
+from hubtool.verification.asset_file import measure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

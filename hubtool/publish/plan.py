@@ -16,10 +16,10 @@ from hubtool.git.checkout import Checkout, branch_of
 from hubtool.links import shown
 from hubtool.mirror.layout import blob_name
 from hubtool.publish import blobs
-from hubtool.publish.asset_file import check_digest, match, measure
 from hubtool.publish.change import RegistryChange, decide, message, refuse_secrets
 from hubtool.publish.check_rows import RowState
 from hubtool.publish.write_links import PlacedAsset, link_of, write_links
+from hubtool.verification.asset_file import check_digest, match, measure
 from hubtool.verification.card_file import card_file
 from hubtool.verification.workspace import named_uid
 from hubtool.version import __version__
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from hubtool.git.checkout import CheckoutState
     from hubtool.git.remotes import Remote
     from hubtool.hub import Hub
-    from hubtool.publish.asset_file import AssetFile
     from hubtool.publish.change import ChangeSteps
     from hubtool.publish.check_rows import CheckReport
     from hubtool.uid import Uid
+    from hubtool.verification.asset_file import AssetFile
 
 # What git registries bring beside a card; see hubtool.registry.git.
 _MAX_BESIDE_BYTES = 16 << 20

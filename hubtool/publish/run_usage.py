@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from hubtool.assets import fetch_asset
 from hubtool.card import placeholder, usage
 from hubtool.errors import AssetError, CardError, RequirementError
-from hubtool.publish.asset_file import GIVE_FILE, match_files, put_asset
 from hubtool.publish.check_rows import ending
 from hubtool.requirements import INSTALL_MINDSPORE
 from hubtool.resolution import machine
 from hubtool.resolution.choice import choose_graph, choose_weights
 from hubtool.sandbox.limits import DEFAULT_LIMITS
 from hubtool.verification import workspace as workspaces
+from hubtool.verification.asset_file import GIVE_FILE, match_files, put_asset
 from hubtool.verification.card_file import card_file, read_once
 
 if TYPE_CHECKING:

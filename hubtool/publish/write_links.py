@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hubtool.card.document import Document
     from hubtool.card.front_matter import FrontMatter
     from hubtool.card.model import Asset
-    from hubtool.publish.asset_file import AssetFile
+    from hubtool.verification.asset_file import AssetFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,7 @@ from hubtool.errors import MirrorError, PublishError
 from hubtool.hub import Hub
 from hubtool.publish import blobs, plan
 from hubtool.publish import publish as publishing
-from hubtool.publish.asset_file import AssetFile
+from hubtool.verification.asset_file import AssetFile
 from tests.support.cards import write_card
 from tests.support.checkpoints import ckpt, filled
 from tests.support.git import git
@@ -551,7 +551,7 @@ def test_a_disk_that_is_full(desk: Maintainer) -> None:
     script = (
         "import resource, signal, sys\n"
         "from hubtool.publish import blobs\n"
-        "from hubtool.publish.asset_file import AssetFile\n"
+        "from hubtool.verification.asset_file import AssetFile\n"
         "from pathlib import Path\n"
         "from hubtool.digest import digest_file\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"

@@ -10,7 +10,7 @@ import pytest
 
 from hubtool.mirror import layout
 from hubtool.publish import blobs
-from hubtool.publish.asset_file import AssetFile
+from hubtool.verification.asset_file import AssetFile
 from tests.support.publishing import BRANCH, CONTENT, DIGEST, UID, Maintainer, draft, maintainer_at
 from tests.support.seaweed import watching
 

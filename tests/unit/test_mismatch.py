@@ -13,9 +13,9 @@ from hubtool.card.validate.run import check_paths
 from hubtool.digest import Digest
 from hubtool.errors import AssetError, DigestError
 from hubtool.hub import Hub
-from hubtool.publish.asset_file import check_digest, measure
 from hubtool.registry.published import site
 from hubtool.store.store import Store
+from hubtool.verification.asset_file import check_digest, measure
 from tests.support.cards import write_card
 
 if TYPE_CHECKING:

@@ -12,11 +12,12 @@ from hubtool.digest import Digest, digest_file
 from hubtool.errors import ArgumentError, AssetError, CardError, PublishError
 from hubtool.git.checkout import Branch, CheckoutState, branch_of
 from hubtool.git.remotes import Remote, review_link, without_secrets
-from hubtool.publish import asset_file, blobs, check_rows, draft
-from hubtool.publish.asset_file import AssetFile
+from hubtool.publish import blobs, check_rows, draft
 from hubtool.publish.change import RegistryChange, decide, message, next_steps
 from hubtool.publish.write_links import PlacedAsset, write_links
 from hubtool.uid import Uid
+from hubtool.verification import asset_file
+from hubtool.verification.asset_file import AssetFile
 from tests.support.cards import write_card
 
 UID = Uid.parse("tests/1.9/net")
