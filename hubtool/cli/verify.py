@@ -42,6 +42,7 @@ def _shard(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
 )
 @click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Networks that run at once.")
 @click.option("--weights", is_flag=True, help="Run with the weights of the checkpoint, which is fetched if necessary.")
+@options.assets
 @options.device
 @click.option("--record", is_flag=True, help="Measure, and write the answer into the card, which must be a file.")
 @options.timeout
@@ -57,6 +58,7 @@ def command(
     report: Path | None,
     jobs: int,
     weights: bool,
+    assets: tuple[Path, ...],
     device: str,
     record: bool,
     timeout: float,
@@ -78,12 +80,15 @@ def command(
         raise click.UsageError("name cards, or give --all")
     if shard is not None and not everything:
         raise click.UsageError("--shard needs --all")
+    if assets and (len(names) != 1 or not weights):
+        raise click.UsageError("--asset gives the weights of one card; add --weights")
     hub = Hub.open().with_lock(None)
     more: dict[str, Any] = {
         "weights": weights,
         "device": device,
         "trust": trust,
         "checkout": checkout,
+        **({"assets": assets} if assets else {}),
         "limits": ProgramLimits(seconds=timeout, memory=int(memory * (1 << 30))),
     }
     if record:
@@ -92,6 +97,8 @@ def command(
         return _record(hub, names[0], more, as_json=as_json)
     if len(names) == 1 and report is None:
         return _one(hub, names[0], more, as_json=as_json)
+    if assets:
+        raise click.UsageError("--asset and --report do not go together")
     return _many(hub, names, shard, more, report=report, jobs=jobs, as_json=as_json)
 
 

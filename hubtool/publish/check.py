@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from hubtool.assets import fetch_asset
-from hubtool.card import placeholder, usage
+from hubtool.card import known_answer, placeholder, usage
 from hubtool.card.validate import run
 from hubtool.card.validate.selection import Selection
 from hubtool.checkpoint import operators
@@ -28,6 +28,7 @@ from hubtool.errors import (
     StoreError,
 )
 from hubtool.publish.check_rows import (
+    ANSWER,
     ASSETS,
     CHECKPOINT,
     COVERAGE,
@@ -40,6 +41,7 @@ from hubtool.publish.check_rows import (
     CheckRow,
     LinkAnswer,
     RowState,
+    answer_row,
     assets_row,
     checkpoint_row,
     failed,
@@ -58,6 +60,7 @@ from hubtool.sandbox.limits import DEFAULT_LIMITS, ProgramLimits
 from hubtool.verification import workspace as workspaces
 from hubtool.verification.asset_file import GIVE_FILE, match_files, put_asset
 from hubtool.verification.card_file import card_file, read_once
+from hubtool.verification.verify import IMPOSSIBLE, VerificationResult, judge, measure_in, recipe_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -74,6 +77,11 @@ if TYPE_CHECKING:
     from hubtool.store.records import Stored
     from hubtool.uid import Uid
     from hubtool.verification.workspace import ProofWorkspace
+
+ASK_FOR_ANSWER = (
+    "there is none with the weights of the checkpoint, which would show everybody that they compute what they computed "
+    "here: 'hubtool verify CARD --weights --record' writes one"
+)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -202,9 +210,11 @@ def _check(
         rows.add(recipe)
         for name in (COVERAGE, FORWARD):
             rows.add(impossible(name, reason))
+        rows.add(impossible(ANSWER, reason))
     else:
-        for row in proof_rows(recipe, _prove(workspace, device, limits)):
-            rows.add(row)
+        proved = [rows.add(row) for row in proof_rows(recipe, _prove(workspace, device, limits))]
+        first = next((row for row in proved if row.state is not RowState.PASSED), None)
+        rows.add(impossible(ANSWER, f"see {first.name!r}") if first else _answers(card, workspace, device, limits))
     code = usage.of_document(document)
     if code is None:
         rows.add(failed(USAGE, "the card has no block of Python code in a section Usage"))
@@ -219,6 +229,33 @@ def _check(
         ended = workspace.run_usage(adapted, str(card.path or workspace.card), limits)
         rows.add(usage_row(ended, adapted.adapted))
     rows.add(metrics_row(card))
+
+
+def _answers(card: Card, workspace: ProofWorkspace, device: str, limits: ProgramLimits) -> CheckRow:
+    """Repeat the known answers that the card states, and ask for one with its weights if it states none."""
+    recipe = card.recipe
+    if recipe is None:
+        return passed(ANSWER, ("none is needed: the graph is the network",))
+    results = []
+    for stated, weights in ((recipe.known_answer, False), (recipe.weights_answer, True)):
+        if stated is None:
+            continue
+        result = VerificationResult(uid=str(card.uid or workspace.card), verdict=IMPOSSIBLE, weights=weights)
+        try:
+            answer = known_answer.parse(stated, provider=recipe.provider)
+            measured = measure_in(
+                workspace,
+                inputs=(answer.inputs or recipe_inputs(recipe),),
+                arguments=answer.arguments,
+                weights=weights,
+                device=device,
+                limits=limits,
+            )
+            results.append(judge(result, answer, recipe, measured))
+        except HubError as error:
+            results.append(replace(result, reason=error.message))
+    missing = "" if recipe.weights_answer is not None else ASK_FOR_ANSWER
+    return answer_row(results, missing=missing)
 
 
 def _prove(workspace: ProofWorkspace, device: str, limits: ProgramLimits) -> ProgramResult:

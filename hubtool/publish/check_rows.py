@@ -27,10 +27,12 @@ if TYPE_CHECKING:
     from hubtool.errors import FetchError, HubError
     from hubtool.sandbox.run import ProgramResult
     from hubtool.transfer.http import Probe
+    from hubtool.verification.verify import VerificationResult
 
 RULES, LINKS, ASSETS, CHECKPOINT = "schema and rules", "links", "assets", "checkpoint"
-RECIPE, COVERAGE, FORWARD, USAGE, METRICS = "recipe", "coverage", "forward pass", "usage block", "metrics"
-NAMES = (RULES, LINKS, ASSETS, CHECKPOINT, RECIPE, COVERAGE, FORWARD, USAGE, METRICS)
+RECIPE, COVERAGE, FORWARD, ANSWER = "recipe", "coverage", "forward pass", "known answer"
+USAGE, METRICS = "usage block", "metrics"
+NAMES = (RULES, LINKS, ASSETS, CHECKPOINT, RECIPE, COVERAGE, FORWARD, ANSWER, USAGE, METRICS)
 # What a server answers where there is nothing yet, or no longer; buckets answer 403 to those who may not list them.
 _ABSENT = frozenset({403, 404, 410})
 _MAX_DETAILS = 20
@@ -295,6 +297,23 @@ def _answered(name: str, answer: dict[str, Any], more: tuple[str, ...] = ()) -> 
     if answer["failed"]:
         return failed(name, answer["failed"], details)
     return impossible(name, answer["impossible"], details) if answer["impossible"] else passed(name, details)
+
+
+def answer_row(results: Sequence[VerificationResult], *, missing: str) -> CheckRow:
+    """Return the row of the known answers that a card states: each is equal here.
+
+    Args:
+        results: What repeating each of them came to.
+        missing: The sentence that asks for one with the weights, or empty if the card states one.
+    """
+    details = [
+        f"{'weights-answer' if one.weights else 'known-answer'}: {one.verdict}"
+        + (f", {one.largest:.2g} of the scale and {one.tolerance:g} is allowed" if one.largest is not None else "")
+        for one in results
+    ]
+    details += [missing] if missing else []
+    wrong = [one.reason for one in results if one.verdict != "equal"]
+    return failed(ANSWER, "; ".join(wrong), details) if wrong else passed(ANSWER, details)
 
 
 def usage_row(ended: ProgramResult, adapted: Iterable[str]) -> CheckRow:

@@ -16,19 +16,21 @@ from hubtool.git.code import CodeStore
 from hubtool.sandbox.limits import DEFAULT_LIMITS
 from hubtool.verification import compare as comparing
 from hubtool.verification import workspace as workspaces
+from hubtool.verification.asset_file import match_files, put_asset
 from hubtool.verification.card_file import card_file, read_once
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from hubtool.card.model import Recipe
+    from hubtool.card.model import Asset, Recipe
     from hubtool.hub import Hub
     from hubtool.resolution.resolver import Resolution
     from hubtool.resolution.trust import Agreement
     from hubtool.sandbox.limits import ProgramLimits
     from hubtool.sandbox.run import ProgramResult
     from hubtool.verification.compare import OutputDifference
+    from hubtool.verification.workspace import ProofWorkspace
 
 EQUAL, DIFFERS, IMPOSSIBLE, NOTHING = "equal", "differs", "cannot run here", "nothing to compare"
 #: The tolerance that a new answer gets: what float32 sums in another order differ by, over some hundred layers.
@@ -116,6 +118,7 @@ def verify(
     device: str = "auto",
     trust: bool = False,
     checkout: Path | None = None,
+    assets: Sequence[Path] = (),
     agreement: Agreement | None = None,
     limits: ProgramLimits = DEFAULT_LIMITS,
 ) -> VerificationResult:
@@ -128,6 +131,7 @@ def verify(
         device: ``auto``, ``CPU``, ``GPU`` or ``Ascend``.
         trust: Whether the user agrees, for this once, that the code of a trusted repository runs.
         checkout: A folder with the tree of the card's repository, in place of the code that its repo-link names.
+        assets: Files that are assets of the card, where the checkpoint is not published yet.
         agreement: What the user agreed to when asked; other code is refused.
         limits: What the program may take.
 
@@ -135,7 +139,7 @@ def verify(
         InvalidNameError: If the name is malformed.
         CardNotFoundError: If there is no such card.
         CardError: If the card cannot be read.
-        ArgumentError: If there is no such device, or the card needs no checkout.
+        ArgumentError: If there is no such device, the card needs no checkout, or a file is none of its assets.
     """
     found = hub.find(name, local=card_file(hub, name)[1])
     recipe = found.card.recipe
@@ -159,6 +163,7 @@ def verify(
             device=device,
             trust=trust,
             checkout=checkout,
+            assets=assets,
             agreement=agreement,
             limits=limits,
         )
@@ -166,6 +171,18 @@ def verify(
         return replace(result, verdict=DIFFERS, reason=error.message)
     except HubError as error:
         return replace(result, reason=error.message)
+    return judge(result, answer, recipe, measured)
+
+
+def judge(result: VerificationResult, answer: KnownAnswer, recipe: Recipe, measured: Measurement) -> VerificationResult:
+    """Return a result with the verdict on what was measured.
+
+    Args:
+        result: The card, and what stands behind its answer.
+        answer: The answer.
+        recipe: The card's recipe.
+        measured: What its network computed.
+    """
     seconds = round(measured.seconds, 2)
     result = replace(result, mindspore=measured.mindspore, device=measured.device, seconds=seconds)
     if recipe.parameters_digest is not None and measured.digest != recipe.parameters_digest:
@@ -198,6 +215,7 @@ def measure(
     device: str = "auto",
     trust: bool = False,
     checkout: Path | None = None,
+    assets: Sequence[Path] = (),
     agreement: Agreement | None = None,
     recording: bool = False,
     limits: ProgramLimits = DEFAULT_LIMITS,
@@ -213,13 +231,14 @@ def measure(
         device: ``auto``, ``CPU``, ``GPU`` or ``Ascend``.
         trust: Whether the user agrees, for this once, that the code of a trusted repository runs.
         checkout: A folder with the tree of the card's repository, in place of the code that its repo-link names.
+        assets: Files that are assets of the card, where the checkpoint is not published yet.
         agreement: What the user agreed to when asked; other code is refused.
         recording: Whether the outputs become a known answer: then they must depend on the inputs.
         limits: What the program may take.
 
     Raises:
         NoAnswerError: If it runs, and its outputs are random, not finite, or none.
-        ArgumentError: If the card needs no checkout.
+        ArgumentError: If the card needs no checkout, or a file is none of its assets.
         HubError: If it cannot be built or run; the subclasses say which stage failed.
     """
     path, local = card_file(hub, name)
@@ -236,21 +255,60 @@ def measure(
         raise ArgumentError(
             "the card's network needs no code of a repository, so a checkout is of no use", hint="leave --checkout out"
         )
-    size = _fetch_weights(hub, resolution) if weights else 0
+    asset = _weights_of(resolution) if weights else None
+    file = match_files(resolution.card, assets).get(resolution.card.assets.index(asset)) if asset is not None else None
+    size = fetch_asset(hub, resolution.found, asset).size if asset is not None and file is None else 0
     agreed = trust or agreement is not None or resolution.facts.agreed_now
     with workspaces.open_workspace(hub, found, document, trust=agreed, checkout=checkout, code=code) as workspace:
-        spec = workspace.root / "measure.json"
-        told = {
-            "name": str(workspace.uid or workspace.card),
-            "device": resolution.device,
-            "weights": weights,
-            "arguments": dict(arguments or {}),
-            "inputs": [[one.as_json() for one in each] for each in inputs],
-            "recording": recording,
-        }
-        spec.write_text(json.dumps(told), encoding="utf-8")
-        ended = workspace.run_program(_PROGRAM, str(spec), limits=workspaces.with_room(limits, weights=size))
-    return _measurement(ended, resolution.device)
+        if asset is not None and file is not None:
+            size = put_asset(workspace, asset, file).size
+        return measure_in(
+            workspace,
+            inputs=inputs,
+            arguments=arguments,
+            weights=weights,
+            device=resolution.device,
+            recording=recording,
+            limits=workspaces.with_room(limits, weights=size),
+        )
+
+
+def measure_in(
+    workspace: ProofWorkspace,
+    *,
+    inputs: Sequence[Sequence[InputSpec]],
+    arguments: Mapping[str, object] | None,
+    weights: bool,
+    device: str,
+    limits: ProgramLimits,
+    recording: bool = False,
+) -> Measurement:
+    """Run the network of the card in a workspace, which has what it needs; see :func:`measure`.
+
+    Args:
+        workspace: The workspace.
+        inputs: What the network is called with; of several, the first that it accepts.
+        arguments: Arguments that it is built with besides those of the recipe.
+        weights: Whether its parameters have the values of the checkpoint.
+        device: ``CPU``, ``GPU`` or ``Ascend``.
+        limits: What the program may take.
+        recording: Whether the outputs become a known answer: then they must depend on the inputs.
+
+    Raises:
+        NoAnswerError: If it runs, and its outputs are random, not finite, or none.
+        NetworkError: If it cannot be built or run.
+    """
+    told = {
+        "name": str(workspace.uid or workspace.card),
+        "device": device,
+        "weights": weights,
+        "arguments": dict(arguments or {}),
+        "inputs": [[one.as_json() for one in each] for each in inputs],
+        "recording": recording,
+    }
+    spec = workspace.root / "measure.json"
+    spec.write_text(json.dumps(told), encoding="utf-8")
+    return _measurement(workspace.run_program(_PROGRAM, str(spec), limits=limits), device)
 
 
 def _check_agreed(resolution: Resolution, agreement: Agreement | None) -> None:
@@ -359,8 +417,8 @@ def _check_inputs(inputs: Sequence[Sequence[InputSpec]]) -> None:
             )
 
 
-def _fetch_weights(hub: Hub, resolution: Resolution) -> int:
+def _weights_of(resolution: Resolution) -> Asset:
     chosen = resolution.weights
     if chosen is None or not chosen.asset.is_weights:
         raise AssetError(f"the card {resolution.uid} names no checkpoint")
-    return fetch_asset(hub, resolution.found, chosen.asset).size
+    return chosen.asset

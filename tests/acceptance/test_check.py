@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import sys
 from dataclasses import replace
@@ -29,7 +30,7 @@ TOYNER = "hubtool/2.10/tinybert_bilstmcrf_toyner"
 UID = "hubtool/2.10/tiny"
 ROWS = (
     *("schema and rules", "links", "assets", "checkpoint", "recipe", "coverage", "forward pass"),
-    *("usage block", "metrics"),
+    *("known answer", "usage block", "metrics"),
 )
 
 
@@ -106,6 +107,18 @@ def test_the_embedded_model_passes_everything(cli: Cli, toyner: Path) -> None:
 
 
 @pytest.mark.mindspore
+def test_the_known_answers_of_a_card_are_repeated_and_asked_for(cli: Cli, toyner: Path) -> None:
+    # The answer with the weights, stated as that without, is another: the row fails, and asks for one with the weights.
+    change(toyner, ("  known-answer:", "  left:"), ("  weights-answer:", "  known-answer:"))
+    text = re.sub(r"(?m)^  left:\n(?:    .*\n)+", "", toyner.read_text(encoding="utf-8"))
+    toyner.write_text(text, encoding="utf-8")
+    answer = rows(cli("check", "--json", toyner))["known answer"]
+    assert answer["state"] == "failed"
+    assert "it differs by" in answer["reason"]
+    assert "'hubtool verify CARD --weights --record' writes one" in answer["details"][-1]
+
+
+@pytest.mark.mindspore
 def test_a_card_before_its_publication(cli: Cli, toyner: Path) -> None:
     """The asset is given as a file, its link is a placeholder, and the user's store stays as it is."""
     asset = cli.folder / "mine.ckpt"
@@ -121,6 +134,10 @@ def test_a_card_before_its_publication(cli: Cli, toyner: Path) -> None:
     assert found["links"]["state"] == "not possible here"
     assert "not published yet" in found["links"]["reason"]
     assert {row["state"] for name, row in found.items() if name != "links"} == {"passed"}
+    told = [line.partition(",")[0] for line in found["known answer"]["details"]]
+    assert told == ["known-answer: equal", "weights-answer: equal"]
+    verified = cli("verify", "--weights", "--asset", asset, toyner)
+    assert (verified.code, "equal" in verified.out) == (0, True), verified.err
     assert not list((cli.home / "blobs").rglob("*")) if (cli.home / "blobs").exists() else True
     other = cli.folder / "other.ckpt"
     other.write_bytes(asset.read_bytes()[:-1] + b"x")
