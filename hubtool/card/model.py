@@ -110,6 +110,8 @@ class Recipe:
         entry: The architecture's name, or module and callable.
         arguments: What the entry is called with, beyond what the checkpoint's shapes determine.
         ignore: Patterns of checkpoint tensors that are knowingly not used.
+        rename: Texts in the names of checkpoint tensors and what takes their place, in order, as the code does before
+            it loads them; a text that begins with ``^`` counts at the beginning of a name only.
         argv: The arguments that a script is run with; ``{checkpoint}`` stands for a checkpoint's path.
         capture: 1-based index of the captured network, among the networks of a script that weights go into.
         skip: Statements of the code that are left out, as ``path:line``: they need data, and the network does not.
@@ -127,6 +129,7 @@ class Recipe:
     entry: str
     arguments: Mapping[str, object] = field(default_factory=dict)
     ignore: tuple[str, ...] = ()
+    rename: tuple[tuple[str, str], ...] = ()
     argv: tuple[str, ...] = ()
     capture: int = 1
     skip: tuple[str, ...] = ()
@@ -285,6 +288,7 @@ def _recipe(item: object) -> Recipe | None:
         entry=entry,
         arguments=cast("dict[str, object]", arguments) if isinstance(arguments, dict) else {},
         ignore=_texts(ignore),
+        rename=_renames(item.get("rename")),
         argv=_texts(item.get("argv")),
         capture=capture if isinstance(capture := item.get("capture"), int) and capture > 0 else 1,
         skip=_texts(item.get("skip")),
@@ -301,6 +305,11 @@ def _recipe(item: object) -> Recipe | None:
 
 def _texts(items: object) -> tuple[str, ...]:
     return tuple(item for item in items if isinstance(item, str)) if isinstance(items, list) else ()
+
+
+def _renames(item: object) -> tuple[tuple[str, str], ...]:
+    pairs = item.items() if isinstance(item, dict) else ()
+    return tuple((before, after) for before, after in pairs if isinstance(before, str) and isinstance(after, str))
 
 
 def _inputs(items: object) -> tuple[tuple[str, tuple[int, ...], str], ...]:

@@ -22,7 +22,19 @@ ORDER_LAST = ("asset", "repo-revision", "network")
 ORDER_END = ("license", "summary", "status", "superseded-by", "status-reason")
 ORDER_OF_ASSET = ("file-format", "asset-link", "asset-sha256", "asset-size")
 ORDER_OF_RECIPE = (
-    *("provider", "entry", "arguments", "argv", "capture", "skip", "requires", "initialise", "ignore", "training-mode"),
+    *(
+        "provider",
+        "entry",
+        "arguments",
+        "argv",
+        "capture",
+        "skip",
+        "requires",
+        "initialise",
+        "ignore",
+        "rename",
+        "training-mode",
+    ),
     *("inputs", "parameters", "elements", "parameters-sha256", "verdict", "known-answer", "weights-answer"),
 )
 WIDTH = 110

@@ -10,12 +10,13 @@ import json
 import re
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
 Shape = tuple[int, ...]
+T = TypeVar("T")
 
 # What optimizers of MindSpore save beside the weights, one tensor for each parameter and under its name:
 # `adam_m.bert.dense.weight` and `moments.dense.weight` belong to `bert.dense.weight` and `dense.weight`.
@@ -198,6 +199,31 @@ _AVERAGES = {
     "running_mean": "moving_mean",
     "running_var": "moving_variance",
 }
+
+
+def renamed(tensors: Mapping[str, T], rules: Iterable[tuple[str, str]]) -> dict[str, T]:
+    """Return what is known of tensors, by the names that the rules of a recipe give them.
+
+    Where a renamed tensor gets the name of another, it takes its place: averaged weights (``ema.conv.weight``) that
+    code loads instead of the weights (``conv.weight``).
+
+    Args:
+        tensors: What is known of each tensor, by its name in the checkpoint.
+        rules: Texts and what takes their place, in order; with ``^`` in front, at the beginning of a name only.
+    """
+    rules = tuple(rules)
+    names = {name: _renamed(name, rules) for name in tensors}
+    taken = {new for name, new in names.items() if new != name}
+    return {new: tensors[name] for name, new in names.items() if new != name or name not in taken}
+
+
+def _renamed(name: str, rules: Iterable[tuple[str, str]]) -> str:
+    for before, after in rules:
+        if not before.startswith("^"):
+            name = name.replace(before, after)
+        elif name.startswith(before[1:]):
+            name = after + name[len(before) - 1 :]
+    return name
 
 
 def rename(tensors: Mapping[str, Shape], parameters: Mapping[str, Shape]) -> Renaming:

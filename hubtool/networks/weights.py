@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hubtool.card.model import CLASS_COUNTS
 from hubtool.checkpoint.conversion import to_safetensors
-from hubtool.checkpoint.coverage import Coverage, Renaming, compare, cover, rename
+from hubtool.checkpoint.coverage import Coverage, Renaming, compare, cover, rename, renamed
 from hubtool.checkpoint.header import FOREIGN_ITEM_BITS, Header, TensorInfo
 from hubtool.checkpoint.reading import read_header
 from hubtool.errors import CheckpointError, CoverageError, StoreError
@@ -105,9 +105,13 @@ def place_tensors(
     """
     parameters = built.network.parameters_dict()
     shapes = {key: tuple(parameter.shape) for key, parameter in parameters.items()}
-    renaming = rename(header.shapes(), shapes) if recipe.provider != "builtin" else Renaming()
+    named = renamed({tensor.name: tensor for tensor in header.tensors}, recipe.rename)
+    stated = {name: tensor.shape for name, tensor in named.items()}
+    renaming = rename(stated, shapes) if recipe.provider != "builtin" else Renaming()
+    changed = sum(tensor.name != name for name, tensor in named.items())
+    replaced = len(header.tensors) - len(named)
     header = replace(
-        header, tensors=tuple(replace(tensor, name=renaming.apply(tensor.name)) for tensor in header.tensors)
+        header, tensors=tuple(replace(tensor, name=renaming.apply(name)) for name, tensor in named.items())
     )
     coverage = cover(header.shapes(), shapes, prefix=built.prefix, ignore=recipe.ignore)
     if asked.strict and not coverage.is_total:
@@ -137,7 +141,9 @@ def place_tensors(
         f"{'1 tensor was' if count == 1 else f'{count} tensors were'} converted from {change}"
         for change, count in converted.items()
     )
-    return coverage, (*renaming.notes, *conversions)
+    by_recipe = f"{changed} tensors were renamed as the recipe says" if changed else ""
+    by_recipe += f", and take the place of {replaced}" if replaced else ""
+    return coverage, (*filter(None, (by_recipe,)), *renaming.notes, *conversions)
 
 
 def _fresh_head(coverage: Coverage, asked: BuildRequest) -> str | None:

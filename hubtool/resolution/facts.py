@@ -196,7 +196,7 @@ def _fit(path: Path, recipe: Recipe) -> Fit | None:
     from hubtool.checkpoint.reading import read_header  # noqa: PLC0415 - as above
 
     try:
-        shapes = read_header(path).shapes()
+        shapes = coverage.renamed(read_header(path).shapes(), recipe.rename)
     except CheckpointError:
         return None  # loading reports what is wrong with the file
     return coverage.compare(

@@ -226,6 +226,7 @@ class Resolution:
                 "entry": self.recipe.entry,
                 "arguments": dict(self.recipe.arguments),
                 "ignore": list(self.recipe.ignore),
+                "rename": dict(self.recipe.rename),
                 "python": list(self.python),
                 **({"borrowed": self.loan.as_json()} if self.loan else {}),
             }

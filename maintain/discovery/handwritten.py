@@ -12,6 +12,7 @@ from maintain.discovery import heuristics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from maintain.discovery.heuristics import NetworkFacts
 
@@ -82,6 +83,31 @@ _WITHHELD: Final = {
     "multitasknet": "its script counts vehicles, colours and types in the data set, and for which of its two inputs, "
     "heat maps or segments, the checkpoint was trained the card does not say",
 }  # fmt: skip
+
+
+# What scripts do to the names in a checkpoint before they load it: the folder, the script, a text that shows that the
+# script of this version does it, and the rules.
+_RENAMES: Final[tuple[tuple[str, str, str, dict[str, str]], ...]] = (
+    ("faster_rcnn", "eval.py", "fpn_ncek", {"fpn_ncek": "fpn_neck"}),
+    ("opt", "pretrain_three_caption_eval.py", "txt_output.tfm_decoder",
+     {"^txt_output.tfm_decoder": "txt_output.tfm_decoder.decoder.tfm_decoder"}),
+    ("tinybert", "run_task_distill.py", "tinybert_", {"tinybert_": "bert_", "^bert.": ""}),
+    ("tinybert", "export.py", "tinybert_", {"tinybert_": "bert_", "^bert.": ""}),
+    ("yolox", "eval.py", "ema.", {"^ema.": ""}),
+)  # fmt: skip
+
+
+def renames(folder: Path) -> tuple[tuple[str, str], ...]:
+    """Return the rules by which the code of a folder renames the tensors of a checkpoint; none for most.
+
+    Args:
+        folder: The folder of the model, with its scripts.
+    """
+    for name, script, shown, rules in _RENAMES:
+        file = folder / script
+        if folder.name == name and file.is_file() and shown in file.read_text(encoding="utf-8", errors="replace"):
+            return tuple(rules.items())
+    return ()
 
 
 def withheld(uid: str) -> str:

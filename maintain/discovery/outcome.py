@@ -54,6 +54,8 @@ def recipe_as_json(recipe: Recipe) -> dict[str, Any]:
     for name in ("argv", "skip", "requires", "ignore"):
         if getattr(recipe, name):
             values[name] = list(getattr(recipe, name))
+    if recipe.rename:
+        values["rename"] = dict(recipe.rename)
     if recipe.capture != 1:
         values["capture"] = recipe.capture
     if recipe.initialise:
@@ -77,6 +79,7 @@ def recipe_of(values: Mapping[str, Any]) -> Recipe:
         skip=tuple(values.get("skip", ())),
         requires=tuple(values.get("requires", ())),
         ignore=tuple(values.get("ignore", ())),
+        rename=tuple(values.get("rename", {}).items()),
         capture=values.get("capture", 1),
         initialise=values.get("initialise", False),
         training_mode=values.get("training-mode", False),

@@ -10,10 +10,12 @@ import json
 import os
 import sys
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hubtool.sandbox import guard
+from maintain.discovery import handwritten
 from maintain.discovery.heuristics import NetworkFacts
 from maintain.discovery.outcome import recipe_of
 
@@ -73,6 +75,8 @@ def _do(job: Mapping[str, Any], say: Callable[[dict[str, Any]], object]) -> None
                     hint["parameters"],
                     hint["elements"],
                 )
+        if outcome.recipe is not None:
+            outcome.recipe = replace(outcome.recipe, rename=handwritten.renames(place.root))
     say(outcome.as_json())
     if job["smoke"] and outcome.recipe is not None:
         search.forward(place, outcome)

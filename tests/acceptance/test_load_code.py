@@ -53,6 +53,21 @@ def test_a_checkout_a_callable_and_a_wrapper_s_prefix(cli: Cli, tmp_path: Path, 
     assert ("'network.'" in done.out) is bool(prefix)
 
 
+def test_tensors_get_the_names_that_the_recipe_says(cli: Cli, tmp_path: Path) -> None:
+    """Code that loads averaged weights in place of the weights, and corrects a name that was once misspelt."""
+    root = repository(tmp_path / "models")
+    assert cli("trust", "add", str(root)).code == 0
+    names = {"dense.weight": (4, 3), "dense.bias": (4,), "haed.weight": (5, 4), "haed.bias": (5,)}
+    tensors = {**names, **{f"average.{name}": shape for name, shape in names.items()}}
+    uid = card(cli, root, CALLABLE, tensors=tensors)
+    assert "2 missing from the checkpoint" in cli("load", uid).err
+    uid = card(cli, root, CALLABLE + "  rename: {^average.: '', haed: head}\n", tensors=tensors)
+    done = cli("load", uid)
+    assert done.code == 0, done.err
+    assert "were renamed as the recipe says, and take the place of 4" in done.out
+    assert "renames ^average. to nothing" in cli("resolve", uid).out
+
+
 def test_a_checkpoint_of_another_network(cli: Cli, tmp_path: Path) -> None:
     root = repository(tmp_path / "models")
     uid = card(cli, root, CALLABLE.replace("5", "6"))

@@ -46,8 +46,12 @@ def committed(folder: Path) -> Path:
     return folder
 
 
-def card(cli: Cli, root: Path, recipe: str, *, prefix: str = "") -> str:
-    content = ckpt([filled(prefix + name, shape) for name, shape in SHAPES.items()])
+def card(
+    cli: Cli, root: Path, recipe: str, *, prefix: str = "", tensors: dict[str, tuple[int, ...]] | None = None
+) -> str:
+    """Write a card whose checkpoint has these tensors, or those of the network with a prefix."""
+    shapes = {prefix + name: shape for name, shape in SHAPES.items()} if tensors is None else tensors
+    content = ckpt([filled(name, shape) for name, shape in shapes.items()])
     path = write_local(cli.registry, "tests/1.9/net", content)
     text = path.read_text(encoding="utf-8")
     head, _, rest = text.partition("network:\n")

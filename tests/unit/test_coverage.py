@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubtool.checkpoint.coverage import Shape, compare, cover, digest_parameters, is_optimizer_state
+from hubtool.checkpoint.coverage import Shape, compare, cover, digest_parameters, is_optimizer_state, renamed
 
 NETWORK: dict[str, Shape] = {"bert.dense.weight": (4, 3), "bert.dense.bias": (4,), "scale": ()}
 
@@ -99,6 +99,14 @@ def test_ignored_tensors_are_reported_and_nothing_else_is_let_through() -> None:
     coverage = cover(tensors, NETWORK, ignore=["*cls1.*", "bert.cls2.*"])
     assert coverage.ignored == ("bert.cls1.dense.weight", "bert.cls2.dense.bias")
     assert coverage.unexpected == ("x",)
+
+
+def test_a_recipe_renames_what_its_code_renames() -> None:
+    rules = [("^ema.", ""), ("ncek", "neck")]
+    tensors = {"ema.fpn.weight": 1, "fpn.weight": 2, "schema.bias": 3, "fpn_ncek.bias": 4}
+    # The average takes the place of the weight that it is the average of.
+    assert renamed(tensors, rules) == {"fpn.weight": 1, "schema.bias": 3, "fpn_neck.bias": 4}
+    assert renamed(tensors, []) == tensors
 
 
 def test_a_pattern_does_not_keep_a_tensor_from_its_parameter() -> None:
