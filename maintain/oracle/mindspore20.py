@@ -343,7 +343,7 @@ def _mindspore(networks: answers.ScriptNetworks) -> None:
     """Give MindSpore 2.0.0 what 1.x had, and take the networks where weights would go in."""
     import mindspore as ms  # noqa: PLC0415 - after its context is set
     import mindspore.dataset as data  # noqa: PLC0415 - likewise
-    from mindspore import _checkparam, communication, context, nn, ops, train  # noqa: PLC0415 - likewise
+    from mindspore import _checkparam, common, communication, context, nn, ops, train  # noqa: PLC0415 - likewise
     from mindspore.train import serialization  # noqa: PLC0415 - likewise
 
     def take(network: Any) -> None:  # noqa: ANN401 - a Cell
@@ -402,8 +402,10 @@ def _mindspore(networks: answers.ScriptNetworks) -> None:
                 setattr(module, name, value)
         setattr(communication, name, value)
     for name in _SOURCES:
-        if hasattr(data, name):
-            setattr(data, name, _source(getattr(data, name)))
+        real_source = getattr(data, name, None)
+        for module in [module for key, module in sys.modules.items() if key.startswith("mindspore.dataset")]:
+            if real_source is not None and vars(module).get(name) is real_source:
+                setattr(module, name, _source(real_source))  # code takes it from ``mindspore.dataset.engine`` too
 
     relations = ("EQ", "NE", "LT", "LE", "GT", "GE", "INC_NEITHER", "INC_LEFT", "INC_RIGHT", "INC_BOTH", "IN", "NOT_IN")
     relation = enum.Enum("Rel", {name: getattr(_checkparam, name) for name in relations})  # type: ignore[misc]
@@ -422,6 +424,7 @@ def _mindspore(networks: answers.ScriptNetworks) -> None:
     _checkparam.Validator, _checkparam.Rel = Validator, relation
     _checkparam.check_int_positive = _checkparam.check_positive_int
     serialization._check_checkpoint_param = _nothing  # noqa: SLF001 - gone; the script's own checks use it
+    common.initializer.random_normal = _nothing  # 1.x filled an array with it; the rule fills it anew
     ops.operations.Sum = ops.ReduceSum
     ops.functional.control_depend = _nothing
     for old, now in (
