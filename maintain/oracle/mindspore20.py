@@ -443,6 +443,15 @@ def _mindspore(networks: answers.ScriptNetworks) -> None:
         if parent in sys.modules and not hasattr(sys.modules[parent], name):
             setattr(sys.modules[parent], name, module)
 
+    # Code divides a side by a whole number, or a place in a list, and gives the quotient as a size or an index. Shape
+    # inference took the whole part of it (that of ResizeBilinear still does); the checks before it are newer.
+    for kind in (ops.ResizeBilinear, ops.ResizeNearestNeighbor):
+        kind.__init__ = _with_whole(kind.__init__)
+    nn.ResizeBilinear.construct = _with_whole(nn.ResizeBilinear.construct, at=2)
+    for kind in (ops.Reshape, ops.Tile):
+        kind.__call__ = _with_whole(kind.__call__, at=2)
+    nn.CellList.__getitem__ = _with_whole(nn.CellList.__getitem__)
+
     real_dropout = nn.Dropout.__init__
 
     def dropout(self: Any, keep_prob: Any = 0.5, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the original
@@ -458,6 +467,21 @@ def _mindspore(networks: answers.ScriptNetworks) -> None:
         return real_call(self, *inputs, **kwargs)
 
     nn.Cell.__call__ = call
+
+
+def _with_whole(real: Callable[..., Any], at: int = 1) -> Callable[..., Any]:
+    """Return a method that takes the whole part of its argument at a place, and of each number of a tuple there."""
+
+    def whole(value: Any) -> Any:  # noqa: ANN401 - any value
+        if isinstance(value, (tuple, list)):
+            return type(value)(map(whole, value))
+        return int(value) if isinstance(value, float) else value
+
+    def method(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the original
+        kwargs = {name: whole(value) if name in {"size", "shape"} else value for name, value in kwargs.items()}
+        return real(*(whole(value) if place == at else value for place, value in enumerate(args)), **kwargs)
+
+    return method
 
 
 def _source(real: Callable[..., Any]) -> Callable[..., Any]:
