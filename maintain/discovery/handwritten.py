@@ -143,6 +143,9 @@ def recipes(folder: str, facts: NetworkFacts) -> Iterator[Recipe]:
     elif name == "dgcn" and "pubmed" in facts.name:  # export.py says the features of CiteSeer; PubMed has 500
         arguments = {"input_dim": 500, "hidden_dim": 36, "output_dim": 3, "dropout": 0.5}
         yield Recipe(provider="repository", entry="src.dgcn:DGCN", arguments=arguments)
+    elif name == "DRNet":  # it loads the predictor of the resolution first, then the classifier
+        part = 2 if "classifier" in facts.name else 1
+        yield Recipe(provider="repository", entry="eval.py", capture=part)
     elif name == "snn_mlp":  # its script reads a name that it never sets
         kind = next((kind for kind in ("snnmlp_t", "snnmlp_s", "snnmlp_b") if kind in facts.name), "snnmlp_t")
         yield _recipe(f"src.snn_mlp:{kind}", {}, ("x", (1, 3, 224, 224), "float32"))

@@ -10,7 +10,8 @@ from hubtool.card import model
 from hubtool.uid import Uid
 from hubtool.verification import rule
 from maintain.commands.oracle import cards_of
-from maintain.discovery import inputs
+from maintain.discovery import handwritten, inputs
+from maintain.discovery.heuristics import NetworkFacts
 from maintain.oracle.plan import OLD, plan
 from tests.support import models
 
@@ -66,3 +67,15 @@ def test_the_recipes_of_all_versions_state_them() -> None:
         if card.recipe.inputs != tuple((one.name, one.shape, one.dtype) for one in stated):
             wanting.append(str(card.uid))
     assert wanting == []
+
+
+def test_a_card_of_a_part_has_a_recipe_of_that_part() -> None:
+    def recipe(folder: str, name: str) -> model.Recipe:
+        return next(handwritten.recipes(folder, NetworkFacts(name=name)))
+
+    assert recipe("official/cv/simclr", "simclr_encoder_cifar10").capture == 1
+    assert recipe("official/cv/simclr", "simclr_linearclassifier_cifar10").capture == 2
+    assert recipe("research/cv/DRNet", "drnet_classifier_imagenet2012").capture == 2
+    assert "MNLI" in recipe("official/nlp/tinybert", "tinybert_enwiki128_mnli").argv
+    assert recipe("research/gnn/dgcn", "dgcn_pubmed").arguments["input_dim"] == 500
+    assert not list(handwritten.recipes("research/gnn/dgcn", NetworkFacts(name="dgcn_cora")))
