@@ -402,9 +402,11 @@ def _mindspore(networks: answers.ScriptNetworks) -> None:
                 setattr(module, name, value)
         setattr(communication, name, value)
     for name in _SOURCES:
-        real_source = getattr(data, name, None)
+        if not hasattr(data, name):
+            continue
+        real_source = getattr(data, name)
         for module in [module for key, module in sys.modules.items() if key.startswith("mindspore.dataset")]:
-            if real_source is not None and vars(module).get(name) is real_source:
+            if vars(module).get(name) is real_source:
                 setattr(module, name, _source(real_source))  # code takes it from ``mindspore.dataset.engine`` too
 
     relations = ("EQ", "NE", "LT", "LE", "GT", "GE", "INC_NEITHER", "INC_LEFT", "INC_RIGHT", "INC_BOTH", "IN", "NOT_IN")
