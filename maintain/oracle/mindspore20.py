@@ -402,9 +402,9 @@ def _mindspore(networks: answers.ScriptNetworks) -> None:
                 setattr(module, name, value)
         setattr(communication, name, value)
     for name in _SOURCES:
-        if not hasattr(data, name):
+        real_source: Any = vars(data).get(name)
+        if real_source is None:
             continue
-        real_source = getattr(data, name)
         for module in [module for key, module in sys.modules.items() if key.startswith("mindspore.dataset")]:
             if vars(module).get(name) is real_source:
                 setattr(module, name, _source(real_source))  # code takes it from ``mindspore.dataset.engine`` too
