@@ -405,9 +405,10 @@ def _mindspore(networks: answers.ScriptNetworks) -> None:
         real_source: Any = vars(data).get(name)
         if real_source is None:
             continue
+        stand_in = _source(real_source)
         for module in [module for key, module in sys.modules.items() if key.startswith("mindspore.dataset")]:
             if vars(module).get(name) is real_source:
-                setattr(module, name, _source(real_source))  # code takes it from ``mindspore.dataset.engine`` too
+                setattr(module, name, stand_in)  # code takes it from ``mindspore.dataset.engine`` too
 
     relations = ("EQ", "NE", "LT", "LE", "GT", "GE", "INC_NEITHER", "INC_LEFT", "INC_RIGHT", "INC_BOTH", "IN", "NOT_IN")
     relation = enum.Enum("Rel", {name: getattr(_checkparam, name) for name in relations})  # type: ignore[misc]
