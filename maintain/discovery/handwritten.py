@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from maintain.discovery.heuristics import NetworkFacts
 
+# What a card of TinyBERT is called after, and what its scripts call the task.
+_TINYBERT_TASKS: Final = {"sst2": "SST-2", "qnli": "QNLI", "mnli": "MNLI"}
+
 _TPRR: Final = {
     "readeralbert": "src.albert:Albert",
     "rerankalbert": "src.albert:Albert",
@@ -162,6 +165,31 @@ def recipes(folder: str, facts: NetworkFacts) -> Iterator[Recipe]:
             if part in facts.name:
                 arguments = {"batch_size": 1} if entry.endswith(":Albert") else {}
                 yield Recipe(provider="repository", entry=entry, arguments=arguments)
+    elif name == "tinybert":  # the cards are of the students for tasks; its first script loads the teacher of all
+        for word, task in _TINYBERT_TASKS.items():
+            if word in facts.name:
+                argv = ("--config_path", f"{{folder}}/td_config/td_config_{word}.yaml", "--task_name", task)
+                yield Recipe(provider="repository", entry="export.py", argv=(*argv, "--ckpt_file", "{checkpoint}"))
+    elif name == "simclr":  # one card for the encoder with its projection, and one for the classifier of its features
+        argv = ("--ckpt_simclr_encoder", "{checkpoint}", "--ckpt_linear_classifier", "{checkpoint}")
+        part = 1 if "encoder" in facts.name else 2
+        yield Recipe(provider="repository", entry="export.py", argv=argv, capture=part)
+    elif name == "dgu" and "udc" in facts.name:  # two labels, as scripts/export.sh says; older code asks for no task
+        argv = ("--number_labels", "2", "--ckpt_file", "{checkpoint}")
+        for task in (("--task_name", "udc"), ()):
+            yield Recipe(provider="repository", entry="export.py", argv=(*task, *argv))
+    elif name == "naml":  # five candidates, as in training: the export of all of it would have none
+        argv = ("--checkpoint_path", "{checkpoint}", "--export_neg_sample", "4", "--batch_size", "1")
+        yield Recipe(provider="repository", entry="export.py", argv=argv)
+    elif name == "ArbitraryStyleTransfer":  # its first script loads the network that looks at styles
+        argv = ("--ckpt_path", "{checkpoint}")
+        yield Recipe(provider="repository", entry="export.py", argv=argv, training_mode=True)
+    elif name == "dgcn" and "pubmed" in facts.name:  # export.py says the features of CiteSeer; PubMed has 500
+        arguments = {"input_dim": 500, "hidden_dim": 36, "output_dim": 3, "dropout": 0.5}
+        yield Recipe(provider="repository", entry="src.dgcn:DGCN", arguments=arguments)
+    elif name == "DRNet":  # it loads the predictor of the resolution first, then the classifier
+        part = 2 if "classifier" in facts.name else 1
+        yield Recipe(provider="repository", entry="eval.py", capture=part)
     elif name == "snn_mlp":  # its script reads a name that it never sets
         kind = next((kind for kind in ("snnmlp_t", "snnmlp_s", "snnmlp_b") if kind in facts.name), "snnmlp_t")
         yield _recipe(f"src.snn_mlp:{kind}", {}, ("x", (1, 3, 224, 224), "float32"))

@@ -22,6 +22,7 @@ from hubtool.requirements import INSTALL_MINDSPORE
 from hubtool.resolution import machine
 from hubtool.sandbox.run import environment, run_isolated
 from maintain.discovery import handwritten
+from maintain.discovery import inputs as known_inputs
 from maintain.discovery.heuristics import NetworkFacts
 from maintain.discovery.outcome import recipe_as_json
 
@@ -180,6 +181,9 @@ def discover(
 
     def done(job: _Job, outcome: dict[str, Any]) -> None:
         outcome = {**outcome, "reason": without_folders(outcome.get("reason") or "")}
+        told = known_inputs.stated(job.request["facts"]["name"])
+        if told and outcome["recipe"]:
+            outcome["recipe"] = {**outcome["recipe"], "inputs": [one.as_json() for one in told]}
         for uid in job.uids:
             outcomes[uid] = outcome
             if progress is not None:

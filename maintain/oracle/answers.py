@@ -209,7 +209,8 @@ def answer(
             record.update(run(ms, rule, network, tried, train=bool(job["train"])), mode=mode)
             if not record["reason"].startswith("the network failed"):
                 return record
-            reason = reason or record["reason"]
+            if mode == "PYNATIVE_MODE":
+                reason = record["reason"]  # of the inputs as they are: a batch of one is an idea of ours
             say({**record, "reason": reason})
     return {**record, "reason": reason}
 
@@ -254,7 +255,8 @@ def fill(ms: Any, rule: Any, network: Any, parameters: Mapping[str, Any]) -> Non
 
 def batches(inputs: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
     """Yield inputs with a batch of one where all share their first dimension, and as they are."""
-    if len({tuple(one["shape"][:1]) for one in inputs} - {(1,)}) == 1 and all(one["shape"] for one in inputs):
+    sides = {tuple(one["shape"][:1]) for one in inputs}
+    if len(sides) == 1 and not sides <= {(), (1,)}:
         yield [{**one, "shape": [1, *one["shape"][1:]]} for one in inputs]
     yield inputs
 

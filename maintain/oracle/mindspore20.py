@@ -343,7 +343,7 @@ def _mindspore(networks: answers.ScriptNetworks) -> None:
     """Give MindSpore 2.0.0 what 1.x had, and take the networks where weights would go in."""
     import mindspore as ms  # noqa: PLC0415 - after its context is set
     import mindspore.dataset as data  # noqa: PLC0415 - likewise
-    from mindspore import _checkparam, communication, context, nn, ops, train  # noqa: PLC0415 - likewise
+    from mindspore import _checkparam, common, communication, context, nn, ops, train  # noqa: PLC0415 - likewise
     from mindspore.train import serialization  # noqa: PLC0415 - likewise
 
     def take(network: Any) -> None:  # noqa: ANN401 - a Cell
@@ -402,8 +402,13 @@ def _mindspore(networks: answers.ScriptNetworks) -> None:
                 setattr(module, name, value)
         setattr(communication, name, value)
     for name in _SOURCES:
-        if hasattr(data, name):
-            setattr(data, name, _source(getattr(data, name)))
+        real_source: Any = vars(data).get(name)
+        if real_source is None:
+            continue
+        stand_in = _source(real_source)
+        for module in [module for key, module in sys.modules.items() if key.startswith("mindspore.dataset")]:
+            if vars(module).get(name) is real_source:
+                setattr(module, name, stand_in)  # code takes it from ``mindspore.dataset.engine`` too
 
     relations = ("EQ", "NE", "LT", "LE", "GT", "GE", "INC_NEITHER", "INC_LEFT", "INC_RIGHT", "INC_BOTH", "IN", "NOT_IN")
     relation = enum.Enum("Rel", {name: getattr(_checkparam, name) for name in relations})  # type: ignore[misc]
@@ -422,6 +427,7 @@ def _mindspore(networks: answers.ScriptNetworks) -> None:
     _checkparam.Validator, _checkparam.Rel = Validator, relation
     _checkparam.check_int_positive = _checkparam.check_positive_int
     serialization._check_checkpoint_param = _nothing  # noqa: SLF001 - gone; the script's own checks use it
+    common.initializer.random_normal = _nothing  # 1.x filled an array with it; the rule fills it anew
     ops.operations.Sum = ops.ReduceSum
     ops.functional.control_depend = _nothing
     for old, now in (
@@ -440,6 +446,15 @@ def _mindspore(networks: answers.ScriptNetworks) -> None:
         if parent in sys.modules and not hasattr(sys.modules[parent], name):
             setattr(sys.modules[parent], name, module)
 
+    # Code divides a side by a whole number, or a place in a list, and gives the quotient as a size or an index. Shape
+    # inference took the whole part of it (that of ResizeBilinear still does); the checks before it are newer.
+    for kind in (ops.ResizeBilinear, ops.ResizeNearestNeighbor):
+        kind.__init__ = _with_whole(kind.__init__)
+    nn.ResizeBilinear.construct = _with_whole(nn.ResizeBilinear.construct, at=2)
+    for kind in (ops.Reshape, ops.Tile):
+        kind.__call__ = _with_whole(kind.__call__, at=2)
+    nn.CellList.__getitem__ = _with_whole(nn.CellList.__getitem__)
+
     real_dropout = nn.Dropout.__init__
 
     def dropout(self: Any, keep_prob: Any = 0.5, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the original
@@ -455,6 +470,21 @@ def _mindspore(networks: answers.ScriptNetworks) -> None:
         return real_call(self, *inputs, **kwargs)
 
     nn.Cell.__call__ = call
+
+
+def _with_whole(real: Callable[..., Any], at: int = 1) -> Callable[..., Any]:
+    """Return a method that takes the whole part of its argument at a place, and of each number of a tuple there."""
+
+    def whole(value: Any) -> Any:  # noqa: ANN401 - any value
+        if isinstance(value, (tuple, list)):
+            return type(value)(map(whole, value))
+        return int(value) if isinstance(value, float) else value
+
+    def method(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the original
+        kwargs = {name: whole(value) if name in {"size", "shape"} else value for name, value in kwargs.items()}
+        return real(*(whole(value) if place == at else value for place, value in enumerate(args)), **kwargs)
+
+    return method
 
 
 def _source(real: Callable[..., Any]) -> Callable[..., Any]:

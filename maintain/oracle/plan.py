@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from hubtool.verification import rule
+from maintain.discovery import inputs as known_inputs
 from maintain.discovery.run import checkout_of, code_digest, target
 from maintain.oracle import documented, family
 
@@ -117,7 +118,9 @@ def _asked(recipe: Recipe, item: Target) -> dict[str, Any] | None:
         return family.request_of(recipe)
     if (recipe.provider == "package") != bool(item.distribution):
         return None
-    inputs = [{"name": name, "shape": list(shape), "dtype": dtype} for name, shape, dtype in recipe.inputs]
+    inputs = [one.as_json() for one in known_inputs.stated(item.facts.name)] or [
+        {"name": name, "shape": list(shape), "dtype": dtype} for name, shape, dtype in recipe.inputs
+    ]
     if item.distribution:
         return {
             "entry": item.distribution,

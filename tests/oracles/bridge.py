@@ -60,6 +60,14 @@ def _resize_cell(found: Any) -> list[Any]:
     ]
 
 
+def _list(found: Any) -> list[Any]:
+    from mindspore import nn
+
+    cells = found([nn.ReLU(), nn.Tanh(), nn.Sigmoid()])
+    x = _tensor(_floats(2, 3))
+    return [cells[1](x), cells[-1](x), cells[:2][1](x), *(cell(x) for cell in cells)]
+
+
 def _recurrent(found: Any, dropout: Any) -> list[Any]:
     cell = found(4, 3, 2, batch_first=True, bidirectional=True, dropout=dropout)
     cell.set_train(False)
@@ -166,6 +174,10 @@ CASES: dict[str, Callable[[Any], list[Any]]] = {
     "mindspore.ms_function": lambda found: [found(_double)(_tensor([1.5])), found(fn=_double)(_tensor([2.5]))],
     "mindspore.nn.ResizeBilinear": _resize_cell,
     "mindspore.ops.ResizeBilinear": _resize_op,
+    "mindspore.ops.ResizeNearestNeighbor": lambda found: [
+        found((10, 9), align)(_tensor(_floats(2, 3, 5, 7))) for align in (False, True)
+    ],
+    "mindspore.nn.CellList": _list,
     "mindspore.nn.Dropout": _dropout,
     "mindspore.nn.EmbeddingLookup": _lookup,
     "mindspore.common.initializer.initializer": _initializer,

@@ -214,6 +214,7 @@ def test_a_batch_becomes_one_where_all_inputs_share_it() -> None:
     assert tried([8, 3], [8, 1]) == [[[1, 3], [1, 1]], [[8, 3], [8, 1]]]
     assert tried([1, 3]) == [[[1, 3]]]
     assert tried([5, 5], [4, 2]) == [[[5, 5], [4, 2]]]
+    assert tried([1, 3, 48, 48], [4]) == [[[1, 3, 48, 48], [4]]]  # the length of an index is no batch
     assert tried([8, 3], []) == [[[8, 3], []]]
 
 

@@ -44,10 +44,22 @@ class ResizeBilinear(nn.Cell):
     def construct(self, x: Any, size: Any = None, scale_factor: Any = None, align_corners: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - the old signature
         """Resize to ``size`` (height, width) or by ``scale_factor``, a whole number."""
         shape = x.shape
-        target = (shape[2] * scale_factor, shape[3] * scale_factor) if size is None else (size[0], size[1])
+        target = (shape[2] * scale_factor, shape[3] * scale_factor) if size is None else (int(size[0]), int(size[1]))
         if align_corners:
             return self.aligned(x, target)
         return self.plain(x, target)
+
+
+def resize_nearest_neighbor(size: Any, align_corners: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - the old signature
+    """Return the operator that resizes to a fixed size, of which the whole part counts."""
+    return ops.ResizeNearestNeighbor(tuple(int(side) for side in size), align_corners)
+
+
+class CellList(nn.CellList):
+    """A list of cells; the whole part of an index counts."""
+
+    def __getitem__(self, index: Any) -> Any:  # noqa: ANN401 - an index or a slice
+        return super().__getitem__(int(index) if isinstance(index, float) else index)
 
 
 class UpsamplingBilinear2d(nn.Cell):

@@ -94,6 +94,29 @@ def _dropout(found: Any) -> None:
     assert 700 < np.count_nonzero(kept) < 900
 
 
+def _resize_cell(found: Any) -> None:
+    from mindspore import Tensor
+
+    x = Tensor(np.arange(30, dtype=np.float32).reshape(1, 1, 5, 6))
+    assert np.array_equal(found()(x, size=(6 / 2, 9 / 2)).asnumpy(), found()(x, size=(3, 4)).asnumpy())
+
+
+def _nearest(found: Any) -> None:
+    from mindspore import Tensor
+
+    x = Tensor(np.arange(30, dtype=np.float32).reshape(1, 1, 5, 6))
+    assert np.array_equal(found((6 / 2, 9 / 2))(x).asnumpy(), found((3, 4))(x).asnumpy())
+
+
+def _list(found: Any) -> None:
+    from mindspore import nn
+
+    cells = found([nn.ReLU(), nn.Tanh()])
+    assert isinstance(cells, nn.CellList)
+    assert cells[11 / 12 * 1] is cells[0]  # of the groups of ALBERT's layers, of which there is one
+    assert isinstance(cells[1], nn.Tanh)
+
+
 def _initializer(found: Any) -> None:
     import mindspore
 
@@ -165,6 +188,9 @@ def _yaml_all(found: Any) -> None:
 PROOFS: dict[str, Callable[[Any], None]] = {
     "UpsamplingBilinear2d": _upsample,
     "Dropout": _dropout,
+    "nn.ResizeBilinear": _resize_cell,
+    "ResizeNearestNeighbor": _nearest,
+    "nn.CellList": _list,
     "initializer.initializer": _initializer,
     "numpy.shape": _shape,
     "ms_function": _jit,

@@ -1,0 +1,81 @@
+"""What networks are run on, where only reading the authors' code tells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from hubtool.card import model
+from hubtool.uid import Uid
+from hubtool.verification import rule
+from maintain.commands.oracle import cards_of
+from maintain.discovery import handwritten, inputs
+from maintain.discovery.heuristics import NetworkFacts
+from maintain.oracle.plan import OLD, plan
+from tests.support import models
+
+REGISTRY = Path(__file__).parents[2] / "registry"
+CARD = """# fasttext_agnews
+
+---
+
+model-name: fasttext
+module-type: nlp
+repo-link: https://gitee.com/mindspore/models/tree/r1.9/nlp/net
+network:
+  provider: repository
+  entry: export.py
+
+---
+"""
+
+
+def test_lengths_are_not_zero() -> None:
+    tokens, lengths = inputs.stated("fasttext_agnews")
+    assert tokens.shape == (1, 467)
+    assert (lengths.low, lengths.high) == (1, 467)
+    value = rule.example(1, lengths.shape, lengths.dtype, lengths.low, lengths.high)
+    assert np.all(value > 0)
+
+
+def test_the_task_is_the_length_of_an_index() -> None:
+    lengths = [inputs.stated(f"ipt_{name}")[1].shape for name in ("x2_set5", "x4_set5", "denoise50_cbsd68")]
+    assert lengths == [(0,), (2,), (5,)]
+
+
+def test_other_cards_say_their_inputs_themselves() -> None:
+    assert inputs.stated("resnet50_imagenet2012") == ()
+
+
+def test_the_oracle_runs_a_network_on_them(tmp_path: Path) -> None:
+    models.script_only(tmp_path / "nlp" / "net")
+    card = model.read(CARD.encode(), uid=Uid.parse("tests/1.9/fasttext_agnews"))
+    (job,), _ = plan([card], checkout=str(tmp_path))
+    assert job.request["inputs"][1] == {
+        "name": "src_tokens_lengths", "shape": [1, 1], "dtype": "int32", "low": 1, "high": 467,
+    }  # fmt: skip
+    assert job.key(OLD)
+
+
+def test_the_recipes_of_all_versions_state_them() -> None:
+    wanting = []
+    for card in cards_of(REGISTRY):
+        stated = inputs.stated(str(card.uid).rpartition("/")[2])
+        if not stated or card.recipe is None or card.recipe.provider != "repository":
+            continue
+        if card.recipe.inputs != tuple((one.name, one.shape, one.dtype) for one in stated):
+            wanting.append(str(card.uid))
+    assert wanting == []
+
+
+def test_a_card_of_a_part_has_a_recipe_of_that_part() -> None:
+    def recipe(folder: str, name: str) -> model.Recipe:
+        return next(handwritten.recipes(folder, NetworkFacts(name=name)))
+
+    assert recipe("official/cv/simclr", "simclr_encoder_cifar10").capture == 1
+    assert recipe("official/cv/simclr", "simclr_linearclassifier_cifar10").capture == 2
+    assert recipe("research/cv/DRNet", "drnet_classifier_imagenet2012").capture == 2
+    assert "MNLI" in recipe("official/nlp/tinybert", "tinybert_enwiki128_mnli").argv
+    assert recipe("research/gnn/dgcn", "dgcn_pubmed").arguments["input_dim"] == 500
+    assert not list(handwritten.recipes("research/gnn/dgcn", NetworkFacts(name="dgcn_cora")))
