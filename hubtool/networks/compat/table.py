@@ -20,6 +20,7 @@ _CHECKS: Final = "hubtool.networks.compat.checks"
 _NOOP: Final = "hubtool.networks.compat.noop"
 _OPERATORS: Final = "hubtool.networks.compat.operators"
 _PYTHON: Final = "hubtool.networks.compat.python_compat"
+_TRANSFORMER: Final = "hubtool.networks.compat.transformer"
 _TRANSFORMS: Final = "hubtool.networks.compat.transforms"
 
 
@@ -93,6 +94,13 @@ MINDSPORE: Final = (
     Replacement("mindspore.numpy.shape", "0.1", f"{_CELLS}:shape", True, "never in MindSpore; ops.shape is meant"),
     Replacement("mindspore.train.serialization._check_checkpoint_param", "1.9", f"{_NOOP}:nothing", False, "private; the loader checks"),
     Replacement("mindspore.nn.layer.basic.check_dense_input_shape", "2.7", f"{_NOOP}:nothing", False, "private; checked an input's shape"),
+    Replacement("mindspore.parallel._ps_context._is_role_pserver", "2.7", f"{_NOOP}:no", False, "private; one process trains without a parameter server"),
+    Replacement("mindspore.parallel._ps_context._get_ps_mode_rank", "2.7", f"{_NOOP}:zero", False, "private; as _is_role_pserver"),
+    Replacement("mindspore.nn.transformer.AttentionMask", "2.0", f"{_TRANSFORMER}:AttentionMask", True, "removed, with all of mindspore.nn.transformer"),
+    Replacement("mindspore.nn.transformer.TransformerEncoder", "2.0", f"{_TRANSFORMER}:TransformerEncoder", True, "removed; without a past and without experts"),
+    Replacement("mindspore.nn.transformer.transformer.AttentionMask", "2.0", f"{_TRANSFORMER}:AttentionMask", True, "removed, with all of mindspore.nn.transformer"),
+    Replacement("mindspore.nn.transformer.transformer.TransformerEncoder", "2.0", f"{_TRANSFORMER}:TransformerEncoder", True, "removed; without a past and without experts"),
+    Replacement("mindspore.nn.transformer.layers._LayerNorm", "2.0", f"{_TRANSFORMER}:LayerNorm", True, "removed, with all of mindspore.nn.transformer"),
     Replacement("mindspore._checkparam.Validator", "2.0", f"{_CHECKS}:Validator", True, "a class became functions of its module"),
     Replacement("mindspore._checkparam.Rel", "2.0", f"{_CHECKS}:Rel", True, "an enumeration became constants of its module"),
     Replacement("mindspore._checkparam.check_int_positive", "1.0", "mindspore._checkparam:check_positive_int", True, "renamed"),
