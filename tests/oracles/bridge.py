@@ -121,7 +121,8 @@ def _images(found: Any) -> list[Any]:
 def _initializer(found: Any) -> list[Any]:
     import mindspore
 
-    return [found(init, [2, 3], mindspore.float32).init_data() for init in ("ones", "zeros", 0.5)]
+    flat = found("ones", [2, 3], mindspore.float32).reshape((-1,))
+    return [*(found(init, [2, 3], mindspore.float32).init_data() for init in ("ones", "zeros", 0.5)), flat]
 
 
 def _dropout(found: Any) -> list[Any]:

@@ -62,7 +62,7 @@ MINDSPORE: Final = (
     Replacement("mindspore.nn.UpsamplingBilinear2d", "1.3", f"{_CELLS}:UpsamplingBilinear2d", True, "never in MindSpore; named in unused branches and forks"),
     Replacement("mindspore.ops.operations.Sum", "1.0", "mindspore.ops.operations:ReduceSum", True, "renamed"),
     Replacement("mindspore.nn.EmbeddingLookup", "2.0", f"{_CELLS}:EmbeddingLookup", True, "vocab_cache_size, for a cache of the parameter server, is gone", changed=True),
-    Replacement("mindspore.common.initializer.initializer", "1.6", f"{_CELLS}:initializer", True, "what it gives had a method to_tensor()", changed=True),
+    Replacement("mindspore.common.initializer.initializer", "1.6", f"{_CELLS}:initializer", True, "what it gives had a method to_tensor(), and could be reshaped", changed=True),
     Replacement("mindspore.ops.ScalarCast", "2.7", f"{_OPERATORS}:ScalarCast", True, "only the widest type of each kind is taken now", changed=True),
     Replacement("mindspore.ops.functional.scalar_cast", "2.7", f"{_OPERATORS}:scalar_cast", True, "as mindspore.ops.ScalarCast", changed=True),
     Replacement("mindspore.ops.ScalarToArray", "2.7", f"{_OPERATORS}:ScalarToArray", True, "still there, and refused when it is called", changed=True),
