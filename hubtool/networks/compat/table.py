@@ -96,6 +96,7 @@ MINDSPORE: Final = (
     Replacement("mindspore.nn.layer.basic.check_dense_input_shape", "2.7", f"{_NOOP}:nothing", False, "private; checked an input's shape"),
     Replacement("mindspore.parallel._ps_context._is_role_pserver", "2.7", f"{_NOOP}:no", False, "private; one process trains without a parameter server"),
     Replacement("mindspore.parallel._ps_context._get_ps_mode_rank", "2.7", f"{_NOOP}:zero", False, "private; as _is_role_pserver"),
+    Replacement("mindspore.train.callback._checkpoint._check_file_name_prefix", "2.7", f"{_NOOP}:nothing", False, "private; checked the name of a file to save"),
     Replacement("mindspore.nn.transformer.AttentionMask", "2.0", f"{_TRANSFORMER}:AttentionMask", True, "removed, with all of mindspore.nn.transformer"),
     Replacement("mindspore.nn.transformer.TransformerEncoder", "2.0", f"{_TRANSFORMER}:TransformerEncoder", True, "removed; without a past and without experts"),
     Replacement("mindspore.nn.transformer.transformer.AttentionMask", "2.0", f"{_TRANSFORMER}:AttentionMask", True, "removed, with all of mindspore.nn.transformer"),
