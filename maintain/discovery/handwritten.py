@@ -366,7 +366,7 @@ def _ernie(name: str) -> Iterator[Recipe]:
                 entry="run_ernie_ner.py",
                 argv=(*argv, "--load_finetune_checkpoint_path", "{checkpoint}"),
                 skip=(f"run_ernie_ner.py:{line}",),
-                inputs=(*three, ("label_ids", (1, 512), "int32")),
+                inputs=tuple((name, (1, 256), "int32") for name in (*(name for name, _, _ in three), "label_ids")),
             )
     elif any(task in name for task in ("drcd", "brcd", "cmrc", "cmcr")):
         argv = ("--do_eval", "true", "--number_labels", "2", "--load_finetune_checkpoint_path", "{checkpoint}")
