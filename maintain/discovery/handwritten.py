@@ -262,13 +262,13 @@ def recipes(folder: str, facts: NetworkFacts) -> Iterator[Recipe]:
             inputs=(("x", (1, 3, 224, 224), "float32"),),
         )
     elif name == "ddpg":  # its environment is a pendulum: three numbers of state, and one of action
-        side = "Critic" if "critic" in facts.name else "Actor"
-        state, action = ("x" if side == "Actor" else "state", (1, 3), "float32"), ("action", (1, 1), "float32")
+        half = "Critic" if "critic" in facts.name else "Actor"
+        state, action = ("x" if half == "Actor" else "state", (1, 3), "float32"), ("action", (1, 1), "float32")
         yield Recipe(
             provider="repository",
-            entry=f"src.ac_net:{side}Net",
+            entry=f"src.ac_net:{half}Net",
             arguments={"state_dim": 3, "action_dim": 1},
-            inputs=(state,) if side == "Actor" else (state, action),
+            inputs=(state,) if half == "Actor" else (state, action),
         )
     elif name == "slowfast":  # its other configuration is that of the weights that training began with
         yield Recipe(

@@ -188,7 +188,7 @@ class TransformerEncoder(nn.Cell):
 
     def construct(self, hidden_states: Any, attention_mask: Any) -> Any:  # noqa: ANN401 - tensors
         """Return the states after the last layer, and of each layer its keys and values."""
-        presents = ()
+        presents: tuple[Any, ...] = ()
         for block in self.blocks:
             hidden_states, present = block(hidden_states, attention_mask)
             presents = (*presents, present)
