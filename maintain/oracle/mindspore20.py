@@ -391,6 +391,7 @@ def _mindspore(networks: answers.ScriptNetworks) -> None:
             setattr(module, function.__name__, function)
         module.save_checkpoint = _nothing
     serialization.load = load_checkpoint
+    ms.Parameter.set_parameter_data = ms.Parameter.set_data  # its name in 0.x, which 2.0.0 no longer has
     ms.Model = train.Model = train.model.Model = Model
     for module in (ms, context):
         module.set_context, module.get_context = set_context, get_context

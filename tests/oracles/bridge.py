@@ -77,6 +77,26 @@ def _recurrent(found: Any, dropout: Any) -> list[Any]:
     return [output, *(last if isinstance(last, tuple) else (last,))]
 
 
+def _attention_mask(found: Any) -> list[Any]:
+    return [found(seq_length=5)(_tensor(np.array([[1, 1, 1, 0, 1], [1, 1, 1, 1, 1]], np.float32)))]
+
+
+def _encoder(found: Any) -> list[Any]:
+    results = []
+    mask = np.tril(np.ones((2, 5, 5), np.float32))
+    mask[0, :, 3] = 0
+    for after in (False, True):
+        for kind in ("float16", "float32"):
+            cell = found(2, 2, 8, 32, 5, 2, post_layernorm_residual=after)
+            cell.set_train(False)
+            parameters = list(cell.get_parameters())
+            for index, weight in enumerate(parameters):
+                weight.set_data(_tensor(_floats(*weight.shape, seed=index) - np.float32(0.5)))
+            output, pasts = cell(_tensor(_floats(2, 5, 8).astype(kind)), _tensor(mask))
+            results += [output, *pasts[1]]
+    return [*results, " ".join(weight.name for weight in parameters)]
+
+
 def _casts(cast: Callable[[Any, Any], Any]) -> list[Any]:
     import mindspore
 
@@ -109,7 +129,8 @@ def _images(found: Any) -> list[Any]:
 def _initializer(found: Any) -> list[Any]:
     import mindspore
 
-    return [found(init, [2, 3], mindspore.float32).init_data() for init in ("ones", "zeros", 0.5)]
+    flat = found("ones", [2, 3], mindspore.float32).reshape((-1,))
+    return [*(found(init, [2, 3], mindspore.float32).init_data() for init in ("ones", "zeros", 0.5)), flat]
 
 
 def _dropout(found: Any) -> list[Any]:
@@ -202,6 +223,9 @@ CASES: dict[str, Callable[[Any], list[Any]]] = {
     "mindspore.ops.true_divide": _divisions,
     "mindspore.ops.ArgMaxWithValue": _extremes,
     "mindspore.ops.ArgMinWithValue": _extremes,
+    "mindspore.nn.transformer.transformer.AttentionMask": _attention_mask,
+    "mindspore.nn.transformer.transformer.TransformerEncoder": _encoder,
+    "mindspore.nn.transformer.layers._LayerNorm": lambda found: [found((6,))(_tensor(_floats(3, 6)))],
     "mindspore._checkparam.Validator": _checks,
     "mindspore.dataset.vision.c_transforms": _vision_c,
     "mindspore.dataset.vision.py_transforms": _vision,
@@ -220,10 +244,15 @@ CASES: dict[str, Callable[[Any], list[Any]]] = {
     "mindspore.dataset.transforms.py_transforms.OneHotOp": _onehot,
 }
 
+_TRANSFORMER = "mindspore.parallel._transformer"
+
 #: Names that 2.0.0 lacks, and those of 2.0.0 that mean the same.
 INSTEAD = {
     "mindspore.ops.operations.Sum": "mindspore.ops.operations.ReduceSum",
     "mindspore._checkparam.Validator": "mindspore._checkparam",
+    "mindspore.nn.transformer.transformer.AttentionMask": f"{_TRANSFORMER}.transformer.AttentionMask",
+    "mindspore.nn.transformer.transformer.TransformerEncoder": f"{_TRANSFORMER}.transformer.TransformerEncoder",
+    "mindspore.nn.transformer.layers._LayerNorm": f"{_TRANSFORMER}.layers._LayerNorm",
 }
 
 

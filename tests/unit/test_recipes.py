@@ -85,7 +85,30 @@ def test_a_recipe_is_taken_out_of_a_card(newline: str) -> None:
 def test_a_withheld_recipe_has_a_reason() -> None:
     assert "r1.3" in handwritten.withheld("mindspore/1.3/resnet152_imagenet2012")
     assert not handwritten.withheld("mindspore/1.9/resnet152_imagenet2012")
-    assert handwritten.withheld("mindspore/1.9/ernie_msraner")
+    assert handwritten.withheld("mindspore/1.9/multitasknet_veri")
+    assert handwritten.withheld("mindspore/1.3/fasterrcnnresnetv150_coco2017")
+    assert not handwritten.withheld("mindspore/1.7/fasterrcnnresnetv150_coco2017")
+
+
+@pytest.mark.parametrize(
+    ("folder", "name", "entry"),
+    [
+        ("research/rl/ddpg", "ddpg_critictarget_none", "src.ac_net:CriticNet"),
+        ("research/rl/ddpg", "ddpg_actornet_none", "src.ac_net:ActorNet"),
+        ("research/cv/SinGAN", "singan_G_asinglenatureimage", "src.model:Gen"),
+        ("official/nlp/ernie", "ernie_msraner", "run_ernie_ner.py"),
+        ("research/nlp/luke", "luke_squad1.1", "src.reading_comprehension.model:LukeForReadingComprehension"),
+    ],
+)
+def test_the_name_of_a_card_chooses_its_network(folder: str, name: str, entry: str) -> None:
+    assert next(handwritten.recipes(folder, NetworkFacts(name=name))).entry == entry
+
+
+def test_as_many_tags_as_the_data_set_has() -> None:
+    recipe = next(handwritten.recipes("research/nlp/lstm_crf", NetworkFacts(name="lstmcrf_conll2000")))
+    tags = recipe.arguments["tag_to_index"]
+    assert isinstance(tags, dict)
+    assert sorted(tags.values()) == list(range(23))
 
 
 def test_a_card_without_front_matter() -> None:

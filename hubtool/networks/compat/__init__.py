@@ -67,11 +67,13 @@ class Bridge(ModuleProvider):
         try:
             behind = importlib.import_module(name)
         except ModuleNotFoundError:
-            if any(name == gone or name.startswith(gone + ".") for gone in GONE):
-                return stand_ins.StandInModule(name)
-            if not any(old.startswith(name + ".") for old in self._rows):
+            is_gone = any(name == gone or name.startswith(gone + ".") for gone in GONE)
+            has_rows = any(old.startswith(name + ".") for old in self._rows)
+            if not is_gone and not has_rows:
                 raise
-            behind = ModuleType(name)
+            if is_gone and not has_rows:
+                return stand_ins.StandInModule(name)
+            behind = stand_ins.StandInModule(name) if is_gone else ModuleType(name)
             behind.__path__ = []
         return self._view(namespace, name, behind)
 

@@ -163,14 +163,18 @@ def ms_function(fn: Any = None, input_signature: Any = None, hash_args: Any = No
 
 
 def initializer(init: Any, shape: Any = None, dtype: Any = None) -> Any:  # noqa: ANN401 - the old signature
-    """Return the tensor of an initialiser, with the old method ``to_tensor``."""
+    """Return the tensor of an initialiser, with the old method ``to_tensor``, and which can be reshaped before use."""
     more = {} if dtype is None else {"dtype": dtype}
     tensor = initializers.initializer(init, shape, **more)
 
     def to_tensor() -> Any:  # noqa: ANN401 - a tensor
         return tensor.init_data() if tensor.has_init else tensor
 
+    def reshape(*shape: Any) -> Any:  # noqa: ANN401 - numbers, or a tuple of them; a tensor
+        return mindspore.Tensor.reshape(to_tensor(), *shape)
+
     tensor.to_tensor = to_tensor
+    tensor.reshape = reshape
     return tensor
 
 

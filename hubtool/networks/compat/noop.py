@@ -22,6 +22,11 @@ def one(*_: object, **__: object) -> int:
     return 1
 
 
+def no(*_: object, **__: object) -> bool:
+    """Return False: the one process is no parameter server."""
+    return False
+
+
 def same(function: Any = None, *_: object, **__: object) -> Any:  # noqa: ANN401 - a decorator
     """Decorate nothing."""
     return function

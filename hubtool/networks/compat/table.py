@@ -20,6 +20,7 @@ _CHECKS: Final = "hubtool.networks.compat.checks"
 _NOOP: Final = "hubtool.networks.compat.noop"
 _OPERATORS: Final = "hubtool.networks.compat.operators"
 _PYTHON: Final = "hubtool.networks.compat.python_compat"
+_TRANSFORMER: Final = "hubtool.networks.compat.transformer"
 _TRANSFORMS: Final = "hubtool.networks.compat.transforms"
 
 
@@ -63,7 +64,7 @@ MINDSPORE: Final = (
     Replacement("mindspore.ops.ResizeNearestNeighbor", "2.0", f"{_CELLS}:resize_nearest_neighbor", True, "took the whole part of a size that is a quotient", changed=True),
     Replacement("mindspore.nn.CellList", "2.0", f"{_CELLS}:CellList", True, "took the whole part of an index that is a quotient", changed=True),
     Replacement("mindspore.nn.EmbeddingLookup", "2.0", f"{_CELLS}:EmbeddingLookup", True, "vocab_cache_size, for a cache of the parameter server, is gone", changed=True),
-    Replacement("mindspore.common.initializer.initializer", "1.6", f"{_CELLS}:initializer", True, "what it gives had a method to_tensor()", changed=True),
+    Replacement("mindspore.common.initializer.initializer", "1.6", f"{_CELLS}:initializer", True, "what it gives had a method to_tensor(), and could be reshaped", changed=True),
     Replacement("mindspore.ops.ScalarCast", "2.7", f"{_OPERATORS}:ScalarCast", True, "only the widest type of each kind is taken now", changed=True),
     Replacement("mindspore.ops.functional.scalar_cast", "2.7", f"{_OPERATORS}:scalar_cast", True, "as mindspore.ops.ScalarCast", changed=True),
     Replacement("mindspore.ops.ScalarToArray", "2.7", f"{_OPERATORS}:ScalarToArray", True, "still there, and refused when it is called", changed=True),
@@ -95,6 +96,14 @@ MINDSPORE: Final = (
     Replacement("mindspore.numpy.shape", "0.1", f"{_CELLS}:shape", True, "never in MindSpore; ops.shape is meant"),
     Replacement("mindspore.train.serialization._check_checkpoint_param", "1.9", f"{_NOOP}:nothing", False, "private; the loader checks"),
     Replacement("mindspore.nn.layer.basic.check_dense_input_shape", "2.7", f"{_NOOP}:nothing", False, "private; checked an input's shape"),
+    Replacement("mindspore.parallel._ps_context._is_role_pserver", "2.7", f"{_NOOP}:no", False, "private; one process trains without a parameter server"),
+    Replacement("mindspore.parallel._ps_context._get_ps_mode_rank", "2.7", f"{_NOOP}:zero", False, "private; as _is_role_pserver"),
+    Replacement("mindspore.train.callback._checkpoint._check_file_name_prefix", "2.7", f"{_NOOP}:nothing", False, "private; checked the name of a file to save"),
+    Replacement("mindspore.nn.transformer.AttentionMask", "2.0", f"{_TRANSFORMER}:AttentionMask", True, "removed, with all of mindspore.nn.transformer"),
+    Replacement("mindspore.nn.transformer.TransformerEncoder", "2.0", f"{_TRANSFORMER}:TransformerEncoder", True, "removed; without a past and without experts"),
+    Replacement("mindspore.nn.transformer.transformer.AttentionMask", "2.0", f"{_TRANSFORMER}:AttentionMask", True, "removed, with all of mindspore.nn.transformer"),
+    Replacement("mindspore.nn.transformer.transformer.TransformerEncoder", "2.0", f"{_TRANSFORMER}:TransformerEncoder", True, "removed; without a past and without experts"),
+    Replacement("mindspore.nn.transformer.layers._LayerNorm", "2.0", f"{_TRANSFORMER}:LayerNorm", True, "removed, with all of mindspore.nn.transformer"),
     Replacement("mindspore._checkparam.Validator", "2.0", f"{_CHECKS}:Validator", True, "a class became functions of its module"),
     Replacement("mindspore._checkparam.Rel", "2.0", f"{_CHECKS}:Rel", True, "an enumeration became constants of its module"),
     Replacement("mindspore._checkparam.check_int_positive", "1.0", "mindspore._checkparam:check_positive_int", True, "renamed"),
