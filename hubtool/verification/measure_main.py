@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hubtool.networks.provider import BuiltNetwork
 
 _OTHER_PLACE = 1000  # where other values of inputs begin: no network has so many
+_MOVE = 1e-6  # by which part of itself each number of the inputs is moved, to see what that does to the outputs
 _ROOM = 1e-5  # of an output's scale, between two runs on the same inputs
 
 
@@ -76,6 +77,8 @@ def _measure(spec: Mapping[str, Any]) -> dict[str, Any]:
                 if not number and mode == mindspore.PYNATIVE_MODE:
                     problem = f"the forward pass failed: {why(error)}"
                 continue
+            if spec["recording"]:
+                told["noise"] = _largest(first, _outputs(loaded.built, inputs, moved=_MOVE))
             if other and all(_same(one, another) for (_, one), (_, another) in zip(first, other, strict=False)):
                 return {**told, "reason": "its outputs are the same for other inputs, and would prove nothing"}
             return {**told, **_summaries(first, second), "inputs": inputs}
@@ -83,7 +86,7 @@ def _measure(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _outputs(
-    built: BuiltNetwork, inputs: Sequence[Mapping[str, Any]], *, first_place: int = 0
+    built: BuiltNetwork, inputs: Sequence[Mapping[str, Any]], *, first_place: int = 0, moved: float = 0.0
 ) -> list[tuple[str, Any]]:
     """Run a network once; return the type and the values of each output. Reading them waits for the computation.
 
@@ -91,6 +94,7 @@ def _outputs(
         built: The network.
         inputs: What it is called with.
         first_place: The place of the first input in the rule; another one gives other values.
+        moved: By which part of itself each floating-point number of the inputs is moved.
     """
     from mindspore import Tensor, float32  # noqa: PLC0415
 
@@ -99,7 +103,7 @@ def _outputs(
         for place, one in enumerate(inputs, first_place)
     ]
     found = []
-    tensors = [Tensor(value) for value in values]
+    tensors = [Tensor(value * value.dtype.type(1 + moved) if value.dtype.kind == "f" else value) for value in values]
     results = [] if built.scores is None else [built.scores(*tensors)]
     for one in flat([*results, built.network(*tensors)]):
         # NumPy does not know bfloat16.
@@ -131,6 +135,19 @@ def _same(one: Any, other: Any) -> bool:  # noqa: ANN401 - NumPy arrays
         return False
     scale = float(np.sqrt(np.mean(np.square(one.astype(np.float64))))) if one.size else 0.0
     return bool(np.allclose(one.astype(np.float64), other.astype(np.float64), rtol=_ROOM, atol=_ROOM * scale))
+
+
+def _largest(first: Sequence[tuple[str, Any]], other: Sequence[tuple[str, Any]]) -> float:
+    """Return the greatest difference of two runs' floating-point outputs, as a part of the root mean square of each."""
+    import numpy as np  # noqa: PLC0415
+
+    largest = 0.0
+    for (_, one), (_, another) in zip(first, other, strict=False):
+        if one.dtype.kind == "f" and one.size and one.shape == another.shape:
+            left, right = one.astype(np.float64), another.astype(np.float64)
+            scale = float(np.sqrt(np.mean(np.square(left))))
+            largest = max(largest, float(np.abs(left - right).max()) / scale if scale else 0.0)
+    return largest if np.isfinite(largest) else 0.0
 
 
 def fill(network: Any, *, keep: bool = False) -> None:  # noqa: ANN401 - a Cell

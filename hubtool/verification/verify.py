@@ -37,6 +37,8 @@ EQUAL, DIFFERS, IMPOSSIBLE, NOTHING = "equal", "differs", "cannot run here", "no
 TOLERANCE: Final = 1e-4
 #: The tolerance where cells compute in float16, with 11 significant bits, as their authors have set them.
 FLOAT16_TOLERANCE: Final = 5e-3
+#: The most that a network's own sensitivity makes of it.
+MAX_TOLERANCE: Final = 2e-2
 _PROGRAM: Final = "hubtool.verification.measure_main"
 
 
@@ -96,6 +98,8 @@ class Measurement:
         inputs: What it was called with.
         digest: The digest of its parameter list.
         float16: Whether cells or outputs of it are in float16, whatever its inputs are.
+        noise: By how much of their scale its outputs change when its inputs change by one part in a million; 0 unless
+            that was asked for.
         mindspore: The version of MindSpore.
         device: The device.
         seconds: How long the program ran.
@@ -105,9 +109,22 @@ class Measurement:
     inputs: tuple[InputSpec, ...]
     digest: str
     float16: bool
+    noise: float
     mindspore: str
     device: str
     seconds: float
+
+    def tolerance(self, *, float16: bool = False) -> float:
+        """Return the tolerance that a known answer of this network gets.
+
+        Rounding on another processor changes each layer's numbers as a small change of the inputs does; a network that
+        multiplies such changes cannot be compared more closely.
+
+        Args:
+            float16: Whether what it is compared with is in float16, even if it is not.
+        """
+        least = FLOAT16_TOLERANCE if float16 or self.float16 else TOLERANCE
+        return float(f"{max(least, min(self.noise, MAX_TOLERANCE)):.2g}")
 
 
 def verify(
@@ -355,6 +372,7 @@ def _measurement(ended: ProgramResult, device: str) -> Measurement:
             outputs=tuple(known_answer.parse_output(item) for item in answer["outputs"]),
             inputs=tuple(known_answer.parse_input(item) for item in answer["inputs"]),
             digest=str(answer["digest"]),
+            noise=float(answer.get("noise", 0.0)),
             float16=bool(answer["float16"]) or any(one["dtype"] == "float16" for one in answer["outputs"]),
             mindspore=str(answer["mindspore"]),
             device=device,
@@ -377,7 +395,7 @@ def recorded(measured: Measurement, recipe: Recipe, *, arguments: Mapping[str, o
         rule=known_answer.RULE_VERSION,
         inputs=() if measured.inputs == recipe_inputs(recipe) else measured.inputs,
         outputs=measured.outputs,
-        tolerance=FLOAT16_TOLERANCE if measured.float16 else TOLERANCE,
+        tolerance=measured.tolerance(),
         source="itself",
         mindspore=measured.mindspore,
         device=measured.device,

@@ -99,8 +99,8 @@ _WITHHELD: Final = {
     "batch normalisation",
     "mindspore/1.6/tall_tacos": "its checkpoint is that of versions 1.7 and 1.8, whose code builds another network, "
     "with two batch normalisations",
-    "manidp_cifar10": "its thresholds come from a file of the search, thres.npy, that the reposito"
-    "ry lacks, and no checkpoint has them",
+    "manidp_cifar10": "its thresholds come from a file of the search, thres.npy, that the "
+    "repository lacks, and no checkpoint has them",
     "hrnet_cityscapes": "its file is that of hrnetw48seg_cityscapes, HRNet-W48 for segmentation, and its folder "
     "builds HRNet-W30 for ImageNet",
     **{

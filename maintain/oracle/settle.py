@@ -12,7 +12,7 @@ from hubtool.card.known_answer import KnownAnswer
 from hubtool.errors import HubError
 from hubtool.verification import compare
 from hubtool.verification.record import write
-from hubtool.verification.verify import FLOAT16_TOLERANCE, TOLERANCE, measure, recipe_inputs
+from hubtool.verification.verify import TOLERANCE, measure, recipe_inputs
 from maintain.discovery.run import checkout_of, target
 from maintain.oracle import family
 from maintain.oracle.plan import CALLED, OLD, PACKAGE, SCRIPT
@@ -205,8 +205,7 @@ def _settle(
         return replace(result, state=OTHER, reason=f"the recipe builds other parameters than {source}")
     result = replace(result, difference=compare.largest(answer.outputs, measured.outputs))
     # Where either side is in float16, the other cannot be nearer than that.
-    half = measured.float16 or any(one.dtype == "float16" for one in answer.outputs)
-    allowed = FLOAT16_TOLERANCE if half else TOLERANCE
+    allowed = measured.tolerance(float16=any(one.dtype == "float16" for one in answer.outputs))
     found = compare.compare(answer, measured.outputs, tolerance=allowed)
     if not found:
         answer = replace(
