@@ -454,6 +454,7 @@ def _mindspore(networks: answers.ScriptNetworks) -> None:
     nn.ResizeBilinear.construct = _with_whole(nn.ResizeBilinear.construct, at=2)
     for kind in (ops.Reshape, ops.Tile):
         kind.__call__ = _with_whole(kind.__call__, at=2)
+    nn.MaxPool2d.__init__ = _with_whole(_with_whole(nn.MaxPool2d.__init__), at=2)
     nn.CellList.__getitem__ = _with_whole(nn.CellList.__getitem__)
 
     real_dropout = nn.Dropout.__init__

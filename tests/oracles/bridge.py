@@ -198,6 +198,9 @@ CASES: dict[str, Callable[[Any], list[Any]]] = {
     "mindspore.ops.ResizeNearestNeighbor": lambda found: [
         found((10, 9), align)(_tensor(_floats(2, 3, 5, 7))) for align in (False, True)
     ],
+    "mindspore.nn.MaxPool2d": lambda found: [
+        found(*given)(_tensor(_floats(2, 3, 8, 8))) for given in ((), (3, 2, "same"), ((2, 3), 1))
+    ],
     "mindspore.nn.CellList": _list,
     "mindspore.nn.Dropout": _dropout,
     "mindspore.nn.EmbeddingLookup": _lookup,

@@ -62,6 +62,17 @@ class CellList(nn.CellList):
         return super().__getitem__(int(index) if isinstance(index, float) else index)
 
 
+class MaxPool2d(nn.MaxPool2d):
+    """Pooling whose window and stride may be quotients without a remainder, such as 4.0."""
+
+    def __init__(self, kernel_size: Any = 1, stride: Any = 1, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the base
+        super().__init__(_whole(kernel_size), _whole(stride), *args, **kwargs)
+
+
+def _whole(value: Any) -> Any:  # noqa: ANN401 - a number or a tuple of numbers
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 class UpsamplingBilinear2d(nn.Cell):
     """Bilinear resizing with aligned corners, to a size or by a factor."""
 

@@ -62,6 +62,7 @@ MINDSPORE: Final = (
     Replacement("mindspore.nn.UpsamplingBilinear2d", "1.3", f"{_CELLS}:UpsamplingBilinear2d", True, "never in MindSpore; named in unused branches and forks"),
     Replacement("mindspore.ops.operations.Sum", "1.0", "mindspore.ops.operations:ReduceSum", True, "renamed"),
     Replacement("mindspore.ops.ResizeNearestNeighbor", "2.0", f"{_CELLS}:resize_nearest_neighbor", True, "took the whole part of a size that is a quotient", changed=True),
+    Replacement("mindspore.nn.MaxPool2d", "2.0", f"{_CELLS}:MaxPool2d", True, "took a quotient without a remainder, such as 4.0", changed=True),
     Replacement("mindspore.nn.CellList", "2.0", f"{_CELLS}:CellList", True, "took the whole part of an index that is a quotient", changed=True),
     Replacement("mindspore.nn.EmbeddingLookup", "2.0", f"{_CELLS}:EmbeddingLookup", True, "vocab_cache_size, for a cache of the parameter server, is gone", changed=True),
     Replacement("mindspore.common.initializer.initializer", "1.6", f"{_CELLS}:initializer", True, "what it gives had a method to_tensor(), and could be reshaped", changed=True),

@@ -108,6 +108,15 @@ def _nearest(found: Any) -> None:
     assert np.array_equal(found((6 / 2, 9 / 2))(x).asnumpy(), found((3, 4))(x).asnumpy())
 
 
+def _pool(found: Any) -> None:
+    from mindspore import Tensor, nn
+
+    x = Tensor(np.arange(64, dtype=np.float32).reshape(1, 1, 8, 8))
+    assert np.array_equal(found(8 / 2, 9 // 3.0, "valid")(x).asnumpy(), nn.MaxPool2d(4, 3, "valid")(x).asnumpy())
+    with pytest.raises(TypeError):
+        found(2.5)
+
+
 def _list(found: Any) -> None:
     from mindspore import nn
 
@@ -190,6 +199,7 @@ PROOFS: dict[str, Callable[[Any], None]] = {
     "Dropout": _dropout,
     "nn.ResizeBilinear": _resize_cell,
     "ResizeNearestNeighbor": _nearest,
+    "nn.MaxPool2d": _pool,
     "nn.CellList": _list,
     "initializer.initializer": _initializer,
     "numpy.shape": _shape,
