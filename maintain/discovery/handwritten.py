@@ -211,24 +211,23 @@ def recipes(folder: str, facts: NetworkFacts) -> Iterator[Recipe]:
                 yield Recipe(provider="repository", entry="export.py", argv=(*argv, "--ckpt_file", "{checkpoint}"))
     elif name == "simclr":  # one card for the encoder with its projection, and one for the classifier of its features
         argv = ("--ckpt_simclr_encoder", "{checkpoint}", "--ckpt_linear_classifier", "{checkpoint}")
-        part = 1 if "encoder" in facts.name else 2
-        yield Recipe(provider="repository", entry="export.py", argv=argv, capture=part)
+        number = 1 if "encoder" in facts.name else 2
+        yield Recipe(provider="repository", entry="export.py", argv=argv, capture=number)
     elif name == "dgu" and "udc" in facts.name:  # two labels, as scripts/export.sh says; older code asks for no task
-        argv = ("--number_labels", "2", "--ckpt_file", "{checkpoint}")
-        for task in (("--task_name", "udc"), ()):
-            yield Recipe(provider="repository", entry="export.py", argv=(*task, *argv))
+        labels = ("--number_labels", "2", "--ckpt_file", "{checkpoint}")
+        yield Recipe(provider="repository", entry="export.py", argv=("--task_name", "udc", *labels))
+        yield Recipe(provider="repository", entry="export.py", argv=labels)
     elif name == "naml":  # five candidates, as in training: the export of all of it would have none
-        argv = ("--checkpoint_path", "{checkpoint}", "--export_neg_sample", "4", "--batch_size", "1")
-        yield Recipe(provider="repository", entry="export.py", argv=argv)
+        sizes = ("--export_neg_sample", "4", "--batch_size", "1")
+        yield Recipe(provider="repository", entry="export.py", argv=("--checkpoint_path", "{checkpoint}", *sizes))
     elif name == "ArbitraryStyleTransfer":  # its first script loads the network that looks at styles
-        argv = ("--ckpt_path", "{checkpoint}")
-        yield Recipe(provider="repository", entry="export.py", argv=argv, training_mode=True)
+        yield Recipe(provider="repository", entry="export.py", argv=("--ckpt_path", "{checkpoint}"), training_mode=True)
     elif name == "dgcn" and "pubmed" in facts.name:  # export.py says the features of CiteSeer; PubMed has 500
         arguments = {"input_dim": 500, "hidden_dim": 36, "output_dim": 3, "dropout": 0.5}
         yield Recipe(provider="repository", entry="src.dgcn:DGCN", arguments=arguments)
     elif name == "DRNet":  # it loads the predictor of the resolution first, then the classifier
-        part = 2 if "classifier" in facts.name else 1
-        yield Recipe(provider="repository", entry="eval.py", capture=part)
+        number = 2 if "classifier" in facts.name else 1
+        yield Recipe(provider="repository", entry="eval.py", capture=number)
     elif name == "snn_mlp":  # its script reads a name that it never sets
         kind = next((kind for kind in ("snnmlp_t", "snnmlp_s", "snnmlp_b") if kind in facts.name), "snnmlp_t")
         yield _recipe(f"src.snn_mlp:{kind}", {}, ("x", (1, 3, 224, 224), "float32"))
@@ -266,11 +265,11 @@ def recipes(folder: str, facts: NetworkFacts) -> Iterator[Recipe]:
     elif name == "IPT" and facts.name.startswith(
         "ipt_v1.0"
     ):  # one head, and the scale of the task, as its script for evaluation gives them
-        task = ("--scale", "1", "--derain") if "derain" in facts.name else ("--scale", facts.name[-1])
+        scale = ("--scale", "1", "--derain") if "derain" in facts.name else ("--scale", facts.name[-1])
         yield Recipe(
             provider="repository",
             entry="export_onnx.py",
-            argv=("--pth_path", "{checkpoint}", "--task_id", "0", "--num_queries", "1", *task),
+            argv=("--pth_path", "{checkpoint}", "--task_id", "0", "--num_queries", "1", *scale),
         )
     elif name == "RCAN":  # the PSNR of the card is that of Set5, doubled
         yield Recipe(

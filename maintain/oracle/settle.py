@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from hubtool.card import known_answer
@@ -14,7 +14,7 @@ from hubtool.verification import compare
 from hubtool.verification.record import write
 from hubtool.verification.verify import TOLERANCE, measure, recipe_inputs
 from maintain.discovery.run import checkout_of, target
-from maintain.oracle import family
+from maintain.oracle import family, same_code
 from maintain.oracle.plan import CALLED, OLD, PACKAGE, SCRIPT
 
 if TYPE_CHECKING:
@@ -125,6 +125,8 @@ def settle(
             if record is not None and record["outputs"]:
                 by_network.setdefault(job.network, {}).setdefault(source, record)
 
+    measured: dict[tuple[object, ...], SettledJob] = {}
+
     def work(job: OracleJob) -> SettledJob | None:
         found = {source: records[key] for source in _STRONGEST_FIRST if (key := job.key(source)) in records}
         if not any(record["outputs"] for record in found.values()):
@@ -132,20 +134,46 @@ def settle(
         if not found:
             return None
         key = "+".join([job.key(""), *(f"{one['key']} {bool(one['outputs'])}" for one in found.values())])
+        alike = (*(one["key"] for one in found.values()), _same(job, cards))
         if key in known:
             done = replace(known[key], uids=tuple(job.uids))
+        elif alike in measured:  # of another version, whose network the same code builds
+            done = _shared(measured[alike], job, found, cards)
         elif only_known:
             return None
         else:
             done = _settle(hub, job, found, cards, checkout=checkout, limits=limits)
             with report.open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps({"key": key, **done.as_json()}) + "\n")
+        if alike[-1] is not None and done.state != NOT_RUN:
+            measured.setdefault(alike, done)
         if tell is not None:
             tell(done)
         return done
 
     with ThreadPoolExecutor(max_workers=parallel) as pool:
         return [done for done in pool.map(work, jobs) if done is not None]
+
+
+def _same(job: OracleJob, cards: Mapping[str, Card]) -> str | None:
+    """Return what jobs share whose networks are built by the same code and arguments; None if that cannot be told."""
+    recipe = cards[job.uids[0]].recipe
+    assert recipe is not None  # noqa: S101 - the plan has cards with recipes only
+    code = same_code.digest(job.code, recipe.entry) if recipe.provider == "repository" else None
+    if code is None:
+        return None
+    told = replace(recipe, known_answer=None, weights_answer=None, parameters=None)
+    return json.dumps([code, asdict(told)], sort_keys=True, default=str)
+
+
+def _shared(
+    done: SettledJob, job: OracleJob, found: Mapping[str, Mapping[str, Any]], cards: Mapping[str, Card]
+) -> SettledJob:
+    """Return what came of a job from what came of one with the same network."""
+    answer = done.answer
+    if answer is not None:
+        answer = replace(answer, code=_commit(found[done.source], job, cards))
+    return replace(done, uids=tuple(job.uids), answer=answer)
 
 
 def _read(report: Path) -> dict[str, SettledJob]:
