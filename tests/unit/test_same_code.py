@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 FILES = {
     "src/__init__.py": "",
-    "src/net.py": '"""A network."""\nfrom src.layers import Layer\nimport common\n\n\ndef make():\n    return Layer()\n',
+    "src/net.py": '"""A network."""\nfrom src.layers import Layer\nimport common\n\ndef make():\n    return Layer()\n',
     "src/layers.py": "class Layer:\n    width = 4\n",
     "more/common.py": "RATE = 1\n",
     "train.py": "import src.net\n",
