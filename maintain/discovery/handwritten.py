@@ -131,8 +131,6 @@ _WITHHELD: Final = {
 # script of this version does it, and the rules.
 _RENAMES: Final[tuple[tuple[str, str, str, dict[str, str]], ...]] = (
     ("faster_rcnn", "eval.py", "fpn_ncek", {"fpn_ncek": "fpn_neck"}),
-    ("opt", "pretrain_three_caption_eval.py", "txt_output.tfm_decoder",
-     {"^txt_output.tfm_decoder": "txt_output.tfm_decoder.decoder.tfm_decoder"}),
     ("tinybert", "run_task_distill.py", "tinybert_", {"tinybert_": "bert_", "^bert.": ""}),
     ("tinybert", "export.py", "tinybert_", {"tinybert_": "bert_", "^bert.": ""}),
     ("yolox", "eval.py", "ema.", {"^ema.": ""}),
