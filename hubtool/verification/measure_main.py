@@ -71,13 +71,14 @@ def _measure(spec: Mapping[str, Any]) -> dict[str, Any]:
         mindspore.set_context(mode=mode)
         for number, inputs in enumerate(given):
             try:
-                first, second = (_outputs(loaded.built, inputs) for _ in range(2))
+                first = _outputs(loaded.built, inputs)
+                second = first if spec["once"] else _outputs(loaded.built, inputs)
                 other = _outputs(loaded.built, inputs, first_place=_OTHER_PLACE) if spec["recording"] else []
             except Exception as error:  # noqa: BLE001 - the code of a network may raise anything
                 if not number and mode == mindspore.PYNATIVE_MODE:
                     problem = f"the forward pass failed: {why(error)}"
                 continue
-            if spec["recording"]:
+            if spec["recording"] and not spec["once"]:
                 told["noise"] = _largest(first, _outputs(loaded.built, inputs, moved=_MOVE))
             if other and all(_same(one, another) for (_, one), (_, another) in zip(first, other, strict=False)):
                 return {**told, "reason": "its outputs are the same for other inputs, and would prove nothing"}

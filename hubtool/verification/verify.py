@@ -235,6 +235,7 @@ def measure(
     assets: Sequence[Path] = (),
     agreement: Agreement | None = None,
     recording: bool = False,
+    once: bool = False,
     limits: ProgramLimits = DEFAULT_LIMITS,
 ) -> Measurement:
     """Run the network of a card on the values of the rule, in the sandbox.
@@ -251,6 +252,8 @@ def measure(
         assets: Files that are assets of the card, where the checkpoint is not published yet.
         agreement: What the user agreed to when asked; other code is refused.
         recording: Whether the outputs become a known answer: then they must depend on the inputs.
+        once: Whether the network is run once on its inputs, as its outputs are compared with those of another program:
+            then neither random numbers nor its noise are looked for.
         limits: What the program may take.
 
     Raises:
@@ -286,6 +289,7 @@ def measure(
             weights=weights,
             device=resolution.device,
             recording=recording,
+            once=once,
             limits=workspaces.with_room(limits, weights=size),
         )
 
@@ -299,6 +303,7 @@ def measure_in(
     device: str,
     limits: ProgramLimits,
     recording: bool = False,
+    once: bool = False,
 ) -> Measurement:
     """Run the network of the card in a workspace, which has what it needs; see :func:`measure`.
 
@@ -310,6 +315,8 @@ def measure_in(
         device: ``CPU``, ``GPU`` or ``Ascend``.
         limits: What the program may take.
         recording: Whether the outputs become a known answer: then they must depend on the inputs.
+        once: Whether the network is run once on its inputs, as its outputs are compared with those of another program:
+            then neither random numbers nor its noise are looked for.
 
     Raises:
         NoAnswerError: If it runs, and its outputs are random, not finite, or none.
@@ -322,6 +329,7 @@ def measure_in(
         "arguments": dict(arguments or {}),
         "inputs": [[one.as_json() for one in each] for each in inputs],
         "recording": recording,
+        "once": once,
     }
     spec = workspace.root / "measure.json"
     spec.write_text(json.dumps(told), encoding="utf-8")
