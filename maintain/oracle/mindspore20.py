@@ -473,7 +473,7 @@ def _mindspore(networks: answers.ScriptNetworks) -> None:
     real_cast = ops.Cast.__call__
 
     def cast(self: Any, value: Any, dtype: Any) -> Any:  # noqa: ANN401 - as the original
-        """Leave None as it is: detectors cast the labels that only training gives, and graphs dropped what came of it."""
+        """Leave None as it is: detectors cast labels that only training gives, and graphs dropped what came of it."""
         return None if value is None else real_cast(self, value, dtype)
 
     ops.Cast.__call__ = cast

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -98,6 +99,15 @@ def test_the_training_mode_is_another_job(tmp_path: Path) -> None:
     models.script_only(tmp_path / "cv" / "net")
     plain, trained = (plan([card("a")], checkout=str(tmp_path), train=train)[0][0] for train in (False, True))
     assert plain.key(OLD) != trained.key(OLD)
+
+
+def test_a_card_that_says_training_mode_is_asked_in_it(tmp_path: Path) -> None:
+    models.script_only(tmp_path / "cv" / "net")
+    said = card("a")
+    assert said.recipe is not None
+    said = replace(said, recipe=replace(said.recipe, training_mode=True))
+    (job,), _ = plan([said], checkout=str(tmp_path))
+    assert job.request["train"] is True
 
 
 def job(tmp_path: Path, *uids: str) -> OracleJob:
