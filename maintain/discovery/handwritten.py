@@ -5,6 +5,7 @@ Each is built and verified like any other; the numbers are the published ones of
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from hubtool.card.model import Recipe
@@ -133,8 +134,10 @@ _RENAMES: Final[tuple[tuple[str, str, str, dict[str, str]], ...]] = (
     ("faster_rcnn", "eval.py", "fpn_ncek", {"fpn_ncek": "fpn_neck"}),
     ("opt", "pretrain_three_caption_eval.py", "txt_output.tfm_decoder",
      {"^txt_output.tfm_decoder": "txt_output.tfm_decoder.decoder.tfm_decoder"}),
+    ("sdne", "export.py", "SDNEWithLossCell", {"^_backbone.": ""}),
     ("tinybert", "run_task_distill.py", "tinybert_", {"tinybert_": "bert_", "^bert.": ""}),
     ("tinybert", "export.py", "tinybert_", {"tinybert_": "bert_", "^bert.": ""}),
+    ("wide_and_deep_multitable", "src/wide_and_deep.py", "PredictWithSigmoid", {"^network.": ""}),
     ("yolox", "eval.py", "ema.", {"^ema.": ""}),
 )  # fmt: skip
 
@@ -167,9 +170,11 @@ def builtin(folder: str, facts: NetworkFacts) -> Recipe | None:
         folder: The folder of its repo-link.
         facts: What it says.
     """
+    tuned = facts.name.lower()
+    if folder.strip("/") == "official/nlp/bert_thor":
+        return _bert_large(tuned)
     if folder.strip("/") != "official/nlp/bert":
         return None
-    tuned = facts.name.lower()
     if tuned == "bertbase_cnnews128":
         return Recipe(provider="builtin", entry="bert-pretraining")
     found = (
@@ -179,6 +184,20 @@ def builtin(folder: str, facts: NetworkFacts) -> Recipe | None:
     )
     entry, arguments = next(found, ("", {}))
     return Recipe(provider="builtin", entry=entry, arguments=arguments) if entry else None
+
+
+def _bert_large(name: str) -> Recipe:
+    """Return the recipe of a large encoder: of Chinese news with its vocabulary, else of English Wikipedia."""
+    chinese = "cnnews" in name
+    arguments = {
+        "vocab_size": 21128 if chinese else 30522,
+        "hidden_size": 1024,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 16,
+        "intermediate_size": 4096,
+        **({"use_relative_positions": True} if chinese else {}),
+    }
+    return Recipe(provider="builtin", entry="bert", arguments=arguments, ignore=("*cls1.*", "*cls2.*"))
 
 
 def recipes(folder: str, facts: NetworkFacts) -> Iterator[Recipe]:
@@ -222,6 +241,46 @@ def recipes(folder: str, facts: NetworkFacts) -> Iterator[Recipe]:
         yield Recipe(provider="repository", entry="export.py", argv=argv)
     elif name == "ArbitraryStyleTransfer":  # its first script loads the network that looks at styles
         argv = ("--ckpt_path", "{checkpoint}")
+        yield Recipe(provider="repository", entry="export.py", argv=argv, training_mode=True)
+        # Since r1.7 the network asks where it runs, and export.py does not say it; the checkpoints are of Ascend.
+        arguments = {"args": {"platform": "Ascend"}, "style_dim": 100}
+        entry = "src.model:style_transfer_model"
+        yield Recipe(provider="repository", entry=entry, arguments=arguments, training_mode=True)
+    elif name == "sdne" and "wiki" in facts.name:  # its script loads into the loss cell, and exports the network in it
+        arguments = {"node_size": 2405, "hidden_size": [256, 128]}
+        yield _recipe("src.sdne:SDNE", arguments, ("X", (256, 2405), "float32"))
+    elif name == "ntsnet":  # as eval.py: its script for export lays out images as another device crops them
+        arguments = {"topK": 6, "resnet50Path": ""}
+        recipe = _recipe("src.network:NTS_NET", arguments, ("x", (1, 3, 448, 448), "float32"))
+        yield replace(recipe, initialise=True)
+    elif name == "wide_and_deep_multitable":  # a file of the data set says how wide its inputs are together
+        arguments = {
+            "input_emb_dim": {"shape-of": "dense_layer_1.weight", "axis": 0, "otherwise": 1248},
+            "batch_size": 131072,
+            "deep_layers_act": "relu",
+            "init_args": [-0.01, 0.01],
+            "weight_bias_init": ["normal", "normal"],
+            "emb_init": "normal",
+            "keep_prob": 1.0,
+            "dropout_flag": False,
+        }
+        entry = "src.wide_and_deep:WideDeepModel"
+        yield Recipe(provider="repository", entry=entry, arguments={"config": arguments})
+    elif name == "mass":  # its script exports it for one text, and its configuration says 192
+        yield Recipe(
+            provider="repository",
+            entry="export.py",
+            argv=("--checkpoint_file_path", "{checkpoint}", "--existed_ckpt", "{checkpoint}", "--batch_size", "1"),
+            skip=("export.py:57", "export.py:65"),
+        )
+    elif name == "dlrm":  # its first configuration is for a cluster that fetches its data
+        argv = ("--checkpoint_path", "{checkpoint}", "--enable_modelarts", "False")
+        yield Recipe(provider="repository", entry="export.py", argv=argv)
+    elif name == "Pix2Pix":  # eval.py sets all to training, and the generator draws nothing
+        argv = ("--ckpt", "{checkpoint}")
+        yield Recipe(provider="repository", entry="export.py", argv=argv, training_mode=True)
+    elif name == "U-GAT-IT":  # its normalisation is that of the image: inference runs in training mode
+        argv = ("--checkpoint_url", "{checkpoint}")
         yield Recipe(provider="repository", entry="export.py", argv=argv, training_mode=True)
     elif name == "dgcn" and "pubmed" in facts.name:  # export.py says the features of CiteSeer; PubMed has 500
         arguments = {"input_dim": 500, "hidden_dim": 36, "output_dim": 3, "dropout": 0.5}
