@@ -134,7 +134,6 @@ _RENAMES: Final[tuple[tuple[str, str, str, dict[str, str]], ...]] = (
     ("faster_rcnn", "eval.py", "fpn_ncek", {"fpn_ncek": "fpn_neck"}),
     ("opt", "pretrain_three_caption_eval.py", "txt_output.tfm_decoder",
      {"^txt_output.tfm_decoder": "txt_output.tfm_decoder.decoder.tfm_decoder"}),
-    ("sdne", "export.py", "SDNEWithLossCell", {"^_backbone.": ""}),
     ("tinybert", "run_task_distill.py", "tinybert_", {"tinybert_": "bert_", "^bert.": ""}),
     ("tinybert", "export.py", "tinybert_", {"tinybert_": "bert_", "^bert.": ""}),
     ("wide_and_deep_multitable", "src/wide_and_deep.py", "PredictWithSigmoid", {"^network.": ""}),
@@ -247,8 +246,9 @@ def recipes(folder: str, facts: NetworkFacts) -> Iterator[Recipe]:
         entry = "src.model:style_transfer_model"
         yield Recipe(provider="repository", entry=entry, arguments=arguments, training_mode=True)
     elif name == "sdne" and "wiki" in facts.name:  # its script loads into the loss cell, and exports the network in it
-        arguments = {"node_size": 2405, "hidden_size": [256, 128]}
-        yield _recipe("src.sdne:SDNE", arguments, ("X", (256, 2405), "float32"))
+        argv = ("--ckpt_file", "{checkpoint}")
+        inputs = (("X", (256, 2405), "float32"),)
+        yield Recipe(provider="repository", entry="export.py", argv=argv, capture=2, inputs=inputs)
     elif name == "ntsnet":  # as eval.py: its script for export lays out images as another device crops them
         arguments = {"topK": 6, "resnet50Path": ""}
         recipe = _recipe("src.network:NTS_NET", arguments, ("x", (1, 3, 448, 448), "float32"))
