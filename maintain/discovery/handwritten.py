@@ -208,6 +208,8 @@ def recipes(folder: str, facts: NetworkFacts) -> Iterator[Recipe]:
     """
     name = folder.rpartition("/")[2]
     arguments: dict[str, object]
+    argv: tuple[str, ...]
+    inputs: tuple[tuple[str, tuple[int, ...], str], ...]
     if name == "osnet":
         for dataset, persons in _PERSONS.items():
             if dataset in facts.name.lower():
@@ -218,8 +220,8 @@ def recipes(folder: str, facts: NetworkFacts) -> Iterator[Recipe]:
                     inputs=(("x", (1, 3, 256, 128), "float32"),),
                 )
     elif name == "tprr":  # one card for each part of a model whose scripts need all of its data
-        for part, entry in _TPRR.items():
-            if part in facts.name:
+        for piece, entry in _TPRR.items():
+            if piece in facts.name:
                 arguments = {"batch_size": 1} if entry.endswith(":Albert") else {}
                 yield Recipe(provider="repository", entry=entry, arguments=arguments)
     elif name == "tinybert":  # the cards are of the students for tasks; its first script loads the teacher of all
@@ -233,8 +235,8 @@ def recipes(folder: str, facts: NetworkFacts) -> Iterator[Recipe]:
         yield Recipe(provider="repository", entry="export.py", argv=argv, capture=part)
     elif name == "dgu" and "udc" in facts.name:  # two labels, as scripts/export.sh says; older code asks for no task
         argv = ("--number_labels", "2", "--ckpt_file", "{checkpoint}")
-        for task in (("--task_name", "udc"), ()):
-            yield Recipe(provider="repository", entry="export.py", argv=(*task, *argv))
+        for more in (("--task_name", "udc"), ()):
+            yield Recipe(provider="repository", entry="export.py", argv=(*more, *argv))
     elif name == "naml":  # five candidates, as in training: the export of all of it would have none
         argv = ("--checkpoint_path", "{checkpoint}", "--export_neg_sample", "4", "--batch_size", "1")
         yield Recipe(provider="repository", entry="export.py", argv=argv)
@@ -317,19 +319,19 @@ def recipes(folder: str, facts: NetworkFacts) -> Iterator[Recipe]:
             inputs=(("x", (100, 3, 32, 32), "float32"),),
         )
     elif name == "pcb_rpp":
-        part = "RPP" if "rpp" in facts.name.lower() else "PCB"
-        argv = ("--config_path", f"{{folder}}/config/eval_{part}_market.yaml", "--checkpoint_url", "{checkpoint}")
+        kind = "RPP" if "rpp" in facts.name.lower() else "PCB"
+        argv = ("--config_path", f"{{folder}}/config/eval_{kind}_market.yaml", "--checkpoint_url", "{checkpoint}")
         yield Recipe(provider="repository", entry="export.py", argv=argv, inputs=(("x", (64, 3, 384, 128), "float32"),))
     elif name == "ernie":
         yield from _ernie(facts.name.lower())
     elif name == "IPT" and facts.name.startswith(
         "ipt_v1.0"
     ):  # one head, and the scale of the task, as its script for evaluation gives them
-        task = ("--scale", "1", "--derain") if "derain" in facts.name else ("--scale", facts.name[-1])
+        argv = ("--scale", "1", "--derain") if "derain" in facts.name else ("--scale", facts.name[-1])
         yield Recipe(
             provider="repository",
             entry="export_onnx.py",
-            argv=("--pth_path", "{checkpoint}", "--task_id", "0", "--num_queries", "1", *task),
+            argv=("--pth_path", "{checkpoint}", "--task_id", "0", "--num_queries", "1", *argv),
         )
     elif name == "RCAN":  # the PSNR of the card is that of Set5, doubled
         yield Recipe(
