@@ -148,11 +148,12 @@ def _print(outcomes: dict[str, dict[str, Any]]) -> None:
     built = {uid: outcome for uid, outcome in outcomes.items() if outcome["recipe"]}
     for uid, outcome in sorted(outcomes.items()) if len(outcomes) <= 50 else ():
         recipe = outcome["recipe"]
-        says = (
-            f"{recipe['entry']}: {outcome['network']}, {render.count(outcome['parameters'], 'parameter')}"
-            if recipe
-            else outcome["reason"]
-        )
+        if not recipe:
+            says = outcome["reason"]
+        elif "network" in outcome:
+            says = f"{recipe['entry']}: {outcome['network']}, {render.count(outcome['parameters'], 'parameter')}"
+        else:  # one of hubtool's own, which nothing was run for
+            says = f"{recipe['entry']}: built in"
         click.echo(f"{uid}  {says}")
     click.echo(f"{len(built)} of {len(outcomes)} built")
     reasons = Counter(reason_class(outcome["reason"]) for outcome in outcomes.values() if not outcome["recipe"])

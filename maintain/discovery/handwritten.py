@@ -5,6 +5,7 @@ Each is built and verified like any other; the numbers are the published ones of
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from hubtool.card.model import Recipe
@@ -133,6 +134,7 @@ _RENAMES: Final[tuple[tuple[str, str, str, dict[str, str]], ...]] = (
     ("faster_rcnn", "eval.py", "fpn_ncek", {"fpn_ncek": "fpn_neck"}),
     ("tinybert", "run_task_distill.py", "tinybert_", {"tinybert_": "bert_", "^bert.": ""}),
     ("tinybert", "export.py", "tinybert_", {"tinybert_": "bert_", "^bert.": ""}),
+    ("wide_and_deep_multitable", "src/wide_and_deep.py", "PredictWithSigmoid", {"^network.": ""}),
     ("yolox", "eval.py", "ema.", {"^ema.": ""}),
 )  # fmt: skip
 
@@ -165,9 +167,11 @@ def builtin(folder: str, facts: NetworkFacts) -> Recipe | None:
         folder: The folder of its repo-link.
         facts: What it says.
     """
+    tuned = facts.name.lower()
+    if folder.strip("/") == "official/nlp/bert_thor":
+        return _bert_large(tuned)
     if folder.strip("/") != "official/nlp/bert":
         return None
-    tuned = facts.name.lower()
     if tuned == "bertbase_cnnews128":
         return Recipe(provider="builtin", entry="bert-pretraining")
     found = (
@@ -179,6 +183,20 @@ def builtin(folder: str, facts: NetworkFacts) -> Recipe | None:
     return Recipe(provider="builtin", entry=entry, arguments=arguments) if entry else None
 
 
+def _bert_large(name: str) -> Recipe:
+    """Return the recipe of a large encoder: of Chinese news with its vocabulary, else of English Wikipedia."""
+    chinese = "cnnews" in name
+    arguments = {
+        "vocab_size": 21128 if chinese else 30522,
+        "hidden_size": 1024,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 16,
+        "intermediate_size": 4096,
+        **({"use_relative_positions": True} if chinese else {}),
+    }
+    return Recipe(provider="builtin", entry="bert", arguments=arguments, ignore=("*cls1.*", "*cls2.*"))
+
+
 def recipes(folder: str, facts: NetworkFacts) -> Iterator[Recipe]:
     """Yield the recipes that are known for a card.
 
@@ -188,6 +206,8 @@ def recipes(folder: str, facts: NetworkFacts) -> Iterator[Recipe]:
     """
     name = folder.rpartition("/")[2]
     arguments: dict[str, object]
+    argv: tuple[str, ...]
+    inputs: tuple[tuple[str, tuple[int, ...], str], ...]
     if name == "osnet":
         for dataset, persons in _PERSONS.items():
             if dataset in facts.name.lower():
@@ -198,8 +218,8 @@ def recipes(folder: str, facts: NetworkFacts) -> Iterator[Recipe]:
                     inputs=(("x", (1, 3, 256, 128), "float32"),),
                 )
     elif name == "tprr":  # one card for each part of a model whose scripts need all of its data
-        for part, entry in _TPRR.items():
-            if part in facts.name:
+        for piece, entry in _TPRR.items():
+            if piece in facts.name:
                 arguments = {"batch_size": 1} if entry.endswith(":Albert") else {}
                 yield Recipe(provider="repository", entry=entry, arguments=arguments)
     elif name == "tinybert":  # the cards are of the students for tasks; its first script loads the teacher of all
@@ -212,14 +232,66 @@ def recipes(folder: str, facts: NetworkFacts) -> Iterator[Recipe]:
         number = 1 if "encoder" in facts.name else 2
         yield Recipe(provider="repository", entry="export.py", argv=argv, capture=number)
     elif name == "dgu" and "udc" in facts.name:  # two labels, as scripts/export.sh says; older code asks for no task
+<<<<<<< HEAD
         labels = ("--number_labels", "2", "--ckpt_file", "{checkpoint}")
         yield Recipe(provider="repository", entry="export.py", argv=("--task_name", "udc", *labels))
         yield Recipe(provider="repository", entry="export.py", argv=labels)
+=======
+        argv = ("--number_labels", "2", "--ckpt_file", "{checkpoint}")
+        for more in (("--task_name", "udc"), ()):
+            yield Recipe(provider="repository", entry="export.py", argv=(*more, *argv))
+>>>>>>> wt-c
     elif name == "naml":  # five candidates, as in training: the export of all of it would have none
         sizes = ("--export_neg_sample", "4", "--batch_size", "1")
         yield Recipe(provider="repository", entry="export.py", argv=("--checkpoint_path", "{checkpoint}", *sizes))
     elif name == "ArbitraryStyleTransfer":  # its first script loads the network that looks at styles
+<<<<<<< HEAD
         yield Recipe(provider="repository", entry="export.py", argv=("--ckpt_path", "{checkpoint}"), training_mode=True)
+=======
+        argv = ("--ckpt_path", "{checkpoint}")
+        yield Recipe(provider="repository", entry="export.py", argv=argv, training_mode=True)
+        # Since r1.7 the network asks where it runs, and export.py does not say it; the checkpoints are of Ascend.
+        arguments = {"args": {"platform": "Ascend"}, "style_dim": 100}
+        entry = "src.model:style_transfer_model"
+        yield Recipe(provider="repository", entry=entry, arguments=arguments, training_mode=True)
+    elif name == "sdne" and "wiki" in facts.name:  # its script loads into the loss cell, and exports the network in it
+        argv = ("--ckpt_file", "{checkpoint}")
+        inputs = (("X", (256, 2405), "float32"),)
+        yield Recipe(provider="repository", entry="export.py", argv=argv, capture=2, inputs=inputs)
+    elif name == "ntsnet":  # as eval.py: its script for export lays out images as another device crops them
+        arguments = {"topK": 6, "resnet50Path": ""}
+        recipe = _recipe("src.network:NTS_NET", arguments, ("x", (1, 3, 448, 448), "float32"))
+        yield replace(recipe, initialise=True)
+    elif name == "wide_and_deep_multitable":  # a file of the data set says how wide its inputs are together
+        arguments = {
+            "input_emb_dim": {"shape-of": "dense_layer_1.weight", "axis": 0, "otherwise": 1248},
+            "batch_size": 131072,
+            "deep_layers_act": "relu",
+            "init_args": [-0.01, 0.01],
+            "weight_bias_init": ["normal", "normal"],
+            "emb_init": "normal",
+            "keep_prob": 1.0,
+            "dropout_flag": False,
+        }
+        entry = "src.wide_and_deep:WideDeepModel"
+        yield Recipe(provider="repository", entry=entry, arguments={"config": arguments})
+    elif name == "mass":  # its script exports it for one text, and its configuration says 192
+        yield Recipe(
+            provider="repository",
+            entry="export.py",
+            argv=("--checkpoint_file_path", "{checkpoint}", "--existed_ckpt", "{checkpoint}", "--batch_size", "1"),
+            skip=("export.py:57", "export.py:65"),
+        )
+    elif name == "dlrm":  # its first configuration is for a cluster that fetches its data
+        argv = ("--checkpoint_path", "{checkpoint}", "--enable_modelarts", "False")
+        yield Recipe(provider="repository", entry="export.py", argv=argv)
+    elif name == "Pix2Pix":  # eval.py sets all to training, and the generator draws nothing
+        argv = ("--ckpt", "{checkpoint}")
+        yield Recipe(provider="repository", entry="export.py", argv=argv, training_mode=True)
+    elif name == "U-GAT-IT":  # its normalisation is that of the image: inference runs in training mode
+        argv = ("--checkpoint_url", "{checkpoint}")
+        yield Recipe(provider="repository", entry="export.py", argv=argv, training_mode=True)
+>>>>>>> wt-c
     elif name == "dgcn" and "pubmed" in facts.name:  # export.py says the features of CiteSeer; PubMed has 500
         arguments = {"input_dim": 500, "hidden_dim": 36, "output_dim": 3, "dropout": 0.5}
         yield Recipe(provider="repository", entry="src.dgcn:DGCN", arguments=arguments)
@@ -255,19 +327,27 @@ def recipes(folder: str, facts: NetworkFacts) -> Iterator[Recipe]:
             inputs=(("x", (100, 3, 32, 32), "float32"),),
         )
     elif name == "pcb_rpp":
-        part = "RPP" if "rpp" in facts.name.lower() else "PCB"
-        argv = ("--config_path", f"{{folder}}/config/eval_{part}_market.yaml", "--checkpoint_url", "{checkpoint}")
+        kind = "RPP" if "rpp" in facts.name.lower() else "PCB"
+        argv = ("--config_path", f"{{folder}}/config/eval_{kind}_market.yaml", "--checkpoint_url", "{checkpoint}")
         yield Recipe(provider="repository", entry="export.py", argv=argv, inputs=(("x", (64, 3, 384, 128), "float32"),))
     elif name == "ernie":
         yield from _ernie(facts.name.lower())
     elif name == "IPT" and facts.name.startswith(
         "ipt_v1.0"
     ):  # one head, and the scale of the task, as its script for evaluation gives them
+<<<<<<< HEAD
         scale = ("--scale", "1", "--derain") if "derain" in facts.name else ("--scale", facts.name[-1])
         yield Recipe(
             provider="repository",
             entry="export_onnx.py",
             argv=("--pth_path", "{checkpoint}", "--task_id", "0", "--num_queries", "1", *scale),
+=======
+        argv = ("--scale", "1", "--derain") if "derain" in facts.name else ("--scale", facts.name[-1])
+        yield Recipe(
+            provider="repository",
+            entry="export_onnx.py",
+            argv=("--pth_path", "{checkpoint}", "--task_id", "0", "--num_queries", "1", *argv),
+>>>>>>> wt-c
         )
     elif name == "RCAN":  # the PSNR of the card is that of Set5, doubled
         yield Recipe(

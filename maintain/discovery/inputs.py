@@ -60,7 +60,12 @@ _STATED: Final[tuple[tuple[str, tuple[InputSpec, ...]], ...]] = (
     ("ssdmobilenetv2fpnlite_coco2017", (_of("x", 1, 3, 320, 320),)),  # config/ssdlite_mobilenetv2-fpn_gpu.yaml
     ("3dcnn_brast2017", (_of("flair_t2_node", 1, 2, 38, 38, 38), _of("t1_t1ce_node", 1, 2, 38, 38, 38))),  # eval.py
     ("aecrnet_reside", (_of("x", 1, 3, 64, 64),)),  # eval.py, of images of any size
-    ("dbpn_div2k", (_of("x", 1, 3, 32, 32),)),  # eval.py, of images of any size
+    ("dbpn*_div2k", (_of("x", 1, 3, 32, 32),)),  # eval.py, of images of any size; so do the next two
+    ("rdn_div2k", (_of("x", 1, 3, 32, 32),)),
+    ("wdsr_div2k", (_of("x", 1, 3, 32, 32),)),
+    ("vnet_promise2012", (_of("x", 1, 1, 64, 64, 32),)),  # src/vnet.py halves its sides four times
+    ("ocrnet_cityscapes", (_of("x", 1, 3, 128, 256),)),  # src/cityscapes.py, of images of any size
+    ("retinafaceresnet50_widerface", (_of("inputs", 1, 3, 320, 320),)),  # eval.py, of images of any size
     ("csd_div2k", (_of("x", 1, 3, 32, 32),)),  # eval.py, of images of any size
     ("delf_gldv2", (_of("images", 1, 3, 256, 256),)),  # export.py, of a pyramid of images
     # It computes in float16, and the values of larger inputs overflow.
@@ -111,7 +116,7 @@ _STATED: Final[tuple[tuple[str, tuple[InputSpec, ...]], ...]] = (
     ("fasttext_dbpedia", (_ints("src_tokens", 1, 1120), _ints("src_tokens_lengths", 1, 1, low=1, high=1120))),
     ("fasttext_yelp", (_ints("src_tokens", 1, 2955), _ints("src_tokens_lengths", 1, 1, low=1, high=2955))),
     (
-        "ktnet_record",  # src/KTNET_eval.py cuts texts into 384 words, and run_KTNET_record_eval.py gives the others
+        "ktnet_*",  # src/KTNET_eval.py cuts texts into 384 words, and run_KTNET_record_eval.py gives the others
         (
             _of("input_mask", 1, 384, low=0.0, high=1.0),
             *(_of(name, 1, 384, dtype="int64") for name in ("src_ids", "pos_ids", "sent_ids")),
@@ -141,6 +146,68 @@ _STATED: Final[tuple[tuple[str, tuple[InputSpec, ...]], ...]] = (
         (_ints("center_word", 8), _ints("pos_word", 8), _ints("neg_words", 8, 5)),
     ),
     ("tprr_re*albert_hotpotqa", _text(512, "input_ids", "attention_mask", "token_type_ids")),  # src/reader_eval.py
+    (
+        "tprr_readerdownstream_hotpotqa",  # src/reader.py: what its encoder gives for 32 tokens, all of them context
+        (
+            _of("para_state", 1, 4096),
+            _of("sent_state", 1, 4096),
+            _of("state", 1, 32, 4096),
+            _of("context_mask", 1, 32, low=1.0, high=1.0),
+        ),
+    ),
+    ("tprr_rerankdownstream_hotpotqa", (_of("cls_emd", 1, 4096),)),  # src/reranker.py
+    (
+        "bgcf_amazonbeauty",  # src/callback.py, for four users and four items of the 7,068 and the 3,570
+        (
+            *(_ints(name, 4, high=3569) for name in ("u_id", "pos_item_id")),
+            _ints("neg_item_id", 4, 1, high=3569),
+            *(_ints(name, 4, high=3569) for name in ("pos_users", "pos_items", "u_group_nodes")),
+            _ints("u_neighs", 4, 40, high=3569),
+            _ints("u_gnew_neighs", 4, 20, high=3569),
+            _ints("i_group_nodes", 4, high=3569),
+            _ints("i_neighs", 4, 40, high=3569),
+            _ints("i_gnew_neighs", 4, 20, high=3569),
+            _ints("neg_group_nodes", 4, high=3569),
+            _ints("neg_neighs", 4, 40, high=3569),
+            _ints("neg_gnew_neighs", 4, 20, high=3569),
+            _ints("neg_item_num", low=1, high=1),
+        ),
+    ),
+    (
+        "tacotron2_ljspeech1*",  # src/dataset.py: 16 texts of 189 letters, 30 frames of sound, all of them there
+        (
+            _ints("text_inputs", 16, 189),
+            _ints("input_length", 16, low=189, high=189),
+            _of("mel_padded", 16, 80, 30),
+            _of("text_mask", 16, 189, dtype="bool"),
+            _of("mel_mask", 16, 80, 30, dtype="bool"),
+            _of("rnn_mask", 16, 189, 512, dtype="bool"),
+        ),
+    ),
+    ("gnmtv2_wmtende", _text(51, "source_ids", "source_mask", batch=128)),  # default_config.yaml; it keeps to its batch
+    (
+        "wideanddeepmultitable_outbrain",  # src/datasets.py; as many columns as the recipe's width without a checkpoint
+        (
+            _of("continue_val", 1, 32),
+            _ints("indicator_id", 1, 2, high=15),
+            _ints("emb_128_id", 1, 4, high=649999),
+            _ints("emb_64_single_id", 1, 3, high=17299),
+            *(
+                _ints(f"multi_doc_{name}_id{mask}", 1, 5, high=None if mask else 20899)
+                for name in ("ad_category", "event_entity", "ad_entity", "event_topic", "event_category", "ad_topic")
+                for mask in ("", "_mask")
+            ),
+            *(_ints(name, 1, 1) for name in ("display_id", "ad_id", "display_ad_and_is_leak", "is_leak")),
+        ),
+    ),
+    ("stgan_celeba", (_of("x", 1, 3, 128, 128), _of("a", 1, 4))),  # export.py
+    ("pix2pix_G_facades", (_of("x", 1, 3, 256, 256),)),  # eval.py
+    ("ecapatdnn_voxceleb", (_of("x", 1, 301, 80),)),  # export.py
+    (
+        "lpcnet_librispeech",  # src/train_lpcnet.py, for 15 steps; without training a frame is a step
+        (_ints("pcm", 1, 15, 3, high=255), _of("feat", 1, 15, 20), _ints("pitch", 1, 15, 1, high=255),
+         _of("noise", 1, 15, 384)),
+    ),
 )  # fmt: skip
 
 

@@ -49,6 +49,22 @@ _NETWORKS: Final = {
     "bert": """
 network = BertModel(config, False)
 """,
+    "bert-pretraining": """
+from mindspore import nn
+from src.bert_for_pre_training import BertPreTraining
+
+
+class Network(nn.Cell):
+    def __init__(self):
+        super().__init__()
+        self.bert = BertPreTraining(config, False, False)
+
+    def construct(self, input_ids, input_mask, token_type_id, next_sentence_labels, masked_lm_positions):
+        return self.bert(input_ids, input_mask, token_type_id, masked_lm_positions)
+
+
+network = Network()
+""",
     "bert-classifier": """
 from src.bert_for_finetune import BertCLS
 

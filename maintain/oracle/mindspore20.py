@@ -50,6 +50,11 @@ def _nothing(*_: object, **__: object) -> None:
     """Do nothing."""
 
 
+def _given(tensor: Any) -> Any:  # noqa: ANN401 - a Tensor
+    """Return a tensor with the values that its initializer gives it."""
+    return tensor.init_data() if tensor.has_init else tensor
+
+
 def _zero(*_: object, **__: object) -> int:
     """Return the rank of the one process."""
     return 0
@@ -428,6 +433,14 @@ def _mindspore(networks: answers.ScriptNetworks) -> None:
     _checkparam.Validator, _checkparam.Rel = Validator, relation
     _checkparam.check_int_positive = _checkparam.check_positive_int
     serialization._check_checkpoint_param = _nothing  # noqa: SLF001 - gone; the script's own checks use it
+    ms.Tensor.to_tensor = _given  # what an initializer gave had this method
+    real_dot = ops.dot
+
+    def dot(x1: Any, x2: Any) -> Any:  # noqa: ANN401 - tensors
+        """Multiply, with the names that 1.x had."""
+        return real_dot(x1, x2)
+
+    ops.dot = ops.composite.dot = dot
     common.initializer.random_normal = _nothing  # 1.x filled an array with it; the rule fills it anew
     ops.operations.Sum = ops.ReduceSum
     ops.functional.control_depend = _nothing
@@ -457,6 +470,13 @@ def _mindspore(networks: answers.ScriptNetworks) -> None:
     nn.MaxPool2d.__init__ = _with_whole(_with_whole(nn.MaxPool2d.__init__), at=2)
     nn.CellList.__getitem__ = _with_whole(nn.CellList.__getitem__)
 
+    real_cast = ops.Cast.__call__
+
+    def cast(self: Any, value: Any, dtype: Any) -> Any:  # noqa: ANN401 - as the original
+        """Leave None as it is: detectors cast labels that only training gives, and graphs dropped what came of it."""
+        return None if value is None else real_cast(self, value, dtype)
+
+    ops.Cast.__call__ = cast
     real_dropout = nn.Dropout.__init__
 
     def dropout(self: Any, keep_prob: Any = 0.5, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as the original

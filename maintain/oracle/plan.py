@@ -104,7 +104,11 @@ def plan(
             if code not in digests:
                 digests[code] = code_digest(code)
             identity = digests[code]
-        request = {**asked, "facts": asdict(item.facts), "train": train}
+        request = {
+            **asked,
+            "facts": asdict(item.facts),
+            "train": train or (recipe is not None and recipe.training_mode),
+        }
         sources = (PACKAGE,) if item.distribution else (SCRIPT, OLD)
         job = OracleJob(code=code, identity=identity, request=request, sources=sources)
         jobs.setdefault(job.key(""), job).uids.append(item.uid)

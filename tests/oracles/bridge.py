@@ -205,6 +205,15 @@ CASES: dict[str, Callable[[Any], list[Any]]] = {
     "mindspore.nn.Dropout": _dropout,
     "mindspore.nn.EmbeddingLookup": _lookup,
     "mindspore.common.initializer.initializer": _initializer,
+    "mindspore.ops.Cast": lambda found: [
+        found()(value, getattr(importlib.import_module("mindspore"), kind))
+        for value in (_tensor([1.5, -2.5]), 2.5)
+        for kind in ("int32", "float16")
+    ],
+    "mindspore.ops.dot": lambda found: [
+        found(_tensor(_floats(*left)), _tensor(_floats(*right, seed=1)))
+        for left, right in (((2, 3), (3, 2)), ((2, 2, 3), (4, 3, 2)))
+    ],
     "mindspore.ops.ScalarCast": lambda found: _casts(found()),
     "mindspore.ops.functional.scalar_cast": _casts,
     "mindspore.ops.ScalarToArray": lambda found: _arrays(found()),

@@ -79,3 +79,26 @@ def test_a_card_of_a_part_has_a_recipe_of_that_part() -> None:
     assert "MNLI" in recipe("official/nlp/tinybert", "tinybert_enwiki128_mnli").argv
     assert recipe("research/gnn/dgcn", "dgcn_pubmed").arguments["input_dim"] == 500
     assert not list(handwritten.recipes("research/gnn/dgcn", NetworkFacts(name="dgcn_cora")))
+    assert recipe("research/gnn/sdne", "sdne_wiki").capture == 2  # what is exported, not the loss around it
+
+
+def test_one_checkpoint_has_one_network_in_all_versions() -> None:
+    """The large encoder of Chinese news was one of English Wikipedia's vocabulary in six of seven versions."""
+
+    def built(name: str) -> model.Recipe | None:
+        return handwritten.builtin("official/nlp/bert_thor", NetworkFacts(name=name))
+
+    chinese, english = built("bertlarge_cnnews128"), built("bertthor_mlperf")
+    assert chinese is not None
+    assert english is not None
+    assert (chinese.arguments["vocab_size"], english.arguments["vocab_size"]) == (21128, 30522)
+    cards = [card for card in cards_of(REGISTRY) if str(card.uid).endswith("/bertlarge_cnnews128")]
+    assert len({card.text("asset-sha256") for card in cards}) == 1
+    assert {repr(card.recipe and (card.recipe.entry, card.recipe.arguments)) for card in cards} == {
+        repr((chinese.entry, chinese.arguments))
+    }
+
+
+def test_inference_in_training_mode_is_said() -> None:
+    for folder, name in (("research/cv/U-GAT-IT", "ugatit_selfie2anime"), ("research/cv/Pix2Pix", "pix2pix_G_facades")):
+        assert next(handwritten.recipes(folder, NetworkFacts(name=name))).training_mode

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ from hubtool.errors import ArgumentError, RequirementError
 from hubtool.sandbox.limits import ProgramLimits
 from hubtool.uid import Uid
 from hubtool.verification import rule
-from maintain.oracle import answers, environment, run
+from maintain.oracle import answers, environment, family, run
 from maintain.oracle.plan import OLD, SCRIPT, OracleJob, plan
 from tests.support import models
 
@@ -98,6 +99,23 @@ def test_the_training_mode_is_another_job(tmp_path: Path) -> None:
     models.script_only(tmp_path / "cv" / "net")
     plain, trained = (plan([card("a")], checkout=str(tmp_path), train=train)[0][0] for train in (False, True))
     assert plain.key(OLD) != trained.key(OLD)
+
+
+def test_a_card_that_says_training_mode_is_asked_in_it(tmp_path: Path) -> None:
+    models.script_only(tmp_path / "cv" / "net")
+    said = card("a")
+    assert said.recipe is not None
+    said = replace(said, recipe=replace(said.recipe, training_mode=True))
+    (job,), _ = plan([said], checkout=str(tmp_path))
+    assert job.request["train"] is True
+
+
+def test_both_tasks_of_pre_training_are_asked_of_the_authors_classes() -> None:
+    request = family.request_of(model.Recipe(provider="builtin", entry="bert-pretraining"))
+    assert request is not None
+    compile(request["text"], "program", "exec")
+    assert "import BertPreTraining" in request["text"]
+    assert [one["name"] for one in request["inputs"]][3:] == ["next_sentence_labels", "masked_lm_positions"]
 
 
 def job(tmp_path: Path, *uids: str) -> OracleJob:

@@ -26,6 +26,19 @@ class _Operator(nn.Cell):
         return self
 
 
+class Cast(ops.Cast):
+    """Conversion to another type, and of None to None: detectors cast the labels that only training gives."""
+
+    def __call__(self, input_x: Any, dtype: Any) -> Any:  # noqa: ANN401 - a tensor, a number or None
+        """Convert."""
+        return None if input_x is None else super().__call__(input_x, dtype)
+
+
+def dot(x1: Tensor, x2: Tensor) -> Tensor:
+    """Multiply tensors along the last side of the first and the last but one of the second."""
+    return ops.dot(x1, x2)
+
+
 class ScalarToArray(_Operator):
     """A number as a tensor: an int32 or a float32."""
 
