@@ -232,22 +232,13 @@ def recipes(folder: str, facts: NetworkFacts) -> Iterator[Recipe]:
         number = 1 if "encoder" in facts.name else 2
         yield Recipe(provider="repository", entry="export.py", argv=argv, capture=number)
     elif name == "dgu" and "udc" in facts.name:  # two labels, as scripts/export.sh says; older code asks for no task
-<<<<<<< HEAD
         labels = ("--number_labels", "2", "--ckpt_file", "{checkpoint}")
         yield Recipe(provider="repository", entry="export.py", argv=("--task_name", "udc", *labels))
         yield Recipe(provider="repository", entry="export.py", argv=labels)
-=======
-        argv = ("--number_labels", "2", "--ckpt_file", "{checkpoint}")
-        for more in (("--task_name", "udc"), ()):
-            yield Recipe(provider="repository", entry="export.py", argv=(*more, *argv))
->>>>>>> wt-c
     elif name == "naml":  # five candidates, as in training: the export of all of it would have none
         sizes = ("--export_neg_sample", "4", "--batch_size", "1")
         yield Recipe(provider="repository", entry="export.py", argv=("--checkpoint_path", "{checkpoint}", *sizes))
     elif name == "ArbitraryStyleTransfer":  # its first script loads the network that looks at styles
-<<<<<<< HEAD
-        yield Recipe(provider="repository", entry="export.py", argv=("--ckpt_path", "{checkpoint}"), training_mode=True)
-=======
         argv = ("--ckpt_path", "{checkpoint}")
         yield Recipe(provider="repository", entry="export.py", argv=argv, training_mode=True)
         # Since r1.7 the network asks where it runs, and export.py does not say it; the checkpoints are of Ascend.
@@ -291,7 +282,6 @@ def recipes(folder: str, facts: NetworkFacts) -> Iterator[Recipe]:
     elif name == "U-GAT-IT":  # its normalisation is that of the image: inference runs in training mode
         argv = ("--checkpoint_url", "{checkpoint}")
         yield Recipe(provider="repository", entry="export.py", argv=argv, training_mode=True)
->>>>>>> wt-c
     elif name == "dgcn" and "pubmed" in facts.name:  # export.py says the features of CiteSeer; PubMed has 500
         arguments = {"input_dim": 500, "hidden_dim": 36, "output_dim": 3, "dropout": 0.5}
         yield Recipe(provider="repository", entry="src.dgcn:DGCN", arguments=arguments)
@@ -335,19 +325,11 @@ def recipes(folder: str, facts: NetworkFacts) -> Iterator[Recipe]:
     elif name == "IPT" and facts.name.startswith(
         "ipt_v1.0"
     ):  # one head, and the scale of the task, as its script for evaluation gives them
-<<<<<<< HEAD
         scale = ("--scale", "1", "--derain") if "derain" in facts.name else ("--scale", facts.name[-1])
         yield Recipe(
             provider="repository",
             entry="export_onnx.py",
             argv=("--pth_path", "{checkpoint}", "--task_id", "0", "--num_queries", "1", *scale),
-=======
-        argv = ("--scale", "1", "--derain") if "derain" in facts.name else ("--scale", facts.name[-1])
-        yield Recipe(
-            provider="repository",
-            entry="export_onnx.py",
-            argv=("--pth_path", "{checkpoint}", "--task_id", "0", "--num_queries", "1", *argv),
->>>>>>> wt-c
         )
     elif name == "RCAN":  # the PSNR of the card is that of Set5, doubled
         yield Recipe(
