@@ -7,6 +7,7 @@ a card does not state about its task follows from both: see :func:`tasks_of`.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,8 @@ from hubtool.card.vocabulary import task as module_type
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# 'UNet++' and 'UNet' differ in their signs only.
+_PLUS = re.compile(r"(?<=\w)\++(?!\w)")
 # No name is longer, and what is longer is not looked up.
 _MAX_CHARACTERS = 200
 
@@ -123,6 +126,15 @@ def variants() -> Mapping[str, tuple[str, ...]]:
     return {name: tuple(texts) for name, texts in _read("pipeline-tasks")["variants"].items()}
 
 
+def spelled(text: str) -> str:
+    """Return a text with its plus signs in words, as folding would remove them.
+
+    >>> spelled("UNet++"), spelled("DeepLab v3+")
+    ('UNetplusplus', 'DeepLab v3plus')
+    """
+    return _PLUS.sub(lambda match: "plus" * len(match[0]), text) if "+" in text else text
+
+
 def find(text: str) -> Architecture | None:
     """Return the architecture that a text names, or the one of the model that it names; None if it is not known.
 
@@ -131,7 +143,7 @@ def find(text: str) -> Architecture | None:
     """
     if len(text) > _MAX_CHARACTERS:
         return None
-    name = _by_spelling().get(fold(text))
+    name = _by_spelling().get(fold(spelled(text)))
     return None if name is None else architectures()[name]
 
 
@@ -153,7 +165,7 @@ def nearest(text: str) -> str | None:
     if len(text) > _MAX_CHARACTERS:
         return None
     known = _by_spelling()
-    close = difflib.get_close_matches(fold(text), known, n=1, cutoff=0.75)
+    close = difflib.get_close_matches(fold(spelled(text)), known, n=1, cutoff=0.75)
     return known[close[0]] if close else None
 
 
@@ -209,7 +221,7 @@ def _by_spelling() -> Mapping[str, str]:
         [(text, one.name) for one in known for text in one.spellings],
     ):
         for text, name in texts:
-            found.setdefault(fold(text), name)
+            found.setdefault(fold(spelled(text)), name)
     return found
 
 

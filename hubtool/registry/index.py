@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hubtool.card import vocabulary
 from hubtool.errors import StoreError
 from hubtool.registry import index_file, reading, words
+from hubtool.registry.found import Found, FoundModel
 from hubtool.registry.index_file import read_entry
+from hubtool.registry.reading import Term
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,9 +22,11 @@ if TYPE_CHECKING:
     from hubtool.card.likeness import Likeness
     from hubtool.registry import Registry
     from hubtool.registry.entry import CardEntry
-    from hubtool.registry.reading import Term
 
 _GRAMS_ONLY = ", ".join("1.0" if column == "grams" else "0.0" for column in words.Columns._fields)
+_MAX_NEAR = 100
+_LIKE = 0.7
+_FEW = 3
 _NOT_WITHDRAWN = "card.status != 'withdrawn'"
 
 
@@ -59,33 +64,6 @@ class Conflict:
     other_digest: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoundModel:
-    """A model that a search found: its best card, and the UIDs of all its versions, the newest first."""
-
-    entry: CardEntry
-    versions: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """What a search found.
-
-    Attributes:
-        models: The models, the best first.
-        count: How many there are; more than ``models`` has where a limit cut.
-        dropped: The words that were left out, because no card has them together with the others.
-        corrected: The words that were read as others, and those.
-        near: UIDs that share letters with the words, if nothing was found.
-    """
-
-    models: tuple[FoundModel, ...] = ()
-    count: int = 0
-    dropped: tuple[str, ...] = ()
-    corrected: tuple[tuple[str, str], ...] = ()
-    near: tuple[str, ...] = ()
-
-
 class SearchIndex:
     """The entries of some registries, in the order in which they are asked; a context manager."""
 
@@ -120,16 +98,17 @@ class SearchIndex:
         self.close()
 
     def entries(self, wanted: CardFilter | None = None) -> Iterator[CardEntry]:
-        """Yield the cards that a filter lets through, in order of their UIDs."""
+        """Yield the cards that a filter lets through: the versions of a model together, the newest first."""
         condition, values = _condition(wanted or CardFilter())
-        rows = self._select("SELECT uid, entry FROM card WHERE", condition, values)
-        for _, text in sorted(rows):
+        rows = self._select("SELECT model, -newness, uid, entry FROM card WHERE", condition, values)
+        for *_, text in sorted(rows):
             yield read_entry(text)
 
     def uids(self, wanted: CardFilter | None = None) -> list[str]:
-        """Return the UIDs of the cards that a filter lets through, sorted."""
+        """Return the UIDs of the cards that a filter lets through, sorted; 1.10 comes after 1.9."""
         condition, values = _condition(wanted or CardFilter())
-        return sorted(row[0] for row in self._select("SELECT uid FROM card WHERE", condition, values))
+        rows = self._select("SELECT publisher, newness, uid FROM card WHERE", condition, values)
+        return [uid for *_, uid in sorted(rows)]
 
     def search(self, text: str, limit: int = 50, *, withdrawn: bool = True, versions: bool = False) -> Found:
         """Find cards by words, the best first; `docs/search.md` says how they are ranked.
@@ -145,22 +124,22 @@ class SearchIndex:
         read = reading.read(text, self)
         optional = list(read.optional)
         wanted = list(read.terms)
-        if not wanted:  # words such as 'small' alone
-            wanted, optional = optional, []
+        if not wanted:  # 'small' alone
+            wanted, optional = [Term(term.text) for term in optional], []
         dropped = [term for term in wanted if not any(self.has(query) for _, query in term.queries())]
         wanted = [term for term in wanted if term not in dropped]
         ranked = partial(self._ranked, limit=limit, withdrawn=withdrawn, versions=versions)
         models, count = ranked(wanted, optional)
         while wanted and not models:
             # Of terms that count the same, the last that was typed goes first.
-            by_importance = sorted(reversed(wanted), key=lambda term: term.importance)
-            for least in by_importance:
+            by_importance = sorted(enumerate(wanted), key=lambda pair: (pair[1].importance, -pair[0]))
+            for _, least in by_importance:
                 left = [term for term in wanted if term is not least]
                 models, count = ranked(left, [*optional, *reading.parts(least)])
                 if models:
                     break
             else:
-                least = by_importance[0]
+                least = by_importance[0][1]
                 left = [term for term in wanted if term is not least]
             dropped.append(least)
             optional += reading.parts(least)
@@ -170,8 +149,17 @@ class SearchIndex:
             count=count,
             dropped=tuple(term.text for term in dropped),
             corrected=read.corrected,
-            near=() if models else tuple(self.near(text, 3)),
+            near=() if models else self._near_names(text),
         )
+
+    def _near_names(self, text: str) -> tuple[str, ...]:
+        """Return UIDs whose names are like a text, the most like first."""
+        folded = vocabulary.fold(text[:_MAX_NEAR])
+        like = [
+            (SequenceMatcher(None, folded, vocabulary.fold(uid.rpartition("/")[2].partition("_")[0])).ratio(), uid)
+            for uid in self.near(text[:_MAX_NEAR])
+        ]
+        return tuple(uid for ratio, uid in sorted(like, reverse=True) if ratio >= _LIKE)[:_FEW]
 
     def has(self, query: str) -> bool:
         """Return whether any card matches an FTS5 query."""
@@ -218,7 +206,10 @@ class SearchIndex:
             ) GROUP BY model ORDER BY 3 DESC, words, uid LIMIT ?"""  # noqa: S608 - numbers and our names
         rows = self._run(statement, [*values, limit])
         found = [
-            FoundModel(entry=(entry := read_entry(text)), versions=(str(entry.uid),) if versions else self._versions(entry, withdrawn=withdrawn))
+            FoundModel(
+                entry=(entry := read_entry(text)),
+                versions=(str(entry.uid),) if versions else self._versions(entry, withdrawn=withdrawn),
+            )
             for _, text, *_ in rows
         ]
         return found, rows[0][-1] if rows else 0
@@ -258,7 +249,7 @@ class SearchIndex:
         if query is None:
             return []
         rows = self._select(
-            f"SELECT bm25(word, {_GRAMS_ONLY}), uid FROM word CROSS JOIN card ON card.id = word.rowid "
+            f"SELECT bm25(word, {_GRAMS_ONLY}), uid FROM word CROSS JOIN card ON card.id = word.rowid "  # noqa: S608 - our columns
             "WHERE word MATCH ? AND",
             "1",
             [query],
@@ -272,7 +263,8 @@ class SearchIndex:
         if column not in ("task", "version", "publisher", "formats"):
             raise ValueError(column)
         rows = self._run(f"SELECT DISTINCT {column} FROM card", [])  # noqa: S608 - one of four words
-        return sorted({one for row in rows for one in row[0].split("|") if one})
+        values = {one for row in rows for one in row[0].split("|") if one}
+        return sorted(values, key=lambda value: (words.newness(value) if column == "version" else 0, value))
 
     def conflicts(self) -> list[Conflict]:
         """Return every UID with other bytes in a later registry than in the one whose card is used."""

@@ -15,6 +15,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Protocol
 
 from hubtool.card import architectures, vocabulary
+from hubtool.card.architectures import spelled
 from hubtool.card.vocabulary import fold
 from hubtool.registry import words
 
@@ -23,16 +24,25 @@ if TYPE_CHECKING:
 
 # How much a match in each column counts. A term counts once, with its best column.
 POINTS: Mapping[str, int] = {
-    "exact": 8, "name": 6, "architecture": 5, "dataset": 4, "task": 4, "version": 4, "family": 3, "other": 1, "grams": 1,
-}  # fmt: skip
+    "exact": 8,
+    "name": 6,
+    "architecture": 5,
+    "dataset": 4,
+    "task": 4,
+    "version": 4,
+    "general": 3,
+    "other": 1,
+    "grams": 1,
+}
 _MAX_TERMS = 20
 _MAX_WORDS_TOGETHER = 10
 _MAX_CHARACTERS = 400
 _VERSION = re.compile(r"r?[0-9]+(?:\.[0-9]+)+\Z")
 _IDEOGRAPH = "[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]"
-_PIECE = re.compile(rf"(?<![a-z])r?[0-9]+(?:\.[0-9]+)+(?![a-z])|[0-9]+(?:\.[0-9]+)*|{_IDEOGRAPH}|[^\W\d_]+?(?=\d|_|\W|{_IDEOGRAPH}|\Z)")
-# unet++ and deeplab v3+ are spelled unetplusplus and deeplabv3plus.
-_PLUS = re.compile(r"(?<=\w)\++(?!\w)")
+_PIECE = re.compile(
+    rf"(?<![a-z])r?[0-9]+(?:\.[0-9]+)+(?![a-z])|[0-9]+(?:\.[0-9]+)*|\d+|{_IDEOGRAPH}|"
+    rf"[^\W\d_]+?(?=\d|_|\W|{_IDEOGRAPH}|\Z)"
+)
 _MIN_CORRECTED = 4
 _SHORT_WORD = 5
 
@@ -44,10 +54,12 @@ class Term:
     Attributes:
         text: The words as they were read.
         meanings: The tokens that it stands for, by columns.
+        whole: Whether only whole words of names match it.
     """
 
     text: str
     meanings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    whole: bool = False
 
     @property
     def importance(self) -> int:
@@ -65,6 +77,8 @@ class Term:
             joined = fold(self.text)
             whole = f'name : ("{" ".join(runs)}"' + (f' OR "{joined}"' if joined.isascii() and joined else "") + ")"
             yield POINTS["name"], whole
+            if self.whole:
+                return
             yield POINTS["other"], f'{{name other}} : "{" ".join(runs)}" *'
             inner = [f'grams : "{" ".join(words.grams([run]))}"' for run in runs if len(run) >= 3]
             inner += [f'{{name other}} : "{run}" *' for run in runs if len(run) < 3]
@@ -110,12 +124,14 @@ def lexicon() -> Mapping[str, Mapping[str, tuple[str, ...]]]:
 
     for architecture in architectures.architectures().values():
         for spelling in (architecture.name, *architecture.spellings):
-            add(fold(_PLUS.sub(_spell_plus, spelling)), "architecture", architecture.name)
-        add(fold(architecture.family), "family", architecture.family)
+            add(fold(spelled(spelling)), "architecture", spelled(architecture.name))
+        add(fold(architecture.family), "general", architecture.family)
     for task in architectures.tasks().values():
         aliases = [alias.partition("-")[2] for alias in task.aliases]
         for word in (task.name, task.english, task.chinese, *aliases, *task.words):
             add(fold(word), "task", task.name)
+        for word in (task.name, task.english, task.chinese):
+            add(fold(word), "general", task.name)
     for name, texts in architectures.variants().items():
         for text in (name, *texts):
             add(fold(text), "name", name)
@@ -127,9 +143,7 @@ def lexicon() -> Mapping[str, Mapping[str, tuple[str, ...]]]:
             add(beginning, "dataset", name)
         for word in architectures.dataset_words().get(name, ()):
             add(fold(word), "dataset", name)
-    return {
-        phrase: {column: tuple(tokens) for column, tokens in columns.items()} for phrase, columns in found.items()
-    }
+    return {phrase: {column: tuple(tokens) for column, tokens in columns.items()} for phrase, columns in found.items()}
 
 
 def _beginnings(name: str) -> Iterator[str]:
@@ -146,7 +160,7 @@ def _beginnings(name: str) -> Iterator[str]:
 
 def parts(term: Term) -> list[Term]:
     """Return the words of a term that was left out, by which the cards that were found are still ranked."""
-    return [Term(piece[0]) for piece in _PIECE.finditer(term.text)]
+    return [Term(piece[0], whole=len(piece[0]) < 3) for piece in _PIECE.finditer(term.text)]
 
 
 def read(text: str, index: Index) -> Reading:
@@ -156,7 +170,7 @@ def read(text: str, index: Index) -> Reading:
         text: What was typed.
         index: The cards, whose names are words too.
     """
-    text = _PLUS.sub(_spell_plus, unicodedata.normalize("NFKC", text[:_MAX_CHARACTERS]).casefold())
+    text = spelled(unicodedata.normalize("NFKC", text[:_MAX_CHARACTERS]).casefold())
     corrected: list[tuple[str, str]] = []
     for _ in range(4):
         reading, unknown = _read(text, index)
@@ -207,7 +221,7 @@ def _read_unknown(
     terms, optional, unknown, ignored = into
     first = pieces[at]
     if first[0] in ignored:
-        optional.append(Term(first[0]))
+        optional.append(Term(first[0], whole=True))
         return at + 1
     # What is written without a space is one word, as far as nothing in it means anything.
     end = at + 1
@@ -222,7 +236,8 @@ def _read_unknown(
     ):
         end += 1
     word = text[first.start() : pieces[end - 1].end()]
-    term = Term(word)
+    # Too much begins with any one letter.
+    term = Term(word, whole=len(word) == 1 and word.isascii())
     terms.append(term)
     if not any(index.has(query) for _, query in term.queries()):
         unknown.append(word)
@@ -260,7 +275,3 @@ def _closest(word: str, index: Index) -> str | None:
     near = [one for one in candidates if abs(len(one) - len(folded)) <= 2]
     close = difflib.get_close_matches(folded, near, n=1, cutoff=cutoff)
     return close[0] if close else None
-
-
-def _spell_plus(match: re.Match[str]) -> str:
-    return "plus" * len(match[0])

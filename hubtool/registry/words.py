@@ -35,7 +35,7 @@ class Columns(NamedTuple):
         exact: Its name, and the name of its model, each as one token without separators.
         name: The words of these names, and their letters and digits apart.
         architecture: Its architecture, as one token.
-        family: The family of the architecture, as one token.
+        general: The family of the architecture, and the tasks that its tasks are kinds of, one token each.
         dataset: Its data sets, one token each.
         task: Its tasks, one token each.
         version: The version in its UID, as one token.
@@ -46,7 +46,7 @@ class Columns(NamedTuple):
     exact: str
     name: str
     architecture: str
-    family: str
+    general: str
     dataset: str
     task: str
     version: str
@@ -93,7 +93,11 @@ def model_key(uid: Uid) -> str:
 def columns(entry: CardEntry) -> Columns:
     """Return what an entry is found by."""
     architecture = architectures.of_card(entry.model, entry.backbone)
-    sets = [(written, known or written) for written, known in vocabulary.datasets(entry.datasets)] if entry.datasets else []
+    sets = (
+        [(written, known or written) for written, known in vocabulary.datasets(entry.datasets)]
+        if entry.datasets
+        else []
+    )
     tasks = architectures.tasks_of(architecture, entry.task, entry.datasets)
     within = [architectures.tasks()[task].within for task in tasks]
     english, chinese = task_words(entry.task)
@@ -102,17 +106,15 @@ def columns(entry: CardEntry) -> Columns:
     names = [str(entry.uid), entry.uid.name, entry.model, entry.uid.name.partition("_")[0]]
     runs = tokens(f"{entry.uid.name} {entry.model} {entry.title}")
     parts = [part for run in runs for part in _LETTERS_OR_DIGITS.findall(run)]
-    facts = tokens(
-        f"{entry.uid} {entry.backbone} {entry.task} {english} {chinese} {entry.datasets} {' '.join(name for _, name in sets)} "
-        f"{entry.author} {entry.mindspore} {entry.licence} {' '.join(entry.formats)}"
-    )
+    stated = (entry.uid, entry.backbone, entry.task, english, chinese, entry.datasets, *(name for _, name in sets))
+    facts = tokens(" ".join(map(str, (*stated, entry.author, entry.mindspore, entry.licence, *entry.formats))))
     return Columns(
         exact=_text(fold(name) for name in names),
         name=_text([*runs, *parts]),
-        architecture=fold(architecture.name) if architecture is not None else "",
-        family=fold(architecture.family) if architecture is not None else "",
+        architecture=fold(architectures.spelled(architecture.name)) if architecture is not None else "",
+        general=_text(fold(name) for name in (architecture.family if architecture is not None else "", *within)),
         dataset=_text(fold(name) for _, name in sets),
-        task=_text(fold(task) for task in (*tasks, *within)),
+        task=_text(fold(task) for task in tasks),
         version=version_token(entry.uid.version),
         other=" ".join([*facts, *tokens(f"{entry.summary} {translations(entry.summary)}")]),
         grams=" ".join(grams(dict.fromkeys([*runs, *facts]))),
