@@ -189,6 +189,21 @@ def tasks_of(architecture: Architecture | None, task: str, dataset: str) -> tupl
     return tuple(one for one in usual if one in made_for) or usual[:1]
 
 
+def find_tasks(text: str) -> tuple[str, ...]:
+    """Return the pipeline tasks that a text names in English, in Chinese, or as ``module-type``.
+
+    >>> find_tasks("cv-object_detection"), find_tasks("语音识别")
+    (('object-detection',), ('automatic-speech-recognition',))
+    """
+    if len(text) > _MAX_CHARACTERS:
+        return ()
+    folded = fold(text)
+    named = tuple(
+        one.name for one in tasks().values() if folded in (fold(one.name), fold(one.english), fold(one.chinese))
+    )
+    return named or _by_module_type().get(module_type(text) or text, ())
+
+
 @cache
 def dataset_tasks() -> Mapping[str, tuple[str, ...]]:
     """Return the tasks that data sets are usually used for, by the names of the data sets."""

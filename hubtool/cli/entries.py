@@ -76,7 +76,7 @@ def near(index: SearchIndex, wanted: CardFilter) -> list[str]:
     from dataclasses import fields
     from difflib import get_close_matches
 
-    from hubtool.card import vocabulary
+    from hubtool.card import architectures, vocabulary
     from hubtool.registry.index import CardFilter
 
     columns = {"task": "task", "version": "version", "publisher": "publisher", "format": "formats"}
@@ -94,8 +94,12 @@ def near(index: SearchIndex, wanted: CardFilter) -> list[str]:
             there = index.known(columns[field.name])
             close = get_close_matches(value, there, n=1, cutoff=0.6)
         if field.name == "task":
-            close = close or list(vocabulary.load("tasks").nearest(value))
-        is_no_task = field.name == "task" and vocabulary.task(value) is None
+            close = (
+                close
+                or list(vocabulary.load("tasks").nearest(value))
+                or get_close_matches(value, architectures.tasks(), n=1)
+            )
+        is_no_task = field.name == "task" and vocabulary.task(value) is None and not architectures.find_tasks(value)
         hints.append(f"{shown} is not a task" if is_no_task else f"no card has {option} {shown}")
         if close:
             name = f"'{close[0]}'" if field.name == "dataset" else close[0]

@@ -8,7 +8,7 @@ from hubtool.cli import render
 
 
 @click.command()
-@click.option("--task", help="Only cards for a task, such as cv-object_detection, or for a field, such as nlp.")
+@click.option("--task", help="Only cards for a task, such as object-detection, or for a field, such as nlp.")
 @click.option("--dataset", help="Only cards of models trained on a data set, such as ImageNet2012, in any spelling.")
 @click.option("--version", help="Only cards of a version, such as 1.9.")
 @click.option("--publisher", help="Only cards of a publisher, such as mindspore.")

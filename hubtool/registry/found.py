@@ -105,9 +105,7 @@ class Found:
 
 
 def task_of(entry: CardEntry) -> str:
-    """Return what a model does: the card's own word for it, or where that is only a field (``cv``), the likely task."""
-    if "-" in entry.task:
-        return entry.task
+    """Return what a model does: its likely pipeline task, or what the card says where there is none."""
     found = architectures.tasks_of(architectures.of_card(entry.model, entry.backbone), entry.task, entry.datasets)
     return found[0] if found else entry.task
 

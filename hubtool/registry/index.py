@@ -8,7 +8,7 @@ from difflib import SequenceMatcher
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from hubtool.card import vocabulary
+from hubtool.card import architectures, vocabulary
 from hubtool.errors import StoreError
 from hubtool.registry import index_file, reading, words
 from hubtool.registry.found import Found, FoundModel
@@ -35,7 +35,7 @@ class CardFilter:
     """Which cards a list has; None means any.
 
     Attributes:
-        task: A task, in any spelling; a field (``cv``) means all tasks in it.
+        task: A task of ``module-type`` or a pipeline task, in any spelling; a field (``cv``) means all tasks in it.
         dataset: A data set, in any spelling.
         version: The version in the UID, such as ``1.9`` or ``r1.9``.
         publisher: The publisher in the UID.
@@ -345,8 +345,10 @@ def _condition(wanted: CardFilter) -> tuple[str, list[object]]:
     values: list[object] = []
     if wanted.task is not None:
         task = vocabulary.task(wanted.task) or wanted.task
-        parts.append("(card.task = ? OR substr(card.task, 1, ?) = ?)")
-        values += [task, len(task) + 1, f"{task}-"]
+        pipeline = architectures.find_tasks(wanted.task)
+        also = " OR instr(card.tasks, ?) > 0" * len(pipeline)
+        parts.append(f"(card.task = ? OR substr(card.task, 1, ?) = ?{also})")
+        values += [task, len(task) + 1, f"{task}-", *(f"|{one}|" for one in pipeline)]
     if wanted.dataset is not None:
         for written, known in vocabulary.datasets(wanted.dataset):
             parts.append("instr(card.datasets, ?) > 0")

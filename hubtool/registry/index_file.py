@@ -49,7 +49,7 @@ CREATE TABLE card (
     id INTEGER PRIMARY KEY, registry INTEGER NOT NULL, part TEXT NOT NULL, uid TEXT NOT NULL, publisher TEXT NOT NULL,
     version TEXT NOT NULL, task TEXT NOT NULL, datasets TEXT NOT NULL, formats TEXT NOT NULL, loadable INTEGER NOT NULL,
     status TEXT NOT NULL, digest TEXT NOT NULL, model TEXT NOT NULL, newness INTEGER NOT NULL, words INTEGER NOT NULL,
-    entry TEXT NOT NULL
+    tasks TEXT NOT NULL, entry TEXT NOT NULL
 );
 CREATE INDEX card_part ON card (registry, part);
 CREATE UNIQUE INDEX card_uid ON card (uid, registry);
@@ -333,6 +333,7 @@ class _CardRow(NamedTuple):
     model: str
     newness: int
     count: int
+    tasks: str
     entry: str
     words: words.Columns
     lends: tuple[Likeness, ...]
@@ -354,6 +355,7 @@ def _row(entry: CardEntry) -> _CardRow:
         model=words.model_key(entry.uid),
         newness=words.newness(entry.uid.version),
         count=len(columns.name.split()),
+        tasks=f"|{'|'.join(words.tasks(entry))}|",
         entry=json.dumps(entry.as_json(), ensure_ascii=False, separators=(",", ":")),
         words=columns,
         lends=entry.lends,
@@ -363,7 +365,7 @@ def _row(entry: CardEntry) -> _CardRow:
 def _insert(connection: sqlite3.Connection, registry: int, part: str, row: _CardRow) -> None:
     number = connection.execute(
         "INSERT OR REPLACE INTO card (registry, part, uid, publisher, version, task, datasets, formats, loadable, "
-        "status, digest, model, newness, words, entry) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "status, digest, model, newness, words, tasks, entry) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [registry, part, *row[:-2]],
     ).lastrowid
     connection.execute(f"INSERT INTO word (rowid, {_COLUMNS}) VALUES (?, {_MARKS})", [number, *row.words])  # noqa: S608 - our columns

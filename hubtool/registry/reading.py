@@ -237,7 +237,7 @@ def _read_unknown(
         end += 1
     word = text[first.start() : pieces[end - 1].end()]
     # Too much begins with any one letter.
-    term = Term(word, whole=len(word) == 1 and word.isascii())
+    term = Term(word, whole=len(word) == 1 and word.isascii() and word.isalpha())
     terms.append(term)
     if not any(index.has(query) for _, query in term.queries()):
         unknown.append(word)

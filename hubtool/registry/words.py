@@ -90,6 +90,14 @@ def model_key(uid: Uid) -> str:
     return f"{uid.publisher}/{uid.backend or ''}/{fold(uid.name)}"
 
 
+def tasks(entry: CardEntry) -> list[str]:
+    """Return the pipeline tasks of a card, and the more general tasks that they are kinds of."""
+    architecture = architectures.of_card(entry.model, entry.backbone)
+    found = architectures.tasks_of(architecture, entry.task, entry.datasets)
+    known = architectures.tasks()
+    return list(dict.fromkeys([*found, *(known[task].within for task in found if known[task].within)]))
+
+
 def columns(entry: CardEntry) -> Columns:
     """Return what an entry is found by."""
     architecture = architectures.of_card(entry.model, entry.backbone)
@@ -98,8 +106,8 @@ def columns(entry: CardEntry) -> Columns:
         if entry.datasets
         else []
     )
-    tasks = architectures.tasks_of(architecture, entry.task, entry.datasets)
-    within = [architectures.tasks()[task].within for task in tasks]
+    found = architectures.tasks_of(architecture, entry.task, entry.datasets)
+    within = [task for task in tasks(entry) if task not in found]
     english, chinese = task_words(entry.task)
 
     # 'resnet50_imagenet2012' is also found as 'resnet50': the name without the data set behind it.
@@ -114,7 +122,7 @@ def columns(entry: CardEntry) -> Columns:
         architecture=fold(architectures.spelled(architecture.name)) if architecture is not None else "",
         general=_text(fold(name) for name in (architecture.family if architecture is not None else "", *within)),
         dataset=_text(fold(name) for _, name in sets),
-        task=_text(fold(task) for task in tasks),
+        task=_text(fold(task) for task in found),
         version=version_token(entry.uid.version),
         other=" ".join([*facts, *tokens(f"{entry.summary} {translations(entry.summary)}")]),
         grams=" ".join(grams(dict.fromkeys([*runs, *facts]))),

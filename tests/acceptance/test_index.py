@@ -110,6 +110,10 @@ def cards(cli: Cli) -> Cli:
         ([], {"resnet50_imagenet2012", "ssdresnet50_coco2017", "crnn_icdar", NER, "fanyi"}),
         (["--task", "cv"], {"resnet50_imagenet2012", "ssdresnet50_coco2017", "crnn_icdar"}),
         (["--task", "CV-Object-Detection"], {"ssdresnet50_coco2017"}),
+        (["--task", "object-detection"], {"ssdresnet50_coco2017"}),
+        (["--task", "image classification"], {"resnet50_imagenet2012"}),
+        (["--task", "机器翻译"], {"fanyi"}),
+        (["--task", "image-to-text"], {"crnn_icdar"}),
         (["--task", "c"], set()),
         (["--dataset", "imagenet"], {"resnet50_imagenet2012"}),
         (["--dataset", "icdar2013"], {"crnn_icdar"}),
@@ -181,7 +185,7 @@ def test_search_finds(cards: Cli, words: str, first: str) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["absent", "文英", '"', "*", "AND", "NEAR(a b)", "exact:x", "-", "' OR 7=7 --", "^q"],
+    ["absent", "文英", '"', "*", "AND", "OR(q q)", "exact:x", "-", "' OR 7=7 --", "^q"],
 )
 def test_search_finds_nothing_and_reads_no_query_language(cards: Cli, words: str) -> None:
     done = cards("search", "--json", "--", words)
@@ -214,7 +218,7 @@ def test_list_shows_a_model_once_and_versions_in_their_order(cards: Cli) -> None
 
 def test_search_prints_lines(cards: Cli) -> None:
     done = cards("search", "fanyi")
-    assert done.out.startswith("huawei/1.9/fanyi  nlp-machine_translation  中文到英文")
+    assert done.out.startswith("huawei/1.9/fanyi  translation  中文到英文")
     assert cards("search").code == 2
 
 

@@ -77,6 +77,8 @@ def test_what_is_in_a_summary_is_found(one_card: _OneCard, summary: str, start: 
     one_card.put(CardEntry(uid=Uid.parse("a/1/b"), digest="0" * 64, summary=summary))
     text = "".join(part) if all(len(one) == 1 and one > "⺀" for one in part) else " ".join(part)
     for term in reading.read(text, one_card).terms:
+        if term.whole:  # a letter alone
+            continue
         queries = [query for _, query in term.queries()]
         assert not queries or any(one_card.has(query) for query in queries), term
 
