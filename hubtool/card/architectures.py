@@ -182,9 +182,8 @@ def tasks_of(architecture: Architecture | None, task: str, dataset: str) -> tupl
     """
     stated = _by_module_type().get(module_type(task) or task, ())
     usual = architecture.tasks if architecture is not None else ()
-    both = [one for one in stated if one in usual]
-    if both or stated:
-        return tuple(both or stated)
+    if stated and ("-" in task or not usual):
+        return tuple(one for one in stated if one in usual) or stated
     made_for = [one for _, name in datasets(dataset) if name for one in dataset_tasks().get(name, ())]
     return tuple(one for one in usual if one in made_for) or usual[:1]
 

@@ -128,9 +128,9 @@ def lexicon() -> Mapping[str, Mapping[str, tuple[str, ...]]]:
         add(fold(architecture.family), "general", architecture.family)
     for task in architectures.tasks().values():
         aliases = [alias.partition("-")[2] for alias in task.aliases]
-        for word in (task.name, task.english, task.chinese, *aliases, *task.words):
-            add(fold(word), "task", task.name)
         for word in (task.name, task.english, task.chinese):
+            add(fold(word), "task", task.name)
+        for word in (task.name, task.english, task.chinese, *aliases, *task.words):
             add(fold(word), "general", task.name)
     for name, texts in architectures.variants().items():
         for text in (name, *texts):
@@ -238,9 +238,13 @@ def _read_unknown(
     word = text[first.start() : pieces[end - 1].end()]
     # Too much begins with any one letter.
     term = Term(word, whole=len(word) == 1 and word.isascii() and word.isalpha())
-    terms.append(term)
     if not any(index.has(query) for _, query in term.queries()):
-        unknown.append(word)
+        folded = fold(word)
+        if folded in _words_of_tasks():
+            term = Term(word, {"general": _words_of_tasks()[folded]})
+        elif folded not in _lexicon_words():
+            unknown.append(word)
+    terms.append(term)
     return end
 
 
@@ -254,16 +258,22 @@ def _meanings(folded: str, index: Index) -> dict[str, tuple[str, ...]]:
 
 
 @cache
-def _lexicon_words() -> Sequence[str]:
-    """Return the phrases of the vocabularies, and the single words in them."""
-    single = {
-        word
-        for task in architectures.tasks().values()
-        for phrase in (task.english, *task.words)
-        for word in words.tokens(phrase)
-    }
+def _words_of_tasks() -> Mapping[str, tuple[str, ...]]:
+    """Return the tasks in whose names a single word stands: voice, of 'voice recognition' and 'voice synthesis'."""
+    found: dict[str, dict[str, None]] = {}
+    for task in architectures.tasks().values():
+        for phrase in (task.english, *task.words):
+            for word in words.tokens(phrase):
+                if len(word) >= _MIN_CORRECTED and word not in architectures.ignored_words():
+                    found.setdefault(word, {})[fold(task.name)] = None
+    return {word: tuple(tasks) for word, tasks in found.items()}
+
+
+@cache
+def _lexicon_words() -> frozenset[str]:
+    """Return the phrases of the vocabularies, the single words in them, and the models of the architectures."""
     models = {fold(model) for one in architectures.architectures().values() for model in one.models}
-    return sorted({*lexicon(), *single, *models})
+    return frozenset({*lexicon(), *_words_of_tasks(), *models})
 
 
 def _closest(word: str, index: Index) -> str | None:
@@ -271,7 +281,7 @@ def _closest(word: str, index: Index) -> str | None:
     if len(folded) < _MIN_CORRECTED or not folded.isascii():
         return None
     cutoff = 0.75 if len(folded) <= _SHORT_WORD else 0.8
-    candidates = [*_lexicon_words(), *index.names(folded[0])]
-    near = [one for one in candidates if abs(len(one) - len(folded)) <= 2]
+    candidates = {*_lexicon_words(), *index.names(folded[0])}
+    near = sorted(one for one in candidates if abs(len(one) - len(folded)) <= 2)
     close = difflib.get_close_matches(folded, near, n=1, cutoff=cutoff)
     return close[0] if close else None

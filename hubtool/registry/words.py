@@ -35,7 +35,7 @@ class Columns(NamedTuple):
         exact: Its name, and the name of its model, each as one token without separators.
         name: The words of these names, and their letters and digits apart.
         architecture: Its architecture, as one token.
-        general: The family of the architecture, and the tasks that its tasks are kinds of, one token each.
+        general: The family of the architecture, its tasks, and the tasks that these are kinds of, one token each.
         dataset: Its data sets, one token each.
         task: Its tasks, one token each.
         version: The version in its UID, as one token.
@@ -120,7 +120,9 @@ def columns(entry: CardEntry) -> Columns:
         exact=_text(fold(name) for name in names),
         name=_text([*runs, *parts]),
         architecture=fold(architectures.spelled(architecture.name)) if architecture is not None else "",
-        general=_text(fold(name) for name in (architecture.family if architecture is not None else "", *within)),
+        general=_text(
+            fold(name) for name in (architecture.family if architecture is not None else "", *found, *within)
+        ),
         dataset=_text(fold(name) for _, name in sets),
         task=_text(fold(task) for task in found),
         version=version_token(entry.uid.version),
