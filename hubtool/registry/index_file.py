@@ -332,7 +332,7 @@ class _CardRow(NamedTuple):
     digest: str
     model: str
     newness: int
-    count: int
+    name_words: int
     tasks: str
     entry: str
     words: words.Columns
@@ -354,7 +354,7 @@ def _row(entry: CardEntry) -> _CardRow:
         digest=entry.digest,
         model=words.model_key(entry.uid),
         newness=words.newness(entry.uid.version),
-        count=len(columns.name.split()),
+        name_words=len(columns.name.split()),
         tasks=f"|{'|'.join(words.tasks(entry))}|",
         entry=json.dumps(entry.as_json(), ensure_ascii=False, separators=(",", ":")),
         words=columns,
