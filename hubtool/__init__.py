@@ -13,9 +13,19 @@ from typing import TYPE_CHECKING
 from hubtool.version import __version__
 
 if TYPE_CHECKING:
-    from hubtool.api import fetch, get_hub_dir, hub_list, load, load_weights, resolve, set_hub_dir
+    from hubtool.api import fetch, get_hub_dir, hub_list, load, load_weights, resolve, search, set_hub_dir
 
-__all__ = ["__version__", "fetch", "get_hub_dir", "hub_list", "load", "load_weights", "resolve", "set_hub_dir"]
+__all__ = [
+    "__version__",
+    "fetch",
+    "get_hub_dir",
+    "hub_list",
+    "load",
+    "load_weights",
+    "resolve",
+    "search",
+    "set_hub_dir",
+]
 
 
 def __getattr__(name: str) -> object:

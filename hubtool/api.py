@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from hubtool.card.status import Status
     from hubtool.checkpoint.coverage import Coverage
+    from hubtool.registry.found import Found
     from hubtool.resolution.finding import FoundCard
     from hubtool.resolution.resolver import Resolution
     from hubtool.transfer.events import ProgressCallback
@@ -248,6 +249,37 @@ def hub_list(version: str | None = None, force_reload: bool = False) -> list[str
     hub = _hub()
     with SearchIndex.open(hub.settings.home, hub.registries.members) as index:
         return index.uids(CardFilter(version=wanted, withdrawn=False))
+
+
+def search(text: str, limit: int = 20, *, all_versions: bool = False) -> Found:
+    """Find models by words, the best first, as ``hubtool search`` does; nothing is fetched.
+
+    >>> hubtool.search("resnet50 imagenet")[0].uid  # doctest: +SKIP
+    'mindspore/2.5/resnet50_imagenet2012'
+
+    Args:
+        text: Words that name a model, an architecture, a data set, a task or a version, in English or Chinese.
+        limit: The most models.
+        all_versions: Whether each version of a model is found for itself.
+
+    Returns:
+        The models, and which words were read otherwise or left out. Cards that were withdrawn are not among them.
+
+    Raises:
+        ArgumentTypeError: If an argument has the wrong type.
+        ArgumentError: If the limit is below 1.
+    """
+    if not isinstance(text, str):
+        raise ArgumentTypeError(f"text is {text!r}, but must be text")
+    if not isinstance(limit, int) or isinstance(limit, bool):
+        raise ArgumentTypeError(f"limit is {limit!r}, but must be a whole number")
+    if limit < 1:
+        raise ArgumentError(f"limit is {limit}, but must be at least 1")
+    from hubtool.registry.index import SearchIndex  # noqa: PLC0415
+
+    hub = _hub()
+    with SearchIndex.open(hub.settings.home, hub.registries.members) as index:
+        return index.search(text, limit, withdrawn=False, versions=bool(all_versions))
 
 
 def get_hub_dir() -> str:

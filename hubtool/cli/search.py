@@ -9,21 +9,25 @@ from hubtool.cli import render
 
 @click.command()
 @click.argument("words", nargs=-1, required=True)
-@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="The most cards to show.")
+@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="The most models to show.")
+@click.option("--all-versions", is_flag=True, help="Each version of a model on a line of its own.")
 @click.option("--all", "everything", is_flag=True, help="Withdrawn cards too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(words: tuple[str, ...], limit: int, everything: bool, as_json: bool) -> None:
-    """Find cards by words, the best first.
+def command(words: tuple[str, ...], *, limit: int, all_versions: bool, everything: bool, as_json: bool) -> None:
+    """Find models by words, the best first.
 
-    All WORDS must be found in the card's names, task, data sets, licence or summary: the beginnings of words, any three
-    letters within names, and Chinese characters. Cards that were withdrawn are found with --all only. Nothing is
-    fetched.
+    WORDS name a model, an architecture, a data set, a task, a version, or anything else that a card says, in English or
+    Chinese; separators, case and typing errors do not matter. Exact names come first, then architectures, data sets and
+    tasks, and of each model its newest version. Where no card has all words, the least important ones are left out.
+    Cards that were withdrawn are found with --all only. Nothing is fetched.
     """
     from hubtool.cli import entries
 
     with entries.index() as index:
-        found = index.search(" ".join(words), limit, withdrawn=everything)
+        found = index.search(" ".join(words), limit, withdrawn=everything, versions=all_versions)
     if as_json:
-        render.echo_json([entry.as_json() for entry in found])
-        return
-    entries.show(found, summaries=True)
+        render.echo_json([{**model.entry.as_json(), "versions": list(model.versions)} for model in found])
+    else:
+        entries.show(found.models, count=found.count, summaries=True)
+    for note in found.notes():
+        click.echo(render.plain(note), err=True)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
+from difflib import SequenceMatcher
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from hubtool.card import vocabulary
+from hubtool.card import architectures, vocabulary
 from hubtool.errors import StoreError
-from hubtool.registry import index_file, words
+from hubtool.registry import index_file, reading, words
+from hubtool.registry.found import Found, FoundModel
 from hubtool.registry.index_file import read_entry
+from hubtool.registry.reading import Term
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,8 +22,11 @@ if TYPE_CHECKING:
     from hubtool.card.likeness import Likeness
     from hubtool.registry import Registry
     from hubtool.registry.entry import CardEntry
-    from hubtool.uid import Uid
 
+_GRAMS_ONLY = ", ".join("1.0" if column == "grams" else "0.0" for column in words.Columns._fields)
+_MAX_NEAR = 100
+_LIKE = 0.7
+_FEW = 3
 _NOT_WITHDRAWN = "card.status != 'withdrawn'"
 
 
@@ -28,7 +35,7 @@ class CardFilter:
     """Which cards a list has; None means any.
 
     Attributes:
-        task: A task, in any spelling; a field (``cv``) means all tasks in it.
+        task: A task of ``module-type`` or a pipeline task, in any spelling; a field (``cv``) means all tasks in it.
         dataset: A data set, in any spelling.
         version: The version in the UID, such as ``1.9`` or ``r1.9``.
         publisher: The publisher in the UID.
@@ -91,49 +98,139 @@ class SearchIndex:
         self.close()
 
     def entries(self, wanted: CardFilter | None = None) -> Iterator[CardEntry]:
-        """Yield the cards that a filter lets through, in order of their UIDs."""
+        """Yield the cards that a filter lets through: the versions of a model together, the newest first."""
         condition, values = _condition(wanted or CardFilter())
-        rows = self._select("SELECT uid, entry FROM card WHERE", condition, values)
-        for _, text in sorted(rows):
+        rows = self._select("SELECT model, -newness, uid, entry FROM card WHERE", condition, values)
+        for *_, text in sorted(rows):
             yield read_entry(text)
 
     def uids(self, wanted: CardFilter | None = None) -> list[str]:
-        """Return the UIDs of the cards that a filter lets through, sorted."""
+        """Return the UIDs of the cards that a filter lets through, sorted; 1.10 comes after 1.9."""
         condition, values = _condition(wanted or CardFilter())
-        return sorted(row[0] for row in self._select("SELECT uid FROM card WHERE", condition, values))
+        rows = self._select("SELECT publisher, newness, uid FROM card WHERE", condition, values)
+        return [uid for *_, uid in sorted(rows)]
 
-    def search(self, text: str, limit: int = 50, *, withdrawn: bool = True) -> list[CardEntry]:
-        """Return the cards with all words of a text, best first; among equals, newer versions first.
+    def search(self, text: str, limit: int = 50, *, withdrawn: bool = True, versions: bool = False) -> Found:
+        """Find cards by words, the best first; `docs/search.md` says how they are ranked.
 
-        Cards of a model with exactly this name come first, then those with most of the whole words in their names;
-        deprecated and withdrawn cards come last.
+        Where no card has all words, the least important ones are left out, one at a time, until some card is found.
 
         Args:
             text: The words.
-            limit: The most cards.
+            limit: The most models, or cards with ``versions``.
             withdrawn: Whether cards that were withdrawn are among them.
+            versions: Whether each version of a model is found for itself; otherwise a model is found once.
         """
-        query = words.query(text)
-        if query is None:
-            return []
-        rows = self._select(
-            "SELECT bm25(word, 10.0, 6.0, 3.0, 1.0), entry FROM word CROSS JOIN card ON card.id = word.rowid "
-            "WHERE word MATCH ? AND",
-            "1" if withdrawn else _NOT_WITHDRAWN,
-            [query],
-            first=True,
-            tail="ORDER BY 1 LIMIT 400",
+        read = reading.read(text, self)
+        optional = list(read.optional)
+        wanted = list(read.terms)
+        if not wanted:  # 'small' alone
+            wanted, optional = [Term(term.text) for term in optional], []
+        dropped = [term for term in wanted if not any(self.has(query) for _, query in term.queries())]
+        wanted = [term for term in wanted if term not in dropped]
+        ranked = partial(self._ranked, limit=limit, withdrawn=withdrawn, versions=versions)
+        models, count = ranked(wanted, optional)
+        while wanted and not models:
+            # Of terms that count the same, the last that was typed goes first.
+            by_importance = sorted(enumerate(wanted), key=lambda pair: (pair[1].importance, -pair[0]))
+            for _, least in by_importance:
+                left = [term for term in wanted if term is not least]
+                models, count = ranked(left, [*optional, *reading.parts(least)])
+                if models:
+                    break
+            else:
+                least = by_importance[0][1]
+                left = [term for term in wanted if term is not least]
+            dropped.append(least)
+            optional += reading.parts(least)
+            wanted = left
+        return Found(
+            models=tuple(models),
+            count=count,
+            dropped=tuple(term.text for term in dropped),
+            corrected=read.corrected,
+            near=() if models else self._near_names(text),
         )
-        asked, whole = set(words.tokens(text)), vocabulary.fold(text)
 
-        def rank(found: tuple[float, CardEntry]) -> tuple[object, ...]:
-            score, entry = found
-            names = set(words.tokens(f"{entry.uid} {entry.model} {entry.backbone}"))
-            full = vocabulary.fold(entry.model) == whole
-            return (bool(entry.status), not full, -len(asked & names), round(score, 1), *_newest(entry.uid))
+    def _near_names(self, text: str) -> tuple[str, ...]:
+        """Return UIDs whose names are like a text, the most like first."""
+        folded = vocabulary.fold(text[:_MAX_NEAR])
+        like = [
+            (SequenceMatcher(None, folded, vocabulary.fold(uid.rpartition("/")[2].partition("_")[0])).ratio(), uid)
+            for uid in self.near(text[:_MAX_NEAR])
+        ]
+        return tuple(uid for ratio, uid in sorted(like, reverse=True) if ratio >= _LIKE)[:_FEW]
 
-        ranked = sorted(((score, read_entry(entry)) for score, entry in rows), key=rank)
-        return [entry for _, entry in ranked[:limit]]
+    def has(self, query: str) -> bool:
+        """Return whether any card matches an FTS5 query."""
+        return bool(self._run("SELECT 1 FROM word WHERE word MATCH ? LIMIT 1", [query]))
+
+    def names(self, first: str) -> list[str]:
+        """Return the names of cards and models that begin with a letter, as single words."""
+        self._connection.execute("CREATE VIRTUAL TABLE IF NOT EXISTS temp.term USING fts5vocab('main', 'word', 'col')")
+        after = chr(ord(first) + 1)
+        found = self._run("SELECT term FROM temp.term WHERE term >= ? AND term < ? AND col = 'exact'", [first, after])
+        return [term for (term,) in found]
+
+    def _ranked(
+        self, terms: list[Term], optional: Sequence[Term], limit: int, *, withdrawn: bool, versions: bool
+    ) -> tuple[list[FoundModel], int]:
+        """Return the best models with all terms, and how many there are."""
+        if not terms:
+            return [], 0
+        values: list[object] = []
+        optional = [term for term in optional if any(term.queries())]
+
+        def matches(term: Term) -> str:
+            parts = []
+            for points, query in term.queries():
+                parts.append(f"SELECT rowid AS id, {points} AS points FROM word WHERE word MATCH ?")  # noqa: S608 - a number
+                values.append(query)
+            return f"(SELECT id, max(points) AS points FROM ({' UNION ALL '.join(parts)}) GROUP BY id)"  # noqa: S608 - as above
+
+        tables = " ".join(
+            f"{'FROM' if at == 0 else 'JOIN'} {matches(term)} AS t{at}{'' if at == 0 else ' USING (id)'}"
+            for at, term in enumerate(terms)
+        )
+        tables += "".join(f" LEFT JOIN {matches(term)} AS o{at} USING (id)" for at, term in enumerate(optional))
+        points = "+".join(
+            [f"t{at}.points" for at in range(len(terms))] + [f"ifnull(o{at}.points, 0)" for at in range(len(optional))]
+        )
+        status = "1" if withdrawn else _NOT_WITHDRAWN
+        # SQLite takes the other columns of a group from the row with the maximum: the best version, then the newest.
+        statement = f"""
+            SELECT uid, entry, max(score), words, count(*) OVER () FROM (
+                SELECT card.uid, card.entry, card.words, {"card.uid" if versions else "card.model"} AS model,
+                    ((status = '') * 1000 + {points}) * 2000000000 + newness AS score
+                {tables} JOIN card USING (id) WHERE {status} AND {self._visible()}
+            ) GROUP BY model ORDER BY 3 DESC, words, uid LIMIT ?"""  # noqa: S608 - numbers and our names
+        rows = self._run(statement, [*values, limit])
+        found = [
+            FoundModel(
+                entry=(entry := read_entry(text)),
+                versions=(str(entry.uid),) if versions else self._versions(entry, withdrawn=withdrawn),
+            )
+            for _, text, *_ in rows
+        ]
+        return found, rows[0][-1] if rows else 0
+
+    def _versions(self, entry: CardEntry, *, withdrawn: bool) -> tuple[str, ...]:
+        """Return the UIDs of the versions of a model, the newest first."""
+        status = "1" if withdrawn else _NOT_WITHDRAWN
+        rows = self._run(
+            f"SELECT uid FROM card WHERE model = ? AND {status} AND {self._visible()} ORDER BY newness DESC, uid",  # noqa: S608 - numbers
+            [words.model_key(entry.uid)],
+        )
+        return tuple(uid for (uid,) in rows)
+
+    def _visible(self) -> str:
+        """Return the condition that a card is of one of the registries, and in none before it."""
+        parts = []
+        for at, registry in enumerate(self._order):
+            earlier = ",".join(str(one) for one in self._order[:at])
+            hidden = f"EXISTS (SELECT 1 FROM card AS e WHERE e.uid = card.uid AND e.registry IN ({earlier}))"  # noqa: S608 - numbers
+            parts.append(f"card.registry = {registry}" + (f" AND NOT {hidden}" if earlier else ""))
+        return f"({' OR '.join(parts) or '0'})"
 
     def beginning(self, text: str, limit: int = 3000) -> list[str]:
         """Return the UIDs that begin with a text, or whose names do, sorted."""
@@ -152,7 +249,7 @@ class SearchIndex:
         if query is None:
             return []
         rows = self._select(
-            "SELECT bm25(word, 0.0, 0.0, 0.0, 1.0), uid FROM word CROSS JOIN card ON card.id = word.rowid "
+            f"SELECT bm25(word, {_GRAMS_ONLY}), uid FROM word CROSS JOIN card ON card.id = word.rowid "  # noqa: S608 - our columns
             "WHERE word MATCH ? AND",
             "1",
             [query],
@@ -166,7 +263,8 @@ class SearchIndex:
         if column not in ("task", "version", "publisher", "formats"):
             raise ValueError(column)
         rows = self._run(f"SELECT DISTINCT {column} FROM card", [])  # noqa: S608 - one of four words
-        return sorted({one for row in rows for one in row[0].split("|") if one})
+        values = {one for row in rows for one in row[0].split("|") if one}
+        return sorted(values, key=lambda value: (words.newness(value) if column == "version" else 0, value))
 
     def conflicts(self) -> list[Conflict]:
         """Return every UID with other bytes in a later registry than in the one whose card is used."""
@@ -242,18 +340,15 @@ class SearchIndex:
             ) from error
 
 
-def _newest(uid: Uid) -> tuple[tuple[int, ...], str]:
-    numbers = tuple(-int("".join(sign for sign in part if sign.isdigit()) or 0) for part in uid.version.split("."))
-    return numbers, str(uid)
-
-
 def _condition(wanted: CardFilter) -> tuple[str, list[object]]:
     parts = ["1"]
     values: list[object] = []
     if wanted.task is not None:
         task = vocabulary.task(wanted.task) or wanted.task
-        parts.append("(card.task = ? OR substr(card.task, 1, ?) = ?)")
-        values += [task, len(task) + 1, f"{task}-"]
+        pipeline = architectures.find_tasks(wanted.task)
+        also = " OR instr(card.tasks, ?) > 0" * len(pipeline)
+        parts.append(f"(card.task = ? OR substr(card.task, 1, ?) = ?{also})")
+        values += [task, len(task) + 1, f"{task}-", *(f"|{one}|" for one in pipeline)]
     if wanted.dataset is not None:
         for written, known in vocabulary.datasets(wanted.dataset):
             parts.append("instr(card.datasets, ?) > 0")

@@ -34,11 +34,13 @@ if TYPE_CHECKING:
 
 # Raised whenever the tables or the tokens change: each schema has a file of its own, so that two versions of hubtool
 # with one home folder do not rebuild each other's.
-SCHEMA = 4
+SCHEMA = 5
 _WAIT_SECONDS = 60.0
 _LEFT_BEHIND_SECONDS = 3600.0
 # From this number of changed cards on, worker processes are worth their start.
 _MANY_CARDS = 500
+_COLUMNS = ", ".join(words.Columns._fields)
+_MARKS = ", ".join("?" for _ in words.Columns._fields)
 _TABLES = """
 PRAGMA page_size = 4096;
 CREATE TABLE registry (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE);
@@ -46,13 +48,15 @@ CREATE TABLE part (registry INTEGER, name TEXT, stamp TEXT NOT NULL, PRIMARY KEY
 CREATE TABLE card (
     id INTEGER PRIMARY KEY, registry INTEGER NOT NULL, part TEXT NOT NULL, uid TEXT NOT NULL, publisher TEXT NOT NULL,
     version TEXT NOT NULL, task TEXT NOT NULL, datasets TEXT NOT NULL, formats TEXT NOT NULL, loadable INTEGER NOT NULL,
-    status TEXT NOT NULL, digest TEXT NOT NULL, entry TEXT NOT NULL
+    status TEXT NOT NULL, digest TEXT NOT NULL, model TEXT NOT NULL, newness INTEGER NOT NULL, words INTEGER NOT NULL,
+    tasks TEXT NOT NULL, entry TEXT NOT NULL
 );
 CREATE INDEX card_part ON card (registry, part);
 CREATE UNIQUE INDEX card_uid ON card (uid, registry);
+CREATE INDEX card_model ON card (model);
 CREATE TABLE lender (kind TEXT, text TEXT, card INTEGER, PRIMARY KEY (kind, text, card)) WITHOUT ROWID;
 CREATE INDEX lender_card ON lender (card);
-CREATE VIRTUAL TABLE word USING fts5 (names, facts, summary, grams, content = '', tokenize = 'unicode61');
+CREATE VIRTUAL TABLE word USING fts5 ({columns}, content = '', tokenize = 'unicode61');
 """
 
 
@@ -251,7 +255,7 @@ def _update(connection: sqlite3.Connection, registries: Sequence[Registry], *, f
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("PRAGMA cache_size = -32000")
     if fresh:
-        connection.executescript(_TABLES)
+        connection.executescript(_TABLES.replace("{columns}", _COLUMNS))
         connection.execute(f"PRAGMA user_version = {SCHEMA}")
     connection.execute("BEGIN")
     changed = fresh
@@ -326,12 +330,17 @@ class _CardRow(NamedTuple):
     loadable: int
     status: str
     digest: str
+    model: str
+    newness: int
+    name_words: int
+    tasks: str
     entry: str
-    words: tuple[str, ...]
+    words: words.Columns
     lends: tuple[Likeness, ...]
 
 
 def _row(entry: CardEntry) -> _CardRow:
+    columns = words.columns(entry)
     sets = [vocabulary.fold(one) for pair in vocabulary.datasets(entry.datasets) for one in pair if one]
     return _CardRow(
         uid=str(entry.uid),
@@ -343,8 +352,12 @@ def _row(entry: CardEntry) -> _CardRow:
         loadable=int(entry.loadable),
         status=entry.status,
         digest=entry.digest,
+        model=words.model_key(entry.uid),
+        newness=words.newness(entry.uid.version),
+        name_words=len(columns.name.split()),
+        tasks=f"|{'|'.join(words.tasks(entry))}|",
         entry=json.dumps(entry.as_json(), ensure_ascii=False, separators=(",", ":")),
-        words=tuple(words.columns(entry)),
+        words=columns,
         lends=entry.lends,
     )
 
@@ -352,12 +365,10 @@ def _row(entry: CardEntry) -> _CardRow:
 def _insert(connection: sqlite3.Connection, registry: int, part: str, row: _CardRow) -> None:
     number = connection.execute(
         "INSERT OR REPLACE INTO card (registry, part, uid, publisher, version, task, datasets, formats, loadable, "
-        "status, digest, entry) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "status, digest, model, newness, words, tasks, entry) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [registry, part, *row[:-2]],
     ).lastrowid
-    connection.execute(
-        "INSERT INTO word (rowid, names, facts, summary, grams) VALUES (?, ?, ?, ?, ?)", [number, *row.words]
-    )
+    connection.execute(f"INSERT INTO word (rowid, {_COLUMNS}) VALUES (?, {_MARKS})", [number, *row.words])  # noqa: S608 - our columns
     connection.executemany("INSERT INTO lender VALUES (?, ?, ?)", [[*one, number] for one in row.lends])
 
 
@@ -366,7 +377,7 @@ def _remove(connection: sqlite3.Connection, registry: int, part: str) -> None:
     for number, text in rows.fetchall():
         # The table of words keeps no texts: to take a row out, it must be told what went in.
         connection.execute(
-            "INSERT INTO word (word, rowid, names, facts, summary, grams) VALUES ('delete', ?, ?, ?, ?, ?)",
+            f"INSERT INTO word (word, rowid, {_COLUMNS}) VALUES ('delete', ?, {_MARKS})",  # noqa: S608 - our columns
             [number, *words.columns(read_entry(text))],
         )
         connection.execute("DELETE FROM lender WHERE card = ?", [number])

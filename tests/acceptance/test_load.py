@@ -401,7 +401,7 @@ def test_weights_that_another_store_derived_are_not_believed(
 def test_the_hubs_other_functions(environment: Cli) -> None:
     write_oracle(environment.registry)
     write_card(environment.registry, "tests/1.10/other", link="https://gitee.com/x.ckpt", content=b"")
-    assert mshub.hub_list() == ["tests/1.10/other", UID]
+    assert mshub.hub_list() == [UID, "tests/1.10/other"]
     assert mshub.hub_list("r1.10") == ["tests/1.10/other"]
     with pytest.raises(ValueError, match="not a version"):
         mshub.hub_list("first")

@@ -6,7 +6,7 @@ import datetime as dt
 import re
 from typing import TYPE_CHECKING
 
-from hubtool.card import metrics, schema, vocabulary
+from hubtool.card import architectures, metrics, schema, vocabulary
 from hubtool.card.rules.base import rule, shown
 from hubtool.diagnostics import Severity
 from hubtool.errors import InvalidNameError
@@ -64,6 +64,26 @@ def licence_not_spdx(context: Context) -> Iterator[Finding]:
     list as `LicenseRef-` and a name. `--fix` writes the identifier for the spellings of `vocabularies/licences.json`.
     """
     yield from _of_vocabulary(context, "license", "licence", vocabulary.licence, "licences")
+
+
+@rule("HT220", Severity.WARNING)
+def unknown_architecture(context: Context) -> Iterator[Finding]:
+    """The architecture is in the table of architectures.
+
+    Search, the catalogue and the task of a card that only names a field depend on it. The table is
+    `vocabularies/architectures.json`. `model-name` or `backbone-name` is an architecture there, another spelling of
+    one, or a model that is listed with one. If it is not there yet, add it.
+    """
+    model, backbone = context.text("model-name"), context.text("backbone-name")
+    if model is None or vocabulary.says_nothing(model) or architectures.of_card(model, backbone or "") is not None:
+        return
+    near = architectures.nearest(model) or (architectures.nearest(backbone) if backbone else None)
+    yield context.at(
+        "/model-name",
+        f"the architecture of the model {shown(model)} is not known",
+        hint=(f"if it is {near}, add" if near else "add its architecture with")
+        + " this name to the table, vocabularies/architectures.json",
+    )
 
 
 def _of_vocabulary(
