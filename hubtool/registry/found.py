@@ -116,7 +116,7 @@ def versions_in_words(versions: Sequence[str]) -> str:
     Args:
         versions: UIDs, the newest first.
     """
-    if len(versions) < 2:
+    numbers = [*dict.fromkeys(Uid.parse(uid).version for uid in versions)]  # some names stand twice, spelt differently
+    if len(numbers) < 2:
         return ""
-    numbers = [Uid.parse(uid).version for uid in versions]
-    return f"{len(versions)} versions: {numbers[-1]}{',' if len(versions) == 2 else ' ...'} {numbers[0]}"
+    return f"{len(numbers)} versions: {numbers[-1]}{',' if len(numbers) == 2 else ' ...'} {numbers[0]}"
