@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from hubtool.assets import fetch_asset
 from hubtool.checkpoint import operators
+from hubtool.checkpoint.coverage import renamed
 from hubtool.checkpoint.reading import read_header
 from hubtool.errors import (
     ArgumentError,
@@ -29,7 +30,7 @@ from hubtool.errors import (
 from hubtool.git.code import CodeStore
 from hubtool.networks.fitting import resolve_fitted
 from hubtool.networks.provider import BuildRequest
-from hubtool.networks.weights import mappable, place_tensors, read_tensors
+from hubtool.networks.weights import mappable, place_tensors, read_tensors, renamed_by_recipe
 from hubtool.requirements import INSTALL_MINDSPORE
 from hubtool.resolution import machine
 from hubtool.resolution import trust as trusts
@@ -191,17 +192,18 @@ def load(
     if header is not None and path is not None:
         with watch.stage("convert"):
             header, path = mappable(hub.store, header, path, digest)
+            header, renamings = renamed_by_recipe(header, recipe)
     quick = nullcontext() if recipe.initialise or (header is None and initialised) else _no_initialisation()
     with watch.stage("build"), quick:
         asked = BuildRequest(arguments=overrides or {}, positional=positional, pretrained=pretrained, strict=strict)
-        shapes = header.shapes() if header else {} if pretrained else _stored_shapes(resolution)
+        shapes = header.shapes() if header else {} if pretrained else _stored_shapes(resolution, recipe)
         built = builder.build(recipe, shapes=shapes, asked=asked, compute_type=compute_type)
     borrowed = () if resolution.loan is None else (f"the recipe is {resolution.loan.why}",)
     coverage, notes = None, (*borrowed, *told, *built.notes, *(_weakness(_weights(resolution)) if pretrained else ()))
     if header is not None and path is not None:
         with watch.stage("place"):
             coverage, placed = place_tensors(built, header, path, recipe, asked=asked, name=resolution.uid)
-        notes += placed
+        notes += (*renamings, *placed)
     built.network.set_train(mode=recipe.training_mode)
     return LoadedNetwork(
         uid=resolution.uid,
@@ -333,13 +335,13 @@ def _check_allowed(decision: TrustDecision | None, agreement: Agreement | None) 
         raise NetworkError(decision.why, hint=decision.hint)
 
 
-def _stored_shapes(resolution: Resolution) -> Mapping[str, Shape]:
+def _stored_shapes(resolution: Resolution, recipe: Recipe) -> Mapping[str, Shape]:
     """Return the shapes of a card's checkpoint if it is stored, for a network that is built without its weights."""
     weights = resolution.weights
     if weights is None or weights.stored is None:
         return {}
     try:
-        return read_header(weights.stored).shapes()
+        return renamed(read_header(weights.stored).shapes(), recipe.rename)
     except CheckpointError:
         return {}  # its weights are not asked for, so a damaged file is no error here
 

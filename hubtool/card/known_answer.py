@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 #: The version of the rule that this hubtool knows, and how many elements of an output it keeps.
 RULE_VERSION: Final = 1
 SAMPLES: Final = 8
+#: The greatest tolerance that an answer may have: more would let another network pass.
+MAX_TOLERANCE: Final = 2e-2
 #: What stands behind an answer, strongest first.
 SOURCES: Final[Mapping[str, str]] = {
     "mindspore-2.0.0": "the authors' own code as it was written",
@@ -214,8 +216,8 @@ def problems(answer: KnownAnswer) -> list[str]:
         found.append(f"it follows version {answer.rule} of the rule, and this hubtool knows {RULE_VERSION}")
     if answer.source not in SOURCES:
         found.append(f"its source is {answer.source[:40]!r}, and must be one of {', '.join(SOURCES)}")
-    if not 0 < answer.tolerance <= 1:
-        found.append(f"its tolerance is {answer.tolerance:g}, and must be above 0 and at most 1")
+    if not 0 < answer.tolerance <= MAX_TOLERANCE:
+        found.append(f"its tolerance is {answer.tolerance:g}, and must be above 0 and at most {MAX_TOLERANCE:g}")
     if not answer.outputs:
         found.append("it has no output")
     for number, output in enumerate(answer.outputs, 1):
@@ -230,7 +232,15 @@ def problems(answer: KnownAnswer) -> list[str]:
     size = inputs_size(answer.inputs)
     if size > MAX_INPUT_BYTES:
         found.append(f"its inputs would take {size / 2**30:,.0f} GiB, more than {MAX_INPUT_BYTES >> 30}")
+    if not found and not any(_tells(output, answer.tolerance) for output in answer.outputs):
+        found.append("all kept numbers of its outputs are 0 or 1, which other networks give as well")
     return found
+
+
+def _tells(output: OutputSummary, tolerance: float) -> bool:
+    """Return whether an output has a kept number besides 0 and 1: a saturated one says little of its network."""
+    room = tolerance * max(output.scale, 1.0)
+    return any(min(abs(value), abs(value - 1)) > room for value in output.values)
 
 
 def _input_problem(place: int, one: InputSpec) -> str:

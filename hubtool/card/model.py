@@ -309,7 +309,9 @@ def _texts(items: object) -> tuple[str, ...]:
 
 def _renames(item: object) -> tuple[tuple[str, str], ...]:
     pairs = item.items() if isinstance(item, dict) else ()
-    return tuple((before, after) for before, after in pairs if isinstance(before, str) and isinstance(after, str))
+    return tuple(
+        (before, after) for before, after in pairs if before and isinstance(before, str) and isinstance(after, str)
+    )
 
 
 def _inputs(items: object) -> tuple[tuple[str, tuple[int, ...], str], ...]:

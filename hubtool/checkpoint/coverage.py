@@ -12,11 +12,14 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, TypeVar
 
+from hubtool.errors import RecipeError
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
 
 Shape = tuple[int, ...]
 T = TypeVar("T")
+_MAX_NAME = 4096  # characters
 
 # What optimizers of MindSpore save beside the weights, one tensor for each parameter and under its name:
 # `adam_m.bert.dense.weight` and `moments.dense.weight` belong to `bert.dense.weight` and `dense.weight`.
@@ -204,26 +207,46 @@ _AVERAGES = {
 def renamed(tensors: Mapping[str, T], rules: Iterable[tuple[str, str]]) -> dict[str, T]:
     """Return what is known of tensors, by the names that the rules of a recipe give them.
 
-    Where a renamed tensor gets the name of another, it takes its place: averaged weights (``ema.conv.weight``) that
-    code loads instead of the weights (``conv.weight``).
+    Where a renamed tensor gets the name of one that keeps its name, it takes its place: averaged weights
+    (``ema.conv.weight``) that code loads instead of the weights (``conv.weight``).
 
     Args:
         tensors: What is known of each tensor, by its name in the checkpoint.
         rules: Texts and what takes their place, in order; with ``^`` in front, at the beginning of a name only.
+
+    Raises:
+        RecipeError: If two renamed tensors get one name, or a name grows beyond all names.
     """
     rules = tuple(rules)
-    names = {name: _renamed(name, rules) for name in tensors}
-    taken = {new for name, new in names.items() if new != name}
-    return {new: tensors[name] for name, new in names.items() if new != name or name not in taken}
+    if not rules:
+        return dict(tensors)
+    names = {name: _renamed(name, rules, tensors) for name in tensors}
+    origins: dict[str, str] = {}
+    for name, new in names.items():
+        if new != name and origins.setdefault(new, name) != name:
+            raise RecipeError(
+                f"the rules of 'rename' give {origins[new]} and {name} one name, {new}",
+                hint="correct 'rename' in the recipe",
+            )
+    return {new: tensors[name] for name, new in names.items() if new != name or name not in origins}
 
 
-def _renamed(name: str, rules: Iterable[tuple[str, str]]) -> str:
+def _renamed(name: str, rules: Iterable[tuple[str, str]], names: Collection[str]) -> str:
+    """Return the new name of a tensor; an optimizer's state goes with its parameter."""
+    new = name
     for before, after in rules:
         if not before.startswith("^"):
-            name = name.replace(before, after)
-        elif name.startswith(before[1:]):
-            name = after + name[len(before) - 1 :]
-    return name
+            new = new.replace(before, after) if before else new
+        elif new.startswith(before[1:]):
+            new = after + new[len(before) - 1 :]
+        if len(new) > _MAX_NAME:
+            raise RecipeError(
+                f"the rules of 'rename' make a name of {len(new):,} characters", hint="correct 'rename' in the recipe"
+            )
+    state = _MOMENTS.match(name) if new == name else None
+    if state is not None and state["parameter"] in names:
+        return name[: state.start("parameter")] + _renamed(state["parameter"], rules, ())
+    return new
 
 
 def rename(tensors: Mapping[str, Shape], parameters: Mapping[str, Shape]) -> Renaming:

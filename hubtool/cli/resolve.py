@@ -99,7 +99,7 @@ def _print(resolution: Resolution) -> None:
         rows.append(("network", f"{recipe.provider} {recipe.entry}"))
         rows.extend(("", f"{name} = {value!r}") for name, value in recipe.arguments.items())
         rows.extend(("", f"ignores {pattern}") for pattern in recipe.ignore)
-        rows.extend(("", f"renames {before} to {after or 'nothing'}") for before, after in recipe.rename)
+        rows.extend(("", f"renames {before} to {after or 'nothing, taking it off'}") for before, after in recipe.rename)
         rows.append(("known answer", known_answer.told_of(recipe.known_answer)))
     if resolution.loan is not None:
         rows.append(("", resolution.loan.why))

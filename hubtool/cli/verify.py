@@ -69,9 +69,10 @@ def command(
 ) -> int:
     """Repeat the known answers of cards: what their networks compute from the values of a written rule.
 
-    Nothing is downloaded but the code of the network. It runs as a program of its own, isolated and offline. The exit
-    code is 0 for equal, 1 for a network that differs, 3 if it cannot run here, and 4 if there is nothing to compare; of
-    several cards, the least of these codes but 0 that one has; with --all, 1 if a network differs, and else 0.
+    Nothing is downloaded but the code of the network, and with --weights its checkpoint. It runs as a program of
+    its own, isolated and offline. The exit code is 0 for equal, 1 for a network that differs, 3 if it cannot run
+    here, and 4 if there is nothing to compare; of several cards, the least of these codes but 0 that one has; with
+    --all, 1 if a network differs, and else 0.
     """
     from hubtool.hub import Hub
     from hubtool.sandbox.limits import ProgramLimits
@@ -81,7 +82,7 @@ def command(
     if shard is not None and not everything:
         raise click.UsageError("--shard needs --all")
     if assets and (len(names) != 1 or not weights):
-        raise click.UsageError("--asset gives the weights of one card; add --weights")
+        raise click.UsageError("--asset is for --weights of one card")
     hub = Hub.open().with_lock(None)
     more: dict[str, Any] = {
         "weights": weights,

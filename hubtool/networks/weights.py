@@ -51,6 +51,29 @@ def mappable(store: Store, header: Header, path: Path, digest: str) -> tuple[Hea
     return read_header(copy), copy
 
 
+def renamed_by_recipe(header: Header, recipe: Recipe) -> tuple[Header, tuple[str, ...]]:
+    """Return a checkpoint's header with the names that the recipe's rules give its tensors, and a note on that.
+
+    Args:
+        header: The header as it stands in the file.
+        recipe: The card's recipe.
+
+    Raises:
+        RecipeError: If the rules give two tensors one name, or make a name too long.
+    """
+    named = renamed({tensor.name: tensor for tensor in header.tensors}, recipe.rename)
+    changed = sum(tensor.name != name for name, tensor in named.items())
+    if not changed:
+        return header, ()
+    gone = len(header.tensors) - len(named)
+    note = f"{_tensors(changed)} renamed by the recipe" + (f"; {gone} others were replaced by them" if gone else "")
+    return replace(header, tensors=tuple(replace(tensor, name=name) for name, tensor in named.items())), (note,)
+
+
+def _tensors(count: int) -> str:
+    return "1 tensor was" if count == 1 else f"{count} tensors were"
+
+
 def read_tensors(header: Header, path: Path) -> dict[str, Any]:
     """Return every tensor of a checkpoint as a ``mindspore.Tensor``: mapped where the file allows it, else copied."""
     import numpy as np  # noqa: PLC0415
@@ -105,13 +128,9 @@ def place_tensors(
     """
     parameters = built.network.parameters_dict()
     shapes = {key: tuple(parameter.shape) for key, parameter in parameters.items()}
-    named = renamed({tensor.name: tensor for tensor in header.tensors}, recipe.rename)
-    stated = {name: tensor.shape for name, tensor in named.items()}
-    renaming = rename(stated, shapes) if recipe.provider != "builtin" else Renaming()
-    changed = sum(tensor.name != name for name, tensor in named.items())
-    replaced = len(header.tensors) - len(named)
+    renaming = rename(header.shapes(), shapes) if recipe.provider != "builtin" else Renaming()
     header = replace(
-        header, tensors=tuple(replace(tensor, name=renaming.apply(name)) for name, tensor in named.items())
+        header, tensors=tuple(replace(tensor, name=renaming.apply(tensor.name)) for tensor in header.tensors)
     )
     coverage = cover(header.shapes(), shapes, prefix=built.prefix, ignore=recipe.ignore)
     if asked.strict and not coverage.is_total:
@@ -137,13 +156,8 @@ def place_tensors(
     for key in (*coverage.missing, *(item.name for item in coverage.mismatched)):
         if parameters[key].has_init:
             parameters[key].init_data()
-    conversions = tuple(
-        f"{'1 tensor was' if count == 1 else f'{count} tensors were'} converted from {change}"
-        for change, count in converted.items()
-    )
-    by_recipe = f"{changed} tensors were renamed as the recipe says" if changed else ""
-    by_recipe += f", and take the place of {replaced}" if replaced else ""
-    return coverage, (*filter(None, (by_recipe,)), *renaming.notes, *conversions)
+    conversions = tuple(f"{_tensors(count)} converted from {change}" for change, count in converted.items())
+    return coverage, (*renaming.notes, *conversions)
 
 
 def _fresh_head(coverage: Coverage, asked: BuildRequest) -> str | None:

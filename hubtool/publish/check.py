@@ -11,6 +11,7 @@ from hubtool.card import known_answer, placeholder, usage
 from hubtool.card.validate import run
 from hubtool.card.validate.selection import Selection
 from hubtool.checkpoint import operators
+from hubtool.checkpoint.coverage import renamed
 from hubtool.checkpoint.mindir import read_inputs
 from hubtool.checkpoint.reading import check_graph, read_header
 from hubtool.checkpoint.values import not_finite
@@ -60,7 +61,15 @@ from hubtool.sandbox.limits import DEFAULT_LIMITS, ProgramLimits
 from hubtool.verification import workspace as workspaces
 from hubtool.verification.asset_file import GIVE_FILE, match_files, put_asset
 from hubtool.verification.card_file import card_file, read_once
-from hubtool.verification.verify import IMPOSSIBLE, VerificationResult, judge, measure_in, recipe_inputs
+from hubtool.verification.verify import (
+    DIFFERS,
+    IMPOSSIBLE,
+    NoAnswerError,
+    VerificationResult,
+    judge,
+    measure_in,
+    recipe_inputs,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -79,8 +88,8 @@ if TYPE_CHECKING:
     from hubtool.verification.workspace import ProofWorkspace
 
 ASK_FOR_ANSWER = (
-    "there is none with the weights of the checkpoint, which would show everybody that they compute what they computed "
-    "here: 'hubtool verify CARD --weights --record' writes one"
+    "the card has no known answer with its weights; 'hubtool verify CARD --weights --record' adds one, which everybody "
+    "can repeat"
 )
 
 
@@ -252,6 +261,8 @@ def _answers(card: Card, workspace: ProofWorkspace, device: str, limits: Program
                 limits=limits,
             )
             results.append(judge(result, answer, recipe, measured))
+        except (NoAnswerError, RecipeError) as error:
+            results.append(replace(result, verdict=DIFFERS, reason=error.message))
         except HubError as error:
             results.append(replace(result, reason=error.message))
     missing = "" if recipe.weights_answer is not None else ASK_FOR_ANSWER
@@ -393,7 +404,7 @@ def _recipe(hub: Hub, resolution: Resolution, header: Header | None, *, checkout
         from hubtool.networks.builtin.inference import infer  # noqa: PLC0415 - for this one kind of network
 
         try:
-            details.extend(infer(recipe.entry, recipe.arguments, header.shapes()).notes)
+            details.extend(infer(recipe.entry, recipe.arguments, renamed(header.shapes(), recipe.rename)).notes)
         except RecipeError as error:
             return failed(RECIPE, error.message, details)
     return passed(RECIPE, details)

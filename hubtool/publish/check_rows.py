@@ -306,14 +306,17 @@ def answer_row(results: Sequence[VerificationResult], *, missing: str) -> CheckR
         results: What repeating each of them came to.
         missing: The sentence that asks for one with the weights, or empty if the card states one.
     """
-    details = [
-        f"{'weights-answer' if one.weights else 'known-answer'}: {one.verdict}"
-        + (f", {one.largest:.2g} of the scale and {one.tolerance:g} is allowed" if one.largest is not None else "")
-        for one in results
-    ]
+    details, wrong = [], []
+    for one in results:
+        name = "weights-answer" if one.weights else "known-answer"
+        allowed = "" if one.largest is None else f", by {one.largest:.2g} (allowed: {one.tolerance:g} of the scale)"
+        details.append(f"{name}: {one.verdict}{allowed}")
+        if one.verdict != "equal":
+            wrong.append(f"{name}: {one.reason}")
     details += [missing] if missing else []
-    wrong = [one.reason for one in results if one.verdict != "equal"]
-    return failed(ANSWER, "; ".join(wrong), details) if wrong else passed(ANSWER, details)
+    if any(one.verdict == "differs" for one in results):
+        return failed(ANSWER, "; ".join(wrong), details)
+    return impossible(ANSWER, "; ".join(wrong), details) if wrong else passed(ANSWER, details)
 
 
 def usage_row(ended: ProgramResult, adapted: Iterable[str]) -> CheckRow:

@@ -197,8 +197,8 @@ def _fit(path: Path, recipe: Recipe) -> Fit | None:
 
     try:
         shapes = coverage.renamed(read_header(path).shapes(), recipe.rename)
-    except CheckpointError:
-        return None  # loading reports what is wrong with the file
+    except (CheckpointError, RecipeError):
+        return None  # loading reports what is wrong with the file, or with the rules
     return coverage.compare(
         shapes,
         digest=recipe.parameters_digest,

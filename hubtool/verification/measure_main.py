@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hubtool import loader
+from hubtool.card.known_answer import parse_output
 from hubtool.checkpoint.coverage import digest_parameters
 from hubtool.errors import HubError
 from hubtool.hub import Hub
 from hubtool.networks.capture import shapes_of
 from hubtool.networks.forward import flat, why
 from hubtool.verification import rule
+from hubtool.verification.compare import largest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -78,10 +80,10 @@ def _measure(spec: Mapping[str, Any]) -> dict[str, Any]:
                 if not number and mode == mindspore.PYNATIVE_MODE:
                     problem = f"the forward pass failed: {why(error)}"
                 continue
+            if spec["recording"]:
+                told["apart"] = _apart(first, other)
             if spec["recording"] and not spec["once"]:
-                told["noise"] = _largest(first, _outputs(loaded.built, inputs, moved=_MOVE))
-            if other and all(_same(one, another) for (_, one), (_, another) in zip(first, other, strict=False)):
-                return {**told, "reason": "its outputs are the same for other inputs, and would prove nothing"}
+                told["noise"] = _apart(first, _outputs(loaded.built, inputs, moved=_MOVE))
             return {**told, **_summaries(first, second), "inputs": inputs}
     return {**told, "reason": problem}
 
@@ -138,17 +140,16 @@ def _same(one: Any, other: Any) -> bool:  # noqa: ANN401 - NumPy arrays
     return bool(np.allclose(one.astype(np.float64), other.astype(np.float64), rtol=_ROOM, atol=_ROOM * scale))
 
 
-def _largest(first: Sequence[tuple[str, Any]], other: Sequence[tuple[str, Any]]) -> float:
-    """Return the greatest difference of two runs' floating-point outputs, as a part of the root mean square of each."""
-    import numpy as np  # noqa: PLC0415
-
-    largest = 0.0
-    for (_, one), (_, another) in zip(first, other, strict=False):
-        if one.dtype.kind == "f" and one.size and one.shape == another.shape:
-            left, right = one.astype(np.float64), another.astype(np.float64)
-            scale = float(np.sqrt(np.mean(np.square(left))))
-            largest = max(largest, float(np.abs(left - right).max()) / scale if scale else 0.0)
-    return largest if np.isfinite(largest) else 0.0
+def _apart(first: Sequence[tuple[str, Any]], other: Sequence[tuple[str, Any]]) -> float:
+    """Return the greatest difference of what is kept of two runs, as a part of the outputs' scales; 0 if it is none."""
+    try:
+        one, another = (
+            [parse_output({**rule.summary(values), "dtype": dtype}) for dtype, values in outputs]
+            for outputs in (first, other)
+        )
+    except ValueError:
+        return 0.0  # not finite, which is told of the first run
+    return largest(one, another) or 0.0
 
 
 def fill(network: Any, *, keep: bool = False) -> None:  # noqa: ANN401 - a Cell

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -37,8 +38,7 @@ EQUAL, DIFFERS, IMPOSSIBLE, NOTHING = "equal", "differs", "cannot run here", "no
 TOLERANCE: Final = 1e-4
 #: The tolerance where cells compute in float16, with 11 significant bits, as their authors have set them.
 FLOAT16_TOLERANCE: Final = 5e-3
-#: The most that a network's own sensitivity makes of it.
-MAX_TOLERANCE: Final = 2e-2
+_TELLING: Final = 3  # times the tolerance: by how much outputs have to change with the inputs
 _PROGRAM: Final = "hubtool.verification.measure_main"
 
 
@@ -98,8 +98,9 @@ class Measurement:
         inputs: What it was called with.
         digest: The digest of its parameter list.
         float16: Whether cells or outputs of it are in float16, whatever its inputs are.
-        noise: By how much of their scale its outputs change when its inputs change by one part in a million; 0 unless
-            that was asked for.
+        noise: By how much of their scale its kept outputs change when its inputs change by one part in a million; 0
+            unless that was measured.
+        apart: By how much they change with other inputs; infinite unless that was measured.
         mindspore: The version of MindSpore.
         device: The device.
         seconds: How long the program ran.
@@ -110,6 +111,7 @@ class Measurement:
     digest: str
     float16: bool
     noise: float
+    apart: float
     mindspore: str
     device: str
     seconds: float
@@ -124,7 +126,16 @@ class Measurement:
             float16: Whether what it is compared with is in float16, even if it is not.
         """
         least = FLOAT16_TOLERANCE if float16 or self.float16 else TOLERANCE
-        return float(f"{max(least, min(self.noise, MAX_TOLERANCE)):.2g}")
+        return float(f"{max(least, min(self.noise, known_answer.MAX_TOLERANCE)):.2g}")
+
+    def check_telling(self, tolerance: float) -> None:
+        """Refuse outputs that hardly depend on the inputs: those of other networks would be equal to them.
+
+        Raises:
+            NoAnswerError: If they are such.
+        """
+        if self.apart <= _TELLING * tolerance:
+            raise NoAnswerError("what is kept of its outputs is the same for other inputs, and would prove nothing")
 
 
 def verify(
@@ -184,6 +195,8 @@ def verify(
             agreement=agreement,
             limits=limits,
         )
+    except ArgumentError:
+        raise
     except NoAnswerError as error:
         return replace(result, verdict=DIFFERS, reason=error.message)
     except HubError as error:
@@ -269,14 +282,13 @@ def measure(
     resolution = hub.resolve(found, device=device, trust=trust, loading=True)
     resolution.refuse("status", "recipe", "lock", "mindspore", "device", "packages", "code")
     _check_agreed(resolution, agreement)
-    _check_inputs(inputs)
     code = None if checkout is not None else _code(hub, resolution, agreement)
     if checkout is not None and resolution.facts.place is None:
         raise ArgumentError(
             "the card's network needs no code of a repository, so a checkout is of no use", hint="leave --checkout out"
         )
     asset = _weights_of(resolution) if weights else None
-    file = match_files(resolution.card, assets).get(resolution.card.assets.index(asset)) if asset is not None else None
+    file = _given(resolution, asset, assets)
     size = fetch_asset(hub, resolution.found, asset).size if asset is not None and file is None else 0
     agreed = trust or agreement is not None or resolution.facts.agreed_now
     with workspaces.open_workspace(hub, found, document, trust=agreed, checkout=checkout, code=code) as workspace:
@@ -322,6 +334,7 @@ def measure_in(
         NoAnswerError: If it runs, and its outputs are random, not finite, or none.
         NetworkError: If it cannot be built or run.
     """
+    _check_inputs(inputs)
     told = {
         "name": str(workspace.uid or workspace.card),
         "device": device,
@@ -381,6 +394,7 @@ def _measurement(ended: ProgramResult, device: str) -> Measurement:
             inputs=tuple(known_answer.parse_input(item) for item in answer["inputs"]),
             digest=str(answer["digest"]),
             noise=float(answer.get("noise", 0.0)),
+            apart=float(answer.get("apart", math.inf)),
             float16=bool(answer["float16"]) or any(one["dtype"] == "float16" for one in answer["outputs"]),
             mindspore=str(answer["mindspore"]),
             device=device,
@@ -398,12 +412,17 @@ def recorded(measured: Measurement, recipe: Recipe, *, arguments: Mapping[str, o
         measured: What the network computed.
         recipe: The card's recipe; inputs that it states are not repeated.
         arguments: The arguments that it was built with besides those of the recipe.
+
+    Raises:
+        NoAnswerError: If its outputs hardly depend on its inputs.
     """
+    tolerance = measured.tolerance()
+    measured.check_telling(tolerance)
     return KnownAnswer(
         rule=known_answer.RULE_VERSION,
         inputs=() if measured.inputs == recipe_inputs(recipe) else measured.inputs,
         outputs=measured.outputs,
-        tolerance=measured.tolerance(),
+        tolerance=tolerance,
         source="itself",
         mindspore=measured.mindspore,
         device=measured.device,
@@ -441,6 +460,17 @@ def _check_inputs(inputs: Sequence[Sequence[InputSpec]]) -> None:
                 f"the inputs would take {size / 2**30:,.0f} GiB, more than {known_answer.MAX_INPUT_BYTES >> 30}",
                 hint="correct the shapes of 'inputs'",
             )
+
+
+def _given(resolution: Resolution, asset: Asset | None, files: Sequence[Path]) -> Path | None:
+    """Return the file that is given for the checkpoint; None if none is given."""
+    if not files:
+        return None
+    found = match_files(resolution.card, files)
+    if asset is None or len(found) != 1 or resolution.card.assets[next(iter(found))] is not asset:
+        listed = ", ".join(str(path) for path in files)
+        raise ArgumentError(f"{listed} is not the checkpoint of the card", hint="give the checkpoint alone")
+    return next(iter(found.values()))
 
 
 def _weights_of(resolution: Resolution) -> Asset:

@@ -6,6 +6,7 @@ MindSpore 2.0.0 does, and not that the arguments are right. Pure.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from hubtool.networks.entry_point import CALLABLE
@@ -14,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _PROGRAM = """
+import json
 import os
 
 import numpy as np
 from mindspore import Tensor, load_param_into_net
-from {module} import {name}
 
 
 class Settings(dict):
@@ -27,7 +28,13 @@ class Settings(dict):
             raise AttributeError(key)
         return self[key]
 
-    __setattr__ = dict.__setitem__
+    def __setitem__(self, key, value):
+        dict.__setitem__(self, key, Settings(value) if type(value) is dict else value)
+
+    def __delattr__(self, key):
+        del self[key]
+
+    __setattr__ = __setitem__
 
 
 def settled(value):
@@ -44,8 +51,9 @@ def settled(value):
     return Settings({{key: settled(item) for key, item in value.items()}})
 
 
-arguments = {arguments!r}
-load_param_into_net({name}(**{{key: settled(value) for key, value in arguments.items()}}), {{}})
+from {module} import {name} as entry
+
+load_param_into_net(entry(**{{key: settled(value) for key, value in json.loads({arguments!r}).items()}}), {{}})
 """
 
 
@@ -56,4 +64,4 @@ def program(request: Mapping[str, Any]) -> str:
         request: The job's request, with ``callable`` and ``arguments``.
     """
     match = CALLABLE.match(request["callable"])
-    return _PROGRAM.format(**match.groupdict(), arguments=request["arguments"]) if match is not None else ""
+    return _PROGRAM.format(**match.groupdict(), arguments=json.dumps(request["arguments"])) if match is not None else ""

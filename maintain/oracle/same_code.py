@@ -16,14 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-_CONFIGURATIONS: Final = frozenset({".cfg", ".ini", ".json", ".txt", ".yaml", ".yml"})
+_CONFIGURATIONS: Final = frozenset({".cfg", ".csv", ".ini", ".json", ".npy", ".toml", ".txt", ".yaml", ".yml"})
 _MAX_BYTES: Final = 4 << 20  # a larger file is data
 # Where these stand, what is imported, or what is run, is not to be seen in the code.
-_DYNAMIC: Final = re.compile(r"importlib|__import__|\bexec\(|\beval\(['\"]|run_path")
+_DYNAMIC: Final = re.compile(r"importlib|__import__|\bexec\(|\beval\(['\"]|\brunpy\b|\bimp\b|pkgutil|__doc__|import \*")
+# What may read a file: then the folder's files count as well.
+_READS: Final = re.compile(r"\bopen\(|yaml|json|argparse|configparser|loadtxt|np\.load|numpy\.load|read_csv|\bconfig\b")
 
 
 def digest(folder: Path, entry: str) -> str | None:
-    """Return the digest of the code that an entry point reaches, and of the configurations that a script may read.
+    """Return the digest of the code that an entry point reaches, and of the files that it may read.
 
     Args:
         folder: The folder of the model.
@@ -50,7 +52,7 @@ def digest(folder: Path, entry: str) -> str | None:
     whole = hashlib.sha256()
     for file in sorted(found):
         whole.update(f"{file.relative_to(folder)}\0{found[file]}\0".encode())
-    if is_script:
+    if is_script or any(_READS.search(text) for text in found.values()):
         whole.update(_configurations(folder))
     return whole.hexdigest()
 
@@ -62,7 +64,7 @@ def _read(file: Path) -> tuple[str, tuple[str, ...]]:
     try:
         tree = ast.parse(data)
     except (SyntaxError, ValueError):
-        return data.decode(errors="replace"), ()
+        return "importlib", ()  # what it imports cannot be told
     names: list[str] = []
     for node in ast.walk(tree):
         if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):

@@ -115,7 +115,7 @@ def test_the_known_answers_of_a_card_are_repeated_and_asked_for(cli: Cli, toyner
     answer = rows(cli("check", "--json", toyner))["known answer"]
     assert answer["state"] == "failed"
     assert "it differs by" in answer["reason"]
-    assert "'hubtool verify CARD --weights --record' writes one" in answer["details"][-1]
+    assert "'hubtool verify CARD --weights --record' adds one" in answer["details"][-1]
 
 
 @pytest.mark.mindspore

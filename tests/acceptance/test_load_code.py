@@ -57,15 +57,17 @@ def test_tensors_get_the_names_that_the_recipe_says(cli: Cli, tmp_path: Path) ->
     """Code that loads averaged weights in place of the weights, and corrects a name that was once misspelt."""
     root = repository(tmp_path / "models")
     assert cli("trust", "add", str(root)).code == 0
-    names = {"dense.weight": (4, 3), "dense.bias": (4,), "haed.weight": (5, 4), "haed.bias": (5,)}
-    tensors = {**names, **{f"average.{name}": shape for name, shape in names.items()}}
+    tensors = {"dense.weight": (4, 3), "dense.bias": (4,), "haed.weight": (5, 4), "haed.bias": (5,)}
+    tensors |= {"average.dense.weight": (4, 3), "average.dense.bias": (4,)}
     uid = card(cli, root, CALLABLE, tensors=tensors)
     assert "2 missing from the checkpoint" in cli("load", uid).err
     uid = card(cli, root, CALLABLE + "  rename: {^average.: '', haed: head}\n", tensors=tensors)
     done = cli("load", uid)
     assert done.code == 0, done.err
-    assert "were renamed as the recipe says, and take the place of 4" in done.out
+    assert "4 tensors were renamed by the recipe; 2 others were replaced by them" in done.out
     assert "renames ^average. to nothing" in cli("resolve", uid).out
+    uid = card(cli, root, CALLABLE + "  rename: {^average.dense: x, dense: x}\n", tensors=tensors)
+    assert "give dense.weight and average.dense.weight one name, x.weight" in cli("load", uid).err
 
 
 def test_a_checkpoint_of_another_network(cli: Cli, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubtool.checkpoint.coverage import Shape, compare, cover, digest_parameters, is_optimizer_state, renamed
+from hubtool.errors import RecipeError
 
 NETWORK: dict[str, Shape] = {"bert.dense.weight": (4, 3), "bert.dense.bias": (4,), "scale": ()}
 
@@ -107,6 +108,21 @@ def test_a_recipe_renames_what_its_code_renames() -> None:
     # The average takes the place of the weight that it is the average of.
     assert renamed(tensors, rules) == {"fpn.weight": 1, "schema.bias": 3, "fpn_neck.bias": 4}
     assert renamed(tensors, []) == tensors
+    # An optimizer's state goes with its parameter.
+    states = {"bert.x": 1, "moments.bert.x": 2}
+    assert renamed(states, [("^bert.", "")]) == {"x": 1, "moments.x": 2}
+
+
+@pytest.mark.parametrize(
+    ("rules", "told"),
+    [
+        ([("^a.", ""), ("^b.", "")], "give a.w and b.w one name, w"),
+        ([("a", "a" * 200), ("aa", "a" * 200), ("aaa", "a" * 200)], "make a name of"),
+    ],
+)
+def test_rules_that_lose_tensors_or_never_end_are_refused(rules: list[tuple[str, str]], told: str) -> None:
+    with pytest.raises(RecipeError, match=told):
+        renamed({"a.w": 1, "b.w": 2, "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa": 3}, rules)
 
 
 def test_a_pattern_does_not_keep_a_tensor_from_its_parameter() -> None:

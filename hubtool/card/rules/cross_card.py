@@ -286,20 +286,33 @@ def one_checkpoint_for_two_networks(cards: Sequence[CardSummary]) -> Iterator[Di
     was made. Correct the recipe, or remove it; if both are right, as a network and its body are, suppress this rule in
     the card and say why.
     """
-    groups: defaultdict[tuple[str, ...], list[CardSummary]] = defaultdict(list)
+    groups: defaultdict[str, list[CardSummary]] = defaultdict(list)
     for card in cards:
-        digests = tuple(sorted(asset.digest for asset in card.assets))
-        if digests and all(digests) and card.network is not None and card.network.elements is not None:
-            groups[digests].append(card)
+        if card.network is not None and card.network.elements is not None and card.status != "withdrawn":
+            # A short digest stands for the whole one; so many digits tell the files of a registry apart.
+            digests = {asset.digest[:8].lower() for asset in card.assets if asset.digest and _holds_weights(asset.link)}
+            for digest in digests:
+                groups[digest].append(card)
     for group in groups.values():
         sizes = Counter(card.network.elements for card in group if card.network is not None)
-        usual = max(sizes, key=lambda size: sizes[size])
-        like = next(card for card in group if card.network is not None and card.network.elements == usual)
+        usual, _ = max(sizes.items(), key=lambda item: (item[1], item[0] or 0))
+        like = min(
+            (card for card in group if card.network is not None and card.network.elements == usual),
+            key=lambda card: card.path,
+        )
         for card in group:
             if card.network is not None and card.network.elements != usual:
                 yield card.at(
                     card.network.place,
                     f"the network has {card.network.elements:,} elements, and {usual:,} in {like.uid or like.path}, "
                     "with the same checkpoint",
-                    hint="correct or remove the recipe that the checkpoint does not fit",
+                    hint="correct or remove the recipe that the checkpoint does not fit; or suppress HT605 in this "
+                    "card, and say why",
                 )
+
+
+def _holds_weights(link: str) -> bool:
+    return link.partition("#")[2].endswith(_WEIGHTS) or link.partition("#")[0].partition("?")[0].endswith(_WEIGHTS)
+
+
+_WEIGHTS: Final = (".ckpt", ".safetensors")

@@ -70,6 +70,8 @@ class MaxPool2d(nn.MaxPool2d):
 
 
 def _whole(value: Any) -> Any:  # noqa: ANN401 - a number or a tuple of numbers
+    if isinstance(value, tuple):
+        return tuple(map(_whole, value))
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
