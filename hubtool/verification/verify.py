@@ -39,6 +39,7 @@ TOLERANCE: Final = 1e-4
 #: The tolerance where cells compute in float16, with 11 significant bits, as their authors have set them.
 FLOAT16_TOLERANCE: Final = 5e-3
 _TELLING: Final = 3  # times the tolerance: by how much outputs have to change with the inputs
+_NOISES: Final = 3  # times the noise of the few elements that are kept, which others exceed
 _PROGRAM: Final = "hubtool.verification.measure_main"
 
 
@@ -126,7 +127,7 @@ class Measurement:
             float16: Whether what it is compared with is in float16, even if it is not.
         """
         least = FLOAT16_TOLERANCE if float16 or self.float16 else TOLERANCE
-        return float(f"{max(least, min(self.noise, known_answer.MAX_TOLERANCE)):.2g}")
+        return float(f"{max(least, min(_NOISES * self.noise, known_answer.MAX_TOLERANCE)):.2g}")
 
     def check_telling(self, tolerance: float) -> None:
         """Refuse outputs that hardly depend on the inputs: those of other networks would be equal to them.

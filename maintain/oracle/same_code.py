@@ -21,7 +21,7 @@ _MAX_BYTES: Final = 4 << 20  # a larger file is data
 # Where these stand, what is imported, or what is run, is not to be seen in the code.
 _DYNAMIC: Final = re.compile(r"importlib|__import__|\bexec\(|\beval\(['\"]|\brunpy\b|\bimp\b|pkgutil|__doc__|import \*")
 # What may read a file: then the folder's files count as well.
-_READS: Final = re.compile(r"\bopen\(|yaml|json|argparse|configparser|loadtxt|np\.load|numpy\.load|read_csv|\bconfig\b")
+_READS: Final = re.compile(r"\bopen\(|yaml|json\.load|configparser|loadtxt|np\.load\(|numpy\.load\(|read_csv|toml")
 
 
 def digest(folder: Path, entry: str) -> str | None:
