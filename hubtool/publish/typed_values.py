@@ -114,11 +114,12 @@ def network_input(text: str) -> dict[str, object]:
     """
     match = re.fullmatch(r"\s*([A-Za-z_]\w{0,63})\s*=\s*([0-9]+(?:\s*,\s*[0-9]+)*|\(\))\s*(?::\s*(\w+)\s*)?", text)
     made: dict[str, object] = {}
+    shape: list[int] = []
     if match:
         shape = [int(number) for number in re.findall("[0-9]{1,18}", match[2])]
         made = {"name": match[1], "shape": shape, "dtype": match[3] or "float32"}
     recipe = {"network": {"provider": "package", "entry": "a.b:c", "inputs": [made]}}
-    if not made or any(found.pointer.startswith("/network") for found in schema.violations(recipe)):
+    if not made or 0 in shape or any(found.pointer.startswith("/network") for found in schema.violations(recipe)):
         raise ArgumentError(
             f"{text!r} is not an input",
             hint="write NAME=SHAPE:TYPE, such as x=1,3,224,224:float32 or ids=1,128:int32",

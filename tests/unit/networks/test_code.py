@@ -157,7 +157,7 @@ def test_what_the_code_imported_is_not_an_entry(tmp_path: Path) -> None:
         ("import no_such_package_x", RequirementError, "no_such_package_x"),
         ("import cv2; return cv2.imread('x')", NetworkError, "cv2"),
         (
-            "import mindspore.nn.transformer as t; return t.TransformerEncoder(batch_size=1)",
+            "import mindspore.nn.transformer as t; return t.TransformerDecoder(batch_size=1)",
             RequirementError,
             "no longer has",
         ),

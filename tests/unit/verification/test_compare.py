@@ -77,15 +77,24 @@ def test_whole_numbers_are_equal_or_not() -> None:
 
 def test_zeros_have_no_scale() -> None:
     nothing = {**OUTPUT, "mean": 0, "deviation": 0, "values": [0, 0, 0]}
-    wanted = answer(outputs=[nothing])
-    assert compare.compare(wanted, [output(**nothing)], tolerance=1e-4) == []
-    assert compare.compare(wanted, [output(**{**nothing, "values": [0, 0, 1e-3]})], tolerance=1e-4)
+    wanted = answer(outputs=[nothing, OUTPUT])
+    assert compare.compare(wanted, [output(**nothing), output()], tolerance=1e-4) == []
+    assert compare.compare(wanted, [output(**{**nothing, "values": [0, 0, 1e-3]}), output()], tolerance=1e-4)
+
+
+def test_a_saturated_output_is_no_answer() -> None:
+    for values in ([0, 0, 0], [0, 1, 1], [1e-6, 0, 1]):
+        with pytest.raises(RecipeError, match="are 0 or 1"):
+            answer(outputs=[{**OUTPUT, "values": values}])
+    assert answer(outputs=[{**OUTPUT, "values": [0, 1, 0.3]}])
+    with pytest.raises(RecipeError, match="at most 0.02"):
+        answer(tolerance=1)
 
 
 def test_the_tolerance_depends_on_the_device() -> None:
     assert compare.tolerance_on("CPU", answer()) == 1e-4
     assert compare.tolerance_on("Ascend", answer()) == 2e-2
-    assert compare.tolerance_on("CPU", answer(tolerance=0.05)) == compare.tolerance_on("Ascend", answer(tolerance=0.05))
+    assert compare.tolerance_on("CPU", answer(tolerance=0.02)) == compare.tolerance_on("Ascend", answer(tolerance=0.02))
 
 
 def test_as_it_was() -> None:
