@@ -87,7 +87,7 @@ def test_a_saturated_output_is_no_answer() -> None:
         with pytest.raises(RecipeError, match="are 0 or 1"):
             answer(outputs=[{**OUTPUT, "values": values}])
     assert answer(outputs=[{**OUTPUT, "values": [0, 1, 0.3]}])
-    with pytest.raises(RecipeError, match="at most 0.02"):
+    with pytest.raises(RecipeError, match=r"at most 0\.02"):
         answer(tolerance=1)
 
 
