@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 
 # Raised whenever the tables or the tokens change: each schema has a file of its own, so that two versions of hubtool
 # with one home folder do not rebuild each other's.
-SCHEMA = 5
+SCHEMA = 6
+#: Texts come as tokens with blanks between: all else is part of a token, whatever Unicode SQLite knows.
+TOKENIZER = "\"unicode61 categories 'L* M* N* P* S* C*'\""
 _WAIT_SECONDS = 60.0
 _LEFT_BEHIND_SECONDS = 3600.0
 # From this number of changed cards on, worker processes are worth their start.
@@ -56,7 +58,7 @@ CREATE UNIQUE INDEX card_uid ON card (uid, registry);
 CREATE INDEX card_model ON card (model);
 CREATE TABLE lender (kind TEXT, text TEXT, card INTEGER, PRIMARY KEY (kind, text, card)) WITHOUT ROWID;
 CREATE INDEX lender_card ON lender (card);
-CREATE VIRTUAL TABLE word USING fts5 ({columns}, content = '', tokenize = 'unicode61');
+CREATE VIRTUAL TABLE word USING fts5 ({columns}, content = '', tokenize = {tokenizer});
 """
 
 
@@ -255,7 +257,7 @@ def _update(connection: sqlite3.Connection, registries: Sequence[Registry], *, f
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute("PRAGMA cache_size = -32000")
     if fresh:
-        connection.executescript(_TABLES.replace("{columns}", _COLUMNS))
+        connection.executescript(_TABLES.replace("{columns}", _COLUMNS).replace("{tokenizer}", TOKENIZER))
         connection.execute(f"PRAGMA user_version = {SCHEMA}")
     connection.execute("BEGIN")
     changed = fresh
