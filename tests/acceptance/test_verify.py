@@ -161,7 +161,7 @@ class Net(nn.Cell):
 """
 
 
-MARKED = "open('it-runs', 'w').close(); time.sleep(300)"
+MARKED = "open(MARK, 'w').close(); time.sleep(300)"
 ANSWER = """  known-answer:
     rule: 1
     source: itself
@@ -370,7 +370,9 @@ def test_a_lockfile_holds_for_what_is_verified_before_loading(cli: Cli, recorded
 
 @pytest.mark.slow
 def test_ctrl_c_ends_the_networks_that_run(cli: Cli, tmp_path: Path) -> None:
-    root = repository(tmp_path / "models", {"src/network.py": NETWORK.replace("BODY", MARKED)})
+    mark = tmp_path / "it-runs"
+    body = MARKED.replace("MARK", repr(str(mark)))
+    root = repository(tmp_path / "models", {"src/network.py": NETWORK.replace("BODY", body)})
     card(cli, root, SCRIPT)
     path = cli.registry / f"{UID}.md"
     answer = ANSWER.replace("NUMBERS", "[0.1, 0.1, 0.1, 0.1, 0.1]")
@@ -384,7 +386,7 @@ def test_ctrl_c_ends_the_networks_that_run(cli: Cli, tmp_path: Path) -> None:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
     ) as process:
-        wait_until(lambda: any(tmp_path.rglob("it-runs")))
+        wait_until(mark.exists)
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
     assert process.returncode == 130
