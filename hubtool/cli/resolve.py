@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hubtool.card.caller_arguments import caller_arguments
 from hubtool.cli import complete, render
 from hubtool.cli.paths import LocalPath
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from hubtool.networks.explain import CodeToRun, Explanation
     from hubtool.resolution.resolver import Resolution, ResolvedAsset
 
@@ -97,7 +100,7 @@ def _print(resolution: Resolution) -> None:
         rows.append(("pinned", "yes: this is what the lockfile says, to the byte"))
     if recipe:
         rows.append(("network", f"{recipe.provider} {recipe.entry}"))
-        rows.extend(("", f"{name} = {value!r}") for name, value in recipe.arguments.items())
+        rows.extend(("", one) for one in _arguments(recipe.arguments))
         rows.extend(("", f"ignores {pattern}") for pattern in recipe.ignore)
         rows.extend(("", f"renames {before} to {after or 'nothing, taking it off'}") for before, after in recipe.rename)
         rows.append(("known answer", known_answer.told_of(recipe.known_answer)))
@@ -124,6 +127,11 @@ def _print(resolution: Resolution) -> None:
             click.echo(f"    {line}" if line else "")
 
 
+def _arguments(arguments: Mapping[str, object]) -> list[str]:
+    asked = {one.name: f"{one.name}, which you give to load: {one}" for one in caller_arguments(arguments)}
+    return [asked.get(name) or f"{name} = {value!r}" for name, value in arguments.items()]
+
+
 def _state(asset: ResolvedAsset) -> str:
     digest = asset.asset.digest
     stored = f"stored at {asset.stored}" if asset.stored else "not stored"
@@ -144,7 +152,7 @@ def explained(explanation: Explanation, most: int = 12, *, with_trust: bool = Tr
     if explanation.package is not None:
         rows.append(("code", f"of the installed distribution {explanation.package}"))
         rows.append(("", f"begins at {explanation.entry}"))
-        rows.extend(("", f"  with {name} = {value!r}") for name, value in explanation.arguments.items())
+        rows.extend(("", f"  with {one}") for one in _arguments(explanation.arguments))
         if explanation.decision is None and explanation.refused is None and with_trust:
             rows.append(("trust", "it may run: hubtool's table of calls lists this entry with these arguments"))
     elif explanation.graph is not None:
@@ -159,7 +167,7 @@ def explained(explanation: Explanation, most: int = 12, *, with_trust: bool = Tr
         rows.append(("code", f"{code.repository}, folder {code.folder or 'of the top'}"))
         rows.append(("", _commit(code)))
         rows.append(("", f"begins at {' '.join((code.entry, *code.argv))}"))
-        rows.extend(("", f"  with {name} = {value!r}") for name, value in code.arguments.items())
+        rows.extend(("", f"  with {one}") for one in _arguments(code.arguments))
         if code.checkout is not None:
             rows.append(("", code.checkout))
         if code.files is None:

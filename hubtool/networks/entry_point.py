@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from hubtool.card.caller_arguments import caller_arguments
 from hubtool.card.model import CLASS_COUNTS
-from hubtool.errors import ArgumentTypeError, HubError, NetworkError, RecipeError, RequirementError
+from hubtool.errors import ArgumentError, ArgumentTypeError, HubError, NetworkError, RecipeError, RequirementError
 from hubtool.networks.isolation.argument_parser import ArgumentsRefusedError
 from hubtool.networks.isolation.namespace import CHECKPOINT, FOLDER, CodeExitError
 
@@ -122,6 +123,39 @@ def bound(
         )
     leading = tuple(arguments[name] for name in plain[:skipped])
     return (*leading, *positional), {name: value for name, value in arguments.items() if name not in plain}
+
+
+def merged(arguments: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:
+    """Return a recipe's arguments with those of the caller in their place.
+
+    Args:
+        arguments: Those of the recipe.
+        given: Those of the caller. A tensor that the recipe asks for can be an array, too.
+
+    Raises:
+        ArgumentError: If the caller does not give what the recipe asks for, or gives another shape.
+    """
+    asked = {}
+    for one in caller_arguments(arguments):
+        if one.name not in given:
+            raise ArgumentError(
+                f"the network needs {one.name}, which no checkpoint has: {one}",
+                hint=f"give it from Python: hubtool.load(..., {one.name}=...)",
+            )
+        value: Any = given[one.name]
+        shape = getattr(value, "shape", None)
+        if shape is None or tuple(shape) != one.shape:
+            kind = "no tensor or array" if shape is None else f"of the shape {tuple(shape)}"
+            raise ArgumentError(f"{one.name} is {kind}; the network needs {one}", hint="give a tensor of that shape")
+        asked[one.name] = _tensor(value, one.dtype)
+    return {**arguments, **given, **asked}
+
+
+def _tensor(value: Any, dtype: str) -> Any:  # noqa: ANN401 - a tensor or an array
+    import mindspore  # noqa: PLC0415 - with the first network
+
+    kind = getattr(mindspore, dtype)
+    return value.astype(kind) if isinstance(value, mindspore.Tensor) else mindspore.Tensor(value, kind)
 
 
 def settle(value: Any, shapes: Mapping[str, Shape]) -> Any:  # noqa: ANN401 - any plain value

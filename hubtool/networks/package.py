@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from hubtool import requirements
 from hubtool.card.package_calls import PACKAGES, package_of
 from hubtool.errors import RecipeError, RequirementError
-from hubtool.networks.entry_point import CALLABLE, call, example
+from hubtool.networks.entry_point import CALLABLE, call, example, merged
 from hubtool.networks.isolation.namespace import Namespace
 from hubtool.networks.provider import BuiltNetwork
 
@@ -49,7 +49,7 @@ class PackageProvider:
             )
         requirements.require(recipe.requires or (head,))
         namespace = open_package(head)
-        arguments = {**recipe.arguments, **asked.arguments}
+        arguments = merged(recipe.arguments, asked.arguments)
         network = call(namespace, recipe, match["module"], match["name"], arguments, positional=asked.positional)
         inputs = recipe.inputs
         return BuiltNetwork(network=network, prefix="", notes=(), example=lambda: example(inputs))

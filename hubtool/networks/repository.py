@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from hubtool import requirements
 from hubtool.errors import ArgumentTypeError, NetworkError, RecipeError
-from hubtool.networks.entry_point import CALLABLE, call, checked, example, reported, settle
+from hubtool.networks.entry_point import CALLABLE, call, checked, example, merged, reported, settle
 from hubtool.networks.isolation.namespace import CHECKPOINT, FOLDER, SCRATCH, Namespace
 from hubtool.networks.provider import BuiltNetwork
 
@@ -103,7 +103,7 @@ def build(
         recipe = replace(recipe, argv=(*recipe.argv, *_as_arguments(overrides or {})))
     else:
         match = CALLABLE.match(recipe.entry)
-        recipe = replace(recipe, arguments={**recipe.arguments, **(overrides or {})})
+        recipe = replace(recipe, arguments=merged(recipe.arguments, overrides or {}))
     if match is None or "__" in recipe.entry:
         raise RecipeError(
             f"{recipe.entry!r} is not an entry point",

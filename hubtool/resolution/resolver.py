@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from hubtool.card import placeholder
+from hubtool.card.caller_arguments import caller_arguments
 from hubtool.card.model import BUILTIN_ENTRIES
 from hubtool.errors import (
     ArgumentError,
@@ -207,6 +208,8 @@ class Resolution:
         arguments += [] if self.card.uid else ['source="local"']
         if self.fit is not None:
             arguments += [f"{name}={value!r}" for name, value in self.fit.arguments.items()]
+        if self.recipe is not None and not recipe_problems(self.card):
+            arguments += [f"{one.name}={one.name}" for one in caller_arguments(self.recipe.arguments)]
         arguments += ["trust=True"] if self.consent else []
         call = f"hubtool.load({', '.join(arguments)})"
         if self.handed_over:
@@ -401,6 +404,10 @@ def recipe_problems(card: Card, unlent: str | None = None) -> list[Problem]:
         known = f"did you mean {near[0]}?" if near else f"there are {', '.join(BUILTIN_ENTRIES)}"
         text = f"hubtool has no built-in network {recipe.entry!r}: {known}"
     else:
+        try:
+            caller_arguments(recipe.arguments)
+        except RecipeError as error:
+            return [_problem("recipe", error)]
         return []
     return [_problem("recipe", RecipeError(text, hint=hint))]
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hubtool import loader
+from hubtool.card.caller_arguments import caller_arguments
 from hubtool.card.known_answer import parse_output
 from hubtool.checkpoint.coverage import digest_parameters
 from hubtool.errors import HubError
@@ -26,6 +27,7 @@ from hubtool.verification.compare import largest
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from hubtool.card.model import Recipe
     from hubtool.networks.provider import BuiltNetwork
 
 _OTHER_PLACE = 1000  # where other values of inputs begin: no network has so many
@@ -53,7 +55,7 @@ def _measure(spec: Mapping[str, Any]) -> dict[str, Any]:
         pretrained=spec["weights"],
         initialised=False,
         device=spec["device"],
-        overrides=spec["arguments"],
+        overrides={**caller_values(resolution.recipe), **spec["arguments"]},
     )
     import mindspore  # noqa: PLC0415 - the loader has imported it
 
@@ -86,6 +88,12 @@ def _measure(spec: Mapping[str, Any]) -> dict[str, Any]:
                 told["noise"] = _apart(first, _outputs(loaded.built, inputs, moved=_MOVE))
             return {**told, **_summaries(first, second), "inputs": inputs}
     return {**told, "reason": problem}
+
+
+def caller_values(recipe: Recipe | None) -> dict[str, Any]:
+    """Return the values of the rule for the arguments that a recipe asks the caller for."""
+    asked = () if recipe is None else caller_arguments(recipe.arguments)
+    return {one.name: rule.example(one.name, one.shape, one.dtype, one.low, one.high) for one in asked}
 
 
 def _outputs(

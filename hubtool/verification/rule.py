@@ -79,16 +79,16 @@ def _range_of_parameter(name: str, shape: Sequence[int]) -> tuple[float, float]:
 
 
 def example(
-    position: int,
+    place: int | str,
     shape: Sequence[int],
     dtype: str,
     low: float | None = None,
     high: float | None = None,
 ) -> Any:  # noqa: ANN401 - a NumPy array
-    """Return the value of an input.
+    """Return the value of an input, or of an argument that the caller of the network gives.
 
     Args:
-        position: Its place among the inputs, from 0.
+        place: Its place among the inputs, from 0; the name of an argument.
         shape: Its shape.
         dtype: Its element type, such as ``int32``.
         low: The least value; by default -1 for floating-point numbers, and 0 for integers.
@@ -99,7 +99,7 @@ def example(
     """
     if dtype == "bool":
         return np.ones(tuple(shape), np.bool_)
-    numbers = uniform(f"{VERSION}/input/{position}", _product(shape))
+    numbers = uniform(f"{VERSION}/input/{place}", _product(shape))
     if "float" in dtype:
         low, high = -1.0 if low is None else low, 1.0 if high is None else high
         values = (low + (high - low) * numbers).astype(np.float32)

@@ -76,57 +76,44 @@ _BERT: Final[tuple[tuple[str, str, dict[str, object]], ...]] = (
 # Networks that the code of a card's revision does not build, or of which two readings are possible: a wrong network is
 # worse than none. The name of a card, its first part, or its whole UID, and why.
 _WITHHELD: Final = {
-    "mindspore/1.3/resnet152_imagenet2012": "the code at r1.3 has no ResNet-152",
-    "mindspore/1.5/tnt_imagenet2012": "the code at r1.5 has TNT-B for Oxford-IIIT Pet only, not TNT-S for ImageNet",
-    "mindspore/1.5/wdsr_div2k": "the code at r1.5 builds 8 blocks; 1.6 and 1.7 have the same asset, and 16",
-    "mindspore/1.3/gnmtv2_wmtende": "the code at r1.3 builds 27 of the 63 parameters of other versions",
     "mindspore/1.5/retinafaceresnet50_widerface": "export.py needs src.network, which the code at r1.5 lacks",
-    "mindspore/1.3/facerecognition_ms1mv2": "which configuration at r1.3 the checkpoint is of is not established",
-    "mindspore/1.3/ssimae_mvtecadcarpet": "the code at r1.3 has the configuration of another category only",
-    "mindspore/1.3/ssimae_mvtecadgrid": "the code at r1.3 has the configuration of another category only",
-    "mindspore/1.3/inceptionresnetv2_imagenet2012": "its checkpoint is that of versions 1.5 to 1.10, whose code "
-    "builds another network, without the last batch normalisation",
-    "mindspore/1.5/sknet_cifar10": "its checkpoint is that of versions 1.7 to 1.10, whose code builds another "
-    "network, with dilated convolutions",
-    "mindspore/1.6/sknet_cifar10": "its checkpoint is that of versions 1.7 to 1.10, whose code builds another "
-    "network, with dilated convolutions",
-    "mindspore/1.3/warpctc_captcha": "its checkpoint is that of versions 1.6 to 1.10, whose code builds another "
-    "network, of two LSTM layers",
-    "mindspore/1.5/warpctc_captcha": "its checkpoint is that of versions 1.6 to 1.10, whose code builds another "
-    "network, of two LSTM layers",
-    "mindspore/1.3/ctpn_icdar2013": "its checkpoint is that of versions 1.5 to 1.7, whose code builds another "
-    "network, with a further LSTM",
-    "mindspore/1.5/gan_G_mnist": "its checkpoint is that of version 1.3, whose code builds another network, with "
-    "batch normalisation",
-    "mindspore/1.6/tall_tacos": "its checkpoint is that of versions 1.7 and 1.8, whose code builds another network, "
-    "with two batch normalisations",
-    "manidp_cifar10": "its thresholds come from a file of the search, thres.npy, that the "
-    "repository lacks, and no checkpoint has them",
     "hrnet_cityscapes": "its file is that of hrnetw48seg_cityscapes, HRNet-W48 for segmentation, and its folder "
     "builds HRNet-W30 for ImageNet",
-    **{
-        f"mindspore/{version}/cgan_G_mnist": "the code was written anew, and the asset is still that of version 1.3"
-        for version in ("1.8", "1.9", "1.10")
-    },
     "tnt_v1.0_oxford_pets": "the folder no longer has the TNT-B of 384 pixels for Oxford-IIIT Pet",
     "lenetquant_mnist": "its fake quantisation needs mindspore.compression, which MindSpore no longer has",
-    **{
-        f"mindspore/1.3/fasterrcnnresnetv1{depth}_coco2017": "faster_rcnn.py reads the name config at r1.3 without "
-        "importing it: no version of MindSpore runs it"
-        for depth in (50, 101, 152)
-    },
     "augvit": "its class Block calls super(Block).__init__(), which initialises no cell: MindSpore 2.0.0 refuses it",
     "wavemlp": "its classes PatchEmbedOverlapping and Downsample call super(...).__init__() without self, which "
     "initialises no cell: MindSpore 2.0.0 refuses them too",
     "opt_cococaption": "its code imports the name config of a module config, which no folder of it has",
-    "tbnet": "its folder holds a README only, which says that the code moved to the repository xai",
     "transformer_wmt": "its model-name says large, and its accuracy is that of base: which it is cannot be told",
-    "stgcn": "its graph, the matrix of the distances between the sensors, is a constant of the network that comes "
-    "from the data set's files: no checkpoint has it",
     "multitasknet": "its script counts vehicles, colours and types in the data set, and for which of its two inputs, "
     "heat maps or segments, the checkpoint was trained the card does not say",
 }  # fmt: skip
 
+
+# Cards whose checkpoint is, byte for byte, that of another version, and whose own branch builds another network or
+# none: by the branch that builds the network of the checkpoint (docs/decisions/code-of-repositories.md).
+_OTHER_BRANCH: Final = {
+    "r1.3": ("1.5/gan_G_mnist", "1.5/tnt_imagenet2012"),
+    "r1.5": (
+        *("1.3/ctpn_icdar2013", "1.3/facerecognition_ms1mv2", "1.3/fasterrcnnresnetv150_coco2017"),
+        *("1.3/fasterrcnnresnetv1101_coco2017", "1.3/fasterrcnnresnetv1152_coco2017", "1.3/gnmtv2_wmtende"),
+        *("1.3/inceptionresnetv2_imagenet2012", "1.3/resnet152_imagenet2012"),
+        *("1.3/ssimae_mvtecadcarpet", "1.3/ssimae_mvtecadgrid"),
+    ),
+    "r1.6": (
+        *(
+            f"1.7/fasterrcnnresnetv1{depth}_coco2017" for depth in (50, 101, 152)
+        ),  # their file is older than r1.7's code
+        *("1.3/lstm_aclimdbv1", "1.5/lstm_aclimdbv1", "1.3/warpctc_captcha", "1.5/warpctc_captcha"),
+        "1.5/wdsr_div2k",
+    ),
+    "r1.7": (
+        *("1.5/sknet_cifar10", "1.6/sknet_cifar10", "1.6/tall_tacos"),
+        *("1.8/cgan_G_mnist", "1.9/cgan_G_mnist", "1.10/cgan_G_mnist"),
+    ),
+    "r1.8": ("1.9/tbnet_steam", "1.10/tbnet_steam"),
+}
 
 # What scripts do to the names in a checkpoint before they load it: the folder, the script, a text that shows that the
 # script of this version does it, and the rules.
@@ -150,6 +137,11 @@ def renames(folder: Path) -> tuple[tuple[str, str], ...]:
         if folder.name == name and file.is_file() and shown in file.read_text(encoding="utf-8", errors="replace"):
             return tuple(rules.items())
     return ()
+
+
+def other_branch(uid: str) -> str:
+    """Return the branch that builds the network of a card's checkpoint; an empty text if it is the card's own."""
+    return next((branch for branch, names in _OTHER_BRANCH.items() if uid.removeprefix("mindspore/") in names), "")
 
 
 def withheld(uid: str) -> str:
@@ -217,6 +209,24 @@ def recipes(folder: str, facts: NetworkFacts) -> Iterator[Recipe]:
                     arguments={"num_classes": persons},
                     inputs=(("x", (1, 3, 256, 128), "float32"),),
                 )
+    elif name == "stgcn":  # the graph of PeMSD7-M has 228 sensors; which matrix is wanted stands in its configuration
+        kind, of = ("chebconv", "Laplacian") if "cheb" in facts.name else ("gcnconv", "adjacency matrix")
+        scaled = f"{'random-walk' if '15' in facts.name else 'symmetric'} normalised, of the distances of the sensors"
+        arguments = {
+            "Kt": 3,
+            "Ks": 2,
+            "blocks": [[1], [64, 16, 64], [64, 16, 64], [128, 128], [1]],
+            "T": 12,
+            "n_vertex": 228,
+            "gated_act_func": "glu",
+            "graph_conv_type": kind,
+            "chebconv_matrix": _given(f"the {of}, {scaled}", [228, 228], -0.01, 0.02),
+            "drop_rate": 0.5,
+        }
+        yield _recipe("src.model.models:STGCN_Conv", arguments, ("x", (1, 1, 12, 228), "float32"))
+    elif name == "ManiDP":  # its search writes thres.npy, which neither the repository nor a checkpoint has
+        arguments = {"thres": _given("the thresholds of the 18 layers, thres.npy of the search", [18], 0, 0.2)}
+        yield _recipe("src.resnet:resnet20", arguments, ("x", (1, 3, 32, 32), "float32"))
     elif name == "tprr":  # one card for each part of a model whose scripts need all of its data
         for piece, entry in _TPRR.items():
             if piece in facts.name:
@@ -512,6 +522,11 @@ def _rows(parameter: str, otherwise: int = _VOCABULARY) -> dict[str, object]:
 
 def _table(parameter: str, width: int) -> dict[str, object]:
     return {"weight": {"zeros": [_rows(parameter), width]}, "vocab_size": _rows(parameter)}
+
+
+def _given(what: str, shape: list[int], low: float, high: float) -> dict[str, object]:
+    """Return an argument that the caller gives; see ``hubtool/card/caller_arguments.py``."""
+    return {"from-caller": what, "shape": shape, "dtype": "float32", "low": low, "high": high}
 
 
 def _recipe(entry: str, arguments: dict[str, object], one: tuple[str, tuple[int, ...], str]) -> Recipe:

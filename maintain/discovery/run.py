@@ -107,7 +107,7 @@ def target(card: Card) -> Target:
         link=link,
         facts=facts,
         repository=place.url.rpartition("/")[2],
-        revision=place.revision or "",
+        revision=handwritten.other_branch(uid) or place.revision or "",
         folder=place.folder,
         distribution=DISTRIBUTIONS.get("/".join(place.url.split("/")[-2:]), ""),
     )

@@ -21,6 +21,7 @@ from hubtool.networks import repository
 from hubtool.networks.capture import NetworkCapture, StopCapture, shapes_of
 from hubtool.networks.isolation.argument_parser import ArgumentsRefusedError
 from hubtool.networks.provider import BuildRequest
+from hubtool.verification.measure_main import caller_values
 from maintain.discovery import handwritten, heuristics
 from maintain.discovery.behaviour import Behaviour
 from maintain.discovery.outcome import DiscoveryOutcome
@@ -497,7 +498,7 @@ def _rebuild(
     namespaces: list[Namespace] = []
     try:
         with _quick(initialise=recipe.initialise):
-            built = repository.build(place, recipe, opened=namespaces.append)
+            built = repository.build(place, recipe, overrides=caller_values(recipe), opened=namespaces.append)
         shapes = shapes_of(built.network)
         if networks is not None:
             networks.append(built.network)
@@ -535,7 +536,7 @@ def _described(place: CodeFolder, recipe: Recipe) -> DiscoveryOutcome:
         NetworkError: If it cannot be built, or has no parameters.
     """
     with _quick(initialise=recipe.initialise):
-        network = repository.build(place, recipe).network
+        network = repository.build(place, recipe, overrides=caller_values(recipe)).network
     if not _is_network(network):
         raise NetworkError("the network has no parameters")
     shapes = shapes_of(network)
@@ -617,7 +618,8 @@ def forward(place: CodeFolder, outcome: DiscoveryOutcome) -> None:
 
 def _run_forward(place: CodeFolder, outcome: DiscoveryOutcome, recipe: Recipe) -> None:
     try:
-        built = _provider(place, recipe).build(recipe, shapes={}, asked=BuildRequest(), compute_type="float32")
+        asked = BuildRequest(arguments=caller_values(recipe))
+        built = _provider(place, recipe).build(recipe, shapes={}, asked=asked, compute_type="float32")
         built.network.set_train(False)
         result = built.network(*built.example())
         outcome.outputs = [list(tensor.asnumpy().shape) for tensor in _tensors(result)]

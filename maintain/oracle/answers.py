@@ -11,6 +11,7 @@ import importlib.util
 import inspect
 import json
 import os
+import sys
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -321,9 +322,13 @@ def _same(one: Any, other: Any) -> bool:  # noqa: ANN401 - NumPy arrays
 
 
 def load_rule(path: str) -> Any:  # noqa: ANN401 - a module
-    """Return the rule of known answers from its file: the package around it need not be importable here."""
+    """Return the rule of known answers from its file: the package around it need not be importable here.
+
+    A program of ``maintain/oracle/called.py`` imports it by the name that it gets.
+    """
     spec = importlib.util.spec_from_file_location("rule_of_known_answers", path)
     assert spec is not None and spec.loader is not None  # noqa: S101, PT018 - it is a Python file
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module

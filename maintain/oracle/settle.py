@@ -108,7 +108,7 @@ def settle(
 
     Args:
         hub: Settings, registries and store.
-        jobs: The jobs of the plan.
+        jobs: The jobs of the plan; those whose records took least are settled first.
         records: The oracle's records by key.
         cards: The cards by UID.
         checkout: Where the code is, as for the plan.
@@ -125,6 +125,12 @@ def settle(
             record = records.get(job.key(source))
             if record is not None and record["outputs"]:
                 by_network.setdefault(job.network, {}).setdefault(source, record)
+
+    def cost(job: OracleJob) -> float:
+        found = [records[key] for source in _STRONGEST_FIRST if (key := job.key(source)) in records]
+        return min(
+            (record.get("seconds", 0.0) for record in found or by_network.get(job.network, {}).values()), default=0.0
+        )
 
     measured: dict[tuple[object, ...], SettledJob] = {}
 
@@ -153,7 +159,7 @@ def settle(
         return done
 
     with ThreadPoolExecutor(max_workers=parallel) as pool:
-        return [done for done in pool.map(work, jobs) if done is not None]
+        return [done for done in pool.map(work, sorted(jobs, key=cost)) if done is not None]
 
 
 def _same(job: OracleJob, cards: Mapping[str, Card]) -> str | None:
