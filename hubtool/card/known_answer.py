@@ -108,6 +108,7 @@ class KnownAnswer:
     Attributes:
         rule: The version of the rule.
         inputs: What the network is called with; empty for the inputs of the recipe.
+        gain: What the rule's bounds of parameters of two or more dimensions are multiplied by.
         outputs: Its outputs in order, nested ones one after the other.
         tolerance: The greatest difference on a CPU, as a part of the output's scale.
         source: One of :data:`SOURCES`.
@@ -122,6 +123,7 @@ class KnownAnswer:
 
     rule: int
     inputs: tuple[InputSpec, ...] = ()
+    gain: float = 1.0
     outputs: tuple[OutputSummary, ...]
     tolerance: float
     source: str
@@ -151,6 +153,8 @@ class KnownAnswer:
             values["arguments"] = dict(self.arguments)
         if self.inputs:
             values["inputs"] = [one.as_json() for one in self.inputs]
+        if self.gain != 1:
+            values["gain"] = self.gain
         return values | {"outputs": [one.as_json() for one in self.outputs]}
 
 
@@ -168,6 +172,7 @@ def parse(values: Mapping[str, Any], *, provider: str = "builtin") -> KnownAnswe
         answer = KnownAnswer(
             rule=_integer(values["rule"]),
             inputs=tuple(parse_input(item) for item in values.get("inputs", ())),
+            gain=_number(values.get("gain", 1.0)),
             outputs=tuple(parse_output(item) for item in values["outputs"]),
             tolerance=_number(values["tolerance"]),
             source=str(values["source"]),
@@ -218,6 +223,8 @@ def problems(answer: KnownAnswer) -> list[str]:
         found.append(f"its source is {answer.source[:40]!r}, and must be one of {', '.join(SOURCES)}")
     if not 0 < answer.tolerance <= MAX_TOLERANCE:
         found.append(f"its tolerance is {answer.tolerance:g}, and must be above 0 and at most {MAX_TOLERANCE:g}")
+    if not 0 < answer.gain <= 1:
+        found.append(f"its gain is {answer.gain:g}, and must be above 0 and at most 1")
     if not answer.outputs:
         found.append("it has no output")
     for number, output in enumerate(answer.outputs, 1):

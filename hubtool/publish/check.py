@@ -255,6 +255,7 @@ def _answers(card: Card, workspace: ProofWorkspace, device: str, limits: Program
             measured = measure_in(
                 workspace,
                 inputs=(answer.inputs or recipe_inputs(recipe),),
+                gain=answer.gain,
                 arguments=answer.arguments,
                 weights=weights,
                 device=device,

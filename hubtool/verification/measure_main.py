@@ -66,7 +66,7 @@ def _measure(spec: Mapping[str, Any]) -> dict[str, Any]:
         "digest": digest_parameters(shapes),
         "float16": any(getattr(cell, "fp16", False) for _, cell in loaded.network.cells_and_names()),
     }
-    fill(loaded.network, keep=spec["weights"])
+    fill(loaded.network, keep=spec["weights"], gain=spec["gain"])
     given = [inputs for inputs in spec["inputs"] if inputs]
     if not given and loaded.built.inputs:
         given = [[one.as_json() for one in loaded.built.inputs]]
@@ -160,17 +160,18 @@ def _apart(first: Sequence[tuple[str, Any]], other: Sequence[tuple[str, Any]]) -
     return largest(one, another) or 0.0
 
 
-def fill(network: Any, *, keep: bool = False) -> None:  # noqa: ANN401 - a Cell
+def fill(network: Any, *, keep: bool = False, gain: float = 1.0) -> None:  # noqa: ANN401 - a Cell
     """Give the parameters of a network the values of the rule.
 
     Args:
         network: A ``mindspore.nn.Cell``.
         keep: Whether all values stay: they are those of the checkpoint.
+        gain: What the bounds of parameters of two or more dimensions are multiplied by.
     """
     from mindspore import Tensor  # noqa: PLC0415
 
     for name, parameter in network.parameters_dict().items():
-        values = None if keep else rule.parameter(name, parameter.shape, str(parameter.dtype))
+        values = None if keep else rule.parameter(name, parameter.shape, str(parameter.dtype), gain)
         if values is not None:
             parameter.set_data(Tensor(values, parameter.dtype))
         elif parameter.has_init:

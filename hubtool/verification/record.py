@@ -6,14 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from hubtool.card import model, rewrite
 from hubtool.card.files import read_card_file
+from hubtool.card.known_answer import parse_input
 from hubtool.errors import ArgumentError, CardError, RecipeError
+from hubtool.verification import rule
 from hubtool.verification.card_file import card_file
-from hubtool.verification.verify import measure, recipe_inputs, recorded, small_inputs
+from hubtool.verification.verify import NoAnswerError, measure, recipe_inputs, recorded, small_inputs
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from hubtool.card.known_answer import KnownAnswer
+    from hubtool.card.known_answer import InputSpec, KnownAnswer
     from hubtool.hub import Hub
 
 
@@ -45,10 +48,26 @@ def record(hub: Hub, name: str, *, weights: bool = False, **options: Any) -> tup
     stated = before.get("arguments", {}) if before is not None and recipe.provider == "builtin" else {}
     arguments = stated if isinstance(stated, dict) else {}
     inputs = small_inputs(recipe_inputs(recipe))
-    measured = measure(hub, name, inputs=inputs, arguments=arguments, weights=weights, recording=True, **options)
-    answer = recorded(measured, recipe, arguments=arguments)
-    write(path, {"weights-answer" if weights else "known-answer": answer.as_json()})
-    return answer, path
+    first: NoAnswerError | None = None
+    for gain, bound in rule.TRIES:
+        tried = [_widened(each, bound) for each in inputs]
+        try:
+            measured = measure(
+                hub, name, inputs=tried, gain=gain, arguments=arguments, weights=weights, recording=True, **options
+            )
+            answer = recorded(measured, recipe, arguments=arguments, gain=gain)
+        except NoAnswerError as error:
+            first = first or error
+            if weights:
+                break  # no gain changes the values of a checkpoint
+        else:
+            write(path, {"weights-answer" if weights else "known-answer": answer.as_json()})
+            return answer, path
+    raise first or AssertionError
+
+
+def _widened(inputs: Sequence[InputSpec], bound: float | None) -> tuple[InputSpec, ...]:
+    return tuple(map(parse_input, rule.widened([one.as_json() for one in inputs], bound)))
 
 
 def write(path: Path, members: dict[str, Any]) -> None:

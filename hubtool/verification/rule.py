@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 VERSION = 1
 SAMPLES = 8
+#: How a network is tried until its outputs are finite and depend on its inputs: the gain of its parameters, and the
+#: bound of floating-point inputs on both sides, or None for that of the rule.
+TRIES = ((1.0, None), (0.5, 30.0), (0.25, 30.0))
 _GOLDEN = 0x9E3779B97F4A7C15
 _VARIANCES = ("moving_variance", "running_var", "variance")
 _MEANS = ("moving_mean", "running_mean")
@@ -45,13 +48,14 @@ def uniform(key: str, count: int) -> Any:  # noqa: ANN401 - a NumPy array
     return (state >> np.uint64(40)).astype(np.float64) * 2.0**-24
 
 
-def parameter(name: str, shape: Sequence[int], dtype: str) -> Any:  # noqa: ANN401 - a NumPy array, or None
+def parameter(name: str, shape: Sequence[int], dtype: str, gain: float = 1.0) -> Any:  # noqa: ANN401 - a NumPy array, or None
     """Return the value of a parameter.
 
     Args:
         name: Its name in the network.
         shape: Its shape.
         dtype: Its element type, such as ``float32``.
+        gain: What the bounds of parameters of two or more dimensions are multiplied by.
 
     Returns:
         A float32 array of this shape; None for integers and booleans, which keep the values they are built with.
@@ -59,6 +63,8 @@ def parameter(name: str, shape: Sequence[int], dtype: str) -> Any:  # noqa: ANN4
     if "float" not in dtype.lower():
         return None
     low, high = _range_of_parameter(name, shape)
+    if len(shape) >= 2:
+        low, high = gain * low, gain * high
     numbers = uniform(f"{VERSION}/parameter/{name}", _product(shape))
     return (low + (high - low) * numbers).astype(np.float32).reshape(tuple(shape))
 
@@ -107,6 +113,21 @@ def example(
         first, last = int(0 if low is None else low), int(1 if high is None else high)
         values = np.floor(numbers * (last - first + 1)) + first
     return values.reshape(tuple(shape)).astype(dtype)
+
+
+def widened(inputs: Sequence[Mapping[str, Any]], bound: float | None) -> list[dict[str, Any]]:
+    """Return descriptions of inputs with a bound for floating-point numbers, where they state none.
+
+    Args:
+        inputs: Plain values with ``shape``, ``dtype``, and perhaps ``low`` and ``high``.
+        bound: The bound on both sides; None for the inputs as they are.
+    """
+    return [
+        {**one, "low": -bound, "high": bound}
+        if bound is not None and "float" in one["dtype"] and one.get("low") is None and one.get("high") is None
+        else dict(one)
+        for one in inputs
+    ]
 
 
 def positions(count: int) -> list[int]:

@@ -187,6 +187,7 @@ def verify(
             hub,
             name,
             inputs=(answer.inputs or recipe_inputs(recipe),),
+            gain=answer.gain,
             arguments=answer.arguments,
             weights=weights,
             device=device,
@@ -241,6 +242,7 @@ def measure(
     name: str,
     *,
     inputs: Sequence[Sequence[InputSpec]],
+    gain: float = 1.0,
     arguments: Mapping[str, object] | None = None,
     weights: bool = False,
     device: str = "auto",
@@ -258,6 +260,7 @@ def measure(
         hub: Settings, registries and store.
         name: The path of a card, or a UID.
         inputs: What it is called with; of several, the first that it accepts.
+        gain: What the bounds of its parameters of two or more dimensions are multiplied by.
         arguments: Arguments that it is built with besides those of the recipe.
         weights: Whether its parameters have the values of the checkpoint.
         device: ``auto``, ``CPU``, ``GPU`` or ``Ascend``.
@@ -298,6 +301,7 @@ def measure(
         return measure_in(
             workspace,
             inputs=inputs,
+            gain=gain,
             arguments=arguments,
             weights=weights,
             device=resolution.device,
@@ -315,6 +319,7 @@ def measure_in(
     weights: bool,
     device: str,
     limits: ProgramLimits,
+    gain: float = 1.0,
     recording: bool = False,
     once: bool = False,
 ) -> Measurement:
@@ -327,6 +332,7 @@ def measure_in(
         weights: Whether its parameters have the values of the checkpoint.
         device: ``CPU``, ``GPU`` or ``Ascend``.
         limits: What the program may take.
+        gain: What the bounds of its parameters of two or more dimensions are multiplied by.
         recording: Whether the outputs become a known answer: then they must depend on the inputs.
         once: Whether the network is run once on its inputs, as its outputs are compared with those of another program:
             then neither random numbers nor its noise are looked for.
@@ -342,6 +348,7 @@ def measure_in(
         "weights": weights,
         "arguments": dict(arguments or {}),
         "inputs": [[one.as_json() for one in each] for each in inputs],
+        "gain": gain,
         "recording": recording,
         "once": once,
     }
@@ -406,13 +413,16 @@ def _measurement(ended: ProgramResult, device: str) -> Measurement:
         raise NetworkError(f"the network did not run: {ended.reason or last[0][:300]}") from None
 
 
-def recorded(measured: Measurement, recipe: Recipe, *, arguments: Mapping[str, object]) -> KnownAnswer:
+def recorded(
+    measured: Measurement, recipe: Recipe, *, arguments: Mapping[str, object], gain: float = 1.0
+) -> KnownAnswer:
     """Return a known answer of what a recipe itself computed.
 
     Args:
         measured: What the network computed.
         recipe: The card's recipe; inputs that it states are not repeated.
         arguments: The arguments that it was built with besides those of the recipe.
+        gain: What the bounds of its parameters were multiplied by.
 
     Raises:
         NoAnswerError: If its outputs hardly depend on its inputs.
@@ -422,6 +432,7 @@ def recorded(measured: Measurement, recipe: Recipe, *, arguments: Mapping[str, o
     return KnownAnswer(
         rule=known_answer.RULE_VERSION,
         inputs=() if measured.inputs == recipe_inputs(recipe) else measured.inputs,
+        gain=gain,
         outputs=measured.outputs,
         tolerance=tolerance,
         source="itself",

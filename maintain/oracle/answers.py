@@ -24,6 +24,10 @@ NO_NETWORK = "the script ended before any weights went into a network"
 RINGS = 4  # times the patience for a script without a network: some wait for ever for what another process brings
 WAITS = "the script waits, and has made no network yet"
 _SLEEPS = 20
+_SAYS_LITTLE = "its outputs are the same for other inputs, and would prove nothing"
+_TRY_AGAIN = ("are NaN or infinite", _SAYS_LITTLE)  # how the reasons end that smaller parameters may mend
+_OTHER_PLACE = 1000  # of the first input, where the values have to be other ones
+_TELLING = 3e-4  # of an output's scale: three times the tolerance of an answer
 _TOLERANCE = 1e-4  # of a second run, where threads add in another order; random numbers differ by far more
 
 
@@ -199,10 +203,30 @@ def answer(
             "reason": "no inputs are known: the recipe records none, and the script neither exports nor calls it",
         }
     say({**record, "inputs": inputs})
-    try:
-        fill(ms, rule, network, parameters)
-    except Exception as error:  # noqa: BLE001 - the code may raise anything, and the record says what
-        return {**record, "inputs": inputs, "reason": f"its parameters take no values: {first_line(error)}"}
+    first = ""
+    for gain, bound in rule.TRIES:
+        try:
+            fill(ms, rule, network, parameters, gain)
+        except Exception as error:  # noqa: BLE001 - the code may raise anything, and the record says what
+            return {**record, "inputs": inputs, "reason": f"its parameters take no values: {first_line(error)}"}
+        found = _tried(ms, rule, network, {**record, "gain": gain}, rule.widened(inputs, bound), job=job, say=say)
+        if found["outputs"] or not found["reason"].endswith(_TRY_AGAIN):
+            return found
+        first = first or found["reason"]
+    return {**record, "inputs": inputs, "reason": first}
+
+
+def _tried(
+    ms: Any,  # noqa: ANN401 - a module
+    rule: Any,  # noqa: ANN401 - a module
+    network: Any,  # noqa: ANN401 - a Cell
+    record: dict[str, Any],
+    inputs: list[dict[str, Any]],
+    *,
+    job: Mapping[str, Any],
+    say: Callable[[dict[str, Any]], object],
+) -> dict[str, Any]:
+    """Run a network with its inputs, in the modes and batches that it may want."""
     reason = ""
     for mode in ("PYNATIVE_MODE", "GRAPH_MODE"):  # the code was written for graphs; some of it runs in no other mode
         ms.set_context(mode=getattr(ms, mode))
@@ -245,11 +269,17 @@ def describe(ms: Any, networks: ScriptNetworks, job: Mapping[str, Any]) -> dict[
     }
 
 
-def fill(ms: Any, rule: Any, network: Any, parameters: Mapping[str, Any]) -> None:  # noqa: ANN401 - modules, and a Cell
+def fill(
+    ms: Any,  # noqa: ANN401 - a module
+    rule: Any,  # noqa: ANN401 - a module
+    network: Any,  # noqa: ANN401 - a Cell
+    parameters: Mapping[str, Any],
+    gain: float,
+) -> None:
     """Give parameters the values of the rule, by the names that they had when the network was taken."""
     network.init_parameters_data()
     for name, parameter in parameters.items():
-        value = rule.parameter(name, parameter.shape, str(parameter.dtype).lower())
+        value = rule.parameter(name, parameter.shape, str(parameter.dtype).lower(), gain)
         if value is not None:
             parameter.set_data(ms.Tensor(value, parameter.dtype))
 
@@ -274,22 +304,22 @@ def run(
     record: dict[str, Any] = {"inputs": inputs, "outputs": [], "reason": ""}
     network.set_train(train)
     try:
-        twice = []
-        for _ in range(2):
+        runs = []
+        for place in (0, 0, _OTHER_PLACE):
             values = [
                 rule.example(at, one["shape"], one["dtype"], one.get("low"), one.get("high"))
-                for at, one in enumerate(inputs)
+                for at, one in enumerate(inputs, place)
             ]
-            twice.append(flat(network(*map(ms.Tensor, values))))
+            runs.append(flat(network(*map(ms.Tensor, values))))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the code may raise anything, and the record says what
         return {**record, "reason": f"the network failed: {first_line(error)}"}
-    first, second = twice
+    first, second, other = runs
     if not first:
         return {**record, "reason": "the network returns no tensor"}
     try:
         for value in first:
             record["outputs"].append(rule.summary(value))
-    except ValueError as error:
+    except ValueError as error:  # its text ends as _TRY_AGAIN says
         return {**record, "outputs": [], "reason": f"output {len(record['outputs'])}: {error}"}
     for at, value in enumerate(first):
         if len(second) != len(first) or not _same(value, second[at]):
@@ -299,7 +329,28 @@ def run(
                 "outputs": [],
                 "reason": f"it draws random numbers in {mode} mode: output {at} of a second run is another",
             }
+    if not _says_enough(rule, first, other):
+        return {**record, "outputs": [], "reason": _SAYS_LITTLE}
     return record
+
+
+def _says_enough(rule: Any, first: list[Any], other: list[Any]) -> bool:  # noqa: ANN401 - a module
+    """Return whether what is kept of the outputs depends on the inputs, and is not all 0 and 1."""
+    saturated = True
+    apart = 0.0
+    for at, value in enumerate(first):
+        kept = _kept(rule, value)
+        saturated = saturated and all(min(abs(number), abs(number - 1)) < _TELLING for number in kept[2:])
+        if at >= len(other) or other[at].shape != value.shape or not np.isfinite(other[at]).all():
+            return not saturated
+        scale = float(np.hypot(kept[0], kept[1])) or 1.0
+        apart = max(apart, float(np.abs(np.subtract(kept, _kept(rule, other[at]))).max()) / scale)
+    return not saturated and apart > _TELLING
+
+
+def _kept(rule: Any, value: Any) -> list[float]:  # noqa: ANN401 - a module, and a NumPy array
+    summary = rule.summary(value)
+    return [summary["mean"], summary["deviation"], *summary["values"]]
 
 
 def flat(result: Any) -> list[Any]:  # noqa: ANN401 - what a network returns

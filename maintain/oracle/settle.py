@@ -220,10 +220,11 @@ def _settle(
     answers = {source: answer_of(source, record) for source, record in fitting.items()}
     source, answer = next(iter(answers.items()))
     inputs = answer.inputs
-    answers = {name: one for name, one in answers.items() if one.inputs == inputs}
+    answers = {name: one for name, one in answers.items() if (one.inputs, one.gain) == (inputs, answer.gain)}
     arguments = family.sizes_of(recipe) if recipe.provider == "builtin" else {}
     options: dict[str, Any] = {
         "inputs": tuple(dict.fromkeys((inputs, tuple(map(_single, inputs))))),
+        "gain": answer.gain,
         "arguments": arguments,
         "trust": True,
         "recording": True,
@@ -287,6 +288,7 @@ def answer_of(source: str, record: Mapping[str, Any]) -> KnownAnswer:
     return KnownAnswer(
         rule=record["rule"],
         inputs=tuple(known_answer.parse_input(one) for one in record["inputs"]),
+        gain=record.get("gain", 1.0),
         outputs=tuple(known_answer.parse_output(one) for one in record["outputs"]),
         tolerance=TOLERANCE,
         source=source,
