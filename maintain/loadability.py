@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 _ROOT: Final = Path(__file__).resolve().parents[1]
 #: Of each card without a recipe the reason, by UID.
 REASONS: Final = _ROOT / "maintain" / "reasons.json"
+#: Of each card whose network was not found equal to any code of its authors the reason, by UID.
+UNVERIFIED: Final = _ROOT / "maintain" / "unverified.json"
 #: The page.
 PAGE: Final = _ROOT / "docs" / "loadability.md"
 _UNKNOWN: Final = "nobody has looked at it yet"
@@ -58,17 +60,30 @@ def read_reasons() -> dict[str, str]:
     return found
 
 
-def page(cards: Iterable[Card], reasons: Mapping[str, str]) -> str:
+def read_unverified() -> dict[str, str]:
+    """Return of each card without a known answer the reason, by UID."""
+    found: dict[str, str] = json.loads(UNVERIFIED.read_text(encoding="utf-8"))
+    return found
+
+
+def write_unverified(reasons: Mapping[str, str]) -> None:
+    """Write of each card without a known answer the reason."""
+    UNVERIFIED.write_text(json.dumps(dict(sorted(reasons.items())), indent=1) + "\n", encoding="utf-8")
+
+
+def page(cards: Iterable[Card], reasons: Mapping[str, str], unverified: Mapping[str, str]) -> str:
     """Return the page.
 
     Args:
         cards: All cards of the registry.
         reasons: Of each card without a recipe the reason, by UID.
+        unverified: Of cards with a recipe and without a known answer the reason, by UID.
     """
     rows: dict[str, _Row] = {}
     total = _Row()
     ways: Counter[str] = Counter()
     missing: dict[str, list[str]] = {}
+    silent: dict[str, list[str]] = {}
     for card in cards:
         uid = str(card.uid)
         recipe = card.recipe
@@ -78,6 +93,8 @@ def page(cards: Iterable[Card], reasons: Mapping[str, str]) -> str:
             row.add(recipe, verdict)
         if recipe is not None:
             ways[_way(recipe)] += 1
+            if recipe.known_answer is None:
+                silent.setdefault(unverified.get(uid, _UNKNOWN), []).append(uid)
         else:
             reason = reasons.get(uid, _UNKNOWN)
             missing.setdefault(reason_class(reason), []).append(f"{uid}: {reason}")
@@ -107,7 +124,29 @@ def page(cards: Iterable[Card], reasons: Mapping[str, str]) -> str:
     ]
     for reason, listed in sorted(missing.items(), key=lambda item: (-len(item[1]), item[0])):
         lines += [f"### {reason} ({len(listed)})", "", *(f"- {card}" for card in sorted(listed)), ""]
+    count = sum(map(len, silent.values()))
+    lines += [f"## Why {count:,} networks have no known answer", "", "| cards | why | which |", "|---:|---|---|"]
+    for reason, uids in sorted(silent.items(), key=lambda item: (-len(item[1]), item[0])):
+        lines.append(f"| {len(uids)} | {_cell(reason)} | {', '.join(_grouped(uids))} |")
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _grouped(uids: Iterable[str]) -> list[str]:
+    """Return cards by publisher and name, each with its versions."""
+    versions: dict[str, list[str]] = {}
+    for uid in uids:
+        place, _, name = uid.rpartition("/")
+        publisher, _, version = place.rpartition("/")
+        versions.setdefault(f"{publisher}/{name}", []).append(version)
+    return [f"{name} ({', '.join(sorted(found, key=_numbers))})" for name, found in sorted(versions.items())]
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in version.split(".")]
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("*", "\\*").replace("_", "\\_")
 
 
 def _way(recipe: Recipe) -> str:

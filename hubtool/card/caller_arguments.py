@@ -54,7 +54,7 @@ def _parsed(name: str, value: Mapping[str, Any]) -> CallerArgument:
     shape, dtype, bounds = value.get("shape"), value.get("dtype"), (value.get("low"), value.get("high"))
     if (
         not isinstance(shape, list)
-        or not all(isinstance(side, int) and side > 0 for side in shape)
+        or not all(type(side) is int and side > 0 for side in shape)
         or not isinstance(dtype, str)
         or not all(bound is None or isinstance(bound, int | float) for bound in bounds)
     ):

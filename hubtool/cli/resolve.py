@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import click
 from hubtool.card.caller_arguments import caller_arguments
 from hubtool.cli import complete, render
 from hubtool.cli.paths import LocalPath
+from hubtool.errors import RecipeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -128,7 +130,9 @@ def _print(resolution: Resolution) -> None:
 
 
 def _arguments(arguments: Mapping[str, object]) -> list[str]:
-    asked = {one.name: f"{one.name}, which you give to load: {one}" for one in caller_arguments(arguments)}
+    asked = {}
+    with contextlib.suppress(RecipeError):  # which is among the reasons why it is not loadable
+        asked = {one.name: f"{one.name}, which you give to load: {one}" for one in caller_arguments(arguments)}
     return [asked.get(name) or f"{name} = {value!r}" for name, value in arguments.items()]
 
 

@@ -223,6 +223,8 @@ def answers(  # noqa: PLR0917 - one for each option
 ) -> int:
     """Hold the recipes of cards to the oracle's records, and write the known answers that agree into the cards.
 
+    What got no answer is written with its reason into maintain/unverified.json.
+
     The network of each recipe is built and run by hubtool, as `hubtool verify` does it.
     """
     from dataclasses import replace
@@ -258,7 +260,10 @@ def answers(  # noqa: PLR0917 - one for each option
         number = sum(len(one.uids) for one in done if one.state == state)
         click.echo(f"{count:5} networks, {number:5} cards: {state}")
     if writes:
+        from maintain import loadability
+
         click.echo(f"{render.count(settle.apply(done, cards), 'card')} written")
+        loadability.write_unverified(settle.reasons(planned, done))
     return 0
 
 

@@ -14,7 +14,7 @@ from hubtool.errors import HubError, RecipeError
 from hubtool.verification import compare
 from hubtool.verification.record import write
 from hubtool.verification.verify import TOLERANCE, measure, recipe_inputs
-from maintain.discovery.run import checkout_of, target
+from maintain.discovery.run import checkout_of, target, without_folders
 from maintain.oracle import family, same_code
 from maintain.oracle.plan import CALLED, OLD, PACKAGE, SCRIPT
 
@@ -319,3 +319,29 @@ def apply(done: Iterable[SettledJob], cards: Mapping[str, Card]) -> int:
             write(card.path, {**members, "verdict": told})
             count += 1
     return count
+
+
+def reasons(planned: Iterable[OracleJob], done: Iterable[SettledJob]) -> dict[str, str]:
+    """Return of each card that got no answer the reason, by UID.
+
+    Args:
+        planned: The jobs.
+        done: What came of them; a job that is not among them has no record of the oracle, or was not settled.
+    """
+    found = {uid: "nobody has asked for its answer, or compared it, yet" for job in planned for uid in job.uids}
+    for one in done:
+        for uid in one.uids:
+            if one.state == EQUAL:
+                found.pop(uid, None)
+            else:
+                found[uid] = without_folders(_TOLD[one.state].format(reason=one.reason, source=one.source))
+    return found
+
+
+_TOLD: Final = {
+    DIFFERS: "it runs, and differs from {source}: {reason}",
+    OTHER: "{reason}, which the recipe does not",
+    DISAGREE: "the sources disagree: {reason}",
+    NO_ANSWER: "{reason}",
+    NOT_RUN: "{reason}",
+}

@@ -214,6 +214,66 @@ def test_a_network_that_became_random(cli: Cli, tmp_path: Path) -> None:
     assert "draws random numbers" in done.json["reason"]
 
 
+SATURATED = "return ops.tanh(self.head(x) / 3 + 8)"
+OVERFLOWS = "return self.head(x) * ops.exp(300 * ops.square(self.head.weight).mean())"
+
+
+@pytest.mark.parametrize("body", [SATURATED, OVERFLOWS])
+def test_smaller_parameters_where_an_answer_would_say_nothing(cli: Cli, tmp_path: Path, body: str) -> None:
+    root = repository(tmp_path / "models", {"src/network.py": NETWORK.replace("BODY", body)})
+    card(cli, root, SCRIPT)
+    path = cli.registry / f"{UID}.md"
+    assert cli("trust", "add", str(root)).code == 0
+    done = cli("verify", "--record", path)
+    assert done.code == 0, done.err
+    recipe = model.read(path.read_bytes()).recipe
+    assert recipe is not None
+    assert recipe.known_answer is not None
+    assert recipe.known_answer["gain"] in (0.5, 0.25)
+    assert recipe.known_answer["inputs"][0]["high"] == 30
+    assert not valid_problems(cli, path)
+    assert cli("verify", UID, "--json").json["verdict"] == "equal"
+    change(path, r"gain: \S+", "gain: 1.0")
+    assert cli("verify", UID, "--json").json["verdict"] == "differs"
+    change(path, r"gain: \S+", "gain: 2")
+    assert valid_problems(cli, path)
+
+
+ENTRY = """  provider: repository
+  entry: src.network:Net
+  arguments:
+    graph: {from-caller: the weights of the inputs, shape: [3], dtype: float32, low: 1, high: 2}
+  inputs:
+    - {name: x, shape: [2, 3], dtype: float32}
+"""
+
+
+def test_a_network_that_wants_a_tensor_from_its_caller(cli: Cli, tmp_path: Path) -> None:
+    network = (
+        NETWORK.replace("num_classes=5", "graph").replace("3, num_classes", "3, 5").replace("BODY", "x = x * GRAPH")
+    )
+    network = network.replace("GRAPH", "self.graph").replace(
+        "super().__init__()", "super().__init__(); self.graph = graph"
+    )
+    root = repository(tmp_path / "models", {"src/network.py": network})
+    card(cli, root, ENTRY)
+    path = cli.registry / f"{UID}.md"
+    assert cli("trust", "add", str(root)).code == 0
+    done = cli("verify", "--record", path)
+    assert done.code == 0, done.err
+    assert cli("verify", UID, "--json").json["verdict"] == "equal"
+    change(path, "high: 2", "high: 3")
+    assert cli("verify", UID, "--json").json["verdict"] == "differs", "its values are part of the answer"
+    told = cli("resolve", UID)
+    assert "graph, which you give to load: 3 float32: the weights of the inputs" in told.out
+    assert f'hubtool.load("{UID}", graph=graph' in told.out
+    refused = cli("load", UID)
+    assert refused.code == 2, refused.err
+    assert "the network needs graph, which no checkpoint has" in refused.err
+    change(path, r"shape: \[3\]", "shape: 3")
+    assert "does not say which tensor the caller gives for 'graph'" in cli("resolve", UID).out
+
+
 @pytest.mark.usefixtures("recorded")
 @pytest.mark.parametrize(("body", "told"), [("x = x / 0 - x / 0", "NaN or infinite"), ("return 3", "no tensor")])
 def test_a_network_that_has_no_answer_any_more_differs(cli: Cli, tmp_path: Path, body: str, told: str) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from hubtool.card.caller_arguments import caller_arguments
 from hubtool.card.model import Recipe
-from hubtool.errors import ArgumentTypeError, NetworkError, RecipeError, RequirementError
+from hubtool.errors import ArgumentError, ArgumentTypeError, NetworkError, RecipeError, RequirementError
 from hubtool.networks import entry_point
 from hubtool.networks.package import PackageProvider
 from hubtool.networks.provider import BuildRequest
@@ -238,6 +239,48 @@ def test_sizes_that_the_checkpoint_decides(tmp_path: Path) -> None:
         assert built.network.embedding_table.shape == (expected, 3)
     with pytest.raises(RecipeError, match="table, axis 0"):
         provider.build(recipe, shapes={"other": (1,)}, asked=BuildRequest(), compute_type="float32")
+
+
+GRAPH = {"from-caller": "the distances of the sensors", "shape": [2, 3], "dtype": "float32"}
+
+
+def test_a_tensor_that_only_the_caller_has(tmp_path: Path) -> None:
+    import mindspore
+    import numpy as np
+
+    code = """
+    from mindspore import nn
+
+    class Net(nn.Cell):
+        def __init__(self, graph, width):
+            super().__init__()
+            self.dense, self.graph = nn.Dense(3, width), graph
+    """
+    models.write(tmp_path, {"model.py": code})
+    recipe = Recipe(provider="repository", entry="model:Net", arguments={"graph": GRAPH, "width": 4})
+    provider = RepositoryProvider(place=place(tmp_path))
+
+    def graph_of(**given: object) -> Any:
+        asked = BuildRequest(arguments=given)
+        return provider.build(recipe, shapes={}, asked=asked, compute_type="float32").network.graph
+
+    values = np.arange(6).reshape(2, 3)
+    for given in (values, values.astype(np.float16), mindspore.Tensor(values)):
+        graph = graph_of(graph=given)
+        assert graph.dtype == mindspore.float32
+        assert np.array_equal(graph.asnumpy(), values)
+    with pytest.raises(ArgumentError, match="graph, which no checkpoint has: 2 x 3 float32: the distances") as missing:
+        graph_of(width=5)
+    assert "graph=..." in str(missing.value.hint)
+    for wrong in (values.T, 3, [[1, 2, 3], [4, 5, 6]]):
+        with pytest.raises(ArgumentError, match="graph is"):
+            graph_of(graph=wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"shape": [0]}, {"shape": "2"}, {"dtype": 3}, {"low": "a"}, {"shape": [True]}])
+def test_a_recipe_that_does_not_say_which_tensor(wrong: dict[str, object]) -> None:
+    with pytest.raises(RecipeError, match="which tensor the caller gives for 'graph'"):
+        caller_arguments({"graph": {**GRAPH, **wrong}})
 
 
 def test_a_script_s_relative_paths(tmp_path: Path) -> None:

@@ -114,3 +114,16 @@ def test_it_needs_numpy_alone() -> None:
     )
     done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(rule.uniform("x", 1))
+
+
+def test_a_gain_scales_weights_and_nothing_else() -> None:
+    for name, shape, factor in (("a.weight", (4, 4), 0.5), ("a.weight", (4,), 1.0), ("bn.moving_variance", (4,), 1.0)):
+        whole, scaled = rule.parameter(name, shape, "float32"), rule.parameter(name, shape, "float32", 0.5)
+        assert np.array_equal(scaled, np.float32(factor) * whole)
+
+
+def test_inputs_with_bounds_of_their_own_are_not_widened() -> None:
+    free, bounded = {"shape": [2], "dtype": "float32"}, {"shape": [2], "dtype": "float32", "low": 0, "high": 1}
+    ids = {"shape": [2], "dtype": "int32"}
+    assert rule.widened([free, bounded, ids], None) == [free, bounded, ids]
+    assert rule.widened([free, bounded, ids], 30.0) == [{**free, "low": -30.0, "high": 30.0}, bounded, ids]
