@@ -66,9 +66,9 @@ def read_unverified() -> dict[str, str]:
     return found
 
 
-def write_unverified(reasons: Mapping[str, str]) -> None:
+def write_unverified(path: Path, reasons: Mapping[str, str]) -> None:
     """Write of each card without a known answer the reason."""
-    UNVERIFIED.write_text(json.dumps(dict(sorted(reasons.items())), indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(dict(sorted(reasons.items())), indent=1) + "\n", encoding="utf-8")
 
 
 def page(cards: Iterable[Card], reasons: Mapping[str, str], unverified: Mapping[str, str]) -> str:

@@ -203,6 +203,11 @@ def _totals(done: dict[str, dict[str, Any]], reasons: dict[str, str]) -> None:
 @_versions
 @click.option("--train", is_flag=True, help="Use the records of networks in training mode.")
 @click.option("--write", "writes", is_flag=True, help="Write the answers that agree into the cards.")
+@click.option(
+    "--unverified",
+    type=LocalPath(dir_okay=False, path_type=Path),
+    help="Write the reasons of cards without an answer into this file: maintain/unverified.json.",
+)
 @click.option("--only-known", is_flag=True, help="Run nothing; what the report does not hold is left out.")
 @_jobs
 @_seconds
@@ -216,14 +221,13 @@ def answers(  # noqa: PLR0917 - one for each option
     versions: tuple[str, ...],
     train: bool,
     writes: bool,
+    unverified: Path | None,
     only_known: bool,
     jobs: int,
     seconds: float,
     memory: float,
 ) -> int:
     """Hold the recipes of cards to the oracle's records, and write the known answers that agree into the cards.
-
-    What got no answer is written with its reason into maintain/unverified.json.
 
     The network of each recipe is built and run by hubtool, as `hubtool verify` does it.
     """
@@ -260,10 +264,11 @@ def answers(  # noqa: PLR0917 - one for each option
         number = sum(len(one.uids) for one in done if one.state == state)
         click.echo(f"{count:5} networks, {number:5} cards: {state}")
     if writes:
+        click.echo(f"{render.count(settle.apply(done, cards), 'card')} written")
+    if unverified is not None:
         from maintain import loadability
 
-        click.echo(f"{render.count(settle.apply(done, cards), 'card')} written")
-        loadability.write_unverified(settle.reasons(planned, done))
+        loadability.write_unverified(unverified, settle.reasons(planned, done))
     return 0
 
 

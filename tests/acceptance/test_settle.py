@@ -10,6 +10,7 @@ import pytest
 
 from hubtool.card import model
 from hubtool.sandbox.limits import ProgramLimits
+from hubtool.uid import Uid
 from maintain.oracle import run, settle
 from maintain.oracle.plan import OLD, SCRIPT, plan
 from tests.support.git import git
@@ -40,7 +41,7 @@ def test_what_the_script_computes_is_what_the_recipe_computes(cli: Cli, tmp_path
     def jobs() -> list[Any]:
         return plan([model.read(path.read_bytes(), uid=None, path=path)], checkout=str(root))[0]
 
-    def answers(*more: str) -> str:
+    def answers(*more: str | Path) -> str:
         command = ("answers", "--registry", cli.registry, "--checkout", root, "--records", records, "--report", report)
         done = cli.maintain(*command, "--jobs", "1", *more)
         assert done.code == 0, done.err
@@ -74,11 +75,34 @@ def test_what_the_script_computes_is_what_the_recipe_computes(cli: Cli, tmp_path
         stream.write(json.dumps({**wrong, "key": job.key(OLD), "source": OLD}) + "\n")
     report.unlink()
     before = path.read_bytes()
-    said = answers("--write")
+    said = answers("--write", "--unverified", tmp_path / "unverified.json")
     assert "the sources disagree" in said
+    (told,) = json.loads((tmp_path / "unverified.json").read_text()).items()
+    assert told[0] == UID
+    assert told[1].startswith("the sources disagree: ")
     assert "0 cards written" in said
     assert path.read_bytes() == before
     assert git(root, "status", "--short") == ""
+
+
+def test_what_has_no_answer_has_a_reason(tmp_path: Path) -> None:
+    text = (
+        PACKAGE_CARD.replace("mindspore-lab/mindcv", "mindspore/models")
+        .replace("package", "repository")
+        .replace("mindcv.models:create_model", "export.py")
+    )
+    cards = [model.read(text.encode(), uid=Uid.parse(f"a/1.9/{name}")) for name in ("equal", "other", "unasked")]
+    (tmp_path / "configs/net").mkdir(parents=True)
+    jobs, _ = plan(cards, checkout=str(tmp_path))
+    assert {uid for job in jobs for uid in job.uids} == {str(card.uid) for card in cards}
+    done = [
+        settle.SettledJob(uids=("a/1.9/equal",), state=settle.EQUAL),
+        settle.SettledJob(uids=("a/1.9/other",), state=settle.DIFFERS, reason="output 1: by 2", source=OLD),
+    ]
+    assert settle.reasons(jobs, done) == {
+        "a/1.9/other": "it runs, and differs from mindspore-2.0.0: output 1: by 2",
+        "a/1.9/unasked": "nobody has asked for its answer, or compared it, yet",
+    }
 
 
 def test_of_results_nothing_is_lost(tmp_path: Path) -> None:

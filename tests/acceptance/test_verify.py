@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubtool.card import model
+from hubtool.card import known_answer, model
 from tests.support import wait_until
 from tests.support.git import git
 from tests.support.repositories import SCRIPT, card, repository
@@ -230,7 +230,7 @@ def test_smaller_parameters_where_an_answer_would_say_nothing(cli: Cli, tmp_path
     assert recipe is not None
     assert recipe.known_answer is not None
     assert recipe.known_answer["gain"] in (0.5, 0.25)
-    assert recipe.known_answer["inputs"][0]["high"] == 30
+    assert known_answer.parse(recipe.known_answer).inputs[0].high == 30
     assert not valid_problems(cli, path)
     assert cli("verify", UID, "--json").json["verdict"] == "equal"
     change(path, r"gain: \S+", "gain: 1.0")

@@ -287,3 +287,44 @@ def test_a_script_that_waits_for_ever_is_ended() -> None:
         sleep(3600)
     with pytest.raises(KeyboardInterrupt):
         sleep(3600)
+
+
+@pytest.mark.mindspore
+@pytest.mark.parametrize(
+    ("formula", "gain"),
+    [
+        ("dense(x)", 1.0),
+        ("ops.tanh(dense(x) / 3 + 8)", 0.5),
+        ("dense(x) * ops.exp(300 * ops.square(dense.weight).mean())", 0.5),
+        ("dense(x) * ops.exp(1200 * ops.square(dense.weight).mean())", 0.25),
+        ("dense(x * 0)", None),
+        ("dense(x) / 0", None),
+    ],
+)
+def test_parameters_get_smaller_until_an_answer_says_something(formula: str, gain: float | None) -> None:
+    import mindspore as ms
+    from mindspore import nn, ops
+
+    class Net(nn.Cell):  # type: ignore[misc] # MindSpore has no types
+        def __init__(self) -> None:
+            super().__init__()
+            self.dense = nn.Dense(3, 5)
+
+        def construct(self, x: Any) -> Any:
+            return eval(formula, {"ops": ops, "dense": self.dense, "x": x})  # noqa: S307 - one of the six above
+
+    networks = answers.ScriptNetworks()
+    networks.take(Net(), "load")
+    job = {"capture": 1, "wanted": None, "inputs": [{"name": "x", "shape": [1, 3], "dtype": "float32"}], "train": False}
+    before = ms.get_context("mode")
+    try:
+        record = answers.answer(ms, rule, networks, job)
+    finally:
+        ms.set_context(mode=before)
+    assert bool(record["outputs"]) is (gain is not None), record["reason"]
+    if gain is None:
+        assert record["reason"].endswith(("would prove nothing", "are NaN or infinite"))
+    else:
+        assert record["gain"] == gain
+        bound = None if gain == 1 else 30.0
+        assert record["inputs"][0].get("high") == bound
