@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hubtool.cli import complete, output, render
+from hubtool.cli import complete, output, render, short_names
 
 if TYPE_CHECKING:
     from hubtool.resolution.finding import FoundCard
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 def command(uid: str, as_json: bool) -> None:
     """Show a card: its facts and its text.
 
-    UID is publisher/version/name, the URL of a card on the public hub, or the path of a card. At a terminal the text is
-    laid out; elsewhere it is the Markdown as it is.
+    UID is publisher/version/name, the name alone for its newest version, the URL of a card on the public hub, or the
+    path of a card. At a terminal the text is laid out; elsewhere it is the Markdown as it is.
     """
     from hubtool.hub import Hub
 
     hub = Hub.open().with_lock(None)
-    found = hub.borrow(hub.find(uid))
+    found = hub.borrow(hub.find(short_names.whole(hub, uid)))
     if as_json:
         render.echo_json(_as_json(found))
         return

@@ -24,7 +24,7 @@ from hubtool.pinning.mirrored import MirrorReader
 from hubtool.registry.entry import digest_of
 from hubtool.registry.published.client import PublishedRegistry
 from hubtool.resolution import resolver
-from hubtool.resolution.finding import parse_name
+from hubtool.resolution.finding import whole_name
 from hubtool.store import cards
 from hubtool.transfer.events import FetchRequest, Labels, total
 from hubtool.uid import Uid
@@ -66,7 +66,7 @@ def expand(registries: Registries, names: Iterable[str]) -> list[str]:
     found: list[str] = []
     for name in names:
         if _GLOB.isdisjoint(name) or "://" in name:
-            found.append(str(parse_name(name)))
+            found.append(str(whole_name(name, registries)))
             continue
         if every is None:
             every = sorted(map(str, registries.uids()))

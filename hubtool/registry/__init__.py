@@ -195,6 +195,13 @@ class Registries:
                     seen.add(uid)
                     yield uid
 
+    def named(self, name: str) -> tuple[Uid, ...]:
+        """Return the UIDs of a model's name in all versions, the newest first; upper and lower case do not matter."""
+        from hubtool.registry.words import newness  # noqa: PLC0415 - most names are whole
+
+        found = [uid for uid in self.uids() if uid.name.lower() == name.lower()]
+        return tuple(sorted(found, key=lambda uid: (-newness(uid.version), str(uid))))
+
     def close_matches(self, uid: Uid, count: int = 3) -> tuple[str, ...]:
         """Return the UIDs that are closest to one that does not exist, best first."""
         asked = str(uid).lower()

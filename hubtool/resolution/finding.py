@@ -124,12 +124,28 @@ def find(name: str, *, registries: Registries, store: Store, lock: Path | None, 
             f"{name[:200]!a} is not a UID, and no card: there is no file of that path that ends in .md",
             hint="give the path of a card's .md file, or a UID: publisher/version/name",
         )
-    uid = parse_name(name)
+    uid = whole_name(name, registries)
     if lock is not None:
         return find_pinned(uid, lock, registries=registries, store=store)
     card, registry = registries.read(uid)
     others = registries.others(uid, registry)
     return FoundCard(card=card, root=registry.root, registry=registry.name, others=others)
+
+
+def whole_name(name: str, registries: Registries) -> Uid:
+    """Parse a UID, or the URL of a card; see :func:`parse_name`.
+
+    Raises:
+        InvalidNameError: If it is neither; of the mere name of a model, it offers the UID.
+    """
+    try:
+        return parse_name(name)
+    except InvalidNameError as error:
+        named = () if "/" in name else registries.named(name)
+        if not named:
+            raise
+        others = f" There are {len(named)} of this name, the oldest {named[-1]}" if len(named) > 1 else ""
+        raise InvalidNameError(error.message, hint=f"did you mean {named[0]}?{others}") from None
 
 
 def find_pinned(uid: Uid, lock: Path, *, registries: Registries, store: Store) -> FoundCard:

@@ -242,6 +242,21 @@ def test_show_is_plain_where_there_is_no_terminal(cards: Cli) -> None:
     assert f"did you mean {uid}" in absent.err
 
 
+def test_a_short_name_is_the_newest_version(cards: Cli) -> None:
+    newest, oldest = "mindspore/1.10/wide_and_deep", "mindspore/1.9/wide_and_deep"
+    for uid in (newest, oldest):
+        _card(cards.registry, uid)
+    done = cards("show", "Wide_and_DEEP", "--json")
+    assert done.code == 0
+    assert done.json["uid"] == newest
+    assert done.err == f"Wide_and_DEEP is {newest}, the newest of 2\n"
+    for command in ("fetch", "load", "resolve", "lock", "inspect"):
+        refused = cards(command, "wide_and_deep")
+        assert refused.code == 2, command
+        assert f"did you mean {newest}? There are 2 of this name, the oldest {oldest}" in refused.err
+    assert "has 1 part" in cards("show", "no_such_name").err
+
+
 def test_show_at_a_terminal_lays_the_card_out_and_lets_nobody_steer_it(cards: Cli) -> None:
     pty = pytest.importorskip("pty", reason="pseudo-terminals are POSIX's")
     path = _card(cards.registry, "mindspore/1.9/evil", summary='"a \\e]0;title\\a b"')
