@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from hubtool.card.known_answer import InputSpec, input_problem, parse_input
 from hubtool.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -22,23 +23,20 @@ class CallerArgument:
     """A tensor that the caller gives.
 
     Attributes:
-        name: The argument's name.
+        spec: Its name, shape and type, and the bounds of its values in a known answer.
         what: What it is, for people.
-        shape: Its shape.
-        dtype: Its element type, such as ``float32``.
-        low: The least value in a known answer, or None for the rule's own bound.
-        high: What the values in a known answer stay below, or None.
     """
 
-    name: str
+    spec: InputSpec
     what: str
-    shape: tuple[int, ...]
-    dtype: str
-    low: float | None
-    high: float | None
+
+    @property
+    def name(self) -> str:
+        """The argument's name."""
+        return self.spec.name
 
     def __str__(self) -> str:
-        return f"{' x '.join(map(str, self.shape))} {self.dtype}: {self.what}"
+        return f"{' x '.join(map(str, self.spec.shape))} {self.spec.dtype}: {self.what}"
 
 
 def caller_arguments(arguments: Mapping[str, object]) -> tuple[CallerArgument, ...]:
@@ -51,16 +49,13 @@ def caller_arguments(arguments: Mapping[str, object]) -> tuple[CallerArgument, .
 
 
 def _parsed(name: str, value: Mapping[str, Any]) -> CallerArgument:
-    shape, dtype, bounds = value.get("shape"), value.get("dtype"), (value.get("low"), value.get("high"))
-    if (
-        not isinstance(shape, list)
-        or not all(type(side) is int and side > 0 for side in shape)
-        or not isinstance(dtype, str)
-        or not all(bound is None or isinstance(bound, int | float) for bound in bounds)
-    ):
+    try:
+        spec = parse_input({**value, "name": name})
+    except (KeyError, TypeError, ValueError):
+        spec = None
+    if spec is None or not name.isidentifier() or input_problem(spec) or 0 in spec.shape:
         raise RecipeError(
-            f"the recipe does not say which tensor the caller gives for {name!r}",
-            hint=f"write {_KEY}: WHAT IT IS, shape: [SIDES], dtype: float32",
+            f"the recipe does not say which tensor the caller gives for {name!a}",
+            hint=f"write NAME: {{{_KEY}: WHAT IT IS, shape: [SIDES], dtype: float32}} at the top of 'arguments'",
         )
-    low, high = bounds
-    return CallerArgument(name=name, what=str(value[_KEY]), shape=tuple(shape), dtype=dtype, low=low, high=high)
+    return CallerArgument(spec=spec, what=str(value[_KEY]))

@@ -235,7 +235,9 @@ def problems(answer: KnownAnswer) -> list[str]:
             found.append(f"output {number} has a negative deviation")
         if not math.isfinite(output.scale):
             found.append(f"output {number} has a scale that is not finite")
-    found += [problem for place, one in enumerate(answer.inputs, 1) if (problem := _input_problem(place, one))]
+    found += [
+        f"input {place} {problem}" for place, one in enumerate(answer.inputs, 1) if (problem := input_problem(one))
+    ]
     size = inputs_size(answer.inputs)
     if size > MAX_INPUT_BYTES:
         found.append(f"its inputs would take {size / 2**30:,.0f} GiB, more than {MAX_INPUT_BYTES >> 30}")
@@ -250,14 +252,16 @@ def _tells(output: OutputSummary, tolerance: float) -> bool:
     return any(min(abs(value), abs(value - 1)) > room for value in output.values)
 
 
-def _input_problem(place: int, one: InputSpec) -> str:
+def input_problem(one: InputSpec) -> str:
     """Return what is wrong with an input, or an empty text."""
     if one.dtype not in _BYTES:
-        return f"input {place} has the type {one.dtype[:40]!r}, and must have one of {', '.join(_BYTES)}"
+        return f"has the type {one.dtype[:40]!r}, and must have one of {', '.join(_BYTES)}"
     least, most = _BOUNDS.get(one.dtype, (-(2.0**31), 2.0**31))
     low, high = (least if one.low is None else one.low), (most if one.high is None else one.high)
     if not least <= low <= high <= most:
-        return f"input {place} has bounds that are in the wrong order, or too large for {one.dtype}"
+        return f"has bounds that are in the wrong order, or too large for {one.dtype}"
+    if inputs_size([one]) > MAX_INPUT_BYTES:
+        return f"would take {inputs_size([one]) / 2**30:,.0f} GiB, more than {MAX_INPUT_BYTES >> 30}"
     return ""
 
 

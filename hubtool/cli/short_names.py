@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -20,7 +19,7 @@ def whole(hub: Hub, name: str) -> str:
         hub: Settings and registries.
         name: What the user typed.
     """
-    if "/" in name or name.endswith(".md") or Path(name).exists():
+    if "/" in name or name.endswith(".md"):
         return name
     named = hub.registries.named(name)
     if not named:

@@ -144,10 +144,10 @@ def merged(arguments: Mapping[str, object], given: Mapping[str, object]) -> dict
             )
         value: Any = given[one.name]
         shape = getattr(value, "shape", None)
-        if shape is None or tuple(shape) != one.shape:
+        if shape is None or tuple(shape) != one.spec.shape:
             kind = "no tensor or array" if shape is None else f"of the shape {tuple(shape)}"
             raise ArgumentError(f"{one.name} is {kind}; the network needs {one}", hint="give a tensor of that shape")
-        asked[one.name] = _tensor(value, one.dtype)
+        asked[one.name] = _tensor(value, one.spec.dtype)
     return {**arguments, **given, **asked}
 
 
@@ -183,6 +183,8 @@ def settle(value: Any, shapes: Mapping[str, Shape]) -> Any:  # noqa: ANN401 - an
         if shape is None or not isinstance(axis, int) or not -len(shape) <= axis < len(shape):
             raise RecipeError(f"the recipe takes a size from the tensor {name}, axis {axis}; the checkpoint has none")
         return shape[axis]
+    if "from-caller" in value:
+        raise RecipeError("the recipe asks the caller for a tensor within an argument", hint="ask for a whole argument")
     if set(value) == {"zeros"}:
         import mindspore  # noqa: PLC0415
         import numpy as np  # noqa: PLC0415

@@ -93,7 +93,8 @@ def _measure(spec: Mapping[str, Any]) -> dict[str, Any]:
 def caller_values(recipe: Recipe | None) -> dict[str, Any]:
     """Return the values of the rule for the arguments that a recipe asks the caller for."""
     asked = () if recipe is None else caller_arguments(recipe.arguments)
-    return {one.name: rule.example(one.name, one.shape, one.dtype, one.low, one.high) for one in asked}
+    specs = [one.spec for one in asked]
+    return {one.name: rule.example(one.name, one.shape, one.dtype, one.low, one.high) for one in specs}
 
 
 def _outputs(

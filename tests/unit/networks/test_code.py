@@ -277,10 +277,20 @@ def test_a_tensor_that_only_the_caller_has(tmp_path: Path) -> None:
             graph_of(graph=wrong)
 
 
-@pytest.mark.parametrize("wrong", [{"shape": [0]}, {"shape": "2"}, {"dtype": 3}, {"low": "a"}, {"shape": [True]}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"shape": [0]}, {"shape": "2"}, {"shape": [True]}, {"shape": [100_000, 100_000]}, {"dtype": 3}),
+        *({"dtype": "Tensor"}, {"low": "a"}, {"low": float("nan")}, {"low": 2, "high": 1}),
+    ],
+)
 def test_a_recipe_that_does_not_say_which_tensor(wrong: dict[str, object]) -> None:
     with pytest.raises(RecipeError, match="which tensor the caller gives for 'graph'"):
         caller_arguments({"graph": {**GRAPH, **wrong}})
+    with pytest.raises(RecipeError, match="the caller gives for 'x=1, y'"):
+        caller_arguments({"x=1, y": GRAPH})
+    with pytest.raises(RecipeError, match="within an argument"):
+        entry_point.settle({"config": {"graph": GRAPH}}, {})
 
 
 def test_a_script_s_relative_paths(tmp_path: Path) -> None:
