@@ -140,7 +140,7 @@ def settle(
             found = by_network.get(job.network, found)  # of another version of the code, which may compute the same
         if not found:
             return None
-        key = "+".join([job.key(""), *(f"{one['key']} {bool(one['outputs'])}" for one in found.values())])
+        key = "+".join([job.key(""), *map(_named, found.values())])
         alike = (*(one["key"] for one in found.values()), _same(job, cards))
         if key in known:
             done = replace(known[key], uids=tuple(job.uids))
@@ -160,6 +160,12 @@ def settle(
 
     with ThreadPoolExecutor(max_workers=parallel) as pool:
         return [done for done in pool.map(work, sorted(jobs, key=cost)) if done is not None]
+
+
+def _named(record: Mapping[str, Any]) -> str:
+    """Return what a record is known by in the report; one of smaller parameters is another."""
+    gain = record.get("gain", 1.0)
+    return f"{record['key']} {bool(record['outputs'])}" + ("" if gain == 1 else f" {gain}")
 
 
 def _same(job: OracleJob, cards: Mapping[str, Card]) -> str | None:
