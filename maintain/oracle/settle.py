@@ -108,7 +108,7 @@ def settle(
 
     Args:
         hub: Settings, registries and store.
-        jobs: The jobs of the plan; those whose records took least are settled first.
+        jobs: The jobs of the plan; those whose records took least for each card are settled first.
         records: The oracle's records by key.
         cards: The cards by UID.
         checkout: Where the code is, as for the plan.
@@ -127,10 +127,10 @@ def settle(
                 by_network.setdefault(job.network, {}).setdefault(source, record)
 
     def cost(job: OracleJob) -> float:
+        """Return the seconds that its record took, for each card."""
         found = [records[key] for source in _STRONGEST_FIRST if (key := job.key(source)) in records]
-        return min(
-            (record.get("seconds", 0.0) for record in found or by_network.get(job.network, {}).values()), default=0.0
-        )
+        times = [record.get("seconds", 0.0) for record in found or by_network.get(job.network, {}).values()]
+        return min(times, default=0.0) / len(job.uids)
 
     measured: dict[tuple[object, ...], SettledJob] = {}
 
