@@ -191,7 +191,7 @@ def _model(registries: Registries, uids: Sequence[Uid], part: Path) -> tuple[dic
         return None, problems
     cards.sort(key=lambda one: (one[1].status == "withdrawn", -words.newness(one[1].uid.version), str(one[1].uid)))
     model = facts.of_model(cards)
-    body = page.body(model.pop("body"), None, None)
+    body = _shown(page.body(model.pop("body"), None, None))  # Markdown can spell any sign
     name = facts.page_of(cards[0][1].uid)
     for language in LANGUAGES:
         _page(part, "model.html", language, name, model=model, body=body)
@@ -257,7 +257,7 @@ def _shown(value: Any) -> Any:  # noqa: ANN401 - whatever a template shows
     """Return a value with signs that are not printable as spaces: some turn the direction of the text around them."""
     if type(value) is not str or value.isprintable():  # text that is marked as HTML is another type
         return value
-    return "".join(sign if sign.isprintable() or sign == "\n" else " " for sign in value)
+    return "".join(sign if sign.isprintable() or sign in "\n\t" else " " for sign in value)
 
 
 def _size(count: int) -> str:

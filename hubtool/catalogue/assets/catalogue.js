@@ -377,7 +377,7 @@ It is a classic script, because browsers load no modules from file://. */
       if (!restored) remember(lasting);
     }
 
-    function links() { return rows.filter(function (row) { return !row.hidden; }).length ? place.querySelectorAll("li:not([hidden]) h2 a") : []; }
+    function links() { return Array.from(place.querySelectorAll("li:not([hidden]) h2 a")); }
 
     words.addEventListener("input", function () { show(false); });
     form.addEventListener("submit", function (event) {
@@ -391,7 +391,7 @@ It is a classic script, because browsers load no modules from file://. */
         event.preventDefault();
         words.focus();
       } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
-        var all = Array.from(links()), at = all.indexOf(document.activeElement);
+        var all = links(), at = all.indexOf(document.activeElement);
         if (event.target !== words && at < 0) return;
         event.preventDefault();
         at += event.key === "ArrowDown" ? 1 : -1;
@@ -406,7 +406,7 @@ It is a classic script, because browsers load no modules from file://. */
   // ---- A model's page.
 
   function copyButtons() {
-    var zh = ["复制", "已复制"], en = ["Copy", "Copied"], texts = chinese ? zh : en;
+    var texts = chinese ? ["复制", "已复制"] : ["Copy", "Copied"];
     document.querySelectorAll(".copied").forEach(function (place) {
       var code = place.querySelector("code"), button = document.createElement("button");
       button.type = "button";
@@ -473,6 +473,7 @@ It is a classic script, because browsers load no modules from file://. */
   if (document.getElementById("finder") && facts) list();
   copyButtons();
   document.querySelectorAll(".use").forEach(tabs);
+  document.querySelectorAll(".body pre").forEach(function (block) { block.tabIndex = 0; });  // to scroll it by keys
   if (document.querySelector("details")) {
     openVersion();
     window.addEventListener("hashchange", openVersion);
