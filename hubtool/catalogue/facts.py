@@ -109,7 +109,7 @@ def _version(card: Card, entry: CardEntry) -> dict[str, Any]:
         ],
         "recipe": recipe,
         "answer": answer,
-        "told": known_answer.told_of(answer) if answer is not None else "",
+        "told": known_answer.told_of(answer).partition("; equal on")[0] if answer is not None else "",
         "equal": equal,
         "verified": _verified(answer, equal),
         "files": [

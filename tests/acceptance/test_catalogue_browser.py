@@ -165,6 +165,21 @@ def test_without_scripts_the_list_and_all_uses_are_read(browser: Any, site: Path
     context.close()
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing(browser: Any, site: Path, scheme: str) -> None:
+    axe = pytest.importorskip("axe_core_python")
+    (script,) = Path(axe.__file__).parent.rglob("axe.min.js")
+    context = browser.new_context(bypass_csp=True, color_scheme=scheme)
+    page = context.new_page()
+    for name in ("index.html#q=resnet50", MODEL, "zh/index.html#q=bert", f"zh/{MODEL}"):
+        page.goto(f"{site.as_uri()}/{name}")
+        page.add_script_tag(content=script.read_text(encoding="utf-8"))
+        found = page.evaluate("async () => (await axe.run()).violations.map(one => one.id)")
+        assert page.evaluate("axe.version")
+        assert found == [], name
+    context.close()
+
+
 TYPED = """text => {
     const words = document.getElementById("words");
     words.value = text;

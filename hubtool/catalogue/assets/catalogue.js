@@ -401,6 +401,9 @@ It is a classic script, because browsers load no modules from file://. */
     window.addEventListener("popstate", restore);
     form.hidden = false;
     restore();
+    // On a phone, what was found comes before the filters that are not in use.
+    document.getElementById("more").open = !matchMedia("(max-width: 32rem)").matches ||
+      Object.keys(selects).some(function (name) { return selects[name].value; });
   }
 
   // ---- A model's page.
@@ -463,7 +466,7 @@ It is a classic script, because browsers load no modules from file://. */
   }
 
   function openVersion() {
-    var part = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    var part = document.getElementById(location.hash.slice(1));
     if (part && part.tagName === "DETAILS") {
       part.open = true;
       part.scrollIntoView();
@@ -474,7 +477,7 @@ It is a classic script, because browsers load no modules from file://. */
   copyButtons();
   document.querySelectorAll(".use").forEach(tabs);
   document.querySelectorAll(".body pre").forEach(function (block) { block.tabIndex = 0; });  // to scroll it by keys
-  if (document.querySelector("details")) {
+  if (!document.getElementById("finder")) {
     openVersion();
     window.addEventListener("hashchange", openVersion);
   }
