@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from hubtool import resources
 from tests.support.cards import CONTENT, write_card
 
 if TYPE_CHECKING:
@@ -30,6 +31,15 @@ def test_it_builds_pages_and_says_where_they_are(cli: Cli) -> None:
     assert "tests/1.9/model" in (cli.folder / "site/models/tests/model.html").read_text(encoding="utf-8")
     found = cli("catalogue", "build", "site", "--json").json
     assert (found["models"], found["cards"], found["files"], found["left_out"]) == (1, 1, 8, [])
+
+
+def test_the_registry_that_comes_with_hubtool_fits_20_megabytes(cli: Cli) -> None:
+    found = cli("catalogue", "build", "site", "--json", HUBTOOL_REGISTRY=str(resources.registry_folder())).json
+    assert found["cards"] >= 2916
+    assert found["left_out"] == []
+    assert found["size"] < 20_000_000
+    files = ("index.html", "assets/catalogue.css", "assets/catalogue.js", "assets/facts.js")
+    assert sum((cli.folder / "site" / name).stat().st_size for name in files) < 1_500_000
 
 
 @pytest.mark.usefixtures("card")
