@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 # no message must tell users to install it from there.
 INSTALL_MINDSPORE = "pip install 'mindspore>=2.7,<3' 'numpy<2'"
 INSTALL_SERVE = "pip install 'starlette>=0.49' 'uvicorn>=0.34'"
+INSTALL_CATALOGUE = "pip install 'jinja2>=3.1.6'"
 INSTALL_S3 = "pip install 'obstore>=0.11'"
 
 

@@ -46,6 +46,7 @@ COMMANDS = {
     "cache": ("hubtool.cli.cache", "Look after the store: list, verify, prune, remove."),
     "mirror": ("hubtool.cli.mirror", "Copy registries with all their assets, and check such copies."),
     "audit": ("hubtool.cli.audit", "Check the links and repositories of whole registries."),
+    "catalogue": ("hubtool.cli.catalogue", "Build the catalogue: the cards as pages for a browser."),
     "serve": ("hubtool.cli.serve", "Serve a mirror over HTTP."),
     "doctor": ("hubtool.cli.doctor", "Report what this machine has, and what a card still needs."),
     "trust": ("hubtool.cli.trust", "Show and change whose code may run here."),

@@ -240,9 +240,9 @@ def _read_unknown(
     term = Term(word, whole=len(word) == 1 and word.isascii() and word.isalpha())
     if not any(index.has(query) for _, query in term.queries()):
         folded = fold(word)
-        if folded in _words_of_tasks():
-            term = Term(word, {"general": _words_of_tasks()[folded]})
-        elif folded not in _lexicon_words():
+        if folded in words_of_tasks():
+            term = Term(word, {"general": words_of_tasks()[folded]})
+        elif folded not in lexicon_words():
             unknown.append(word)
     terms.append(term)
     return end
@@ -258,7 +258,7 @@ def _meanings(folded: str, index: Index) -> dict[str, tuple[str, ...]]:
 
 
 @cache
-def _words_of_tasks() -> Mapping[str, tuple[str, ...]]:
+def words_of_tasks() -> Mapping[str, tuple[str, ...]]:
     """Return the tasks in whose names a single word stands: voice, of 'voice recognition' and 'voice synthesis'."""
     found: dict[str, dict[str, None]] = {}
     for task in architectures.tasks().values():
@@ -270,10 +270,10 @@ def _words_of_tasks() -> Mapping[str, tuple[str, ...]]:
 
 
 @cache
-def _lexicon_words() -> frozenset[str]:
+def lexicon_words() -> frozenset[str]:
     """Return the phrases of the vocabularies, the single words in them, and the models of the architectures."""
     models = {fold(model) for one in architectures.architectures().values() for model in one.models}
-    return frozenset({*lexicon(), *_words_of_tasks(), *models})
+    return frozenset({*lexicon(), *words_of_tasks(), *models})
 
 
 def _closest(word: str, index: Index) -> str | None:
@@ -281,7 +281,7 @@ def _closest(word: str, index: Index) -> str | None:
     if len(folded) < _MIN_CORRECTED or not folded.isascii():
         return None
     cutoff = 0.75 if len(folded) <= _SHORT_WORD else 0.8
-    candidates = {*_lexicon_words(), *index.names(folded[0])}
+    candidates = {*lexicon_words(), *index.names(folded[0])}
     near = sorted(one for one in candidates if abs(len(one) - len(folded)) <= 2)
     close = difflib.get_close_matches(folded, near, n=1, cutoff=cutoff)
     return close[0] if close else None

@@ -1,0 +1,156 @@
+"""What a model's page says, as plain values: the facts of its cards, and nothing that no card states."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from hubtool.card import architectures, known_answer, metrics, vocabulary
+from hubtool.card.repo_link import parse_repo_link
+from hubtool.catalogue import finding
+from hubtool.errors import ArgumentError
+from hubtool.registry import words
+from hubtool.registry.found import task_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from hubtool.card.model import Card
+    from hubtool.registry.entry import CardEntry
+    from hubtool.uid import Uid
+
+_LINK = re.compile(r"https?://[^\s<>\"'\\]+\Z")
+#: What `verified` is where no known answer was found to be equal.
+UNVERIFIED = "none"
+
+
+def page_of(uid: Uid) -> str:
+    """Return the path of a model's page; all versions of the model have the same.
+
+    Args:
+        uid: The UID of one of its cards.
+    """
+    *folders, name = words.model_key(uid).split("/")
+    return "/".join(["models", *(part for part in folders if part), f"{name}.html"])
+
+
+def link_to(path: str) -> str:
+    """Return the path of a page as a link has it."""
+    return quote(path)
+
+
+def of_model(cards: Sequence[tuple[Card, CardEntry]]) -> dict[str, Any]:
+    """Return the facts of a model.
+
+    Args:
+        cards: Its versions with their entries, the newest first; those that were withdrawn last.
+    """
+    card, entry = cards[0]
+    architecture = architectures.of_card(entry.model, entry.backbone)
+    versions = [_version(*one) for one in cards]
+    tasks = [one for _, other in cards for one in words.tasks(other)]
+    sets = [known or written for _, other in cards for written, known in vocabulary.datasets(other.datasets) if written]
+    verified = next((one["verified"] for one in versions if one["verified"] != UNVERIFIED), UNVERIFIED)
+    return {
+        "name": entry.uid.name,
+        "title": card.title or entry.uid.name,
+        "href": link_to(page_of(entry.uid)),
+        "task": task_of(entry),
+        "summary": entry.summary,
+        "en": architecture.english if architecture else "",
+        "zh": architecture.chinese if architecture else "",
+        "architecture": architecture,
+        "datasets": list(dict.fromkeys(sets)),
+        "verified": verified,
+        "updated": card.text("update-time") or "",
+        "parameters": versions[0]["elements"] or 0,
+        "body": card.body,
+        "versions": versions,
+        "facets": {
+            "task": list(dict.fromkeys(tasks)),
+            "dataset": list(dict.fromkeys(sets)),
+            "version": list(dict.fromkeys(other.mindspore for _, other in cards if other.mindspore)),
+            "licence": list(dict.fromkeys(other.licence for _, other in cards if other.licence)),
+            "verified": [verified],
+            "publisher": [entry.uid.publisher],
+        },
+        "cards": [finding.of_entry(other) for _, other in cards],
+    }
+
+
+def _version(card: Card, entry: CardEntry) -> dict[str, Any]:
+    """Return what a page says about one version."""
+    recipe = card.recipe
+    answer = recipe.known_answer if recipe is not None else None
+    equal = list(map(str, listed)) if answer is not None and isinstance(listed := answer.get("equal-on"), list) else []
+    network = card.values.get("network")
+    stated = network.get("elements") if isinstance(network, dict) else None
+    return {
+        "uid": str(entry.uid),
+        "version": entry.uid.version,
+        "anchor": f"v{entry.uid.version}",
+        "digest": entry.digest,
+        "status": card.status,
+        "score": [metrics.spelled(one) for one in metrics.parse(card.text("evaluation") or "").metrics],
+        "evaluation": card.text("evaluation") or "",
+        "mindspore": entry.mindspore,
+        "licence": entry.licence,
+        "author": entry.author,
+        "datasets": entry.datasets,
+        "backbone": entry.backbone,
+        "model": entry.model,
+        "updated": card.text("update-time") or "",
+        "summary": entry.summary,
+        "elements": stated if isinstance(stated, int) and not isinstance(stated, bool) else None,
+        "inputs": [
+            {"name": name, "shape": " × ".join(map(str, shape)), "dtype": dtype}
+            for name, shape, dtype in (recipe.inputs if recipe is not None else ())
+        ],
+        "recipe": recipe,
+        "answer": answer,
+        "told": known_answer.told_of(answer).partition("; equal on")[0] if answer is not None else "",
+        "equal": equal,
+        "verified": _verified(answer, equal),
+        "files": [
+            {
+                "name": asset.file_name,
+                "format": asset.format,
+                "link": linked(asset.link),
+                "shown": asset.link,
+                "digest": asset.digest.hex if asset.digest else "",
+                "size": asset.size,
+            }
+            for asset in card.assets
+        ],
+        "code": _code(card),
+    }
+
+
+def _verified(answer: Mapping[str, object] | None, equal: Sequence[str]) -> str:
+    """Return by what a card's network was found to be right, as the source of its known answer."""
+    source = answer.get("source") if answer is not None and equal else None
+    return source if isinstance(source, str) and source in known_answer.SOURCES else UNVERIFIED
+
+
+def _code(card: Card) -> dict[str, str]:
+    """Return where the code of a card is: repository, commit or branch, and folder."""
+    link = card.repo_link
+    if not link:
+        return {}
+    try:
+        place = parse_repo_link(link)
+    except ArgumentError:
+        return {"shown": link, "link": "", "repository": "", "commit": "", "folder": ""}
+    return {
+        "shown": link,
+        "link": linked(link),
+        "repository": place.url,
+        "commit": card.text("repo-revision") or place.revision or "",
+        "folder": place.folder,
+    }
+
+
+def linked(text: str) -> str:
+    """Return a text if it can be the target of a link, else an empty one: no other scheme than HTTP is followed."""
+    return text if _LINK.match(text) else ""

@@ -1,0 +1,54 @@
+"""`hubtool catalogue`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from hubtool.cli import render
+from hubtool.cli.paths import LocalPath
+
+
+@click.group()
+def command() -> None:
+    """Build the catalogue: the cards as pages for a browser."""
+
+
+@command.command("build")
+@click.argument("folder", metavar="DIR", type=LocalPath(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def build(folder: Path, *, as_json: bool) -> None:
+    """Build the catalogue of the cards of the registries into a folder.
+
+    DIR is new, empty, or an older catalogue, which is replaced as a whole when the new one is complete. Its pages open
+    from the folder (index.html) and from any web server; nothing in them asks another server. Needs the package jinja2
+    (the extra [catalogue]).
+    """
+    from importlib.util import find_spec
+
+    from hubtool.catalogue import build as building
+    from hubtool.errors import RequirementError
+    from hubtool.hub import Hub
+    from hubtool.requirements import INSTALL_CATALOGUE
+
+    if find_spec("jinja2") is None:
+        raise RequirementError("hubtool catalogue needs the package jinja2", hint=INSTALL_CATALOGUE)
+    report = building.build(Hub.open().with_lock(None).registries, folder)
+    if as_json:
+        render.echo_json(
+            {
+                "folder": str(report.folder),
+                "models": report.models,
+                "cards": report.cards,
+                "files": report.files,
+                "size": report.size,
+                "left_out": list(report.left_out),
+            }
+        )
+    else:
+        click.echo(str(report.folder / "index.html"))
+    for why in report.left_out:
+        click.echo(render.plain(f"left out: {why}"), err=True)
+    what = f"{render.count(report.models, 'model')}, {render.count(report.cards, 'card')}"
+    click.echo(f"{what}: {render.count(report.files, 'file')}, {render.size(report.size)}", err=True)
