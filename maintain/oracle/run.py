@@ -158,6 +158,7 @@ _BLANK: Final[Mapping[str, Any]] = {
     "mindspore": "",
     "device": "CPU",
     "mode": "",
+    "float16": False,
     "script": "",
     "reason": "",
 }

@@ -248,6 +248,62 @@ def test_nested_outputs_are_flattened_in_order() -> None:
     assert [float(array.reshape(-1)[0]) for array in answers.flat(nested)] == [1, 2, 3, 4, 5]
 
 
+def _logistic_map() -> Any:  # noqa: ANN401 - a Cell
+    """Return a network that is chaotic with weights of the rule, and steady with weights that are half as large."""
+    import mindspore as ms
+    from mindspore import nn, ops
+
+    usual = float(np.abs(rule.parameter("weight", (4, 4), "float32")).mean())
+
+    class LogisticMap(nn.Cell):  # type: ignore[misc] # MindSpore has no types
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = ms.Parameter(ms.Tensor(np.zeros((4, 4), np.float32)), name="weight")
+
+        def construct(self, x: Any) -> Any:  # noqa: ANN401 - tensors
+            rate = ops.ReduceMean()(ops.Abs()(self.weight)) * (3.99 / usual)
+            value = ops.Sigmoid()(x)
+            for _ in range(40):
+                value = rate * value * (1 - value)
+            return value + x
+
+    return LogisticMap()
+
+
+def test_a_network_that_hangs_on_the_last_digits_is_asked_with_smaller_parameters() -> None:
+    import mindspore as ms
+
+    networks = answers.ScriptNetworks()
+    networks.take(_logistic_map(), "load")
+    inputs = [{"name": "x", "shape": [2, 3], "dtype": "float32"}]
+    job = {"inputs": inputs, "capture": 1, "wanted": None, "train": False}
+    steady = answers.answer(ms, rule, networks, job)
+    assert (steady["reason"], steady["gain"], len(steady["outputs"])) == ("", 0.5, 1)
+    assert steady["inputs"][0]["high"] == 30
+    network, _, parameters = networks.taken[0]
+    answers.fill(ms, rule, network, parameters, 1.0)
+    found = answers.run(ms, rule, network, inputs, train=False)
+    assert "last digits" in found["reason"]
+    assert not found["outputs"]
+
+
+def test_a_record_says_whether_its_network_computes_in_float16() -> None:
+    import mindspore as ms
+    from mindspore import nn
+
+    job = {
+        "inputs": [{"name": "x", "shape": [2, 3], "dtype": "float32"}],
+        "capture": 1,
+        "wanted": None,
+        "train": False,
+    }
+    for kind, expected in ((ms.float16, True), (ms.float32, False)):
+        networks = answers.ScriptNetworks()
+        networks.take(nn.Dense(3, 4), "load")
+        networks.taken[0][0].to_float(kind)  # as scripts do after they have loaded the weights
+        assert answers.answer(ms, rule, networks, job)["float16"] is expected
+
+
 def test_the_rule_is_read_from_its_file() -> None:
     loaded = answers.load_rule(rule.__file__)
     assert loaded.VERSION == rule.VERSION

@@ -6,11 +6,14 @@ What they gave is measured with MindSpore 2.0.0, which gave the same: see tests/
 from __future__ import annotations
 
 import operator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore import dtype as types
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _WHOLE = (types.int8, types.int16, types.int32, types.int64, types.uint8, types.uint16, types.uint32, types.uint64)
 
@@ -125,8 +128,8 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:  # 
 def operate(sign: str, left: Any, right: Any, in_place: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - of any types
     """Return ``left / right``, ``left *= right`` and so on, as they were where one side is a tensor.
 
-    A list or a tuple of numbers became a tensor of the type of the other side, and the fraction of the quotient of whole
-    numbers was dropped.
+    A list or a tuple of numbers became a tensor of the type of the other side, and the fraction of the quotient of
+    whole numbers was dropped.
 
     Args:
         sign: The operator: ``/``, ``*``, ``%`` or ``**``.
@@ -142,7 +145,7 @@ def operate(sign: str, left: Any, right: Any, in_place: bool = False) -> Any:  #
     return (changing if in_place else plain)(left, right)
 
 
-_OPERATORS = {
+_OPERATORS: dict[str, tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]] = {
     "/": (operator.truediv, operator.itruediv),
     "*": (operator.mul, operator.imul),
     "%": (operator.mod, operator.imod),
