@@ -29,7 +29,7 @@ _HANGS = "its outputs hang on the last digits of its inputs, and no two machines
 _TRY_AGAIN = ("are NaN or infinite", _SAYS_LITTLE, _HANGS)  # how the reasons end that smaller parameters may mend
 _OTHER_PLACE = 1000  # of the first input, where the values have to be other ones
 _TELLING = 3e-4  # of an output's scale: three times the tolerance of an answer
-_MOVE = 1e-6  # by which part of itself each floating-point number of the inputs is moved
+_MOVE = 1e-5  # by which part of itself each floating-point number of the inputs is moved: what rounding adds up to
 _STEADY = 2e-2  # of an output's scale: how far that may move what is kept, which is the widest tolerance of an answer
 _TOLERANCE = 1e-4  # of a second run, where threads add in another order; random numbers differ by far more
 
@@ -315,8 +315,7 @@ def run(
                 rule.example(at, one["shape"], one["dtype"], one.get("low"), one.get("high"))
                 for at, one in enumerate(inputs, place)
             ]
-            values = [one * one.dtype.type(1 + moved) if one.dtype.kind == "f" else one for one in values]
-            runs.append(flat(network(*map(ms.Tensor, values))))
+            runs.append(flat(network(*(ms.Tensor(_nudged(one, moved)) for one in values))))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the code may raise anything, and the record says what
         return {**record, "reason": f"the network failed: {first_line(error)}"}
     first, second, other, near = runs
@@ -340,6 +339,14 @@ def run(
     if _apart(rule, first, near) > _STEADY:
         return {**record, "outputs": [], "reason": _HANGS}
     return record
+
+
+def _nudged(values: Any, part: float) -> Any:  # noqa: ANN401 - NumPy arrays
+    """Return floating-point numbers moved up and down by a part of themselves, in turn; only scaled, networks scale."""
+    if values.dtype.kind != "f" or not part:
+        return values
+    signs = np.resize(np.array([1.0, -1.0, -1.0, 1.0, -1.0]), values.shape)
+    return (values * (1 + part * signs)).astype(values.dtype)
 
 
 def _apart(rule: Any, first: list[Any], other: list[Any]) -> float:  # noqa: ANN401 - a module

@@ -248,7 +248,7 @@ def test_nested_outputs_are_flattened_in_order() -> None:
     assert [float(array.reshape(-1)[0]) for array in answers.flat(nested)] == [1, 2, 3, 4, 5]
 
 
-def _logistic_map() -> Any:  # noqa: ANN401 - a Cell
+def _logistic_map() -> Any:
     """Return a network that is chaotic with weights of the rule, and steady with weights that are half as large."""
     import mindspore as ms
     from mindspore import nn, ops
@@ -260,7 +260,7 @@ def _logistic_map() -> Any:  # noqa: ANN401 - a Cell
             super().__init__()
             self.weight = ms.Parameter(ms.Tensor(np.zeros((4, 4), np.float32)), name="weight")
 
-        def construct(self, x: Any) -> Any:  # noqa: ANN401 - tensors
+        def construct(self, x: Any) -> Any:
             rate = ops.ReduceMean()(ops.Abs()(self.weight)) * (3.99 / usual)
             value = ops.Sigmoid()(x)
             for _ in range(40):

@@ -86,6 +86,7 @@ def test_a_withheld_recipe_has_a_reason() -> None:
     assert "r1.3" in handwritten.withheld("mindspore/1.3/resnet152_imagenet2012")
     assert not handwritten.withheld("mindspore/1.9/resnet152_imagenet2012")
     assert handwritten.withheld("mindspore/1.9/multitasknet_veri")
+    assert "at random" in handwritten.withheld("mindspore/1.9/ktnet_squad")
     assert handwritten.withheld("mindspore/1.3/fasterrcnnresnetv150_coco2017")
     assert not handwritten.withheld("mindspore/1.7/fasterrcnnresnetv150_coco2017")
 
