@@ -49,7 +49,7 @@ _memory = click.option("--memory", type=float, default=6.0, show_default=True, h
     "sources",
     multiple=True,
     type=click.Choice(["script", "mindspore-2.0.0", "package", "callable"]),
-    help="Only this; 'callable' is asked where mindspore-2.0.0 has no answer.",
+    help="Only this; together with mindspore-2.0.0, 'callable' is asked where that has no answer.",
 )
 @click.option("--python", type=LocalPath(dir_okay=False, path_type=Path), help="A Python with MindSpore 2.0.0.")
 @click.option(
@@ -94,7 +94,7 @@ def command(  # noqa: PLR0917 - one for each option
     """
     from hubtool.sandbox.limits import ProgramLimits
     from maintain.oracle import environment as environments
-    from maintain.oracle.plan import OLD, SOURCES, newest, plan
+    from maintain.oracle.plan import CALLED, OLD, SOURCES, newest, plan
     from maintain.oracle.run import run
 
     chosen = tuple(source for source in SOURCES if not sources or source in sources)
@@ -103,7 +103,8 @@ def command(  # noqa: PLR0917 - one for each option
     )
     planned = newest(planned) if only_newest else planned
     asked = [source for job in planned for source in job.sources if source in chosen]
-    place = environments.python_of(python, environment) if OLD in asked else None
+    is_old = OLD in asked or CALLED in chosen
+    place = environments.python_of(python, environment) if is_old else None
     total = len(asked)
     count = 0
 

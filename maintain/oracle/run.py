@@ -126,7 +126,8 @@ def run(
         ):  # of a callable, today's MindSpore finds the script
             first = ask(job, SCRIPT if SCRIPT in sources else SEARCH, request)
             request = {**request, **{name: first[name] for name in ("entry", "argv", "skip")}}
-        if OLD in sources and not _answers(ask(job, OLD, request)) and CALLED in sources:
+        wanting = OLD not in sources or not _answers(ask(job, OLD, request))
+        if CALLED in sources and wanting:
             text = called.program(job.request)
             if text:
                 ask(job, CALLED, {**job.request, "entry": ENTRY, "text": text, "capture": 1})

@@ -17,7 +17,7 @@ from hubtool.sandbox.limits import ProgramLimits
 from hubtool.uid import Uid
 from hubtool.verification import rule
 from maintain.oracle import answers, environment, family, run
-from maintain.oracle.plan import OLD, SCRIPT, OracleJob, plan
+from maintain.oracle.plan import CALLED, OLD, SCRIPT, SEARCH, OracleJob, plan
 from tests.support import models
 
 if TYPE_CHECKING:
@@ -166,6 +166,34 @@ def test_a_record_that_is_there_is_not_made_again(tmp_path: Path, monkeypatch: p
     assert [record["uids"][-1] for record in run.records(report).values()] == ["a/1.7/b"]
 
 
+@pytest.mark.parametrize(
+    ("sources", "digest", "asked"),
+    [
+        ((OLD, CALLED), "abc", [OLD]),
+        ((OLD, CALLED), "of the loss cell", [OLD, CALLED]),  # the script makes no network with these parameters
+        ((OLD,), "of the loss cell", [OLD]),
+        ((CALLED,), "abc", [CALLED]),  # the script's own network may not be the one that is meant
+    ],
+)
+def test_the_callable_is_asked_where_the_script_makes_another_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sources: tuple[str, ...], digest: str, asked: list[str]
+) -> None:
+    found: list[str] = []
+
+    def outcome(_job: object, source: str, *_: object) -> dict[str, Any]:
+        if source != SEARCH:
+            found.append(source)
+        entry = {"entry": "export.py", "argv": [], "skip": []} if source == SEARCH else {}
+        return {**entry, "reason": "", "networks": [{"digest": digest}], "chosen": 0, "outputs": [{"shape": [1]}]}
+
+    monkeypatch.setattr(run, "_outcome", outcome)
+    request = {"entry": "", "argv": [], "skip": [], "callable": "src.network:Net", "arguments": {}, "wanted": "abc"}
+    job = OracleJob(code=tmp_path, identity="abc", request={**request, "train": False}, uids=["tests/1.9/net"])
+    limits = ProgramLimits(seconds=9)
+    run.run([job], sources=sources, python=tmp_path, report=tmp_path / "records.jsonl", limits=limits)
+    assert found == asked
+
+
 def test_statements_are_left_out_of_a_copy(tmp_path: Path) -> None:
     (tmp_path / "eval.py").write_text("a = 1\nb, c = read(\n    'x')\nif a:\n    print(b)\n", encoding="utf-8")
     run.leave_out(tmp_path, ["eval.py:2", "eval.py:5"])
@@ -249,7 +277,7 @@ def test_nested_outputs_are_flattened_in_order() -> None:
 
 
 def _logistic_map() -> Any:
-    """Return a network that is chaotic with weights of the rule, and steady with weights that are half as large."""
+    """Return a network that is chaotic with weights of the rule, and steady with smaller ones."""
     import mindspore as ms
     from mindspore import nn, ops
 
@@ -278,7 +306,7 @@ def test_a_network_that_hangs_on_the_last_digits_is_asked_with_smaller_parameter
     inputs = [{"name": "x", "shape": [2, 3], "dtype": "float32"}]
     job = {"inputs": inputs, "capture": 1, "wanted": None, "train": False}
     steady = answers.answer(ms, rule, networks, job)
-    assert (steady["reason"], steady["gain"], len(steady["outputs"])) == ("", 0.5, 1)
+    assert (steady["reason"], steady["gain"], len(steady["outputs"])) == ("", 0.7, 1)
     assert steady["inputs"][0]["high"] == 30
     network, _, parameters = networks.taken[0]
     answers.fill(ms, rule, network, parameters, 1.0)
