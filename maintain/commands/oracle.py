@@ -64,6 +64,12 @@ _memory = click.option("--memory", type=float, default=6.0, show_default=True, h
 @click.option("--newest", "only_newest", is_flag=True, help="Only the newest version of the code of each network.")
 @click.option("--train", is_flag=True, help="Run the networks in training mode.")
 @click.option("--again", type=click.Choice(["none", "failed", "all"]), default="none", help="What to run again.")
+@click.option(
+    "--gain",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=1.0,
+    help="The largest gain of parameters: a smaller one where scores are all 1, and their order that of one version.",
+)
 @_jobs
 @_seconds
 @_memory
@@ -81,6 +87,7 @@ def command(  # noqa: PLR0917 - one for each option
     only_newest: bool,
     train: bool,
     again: str,
+    gain: float,
     jobs: int,
     seconds: float,
     memory: float,
@@ -122,6 +129,7 @@ def command(  # noqa: PLR0917 - one for each option
         limits=ProgramLimits(seconds=seconds, memory=int(memory * 2**30)),
         parallel=jobs,
         again=again,
+        gain=gain,
         progress=progress,
     )
     _totals(done, reasons)

@@ -185,7 +185,7 @@ def answer(
         ms: The MindSpore that runs.
         rule: The rule of known answers.
         networks: The networks.
-        job: The job: ``capture``, ``wanted``, ``inputs`` and ``train`` of it matter here.
+        job: The job: ``capture``, ``wanted``, ``inputs``, ``train`` and ``gain`` of it matter here.
         failed: Why the script failed, if it did; it may have made its networks before.
         say: Called with the record as far as it is known, before the network is run: it may end the process.
 
@@ -209,6 +209,8 @@ def answer(
     say({**record, "inputs": inputs})
     first = ""
     for gain, bound in rule.TRIES:
+        if gain > job.get("gain", 1.0):
+            continue
         try:
             fill(ms, rule, network, parameters, gain)
         except Exception as error:  # noqa: BLE001 - the code may raise anything, and the record says what

@@ -61,6 +61,7 @@ def run(
     limits: ProgramLimits,
     parallel: int = 1,
     again: str = "none",
+    gain: float = 1.0,
     progress: Callable[[str, dict[str, Any], bool], object] = lambda *_: None,
 ) -> dict[str, dict[str, Any]]:
     """Record the answers of jobs; what the report already holds is not run again.
@@ -73,6 +74,7 @@ def run(
         limits: What one process may take.
         parallel: How many processes at a time.
         again: Run again those without an answer (``failed``), ``all``, or ``none``.
+        gain: The largest gain of parameters to try; see :data:`hubtool.verification.rule.TRIES`.
         progress: Called with a source, a record, and whether it was there before.
 
     Returns:
@@ -93,7 +95,7 @@ def run(
             record, is_new = {**old, "uids": uids}, uids != old["uids"]
         else:
             started = time.monotonic()
-            outcome = _outcome(job, source, request, python, limits)
+            outcome = _outcome(job, source, {**request, "gain": gain}, python, limits)
             record = {
                 "key": key,
                 "uids": job.uids,

@@ -308,6 +308,7 @@ def test_a_network_that_hangs_on_the_last_digits_is_asked_with_smaller_parameter
     steady = answers.answer(ms, rule, networks, job)
     assert (steady["reason"], steady["gain"], len(steady["outputs"])) == ("", 0.7, 1)
     assert steady["inputs"][0]["high"] == 30
+    assert answers.answer(ms, rule, networks, {**job, "gain": 0.5})["gain"] == 0.5  # the largest that is asked for
     network, _, parameters = networks.taken[0]
     answers.fill(ms, rule, network, parameters, 1.0)
     found = answers.run(ms, rule, network, inputs, train=False)
