@@ -108,13 +108,17 @@ _OTHER_BRANCH: Final = {
             f"1.7/fasterrcnnresnetv1{depth}_coco2017" for depth in (50, 101, 152)
         ),  # their file is older than r1.7's code
         *("1.3/lstm_aclimdbv1", "1.5/lstm_aclimdbv1", "1.3/warpctc_captcha", "1.5/warpctc_captcha"),
-        *("1.3/moleculardynamics_water", "1.5/moleculardynamics_water", "1.5/wdsr_div2k"),
+        *("1.3/moleculardynamics_water", "1.5/moleculardynamics_water"),  # which have no export.py
+        "1.5/wdsr_div2k",
     ),
     "r1.7": (
         *("1.5/sknet_cifar10", "1.6/sknet_cifar10", "1.6/tall_tacos"),
         *("1.8/cgan_G_mnist", "1.9/cgan_G_mnist", "1.10/cgan_G_mnist"),
     ),
-    "r1.8": ("1.9/tbnet_steam", "1.10/tbnet_steam"),
+    "r1.8": (
+        *("1.3/irn_div2k", "1.6/irn_div2k", "1.7/irn_div2k"),  # whose code computes in float16 only, as a whole
+        *("1.9/tbnet_steam", "1.10/tbnet_steam"),
+    ),
 }
 
 # Folders whose export.py sets something up between the weights and the export, without which the network does not run:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hubtool.card import model, rewrite
 from hubtool.checkpoint.coverage import rename
+from maintain.commands.oracle import cards_of
 from maintain.discovery import handwritten, heuristics, recipes, run
 from maintain.discovery.heuristics import NetworkFacts, Option
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+REGISTRY = Path(__file__).parents[2] / "registry"
 CARD = """# net
 
 ---
@@ -80,6 +80,18 @@ def test_a_recipe_is_taken_out_of_a_card(newline: str) -> None:
     assert rewrite.without_recipe(text) == text
     with pytest.raises(ValueError, match="front matter"):
         rewrite.without_recipe("no card")
+
+
+@pytest.mark.parametrize(("name", "branch"), [("irn_div2k", "r1.8"), ("moleculardynamics_water", "r1.6")])
+def test_the_code_of_another_branch_is_for_the_same_bytes_only(name: str, branch: str) -> None:
+    cards = {card.uid.version: card for card in cards_of(REGISTRY, (f"mindspore/*/{name}",))}
+    (own,) = (card for version, card in cards.items() if f"r{version}" == branch)
+    borrowing = [card for card in cards.values() if handwritten.other_branch(str(card.uid))]
+    assert borrowing
+    for card in borrowing:
+        assert handwritten.other_branch(str(card.uid)) == branch
+        assert card.text("asset-sha256") == own.text("asset-sha256")
+        assert card.text("repo-revision") == own.text("repo-revision")
 
 
 def test_a_withheld_recipe_has_a_reason() -> None:
