@@ -84,9 +84,9 @@ def test_a_recipe_is_taken_out_of_a_card(newline: str) -> None:
 
 @pytest.mark.parametrize(("name", "branch"), [("irn_div2k", "r1.8"), ("moleculardynamics_water", "r1.6")])
 def test_the_code_of_another_branch_is_for_the_same_bytes_only(name: str, branch: str) -> None:
-    cards = {card.uid.version: card for card in cards_of(REGISTRY, (f"mindspore/*/{name}",))}
-    (own,) = (card for version, card in cards.items() if f"r{version}" == branch)
-    borrowing = [card for card in cards.values() if handwritten.other_branch(str(card.uid))]
+    cards = {str(card.uid): card for card in cards_of(REGISTRY, (f"mindspore/*/{name}",))}
+    own = cards[f"mindspore/{branch.removeprefix('r')}/{name}"]
+    borrowing = [card for uid, card in cards.items() if handwritten.other_branch(uid)]
     assert borrowing
     for card in borrowing:
         assert handwritten.other_branch(str(card.uid)) == branch
