@@ -19,7 +19,7 @@ VERSION = 1
 SAMPLES = 8
 #: How a network is tried until its outputs are finite and depend on its inputs: the gain of its parameters, and the
 #: bound of floating-point inputs on both sides, or None for that of the rule.
-TRIES = ((1.0, None), (0.5, 30.0), (0.25, 30.0))
+TRIES = ((1.0, None), (0.7, 30.0), (0.5, 30.0), (0.25, 30.0))
 _GOLDEN = 0x9E3779B97F4A7C15
 _VARIANCES = ("moving_variance", "running_var", "variance")
 _MEANS = ("moving_mean", "running_mean")

@@ -49,7 +49,7 @@ _memory = click.option("--memory", type=float, default=6.0, show_default=True, h
     "sources",
     multiple=True,
     type=click.Choice(["script", "mindspore-2.0.0", "package", "callable"]),
-    help="Only this; 'callable' is asked where mindspore-2.0.0 has no answer.",
+    help="Only this; together with mindspore-2.0.0, 'callable' is asked where that has no answer.",
 )
 @click.option("--python", type=LocalPath(dir_okay=False, path_type=Path), help="A Python with MindSpore 2.0.0.")
 @click.option(
@@ -64,6 +64,12 @@ _memory = click.option("--memory", type=float, default=6.0, show_default=True, h
 @click.option("--newest", "only_newest", is_flag=True, help="Only the newest version of the code of each network.")
 @click.option("--train", is_flag=True, help="Run the networks in training mode.")
 @click.option("--again", type=click.Choice(["none", "failed", "all"]), default="none", help="What to run again.")
+@click.option(
+    "--gain",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=1.0,
+    help="The largest gain of parameters: a smaller one where scores are all 1, and their order that of one version.",
+)
 @_jobs
 @_seconds
 @_memory
@@ -81,6 +87,7 @@ def command(  # noqa: PLR0917 - one for each option
     only_newest: bool,
     train: bool,
     again: str,
+    gain: float,
     jobs: int,
     seconds: float,
     memory: float,
@@ -94,7 +101,7 @@ def command(  # noqa: PLR0917 - one for each option
     """
     from hubtool.sandbox.limits import ProgramLimits
     from maintain.oracle import environment as environments
-    from maintain.oracle.plan import OLD, SOURCES, newest, plan
+    from maintain.oracle.plan import CALLED, OLD, SOURCES, newest, plan
     from maintain.oracle.run import run
 
     chosen = tuple(source for source in SOURCES if not sources or source in sources)
@@ -103,7 +110,8 @@ def command(  # noqa: PLR0917 - one for each option
     )
     planned = newest(planned) if only_newest else planned
     asked = [source for job in planned for source in job.sources if source in chosen]
-    place = environments.python_of(python, environment) if OLD in asked else None
+    is_old = OLD in asked or CALLED in chosen
+    place = environments.python_of(python, environment) if is_old else None
     total = len(asked)
     count = 0
 
@@ -121,6 +129,7 @@ def command(  # noqa: PLR0917 - one for each option
         limits=ProgramLimits(seconds=seconds, memory=int(memory * 2**30)),
         parallel=jobs,
         again=again,
+        gain=gain,
         progress=progress,
     )
     _totals(done, reasons)

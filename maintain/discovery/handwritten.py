@@ -86,6 +86,8 @@ _WITHHELD: Final = {
     "initialises no cell: MindSpore 2.0.0 refuses them too",
     "opt_cococaption": "its code imports the name config of a module config, which no folder of it has",
     "transformer_wmt": "its model-name says large, and its accuracy is that of base: which it is cannot be told",
+    "ktnet": "its match attention computes with weights that its code draws at random when it is built, outside of all "
+    "parameters: no checkpoint has them, and each load would compute something else",
     "multitasknet": "its script counts vehicles, colours and types in the data set, and for which of its two inputs, "
     "heat maps or segments, the checkpoint was trained the card does not say",
 }  # fmt: skip
@@ -106,13 +108,26 @@ _OTHER_BRANCH: Final = {
             f"1.7/fasterrcnnresnetv1{depth}_coco2017" for depth in (50, 101, 152)
         ),  # their file is older than r1.7's code
         *("1.3/lstm_aclimdbv1", "1.5/lstm_aclimdbv1", "1.3/warpctc_captcha", "1.5/warpctc_captcha"),
+        *("1.3/moleculardynamics_water", "1.5/moleculardynamics_water"),  # which have no export.py
         "1.5/wdsr_div2k",
     ),
     "r1.7": (
         *("1.5/sknet_cifar10", "1.6/sknet_cifar10", "1.6/tall_tacos"),
         *("1.8/cgan_G_mnist", "1.9/cgan_G_mnist", "1.10/cgan_G_mnist"),
     ),
-    "r1.8": ("1.9/tbnet_steam", "1.10/tbnet_steam"),
+    "r1.8": (
+        *("1.3/irn_div2k", "1.6/irn_div2k", "1.7/irn_div2k"),  # whose code computes in float16 only, as a whole
+        *("1.9/tbnet_steam", "1.10/tbnet_steam"),
+    ),
+}
+
+# Folders whose export.py sets something up between the weights and the export, without which the network does not run:
+# pads for the places of a face, or the type that it computes with. Its option for the checkpoint, and the line to leave
+# out.
+_READY_AT_EXPORT: Final = {
+    "APDrawingGAN": ("", 34),
+    "molecular_dynamics": ("--checkpoint_path", 40),
+    "repvgg": ("--pretrained", 42),
 }
 
 # What scripts do to the names in a checkpoint before they load it: the folder, the script, a text that shows that the
@@ -314,6 +329,22 @@ def recipes(folder: str, facts: NetworkFacts) -> Iterator[Recipe]:
             capture=3,  # after the backbone and a layer for one video
             inputs=(("x", (128, 3, 112, 112), "float32"),),
         )
+    elif name == "siamRPN":  # before r1.6 only training gives it both images, and without it they come out as they are
+        arguments = {"groups": 1, "k": 5, "s": 4}
+        for flag in ("is_310infer", "is_train"):
+            yield Recipe(
+                provider="repository",
+                entry="src.net:SiameseRPN",
+                arguments={**arguments, flag: True},
+                inputs=(("template", (1, 3, 127, 127), "float32"), ("detection", (1, 3, 255, 255), "float32")),
+            )
+    elif name in _READY_AT_EXPORT:  # without the line that loads the weights, the network is taken where it is exported
+        option, line = _READY_AT_EXPORT[name]
+        argv = (option, "{checkpoint}") if option else ()
+        yield Recipe(provider="repository", entry="export.py", argv=argv, skip=(f"export.py:{line}",))
+    elif name == "alexnet" and "imagenet" in facts.name:  # as its scripts: the network turns and scales bytes itself
+        arguments = {"num_classes": 1000, "channel": 3, "phase": "train", "include_top": True, "off_load": True}
+        yield _recipe("src.alexnet:AlexNet", arguments, ("x", (1, 224, 224, 3), "uint8"))
     elif name == "lpcnet":  # its script loads into the loss cell, and exports the two halves
         arguments = {"nb_used_features": 20, "training": False, "rnn_units1": 384, "rnn_units2": 16}
         yield Recipe(provider="repository", entry="src.lpcnet:LPCNet", arguments=arguments)

@@ -25,9 +25,12 @@ RINGS = 4  # times the patience for a script without a network: some wait for ev
 WAITS = "the script waits, and has made no network yet"
 _SLEEPS = 20
 _SAYS_LITTLE = "its outputs are the same for other inputs, and would prove nothing"
-_TRY_AGAIN = ("are NaN or infinite", _SAYS_LITTLE)  # how the reasons end that smaller parameters may mend
+_HANGS = "its outputs hang on the last digits of its inputs, and no two machines would agree"
+_TRY_AGAIN = ("are NaN or infinite", _SAYS_LITTLE, _HANGS)  # how the reasons end that smaller parameters may mend
 _OTHER_PLACE = 1000  # of the first input, where the values have to be other ones
 _TELLING = 3e-4  # of an output's scale: three times the tolerance of an answer
+_MOVE = 1e-5  # by which part of itself each floating-point number of the inputs is moved: what rounding adds up to
+_STEADY = 2e-2  # of an output's scale: how far that may move what is kept, which is the widest tolerance of an answer
 _TOLERANCE = 1e-4  # of a second run, where threads add in another order; random numbers differ by far more
 
 
@@ -182,7 +185,7 @@ def answer(
         ms: The MindSpore that runs.
         rule: The rule of known answers.
         networks: The networks.
-        job: The job: ``capture``, ``wanted``, ``inputs`` and ``train`` of it matter here.
+        job: The job: ``capture``, ``wanted``, ``inputs``, ``train`` and ``gain`` of it matter here.
         failed: Why the script failed, if it did; it may have made its networks before.
         say: Called with the record as far as it is known, before the network is run: it may end the process.
 
@@ -194,6 +197,7 @@ def answer(
         return {**record, "reason": failed or NO_NETWORK}
     record["script"] = failed
     network, _, parameters = networks.taken[record["chosen"]]
+    record["float16"] = any(getattr(cell, "fp16", False) for _, cell in network.cells_and_names())
     inputs = [dict(one) for one in job["inputs"]]
     if not _takes(network, len(inputs)):  # none, or those of another network of the script
         inputs = networks.inputs_of(record["chosen"]) or inputs
@@ -205,6 +209,8 @@ def answer(
     say({**record, "inputs": inputs})
     first = ""
     for gain, bound in rule.TRIES:
+        if gain > job.get("gain", 1.0):
+            continue
         try:
             fill(ms, rule, network, parameters, gain)
         except Exception as error:  # noqa: BLE001 - the code may raise anything, and the record says what
@@ -265,6 +271,7 @@ def describe(ms: Any, networks: ScriptNetworks, job: Mapping[str, Any]) -> dict[
         "mindspore": ms.__version__,
         "device": "CPU",
         "mode": "",
+        "float16": False,
         "reason": "",
     }
 
@@ -305,15 +312,15 @@ def run(
     network.set_train(train)
     try:
         runs = []
-        for place in (0, 0, _OTHER_PLACE):
+        for place, moved in ((0, 0.0), (0, 0.0), (_OTHER_PLACE, 0.0), (0, _MOVE)):
             values = [
                 rule.example(at, one["shape"], one["dtype"], one.get("low"), one.get("high"))
                 for at, one in enumerate(inputs, place)
             ]
-            runs.append(flat(network(*map(ms.Tensor, values))))
+            runs.append(flat(network(*(ms.Tensor(_nudged(one, moved)) for one in values))))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the code may raise anything, and the record says what
         return {**record, "reason": f"the network failed: {first_line(error)}"}
-    first, second, other = runs
+    first, second, other, near = runs
     if not first:
         return {**record, "reason": "the network returns no tensor"}
     try:
@@ -331,21 +338,36 @@ def run(
             }
     if not _says_enough(rule, first, other):
         return {**record, "outputs": [], "reason": _SAYS_LITTLE}
+    if _apart(rule, first, near) > _STEADY:
+        return {**record, "outputs": [], "reason": _HANGS}
     return record
+
+
+def _nudged(values: Any, part: float) -> Any:  # noqa: ANN401 - NumPy arrays
+    """Return floating-point numbers moved up and down by a part of themselves, in turn; only scaled, networks scale."""
+    if values.dtype.kind != "f" or not part:
+        return values
+    signs = np.resize(np.array([1.0, -1.0, -1.0, 1.0, -1.0]), values.shape)
+    return (values * (1 + part * signs)).astype(values.dtype)
+
+
+def _apart(rule: Any, first: list[Any], other: list[Any]) -> float:  # noqa: ANN401 - a module
+    """Return the greatest difference of what is kept of two runs, as a part of an output's scale."""
+    apart = 0.0
+    for one, another in zip(first, other):  # noqa: B905 - Python 3.9
+        if one.shape != another.shape or not np.isfinite(another).all():
+            return float("inf")
+        kept = _kept(rule, one)
+        scale = float(np.hypot(kept[0], kept[1])) or 1.0
+        apart = max(apart, float(np.abs(np.subtract(kept, _kept(rule, another))).max()) / scale)
+    return apart
 
 
 def _says_enough(rule: Any, first: list[Any], other: list[Any]) -> bool:  # noqa: ANN401 - a module
     """Return whether what is kept of the outputs depends on the inputs, and is not all 0 and 1."""
-    saturated = True
-    apart = 0.0
-    for at, value in enumerate(first):
-        kept = _kept(rule, value)
-        saturated = saturated and all(min(abs(number), abs(number - 1)) < _TELLING for number in kept[2:])
-        if at >= len(other) or other[at].shape != value.shape or not np.isfinite(other[at]).all():
-            return not saturated
-        scale = float(np.hypot(kept[0], kept[1])) or 1.0
-        apart = max(apart, float(np.abs(np.subtract(kept, _kept(rule, other[at]))).max()) / scale)
-    return not saturated and apart > _TELLING
+    kept = [number for value in first for number in _kept(rule, value)[2:]]
+    saturated = all(min(abs(number), abs(number - 1)) < _TELLING for number in kept)
+    return not saturated and (len(first) > len(other) or _apart(rule, first, other) > _TELLING)
 
 
 def _kept(rule: Any, value: Any) -> list[float]:  # noqa: ANN401 - a module, and a NumPy array

@@ -61,6 +61,7 @@ def run(
     limits: ProgramLimits,
     parallel: int = 1,
     again: str = "none",
+    gain: float = 1.0,
     progress: Callable[[str, dict[str, Any], bool], object] = lambda *_: None,
 ) -> dict[str, dict[str, Any]]:
     """Record the answers of jobs; what the report already holds is not run again.
@@ -73,6 +74,7 @@ def run(
         limits: What one process may take.
         parallel: How many processes at a time.
         again: Run again those without an answer (``failed``), ``all``, or ``none``.
+        gain: The largest gain of parameters to try; see :data:`hubtool.verification.rule.TRIES`.
         progress: Called with a source, a record, and whether it was there before.
 
     Returns:
@@ -93,7 +95,7 @@ def run(
             record, is_new = {**old, "uids": uids}, uids != old["uids"]
         else:
             started = time.monotonic()
-            outcome = _outcome(job, source, request, python, limits)
+            outcome = _outcome(job, source, {**request, "gain": gain}, python, limits)
             record = {
                 "key": key,
                 "uids": job.uids,
@@ -126,7 +128,8 @@ def run(
         ):  # of a callable, today's MindSpore finds the script
             first = ask(job, SCRIPT if SCRIPT in sources else SEARCH, request)
             request = {**request, **{name: first[name] for name in ("entry", "argv", "skip")}}
-        if OLD in sources and not _answers(ask(job, OLD, request)) and CALLED in sources:
+        wanting = OLD not in sources or not _answers(ask(job, OLD, request))
+        if CALLED in sources and wanting:
             text = called.program(job.request)
             if text:
                 ask(job, CALLED, {**job.request, "entry": ENTRY, "text": text, "capture": 1})
@@ -158,6 +161,7 @@ _BLANK: Final[Mapping[str, Any]] = {
     "mindspore": "",
     "device": "CPU",
     "mode": "",
+    "float16": False,
     "script": "",
     "reason": "",
 }

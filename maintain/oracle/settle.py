@@ -249,7 +249,8 @@ def _settle(
         return replace(result, state=OTHER, reason=f"the recipe builds other parameters than {source}")
     result = replace(result, difference=compare.largest(answer.outputs, measured.outputs))
     # Where either side is in float16, the other cannot be nearer than that.
-    allowed = measured.tolerance(float16=any(one.dtype == "float16" for one in answer.outputs))
+    float16 = fitting[source].get("float16", False) or any(one.dtype == "float16" for one in answer.outputs)
+    allowed = measured.tolerance(float16=float16)
     try:
         measured.check_telling(allowed)
     except HubError as error:

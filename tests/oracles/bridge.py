@@ -210,6 +210,10 @@ CASES: dict[str, Callable[[Any], list[Any]]] = {
         for value in (_tensor([1.5, -2.5]), 2.5)
         for kind in ("int32", "float16")
     ],
+    "mindspore.ops.Reshape": lambda found: [
+        found()(_tensor(_floats(2, 6)), shape) for shape in ((3, 4), (-1,), [4, 3], (2, 3, 2))
+    ],
+    "mindspore.ops.Tile": lambda found: [found()(_tensor(_floats(2, 3)), times) for times in ((2, 1), (2, 1, 3))],
     "mindspore.ops.dot": lambda found: [
         found(_tensor(_floats(*left)), _tensor(_floats(*right, seed=1)))
         for left, right in (((2, 3), (3, 2)), ((2, 2, 3), (4, 3, 2)))
@@ -303,8 +307,23 @@ def _operator() -> list[Any]:
     return [*_divisions(divide), *_divisions(in_place), 7 / 2, in_place(7, 2), in_place(np.array([1.5]), 2)]
 
 
+def _sequences() -> list[Any]:
+    found = []
+    for kind in ("float32", "float16", "int32", "int64"):
+        x = _tensor(np.array([7, -3], kind))
+        for other in ([2, 3], (2, 3), (2.5, 3.5), [[2, 3], [4, 5]]):
+            found += [x / other, other / x, x * other, other * x, x % other, other % x, x**other]
+        one = x
+        one *= [2, 3]
+        one /= (3, 2)
+        one %= [4, 3]
+        found.append(one)
+    # Where neither side is a tensor, all is as Python has it.
+    return [*found, [1, 2] * 2, "%s of %s" % ("one", 2), 7 % 3, 2**3]  # noqa: UP031 - the operator is what is tried
+
+
 #: Of tensors: code that names nothing of MindSpore.
-TENSORS: dict[str, Callable[[], list[Any]]] = {"methods": _methods, "/": _operator}
+TENSORS: dict[str, Callable[[], list[Any]]] = {"methods": _methods, "/": _operator, "sequences": _sequences}
 
 
 def _kernels() -> dict[str, Callable[[], Any]]:

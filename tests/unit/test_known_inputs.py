@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from hubtool.card import model
 from hubtool.uid import Uid
@@ -80,6 +81,32 @@ def test_a_card_of_a_part_has_a_recipe_of_that_part() -> None:
     assert recipe("research/gnn/dgcn", "dgcn_pubmed").arguments["input_dim"] == 500
     assert not list(handwritten.recipes("research/gnn/dgcn", NetworkFacts(name="dgcn_cora")))
     assert recipe("research/gnn/sdne", "sdne_wiki").capture == 2  # what is exported, not the loss around it
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("research/cv/APDrawingGAN", "apdrawinggan_generator_apdrawingdb"),
+        ("research/cv/repvgg", "repvgg_imagenet2012"),
+        ("research/hpc/molecular_dynamics", "moleculardynamics_water"),
+    ],
+)
+def test_what_a_script_does_to_its_network_before_the_export_is_done(folder: str, name: str) -> None:
+    """It sets pads, or goes back to float32: where the weights go in, the network does not run yet."""
+    recipe = next(handwritten.recipes(folder, NetworkFacts(name=name)))
+    cards = [card for card in cards_of(REGISTRY) if str(card.uid).endswith(f"/{name}")]
+    assert cards
+    for card in cards:
+        assert card.recipe is not None
+        assert (card.recipe.entry, card.recipe.skip) == (recipe.entry, recipe.skip)
+
+
+def test_a_network_that_takes_two_images_does_not_return_them() -> None:
+    """Before r1.6 the tracker's class has no mode for both images but that of training; without a mode it echoes."""
+    newer, older = handwritten.recipes("research/cv/siamRPN", NetworkFacts(name="siamrpn_vid"))
+    assert newer.arguments["is_310infer"] is True
+    assert older.arguments["is_train"] is True
+    assert [name for name, _, _ in older.inputs] == ["template", "detection"]
 
 
 def test_one_checkpoint_has_one_network_in_all_versions() -> None:

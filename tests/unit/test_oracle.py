@@ -17,7 +17,7 @@ from hubtool.sandbox.limits import ProgramLimits
 from hubtool.uid import Uid
 from hubtool.verification import rule
 from maintain.oracle import answers, environment, family, run
-from maintain.oracle.plan import OLD, SCRIPT, OracleJob, plan
+from maintain.oracle.plan import CALLED, OLD, SCRIPT, SEARCH, OracleJob, plan
 from tests.support import models
 
 if TYPE_CHECKING:
@@ -166,6 +166,34 @@ def test_a_record_that_is_there_is_not_made_again(tmp_path: Path, monkeypatch: p
     assert [record["uids"][-1] for record in run.records(report).values()] == ["a/1.7/b"]
 
 
+@pytest.mark.parametrize(
+    ("sources", "digest", "asked"),
+    [
+        ((OLD, CALLED), "abc", [OLD]),
+        ((OLD, CALLED), "of the loss cell", [OLD, CALLED]),  # the script makes no network with these parameters
+        ((OLD,), "of the loss cell", [OLD]),
+        ((CALLED,), "abc", [CALLED]),  # the script's own network may not be the one that is meant
+    ],
+)
+def test_the_callable_is_asked_where_the_script_makes_another_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sources: tuple[str, ...], digest: str, asked: list[str]
+) -> None:
+    found: list[str] = []
+
+    def outcome(_job: object, source: str, *_: object) -> dict[str, Any]:
+        if source != SEARCH:
+            found.append(source)
+        entry = {"entry": "export.py", "argv": [], "skip": []} if source == SEARCH else {}
+        return {**entry, "reason": "", "networks": [{"digest": digest}], "chosen": 0, "outputs": [{"shape": [1]}]}
+
+    monkeypatch.setattr(run, "_outcome", outcome)
+    request = {"entry": "", "argv": [], "skip": [], "callable": "src.network:Net", "arguments": {}, "wanted": "abc"}
+    job = OracleJob(code=tmp_path, identity="abc", request={**request, "train": False}, uids=["tests/1.9/net"])
+    limits = ProgramLimits(seconds=9)
+    run.run([job], sources=sources, python=tmp_path, report=tmp_path / "records.jsonl", limits=limits)
+    assert found == asked
+
+
 def test_statements_are_left_out_of_a_copy(tmp_path: Path) -> None:
     (tmp_path / "eval.py").write_text("a = 1\nb, c = read(\n    'x')\nif a:\n    print(b)\n", encoding="utf-8")
     run.leave_out(tmp_path, ["eval.py:2", "eval.py:5"])
@@ -246,6 +274,63 @@ def test_nested_outputs_are_flattened_in_order() -> None:
 
     nested = (Result(1), [Result(2), {"a": Result(3), "b": (Result(4), None)}], 5)
     assert [float(array.reshape(-1)[0]) for array in answers.flat(nested)] == [1, 2, 3, 4, 5]
+
+
+def _logistic_map() -> Any:
+    """Return a network that is chaotic with weights of the rule, and steady with smaller ones."""
+    import mindspore as ms
+    from mindspore import nn, ops
+
+    usual = float(np.abs(rule.parameter("weight", (4, 4), "float32")).mean())
+
+    class LogisticMap(nn.Cell):  # type: ignore[misc] # MindSpore has no types
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = ms.Parameter(ms.Tensor(np.zeros((4, 4), np.float32)), name="weight")
+
+        def construct(self, x: Any) -> Any:
+            rate = ops.ReduceMean()(ops.Abs()(self.weight)) * (3.99 / usual)
+            value = ops.Sigmoid()(x)
+            for _ in range(40):
+                value = rate * value * (1 - value)
+            return value + x
+
+    return LogisticMap()
+
+
+def test_a_network_that_hangs_on_the_last_digits_is_asked_with_smaller_parameters() -> None:
+    import mindspore as ms
+
+    networks = answers.ScriptNetworks()
+    networks.take(_logistic_map(), "load")
+    inputs = [{"name": "x", "shape": [2, 3], "dtype": "float32"}]
+    job = {"inputs": inputs, "capture": 1, "wanted": None, "train": False}
+    steady = answers.answer(ms, rule, networks, job)
+    assert (steady["reason"], steady["gain"], len(steady["outputs"])) == ("", 0.7, 1)
+    assert steady["inputs"][0]["high"] == 30
+    assert answers.answer(ms, rule, networks, {**job, "gain": 0.5})["gain"] == 0.5  # the largest that is asked for
+    network, _, parameters = networks.taken[0]
+    answers.fill(ms, rule, network, parameters, 1.0)
+    found = answers.run(ms, rule, network, inputs, train=False)
+    assert "last digits" in found["reason"]
+    assert not found["outputs"]
+
+
+def test_a_record_says_whether_its_network_computes_in_float16() -> None:
+    import mindspore as ms
+    from mindspore import nn
+
+    job = {
+        "inputs": [{"name": "x", "shape": [2, 3], "dtype": "float32"}],
+        "capture": 1,
+        "wanted": None,
+        "train": False,
+    }
+    for kind, expected in ((ms.float16, True), (ms.float32, False)):
+        networks = answers.ScriptNetworks()
+        networks.take(nn.Dense(3, 4), "load")
+        networks.taken[0][0].to_float(kind)  # as scripts do after they have loaded the weights
+        assert answers.answer(ms, rule, networks, job)["float16"] is expected
 
 
 def test_the_rule_is_read_from_its_file() -> None:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hubtool.card import model, rewrite
 from hubtool.checkpoint.coverage import rename
+from maintain.commands.oracle import cards_of
 from maintain.discovery import handwritten, heuristics, recipes, run
 from maintain.discovery.heuristics import NetworkFacts, Option
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+REGISTRY = Path(__file__).parents[2] / "registry"
 CARD = """# net
 
 ---
@@ -82,10 +82,23 @@ def test_a_recipe_is_taken_out_of_a_card(newline: str) -> None:
         rewrite.without_recipe("no card")
 
 
+@pytest.mark.parametrize(("name", "branch"), [("irn_div2k", "r1.8"), ("moleculardynamics_water", "r1.6")])
+def test_the_code_of_another_branch_is_for_the_same_bytes_only(name: str, branch: str) -> None:
+    cards = {str(card.uid): card for card in cards_of(REGISTRY, (f"mindspore/*/{name}",))}
+    own = cards[f"mindspore/{branch.removeprefix('r')}/{name}"]
+    borrowing = [card for uid, card in cards.items() if handwritten.other_branch(uid)]
+    assert borrowing
+    for card in borrowing:
+        assert handwritten.other_branch(str(card.uid)) == branch
+        assert card.text("asset-sha256") == own.text("asset-sha256")
+        assert card.text("repo-revision") == own.text("repo-revision")
+
+
 def test_a_withheld_recipe_has_a_reason() -> None:
     assert "r1.3" in handwritten.withheld("mindspore/1.3/resnet152_imagenet2012")
     assert not handwritten.withheld("mindspore/1.9/resnet152_imagenet2012")
     assert handwritten.withheld("mindspore/1.9/multitasknet_veri")
+    assert "at random" in handwritten.withheld("mindspore/1.9/ktnet_squad")
     assert handwritten.withheld("mindspore/1.3/fasterrcnnresnetv150_coco2017")
     assert not handwritten.withheld("mindspore/1.7/fasterrcnnresnetv150_coco2017")
 

@@ -87,13 +87,13 @@ class Bridge(ModuleProvider):
         return found
 
     def builtins(self) -> dict[str, Any]:
-        """Return what code calls in the place of divisions and methods."""
+        """Return what code calls in the place of operators and methods."""
         if not self._old:
             return {}
-        return {syntax.DIVIDE: _late("divide"), syntax.METHOD: _late("method")}
+        return {syntax.OPERATE: _late("operate"), syntax.METHOD: _late("method")}
 
     def change(self, tree: ast.Module) -> ast.Module:
-        """Return the syntax tree with divisions and methods of tensors as they were."""
+        """Return the syntax tree with operators and methods of tensors as they were."""
         return syntax.OldTensors(METHODS).visit(tree) if self._old else tree
 
     def _view(self, namespace: Namespace, name: str, behind: ModuleType) -> ModuleProxy:

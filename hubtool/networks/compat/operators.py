@@ -5,11 +5,15 @@ What they gave is measured with MindSpore 2.0.0, which gave the same: see tests/
 
 from __future__ import annotations
 
-from typing import Any
+import operator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore import dtype as types
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _WHOLE = (types.int8, types.int16, types.int32, types.int64, types.uint8, types.uint16, types.uint32, types.uint64)
 
@@ -32,6 +36,29 @@ class Cast(ops.Cast):
     def __call__(self, input_x: Any, dtype: Any) -> Any:  # noqa: ANN401 - a tensor, a number or None
         """Convert."""
         return None if input_x is None else super().__call__(input_x, dtype)
+
+
+class Reshape(ops.Reshape):
+    """Another shape, whose sides may be quotients: their whole part counts."""
+
+    def __call__(self, input: Any, shape: Any) -> Any:  # noqa: A002, ANN401 - a tensor, and its shape
+        """Give a tensor another shape."""
+        return super().__call__(input, whole(shape))
+
+
+class Tile(ops.Tile):
+    """Copies of a tensor, as often as numbers say that may be quotients: their whole part counts."""
+
+    def __call__(self, input: Any, multiples: Any) -> Any:  # noqa: A002, ANN401 - a tensor, and numbers
+        """Copy it."""
+        return super().__call__(input, whole(multiples))
+
+
+def whole(numbers: Any) -> Any:  # noqa: ANN401 - numbers, or a tensor
+    """Return numbers with the whole part of those that are quotients."""
+    if isinstance(numbers, (list, tuple)) and any(isinstance(number, float) for number in numbers):
+        return type(numbers)(int(number) if isinstance(number, float) else number for number in numbers)
+    return numbers
 
 
 def dot(x1: Tensor, x2: Tensor) -> Tensor:
@@ -98,15 +125,40 @@ def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Any:  # 
     return ops.div(input, other, rounding_mode=rounding_mode)
 
 
-def divide(left: Any, right: Any, in_place: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - whatever old code divides
-    """Return ``left / right`` (or ``left /= right``); of tensors of whole numbers the fraction is dropped."""
-    tensors = isinstance(left, Tensor), isinstance(right, Tensor)
-    if any(tensors) and _is_whole(left) and _is_whole(right):
-        return ops.RealDiv()(left, right)
-    if in_place:
-        left /= right
-        return left
-    return left / right
+def operate(sign: str, left: Any, right: Any, in_place: bool = False) -> Any:  # noqa: ANN401, FBT001, FBT002 - of any types
+    """Return ``left / right``, ``left *= right`` and so on, as they were where one side is a tensor.
+
+    A list or a tuple of numbers became a tensor of the type of the other side, and the fraction of the quotient of
+    whole numbers was dropped.
+
+    Args:
+        sign: The operator: ``/``, ``*``, ``%`` or ``**``.
+        left: What stands on its left.
+        right: What stands on its right.
+        in_place: Whether it is ``/=`` and so on.
+    """
+    if isinstance(left, Tensor) or isinstance(right, Tensor):
+        left, right = _like(left, right), _like(right, left)
+        if sign == "/" and _is_whole(left) and _is_whole(right):
+            return ops.RealDiv()(left, right)
+    plain, changing = _OPERATORS[sign]
+    return (changing if in_place else plain)(left, right)
+
+
+_OPERATORS: dict[str, tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]]] = {
+    "/": (operator.truediv, operator.itruediv),
+    "*": (operator.mul, operator.imul),
+    "%": (operator.mod, operator.imod),
+    "**": (operator.pow, operator.ipow),
+}
+
+
+def _like(value: Any, other: Any) -> Any:  # noqa: ANN401 - any value
+    """Return a list or a tuple of numbers as a tensor of the type of another one; other values as they are."""
+    if not isinstance(value, (list, tuple)) or not isinstance(other, Tensor):
+        return value
+    numbers = np.array(value) if not any(isinstance(item, Tensor) for item in value) else None
+    return value if numbers is None or numbers.dtype.kind not in "biuf" else Tensor(numbers, other.dtype)
 
 
 def _is_whole(value: object) -> bool:

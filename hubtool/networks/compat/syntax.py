@@ -1,4 +1,4 @@
-"""What of tensors no name leads to: their methods and ``/``, changed in the syntax tree of code for MindSpore 1.x.
+"""What of tensors no name leads to: their methods and operators, changed in the syntax tree of code for MindSpore 1.x.
 
 The user's own tensors stay as they are. Functions that the code compiles to a graph keep today's meaning, because
 MindSpore reads their text.
@@ -10,12 +10,15 @@ import ast
 from typing import Final
 
 #: The builtins that the changed code calls, in its namespace only.
-DIVIDE: Final = "__hubtool_divide__"
+OPERATE: Final = "__hubtool_operate__"
 METHOD: Final = "__hubtool_method__"
+
+#: The operators whose meaning for tensors changed.
+_OPERATORS: Final = {ast.Div: "/", ast.Mult: "*", ast.Mod: "%", ast.Pow: "**"}
 
 
 class OldTensors(ast.NodeTransformer):
-    """Replaces divisions, and methods of some names, by calls that know what they were for tensors.
+    """Replaces operators, and methods of some names, by calls that know what they were for tensors.
 
     Args:
         methods: The names of the methods.
@@ -25,20 +28,22 @@ class OldTensors(ast.NodeTransformer):
         self._methods = methods
 
     def visit_BinOp(self, node: ast.BinOp) -> ast.AST:
-        """Replace ``a / b``; numbers that stand in the code are no tensors."""
+        """Replace ``a / b``, ``a * b``, ``a % b`` and ``a ** b``; what stands in the code itself is no tensor."""
         self.generic_visit(node)
-        if not isinstance(node.op, ast.Div) or (_is_number(node.left) and _is_number(node.right)):
+        sign = _OPERATORS.get(type(node.op))
+        if sign is None or _is_text(node.left) or (_is_constant(node.left) and _is_constant(node.right)):
             return node
-        return _call(node, DIVIDE, node.left, node.right)
+        return _call(node, OPERATE, ast.Constant(sign), node.left, node.right)
 
     def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
-        """Replace ``a /= b`` where ``a`` is a variable of a function, which may be a tensor."""
+        """Replace ``a /= b`` and its like where ``a`` is a variable, which may be a tensor."""
         self.generic_visit(node)
-        if not isinstance(node.op, ast.Div) or not isinstance(node.target, ast.Name):
+        sign = _OPERATORS.get(type(node.op))
+        if sign is None or not isinstance(node.target, ast.Name):
             return node
         before = ast.copy_location(ast.Name(node.target.id, ast.Load()), node.target)
         in_place = ast.Constant(value=True)
-        new = ast.Assign([node.target], _call(node, DIVIDE, before, node.value, in_place))
+        new = ast.Assign([node.target], _call(node, OPERATE, ast.Constant(sign), before, node.value, in_place))
         return ast.fix_missing_locations(ast.copy_location(new, node))
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.AST:
@@ -49,8 +54,12 @@ class OldTensors(ast.NodeTransformer):
         return _call(node, METHOD, node.value, ast.Constant(node.attr))
 
 
-def _is_number(node: ast.expr) -> bool:
+def _is_constant(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant)
+
+
+def _is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, (str, bytes)))
 
 
 def _call(node: ast.AST, name: str, *arguments: ast.expr) -> ast.Call:
