@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hubtool.card import model
+from hubtool.card.caller_arguments import caller_arguments
 from hubtool.networks.compat.stand_ins import distribution_of
 from hubtool.uid import Uid
 from maintain.discovery import handwritten
@@ -117,6 +118,9 @@ def test_the_graph_of_wn18rr_is_counted_by_the_checkpoint_or_as_published() -> N
     assert not list(handwritten.recipes("research/nlp/rotate", NetworkFacts(name="rotate_fb15k")))
 
 
-def test_a_network_with_a_part_that_is_data_has_no_recipe() -> None:
+def test_a_part_that_is_data_is_asked_of_the_caller() -> None:
     """With a matrix of zeros a real checkpoint would load whole, and the network would compute something else."""
-    assert "no checkpoint has it" in handwritten.withheld("mindspore/1.9/stgcn_gcn15_pemsd7m")
+    (recipe,) = handwritten.recipes("research/cv/stgcn", NetworkFacts(name="stgcn_gcn15_pemsd7m"))
+    (matrix,) = caller_arguments(recipe.arguments)
+    assert matrix.spec.shape == (228, 228)
+    assert "random-walk normalised" in matrix.what

@@ -95,12 +95,16 @@ def test_the_code_of_another_branch_is_for_the_same_bytes_only(name: str, branch
 
 
 def test_a_withheld_recipe_has_a_reason() -> None:
-    assert "r1.3" in handwritten.withheld("mindspore/1.3/resnet152_imagenet2012")
-    assert not handwritten.withheld("mindspore/1.9/resnet152_imagenet2012")
     assert handwritten.withheld("mindspore/1.9/multitasknet_veri")
     assert "at random" in handwritten.withheld("mindspore/1.9/ktnet_squad")
-    assert handwritten.withheld("mindspore/1.3/fasterrcnnresnetv150_coco2017")
-    assert not handwritten.withheld("mindspore/1.7/fasterrcnnresnetv150_coco2017")
+    assert "r1.5" in handwritten.withheld("mindspore/1.5/retinafaceresnet50_widerface")
+    assert not handwritten.withheld("mindspore/1.7/retinafaceresnet50_widerface")
+
+
+def test_a_checkpoint_older_than_its_branch_is_built_with_the_code_of_its_time() -> None:
+    assert handwritten.other_branch("mindspore/1.7/fasterrcnnresnetv150_coco2017") == "r1.6"
+    assert handwritten.other_branch("mindspore/1.3/resnet152_imagenet2012") == "r1.5"
+    assert not handwritten.other_branch("mindspore/1.6/fasterrcnnresnetv150_coco2017")
 
 
 @pytest.mark.parametrize(
