@@ -379,8 +379,8 @@ def test_a_script_that_waits_for_ever_is_ended() -> None:
     ("formula", "gain"),
     [
         ("dense(x)", 1.0),
-        ("ops.tanh(dense(x) / 3 + 8)", 0.5),
-        ("dense(x) * ops.exp(300 * ops.square(dense.weight).mean())", 0.5),
+        ("ops.tanh(dense(x) / 3 + 8)", 0.7),
+        ("dense(x) * ops.exp(600 * ops.square(dense.weight).mean())", 0.5),
         ("dense(x) * ops.exp(1200 * ops.square(dense.weight).mean())", 0.25),
         ("dense(x * 0)", None),
         ("dense(x) / 0", None),
