@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from hubtool.card.known_answer import SOURCES
+from hubtool.registry.words import newness
 from maintain.discovery.run import reason_class
 
 if TYPE_CHECKING:
@@ -138,11 +139,7 @@ def _grouped(uids: Iterable[str]) -> list[str]:
         place, _, name = uid.rpartition("/")
         publisher, _, version = place.rpartition("/")
         versions.setdefault(f"{publisher}/{name}", []).append(version)
-    return [f"{name} ({', '.join(sorted(found, key=_numbers))})" for name, found in sorted(versions.items())]
-
-
-def _numbers(version: str) -> list[int]:
-    return [int(part) for part in version.split(".")]
+    return [f"{name} ({', '.join(sorted(found, key=newness))})" for name, found in sorted(versions.items())]
 
 
 def _cell(text: str) -> str:

@@ -6,6 +6,7 @@ and the bounds of the values that a known answer gives it (docs/known-answers.md
 
 from __future__ import annotations
 
+import keyword
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _KEY = "from-caller"
+#: What ``hubtool.load`` and ``mshub.load`` call their own options: no network can be given an argument of such a name.
+OPTIONS_OF_LOAD = frozenset(
+    ("name", "source", "pretrained", "force_reload", "strict", "trust", "lock", "checkout", "progress")
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,16 +41,30 @@ class CallerArgument:
         return self.spec.name
 
     def __str__(self) -> str:
-        return f"{' x '.join(map(str, self.spec.shape))} {self.spec.dtype}: {self.what}"
+        return f"{' x '.join(map(str, self.spec.shape)) or 'one'} {self.spec.dtype}: {self.what}"
 
 
 def caller_arguments(arguments: Mapping[str, object]) -> tuple[CallerArgument, ...]:
     """Return those of a recipe's arguments that the caller gives.
 
     Raises:
-        RecipeError: If the recipe does not say what shape and type one has.
+        RecipeError: If the recipe does not say what shape and type one has, or asks for a part of an argument.
     """
-    return tuple(_parsed(name, value) for name, value in arguments.items() if isinstance(value, dict) and _KEY in value)
+    found = []
+    for name, value in arguments.items():
+        if isinstance(value, dict) and _KEY in value:
+            found.append(_parsed(name, value))
+        elif _asks_within(value):
+            raise RecipeError(
+                f"the recipe asks the caller for a part of {name!a}", hint="ask for a whole argument of the entry point"
+            )
+    return tuple(found)
+
+
+def _asks_within(value: object) -> bool:
+    if isinstance(value, dict):
+        return _KEY in value or any(map(_asks_within, value.values()))
+    return isinstance(value, list) and any(map(_asks_within, value))
 
 
 def _parsed(name: str, value: Mapping[str, Any]) -> CallerArgument:
@@ -53,9 +72,11 @@ def _parsed(name: str, value: Mapping[str, Any]) -> CallerArgument:
         spec = parse_input({**value, "name": name})
     except (KeyError, TypeError, ValueError):
         spec = None
-    if spec is None or not name.isidentifier() or input_problem(spec) or 0 in spec.shape:
+    is_name = name.isidentifier() and not keyword.iskeyword(name) and name not in OPTIONS_OF_LOAD
+    if spec is None or not is_name or input_problem(spec) or 0 in spec.shape:
         raise RecipeError(
             f"the recipe does not say which tensor the caller gives for {name!a}",
-            hint=f"write NAME: {{{_KEY}: WHAT IT IS, shape: [SIDES], dtype: float32}} at the top of 'arguments'",
+            hint=f"write NAME: {{{_KEY}: WHAT IT IS, shape: [SIDES], dtype: float32}} at the top of 'arguments'; "
+            "NAME is none of the options of hubtool.load",
         )
     return CallerArgument(spec=spec, what=str(value[_KEY]))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from hubtool.cli import render
+from hubtool.errors import InvalidNameError
+from hubtool.resolution.finding import newest_of_each
 
 if TYPE_CHECKING:
     from hubtool.hub import Hub
@@ -18,13 +20,20 @@ def whole(hub: Hub, name: str) -> str:
     Args:
         hub: Settings and registries.
         name: What the user typed.
+
+    Raises:
+        InvalidNameError: If several publishers have a model of this name.
     """
     if "/" in name or name.endswith(".md"):
         return name
     named = hub.registries.named(name)
     if not named:
         return name
-    newest = str(named[0])
+    newest = newest_of_each(named)
+    if len(newest) > 1:
+        raise InvalidNameError(
+            f"{name!a} is a model of {len(newest)} publishers", hint=f"say which: {', '.join(map(str, newest))}"
+        )
     others = f", the newest of {len(named)}" if len(named) > 1 else ""
-    click.echo(f"{render.plain(name)} is {render.plain(newest)}{others}", err=True)
-    return newest
+    click.echo(f"{render.plain(name)} is {render.plain(str(newest[0]))}{others}", err=True)
+    return str(newest[0])

@@ -18,6 +18,7 @@ from hubtool.networks.isolation.namespace import CHECKPOINT, FOLDER, CodeExitErr
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from hubtool.card.caller_arguments import CallerArgument
     from hubtool.card.model import Recipe
     from hubtool.checkpoint.coverage import Shape
     from hubtool.networks.isolation.namespace import Namespace
@@ -133,7 +134,7 @@ def merged(arguments: Mapping[str, object], given: Mapping[str, object]) -> dict
         given: Those of the caller. A tensor that the recipe asks for can be an array, too.
 
     Raises:
-        ArgumentError: If the caller does not give what the recipe asks for, or gives another shape.
+        ArgumentError: If the caller does not give by name what the recipe asks for, or gives something else.
     """
     asked = {}
     for one in caller_arguments(arguments):
@@ -142,20 +143,35 @@ def merged(arguments: Mapping[str, object], given: Mapping[str, object]) -> dict
                 f"the network needs {one.name}, which no checkpoint has: {one}",
                 hint=f"give it from Python: hubtool.load(..., {one.name}=...)",
             )
-        value: Any = given[one.name]
-        shape = getattr(value, "shape", None)
-        if shape is None or tuple(shape) != one.spec.shape:
-            kind = "no tensor or array" if shape is None else f"of the shape {tuple(shape)}"
-            raise ArgumentError(f"{one.name} is {kind}; the network needs {one}", hint="give a tensor of that shape")
-        asked[one.name] = _tensor(value, one.spec.dtype)
+        asked[one.name] = _tensor(one, given[one.name])
     return {**arguments, **given, **asked}
 
 
-def _tensor(value: Any, dtype: str) -> Any:  # noqa: ANN401 - a tensor or an array
-    import mindspore  # noqa: PLC0415 - with the first network
+def _tensor(one: CallerArgument, value: Any) -> Any:  # noqa: ANN401 - a tensor, an array, or numbers in lists
+    """Return what a caller gave as a tensor of the type that the recipe asks for.
 
-    kind = getattr(mindspore, dtype)
-    return value.astype(kind) if isinstance(value, mindspore.Tensor) else mindspore.Tensor(value, kind)
+    Raises:
+        ArgumentError: If it has another shape, or its numbers do not fit that type.
+    """
+    import mindspore  # noqa: PLC0415 - with the first network
+    import numpy as np  # noqa: PLC0415 - as above
+
+    try:
+        array = value.asnumpy() if isinstance(value, mindspore.Tensor) else np.asarray(value)
+    except (TypeError, ValueError):
+        array = np.empty(0, np.object_)
+    wanted = np.dtype(one.spec.dtype)
+    if array.dtype.kind not in "biuf" or not np.can_cast(array.dtype, wanted, "same_kind"):
+        problem = f"has no numbers that fit {wanted}"
+    elif array.shape != one.spec.shape:
+        problem = f"has the shape {array.shape}"
+    else:
+        with np.errstate(over="ignore"):
+            fitting = array.astype(wanted)
+        if np.isfinite(fitting).all() or not np.isfinite(array).all():
+            return mindspore.Tensor(fitting)
+        problem = f"has numbers that are too large for {wanted}"
+    raise ArgumentError(f"{one.name} {problem}; the network needs {one}", hint="give an array or a tensor like that")
 
 
 def settle(value: Any, shapes: Mapping[str, Shape]) -> Any:  # noqa: ANN401 - any plain value
@@ -183,8 +199,6 @@ def settle(value: Any, shapes: Mapping[str, Shape]) -> Any:  # noqa: ANN401 - an
         if shape is None or not isinstance(axis, int) or not -len(shape) <= axis < len(shape):
             raise RecipeError(f"the recipe takes a size from the tensor {name}, axis {axis}; the checkpoint has none")
         return shape[axis]
-    if "from-caller" in value:
-        raise RecipeError("the recipe asks the caller for a tensor within an argument", hint="ask for a whole argument")
     if set(value) == {"zeros"}:
         import mindspore  # noqa: PLC0415
         import numpy as np  # noqa: PLC0415

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from hubtool import settings
-from hubtool.errors import CardNotFoundError, SettingsError, StoreError
+from hubtool.errors import CardNotFoundError, HubError, SettingsError, StoreError
 from hubtool.registry.folder import FolderRegistry
 
 if TYPE_CHECKING:
@@ -196,11 +196,28 @@ class Registries:
                     yield uid
 
     def named(self, name: str) -> tuple[Uid, ...]:
-        """Return the UIDs of a model's name in all versions, the newest first; upper and lower case do not matter."""
+        """Return the UIDs of a model's name, those of one publisher together, the newest version first.
+
+        Upper and lower case do not matter. Publishers stand in the order of the registries; withdrawn cards are not
+        among them.
+        """
         from hubtool.registry.words import newness  # noqa: PLC0415 - most names are whole
 
         found = [uid for uid in self.uids() if uid.name.lower() == name.lower()]
-        return tuple(sorted(found, key=lambda uid: (-newness(uid.version), str(uid))))
+        publishers = [uid.publisher for uid in found]
+        found.sort(key=lambda uid: (publishers.index(uid.publisher), -newness(uid.version), str(uid)))
+        return tuple(uid for uid in found if not self._is_withdrawn(uid))
+
+    def _is_withdrawn(self, uid: Uid) -> bool:
+        """Return whether a folder says that a card is withdrawn; nothing is fetched for that."""
+        for member in self.members:
+            try:
+                card = member.read(uid) if isinstance(member, FolderRegistry) else None
+            except HubError:
+                return False  # what is wrong with it is said when it is asked for
+            if card is not None:
+                return card.status is not None and card.status.is_withdrawn
+        return False
 
     def close_matches(self, uid: Uid, count: int = 3) -> tuple[str, ...]:
         """Return the UIDs that are closest to one that does not exist, best first."""

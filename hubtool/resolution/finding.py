@@ -17,6 +17,7 @@ from hubtool.registry.folder import read_card
 from hubtool.uid import Uid
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from hubtool.card.model import Card
@@ -144,8 +145,13 @@ def whole_name(name: str, registries: Registries) -> Uid:
         named = () if "/" in name else registries.named(name)
         if not named:
             raise
-        others = f" There are {len(named)} of this name, the oldest {named[-1]}" if len(named) > 1 else ""
-        raise InvalidNameError(error.message, hint=f"did you mean {named[0]}?{others}") from None
+        newest = " or ".join(str(uid) for uid in newest_of_each(named))
+        raise InvalidNameError(error.message, hint=f"did you mean {newest}? ({len(named)} of this name)") from None
+
+
+def newest_of_each(named: Iterable[Uid]) -> list[Uid]:
+    """Return the first UID of each publisher, of those that :meth:`hubtool.registry.Registries.named` gives."""
+    return list({uid.publisher: uid for uid in reversed(tuple(named))}.values())[::-1]
 
 
 def find_pinned(uid: Uid, lock: Path, *, registries: Registries, store: Store) -> FoundCard:

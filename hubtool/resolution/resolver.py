@@ -405,10 +405,13 @@ def recipe_problems(card: Card, unlent: str | None = None) -> list[Problem]:
         text = f"hubtool has no built-in network {recipe.entry!r}: {known}"
     else:
         try:
-            caller_arguments(recipe.arguments)
+            asked = caller_arguments(recipe.arguments)
         except RecipeError as error:
             return [_problem("recipe", error)]
-        return []
+        if not asked or (recipe.provider != "builtin" and not recipe.entry.endswith(".py")):
+            return []
+        text = f"the recipe asks the caller for {asked[0].name}, which a built-in network or a script does not take"
+        hint = "only a callable of a package or a repository can be given a tensor"
     return [_problem("recipe", RecipeError(text, hint=hint))]
 
 

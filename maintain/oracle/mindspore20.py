@@ -466,7 +466,7 @@ def _mindspore(networks: answers.ScriptNetworks) -> None:
         kind.__init__ = _with_whole(kind.__init__)
     nn.ResizeBilinear.construct = _with_whole(nn.ResizeBilinear.construct, at=2)
     for kind in (ops.Reshape, ops.Tile):
-        kind.__call__ = _with_whole(kind.__call__, at=2)
+        kind.__call__ = _with_whole(kind.__call__, at=2, exact=True)
     nn.MaxPool2d.__init__ = _with_whole(_with_whole(nn.MaxPool2d.__init__), at=2)
     nn.CellList.__getitem__ = _with_whole(nn.CellList.__getitem__)
 
@@ -494,13 +494,19 @@ def _mindspore(networks: answers.ScriptNetworks) -> None:
     nn.Cell.__call__ = call
 
 
-def _with_whole(real: Callable[..., Any], at: int = 1) -> Callable[..., Any]:
-    """Return a method that takes the whole part of its argument at a place, and of each number of a tuple there."""
+def _with_whole(real: Callable[..., Any], at: int = 1, *, exact: bool = False) -> Callable[..., Any]:
+    """Return a method that takes the whole part of its argument at a place, and of each number of a tuple there.
+
+    Args:
+        real: The method.
+        at: The place.
+        exact: Whether only quotients without a remainder are taken.
+    """
 
     def whole(value: Any) -> Any:  # noqa: ANN401 - any value
         if isinstance(value, (tuple, list)):
             return type(value)(map(whole, value))
-        return int(value) if isinstance(value, float) else value
+        return int(value) if isinstance(value, float) and not (exact and value % 1) else value
 
     def method(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as the original
         kwargs = {name: whole(value) if name in {"size", "shape"} else value for name, value in kwargs.items()}

@@ -253,8 +253,15 @@ def test_a_short_name_is_the_newest_version(cards: Cli) -> None:
     for command in ("fetch", "load", "resolve", "lock", "inspect"):
         refused = cards(command, "wide_and_deep")
         assert refused.code == 2, command
-        assert f"did you mean {newest}? There are 2 of this name, the oldest {oldest}" in refused.err
+        assert f"did you mean {newest}? (2 of this name)" in refused.err
     assert "has 1 part" in cards("show", "no_such_name").err
+    other = "huawei/99.0/Wide_and_Deep"
+    _card(cards.registry, other)
+    refused = cards("show", "wide_and_deep")
+    assert refused.code == 2
+    assert f"is a model of 2 publishers\nhint: say which: {other}, {newest}" in refused.err
+    _card(cards.registry, other, status="withdrawn")
+    assert cards("show", "wide_and_deep", "--json").json["uid"] == newest
 
 
 def test_show_at_a_terminal_lays_the_card_out_and_lets_nobody_steer_it(cards: Cli) -> None:

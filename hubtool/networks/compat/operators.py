@@ -1,6 +1,8 @@
 """Operators and functions of MindSpore 1.x whose numbers or types are others today, and methods of its tensors.
 
-What they gave is measured with MindSpore 2.0.0, which gave the same: see tests/oracles/bridge.py.
+What they gave is measured with MindSpore 2.0.0, which gave the same: see tests/oracles/bridge.py. Quotients as sides
+are the exception: 2.0.0 refuses them, and code of r1.3 to r1.10 relies on them (``num_joints`` in
+research/cv/centernet).
 """
 
 from __future__ import annotations
@@ -39,25 +41,27 @@ class Cast(ops.Cast):
 
 
 class Reshape(ops.Reshape):
-    """Another shape, whose sides may be quotients: their whole part counts."""
+    """Another shape, whose sides may be quotients without a remainder."""
 
     def __call__(self, input: Any, shape: Any) -> Any:  # noqa: A002, ANN401 - a tensor, and its shape
         """Give a tensor another shape."""
-        return super().__call__(input, whole(shape))
+        return super().__call__(input, exact(shape))
 
 
 class Tile(ops.Tile):
-    """Copies of a tensor, as often as numbers say that may be quotients: their whole part counts."""
+    """Copies of a tensor, as often as numbers say that may be quotients without a remainder."""
 
     def __call__(self, input: Any, multiples: Any) -> Any:  # noqa: A002, ANN401 - a tensor, and numbers
         """Copy it."""
-        return super().__call__(input, whole(multiples))
+        return super().__call__(input, exact(multiples))
 
 
-def whole(numbers: Any) -> Any:  # noqa: ANN401 - numbers, or a tensor
-    """Return numbers with the whole part of those that are quotients."""
+def exact(numbers: Any) -> Any:  # noqa: ANN401 - numbers, or a tensor
+    """Return numbers with those that are quotients without a remainder, such as 4.0, as whole numbers."""
     if isinstance(numbers, (list, tuple)) and any(isinstance(number, float) for number in numbers):
-        return type(numbers)(int(number) if isinstance(number, float) else number for number in numbers)
+        return type(numbers)(
+            int(number) if isinstance(number, float) and number.is_integer() else number for number in numbers
+        )
     return numbers
 
 
@@ -155,10 +159,15 @@ _OPERATORS: dict[str, tuple[Callable[[Any, Any], Any], Callable[[Any, Any], Any]
 
 def _like(value: Any, other: Any) -> Any:  # noqa: ANN401 - any value
     """Return a list or a tuple of numbers as a tensor of the type of another one; other values as they are."""
-    if not isinstance(value, (list, tuple)) or not isinstance(other, Tensor):
+    if not isinstance(value, (list, tuple)) or not isinstance(other, Tensor) or other.dtype == types.bool_:
         return value
-    numbers = np.array(value) if not any(isinstance(item, Tensor) for item in value) else None
-    return value if numbers is None or numbers.dtype.kind not in "biuf" else Tensor(numbers, other.dtype)
+    if any(isinstance(item, Tensor) for item in value):
+        return value
+    try:
+        numbers = np.array(value)
+    except ValueError:  # rows of different lengths
+        return value
+    return Tensor(numbers, other.dtype) if numbers.dtype.kind in "biuf" else value
 
 
 def _is_whole(value: object) -> bool:

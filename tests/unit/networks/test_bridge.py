@@ -410,3 +410,23 @@ def test_stand_ins_can_be_imported_inherited_from_and_not_called(tmp_path: Path)
 def test_an_unknown_package_is_missing() -> None:
     assert stand_ins.module("no_such_package_x") is None
     assert stand_ins.module("no_such_package_x.part") is None
+
+
+def test_sides_that_are_quotients_have_no_remainder() -> None:
+    """MindSpore 2.0.0 refuses both; code of research/cv/centernet computes ``num_joints`` as a quotient."""
+    from mindspore import Tensor
+
+    from hubtool.networks.compat import operators
+
+    tensor = Tensor(np.arange(12, dtype=np.float32).reshape(2, 6))
+    assert operators.Reshape()(tensor, (2, 6 / 2, 2)).shape == (2, 3, 2)
+    assert operators.Tile()(tensor, (4 / 2, 1)).shape == (4, 6)
+    for refused in (lambda: operators.Reshape()(tensor, (4.8, 2.5)), lambda: operators.Tile()(tensor, (1.5, 1))):
+        with pytest.raises(TypeError):
+            refused()
+    rows = [[1, 2], [3]]
+    masks = Tensor(np.array([True, False]))
+    for left, right in ((masks, [2, 3]), (tensor, rows)):
+        with pytest.raises((TypeError, ValueError)) as told:
+            operators.operate("*", left, right)
+        assert "inhomogeneous" not in str(told.value)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hubtool.card.caller_arguments import caller_arguments
+from hubtool.card.caller_arguments import OPTIONS_OF_LOAD, caller_arguments
 from hubtool.card.model import Recipe
 from hubtool.errors import ArgumentError, ArgumentTypeError, NetworkError, RecipeError, RequirementError
 from hubtool.networks import entry_point
@@ -272,8 +272,17 @@ def test_a_tensor_that_only_the_caller_has(tmp_path: Path) -> None:
     with pytest.raises(ArgumentError, match="graph, which no checkpoint has: 2 x 3 float32: the distances") as missing:
         graph_of(width=5)
     assert "graph=..." in str(missing.value.hint)
-    for wrong in (values.T, 3, [[1, 2, 3], [4, 5, 6]]):
-        with pytest.raises(ArgumentError, match="graph is"):
+    assert np.array_equal(graph_of(graph=values.tolist()).asnumpy(), values)
+    for wrong, told in (
+        (values.T, r"has the shape \(3, 2\); the network needs 2 x 3 float32"),
+        (3, r"has the shape \(\)"),
+        (values.astype(str), "has no numbers that fit float32"),
+        (values * 1j, "has no numbers that fit float32"),
+        ([[1], [2, 3]], "has no numbers that fit float32"),
+        (values.astype(object), "has no numbers that fit float32"),
+        (values * 1e300, "has numbers that are too large for float32"),
+    ):
+        with pytest.raises(ArgumentError, match=f"graph {told}"):
             graph_of(graph=wrong)
 
 
@@ -289,8 +298,27 @@ def test_a_recipe_that_does_not_say_which_tensor(wrong: dict[str, object]) -> No
         caller_arguments({"graph": {**GRAPH, **wrong}})
     with pytest.raises(RecipeError, match="the caller gives for 'x=1, y'"):
         caller_arguments({"x=1, y": GRAPH})
-    with pytest.raises(RecipeError, match="within an argument"):
-        entry_point.settle({"config": {"graph": GRAPH}}, {})
+    for within in ({"graph": GRAPH}, [GRAPH], [{"a": [GRAPH]}]):
+        with pytest.raises(RecipeError, match="a part of 'config'"):
+            caller_arguments({"config": within})
+    for name in ("class", "pretrained"):
+        with pytest.raises(RecipeError, match=f"which tensor the caller gives for '{name}'"):
+            caller_arguments({name: GRAPH})
+
+
+def test_no_argument_hides_an_option_of_load() -> None:
+    import inspect
+
+    import mindspore_hub
+    from hubtool import api
+
+    options = {
+        one.name
+        for function in (api.load, mindspore_hub.load)
+        for one in inspect.signature(function).parameters.values()
+        if one.kind is not one.VAR_POSITIONAL and one.kind is not one.VAR_KEYWORD
+    }
+    assert options == OPTIONS_OF_LOAD
 
 
 def test_a_script_s_relative_paths(tmp_path: Path) -> None:
