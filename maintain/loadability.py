@@ -13,7 +13,7 @@ from hubtool.registry.words import newness
 from maintain.discovery.run import reason_class
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from hubtool.card.model import Card, Recipe
 
@@ -67,8 +67,16 @@ def read_unverified() -> dict[str, str]:
     return found
 
 
-def write_unverified(path: Path, reasons: Mapping[str, str]) -> None:
-    """Write of each card without a known answer the reason."""
+def write_unverified(path: Path, reasons: Mapping[str, str], *, asked: Collection[str]) -> None:
+    """Write of each card without a known answer the reason; what the file says of cards that were not asked stays.
+
+    Args:
+        path: The file.
+        reasons: The reasons by UID.
+        asked: The cards that were asked: what the file said of them is replaced.
+    """
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    reasons = {**{uid: reason for uid, reason in before.items() if uid not in asked}, **reasons}
     path.write_text(json.dumps(dict(sorted(reasons.items())), indent=1) + "\n", encoding="utf-8")
 
 

@@ -277,7 +277,8 @@ def answers(  # noqa: PLR0917 - one for each option
     if unverified is not None:
         from maintain import loadability
 
-        loadability.write_unverified(unverified, settle.reasons(planned, done))
+        asked = {uid for job in planned for uid in job.uids}
+        loadability.write_unverified(unverified, settle.reasons(planned, done), asked=asked)
     return 0
 
 
