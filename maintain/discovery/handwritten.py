@@ -126,6 +126,7 @@ _OTHER_BRANCH: Final = {
 # out.
 _READY_AT_EXPORT: Final = {
     "APDrawingGAN": ("", 34),
+    "FaceRecognition": ("--pretrained", 60),
     "molecular_dynamics": ("--checkpoint_path", 40),
     "repvgg": ("--pretrained", 42),
 }

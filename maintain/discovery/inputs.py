@@ -45,6 +45,7 @@ _STATED: Final[tuple[tuple[str, tuple[InputSpec, ...]], ...]] = (
     ("ipt_denoise30_cbsd68", (_of("x", 1, 3, 48, 48), _ints("idx", 4))),
     ("ipt_denoise50_cbsd68", (_of("x", 1, 3, 48, 48), _ints("idx", 5))),
     ("ipt_v1.0_*", (_of("x", 1, 3, 48, 48), _ints("idx", 6))),  # export_onnx.py, of a network of one task
+    ("facerecognition_ms1mv2", (_of("x", 1, 3, 112, 112),)),  # export.py, of a batch of sixteen
     ("mvd_*", (_of("inputs", 1, 3, 288, 144),)),  # eval.py
     ("ddag_*", (_of("x1", 1, 3, 288, 144), _of("x2", 1, 3, 288, 144))),  # eval.py; both kinds of images
     ("isynet_*", (_of("x", 1, 3, 224, 224),)),  # src/dataset.py
