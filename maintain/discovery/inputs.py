@@ -70,7 +70,6 @@ _STATED: Final[tuple[tuple[str, tuple[InputSpec, ...]], ...]] = (
     ("csd_div2k", (_of("x", 1, 3, 32, 32),)),  # eval.py, of images of any size
     ("delf_gldv2", (_of("images", 1, 3, 256, 256),)),  # export.py, of a pyramid of images
     # It computes in float16, and the values of larger inputs overflow.
-    ("resnext101_imagenet2012", (_of("x", 1, 3, 224, 224, low=-0.01, high=0.01),)),
     ("learningtoseeinthedark_sony", (_of("x", 1, 4, 128, 128),)),  # eval.py, of images of any size
     ("pgan_G_celeba", (_of("x", 1, 512), _of("alpha", low=0.0, high=1.0))),  # export.py
     ("stackedhourglass_mpii", (_of("imgs", 1, 256, 256, 3),)),  # export.py, of the network in its wrapper
