@@ -44,9 +44,10 @@ def test_the_registry_that_comes_with_hubtool_fits_20_megabytes(cli: Cli) -> Non
     assert found["left_out"] == []
     assert found["size"] < 20_000_000
     page = (cli.folder / "site/models/mindspore/stgcngcn15pemsd7m.html").read_text(encoding="utf-8")
-    resolved = cli("resolve", "mindspore/1.9/stgcn_gcn15_pemsd7m", HUBTOOL_REGISTRY=str(resources.registry_folder()))
-    call = 'hubtool.load("mindspore/1.9/stgcn_gcn15_pemsd7m", chebconv_matrix=chebconv_matrix, trust=True)'
+    resolved = cli("resolve", "mindspore/1.10/stgcn_gcn15_pemsd7m", HUBTOOL_REGISTRY=str(resources.registry_folder()))
+    call = 'hubtool.load("mindspore/1.10/stgcn_gcn15_pemsd7m", chebconv_matrix=chebconv_matrix, trust=True)'
     assert call in html.unescape(page)
+    assert call in resolved.out
     assert "<code>chebconv_matrix</code>: 228 x 228 float32: the adjacency matrix" in page
     assert "chebconv_matrix, which you give to load: 228 x 228 float32: the adjacency matrix" in resolved.out
     files = ("index.html", "assets/catalogue.css", "assets/catalogue.js", "assets/facts.js")

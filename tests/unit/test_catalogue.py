@@ -419,7 +419,12 @@ def test_an_older_catalogue_is_replaced_as_a_whole(
         pytest.skip("exchanging is of Linux")
     aside = []
     rename = Path.rename
-    monkeypatch.setattr(Path, "rename", lambda one, to: (aside.append(str(to).endswith("-old")), rename(one, to))[1])
+
+    def watched(one: Path, to: Path) -> Path:
+        aside.append(to.name.endswith("-old"))
+        return rename(one, to)
+
+    monkeypatch.setattr(Path, "rename", watched)
     site = tmp_path / "site"
     site.mkdir()  # an empty folder is taken
     old = one_card(root, "old")
