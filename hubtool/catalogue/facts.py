@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import os
 import re
+import unicodedata
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from hubtool.card import architectures, known_answer, metrics, vocabulary
-from hubtool.card.repo_link import parse_repo_link
+from hubtool.card.caller_arguments import caller_arguments
+from hubtool.card.repo_link import parse_repo_link, place_of
 from hubtool.catalogue import finding
-from hubtool.errors import ArgumentError
+from hubtool.errors import ArgumentError, RecipeError
 from hubtool.registry import words
 from hubtool.registry.found import task_of
+from hubtool.resolution import trust
+from hubtool.resolution.choice import choose_graph
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +27,9 @@ if TYPE_CHECKING:
     from hubtool.registry.entry import CardEntry
     from hubtool.uid import Uid
 
+#: With a digest, `.html` and the signs of a temporary name, a name is then within the 255 bytes of file systems.
+_MAX_NAME_BYTES = 150
+_NO_NAME = re.compile(r"[^\w.+-]")
 _LINK = re.compile(r"https?://[^\s<>\"'\\]+\Z")
 #: What `verified` is where no known answer was found to be equal.
 UNVERIFIED = "none"
@@ -31,8 +41,26 @@ def page_of(uid: Uid) -> str:
     Args:
         uid: The UID of one of its cards.
     """
-    *folders, name = words.model_key(uid).split("/")
-    return "/".join(["models", *(part for part in folders if part), f"{name}.html"])
+    publisher, backend, name = words.model_key(uid).split("/")
+    # The backend is no folder: that could have the name of a page.
+    return f"models/{file_part(publisher)}/{file_part(f'{backend}.{name}' if backend else name)}.html"
+
+
+def file_part(text: str) -> str:
+    """Return a part of a file's name that two texts never share, on systems that do not tell case either.
+
+    A text that differs from another in case or in the form of its letters only, or that is too long, ends in a digest
+    behind a sign that no UID has.
+
+    Args:
+        text: A part of a UID, or a name like one.
+    """
+    plain = unicodedata.normalize("NFKC", text).casefold()
+    if plain == text and "~" not in text and 0 < len(os.fsencode(text)) <= _MAX_NAME_BYTES:
+        return text
+    digest = hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    kept = _NO_NAME.sub("", plain).encode()[:_MAX_NAME_BYTES].decode(errors="ignore")
+    return f"{kept}~{digest}"
 
 
 def link_to(path: str) -> str:
@@ -124,6 +152,31 @@ def _version(card: Card, entry: CardEntry) -> dict[str, Any]:
             for asset in card.assets
         ],
         "code": _code(card),
+        **_use(card, entry.uid),
+    }
+
+
+def _use(card: Card, uid: Uid) -> dict[str, Any]:
+    """Return how a card is loaded: the arguments of `load`, what the caller gives, and which code needs consent."""
+    graph, recipe = choose_graph(card), card.recipe
+    arguments, given, decision = [json.dumps(str(uid), ensure_ascii=False)], [], None
+    if graph is None and recipe is not None:
+        try:
+            given = [(one.name, str(one)) for one in caller_arguments(recipe.arguments)]
+            if recipe.provider == "package":
+                decision = trust.decide_call(recipe, trust.TrustList())
+            elif recipe.provider == "repository" and (place := place_of(card)) is not None:
+                decision = trust.decide(place.url, trust.TrustList())  # of a user who agreed to nothing yet
+                trust.parse_entry(decision.repository)  # else no consent helps
+        except (ArgumentError, RecipeError):
+            given, decision = [], None  # `hubtool resolve` says why it does not load
+    arguments += [f"{name}={name}" for name, _ in given]
+    arguments += ["trust=True"] if decision is not None and decision.entry is not None else []
+    return {
+        "result": "path" if graph is not None and not graph.is_mindir else "network",
+        "arguments": ", ".join(arguments),
+        "given": given,
+        "consent": decision,
     }
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import html
 import re
 from typing import TYPE_CHECKING
 
 import pytest
 
 from hubtool import resources
-from tests.support.cards import CONTENT, write_card
+from hubtool.registry.published import site
+from tests.support.cards import CONTENT, write_card, write_cards
+from tests.support.server import serving
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +34,8 @@ def test_it_builds_pages_and_says_where_they_are(cli: Cli) -> None:
     assert "tests/1.9/model" in (cli.folder / "site/models/tests/model.html").read_text(encoding="utf-8")
     found = cli("catalogue", "build", "site", "--json").json
     assert (found["models"], found["cards"], found["files"], found["left_out"]) == (1, 1, 8, [])
+    files = [path for path in (cli.folder / "site").rglob("*") if path.is_file()]
+    assert found["size"] == sum(path.stat().st_size for path in files)
 
 
 def test_the_registry_that_comes_with_hubtool_fits_20_megabytes(cli: Cli) -> None:
@@ -38,8 +43,34 @@ def test_the_registry_that_comes_with_hubtool_fits_20_megabytes(cli: Cli) -> Non
     assert found["cards"] >= 2916
     assert found["left_out"] == []
     assert found["size"] < 20_000_000
+    page = (cli.folder / "site/models/mindspore/stgcngcn15pemsd7m.html").read_text(encoding="utf-8")
+    resolved = cli("resolve", "mindspore/1.10/stgcn_gcn15_pemsd7m", HUBTOOL_REGISTRY=str(resources.registry_folder()))
+    call = 'hubtool.load("mindspore/1.10/stgcn_gcn15_pemsd7m", chebconv_matrix=chebconv_matrix, trust=True)'
+    assert call in html.unescape(page)
+    assert call in resolved.out
+    assert "<code>chebconv_matrix</code>: 228 x 228 float32: the adjacency matrix" in page
+    assert "chebconv_matrix, which you give to load: 228 x 228 float32: the adjacency matrix" in resolved.out
     files = ("index.html", "assets/catalogue.css", "assets/catalogue.js", "assets/facts.js")
     assert sum((cli.folder / "site" / name).stat().st_size for name in files) < 1_500_000
+
+
+@pytest.mark.usefixtures("card")
+def test_cards_of_a_published_registry_are_in_it_or_named(cli: Cli) -> None:
+    uids = ("other/1.9/a", "other/1.9/b", "mindspore/1.9/c")  # the last publisher is reserved
+    site.publish(write_cards(cli.folder / "origin", *uids), cli.folder / "published")
+    with serving(folder=cli.folder / "published") as web:
+        assert cli("registry", "add", "site", web.url).code == 0
+        assert cli("registry", "sync", "site").code == 0
+        offline = cli("catalogue", "build", "site", "--json", HUBTOOL_OFFLINE="1")
+        assert offline.code == 0, offline.err
+        assert offline.json["cards"] == 1
+        assert {why.partition(":")[0] for why in offline.json["left_out"]} >= set(uids[:2])
+        done = cli("catalogue", "build", "site", "--json")
+        assert done.code == 0, done.err
+        assert done.json["cards"] == 3
+        assert {why.partition(":")[0] for why in done.json["left_out"]} <= {uids[2]}
+    assert (cli.folder / "site/models/other/a.html").is_file()
+    assert not (cli.folder / "site/models/mindspore").exists()
 
 
 @pytest.mark.usefixtures("card")

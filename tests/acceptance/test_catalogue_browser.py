@@ -84,6 +84,9 @@ def page(browser: Any, base: str) -> Iterator[Any]:
     assert asked
 
 
+COUNTED = "count => document.querySelectorAll('#models li:not([hidden])').length === count"
+
+
 def names(page: Any) -> list[str]:
     return [str(name) for name in page.locator("#models li:not([hidden]) h2 a").all_text_contents()]
 
@@ -99,10 +102,12 @@ def test_type_filter_open_copy_and_go_back(page: Any, base: str) -> None:
     found = len(names(page))
     page.get_by_label("Checked").select_option("package")
     assert 0 < len(names(page)) < found
-    assert page.url.endswith("#q=resnt50+imagenet&verified=package")
+    filtered = len(names(page))
+    page.wait_for_url("**/index.html#q=resnt50+imagenet&verified=package")
     page.go_back()
-    page.wait_for_function("count => document.querySelectorAll('#models li:not([hidden])').length === count", arg=found)
+    page.wait_for_function(COUNTED, arg=found)
     page.go_forward()
+    page.wait_for_function(COUNTED, arg=filtered)
     page.get_by_label("Search models").focus()
     page.keyboard.press("ArrowDown")
     assert page.evaluate("document.activeElement.textContent") == "resnet50_imagenet2012"

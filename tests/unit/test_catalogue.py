@@ -115,9 +115,10 @@ def test_nothing_of_a_card_becomes_markup(root: Path, tmp_path: Path) -> None:
     path.write_text(text + f"\n{HOSTILE}\n\n[a](javascript:alert(4))\n\n<iframe src=//example.com>\n", encoding="utf-8")
     site = tmp_path / "site"
     assert build(root, site).left_out == ()
+    for name, data in content(site).items():
+        assert not set("\u202e\u2066") & set(data.decode()), name
     for page in site.rglob("*.html"):
         written = page.read_text(encoding="utf-8")
-        assert not set("\u202e\u2066") & set(written)
         found = tags(page)
         assert "alert(1)" in written  # it is there, as text
         assert {tag for tag, _ in found}.isdisjoint({"iframe", "img", "object", "embed", "base", "style"})
@@ -148,6 +149,81 @@ def test_a_card_that_cannot_be_read_is_left_out_and_named(root: Path, tmp_path: 
     assert [why.partition(":")[0] for why in report.left_out] == ["tests/1.9/broken"]
 
 
+@pytest.mark.parametrize("kind", ["folder", "fifo", "dangling", "unreadable"])
+def test_what_has_the_name_of_a_card_and_is_none_is_left_out_and_named(
+    root: Path, tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_card(root)
+    path = root / "tests/1.9/odd.md"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "dangling":
+        path.symlink_to(tmp_path / "absent")
+    else:
+        path.write_bytes(b"")
+        is_file = Path.is_file
+
+        def failing(one: Path) -> bool:
+            if one.name == "odd.md":
+                raise OSError(errno.EIO, "the disk fails", str(one))
+            return is_file(one)
+
+        monkeypatch.setattr(Path, "is_file", failing)
+    report = build(root, tmp_path / "site")
+    assert report.cards == 1
+    (why,) = report.left_out
+    assert why.startswith("tests/1.9/odd: ")
+
+
+def test_no_two_models_share_a_page_whatever_they_are_called(root: Path, tmp_path: Path) -> None:
+    uids = ["a/1.0/net", "a/net.html/1.0/foo", "A/1.0/net", "a/1.0/a.net", "a/a/1.0/net", "a/GPU/1.0/x", "a/gpu/1.0/x"]
+    uids += [f"a/1.0/{'汉' * 84}", f"a/1.0/{'汉' * 83}字", f"a/1.0/{'ﷺ' * 40}", f"{'汉' * 84}/1.0/net", "a/1.0/ﹰ"]
+    for uid in uids:
+        write_card(root, uid, link="https://example.com/model.ckpt", content=CONTENT)
+    site = tmp_path / "site"
+    report = build(root, site)
+    assert (report.models, report.cards, report.left_out) == (len(uids), len(uids), ())
+    pages = [facts.page_of(Uid.parse(uid)) for uid in uids]
+    assert len({page.casefold() for page in pages}) == len(uids)
+    folders = {page.rpartition("/")[0].casefold() for page in pages}
+    assert not folders & {page.casefold() for page in pages}
+    for uid, page in zip(uids, pages, strict=True):
+        assert f"<code>{uid}</code>" in (site / page).read_text(encoding="utf-8")
+        assert f"<code>{uid}</code>" in (site / "zh" / page).read_text(encoding="utf-8")
+    build(root, site)  # and it is known again
+
+
+def test_what_the_caller_gives_and_agrees_to_is_said(root: Path, tmp_path: Path) -> None:
+    given = {"matrix": {"from-caller": "the <distances>", "shape": [2, 3], "dtype": "float32"}}
+    for name, link in (("known", "https://gitee.com/mindspore/models"), ("other", "https://example.com/who/what")):
+        path = write_card(
+            *(root, f"tests/1.9/{name}"), link="https://example.com/model.ckpt", content=CONTENT, arguments=given
+        )
+        text = path.read_text(encoding="utf-8").replace("provider: builtin", "provider: repository")
+        path.write_text(text.replace("asset:", f"repo-link: {link}\nasset:", 1), encoding="utf-8")
+    build(root, tmp_path / "site")
+    known, other = ((tmp_path / f"site/models/tests/{name}.html").read_text("utf-8") for name in ("known", "other"))
+    for module in ("hubtool", "mshub"):
+        assert f"network = {module}.load(&#34;tests/1.9/known&#34;, matrix=matrix, trust=True)" in known
+        assert f"network = {module}.load(&#34;tests/1.9/other&#34;, matrix=matrix)" in other
+    assert "<code>matrix</code>: 2 x 3 float32: the &lt;distances&gt;" in known
+    assert "hubtool load tests/1.9/known" not in known  # the command line cannot give a tensor
+    assert "only if you agree: for one run by trust=True" in known
+    assert "<code>hubtool trust add gitee.com/mindspore</code>" in known
+    assert "not on the trust list" in other
+    assert "<code>hubtool trust add example.com/who/what</code>" in other
+
+
+def test_a_network_of_hubtool_itself_needs_nothing_else(root: Path, tmp_path: Path) -> None:
+    one_card(root)
+    build(root, tmp_path / "site")
+    page = (tmp_path / "site/models/tests/model.html").read_text(encoding="utf-8")
+    assert "hubtool.load(&#34;tests/1.9/model&#34;)" in page
+    assert "trust" not in page
+
+
 def test_what_was_never_checked_is_not_called_checked(root: Path, tmp_path: Path) -> None:
     one_card(root)
     build(root, tmp_path / "site")
@@ -164,7 +240,7 @@ def test_only_web_addresses_are_links(link: str) -> None:
 
 def test_a_page_is_below_the_folder() -> None:
     assert facts.page_of(Uid.parse("tests/1.9/ResNet-50_x")) == "models/tests/resnet50x.html"
-    assert facts.page_of(Uid.parse("tests/gpu/1.9/net")) == "models/tests/gpu/net.html"
+    assert facts.page_of(Uid.parse("tests/gpu/1.9/net")) == "models/tests/gpu.net.html"
 
 
 @pytest.mark.parametrize("left", ["notes.txt", "index.html", "catalogue.json"])
@@ -178,13 +254,153 @@ def test_a_folder_of_others_is_refused_and_stays(root: Path, tmp_path: Path, lef
     assert content(site) == {left: b"mine"}
 
 
-def test_a_file_of_others_in_a_catalogue_is_not_removed(root: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["CNAME", "models/CNAME", "assets/logo.png", "zh/models/tests/.hidden", "assets/a/b"])
+def test_a_file_of_others_in_a_catalogue_is_not_removed(root: Path, tmp_path: Path, name: str) -> None:
     one_card(root)
     build(root, tmp_path / "site")
-    (tmp_path / "site/CNAME").write_text("mine", encoding="utf-8")
-    with pytest.raises(ArgumentError, match=r"what hubtool did not make: CNAME"):
+    added = tmp_path / "site" / name
+    added.parent.mkdir(exist_ok=True)
+    added.write_text("mine", encoding="utf-8")
+    with pytest.raises(ArgumentError, match=rf"what hubtool did not make: .*{name}"):
         build(root, tmp_path / "site")
-    assert (tmp_path / "site/CNAME").read_text(encoding="utf-8") == "mine"
+    assert added.read_text(encoding="utf-8") == "mine"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["registry", "site"]
+
+
+def test_a_link_in_a_catalogue_is_not_removed(root: Path, tmp_path: Path) -> None:
+    one_card(root)
+    build(root, tmp_path / "site")
+    (tmp_path / "site/assets").rename(tmp_path / "mine")
+    (tmp_path / "site/assets").symlink_to(tmp_path / "mine")
+    with pytest.raises(ArgumentError, match="what hubtool did not make: assets"):
+        build(root, tmp_path / "site")
+
+
+@pytest.mark.parametrize("where", [".", ".."])
+@pytest.mark.parametrize("built", [True, False])
+def test_the_working_folder_is_not_replaced(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str, built: bool
+) -> None:
+    one_card(root)
+    site = tmp_path / "site"
+    if built:
+        build(root, site)
+    (site / "assets").mkdir(parents=True, exist_ok=True)
+    monkeypatch.chdir(site if where == "." else site / "assets")
+    with pytest.raises(ArgumentError, match="holds the working folder, and is replaced as a whole"):
+        build(root, Path(where))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the list of mounts")
+def test_a_mount_point_is_refused_before_anything_is_built(root: Path) -> None:
+    one_card(root)
+    places = [Path(line.split(" ")[4]) for line in Path("/proc/self/mountinfo").read_text("utf-8").splitlines()]
+    folders = [place for place in places if place.is_dir() and "\\" not in str(place)]
+    assert Path("/proc") in folders
+    for place in folders:
+        with pytest.raises(ArgumentError, match="is a mount point"):
+            building._check(place)
+    with pytest.raises(ArgumentError, match="mount point"):
+        build(root, Path("/proc"))
+
+
+def test_the_permissions_of_the_folder_are_kept(root: Path, tmp_path: Path) -> None:
+    one_card(root)
+    site = tmp_path / "site"
+    site.mkdir()
+    for mode in (0o750, 0o700, 0o755):
+        site.chmod(mode)
+        build(root, site)
+        assert site.stat().st_mode & 0o7777 == mode
+
+
+def test_a_new_folder_has_the_usual_permissions(root: Path, tmp_path: Path) -> None:
+    one_card(root)
+    build(root, tmp_path / "site")
+    (tmp_path / "other").mkdir()
+    assert (tmp_path / "site").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+@pytest.mark.parametrize("name", ["a**b", "a[b]c", "[!x]", "Site", "a b\\n", "x" * 255])
+def test_any_name_of_a_folder_is_taken_and_its_parts_are_cleared(root: Path, tmp_path: Path, name: str) -> None:
+    one_card(root)
+    site = tmp_path / name
+    build(root, site)
+    part = site.with_name(f"{building._beginning(site)}0123abcd.catalogue-part")
+    old = site.with_name(f"{part.name}-old")
+    others = [f"{part.name}x", f".other.0123abcd{building._PART}", f"{building._beginning(site)}mine.catalogue-part"]
+    for left in (part, old):
+        (left / "models").mkdir(parents=True)  # the marker comes last
+        os.utime(left, (0, 0))
+    mine = part.with_name(part.name.replace("0123abcd", "0123abce"))
+    (mine / "photos").mkdir(parents=True)
+    os.utime(mine, (0, 0))
+    for other in others:
+        (tmp_path / other).mkdir()
+        os.utime(tmp_path / other, (0, 0))
+    build(root, site)
+    assert {path.name for path in tmp_path.iterdir()} == {"registry", name, mine.name, *others}
+
+
+def test_a_folder_that_cannot_be_made_is_said_with_a_hint(root: Path, tmp_path: Path) -> None:
+    one_card(root)
+    (tmp_path / "file").write_text("mine", encoding="utf-8")
+    (tmp_path / "loop").symlink_to("loop")
+    for folder in ("file/site", "file/a/site", "loop", "loop/site", "x" * 300):
+        with pytest.raises(ArgumentError, match=r"cannot be built in|is not a folder") as caught:
+            build(root, tmp_path / folder)
+        assert caught.value.hint
+
+
+def test_a_catalogue_that_cannot_be_replaced_is_put_back(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_card(root)
+    site = tmp_path / "site"
+    build(root, site)
+    before = content(site)
+    monkeypatch.setattr(building, "_EXCHANGE", 1 << 20)
+    rename = Path.rename
+
+    def failing(one: Path, to: Path) -> Path:
+        if one.name.endswith(building._PART):
+            raise OSError(errno.EIO, "the disk fails")
+        return rename(one, to)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(OSError, match="the disk fails"):
+        build(root, site)
+    assert content(site) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["registry", "site"]
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kills a process")
+def test_a_build_that_is_killed_between_its_renames_is_put_right_by_the_next(root: Path, tmp_path: Path) -> None:
+    one_card(root)
+    site = tmp_path / "site"
+    build(root, site)
+    before = content(site)
+    program = (
+        "import os, pathlib, signal, sys\n"
+        "from hubtool.catalogue import build\n"
+        "from hubtool.registry import Registries\n"
+        "build._EXCHANGE = 1 << 20\n"
+        "rename = pathlib.Path.rename\n"
+        "def killed(one, to):\n"
+        "    rename(one, to)\n"
+        "    if str(to).endswith('-old'): os.kill(os.getpid(), signal.SIGKILL)\n"
+        "pathlib.Path.rename = killed\n"
+        "build.build(Registries.of_folders((pathlib.Path(sys.argv[1]),)), pathlib.Path(sys.argv[2]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, root, site], check=False, timeout=120)
+    assert done.returncode == -signal.SIGKILL
+    assert not site.exists()
+    (old,) = tmp_path.glob(".site.*-old")
+    assert content(old) == before
+    building._restore(site)
+    assert content(site) == before
+    build(root, site)
+    assert not list(tmp_path.glob(".site.*-old"))
 
 
 def test_a_file_is_refused(root: Path, tmp_path: Path) -> None:
@@ -199,6 +415,16 @@ def test_an_older_catalogue_is_replaced_as_a_whole(
 ) -> None:
     if not exchanging:
         monkeypatch.setattr(building, "_EXCHANGE", 1 << 20)  # no such flag: as on a system that cannot
+    elif sys.platform != "linux":
+        pytest.skip("exchanging is of Linux")
+    aside = []
+    rename = Path.rename
+
+    def watched(one: Path, to: Path) -> Path:
+        aside.append(to.name.endswith("-old"))
+        return rename(one, to)
+
+    monkeypatch.setattr(Path, "rename", watched)
     site = tmp_path / "site"
     site.mkdir()  # an empty folder is taken
     old = one_card(root, "old")
@@ -206,6 +432,7 @@ def test_an_older_catalogue_is_replaced_as_a_whole(
     old.unlink()
     one_card(root, "new")
     build(root, site)
+    assert any(aside) is not exchanging
     assert [path.name for path in (site / "models/tests").iterdir()] == ["new.html"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["registry", "site"]
 
