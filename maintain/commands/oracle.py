@@ -110,7 +110,7 @@ def command(  # noqa: PLR0917 - one for each option
     )
     planned = newest(planned) if only_newest else planned
     asked = [source for job in planned for source in job.sources if source in chosen]
-    is_old = OLD in asked or CALLED in chosen
+    is_old = not {OLD, CALLED}.isdisjoint(chosen) and any(OLD in job.sources for job in planned)
     place = environments.python_of(python, environment) if is_old else None
     total = len(asked)
     count = 0
