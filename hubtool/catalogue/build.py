@@ -17,7 +17,7 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from hubtool import parallel
+from hubtool import parallel, wording
 from hubtool.card import architectures
 from hubtool.catalogue import facts, finding
 from hubtool.errors import ArgumentError, HubError
@@ -314,7 +314,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         finalize=_shown,
     )
-    environment.filters["size"] = _size
+    environment.filters["size"] = wording.size
     return environment
 
 
@@ -323,13 +323,3 @@ def _shown(value: Any) -> Any:  # noqa: ANN401 - whatever a template shows
     if type(value) is not str or value.isprintable():  # text that is marked as HTML is another type
         return value
     return "".join(sign if sign.isprintable() or sign in "\n\t" else " " for sign in value)
-
-
-def _size(count: int) -> str:
-    """Return a size in bytes for people."""
-    size = float(count)
-    for unit in ("bytes", "KiB", "MiB"):
-        if size < 1024:
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1024
-    return f"{size:.1f} GiB"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TextIO, cast
 
 import click
 
+from hubtool import wording
 from hubtool.cli import output
 from hubtool.wording import count as count  # noqa: PLC0414 - commands take it from here
 
@@ -53,13 +54,7 @@ def pairs(rows: list[tuple[str, str]], *, indent: str = "", err: bool = False) -
 
 def size(count: int | None) -> str:
     """Return a size in bytes for people, such as ``404.1 MiB``."""
-    if count is None:
-        return "size not stated"
-    if count < 1024:
-        return "1 byte" if count == 1 else f"{count} bytes"
-    units = ("KiB", "MiB", "GiB", "TiB")
-    power = min((count.bit_length() - 1) // 10, len(units))
-    return f"{count / 1024**power:.1f} {units[power - 1]}"
+    return "size not stated" if count is None else wording.size(count)
 
 
 def plain(text: str, *, lines: bool = False) -> str:

@@ -104,9 +104,8 @@ _OTHER_BRANCH: Final = {
         *("1.3/ssimae_mvtecadcarpet", "1.3/ssimae_mvtecadgrid"),
     ),
     "r1.6": (
-        *(
-            f"1.7/fasterrcnnresnetv1{depth}_coco2017" for depth in (50, 101, 152)
-        ),  # their file is older than r1.7's code
+        # These files are older than r1.7's code.
+        *(f"1.7/fasterrcnnresnetv1{depth}_coco2017" for depth in (50, 101, 152)),
         *("1.3/lstm_aclimdbv1", "1.5/lstm_aclimdbv1", "1.3/warpctc_captcha", "1.5/warpctc_captcha"),
         *("1.3/moleculardynamics_water", "1.5/moleculardynamics_water"),  # which have no export.py
         "1.5/wdsr_div2k",

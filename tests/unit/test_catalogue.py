@@ -374,26 +374,35 @@ def test_a_catalogue_that_cannot_be_replaced_is_put_back(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["registry", "site"]
 
 
+def killed_build(root: Path, site: Path, sabotage: str) -> None:
+    """Build in a process that lines of Python, run before, let kill itself."""
+    program = (
+        "import os, pathlib, signal, sys\n"
+        "from hubtool.catalogue import build\n"
+        "from hubtool.registry import Registries\n"
+        f"{sabotage}"
+        "build.build(Registries.of_folders((pathlib.Path(sys.argv[1]),)), pathlib.Path(sys.argv[2]))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, root, site], check=False, timeout=120)
+    assert done.returncode == -signal.SIGKILL
+
+
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kills a process")
 def test_a_build_that_is_killed_between_its_renames_is_put_right_by_the_next(root: Path, tmp_path: Path) -> None:
     one_card(root)
     site = tmp_path / "site"
     build(root, site)
     before = content(site)
-    program = (
-        "import os, pathlib, signal, sys\n"
-        "from hubtool.catalogue import build\n"
-        "from hubtool.registry import Registries\n"
+    killed_build(
+        root,
+        site,
         "build._EXCHANGE = 1 << 20\n"
         "rename = pathlib.Path.rename\n"
         "def killed(one, to):\n"
         "    rename(one, to)\n"
         "    if str(to).endswith('-old'): os.kill(os.getpid(), signal.SIGKILL)\n"
-        "pathlib.Path.rename = killed\n"
-        "build.build(Registries.of_folders((pathlib.Path(sys.argv[1]),)), pathlib.Path(sys.argv[2]))\n"
+        "pathlib.Path.rename = killed\n",
     )
-    done = subprocess.run([sys.executable, "-c", program, root, site], check=False, timeout=120)
-    assert done.returncode == -signal.SIGKILL
     assert not site.exists()
     (old,) = tmp_path.glob(".site.*-old")
     assert content(old) == before
@@ -458,15 +467,7 @@ def test_a_killed_build_leaves_the_old_one_and_the_next_clears_up(root: Path, tm
     site = tmp_path / "site"
     build(root, site)
     before = content(site)
-    program = (
-        "import os, pathlib, signal, sys\n"
-        "from hubtool.catalogue import build\n"
-        "from hubtool.registry import Registries\n"
-        "build._swap = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "build.build(Registries.of_folders((pathlib.Path(sys.argv[1]),)), pathlib.Path(sys.argv[2]))\n"
-    )
-    done = subprocess.run([sys.executable, "-c", program, root, site], check=False, timeout=120)
-    assert done.returncode == -signal.SIGKILL
+    killed_build(root, site, "build._swap = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n")
     assert content(site) == before
     (left,) = tmp_path.glob(".site.*")
     build(root, site)
