@@ -18,7 +18,9 @@ ORDER = (
     *("accuracy", "mAP", "evaluation", "author", "update-time", "repo-link"),
 )
 ORDER_AFTER = ("user-id", "used-for", "train-backend", "infer-backend", "mindspore-version", "mindspore-lite")
-ORDER_LAST = ("asset", "repo-revision", "network")
+#: What a card says about using its network; lists and mappings among them are written by :func:`dump_fact`.
+ORDER_OF_FACTS = ("task", "architecture", "inputs", "preprocessing", "outputs", "labels")
+ORDER_LAST = ("asset", "repo-revision", *ORDER_OF_FACTS, "network")
 ORDER_END = ("license", "summary", "status", "superseded-by", "status-reason")
 ORDER_OF_ASSET = ("file-format", "asset-link", "asset-sha256", "asset-size")
 ORDER_OF_RECIPE = (
@@ -39,6 +41,7 @@ ORDER_OF_RECIPE = (
 )
 WIDTH = 110
 """The longest line of a recipe or of a list of numbers, in characters."""
+_NO_LIMIT = 10**6
 NUMBER = re.compile(r"[-+.0-9_]+([eE][-+]?[0-9]+)?\Z")
 
 
@@ -60,15 +63,34 @@ def dump_recipe(recipe: Mapping[str, object]) -> str:
     ordered = {key: recipe[key] for key in (*keys, *(key for key in recipe if key not in keys))}
     # The dumper writes a mapping without lists and mappings in it on one line; the recipe itself always has lines.
     flow = None if any(isinstance(value, (dict, list)) for value in ordered.values()) else False
+    return _dumped({"network": ordered}, flow=flow)
+
+
+def dump_fact(key: str, value: object) -> str:
+    """Return an entry with a list or a mapping, such as ``preprocessing:``, without a line feed at its end.
+
+    Args:
+        key: Its key.
+        value: Its value. Each mapping in a list gets a line.
+    """
+    if isinstance(value, list) and any(isinstance(item, dict) for item in value):
+        return "\n".join([f"{key}:", *(f"  - {_line(item)}" for item in value)])
+    return f"{key}: {_dumped(value, flow=True)}"
+
+
+def _line(item: object) -> str:
+    """Return an item of a list as one line; without braces if it has one key."""
+    if isinstance(item, dict) and len(item) == 1:
+        (key,) = item
+        return f"{scalar(str(key))}: {_dumped(item[key], flow=True, width=_NO_LIMIT)}"
+    return _dumped(item, flow=True, width=_NO_LIMIT)
+
+
+def _dumped(value: object, *, flow: bool | None, width: int = WIDTH) -> str:
     dumped = yaml.dump(
-        {"network": ordered},
-        Dumper=_dumper(),
-        sort_keys=False,
-        allow_unicode=True,
-        width=WIDTH,
-        default_flow_style=flow,
+        value, Dumper=_dumper(), sort_keys=False, allow_unicode=True, width=width, default_flow_style=flow
     )
-    return str(dumped).rstrip("\n")
+    return str(dumped).rstrip("\n").removesuffix("\n...")
 
 
 @cache

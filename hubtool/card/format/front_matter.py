@@ -19,13 +19,15 @@ from hubtool.card.yaml_text import (
     ORDER_END,
     ORDER_LAST,
     ORDER_OF_ASSET,
+    ORDER_OF_FACTS,
     WIDTH,
+    dump_fact,
     dump_recipe,
     scalar,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from yaml.nodes import Node
 
@@ -36,6 +38,7 @@ _BEHIND_VALUE = re.compile(r"[ \t]*(?P<comment>#[^\n]*)?\n?\s*\Z")
 _BETWEEN = re.compile(r"[ \t]*:\s*\Z")
 _KEY = re.compile(r"[A-Za-z][A-Za-z0-9_-]*\Z")
 _TEXT = frozenset({"string"})
+_FACTS = frozenset(("evaluation", *ORDER_OF_FACTS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,7 +147,9 @@ def _entry(entry: Entry, chunk: str, start: int) -> str:
     if entry.key == "asset" and (lines := _assets(node)) is not None:
         return "\n".join(["asset:", *lines])
     if entry.key == "network" and isinstance(node, yaml.MappingNode):
-        return _recipe(entry)
+        return dump_recipe(_plain(entry))
+    if entry.key in _FACTS:
+        return dump_fact(entry.key, _plain(entry))
     if isinstance(node, yaml.SequenceNode) and (flow := _numbers(node)) is not None:
         return f"{entry.key}: {flow}"
     return chunk
@@ -225,13 +230,8 @@ def _as_written(node: yaml.ScalarNode) -> str:
     return scalar(node.value) if node.style else node.value
 
 
-def _recipe(entry: Entry) -> str:
-    return dump_recipe(_plain(entry))
-
-
-def _plain(entry: Entry) -> Mapping[str, object]:
-    found = plain_values(front_matters.FrontMatter(entries=(entry,), faults=(), text="", offset=0))[entry.key]
-    return found if isinstance(found, dict) else {}
+def _plain(entry: Entry) -> Any:  # noqa: ANN401 - any value of a card
+    return plain_values(front_matters.FrontMatter(entries=(entry,), faults=(), text="", offset=0))[entry.key]
 
 
 def _numbers(node: Node) -> str | None:
