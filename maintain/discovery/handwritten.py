@@ -130,10 +130,29 @@ _READY_AT_EXPORT: Final = {
     "repvgg": ("--pretrained", 42),
 }
 
+# MINDlarge_config.yaml, as in evaluation; one user, and five candidates as in training.
+_NAML: Final[dict[str, object]] = {
+    "phase": "eval",
+    "n_categories": 19,
+    "n_sub_categories": 286,
+    "n_words": 74308,
+    "n_browsed_news": 50,
+    "n_words_title": 16,
+    "n_words_abstract": 48,
+    "word_embedding_dim": 304,
+    "category_embedding_dim": 112,
+    "query_vector_dim": 208,
+    "n_filters": 400,
+    "window_size": 3,
+    "batch_size": 1,
+    "neg_sample": 4,
+}
+
 # What scripts do to the names in a checkpoint before they load it: the folder, the script, a text that shows that the
 # script of this version does it, and the rules.
 _RENAMES: Final[tuple[tuple[str, str, str, dict[str, str]], ...]] = (
     ("faster_rcnn", "eval.py", "fpn_ncek", {"fpn_ncek": "fpn_neck"}),
+    ("naml", "src/naml.py", "NAMLWithLossCell", {"^network.": ""}),
     ("tinybert", "run_task_distill.py", "tinybert_", {"tinybert_": "bert_", "^bert.": ""}),
     ("tinybert", "export.py", "tinybert_", {"tinybert_": "bert_", "^bert.": ""}),
     ("wide_and_deep_multitable", "src/wide_and_deep.py", "PredictWithSigmoid", {"^network.": ""}),
@@ -260,9 +279,12 @@ def recipes(folder: str, facts: NetworkFacts) -> Iterator[Recipe]:
         labels = ("--number_labels", "2", "--ckpt_file", "{checkpoint}")
         yield Recipe(provider="repository", entry="export.py", argv=("--task_name", "udc", *labels))
         yield Recipe(provider="repository", entry="export.py", argv=labels)
-    elif name == "naml":  # five candidates, as in training: the export of all of it would have none
-        sizes = ("--export_neg_sample", "4", "--batch_size", "1")
-        yield Recipe(provider="repository", entry="export.py", argv=("--checkpoint_path", "{checkpoint}", *sizes))
+    elif name == "naml":  # its scripts load into the loss cell, and the network in it is not exported as a whole
+        yield Recipe(provider="repository", entry="src.naml:NAML", arguments={"args": dict(_NAML)})
+    elif name == "senta":  # its script loads into the loss cell, and exports the network in it
+        argv = ("--ckpt_file", "{checkpoint}")
+        inputs = tuple((one, (1, 512), "int32") for one in ("src_ids", "sent_ids", "input_mask"))
+        yield Recipe(provider="repository", entry="export.py", argv=argv, capture=2, inputs=inputs)
     elif name == "ArbitraryStyleTransfer":  # its first script loads the network that looks at styles
         argv = ("--ckpt_path", "{checkpoint}")
         yield Recipe(provider="repository", entry="export.py", argv=argv, training_mode=True)

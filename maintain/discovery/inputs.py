@@ -90,7 +90,7 @@ _STATED: Final[tuple[tuple[str, tuple[InputSpec, ...]], ...]] = (
         ("pos_mask_dist_src", "neg_mask_dist_src", "pos_mask_dist_first")))),  # src/trainer.py
     ("pwcnet_flyingchairs", (_of("x1_raw", 1, 3, 384, 448), _of("x2_raw", 1, 3, 384, 448))),  # src/pwc_modules.py
     (
-        "naml_mindlarge",  # src/naml.py: 50 browsed news of one user, five candidates, and which was read
+        "naml_mindlarge",  # src/naml.py: 50 browsed news of one user, and five candidates
         (
             *(_ints(f"{name}_b", 1, 50) for name in ("category", "subcategory")),
             _ints("title_b", 1, 50, 16),
@@ -98,7 +98,6 @@ _STATED: Final[tuple[tuple[str, tuple[InputSpec, ...]], ...]] = (
             *(_ints(f"{name}_c", 1, 5) for name in ("category", "subcategory")),
             _ints("title_c", 1, 5, 16),
             _ints("abstract_c", 1, 5, 48),
-            _ints("label", 1, 5),
         ),
     ),
     (
@@ -139,6 +138,13 @@ _STATED: Final[tuple[tuple[str, tuple[InputSpec, ...]], ...]] = (
             _of("std", 2, 552, dtype="float16", low=0.5, high=1.5),
             _ints("atype", 192),
             _ints("nlist", 1, 192, 138, high=191),
+        ),
+    ),
+    (
+        "tbnet_steam",  # src/tbnet.py, whose export wraps it and gives labels too
+        (
+            _of("items", 1, dtype="int64"),
+            *(_of(name, 1, 39, dtype="int64") for name in ("relation1", "mid_entity", "relation2", "hist_item")),
         ),
     ),
     (

@@ -277,8 +277,10 @@ class _ScriptRun:
             inside = [network for network in networks if id(network) in cells] or networks
         self.network = max(inside, key=lambda network: len(network.parameters_dict()))
         self.training = capture.exported is self.network and bool(self.network.training)
-        if _is_network(capture.exported) and (
-            self._is_for_training(self.network) or not _shares_with(capture.exported, capture.networks)
+        if (
+            capture.exported is not self.network
+            and _is_network(capture.exported)
+            and (self._is_for_training(self.network) or not _shares_with(capture.exported, capture.networks))
         ):
             # The checkpoint is of the whole training, or what was loaded is a part from elsewhere, such as a backbone
             # before its training: the network is what the script exports.
@@ -296,10 +298,13 @@ class _ScriptRun:
 
     @staticmethod
     def _is_for_training(network: Any) -> bool:  # noqa: ANN401 - a Cell
-        """Whether it holds an optimizer: its forward pass would be a step of training."""
+        """Whether it holds an optimizer, or a loss beside the network: its forward pass would be one of training."""
         from mindspore import nn  # noqa: PLC0415
 
-        return any(isinstance(cell, nn.Optimizer) for _, cell in network.cells_and_names())
+        return any(isinstance(cell, nn.Optimizer) for _, cell in network.cells_and_names()) or any(
+            isinstance(cell, nn.LossBase) or type(cell).__name__.lower().endswith(("loss", "losscell"))
+            for cell in network.cells()
+        )
 
     def _blame(self, error: BaseException | None) -> None:
         cause: BaseException | None = error

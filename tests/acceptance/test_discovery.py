@@ -146,6 +146,14 @@ def test_one_piece_of_code_is_looked_at_once(cli: Cli, tmp_path: Path) -> None:
     assert len(json.loads((cli.folder / "discovery.json").read_text(encoding="utf-8"))) == 1
 
 
+def test_a_loss_is_no_network(cli: Cli, tmp_path: Path) -> None:
+    models.loss_cell(tmp_path / "checkout" / "r1.9" / "loss")
+    uid = card(cli, "loss_toy", "loss")
+    outcome = discover(cli, tmp_path / "checkout", "--smoke")[uid]
+    assert outcome["network"] == "Net"
+    assert outcome["outputs"] == [[1, 5]]
+
+
 def test_wrong_use(cli: Cli) -> None:
     assert cli.maintain("discover", "--checkout", "x").code == 2
     assert cli.maintain("discover", "tests/1.9/none", "--checkout", "x").code == 1

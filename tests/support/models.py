@@ -79,6 +79,34 @@ def script_only(folder: Path, *, name: str = "Net", classes: int = 5, export: st
     return write(folder, {**network(name, classes), "export.py": export})
 
 
+def loss_cell(folder: Path) -> Path:
+    """Write a model whose export script loads into a cell with the loss, and exports the network in it."""
+    script = """
+    import argparse
+    import numpy as np
+    from mindspore import Tensor, nn
+    from mindspore.train.serialization import export, load_checkpoint
+    from src.network import Net
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--ckpt_file")
+
+    class WithLoss(nn.Cell):
+        def __init__(self, network):
+            super(WithLoss, self).__init__()
+            self.network = network
+            self.loss = nn.SoftmaxCrossEntropyWithLogits(sparse=True)
+
+        def construct(self, x, label):
+            return self.loss(self.network(x), label)
+
+    whole = WithLoss(Net(5))
+    load_checkpoint(parser.parse_args().ckpt_file, net=whole)
+    export(whole.network, Tensor(np.zeros((1, 3), np.float32)), file_name="x", file_format="MINDIR")
+    """
+    return write(folder, {**network(), "export.py": script})
+
+
 def hub_configuration(folder: Path) -> Path:
     """Write a model with a hub configuration that works."""
     conf = """
