@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from hubtool.networks.provider import BuiltNetwork
 
 _OTHER_PLACE = 1000  # where other values of inputs begin: no network has so many
-_MOVE = 1e-6  # by which part of itself each number of the inputs is moved, to see what that does to the outputs
+_MOVE = 1e-6  # by which part of itself each number is moved, to see what that does to the outputs
 _ROOM = 1e-5  # of an output's scale, between two runs on the same inputs
 
 
@@ -85,7 +85,7 @@ def _measure(spec: Mapping[str, Any]) -> dict[str, Any]:
             if spec["recording"]:
                 told["apart"] = _apart(first, other)
             if spec["recording"] and not spec["once"]:
-                told["noise"] = _apart(first, _outputs(loaded.built, inputs, moved=_MOVE))
+                told["noise"] = _apart(first, _moved(loaded.built, inputs))
             return {**told, **_summaries(first, second), "inputs": inputs}
     return {**told, "reason": problem}
 
@@ -95,6 +95,18 @@ def caller_values(recipe: Recipe | None) -> dict[str, Any]:
     asked = () if recipe is None else caller_arguments(recipe.arguments)
     specs = [one.spec for one in asked]
     return {one.name: rule.example(one.name, one.shape, one.dtype, one.low, one.high) for one in specs}
+
+
+def _moved(built: BuiltNetwork, inputs: Sequence[Mapping[str, Any]]) -> list[tuple[str, Any]]:
+    """Run a network with slightly other inputs; where these are whole numbers, with slightly other parameters."""
+    if any(str(one["dtype"]).startswith("float") for one in inputs):
+        return _outputs(built, inputs, moved=_MOVE)
+    from mindspore import Tensor  # noqa: PLC0415
+
+    for parameter in built.network.get_parameters():
+        if str(parameter.dtype).lower() in ("float32", "float64"):
+            parameter.set_data(Tensor(rule.nudged(parameter.asnumpy(), _MOVE), parameter.dtype))
+    return _outputs(built, inputs)
 
 
 def _outputs(
@@ -115,7 +127,7 @@ def _outputs(
         for place, one in enumerate(inputs, first_place)
     ]
     found = []
-    tensors = [Tensor(value * value.dtype.type(1 + moved) if value.dtype.kind == "f" else value) for value in values]
+    tensors = [Tensor(rule.nudged(value, moved)) for value in values]
     results = [] if built.scores is None else [built.scores(*tensors)]
     for one in flat([*results, built.network(*tensors)]):
         # NumPy does not know bfloat16.

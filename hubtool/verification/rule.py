@@ -115,6 +115,21 @@ def example(
     return values.reshape(tuple(shape)).astype(dtype)
 
 
+def nudged(values: Any, part: float) -> Any:  # noqa: ANN401 - NumPy arrays
+    """Return floating-point numbers moved up and down by a part of themselves, in turn.
+
+    If all moved one way, they would be scaled, and layers that normalise would undo that.
+
+    Args:
+        values: Numbers of any type; others than floating-point ones stay as they are.
+        part: The part.
+    """
+    if values.dtype.kind != "f" or not part:
+        return values
+    signs = np.resize(np.array([1.0, -1.0, -1.0, 1.0, -1.0]), values.shape)
+    return (values * (1 + part * signs)).astype(values.dtype)
+
+
 def widened(inputs: Sequence[Mapping[str, Any]], bound: float | None) -> list[dict[str, Any]]:
     """Return descriptions of inputs with a bound for floating-point numbers, where they state none.
 

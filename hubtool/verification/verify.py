@@ -99,8 +99,8 @@ class Measurement:
         inputs: What it was called with.
         digest: The digest of its parameter list.
         float16: Whether cells or outputs of it are in float16, whatever its inputs are.
-        noise: By how much of their scale its kept outputs change when its inputs change by one part in a million; 0
-            unless that was measured.
+        noise: By how much of their scale its kept outputs change when its inputs, or if these are whole numbers its
+            parameters, change by one part in a million; 0 unless that was measured.
         apart: By how much they change with other inputs; infinite unless that was measured.
         mindspore: The version of MindSpore.
         device: The device.

@@ -317,7 +317,7 @@ def run(
                 rule.example(at, one["shape"], one["dtype"], one.get("low"), one.get("high"))
                 for at, one in enumerate(inputs, place)
             ]
-            runs.append(flat(network(*(ms.Tensor(_nudged(one, moved)) for one in values))))
+            runs.append(flat(network(*(ms.Tensor(rule.nudged(one, moved)) for one in values))))
     except (Exception, SystemExit) as error:  # noqa: BLE001 - the code may raise anything, and the record says what
         return {**record, "reason": f"the network failed: {first_line(error)}"}
     first, second, other, near = runs
@@ -341,14 +341,6 @@ def run(
     if _apart(rule, first, near) > _STEADY:
         return {**record, "outputs": [], "reason": _HANGS}
     return record
-
-
-def _nudged(values: Any, part: float) -> Any:  # noqa: ANN401 - NumPy arrays
-    """Return floating-point numbers moved up and down by a part of themselves, in turn; only scaled, networks scale."""
-    if values.dtype.kind != "f" or not part:
-        return values
-    signs = np.resize(np.array([1.0, -1.0, -1.0, 1.0, -1.0]), values.shape)
-    return (values * (1 + part * signs)).astype(values.dtype)
 
 
 def _apart(rule: Any, first: list[Any], other: list[Any]) -> float:  # noqa: ANN401 - a module
