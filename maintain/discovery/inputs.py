@@ -141,6 +141,18 @@ _STATED: Final[tuple[tuple[str, tuple[InputSpec, ...]], ...]] = (
         ),
     ),
     (
+        "luke_squad1.1",  # src/reading_comprehension; there is one kind of segments
+        (
+            _ints("word_ids", 1, 512),
+            _ints("word_segment_ids", 1, 512, high=0),
+            _ints("word_attention_mask", 1, 512, low=1),
+            _ints("entity_ids", 1, 128),
+            _ints("entity_position_ids", 1, 128, 30, high=511),
+            _ints("entity_segment_ids", 1, 128, high=0),
+            _ints("entity_attention_mask", 1, 128, low=1),
+        ),
+    ),
+    (
         "tbnet_steam",  # src/tbnet.py, whose export wraps it and gives labels too
         (
             _of("items", 1, dtype="int64"),
