@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from hubtool.version import __version__
 
 if TYPE_CHECKING:
-    from hubtool.api import fetch, get_hub_dir, hub_list, load, load_weights, resolve, search, set_hub_dir
+    from hubtool.api import fetch, get_hub_dir, hub_list, load, load_weights, pipeline, resolve, search, set_hub_dir
 
 __all__ = [
     "__version__",
@@ -22,6 +22,7 @@ __all__ = [
     "hub_list",
     "load",
     "load_weights",
+    "pipeline",
     "resolve",
     "search",
     "set_hub_dir",

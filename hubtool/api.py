@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from hubtool.card.status import Status
     from hubtool.checkpoint.coverage import Coverage
+    from hubtool.pipelines.pipeline import Pipeline
     from hubtool.registry.found import Found
     from hubtool.resolution.finding import FoundCard
     from hubtool.resolution.resolver import Resolution
@@ -156,6 +157,58 @@ def load(
     if loaded.path is not None:
         return loaded.path
     return loaded.network if strict else (loaded.network, loaded.coverage)
+
+
+def pipeline(
+    name: str,
+    *,
+    source: str = "gitee",
+    device: str | None = None,
+    lock: str | os.PathLike[str] | None = None,
+    checkout: str | os.PathLike[str] | None = None,
+    trust: bool = False,
+    progress: bool | ProgressCallback = False,
+    **kwargs: object,
+) -> Pipeline:
+    """Load the network of a card with what stands before and behind it: pictures or texts go in, labels come out.
+
+    >>> hubtool.pipeline("hubtool/2.10/tinybert_bilstmcrf_toyner")("王小明在北京大学读书")  # doctest: +SKIP
+    PER  王小明    characters 0 to 3
+    ORG  北京大学  characters 4 to 8
+
+    Args:
+        name: As :func:`load` takes it.
+        source: ``gitee``, ``github`` or ``local``.
+        device: ``CPU``, ``GPU`` or ``Ascend``; by default the one that MindSpore's context names.
+        lock: As :func:`load` takes it; so are the next three.
+        checkout: A folder with the tree of the card's repository.
+        trust: Whether you agree, for this call, that the code of a repository on the trust list runs.
+        progress: Whether a bar is shown while the checkpoint is fetched, or a function that is called.
+        **kwargs: Arguments of the network, beyond the card's recipe.
+
+    Raises:
+        RecipeError: If the card does not say how its network is used; then nothing is fetched and nothing runs.
+        HubError: As :func:`load`.
+    """
+    _check_arguments(name, source, trust=trust)
+    progresses.check(progress)
+    from hubtool.pipelines.pipeline import open_pipeline  # noqa: PLC0415 - it imports the loader
+
+    with progresses.shown(progress) as report_of:
+        hub = _held(lock)
+        found = hub.find(name, local=source == "local")
+        _warn_shadowed(found)
+        resolution = hub.resolve(found, trust=trust, overridden=kwargs, loading=True)
+        opened = open_pipeline(
+            hub,
+            resolution,
+            device=device,
+            overrides=kwargs,
+            checkout=_folder(checkout),
+            progress=report_of(name),
+        )
+    _warn(found.card.status, resolution.uid)
+    return opened
 
 
 def load_weights(name: str, source: str = "gitee", force_reload: bool = False) -> dict[str, Any]:  # noqa: FBT001, FBT002 - the public hub's signature

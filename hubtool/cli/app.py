@@ -41,6 +41,7 @@ COMMANDS = {
     "sync": ("hubtool.cli.sync", "Download exactly what a lockfile pins."),
     "diff": ("hubtool.cli.diff", "Show what differs between cards, lockfiles, checkpoints and code."),
     "load": ("hubtool.cli.load", "Load a card's network, and report how that went."),
+    "run": ("hubtool.cli.run", "Say what pictures or texts are, with the network of a card."),
     "verify": ("hubtool.cli.verify", "Repeat the known answers of cards: what their networks compute."),
     "export": ("hubtool.cli.export", "Write a network with its weights as a MindIR."),
     "cache": ("hubtool.cli.cache", "Look after the store: list, verify, prune, remove."),

@@ -44,13 +44,13 @@ def _special(vocabulary: Mapping[str, int]) -> None:
         raise ArgumentError(f"the vocabulary has no {', '.join(missing)}")
 
 
-def encode(text: str, vocabulary: Mapping[str, int], length: int) -> tuple[list[int], list[int], list[int]]:
+def encode(text: Sequence[str], vocabulary: Mapping[str, int], length: int) -> tuple[list[int], list[int], list[int]]:
     """Encode a sentence.
 
-    A character that is not in the vocabulary is looked up in lower case, and else becomes ``[UNK]``.
+    A token that is not in the vocabulary is looked up in lower case, and else becomes ``[UNK]``.
 
     Args:
-        text: The sentence, of at most ``length - 2`` characters.
+        text: The sentence, each character of which is a token, or a list of tokens; at most ``length - 2``.
         vocabulary: Each token's id, as :func:`read_vocabulary` returns it.
         length: The length to pad to.
 
@@ -67,7 +67,7 @@ def encode(text: str, vocabulary: Mapping[str, int], length: int) -> tuple[list[
             hint=f"use a length of at least {len(text) + 2}, or split the text",
         )
     unknown = vocabulary[UNKNOWN]
-    inner = [vocabulary.get(char, vocabulary.get(char.lower(), unknown)) for char in text]
+    inner = [vocabulary.get(token, vocabulary.get(token.lower(), unknown)) for token in text]
     ids = [vocabulary[FIRST], *inner, vocabulary[LAST]]
     padding = length - len(ids)
     return ids + [vocabulary[PAD]] * padding, [1] * len(ids) + [0] * padding, [0] * length

@@ -20,14 +20,14 @@ def test_numbers_move_up_and_down() -> None:
 @pytest.mark.mindspore
 @pytest.mark.parametrize(("dtype", "shape"), [("int32", [1, 6]), ("float32", [1, 6])])
 def test_a_network_that_takes_differences_is_noisy(dtype: str, shape: list[int]) -> None:
-    from mindspore import nn  # noqa: PLC0415
+    from mindspore import nn
 
     class Differences(nn.Cell):  # type: ignore[misc] # MindSpore has no types
         def __init__(self) -> None:
             super().__init__()
             self.table = nn.Embedding(50, 8)
 
-        def construct(self, x: Any) -> Any:  # noqa: ANN401 - a Tensor
+        def construct(self, x: Any) -> Any:
             found = self.table(x) if dtype == "int32" else x
             return (found + 1000 - 1000) - found
 

@@ -1,0 +1,65 @@
+"""What outputs mean: probabilities, labels and entities, and outputs that do not fit the card."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from hubtool.errors import NetworkError
+from hubtool.pipelines import results
+from hubtool.pipelines.results import Entity, Label, Result
+
+LABELS = ("cat", "dog", "hat")
+
+
+def test_probabilities_of_each_kind() -> None:
+    scores = np.array([[0.0, np.log(2), np.log(5)]])
+    for kind, numbers in {
+        "scores": scores + 700,  # large scores do not overflow
+        "log-probabilities": scores - np.log(8),
+        "probabilities": np.exp(scores) / 8,
+    }.items():
+        found = results.labels_of(numbers, kind, LABELS, 2)
+        assert [one.label for one in found] == ["hat", "dog"]
+        np.testing.assert_allclose([one.score for one in found], [5 / 8, 2 / 8], rtol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(1, 4), (2, 3), (1, 3, 1), ()])
+def test_outputs_of_another_shape(shape: tuple[int, ...]) -> None:
+    with pytest.raises(NetworkError, match="3 labels"):
+        results.labels_of(np.zeros(shape), "scores", LABELS, 1)
+
+
+def test_outputs_that_are_not_finite() -> None:
+    with pytest.raises(NetworkError, match="not finite"):
+        results.labels_of(np.array([[0, np.nan, 1]]), "scores", LABELS, 1)
+
+
+def test_entities_by_number_and_by_score() -> None:
+    labels = ("O", "B-PER", "I-PER")
+    tags = np.array([[0, 1, 2, 0, 1, 0]])
+    wanted = (Entity(entity="PER", text="王小", start=0, end=2), Entity(entity="PER", text="李", start=3, end=4))
+    assert results.entities_of(tags, "class-indices", labels, "王小和李") == wanted
+    assert results.entities_of(np.eye(3)[tags[0]][None], "scores", labels, "王小和李") == wanted
+    with pytest.raises(NetworkError, match="3 labels"):
+        results.entities_of(np.zeros((1, 6, 4)), "scores", labels, "王小和李")
+    with pytest.raises(NetworkError, match="for each token"):
+        results.entities_of(np.zeros(6), "class-indices", labels, "王小和李")
+    with pytest.raises(NetworkError, match="has no label"):
+        results.entities_of(np.full((1, 6), 9), "class-indices", labels, "王小和李")
+
+
+def test_how_results_look() -> None:
+    result = Result(source="<b>.png", found=(Label(label="<cat>", score=0.75), Label(label="dog", score=0.25)))
+    assert result.lines() == [f"<cat>   75.0%  {'█' * 18}", f"dog     25.0%  {'█' * 6}"]
+    assert result.lines(bars=False) == ["<cat>   75.0%", "dog     25.0%"]
+    assert repr(result) == "\n".join(result.lines())
+    assert "<b>" not in result._repr_html_()
+    assert "&lt;cat&gt;" in result._repr_html_()
+    assert [one.label for one in result if isinstance(one, Label)] == ["<cat>", "dog"]
+    many = Result(source="x", found=tuple(Label(label=str(number), score=0.0) for number in range(1000)))
+    assert len(repr(many).splitlines()) == 21
+    assert repr(Result(source="x", found=())) == "nothing found"
+    chinese = Result(source="x", found=(Entity(entity="PER", text="王", start=0, end=1),
+                                        Entity(entity="ORG", text="ab", start=1, end=3)))  # fmt: skip
+    assert chinese.lines() == ["PER  王  characters 0 to 1", "ORG  ab  characters 1 to 3"]
