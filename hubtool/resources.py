@@ -28,3 +28,8 @@ def schema_file(name: str) -> Path:
 def vocabulary_file(name: str) -> Path:
     """Return the path of a packaged vocabulary or table, such as ``datasets`` or ``package-calls``."""
     return _folder("vocabularies") / f"{name}.json"
+
+
+def labels_folder() -> Path:
+    """Return the folder of the lists of labels."""
+    return _folder("vocabularies") / "labels"

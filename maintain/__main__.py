@@ -7,7 +7,7 @@ import sys
 import click
 
 from hubtool.cli import app, output
-from maintain.commands import discovery, importing, loadability, oracle
+from maintain.commands import discovery, facts, importing, loadability, oracle
 
 NAME = "python -m maintain"
 
@@ -16,6 +16,7 @@ NAME = "python -m maintain"
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
     commands={
         "import": importing.command,
+        "facts": facts.command,
         "discover": discovery.discover,
         "oracle": oracle.command,
         "answers": oracle.answers,

@@ -147,15 +147,16 @@ def find(text: str) -> Architecture | None:
     return None if name is None else architectures()[name]
 
 
-def of_card(model: str, backbone: str) -> Architecture | None:
+def of_card(model: str, backbone: str, stated: str = "") -> Architecture | None:
     """Return the architecture of a card, or None if it is not known.
 
     Args:
         model: Its ``model-name``.
         backbone: Its ``backbone-name``, which counts where the model is not known: that of a detector may be the
             network inside it.
+        stated: Its ``architecture``, which counts first.
     """
-    return find(model) or find(backbone)
+    return (find(stated) if stated else None) or find(model) or find(backbone)
 
 
 def nearest(text: str) -> str | None:
@@ -169,7 +170,7 @@ def nearest(text: str) -> str | None:
     return known[close[0]] if close else None
 
 
-def tasks_of(architecture: Architecture | None, task: str, dataset: str) -> tuple[str, ...]:
+def tasks_of(architecture: Architecture | None, task: str, dataset: str, stated: str = "") -> tuple[str, ...]:
     """Return the pipeline tasks of a card, the most likely one first; none if nothing is known.
 
     What the card states counts first. Where it only names a field, such as ``cv``, the task that the data set is made
@@ -179,7 +180,15 @@ def tasks_of(architecture: Architecture | None, task: str, dataset: str) -> tupl
         architecture: Its architecture.
         task: Its ``module-type``.
         dataset: Its ``train-dataset``.
+        stated: Its ``task``, which is the first of them if it is known.
     """
+    derived = _derived_tasks(architecture, task, dataset)
+    if stated not in tasks():
+        return derived
+    return (stated, *(one for one in derived if one != stated)) if stated in derived else (stated,)
+
+
+def _derived_tasks(architecture: Architecture | None, task: str, dataset: str) -> tuple[str, ...]:
     stated = _by_module_type().get(module_type(task) or task, ())
     usual = architecture.tasks if architecture is not None else ()
     if stated and ("-" in task or not usual):

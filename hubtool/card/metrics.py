@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hubtool.card import vocabulary
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _NUMBER = r"[-+]?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]{1,3})?"
 # The name comes first and ends with a sign that no number ends with; it may hold digits (top1acc, set5psnr).
@@ -67,6 +73,29 @@ def parse(text: str) -> Evaluation:
         else:
             metrics.append(metric)
     return Evaluation(metrics=tuple(metrics), unread=tuple(unread))
+
+
+def of_values(values: Mapping[str, object]) -> Evaluation:
+    """Return what the ``evaluation`` of a card says, whether it is a text or a list of results.
+
+    Args:
+        values: The front matter.
+
+    >>> of_values({"evaluation": [{"metric": "top1acc", "value": 76.9, "unit": "%", "source": "publisher"}]}).metrics
+    (Metric(name='top1acc', value='76.9', unit='%'),)
+    """
+    value = values.get("evaluation")
+    if isinstance(value, str):
+        return parse(value) if not vocabulary.says_nothing(value) else Evaluation(metrics=(), unread=())
+    listed = [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return Evaluation(
+        metrics=tuple(
+            Metric(name=str(one["metric"]), value=str(one["value"]), unit=str(one.get("unit", "")))
+            for one in listed
+            if isinstance(one.get("metric"), str) and type(one.get("value")) in {int, float}
+        ),
+        unread=(),
+    )
 
 
 def spelled(metric: Metric) -> str:

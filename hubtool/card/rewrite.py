@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _CONTEXT_LINES = 3
 _TOP: Final = re.compile(r"[^\s#-][^:]*:")
 _RECIPE_KEYS: Final = ("network", "repo-revision")
+_LAST_KEYS: Final = (*yaml_text.ORDER_OF_FACTS, "network", *yaml_text.ORDER_END)
 _LINES = re.compile(rb"[^\n]*\n|[^\n]+")
 
 
@@ -99,16 +100,39 @@ def with_recipe(text: str, recipe: Mapping[str, Any], revision: str | None) -> s
         ValueError: If the text has no front matter between two lines of ``---``.
     """
     lines = text.splitlines(keepends=True)
-    before, kept, after = _without_recipe(lines)
-    newline = "\r\n" if lines[0].endswith("\r\n") else "\n"
-    block = yaml_text.dump_recipe(_plain(recipe))
+    before, kept, after = _without(lines, _RECIPE_KEYS)
+    kept = _inserted(kept, yaml_text.dump_recipe(_plain(recipe)), ("license",), _newline(lines))
     if revision is not None:
-        block = f"repo-revision: {yaml_text.scalar(revision)}\n{block}"
-    new = [line + newline for line in block.splitlines()]
-    where = next((index for index, line in enumerate(kept) if line.startswith("license:")), len(kept))
-    while where == len(kept) and where and not kept[where - 1].strip():
-        where -= 1
-    return "".join([*before, *kept[:where], *new, *kept[where:], *after])
+        entry = f"repo-revision: {yaml_text.scalar(revision)}"
+        kept = _inserted(kept, entry, _LAST_KEYS, _newline(lines))
+    return "".join([*before, *kept, *after])
+
+
+def with_facts(text: str, facts: Mapping[str, Any]) -> str:
+    """Return a card's text with the facts about using its network, in place of those that it had of the same keys.
+
+    They are put before ``network``, in their order; every other line stays as it is.
+
+    Args:
+        text: The card.
+        facts: Values of :data:`hubtool.card.yaml_text.ORDER_OF_FACTS`, or ``summary``, by their keys; None takes one
+            out.
+
+    Raises:
+        ValueError: If the text has no front matter between two lines of ``---``.
+    """
+    lines = text.splitlines(keepends=True)
+    before, kept, after = _without(lines, tuple(facts))
+    order = (*yaml_text.ORDER_OF_FACTS, "network", *yaml_text.ORDER_END)
+    for key in order:
+        value = facts.get(key)
+        if value is None:
+            continue
+        entry = (
+            f"{key}: {yaml_text.scalar(value)}" if isinstance(value, str) else yaml_text.dump_fact(key, _plain(value))
+        )
+        kept = _inserted(kept, entry, order[order.index(key) + 1 :], _newline(lines))
+    return "".join([*before, *kept, *after])
 
 
 def without_recipe(text: str) -> str:
@@ -118,12 +142,26 @@ def without_recipe(text: str) -> str:
         ValueError: If the text has no front matter between two lines of ``---``.
     """
     lines = text.splitlines(keepends=True)
-    before, kept, after = _without_recipe(lines)
+    before, kept, after = _without(lines, _RECIPE_KEYS)
     return "".join([*before, *kept, *after])
 
 
-def _without_recipe(lines: list[str]) -> tuple[list[str], list[str], list[str]]:
-    """Return the lines before the front matter's entries, these entries without the recipe, and the lines after."""
+def _newline(lines: list[str]) -> str:
+    return "\r\n" if lines[0].endswith("\r\n") else "\n"
+
+
+def _inserted(kept: list[str], entry: str, before: tuple[str, ...], newline: str) -> list[str]:
+    """Return the lines of entries with one more, before the first of some keys, or at the end."""
+    where = next(
+        (index for index, line in enumerate(kept) if line.startswith(tuple(f"{key}:" for key in before))), len(kept)
+    )
+    while where == len(kept) and where and not kept[where - 1].strip():
+        where -= 1
+    return [*kept[:where], *(line + newline for line in entry.splitlines()), *kept[where:]]
+
+
+def _without(lines: list[str], keys: tuple[str, ...]) -> tuple[list[str], list[str], list[str]]:
+    """Return the lines before the front matter's entries, these entries without some, and the lines after."""
     rules = [index for index, line in enumerate(lines) if line.rstrip() == "---"]
     if len(rules) < 2:
         raise ValueError("the card has no front matter between two lines of '---'")
@@ -131,7 +169,7 @@ def _without_recipe(lines: list[str]) -> tuple[list[str], list[str], list[str]]:
     dropping = False
     for line in lines[rules[0] + 1 : rules[1]]:
         if _TOP.match(line):
-            dropping = line.partition(":")[0].strip() in _RECIPE_KEYS
+            dropping = line.partition(":")[0].strip() in keys
         if not dropping:
             kept.append(line)
     return lines[: rules[0] + 1], kept, lines[rules[1] :]

@@ -10,7 +10,7 @@ import unicodedata
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from hubtool.card import architectures, known_answer, metrics, vocabulary
+from hubtool.card import known_answer, metrics, vocabulary
 from hubtool.card.caller_arguments import caller_arguments
 from hubtool.card.repo_link import parse_repo_link, place_of
 from hubtool.catalogue import finding
@@ -75,7 +75,7 @@ def of_model(cards: Sequence[tuple[Card, CardEntry]]) -> dict[str, Any]:
         cards: Its versions with their entries, the newest first; those that were withdrawn last.
     """
     card, entry = cards[0]
-    architecture = architectures.of_card(entry.model, entry.backbone)
+    architecture = entry.find_architecture()
     versions = [_version(*one) for one in cards]
     tasks = [one for _, other in cards for one in words.tasks(other)]
     sets = [known or written for _, other in cards for written, known in vocabulary.datasets(other.datasets) if written]
@@ -120,8 +120,8 @@ def _version(card: Card, entry: CardEntry) -> dict[str, Any]:
         "anchor": f"v{entry.uid.version}",
         "digest": entry.digest,
         "status": card.status,
-        "score": [metrics.spelled(one) for one in metrics.parse(card.text("evaluation") or "").metrics],
-        "evaluation": card.text("evaluation") or "",
+        "score": [metrics.spelled(one) for one in metrics.of_values(card.values).metrics],
+        "evaluation": _evaluation(card),
         "mindspore": entry.mindspore,
         "licence": entry.licence,
         "author": entry.author,
@@ -154,6 +154,12 @@ def _version(card: Card, entry: CardEntry) -> dict[str, Any]:
         "code": _code(card),
         **_use(card, entry.uid),
     }
+
+
+def _evaluation(card: Card) -> str:
+    """Return the evaluation as text: as written, or each result of a list."""
+    text = card.text("evaluation")
+    return text or " | ".join(map(metrics.spelled, metrics.of_values(card.values).metrics))
 
 
 def _use(card: Card, uid: Uid) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hubtool.cli import complete, output, render, short_names
+from hubtool.cli import card_facts, complete, output, render, short_names
 
 if TYPE_CHECKING:
     from hubtool.resolution.finding import FoundCard
@@ -70,7 +70,10 @@ def facts_of(found: FoundCard) -> list[tuple[str, str]]:
     for key, value in card.values.items():
         if key in ("asset", "network"):
             continue
-        text = value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
+        if key in card_facts.KEYS:
+            text = card_facts.line(value)
+        else:
+            text = value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
         rows.append((render.plain(key), render.plain(text)))
     for asset in card.assets:
         digest = "no digest" if asset.digest is None else f"sha256 {asset.digest}"

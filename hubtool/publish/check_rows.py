@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hubtool import mismatch
 from hubtool.card import metrics as metric_texts
-from hubtool.card import placeholder, vocabulary
+from hubtool.card import placeholder
 from hubtool.diagnostics import Severity
 from hubtool.digest import Digest
 from hubtool.errors import OfflineError
@@ -359,11 +359,9 @@ def metrics_row(card: Card) -> CheckRow:
     """Return the row of the metrics: each is a name and a number."""
     details: list[str] = []
     wrong: list[str] = []
-    text = card.text("evaluation")
-    if text is not None and not vocabulary.says_nothing(text):
-        read = metric_texts.parse(text)
-        details += [f"{one.name} {one.value}{one.unit}" for one in read.metrics]
-        wrong += [f"{part!r} in 'evaluation' is not a name and a number" for part in read.unread]
+    read = metric_texts.of_values(card.values)
+    details += [f"{one.name} {one.value}{one.unit}" for one in read.metrics]
+    wrong += [f"{part!r} in 'evaluation' is not a name and a number" for part in read.unread]
     for key in _METRIC_KEYS:
         value = card.text(key)
         if value is not None:

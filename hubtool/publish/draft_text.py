@@ -123,7 +123,7 @@ def _introduction(known: CardDraft, values: Mapping[str, object]) -> list[str]:
         told.append(f"It was trained on {escape(str(values['train-dataset']))}.")
     paragraphs = [" ".join(told)]
     paragraphs.append(known.text("introduction"))
-    rows = results(metrics.parse(str(values.get("evaluation", ""))).metrics, values)
+    rows = results(metrics.of_values(values).metrics, values)
     if rows:
         paragraphs += [known.text("measured"), table("metric", "value", rows)]
     return paragraphs

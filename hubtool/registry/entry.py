@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from hubtool.card import likeness
+from hubtool.card import architectures, likeness
 from hubtool.digest import Digest
 from hubtool.errors import ArgumentError, InvalidNameError
 from hubtool.uid import Uid
@@ -15,11 +15,13 @@ from hubtool.uid import Uid
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from hubtool.card.architectures import Architecture
     from hubtool.card.likeness import Likeness
     from hubtool.card.model import Card
 
 _TEXTS = ("title", "summary", "task", "datasets", "model", "backbone", "author", "mindspore", "licence")
 _STATUS = ("status", "successor")
+_FACTS = {"pipeline-task": "pipeline_task", "architecture": "architecture"}
 
 
 class IndexedAsset(NamedTuple):
@@ -50,6 +52,8 @@ class CardEntry:
         loadable: Whether the card has what loading needs: a recipe, and a checkpoint with a digest.
         status: ``deprecated`` or ``withdrawn``, or empty.
         successor: The UID of the card to use instead, or empty.
+        pipeline_task: The pipeline task that the card states (``task``), or empty.
+        architecture: The architecture that it states, or empty.
         core: The digest of what the card loads and runs (see :func:`core_of`); empty if it is not known.
         assets: Its assets, if the card states a digest of each; empty where that is not so, or not known.
         repo_link: The link to its code; empty if that is not known, as in what lists show.
@@ -71,6 +75,8 @@ class CardEntry:
     loadable: bool = False
     status: str = ""
     successor: str = ""
+    pipeline_task: str = ""
+    architecture: str = ""
     core: str = ""
     assets: tuple[IndexedAsset, ...] = field(default=(), compare=False)
     repo_link: str = field(default="", compare=False)
@@ -99,6 +105,8 @@ class CardEntry:
             and not withdrawn,
             status="" if status is None else status.kind,
             successor="" if status is None or status.successor is None else status.successor,
+            pipeline_task=card.text("task") or "",
+            architecture=card.text("architecture") or "",
             core=core_of(card),
             assets=tuple(IndexedAsset(one.link, one.digest.hex, one.size) for one in card.assets if one.digest)
             if all(one.digest for one in card.assets)
@@ -106,6 +114,14 @@ class CardEntry:
             repo_link=card.repo_link or "",
             lends=likeness.of_card(card) if card.recipe is not None and not withdrawn else (),
         )
+
+    def find_architecture(self) -> Architecture | None:
+        """Return the architecture that the card states, or the one that its names are known for; None if neither."""
+        return architectures.of_card(self.model, self.backbone, self.architecture)
+
+    def find_tasks(self) -> tuple[str, ...]:
+        """Return its pipeline tasks, the one that the card states first, or those that follow from other facts."""
+        return architectures.tasks_of(self.find_architecture(), self.task, self.datasets, self.pipeline_task)
 
     def as_json(self) -> dict[str, object]:
         """Return the entry as the members that JSON outputs have."""
@@ -117,6 +133,7 @@ class CardEntry:
             "loadable": self.loadable,
             # Left out where empty, as in most cards, so that the shards of published indexes stay small and unchanged.
             **{key: text for key in _STATUS if (text := getattr(self, key))},
+            **{key: text for key, name in _FACTS.items() if (text := getattr(self, name))},
         }
 
     def as_published(self) -> dict[str, object]:
@@ -151,6 +168,7 @@ class CardEntry:
             return None
         formats = item.get("formats")
         texts = {key: text for key in (*_TEXTS, *_STATUS, "core") if isinstance(text := item.get(key), str)}
+        texts |= {name: text for key, name in _FACTS.items() if isinstance(text := item.get(key), str)}
         loadable, assets = item.get("loadable") is True, _stated(item.get("stated"))
         link = repo_link if isinstance(repo_link := item.get("repo-link"), str) else ""
         known = [one for asset in assets for one in likeness.of_asset(asset.link, Digest(asset.digest))]

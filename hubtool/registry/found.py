@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hubtool.card import architectures
 from hubtool.uid import Uid
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ class FoundModel:
     @property
     def architecture(self) -> str:
         """The architecture, as its paper writes it; empty if it is not known."""
-        found = architectures.of_card(self.entry.model, self.entry.backbone)
+        found = self.entry.find_architecture()
         return found.name if found is not None else ""
 
     @property
@@ -106,7 +105,7 @@ class Found:
 
 def task_of(entry: CardEntry) -> str:
     """Return what a model does: its likely pipeline task, or what the card says where there is none."""
-    found = architectures.tasks_of(architectures.of_card(entry.model, entry.backbone), entry.task, entry.datasets)
+    found = entry.find_tasks()
     return found[0] if found else entry.task
 
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 # Raised whenever the tables or the tokens change: each schema has a file of its own, so that two versions of hubtool
 # with one home folder do not rebuild each other's.
-SCHEMA = 6
+SCHEMA = 7
 #: Texts come as tokens with blanks between: all else is part of a token, whatever Unicode SQLite knows.
 TOKENIZER = "\"unicode61 categories 'L* M* N* P* S* C*'\""
 _WAIT_SECONDS = 60.0

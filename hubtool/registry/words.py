@@ -92,21 +92,20 @@ def model_key(uid: Uid) -> str:
 
 def tasks(entry: CardEntry) -> list[str]:
     """Return the pipeline tasks of a card, and the more general tasks that they are kinds of."""
-    architecture = architectures.of_card(entry.model, entry.backbone)
-    found = architectures.tasks_of(architecture, entry.task, entry.datasets)
+    found = entry.find_tasks()
     known = architectures.tasks()
     return list(dict.fromkeys([*found, *(known[task].within for task in found if known[task].within)]))
 
 
 def columns(entry: CardEntry) -> Columns:
     """Return what an entry is found by."""
-    architecture = architectures.of_card(entry.model, entry.backbone)
+    architecture = entry.find_architecture()
     sets = (
         [(written, known or written) for written, known in vocabulary.datasets(entry.datasets)]
         if entry.datasets
         else []
     )
-    found = architectures.tasks_of(architecture, entry.task, entry.datasets)
+    found = entry.find_tasks()
     within = [task for task in tasks(entry) if task not in found]
     english, chinese = task_words(entry.task)
 

@@ -7,17 +7,22 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hubtool.card import architectures, model, rewrite, vocabulary
 from hubtool.card import document as documents
 from hubtool.card import front_matter as front_matters
-from hubtool.card import vocabulary
 from hubtool.card.markdown_text import escape, table
-from hubtool.card.metrics import spelled
 from hubtool.card.model import WEIGHT_FORMATS
 from hubtool.card.template import AssetEntry, card_text, results, sections_text
+from hubtool.card.values import plain_values
 from hubtool.card.yaml_text import ORDER, ORDER_AFTER, ORDER_END
 from hubtool.registry.phrases import task_words
+from maintain.importing.summary import summary
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from hubtool.card.document import Document
+    from hubtool.card.front_matter import FrontMatter
     from maintain.importing.facts import PageFacts
 
 _WRITTEN = frozenset({*ORDER, *ORDER_AFTER, "asset", *ORDER_END})
@@ -45,12 +50,55 @@ class Existing:
 
 
 def write(facts: PageFacts, existing: Existing | None = None) -> bytes:
-    """Return the card for some facts, with the entries that others added to an existing one."""
-    text = _chinese(facts) if facts.translation else _english(facts)
+    """Return the card for some facts, with the entries that others added to an existing one.
+
+    What the vocabularies say about its task and its architecture is added where it is not there.
+    """
+    stated = _read_entries(existing.added) if existing is not None else {}
+    known = {key: value for key, value in of_vocabularies(facts.values).items() if key not in stated}
+    line = summary({**facts.values, **known, **stated}, chinese=facts.translation)
+    text = _chinese(facts, line) if facts.translation else _english(facts, line)
     mark = _MARK_TEXT.format(digest=_digest(text))
     if existing is not None:
         text = _with_added(text, existing)
-    return (text + mark).encode("utf-8")
+    return (rewrite.with_facts(text, known) + mark).encode("utf-8")
+
+
+def of_vocabularies(values: Mapping[str, object]) -> dict[str, str]:
+    """Return the ``task`` and the ``architecture`` of a card where the vocabularies leave no choice.
+
+    Args:
+        values: Its front matter.
+    """
+    architecture = architectures.of_card(str(values.get("model-name", "")), str(values.get("backbone-name", "")))
+    tasks = architectures.tasks_of(
+        architecture, str(values.get("module-type", "")), str(values.get("train-dataset", ""))
+    )
+    found = {"task": tasks[0]} if len(tasks) == 1 else {}
+    return found if architecture is None else {**found, "architecture": architecture.name}
+
+
+def renewed(data: bytes) -> bytes:
+    """Return an imported card whose summary says what its facts say now, and whose mark holds for it.
+
+    Args:
+        data: The card. One that no import wrote, or that was changed since, stays as it is.
+    """
+    existing = look(data)
+    if not existing.imported:
+        return data
+    text = data.decode("utf-8")
+    values = model.read(data).values
+    # A card in another language than English has its sections in it.
+    line = summary(values, chinese="\n## 简介\n" in text)
+    stop = "。" if "\n## 简介\n" in text else "."
+    new = rewrite.with_facts(text, {"summary": f"{line}{stop}"})
+    own = _own(documents.parse(new.encode()))
+    return _MARK.sub(lambda _: _MARK_TEXT.format(digest=_digest(_SIZE.sub("", own))), new).encode()
+
+
+def _read_entries(text: str) -> dict[str, object]:
+    return dict(plain_values(front_matters.read(text, 0))) if text else {}
 
 
 def look(data: bytes) -> Existing:
@@ -60,15 +108,7 @@ def look(data: bytes) -> Existing:
     if document.front_matter is None or len(marks) != 1:
         return Existing(imported=False, marked=False, added="", sizes={})
     front_matter = front_matters.read(document.front_matter, document.front_matter_offset)
-    starts = [entry.offset + entry.key_node.start_mark.index for entry in front_matter.entries]
-    ends = [*starts[1:], document.front_matter_offset + len(document.front_matter.rstrip("\n")) + 1]
-    added, own = "", document.text[: starts[0]] if starts else document.text
-    for entry, start, end in zip(front_matter.entries, starts, ends, strict=True):
-        if entry.key in _WRITTEN or entry.key.endswith("repo-link"):
-            own += document.text[start:end]
-        else:
-            added += document.text[start:end]
-    own += document.text[ends[-1] :] if starts else ""
+    own, added = _parts(document, front_matter)
     own = own.replace(marks[0][0], "")
     sizes = {}
     for match in re.finditer(
@@ -81,6 +121,27 @@ def look(data: bytes) -> Existing:
         added=added,
         sizes=sizes,
     )
+
+
+def _own(document: Document) -> str:
+    """Return the text of a card that an import answers for, without the mark."""
+    front_matter = front_matters.read(document.front_matter or "", document.front_matter_offset)
+    return _MARK.sub("", _parts(document, front_matter)[0])
+
+
+def _parts(document: Document, front_matter: FrontMatter) -> tuple[str, str]:
+    """Return the text that an import writes, and the entries of the front matter that others add."""
+    assert document.front_matter is not None  # noqa: S101 - who calls has looked
+    starts = [entry.offset + entry.key_node.start_mark.index for entry in front_matter.entries]
+    ends = [*starts[1:], document.front_matter_offset + len(document.front_matter.rstrip("\n")) + 1]
+    added, own = "", document.text[: starts[0]] if starts else document.text
+    for entry, start, end in zip(front_matter.entries, starts, ends, strict=True):
+        if entry.key in _WRITTEN or entry.key.endswith("repo-link"):
+            own += document.text[start:end]
+        else:
+            added += document.text[start:end]
+    own += document.text[ends[-1] :] if starts else ""
+    return own, added
 
 
 def _with_added(text: str, existing: Existing) -> str:
@@ -102,27 +163,22 @@ def _link_text(link: str) -> str:
     return folder["folder"] if folder else path.split("/", 1)[-1]
 
 
-def _assemble(facts: PageFacts, summary: str, sections: list[tuple[str, list[str]]]) -> str:
+def _assemble(facts: PageFacts, summary_line: str, sections: list[tuple[str, list[str]]]) -> str:
     """Return the whole card, without the mark."""
     return card_text(
         facts.uid.name,
-        {**facts.values, "license": facts.licence, "summary": summary},
+        {**facts.values, "license": facts.licence, "summary": summary_line},
         [AssetEntry(asset.format, asset.link, asset.digest) for asset in facts.assets],
         sections_text(sections),
     )
 
 
-def _english(facts: PageFacts) -> str:
+def _english(facts: PageFacts, summary_line: str) -> str:
     values = facts.values
     name, version = str(values["model-name"]), str(values.get("mindspore-version", ""))
     task = task_words(str(values.get("module-type", "")))[0] or "a task that is not stated"
     kinds = f" ({', '.join(facts.kinds)})" if facts.kinds else ""
     trained = _datasets(facts)
-    summary = f"{name} for {task}{kinds}"
-    if trained:
-        summary += f", trained on {', '.join(trained)}"
-    if facts.metrics:
-        summary += f" ({', '.join(map(spelled, facts.metrics[:2]))})"
     first = f"{escape(name)} is a network for {task}{kinds}"
     if _backbone(facts):
         first += f", built on {escape(_backbone(facts))}"
@@ -158,15 +214,14 @@ def _english(facts: PageFacts) -> str:
     sections = [("Introduction", introduction), ("Usage", [_code(facts, 'or "Ascend"')])]
     if facts.references:
         sections.append(("References", [_references(facts)]))
-    return _assemble(facts, f"{summary}.", [*sections, ("Source and licence", [f"{source} {licence}"])])
+    return _assemble(facts, f"{summary_line}.", [*sections, ("Source and licence", [f"{source} {licence}"])])
 
 
-def _chinese(facts: PageFacts) -> str:
+def _chinese(facts: PageFacts, summary_line: str) -> str:
     values = facts.values
     name, version = str(values["model-name"]), str(values.get("mindspore-version", ""))
     task = task_words(str(values.get("module-type", "")))[1] or str(values.get("module-type", "")) or "未注明任务"
     trained = "、".join(_datasets(facts))
-    summary = f"{name}，用于{task}" + (f"，训练数据集为{trained}" if trained else "")
     first = f"{escape(name)}是用于{task}的网络"
     if _backbone(facts):
         first += f"，骨干网络为{escape(_backbone(facts))}"
@@ -193,7 +248,7 @@ def _chinese(facts: PageFacts) -> str:
     sections = [("简介", introduction), ("用法", [_code(facts, '或"Ascend"')])]
     if facts.references:
         sections.append(("参考论文", [_references(facts)]))
-    return _assemble(facts, f"{summary}。", [*sections, ("来源与许可证", [f"{source}{licence}"])])
+    return _assemble(facts, f"{summary_line}。", [*sections, ("来源与许可证", [f"{source}{licence}"])])
 
 
 def _backbone(facts: PageFacts) -> str:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime as dt
+import difflib
 import re
 from typing import TYPE_CHECKING
 
-from hubtool.card import architectures, metrics, schema, vocabulary
+from hubtool.card import architectures, labels, metrics, schema, vocabulary
+from hubtool.card.model import Asset, strip_brackets
 from hubtool.card.rules.base import rule, shown
 from hubtool.diagnostics import Severity
 from hubtool.errors import InvalidNameError
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 
 VERSION_KEYS = ("model-version", "mindspore-version")
+_FIELDS = frozenset({"audio", "cv", "mm", "nlp"})
 
 
 @rule("HT209", Severity.WARNING, fixes=True)
@@ -83,6 +86,99 @@ def unknown_architecture(context: Context) -> Iterator[Finding]:
         f"the architecture of the model {shown(model)} is not known",
         hint=(f"if it is {near}, add" if near else "add its architecture with")
         + " this name to the table, vocabularies/architectures.json",
+    )
+
+
+@rule("HT221", Severity.WARNING)
+def unknown_pipeline_task(context: Context) -> Iterator[Finding]:
+    """The pipeline task (`task`) is in the vocabulary.
+
+    Lists, searches and `hubtool run` go by its exact name. The vocabulary is `vocabularies/pipeline-tasks.json`, with
+    the names that the field uses, such as `image-classification`.
+    """
+    value = context.text("task")
+    if value is None or value in architectures.tasks():
+        return
+    named = architectures.find_tasks(value)
+    near = named[0] if named else next(iter(difflib.get_close_matches(value[:100], architectures.tasks(), n=1)), None)
+    yield context.at(
+        "/task",
+        f"the task {shown(value)} is not in the vocabulary",
+        hint=f"did you mean '{near}'?" if near else "the vocabulary is vocabularies/pipeline-tasks.json",
+    )
+
+
+@rule("HT222", Severity.WARNING)
+def unknown_architecture_name(context: Context) -> Iterator[Finding]:
+    """The `architecture` is a name of the table of architectures.
+
+    It is written as in `vocabularies/architectures.json`, which is how the paper writes it: `ResNet`, and not
+    `resnet50`, which is a model of this architecture.
+    """
+    value = context.text("architecture")
+    if value is None or value in architectures.architectures():
+        return
+    found = architectures.find(value)
+    near = found.name if found is not None else architectures.nearest(value)
+    yield context.at(
+        "/architecture",
+        f"the architecture {shown(value)} is not in the table",
+        hint=f"did you mean '{near}'?" if near else "add it to the table, vocabularies/architectures.json",
+    )
+
+
+@rule("HT223", Severity.WARNING)
+def unknown_labels(context: Context) -> Iterator[Finding]:
+    """The labels are a list that comes with hubtool, or an asset of the card.
+
+    `labels: imagenet-1k` is the file of this name in `vocabularies/labels`; `labels: {asset: NAME}` is the asset with
+    this file name. Without the list, the classes that a network finds have numbers only.
+    """
+    value = context.text("labels")
+    if value is not None and value not in labels.known():
+        near = labels.nearest(value)
+        yield context.at(
+            "/labels",
+            f"there is no list of labels {shown(value)}",
+            hint=f"did you mean '{near}'?" if near else f"the lists are {', '.join(labels.known())}",
+        )
+    listed = context.values.get("labels")
+    asset = listed.get("asset") if isinstance(listed, dict) else None
+    if not isinstance(asset, str) or "/labels/asset" in context.violated:
+        return
+    links = [link for _, one in context.assets if isinstance(link := one.get("asset-link"), str)]
+    files = [Asset(format="", link=strip_brackets(link), digest=None).file_name for link in links]
+    if asset not in files:
+        yield context.at(
+            "/labels/asset",
+            f"the card has no asset {shown(asset)}",
+            hint=f"its assets are {', '.join(files)}" if files else "add the asset, with its digest",
+        )
+
+
+@rule("HT224", Severity.WARNING)
+def only_a_field(context: Context) -> Iterator[Finding]:
+    """A card whose `module-type` is only a field, such as `cv`, says what the model does in `task`.
+
+    A field says nothing about what goes in and comes out, and nobody searches for it. Write one of the names of
+    `vocabularies/pipeline-tasks.json`. A model of an architecture that does several things with its data set, such as
+    boxes and masks, needs none.
+    """
+    value = context.text("module-type")
+    known = vocabulary.task(value) if value is not None else None
+    if known not in _FIELDS or context.text("task") is not None:
+        return
+    derived = architectures.tasks_of(
+        architectures.of_card(context.text("model-name") or "", context.text("backbone-name") or ""),
+        known,
+        context.text("train-dataset") or "",
+    )
+    if len(derived) > 1:
+        return
+    yield context.at(
+        "/module-type",
+        f"{known!r} is only a field, and no 'task' says what the model does",
+        hint=f"add a line 'task: {derived[0] if derived else '...'}', a name of vocabularies/pipeline-tasks.json",
     )
 
 
@@ -206,10 +302,7 @@ def unreadable_evaluation(context: Context) -> Iterator[Finding]:
     `F1score96.07` and `top1acc76.97 | top5acc93.44` are readable: each metric is a name and a number, separated by `|`.
     Numbers in other forms appear in no list and no comparison.
     """
-    value = context.text("evaluation")
-    if value is None or vocabulary.says_nothing(value):
-        return
-    for part in metrics.parse(value).unread:
+    for part in metrics.of_values({"evaluation": context.text("evaluation")}).unread:
         yield context.at(
             "/evaluation",
             f"{shown(part)} is not a metric",

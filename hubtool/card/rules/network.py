@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import TYPE_CHECKING
 
-from hubtool.card import known_answer, vocabulary
+from hubtool.card import known_answer, labels, vocabulary
 from hubtool.card.model import CLASS_COUNTS
 from hubtool.card.rules.base import rule
 from hubtool.diagnostics import Severity
@@ -69,3 +69,47 @@ def other_number_of_classes(context: Context) -> Iterator[Finding]:
                 f"{name} is {number:,}, and {context.text('train-dataset')} has {count:,} classes",
                 hint="correct the recipe; or suppress HT604 in this card, and say why",
             )
+
+
+@rule("HT606", Severity.WARNING)
+def other_number_of_labels(context: Context) -> Iterator[Finding]:
+    """There is one label for each number that the network gives.
+
+    The known answer says how many numbers an output of scores has for each input. With another number of labels, some
+    class has a wrong name. Name the right list, or leave `labels` out.
+    """
+    listed, recipe = context.values.get("labels"), context.values.get("network")
+    found = labels.names(listed) if isinstance(listed, str) else listed if isinstance(listed, list) else None
+    answer = recipe.get("known-answer") if isinstance(recipe, dict) else None
+    outputs, meanings = answer.get("outputs") if isinstance(answer, dict) else None, context.values.get("outputs")
+    if not found or not isinstance(outputs, list) or not isinstance(meanings, list) or len(meanings) != len(outputs):
+        return
+    for output, meaning in zip(outputs, meanings, strict=True):
+        shape = output.get("shape") if isinstance(output, dict) else None
+        scored = isinstance(meaning, dict) and str(meaning.get("axes", "")).endswith("K")
+        if scored and isinstance(shape, list) and shape and shape[-1] != len(found):
+            yield context.at(
+                "/labels",
+                f"there are {len(found):,} labels, and the network gives {shape[-1]:,} numbers",
+                hint="name the list of labels that the network was trained with, or leave 'labels' out",
+            )
+
+
+@rule("HT607", Severity.ERROR)
+def means_unlike_deviations(context: Context) -> Iterator[Finding]:
+    """A step that normalises has as many means as standard deviations, and none of these is zero.
+
+    Each channel has one of both. With another number, the step cannot be done.
+    """
+    steps = context.values.get("preprocessing")
+    for index, step in enumerate(steps if isinstance(steps, list) else ()):
+        normalize = step.get("normalize") if isinstance(step, dict) else None
+        mean, deviation = (normalize.get("mean"), normalize.get("std")) if isinstance(normalize, dict) else (None, None)
+        if not isinstance(mean, list) or not isinstance(deviation, list):
+            continue
+        pointer = f"/preprocessing/{index}/normalize"
+        if len(mean) != len(deviation):
+            told = f"there are {len(mean)} means and {len(deviation)} standard deviations"
+            yield context.at(pointer, told, hint="write one of each for each channel")
+        elif any(one == 0 for one in deviation):
+            yield context.at(pointer, "a standard deviation is 0", hint="write the deviation of the channel's values")
