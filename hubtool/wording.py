@@ -15,3 +15,15 @@ def size(number: int) -> str:
     units = ("KiB", "MiB", "GiB", "TiB")
     power = min((number.bit_length() - 1) // 10, len(units))
     return f"{number / 1024**power:.1f} {units[power - 1]}"
+
+
+def short_number(number: int) -> str:
+    """Return a count of many for people, with three digits.
+
+    >>> short_number(25_612_201), short_number(61_706), short_number(999)
+    ('25.6 M', '61.7 k', '999')
+    """
+    for unit, step in (("B", 10**9), ("M", 10**6), ("k", 10**3)):
+        if number >= step:
+            return f"{number / step:.3g} {unit}" if number < 999.5 * step else f"{round(number / step):,} {unit}"
+    return str(number)

@@ -33,6 +33,7 @@ COMMANDS = {
     "list": ("hubtool.cli.list", "List the cards of the registries."),
     "search": ("hubtool.cli.search", "Find cards by words."),
     "show": ("hubtool.cli.show", "Show a card."),
+    "compare": ("hubtool.cli.compare", "Show the facts of several cards side by side."),
     "registry": ("hubtool.cli.registry", "Add, sync and publish registries."),
     "resolve": ("hubtool.cli.resolve", "Report what it takes to load a card, without loading it."),
     "inspect": ("hubtool.cli.inspect", "List the tensors of a checkpoint."),

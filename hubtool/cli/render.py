@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from typing import TYPE_CHECKING, TextIO, cast
 
 import click
@@ -13,7 +14,7 @@ from hubtool.cli import output
 from hubtool.wording import count as count  # noqa: PLC0414 - commands take it from here
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from rich.console import Console, ConsoleOptions, RenderableType
     from rich.segment import Segment
@@ -72,6 +73,28 @@ def console(stream: TextIO) -> Console:
     from rich.console import Console
 
     return Console(file=cast("TextIO", output.Raw(stream)))
+
+
+def table(rows: Sequence[Sequence[str]], *, fold: bool = False) -> None:
+    """Print a table that fits the terminal; the first row is its heading, and the first column is never cut.
+
+    Args:
+        rows: The texts of the cells.
+        fold: Whether a cell that is too long goes on in the next line; otherwise it ends in an ellipsis.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    for column in range(len(rows[0])):
+        if column == 0:
+            grid.add_column(no_wrap=True, overflow="fold", min_width=max(len(row[0]) for row in rows))
+        else:
+            grid.add_column(no_wrap=not fold, overflow="fold" if fold else "ellipsis")
+    for at, row in enumerate(rows):
+        styles = ["bold" if at == 0 else "cyan" if column == 0 and fold else "" for column in range(len(row))]
+        grid.add_row(*(Text(plain(cell), style=style) for cell, style in zip(row, styles, strict=True)))
+    console(sys.stdout).print(Clean(grid))
 
 
 class Clean:

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from hubtool.card import architectures, likeness
+from hubtool.card import architectures, likeness, overview
 from hubtool.digest import Digest
 from hubtool.errors import ArgumentError, InvalidNameError
 from hubtool.uid import Uid
@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 
 _TEXTS = ("title", "summary", "task", "datasets", "model", "backbone", "author", "mindspore", "licence")
 _STATUS = ("status", "successor")
-_FACTS = {"pipeline-task": "pipeline_task", "architecture": "architecture"}
+_FACTS = {
+    "pipeline-task": "pipeline_task",
+    "architecture": "architecture",
+    "result": "result",
+    "verified": "verified",
+    "updated": "updated",
+}
 
 
 class IndexedAsset(NamedTuple):
@@ -54,6 +60,10 @@ class CardEntry:
         successor: The UID of the card to use instead, or empty.
         pipeline_task: The pipeline task that the card states (``task``), or empty.
         architecture: The architecture that it states, or empty.
+        result: The first result of its evaluation, such as ``top1acc 76.97``, or empty.
+        elements: How many numbers all parameters have together, or None.
+        verified: The source of the known answer that its network was found equal to, or empty.
+        updated: The date of its last update, or empty.
         core: The digest of what the card loads and runs (see :func:`core_of`); empty if it is not known.
         assets: Its assets, if the card states a digest of each; empty where that is not so, or not known.
         repo_link: The link to its code; empty if that is not known, as in what lists show.
@@ -77,6 +87,10 @@ class CardEntry:
     successor: str = ""
     pipeline_task: str = ""
     architecture: str = ""
+    result: str = ""
+    elements: int | None = None
+    verified: str = ""
+    updated: str = ""
     core: str = ""
     assets: tuple[IndexedAsset, ...] = field(default=(), compare=False)
     repo_link: str = field(default="", compare=False)
@@ -87,6 +101,7 @@ class CardEntry:
         """Return the entry of a card."""
         status = card.status
         withdrawn = status is not None and status.is_withdrawn
+        facts = overview.of_card(card)
         return cls(
             uid=uid,
             digest=digest,
@@ -107,6 +122,10 @@ class CardEntry:
             successor="" if status is None or status.successor is None else status.successor,
             pipeline_task=card.text("task") or "",
             architecture=card.text("architecture") or "",
+            result=facts.results[0] if facts.results else "",
+            elements=facts.elements,
+            verified=facts.source,
+            updated=facts.updated,
             core=core_of(card),
             assets=tuple(IndexedAsset(one.link, one.digest.hex, one.size) for one in card.assets if one.digest)
             if all(one.digest for one in card.assets)
@@ -134,6 +153,7 @@ class CardEntry:
             # Left out where empty, as in most cards, so that the shards of published indexes stay small and unchanged.
             **{key: text for key in _STATUS if (text := getattr(self, key))},
             **{key: text for key, name in _FACTS.items() if (text := getattr(self, name))},
+            **({} if self.elements is None else {"elements": self.elements}),
         }
 
     def as_published(self) -> dict[str, object]:
@@ -170,6 +190,7 @@ class CardEntry:
         texts = {key: text for key in (*_TEXTS, *_STATUS, "core") if isinstance(text := item.get(key), str)}
         texts |= {name: text for key, name in _FACTS.items() if isinstance(text := item.get(key), str)}
         loadable, assets = item.get("loadable") is True, _stated(item.get("stated"))
+        elements = item.get("elements")
         link = repo_link if isinstance(repo_link := item.get("repo-link"), str) else ""
         known = [one for asset in assets for one in likeness.of_asset(asset.link, Digest(asset.digest))]
         folder = likeness.of_folder(link or None, texts.get("model"), texts.get("datasets"))
@@ -178,6 +199,7 @@ class CardEntry:
             digest=digest,
             formats=tuple(form for form in formats if isinstance(form, str)) if isinstance(formats, list) else (),
             loadable=loadable,
+            elements=elements if type(elements) is int and elements > 0 else None,
             assets=assets,
             repo_link=link,
             lends=tuple(dict.fromkeys((*known, *folder))) if loadable else (),

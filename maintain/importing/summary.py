@@ -6,6 +6,7 @@ import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from hubtool import wording
 from hubtool.card import architectures, metrics, vocabulary
 
 if TYPE_CHECKING:
@@ -162,10 +163,7 @@ def _elements(values: Mapping[str, Any]) -> str:
     count = recipe.get("elements") if isinstance(recipe, dict) else None
     if type(count) is not int or count <= 0:
         return ""
-    for unit, size in (("B", 10**9), ("M", 10**6), ("k", 10**3)):
-        if count >= size:
-            return f"{count / size:.3g} {unit}" if count < 1000 * size else f"{count // size:,} {unit}"
-    return str(count)
+    return wording.short_number(count)
 
 
 def _score(metric: metrics.Metric) -> str:
