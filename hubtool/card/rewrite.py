@@ -170,7 +170,7 @@ def _without(lines: list[str], keys: tuple[str, ...]) -> tuple[list[str], list[s
     for line in lines[rules[0] + 1 : rules[1]]:
         if _TOP.match(line):
             dropping = line.partition(":")[0].strip() in keys
-        if not dropping:
+        if not dropping or not line.strip():
             kept.append(line)
     return lines[: rules[0] + 1], kept, lines[rules[1] :]
 

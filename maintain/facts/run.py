@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 _WRITTEN = ("task", "architecture", "inputs", "preprocessing", "outputs", "labels")
 _MOST_REASONS = 12
 _INTRODUCTION = """\
-`python -m maintain facts --write` writes this page together with the cards. It counts what the cards that an import
-wrote say about using their networks, and from where. Nothing is guessed: what is not known for sure stays unknown, and
+`python -m maintain facts --write` writes this page together with the cards. It counts what the cards of others
+say about using their networks, and from where. Nothing is guessed: what is not known for sure stays unknown, and
 the reasons are counted below."""
 _HOW = """\
 How pictures are prepared is recorded: the repository's evaluation script runs in a sandbox, with stand-ins for
@@ -36,7 +36,8 @@ MindSpore that note each operation on the data, with the configuration of the ca
 none, all configurations of the folder that evaluate on the card's data set at the size of the network's input have to
 agree. One operation that is not understood, and nothing is said. What the numbers of an output are is read from the
 known answer: probabilities lie between 0 and 1 and add up to 1; values beyond 1, or of both signs, are scores. Labels
-are named only where the network has as many classes as the list; a network with one more for the background has none."""
+are named only where the network has as many classes as the list; one with a further class for the background has none.
+"""
 _UNKNOWN = "## Why fields are not known"
 
 
@@ -92,7 +93,10 @@ def fill(
         path = Path(str(card.path))
         before = path.read_bytes()
         keys = _WRITTEN if checkouts else tuple(key for key in _WRITTEN if key != "preprocessing")
-        after = imported.renewed(_with(before, {key: facts.values.get(key) for key in keys}))
+        new = {key: facts.values.get(key) for key in keys}
+        if not imported.look(before).imported:  # what people wrote there stays
+            new = {key: value for key, value in new.items() if value is not None and key not in card.values}
+        after = imported.renewed(_with(before, new))
         if after != before:
             filled.changed += 1
             if write:
@@ -105,7 +109,7 @@ def _with(data: bytes, facts: dict[str, object]) -> bytes:
 
 
 def _cards(registry: Path, pattern: str) -> list[Card]:
-    """Return the cards that an import wrote, in order of their UIDs."""
+    """Return the cards of others, in order of their UIDs."""
     found = []
     for uid in sorted(FolderRegistry(registry).uids(), key=str):
         if not fnmatch.fnmatchcase(str(uid), pattern):
@@ -115,7 +119,7 @@ def _cards(registry: Path, pattern: str) -> list[Card]:
             card = read_card(path, uid)
         except CardError:
             continue  # `hubtool validate` reports it
-        if imported.look(path.read_bytes()).imported:
+        if uid.publisher != "hubtool":  # its own models have facts of their own
             found.append(card)
     return found
 
@@ -149,7 +153,7 @@ def page(filled: Filled) -> str:
         f"all fields. Missing most are {', '.join(least[:3])}."
     )
     fields = markdown_table("field", "cards that have it, and from where", _rows(filled))
-    lines = ["# Facts on the cards", "", _INTRODUCTION, "", counted, "", fields, "", _HOW, "", _UNKNOWN]
+    lines = ["# Facts on the cards", "", _INTRODUCTION, "", counted, "", fields, "", _HOW, _UNKNOWN]
     for key in gathering.FIELDS:
         reasons = Counter(facts.unknown[key] for facts in filled.cards.values() if key in facts.unknown)
         if not reasons:
