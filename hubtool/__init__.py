@@ -13,19 +13,35 @@ from typing import TYPE_CHECKING
 from hubtool.version import __version__
 
 if TYPE_CHECKING:
-    from hubtool.api import fetch, get_hub_dir, hub_list, load, load_weights, pipeline, resolve, search, set_hub_dir
+    from collections.abc import Sequence
+
+    from hubtool.api import (
+        fetch,
+        get_hub_dir,
+        hub_list,
+        load,
+        load_weights,
+        pipeline,
+        resolve,
+        search,
+        set_hub_dir,
+        show,
+    )
+    from hubtool.api import list_models as list  # noqa: A004 - hubtool.list, as the command is called
 
 __all__ = [
     "__version__",
     "fetch",
     "get_hub_dir",
     "hub_list",
+    "list",
     "load",
     "load_weights",
     "pipeline",
     "resolve",
     "search",
     "set_hub_dir",
+    "show",
 ]
 
 
@@ -33,9 +49,9 @@ def __getattr__(name: str) -> object:
     if name in __all__ and name != "__version__":
         from hubtool import api
 
-        return getattr(api, name)
+        return getattr(api, "list_models" if name == "list" else name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def __dir__() -> list[str]:
+def __dir__() -> Sequence[str]:
     return sorted([*globals(), *__all__])

@@ -24,9 +24,11 @@ from hubtool.hub import Hub
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from hubtool.card.overview import Overview
     from hubtool.card.status import Status
     from hubtool.checkpoint.coverage import Coverage
     from hubtool.pipelines.pipeline import Pipeline
+    from hubtool.registry.choosing import Choice
     from hubtool.registry.found import Found
     from hubtool.resolution.finding import FoundCard
     from hubtool.resolution.resolver import Resolution
@@ -304,7 +306,15 @@ def hub_list(version: str | None = None, force_reload: bool = False) -> list[str
         return index.uids(CardFilter(version=wanted, withdrawn=False))
 
 
-def search(text: str, limit: int = 20, *, all_versions: bool = False) -> Found:
+def search(
+    text: str,
+    limit: int = 20,
+    *,
+    all_versions: bool = False,
+    sort: str = "",
+    max_parameters: int | str | None = None,
+    verified: bool = False,
+) -> Found:
     """Find models by words, the best first, as ``hubtool search`` does; nothing is fetched.
 
     >>> hubtool.search("resnet50 imagenet")[0].uid  # doctest: +SKIP
@@ -314,13 +324,16 @@ def search(text: str, limit: int = 20, *, all_versions: bool = False) -> Found:
         text: Words that name a model, an architecture, a data set, a task or a version, in English or Chinese.
         limit: The most models.
         all_versions: Whether each version of a model is found for itself.
+        sort: ``score``, ``size`` or ``date``, instead of the best first.
+        max_parameters: The most numbers that all parameters may have together, such as ``10_000_000`` or ``"10M"``.
+        verified: Whether only networks are found that were equal to a known answer.
 
     Returns:
         The models, and which words were read otherwise or left out. Cards that were withdrawn are not among them.
 
     Raises:
         ArgumentTypeError: If an argument has the wrong type.
-        ArgumentError: If the limit is below 1.
+        ArgumentError: If the limit is below 1, or the order or the count is none.
     """
     if not isinstance(text, str):
         raise ArgumentTypeError(f"text is {text!r}, but must be text")
@@ -328,11 +341,98 @@ def search(text: str, limit: int = 20, *, all_versions: bool = False) -> Found:
         raise ArgumentTypeError(f"limit is {limit!r}, but must be a whole number")
     if limit < 1:
         raise ArgumentError(f"limit is {limit}, but must be at least 1")
+    choice = _choice(sort, max_parameters, verified=verified)
     from hubtool.registry.index import SearchIndex  # noqa: PLC0415
 
     hub = _hub()
     with SearchIndex.open(hub.settings.home, hub.registries.members) as index:
-        return index.search(text, limit, withdrawn=False, versions=bool(all_versions))
+        return index.search(text, limit, withdrawn=False, versions=bool(all_versions), choice=choice)
+
+
+def list_models(
+    *,
+    task: str | None = None,
+    dataset: str | None = None,
+    version: str | None = None,
+    publisher: str | None = None,
+    all_versions: bool = False,
+    sort: str = "",
+    max_parameters: int | str | None = None,
+    verified: bool = False,
+) -> Found:
+    """List the models of the registries, as ``hubtool list`` does; ``hubtool.list`` is this. Nothing is fetched.
+
+    >>> hubtool.list(task="object-detection", max_parameters="10M", sort="score")  # doctest: +SKIP
+
+    Args:
+        task: Only models for a task, such as ``object-detection``, or for a field, such as ``nlp``.
+        dataset: Only models trained on a data set, in any spelling.
+        version: Only cards of a version, such as ``1.9``.
+        publisher: Only cards of a publisher.
+        all_versions: Whether each version of a model is listed for itself.
+        sort: ``score``, ``size`` or ``date``.
+        max_parameters: The most numbers that all parameters may have together, such as ``10_000_000`` or ``"10M"``.
+        verified: Whether only networks are listed that were equal to a known answer.
+
+    Returns:
+        The models. Cards that were withdrawn are not among them.
+
+    Raises:
+        ArgumentTypeError: If an argument has the wrong type.
+        ArgumentError: If the order or the count is none.
+    """
+    asked = {"task": task, "dataset": dataset, "version": version, "publisher": publisher}
+    for key, value in asked.items():
+        if value is not None and not isinstance(value, str):
+            raise ArgumentTypeError(f"{key} is {value!r}, but must be text or None")
+    choice = _choice(sort, max_parameters, verified=verified)
+    from hubtool.registry import found as founds  # noqa: PLC0415
+    from hubtool.registry.choosing import choose  # noqa: PLC0415
+    from hubtool.registry.index import CardFilter, SearchIndex  # noqa: PLC0415
+
+    hub = _hub()
+    with SearchIndex.open(hub.settings.home, hub.registries.members) as index:
+        wanted = CardFilter(task=task, dataset=dataset, version=version, publisher=publisher, withdrawn=False)
+        entries = list(index.entries(wanted))
+    models, remarks = choose(founds.grouped(entries, versions=bool(all_versions)), choice)
+    return founds.Found(models=tuple(models), count=len(models), remarks=tuple(remarks))
+
+
+def show(name: str, *, source: str = "gitee") -> Overview:
+    """Return what a card says about its model at a glance; nothing is fetched.
+
+    >>> hubtool.show("mindspore/1.9/resnet50_imagenet2012").elements  # doctest: +SKIP
+    25612201
+
+    Args:
+        name: As :func:`load` takes it; or the name of a model alone, for its newest version.
+        source: ``gitee``, ``github`` or ``local``.
+
+    Raises:
+        HubError: If there is no such card, or several publishers have a model of this name.
+    """
+    _check_arguments(name, source)
+    from hubtool.card import overview  # noqa: PLC0415
+    from hubtool.resolution.finding import newest_named  # noqa: PLC0415
+
+    hub = _hub()
+    if source != "local":
+        name, _ = newest_named(name, hub.registries)
+    return overview.of_card(hub.borrow(hub.find(name, local=source == "local")).card)
+
+
+def _choice(sort: object, max_parameters: object, *, verified: object) -> Choice:
+    from hubtool.registry.choosing import Choice, read_count  # noqa: PLC0415
+
+    if not isinstance(sort, str):
+        raise ArgumentTypeError(f"sort is {sort!r}, but must be text")
+    if isinstance(max_parameters, str):
+        max_parameters = read_count(max_parameters)
+    if max_parameters is not None and (not isinstance(max_parameters, int) or isinstance(max_parameters, bool)):
+        raise ArgumentTypeError(
+            f"max_parameters is {max_parameters!r}, but must be a whole number, or text such as '10M'"
+        )
+    return Choice(sort=sort, most_elements=max_parameters, verified=bool(verified))
 
 
 def get_hub_dir() -> str:

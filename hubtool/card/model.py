@@ -31,7 +31,7 @@ CLASS_COUNTS: Final = frozenset(
 )
 # The architectures that are part of hubtool; hubtool.networks.builtin builds them. They are part of what a card can
 # say.
-BUILTIN_ENTRIES = ("bert", "bert-pretraining", "bert-ner", "bert-classifier", "bert-squad")
+BUILTIN_ENTRIES = ("bert", "bert-pretraining", "bert-ner", "bert-classifier", "bert-squad", "lenet")
 WEIGHT_FORMATS = ("ckpt", "safetensors")
 # Files that hold a whole network, and what runs them. MindSpore itself runs the first.
 GRAPH_FORMATS = {

@@ -10,13 +10,16 @@ import click
 from hubtool.cli import render
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    from hubtool.registry.choosing import Choice
     from hubtool.registry.entry import CardEntry
     from hubtool.registry.found import FoundModel
     from hubtool.registry.index import CardFilter, SearchIndex
 
 _FEW = 20
+_ROOM_FOR_FACTS = 120  # columns of a terminal
+_ROOM_FOR_MORE = 170
 
 
 def index() -> SearchIndex:
@@ -29,46 +32,118 @@ def index() -> SearchIndex:
     return SearchIndex.open(current.home, Registries.open(current).members)
 
 
-def models(found: Sequence[CardEntry], *, versions: bool) -> list[FoundModel]:
-    """Put the versions of models together, whose entries follow each other with the newest first.
+def choosing(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the options by which people choose between models."""
+    for option in (
+        click.option("--verified", is_flag=True, help="Only networks found equal to a known answer."),
+        click.option("--max-parameters", metavar="COUNT", help="Only networks with at most so many, such as 10M."),
+        click.option(
+            "--sort",
+            type=click.Choice(["score", "size", "date"]),
+            help="By the result that most models state, by the number of parameters, or newest first.",
+        ),
+    ):
+        command = option(command)
+    return command
 
-    Args:
-        found: The entries.
-        versions: Whether each version stays by itself.
-    """
-    from hubtool.registry.found import FoundModel
-    from hubtool.registry.words import model_key
 
-    groups: dict[str, list[CardEntry]] = {}
-    for entry in found:
-        groups.setdefault(str(entry.uid) if versions else model_key(entry.uid), []).append(entry)
-    return [FoundModel(entry=group[0], versions=tuple(str(one.uid) for one in group)) for group in groups.values()]
+def choice(*, sort: str | None, max_parameters: str | None, verified: bool) -> Choice:
+    """Return what these options ask for."""
+    from hubtool.registry.choosing import Choice, read_count
+
+    most = None if max_parameters is None else read_count(max_parameters)
+    return Choice(sort=sort or "", most_elements=most, verified=verified)
 
 
 def show(found: Sequence[FoundModel], *, count: int, summaries: bool = False) -> None:
-    """Print models, one a line, with their UIDs first.
+    """Print models, one a line, with their UIDs first; at a terminal as a table that fits it.
 
     Args:
         found: The models.
         count: How many there are; more than these if a limit cut.
         summaries: Whether their summaries are shown, or else their data sets.
     """
-    from hubtool.registry.found import versions_in_words
-
-    widths = [max((len(one.uid) for one in found), default=0), max((len(one.task) for one in found), default=0)]
-    for one in found:
-        entry = one.entry
-        line = f"{one.uid.ljust(widths[0])}  {render.plain(one.task).ljust(widths[1])}  "
-        line += render.plain(entry.summary if summaries else entry.datasets)
-        if versions := versions_in_words(one.versions):
-            line = f"{line.rstrip()}  ({versions})"
-        if entry.status:
-            line += f"  ({entry.status}{f'; use {entry.successor}' if entry.successor else ''})"
-        click.echo(render.plain(line.rstrip()))
+    if found and sys.stdout.isatty():
+        render.table(_table(found))
+    else:
+        _print_lines(found, summaries=summaries)
     if count > len(found):
         click.echo(f"{len(found)} of {render.count(count, 'model')}; --limit shows more", err=True)
     elif sys.stdout.isatty() or not found:
         click.echo(render.count(len(found), "model"), err=True)
+
+
+def _table(found: Sequence[FoundModel]) -> list[tuple[str, ...]]:
+    """Return models as the rows of a table, with as many columns as the terminal has room for."""
+    from shutil import get_terminal_size
+
+    from hubtool import wording
+    from hubtool.registry.found import versions_in_words
+
+    columns: list[tuple[str, Callable[[FoundModel], str]]] = [
+        ("model", lambda one: one.uid),
+        ("what it does", lambda one: _status(one) + one.summary),
+    ]
+    room = get_terminal_size().columns
+    if room >= _ROOM_FOR_FACTS:
+        columns += [
+            ("result", lambda one: one.result),
+            ("parameters", lambda one: "" if one.elements is None else wording.short_number(one.elements)),
+            ("verified", lambda one: "yes" if one.verified else ""),
+        ]
+    if room >= _ROOM_FOR_MORE:
+        columns += [
+            ("data set", lambda one: one.entry.datasets),
+            ("versions", lambda one: versions_in_words(one.versions)),
+        ]
+    return [tuple(name for name, _ in columns), *(tuple(text(one) for _, text in columns) for one in found)]
+
+
+def _print_lines(found: Sequence[FoundModel], *, summaries: bool) -> None:
+    from hubtool.registry.found import versions_in_words
+
+    widths = [max((len(one.uid) for one in found), default=0), max((len(one.task) for one in found), default=0)]
+    for one in found:
+        line = f"{one.uid.ljust(widths[0])}  {render.plain(one.task).ljust(widths[1])}  "
+        line += render.plain(one.entry.summary if summaries else one.entry.datasets)
+        if versions := versions_in_words(one.versions):
+            line = f"{line.rstrip()}  ({versions})"
+        if status := _status(one):
+            line += f"  ({status.rstrip(': ')})"
+        click.echo(render.plain(line.rstrip()))
+
+
+def _status(one: FoundModel) -> str:
+    entry = one.entry
+    return f"{entry.status}{f'; use {entry.successor}' if entry.successor else ''}: " if entry.status else ""
+
+
+def facets(found: Sequence[CardEntry], name: str) -> list[tuple[str, int]]:
+    """Return the values of a fact among cards, each with how many models have it, the most frequent first.
+
+    Args:
+        found: The cards.
+        name: ``task``, ``dataset``, ``version``, ``publisher`` or ``format``.
+    """
+    from collections import defaultdict
+
+    from hubtool.card import vocabulary
+    from hubtool.registry import words
+
+    def values(entry: CardEntry) -> Sequence[str]:
+        if name == "task":
+            return words.tasks(entry)
+        if name == "dataset":
+            return [known or written for written, known in vocabulary.datasets(entry.datasets) if written]
+        if name == "format":
+            return entry.formats
+        return [entry.uid.version if name == "version" else entry.uid.publisher]
+
+    models: dict[str, set[str]] = defaultdict(set)
+    for entry in found:
+        for value in values(entry):
+            models[value].add(words.model_key(entry.uid))
+    return sorted(((value, len(keys)) for value, keys in models.items()), key=lambda pair: (-pair[1], pair[0]))
 
 
 def near(index: SearchIndex, wanted: CardFilter) -> list[str]:

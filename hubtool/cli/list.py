@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from hubtool.cli import render
+from hubtool.cli import entries, render
 
 
 @click.command()
@@ -14,6 +14,8 @@ from hubtool.cli import render
 @click.option("--publisher", help="Only cards of a publisher, such as mindspore.")
 @click.option("--format", "form", help="Only cards with an asset of a format, such as ckpt.")
 @click.option("--loadable", is_flag=True, help="Only cards with a recipe and a checkpoint with a digest.")
+@entries.choosing
+@click.option("--latest", is_flag=True, help="Only the newest version of each model, in JSON too.")
 @click.option("--all-versions", is_flag=True, help="Each version of a model on a line of its own.")
 @click.option("--all", "everything", is_flag=True, help="Withdrawn cards too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -25,6 +27,10 @@ def command(
     publisher: str | None,
     form: str | None,
     loadable: bool,
+    sort: str | None,
+    max_parameters: str | None,
+    verified: bool,
+    latest: bool,
     all_versions: bool,
     everything: bool,
     as_json: bool,
@@ -32,28 +38,47 @@ def command(
     """List the cards of the registries.
 
     A model is one line with its newest version; JSON has every card. Of two cards with one UID, that of the earlier
-    registry is listed. Cards that were withdrawn are listed with --all
-    only. Nothing is fetched.
+    registry is listed. Cards that were withdrawn are listed with --all only. '?' as the value of --task, --dataset,
+    --version, --publisher or --format lists the values there are, each with its number of models. Nothing is fetched.
     """
-    from hubtool.cli import entries
+    from dataclasses import replace
+
+    from hubtool.errors import ArgumentError
+    from hubtool.registry.choosing import choose
+    from hubtool.registry.found import grouped
     from hubtool.registry.index import CardFilter
 
+    chosen = entries.choice(sort=sort, max_parameters=max_parameters, verified=verified)
+    if latest and all_versions:
+        raise ArgumentError("--latest and --all-versions exclude each other", hint="give one of them")
+    asked = {"task": task, "dataset": dataset, "version": version, "publisher": publisher, "format": form}
+    questions = [name for name, value in asked.items() if value == "?"]
     wanted = CardFilter(
-        task=task,
-        dataset=dataset,
-        version=version,
-        publisher=publisher,
-        format=form,
+        **{name: None if value == "?" else value for name, value in asked.items()},
         loadable=loadable,
         withdrawn=everything,
     )
     with entries.index() as index:
         found = list(index.entries(wanted))
         hints = [] if found else entries.near(index, wanted)
+        unknown = 0
+        if wanted.task is not None:
+            unknown = sum(not one.find_tasks() for one in index.entries(replace(wanted, task=None)))
+    if questions:
+        counted = {name: entries.facets(found, name) for name in questions}
+        if as_json:
+            render.echo_json({name: dict(pairs) for name, pairs in counted.items()})
+        for pairs in () if as_json else counted.values():
+            for value, count in pairs:
+                click.echo(f"{count:>6,}  {render.plain(value)}")
+        return
+    every = as_json and not latest
+    models, notes = choose(grouped(found, versions=all_versions or every), chosen)
     if as_json:
-        render.echo_json([entry.as_json() for entry in found])
+        render.echo_json([one.entry.as_json() for one in models])
     else:
-        models = entries.models(found, versions=all_versions)
         entries.show(models, count=len(models))
-    for hint in hints:
-        click.echo(hint, err=True)
+    if unknown:
+        notes.append(f"left out: {render.count(unknown, 'card')} whose task is not known")
+    for note in (*notes, *hints):
+        click.echo(render.plain(note), err=True)

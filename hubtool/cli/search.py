@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import click
 
-from hubtool.cli import render
+from hubtool.cli import entries, render
 
 
 @click.command()
 @click.argument("words", nargs=-1, required=True)
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="The most models to show.")
+@entries.choosing
 @click.option("--all-versions", is_flag=True, help="Each version of a model on a line of its own.")
 @click.option("--all", "everything", is_flag=True, help="Withdrawn cards too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(words: tuple[str, ...], *, limit: int, all_versions: bool, everything: bool, as_json: bool) -> None:
+def command(
+    words: tuple[str, ...],
+    *,
+    limit: int,
+    sort: str | None,
+    max_parameters: str | None,
+    verified: bool,
+    all_versions: bool,
+    everything: bool,
+    as_json: bool,
+) -> None:
     """Find models by words, the best first.
 
     WORDS name a model, an architecture, a data set, a task, a version, or anything else that a card says, in English or
@@ -21,10 +32,9 @@ def command(words: tuple[str, ...], *, limit: int, all_versions: bool, everythin
     tasks, and of each model its newest version. Where no card has all words, the least important ones are left out.
     Cards that were withdrawn are found with --all only. Nothing is fetched.
     """
-    from hubtool.cli import entries
-
+    chosen = entries.choice(sort=sort, max_parameters=max_parameters, verified=verified)
     with entries.index() as index:
-        found = index.search(" ".join(words), limit, withdrawn=everything, versions=all_versions)
+        found = index.search(" ".join(words), limit, withdrawn=everything, versions=all_versions, choice=chosen)
     if as_json:
         render.echo_json([{**model.entry.as_json(), "versions": list(model.versions)} for model in found])
     else:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hubtool.cli import render
-from hubtool.errors import InvalidNameError
-from hubtool.resolution.finding import newest_of_each
+from hubtool.resolution.finding import newest_named
 
 if TYPE_CHECKING:
     from hubtool.hub import Hub
@@ -24,16 +23,8 @@ def whole(hub: Hub, name: str) -> str:
     Raises:
         InvalidNameError: If several publishers have a model of this name.
     """
-    if "/" in name or name.endswith(".md"):
-        return name
-    named = hub.registries.named(name)
-    if not named:
-        return name
-    newest = newest_of_each(named)
-    if len(newest) > 1:
-        raise InvalidNameError(
-            f"{name!a} is a model of {len(newest)} publishers", hint=f"say which: {', '.join(map(str, newest))}"
-        )
-    others = f", the newest of {len(named)}" if len(named) > 1 else ""
-    click.echo(f"{render.plain(name)} is {render.plain(str(newest[0]))}{others}", err=True)
-    return str(newest[0])
+    uid, versions = newest_named(name, hub.registries)
+    if versions:
+        others = f", the newest of {versions}" if versions > 1 else ""
+        click.echo(f"{render.plain(name)} is {render.plain(uid)}{others}", err=True)
+    return uid

@@ -48,6 +48,21 @@ class FoundModel:
         """The model in one sentence."""
         return self.entry.summary
 
+    @property
+    def result(self) -> str:
+        """The first result of its evaluation, such as ``top1acc 76.97``; empty if the card states none."""
+        return self.entry.result
+
+    @property
+    def elements(self) -> int | None:
+        """How many numbers all parameters have together; None if that is not known."""
+        return self.entry.elements
+
+    @property
+    def verified(self) -> str:
+        """The source of the known answer that its network was found equal to, or empty."""
+        return self.entry.verified
+
     def __repr__(self) -> str:
         text = f"{self.uid}  {self.task}  {self.summary}"
         return f"<{text if len(text) <= _WIDTH else f'{text[: _WIDTH - 3]}...'}>"
@@ -63,6 +78,7 @@ class Found:
         dropped: The words that were left out, because no card has them together with the others.
         corrected: The words that were read as others, each with what it was read as.
         near: UIDs with names like the words, if nothing was found.
+        remarks: What a filter left out, and what an order goes by.
     """
 
     models: tuple[FoundModel, ...] = ()
@@ -70,6 +86,7 @@ class Found:
     dropped: tuple[str, ...] = ()
     corrected: tuple[tuple[str, str], ...] = ()
     near: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.models)
@@ -86,7 +103,8 @@ class Found:
         if self.dropped:
             words = ", ".join(repr(word) for word in self.dropped)
             notes.append(f"no card has all words; left out: {words}" if self.models else f"no card has {words}")
-        if not self.models:
+        notes += self.remarks
+        if not self.models and not self.remarks:
             if self.near:
                 notes.append(f"hint: did you mean {' or '.join(self.near)}?")
             else:
@@ -101,6 +119,21 @@ class Found:
         if self.count > len(self.models):
             lines.append(f"({len(self.models)} of {self.count:,} models)")
         return "\n".join([*lines, *self.notes()])
+
+
+def grouped(found: Sequence[CardEntry], *, versions: bool = False) -> list[FoundModel]:
+    """Put the versions of models together, whose entries follow each other with the newest first.
+
+    Args:
+        found: The entries.
+        versions: Whether each version stays by itself.
+    """
+    from hubtool.registry.words import model_key  # noqa: PLC0415 - words reads entries too
+
+    groups: dict[str, list[CardEntry]] = {}
+    for entry in found:
+        groups.setdefault(str(entry.uid) if versions else model_key(entry.uid), []).append(entry)
+    return [FoundModel(entry=group[0], versions=tuple(str(one.uid) for one in group)) for group in groups.values()]
 
 
 def task_of(entry: CardEntry) -> str:

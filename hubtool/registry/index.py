@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from hubtool import wording
 from hubtool.card import architectures, vocabulary
 from hubtool.errors import StoreError
 from hubtool.registry import index_file, reading, words
+from hubtool.registry.choosing import Choice, choose
 from hubtool.registry.found import Found, FoundModel
 from hubtool.registry.index_file import read_entry
 from hubtool.registry.reading import Term
@@ -27,6 +29,7 @@ _GRAMS_ONLY = ", ".join("1.0" if column == "grams" else "0.0" for column in word
 _MAX_NEAR = 100
 _LIKE = 0.7
 _FEW = 3
+_ALL = 1 << 31
 _NOT_WITHDRAWN = "card.status != 'withdrawn'"
 
 
@@ -110,7 +113,15 @@ class SearchIndex:
         rows = self._select("SELECT publisher, newness, uid FROM card WHERE", condition, values)
         return [uid for *_, uid in sorted(rows)]
 
-    def search(self, text: str, limit: int = 50, *, withdrawn: bool = True, versions: bool = False) -> Found:
+    def search(
+        self,
+        text: str,
+        limit: int = 50,
+        *,
+        withdrawn: bool = True,
+        versions: bool = False,
+        choice: Choice | None = None,
+    ) -> Found:
         """Find cards by words, the best first; `docs/search.md` says how they are ranked.
 
         Where no card has all words, the least important ones are left out, one at a time, until some card is found.
@@ -120,7 +131,20 @@ class SearchIndex:
             limit: The most models, or cards with ``versions``.
             withdrawn: Whether cards that were withdrawn are among them.
             versions: Whether each version of a model is found for itself; otherwise a model is found once.
+            choice: Which of the models found are kept, and an order other than the best first.
+
+        Raises:
+            ArgumentError: If the choice is none.
         """
+        if choice is None or choice == Choice():
+            return self._search(text, limit, withdrawn=withdrawn, versions=versions)
+        found = self._search(text, _ALL, withdrawn=withdrawn, versions=versions)
+        models, remarks = choose(found.models, choice)
+        if found and not models:
+            remarks.append(f"{wording.count(found.count, 'model')} found, and none is as the options ask")
+        return replace(found, models=tuple(models[:limit]), count=len(models), remarks=tuple(remarks))
+
+    def _search(self, text: str, limit: int, *, withdrawn: bool, versions: bool) -> Found:
         read = reading.read(text, self)
         optional = list(read.optional)
         wanted = list(read.terms)

@@ -149,6 +149,29 @@ def whole_name(name: str, registries: Registries) -> Uid:
         raise InvalidNameError(error.message, hint=f"did you mean {newest}? ({len(named)} of this name)") from None
 
 
+def newest_named(name: str, registries: Registries) -> tuple[str, int]:
+    """Return the UID of the newest version of a model that is named alone, and how many versions there are.
+
+    Any other name is returned as it is, and then there are none.
+
+    Args:
+        name: What the user typed.
+        registries: The registries.
+
+    Raises:
+        InvalidNameError: If several publishers have a model of this name.
+    """
+    named = () if "/" in name or name.endswith(".md") else registries.named(name)
+    if not named:
+        return name, 0
+    newest = newest_of_each(named)
+    if len(newest) > 1:
+        raise InvalidNameError(
+            f"{name!a} is a model of {len(newest)} publishers", hint=f"say which: {', '.join(map(str, newest))}"
+        )
+    return str(newest[0]), len(named)
+
+
 def newest_of_each(named: Iterable[Uid]) -> list[Uid]:
     """Return the first UID of each publisher, of those that :meth:`hubtool.registry.Registries.named` gives."""
     return list({uid.publisher: uid for uid in reversed(tuple(named))}.values())[::-1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hubtool.card.known_answer import InputSpec
-from hubtool.errors import ArgumentTypeError, RecipeError
+from hubtool.errors import ArgumentError, ArgumentTypeError, RecipeError
 from hubtool.networks.builtin import build, infer
 from hubtool.networks.builtin.arguments import ARGUMENTS
 from hubtool.networks.builtin.inference import SIZES
@@ -24,7 +24,7 @@ _EXAMPLE_MASKED = 20
 
 
 class BuiltinProvider:
-    """Builds the BERT family."""
+    """Builds the BERT family, and LeNet."""
 
     def build(
         self,
@@ -41,6 +41,8 @@ class BuiltinProvider:
                 "given without one",
                 hint="give them by name, such as num_labels=9",
             )
+        if recipe.entry == "lenet":
+            return _lenet(recipe, shapes, asked, compute_type)
         if not shapes:
             _check_sizes(recipe, asked.arguments)
         overruling = ARGUMENTS if not asked.pretrained else () if asked.strict else ("num_labels",)
@@ -54,6 +56,32 @@ class BuiltinProvider:
             inputs=inputs_of(recipe.entry, inferred.config),
             scores=network.bert if inferred.config.use_crf else None,
         )
+
+
+def _lenet(recipe: Recipe, shapes: Mapping[str, Shape], asked: BuildRequest, compute_type: str) -> BuiltNetwork:
+    if given := sorted({*recipe.arguments, *asked.arguments}):
+        raise ArgumentError(
+            f"the built-in network lenet takes no arguments, and {given[0]!a} was given",
+            hint="its sizes are those of its checkpoint",
+        )
+    from hubtool.networks.builtin.lenet import LeNet, sizes_of  # noqa: PLC0415 - it imports mindspore
+
+    sizes = sizes_of(shapes)
+    spec = InputSpec(name="x", shape=(1, sizes.channels, sizes.side, sizes.side), dtype="float32", low=0, high=1)
+    return BuiltNetwork(
+        network=LeNet(sizes, compute_type=compute_type).set_train(mode=False),
+        prefix="",
+        notes=(),
+        example=lambda: _picture(spec.shape),
+        inputs=(spec,),
+    )
+
+
+def _picture(shape: tuple[int, ...]) -> tuple[Any, ...]:
+    import numpy as np  # noqa: PLC0415
+    from mindspore import Tensor  # noqa: PLC0415
+
+    return (Tensor(np.random.default_rng(0).random(shape, np.float32)),)
 
 
 def _check_sizes(recipe: Recipe, arguments: Mapping[str, object]) -> None:
