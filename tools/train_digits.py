@@ -123,9 +123,8 @@ def main() -> None:
         place = next(place for place in judged if digits[place] == digit)
         large = np.kron(pictures[place], np.ones((ENLARGED, ENLARGED), np.uint8))
         Image.fromarray(large).save(PICTURES / f"digit_{digit}.png")
-    print(
-        f"{sum(parameter.size for parameter in network.get_parameters()):,} parameters, {time.monotonic() - start:.0f} s"
-    )
+    count = sum(parameter.size for parameter in network.get_parameters())
+    print(f"{count:,} parameters, {time.monotonic() - start:.0f} s")
 
 
 if __name__ == "__main__":
