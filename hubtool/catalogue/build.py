@@ -224,7 +224,7 @@ def _write(registries: Registries, part: Path, folder: Path) -> CatalogueReport:
     done = list(parallel.run(work, [groups[key] for key in keys], jobs=parallel.cores()))
     models = [model for model, _ in done if model is not None]
     shutil.copytree(_HERE / "assets", part / "assets")
-    shown = {key: text for key, text in _texts().items() if key.startswith(("js_", "verified_"))}
+    shown = {key: text for key, text in _texts().items() if key.startswith(("js_", "verified_", "size_"))}
     (part / "assets" / "facts.js").write_text(_shown(finding.shard(models, shown)), encoding="utf-8")
     cards = sum(len(one["cards"]) for one in models)
     for language in LANGUAGES:

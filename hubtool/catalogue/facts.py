@@ -7,14 +7,16 @@ import json
 import os
 import re
 import unicodedata
+from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from hubtool.card import known_answer, metrics, vocabulary
+from hubtool.card import facts_in_words, known_answer, metrics, vocabulary
 from hubtool.card.caller_arguments import caller_arguments
 from hubtool.card.repo_link import parse_repo_link, place_of
 from hubtool.catalogue import finding
 from hubtool.errors import ArgumentError, RecipeError
+from hubtool.pipelines import use as uses
 from hubtool.registry import words
 from hubtool.registry.found import task_of
 from hubtool.resolution import trust
@@ -33,6 +35,9 @@ _NO_NAME = re.compile(r"[^\w.+-]")
 _LINK = re.compile(r"https?://[^\s<>\"'\\]+\Z")
 #: What `verified` is where no known answer was found to be equal.
 UNVERIFIED = "none"
+_IN_WORDS = ("preprocessing", "outputs", "labels")
+_SIZES = (10**6, 10**7, 10**8)  # where the classes of sizes begin, in numbers of all parameters
+_UNKNOWN_SIZE = "5"
 
 
 def page_of(uid: Uid) -> str:
@@ -101,10 +106,16 @@ def of_model(cards: Sequence[tuple[Card, CardEntry]]) -> dict[str, Any]:
             "version": list(dict.fromkeys(other.mindspore for _, other in cards if other.mindspore)),
             "licence": list(dict.fromkeys(other.licence for _, other in cards if other.licence)),
             "verified": [verified],
+            "size": [_size_class(versions[0]["elements"])],
             "publisher": [entry.uid.publisher],
         },
         "cards": [finding.of_entry(other) for _, other in cards],
     }
+
+
+def _size_class(elements: int | None) -> str:
+    """Return the number of the class of sizes that a network is in; its name is a text of the catalogue."""
+    return _UNKNOWN_SIZE if elements is None else str(bisect_right(_SIZES, elements) + 1)
 
 
 def _version(card: Card, entry: CardEntry) -> dict[str, Any]:
@@ -131,10 +142,9 @@ def _version(card: Card, entry: CardEntry) -> dict[str, Any]:
         "updated": card.text("update-time") or "",
         "summary": entry.summary,
         "elements": stated if isinstance(stated, int) and not isinstance(stated, bool) else None,
-        "inputs": [
-            {"name": name, "shape": " × ".join(map(str, shape)), "dtype": dtype}
-            for name, shape, dtype in (recipe.inputs if recipe is not None else ())
-        ],
+        "inputs": _inputs(card),
+        **{key: facts_in_words.line(card.values.get(key, "")) for key in _IN_WORDS},
+        "run": _run(card, entry.uid),
         "recipe": recipe,
         "answer": answer,
         "told": known_answer.told_of(answer).partition("; equal on")[0] if answer is not None else "",
@@ -154,6 +164,34 @@ def _version(card: Card, entry: CardEntry) -> dict[str, Any]:
         "code": _code(card),
         **_use(card, entry.uid),
     }
+
+
+def _inputs(card: Card) -> list[dict[str, str]]:
+    """Return the inputs of the network: their shapes and types, and what they mean where the card says it."""
+    meanings = card.values.get("inputs")
+    said = [one for one in meanings if isinstance(one, dict)] if isinstance(meanings, list) else []
+    named = {str(one.get("name")): one for one in said}
+    rows = []
+    for name, shape, dtype in card.recipe.inputs if card.recipe is not None else ():
+        meaning = {key: value for key, value in named.get(name, {}).items() if key != "name"}
+        rows.append(
+            {
+                "name": name,
+                "shape": " × ".join(map(str, shape)),
+                "dtype": dtype,
+                "meaning": facts_in_words.line(meaning) if meaning else "",
+            }
+        )
+    return rows
+
+
+def _run(card: Card, uid: Uid) -> str:
+    """Return the command that runs the model, if the card says enough for that; otherwise an empty text."""
+    try:
+        use = uses.read(card, str(uid))
+    except RecipeError:
+        return ""
+    return f"hubtool run {uid} {'--text TEXT' if use.task in uses.TEXTS else 'PICTURE'}"
 
 
 def _evaluation(card: Card) -> str:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from hubtool.card import facts_in_words
 from hubtool.card.caller_arguments import caller_arguments
-from hubtool.cli import card_facts, complete, render
+from hubtool.cli import complete, render
 from hubtool.cli.paths import LocalPath
 from hubtool.errors import RecipeError
 
@@ -84,7 +85,7 @@ def _print(resolution: Resolution) -> None:
     rows = [("uid", resolution.uid), ("card", str(card.path))]
     if summary := card.text("summary"):
         rows.append(("summary", summary))
-    rows += [(key, render.plain(text)) for key, text in card_facts.lines(card.values) if key != "evaluation"]
+    rows += [(key, render.plain(text)) for key, text in facts_in_words.lines(card.values) if key != "evaluation"]
     if card.status is not None:
         rows.append(("status", render.plain(card.status.describe("it"))))
     rows.extend(("card fault", fault) for fault in card.faults)

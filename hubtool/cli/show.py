@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hubtool.cli import card_facts, complete, output, render, short_names
+from hubtool.card import facts_in_words
+from hubtool.cli import complete, output, render, short_names
 
 if TYPE_CHECKING:
     from hubtool.resolution.finding import FoundCard
@@ -70,8 +71,8 @@ def facts_of(found: FoundCard) -> list[tuple[str, str]]:
     for key, value in card.values.items():
         if key in ("asset", "network"):
             continue
-        if key in card_facts.KEYS:
-            text = card_facts.line(value)
+        if key in facts_in_words.KEYS:
+            text = facts_in_words.line(value)
         else:
             text = value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
         rows.append((render.plain(key), render.plain(text)))

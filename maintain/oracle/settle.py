@@ -265,6 +265,8 @@ def _settle(
             arguments=arguments,
             code=_commit(fitting[source], job, cards),
         )
+        if problems := known_answer.problems(answer):  # its record is older than a rule
+            return replace(result, state=NO_ANSWER, reason=f"{source}: {problems[0]}")
         return replace(result, state=EQUAL, answer=answer)
     told = f"output {found[0].output}: {found[0].what}"
     script = answers.get(SCRIPT)

@@ -257,12 +257,12 @@ It is a classic script, because browsers load no modules from file://. */
 
   // ---- The list.
 
-  var FACETS = ["task", "dataset", "version", "licence", "verified", "publisher"];
+  var FACETS = ["task", "dataset", "version", "size", "licence", "verified", "publisher"];
   var ORDERS = ["best", "name", "date", "parameters"];
 
   function shownValue(facet, value) {
     if (facet === "task" && facts.tasks[value]) return translated(facts.tasks[value]);
-    return facet === "verified" ? translated(facts.texts["verified_" + value]) : value;
+    return facet === "verified" || facet === "size" ? translated(facts.texts[facet + "_" + value]) : value;
   }
 
   function list() {
@@ -284,7 +284,8 @@ It is a classic script, because browsers load no modules from file://. */
       var values = new Set(facts.models.flatMap(function (model) { return model.facets[facet]; }));
       selects[facet].append(new Option(say("any"), ""));
       Array.from(values).map(function (value) { return [shownValue(facet, value), value]; }).sort(function (a, b) {
-        var compared = a[0].localeCompare(b[0], document.documentElement.lang, { numeric: true });
+        var at = facet === "size" ? 1 : 0;  // their values are numbered by size
+        var compared = a[at].localeCompare(b[at], document.documentElement.lang, { numeric: true });
         return facet === "version" ? -compared : compared;
       }).forEach(function (pair) { selects[facet].append(new Option(pair[0], pair[1])); });
     });
