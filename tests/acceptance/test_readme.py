@@ -1,4 +1,4 @@
-"""The README cannot rot: every command of its tour is run, and what it prints is compared.
+"""The READMEs and first pages cannot rot: every command of their tours is run, and what it prints is compared.
 
 In an expected output, ``...`` stands for anything within a line, and a line ``...`` for any lines.
 """
@@ -21,43 +21,56 @@ if TYPE_CHECKING:
 
     from tests.support.cli import Cli
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = ("README.md", "README.zh-CN.md", "docs/index.md", "docs/start.zh-CN.md", "docs/run.md")
 BLOCK = re.compile(r"^```(?P<kind>console|python|text)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
-def blocks() -> list[tuple[str, str]]:
-    return [(match["kind"], match["text"]) for match in BLOCK.finditer(README)]
+def blocks(page: str) -> list[tuple[str, str]]:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return [(match["kind"], match["text"]) for match in BLOCK.finditer(text)]
 
 
 def consoles() -> list[tuple[str, str]]:
-    found = []
-    for kind, text in blocks():
+    found: dict[tuple[str, str], None] = {}  # what two pages show alike is run once
+    for kind, text in (block for page in PAGES for block in blocks(page)):
         if kind == "console":
             for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
                 command, _, output = part.partition("\n")
-                found.append((command, output))
-    return found
+                found[command, output] = None
+    return list(found)
 
 
 def pythons() -> list[tuple[str, str]]:
-    found = []
-    all_blocks = blocks()
-    for (kind, text), (next_kind, next_text) in zip(all_blocks, [*all_blocks[1:], ("", "")], strict=True):
-        if kind == "python":
-            found.append((text, next_text if next_kind == "text" else ""))
-    return found
+    found: dict[tuple[str, str], None] = {}
+    for page in PAGES:
+        all_blocks = blocks(page)
+        for (kind, text), (next_kind, next_text) in zip(all_blocks, [*all_blocks[1:], ("", "")], strict=True):
+            if kind == "python":
+                found[text, next_text if next_kind == "text" else "..."] = None
+    return list(found)
 
 
 @pytest.fixture
 def toured(cli: Cli) -> Cli:
-    """Return a command line with the packaged registry."""
+    """Return a command line with the packaged registry, beside the picture that the pages show."""
     del cli.environ["HUBTOOL_REGISTRY"]
+    picture = cli.folder / "docs" / "images" / "digit.png"
+    picture.parent.mkdir(parents=True)
+    picture.write_bytes((ROOT / "docs" / "images" / "digit.png").read_bytes())
     return cli
 
 
 def test_the_readme_shows_a_tour() -> None:
-    assert {command.split()[1] for command, _ in consoles()} >= {"validate", "resolve", "load"}
-    assert any("entities" in text for text, _ in pythons())
+    assert {command.split()[1] for command, _ in consoles()} >= {"validate", "resolve", "load", "run"}
+    assert any("hubtool.pipeline" in text for text, _ in pythons())
+
+
+def test_both_languages_say_the_same_first_commands() -> None:
+    """The lines that CI takes out of the README are those of the Chinese one too."""
+    english, chinese = ((ROOT / page).read_text(encoding="utf-8") for page in PAGES[:2])
+    lines = re.findall(r"^python3 -m venv .*$", english, re.MULTILINE)
+    assert len(lines) == 2
+    assert re.findall(r"^python3 -m venv .*$", chinese, re.MULTILINE) == lines
 
 
 @pytest.mark.mindspore
