@@ -3,7 +3,7 @@
 A small LeNet learns the ten digits from the pictures that come with scikit-learn (8 x 8 pixels, the test set of the UCI
 data set "Optical Recognition of Handwritten Digits"), on a CPU, in a minute::
 
-    pip install scikit-learn
+    pip install scikit-learn==1.6.1
     python tools/train_digits.py
 
 A fifth of the pictures, the same share of each digit, is never trained on, and judges it. All randomness comes from
@@ -26,7 +26,8 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 from PIL import Image
 
-from hubtool.networks.builtin.lenet import LeNet, LeNetSizes
+from hubtool.networks.builtin.lenet import LeNet
+from hubtool.networks.builtin.lenet_sizes import LeNetSizes
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -37,6 +38,7 @@ ROOT: Final = Path(__file__).resolve().parents[1]
 FOLDER: Final = ROOT / "registry" / "hubtool" / "2.10" / "lenet_digits"
 PICTURES: Final = ROOT / "tests" / "data" / "digits"
 SIZES: Final = LeNetSizes(channels=1, first=16, second=32, kernel=3, side=8, hidden=64, classes=10)
+MIDDLE: Final = 127.5
 ENLARGED: Final = 8  # how many times larger the pictures for people are
 
 
@@ -61,15 +63,16 @@ def split(digits: Array) -> tuple[Array, Array]:
 
 def prepared(pictures: Array) -> Array:
     """Return the input of the network, as the card's preprocessing makes it."""
-    return (pictures.astype(np.float32) * np.float32(1 / 255))[:, None]
+    return ((pictures.astype(np.float32) - np.float32(MIDDLE)) / np.float32(MIDDLE))[:, None]
 
 
 def moved(pictures: Array, numbers: np.random.Generator) -> Array:
-    """Return pictures moved by up to one pixel, each its own way, and a little noisy."""
+    """Return pictures moved by up to one pixel, each its own way, a little noisy, and every second one negated."""
     padded = np.pad(pictures, ((0, 0), (1, 1), (1, 1)))
     places = numbers.integers(0, 3, (len(pictures), 2))
     shifted = np.stack([one[top : top + 8, left : left + 8] for one, (top, left) in zip(padded, places, strict=True)])
-    return np.clip(shifted + numbers.normal(0, 12, shifted.shape), 0, 255)
+    noisy = np.clip(shifted + numbers.normal(0, 12, shifted.shape), 0, 255)
+    return np.where(numbers.random((len(noisy), 1, 1)) < 0.5, noisy, 255 - noisy)  # people draw with dark ink, too
 
 
 def train(network: LeNet, pictures: Array, digits: Array, *, epochs: int, seed: int) -> None:
@@ -100,7 +103,7 @@ def main() -> None:
     """Train, judge and write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=60)
+    parser.add_argument("--epochs", type=int, default=90)
     options = parser.parse_args()
     start = time.monotonic()
     pictures, digits = read()
@@ -109,9 +112,10 @@ def main() -> None:
     network = LeNet(SIZES)
     train(network, pictures[learned], digits[learned], epochs=options.epochs, seed=options.seed)
     for name, places in (("learned from", learned), ("never seen", judged)):
-        guessed = network(Tensor(prepared(pictures[places]))).asnumpy().argmax(1)
-        right = int((guessed == digits[places]).sum())
-        print(f"{name}: {right} of {len(places)} right, {right / len(places):.2%}")
+        for ink, shown in (("light", pictures[places]), ("dark", 255 - pictures[places])):
+            guessed = network(Tensor(prepared(shown))).asnumpy().argmax(1)
+            right = int((guessed == digits[places]).sum())
+            print(f"{name}, {ink} strokes: {right} of {len(places)} right, {right / len(places):.2%}")
     FOLDER.mkdir(parents=True, exist_ok=True)
     path = FOLDER / "lenet_digits.ckpt"
     ms.save_checkpoint(network, str(path))
@@ -122,7 +126,7 @@ def main() -> None:
     for digit in (3, 4, 7):  # the first of each that was never seen
         place = next(place for place in judged if digits[place] == digit)
         large = np.kron(pictures[place], np.ones((ENLARGED, ENLARGED), np.uint8))
-        Image.fromarray(large).save(PICTURES / f"digit_{digit}.png")
+        Image.fromarray(large if digit == 3 else 255 - large).save(PICTURES / f"digit_{digit}.png")
     count = sum(parameter.size for parameter in network.get_parameters())
     print(f"{count:,} parameters, {time.monotonic() - start:.0f} s")
 

@@ -402,10 +402,10 @@ def _recipe(hub: Hub, resolution: Resolution, header: Header | None, *, checkout
         except HubError as error:
             return failed(RECIPE, error.message, details)
     if recipe.provider == "builtin" and header is not None:
-        from hubtool.networks.builtin.inference import infer  # noqa: PLC0415 - for this one kind of network
+        from hubtool.networks.builtin import size_notes  # noqa: PLC0415 - for this one kind of network
 
         try:
-            details.extend(infer(recipe.entry, recipe.arguments, renamed(header.shapes(), recipe.rename)).notes)
+            details.extend(size_notes(recipe.entry, recipe.arguments, renamed(header.shapes(), recipe.rename)))
         except RecipeError as error:
             return failed(RECIPE, error.message, details)
     return passed(RECIPE, details)

@@ -15,7 +15,8 @@ from hubtool.card import status as statuses
 from hubtool.card.model import GRAPH_FORMATS, WEIGHT_FORMATS
 from hubtool.checkpoint.mindir import read_inputs
 from hubtool.checkpoint.reading import EMPTY_HINT, check_graph, read_header
-from hubtool.errors import ArgumentError, AssetError, CheckpointError
+from hubtool.errors import ArgumentError, AssetError, CheckpointError, RecipeError
+from hubtool.networks.builtin.lenet_sizes import LENET, infer_lenet
 from hubtool.networks.builtin.match import match_architecture
 from hubtool.publish.typed_values import TEXTS, checked, checked_text
 from hubtool.resolution import machine
@@ -225,7 +226,9 @@ def gather(
         fitted = match_architecture(
             header.shapes(), given_arguments if isinstance(given_arguments, dict) else {}, only=entry
         )
-        if fitted is None and entry is not None:
+        if entry == LENET:  # never told by its tensors alone, but they can contradict it
+            notes += _lenet_notes(header, given_arguments)
+        elif fitted is None and entry is not None:
             notes.append(f"the checkpoint's tensors are not those of a {entry}: look at both")
     if fitted is not None:
         found = {**found, "provider": "builtin", "entry": fitted.entry}
@@ -262,6 +265,14 @@ def gather(
         texts={key: checked_text(key, text) for key, text in texts.items()},
         notes=tuple(notes),
     )
+
+
+def _lenet_notes(header: Header, arguments: object) -> tuple[str, ...]:
+    """Return what there is to say about a checkpoint that is said to be of a LeNet."""
+    try:
+        return infer_lenet(arguments if isinstance(arguments, dict) else {}, header.shapes())[2]
+    except RecipeError as error:
+        return (f"{error.message}: look at both",)
 
 
 def _of_uid(hub: Hub, uid: Uid, base: Card | None) -> dict[str, object]:

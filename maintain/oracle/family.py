@@ -111,7 +111,12 @@ network = Network(config, False, 2)
 
 
 def sizes_of(recipe: Recipe) -> dict[str, object]:
-    """Return the arguments that a built-in network is built with for its known answer, besides those of the recipe."""
+    """Return the arguments that a built-in network is built with for its known answer, besides those of the recipe.
+
+    The sizes of a network of another family come from its checkpoint.
+    """
+    if recipe.entry not in _NETWORKS:
+        return {}
     sizes = {**BASE, **({"num_labels": _LABELS[recipe.entry]} if recipe.entry in _LABELS else {})}
     return {name: value for name, value in sizes.items() if name not in recipe.arguments}
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tests.support.cli import Cli, CompletedRun
 
 TOYNER = "hubtool/2.10/tinybert_bilstmcrf_toyner"
+DIGITS = "hubtool/2.10/lenet_digits"
 UID = "hubtool/2.10/tiny"
 ROWS = (
     *("schema and rules", "links", "assets", "checkpoint", "recipe", "coverage", "forward pass"),
@@ -104,6 +105,17 @@ def test_the_embedded_model_passes_everything(cli: Cli, toyner: Path) -> None:
     lines = [line for line in table.out.splitlines() if not line.startswith(" ")]
     assert [line[:16].strip() for line in lines[:-1]] == list(ROWS)
     assert lines[-1] == "all passed"
+
+
+@pytest.mark.mindspore
+def test_the_embedded_classifier_fits_its_network(cli: Cli) -> None:
+    path = cli.registry / f"{DIGITS}.md"
+    path.parent.mkdir(parents=True)
+    source = ROOT / "registry" / f"{DIGITS}.md"
+    shutil.copy(source, path)
+    shutil.copytree(source.with_suffix(""), path.with_suffix(""))
+    found = states(cli("check", "--json", path))
+    assert {found[name] for name in ("recipe", "coverage", "forward pass", "known answer")} == {"passed"}
 
 
 @pytest.mark.mindspore

@@ -99,7 +99,7 @@ ENTRIES: Final[Mapping[str, BuiltinEntry]] = {
 
 
 def entry_names() -> tuple[str, ...]:
-    """Return the names of the built-in networks."""
+    """Return the names of the built-in networks of the BERT family."""
     return tuple(ENTRIES)
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hubtool.card.known_answer import InputSpec
-from hubtool.errors import ArgumentError, ArgumentTypeError, RecipeError
+from hubtool.errors import ArgumentTypeError, RecipeError
 from hubtool.networks.builtin import build, infer
 from hubtool.networks.builtin.arguments import ARGUMENTS
 from hubtool.networks.builtin.inference import SIZES
+from hubtool.networks.builtin.lenet_sizes import LENET, infer_lenet
 from hubtool.networks.provider import BuiltNetwork
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class BuiltinProvider:
                 "given without one",
                 hint="give them by name, such as num_labels=9",
             )
-        if recipe.entry == "lenet":
+        if recipe.entry == LENET:
             return _lenet(recipe, shapes, asked, compute_type)
         if not shapes:
             _check_sizes(recipe, asked.arguments)
@@ -59,19 +60,13 @@ class BuiltinProvider:
 
 
 def _lenet(recipe: Recipe, shapes: Mapping[str, Shape], asked: BuildRequest, compute_type: str) -> BuiltNetwork:
-    if given := sorted({*recipe.arguments, *asked.arguments}):
-        raise ArgumentError(
-            f"the built-in network lenet takes no arguments, and {given[0]!a} was given",
-            hint="its sizes are those of its checkpoint",
-        )
-    from hubtool.networks.builtin.lenet import LeNet, sizes_of  # noqa: PLC0415 - it imports mindspore
-
-    sizes = sizes_of(shapes)
-    spec = InputSpec(name="x", shape=(1, sizes.channels, sizes.side, sizes.side), dtype="float32", low=0, high=1)
+    overruling = not (asked.pretrained and asked.strict)
+    sizes, prefix, notes = infer_lenet(recipe.arguments, shapes, overrides=asked.arguments, overruling=overruling)
+    spec = InputSpec(name="x", shape=(1, sizes.channels, sizes.side, sizes.side), dtype="float32")
     return BuiltNetwork(
-        network=LeNet(sizes, compute_type=compute_type).set_train(mode=False),
-        prefix="",
-        notes=(),
+        network=build(recipe.entry, sizes, compute_type=compute_type),
+        prefix=prefix,
+        notes=notes,
         example=lambda: _picture(spec.shape),
         inputs=(spec,),
     )

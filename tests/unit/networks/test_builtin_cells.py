@@ -1,4 +1,4 @@
-"""The built-in networks by themselves: any shape, clear errors, training, initial weights."""
+"""The built-in networks of the BERT family by themselves: any shape, clear errors, training, initial weights."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from hubtool.errors import ArgumentError, RecipeError
-from hubtool.networks.builtin import ENTRIES, BertConfig, build, infer, parameters
+from hubtool.networks.builtin import BertConfig, build, infer, parameters
+from hubtool.networks.builtin.config import entry_names
 from tests.support.modes import MODES, running
 
 pytestmark = pytest.mark.mindspore
@@ -42,7 +43,7 @@ def inputs(batch: int, length: int, seed: int = 0) -> list[Any]:
     return [Tensor(array.astype(np.int32)) for array in arrays]
 
 
-@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize("entry", entry_names())
 @pytest.mark.parametrize("relative", [False, True])
 def test_every_entry_has_the_parameters_it_is_said_to_have(entry: str, relative: bool) -> None:
     more = {"with_lstm": True, "use_crf": True} if entry == "bert-ner" else {}
@@ -124,7 +125,7 @@ def test_unknown_names_are_recipe_errors() -> None:
         build("bert-ner", BertConfig())
 
 
-@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize("entry", entry_names())
 def test_half_precision_computes_about_the_same(entry: str) -> None:
     import mindspore as ms
     import numpy as np
