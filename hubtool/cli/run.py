@@ -14,6 +14,7 @@ from hubtool.cli import complete, options, output, render
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from hubtool.errors import ArgumentError
     from hubtool.pipelines.results import Result
 
 _MAX_BYTES = 256 << 20  # of a picture from standard input
@@ -50,7 +51,7 @@ def command(
     publisher/version/name, the URL of a card on the public hub, or the path of a card. The exit code is 1 if an input
     could not be used.
     """
-    from hubtool.cli import consent
+    from hubtool.cli import app, consent
     from hubtool.cli.progress import transfer
     from hubtool.errors import ArgumentError
     from hubtool.hub import Hub
@@ -74,10 +75,12 @@ def command(
     several = len(inputs) + len(texts) > 1 or is_text
     for shown, source in sources:
         try:
+            if isinstance(source, ArgumentError):
+                raise source
             result: Any = pipeline(source, top=top)
         except ArgumentError as error:
             failed = True
-            click.echo(f"{output.style('error', fg='red', bold=True)}: {render.plain(f'{shown}: {error}')}", err=True)
+            app.say(error, render.plain(f"{shown}: ") if shown.strip() else "")
             continue
         if as_json:
             results.append(result)
@@ -116,18 +119,17 @@ def _pictures(inputs: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
         yield (path, Path(path)) if path != "-" else ("standard input", io.BytesIO(sys.stdin.buffer.read(_MAX_BYTES)))
 
 
-def _texts(inputs: tuple[str, ...], texts: tuple[str, ...]) -> Iterator[tuple[str, str]]:
+def _texts(inputs: tuple[str, ...], texts: tuple[str, ...]) -> Iterator[tuple[str, str | ArgumentError]]:
     for text in texts:
-        yield text, text
+        yield text[:_SHOWN], text
     for path in inputs:
         yield from _sentences(path)
 
 
-def _sentences(path: str) -> Iterator[tuple[str, str]]:
+def _sentences(path: str) -> Iterator[tuple[str, str | ArgumentError]]:
     """Yield the lines of a text that are not blank, each with its beginning.
 
-    Raises:
-        ArgumentError: If there is none, or one is not UTF-8 or too long.
+    If there is none, or one is not UTF-8 or too long, an error is the last that comes: the next text may be a good one.
     """
     from contextlib import nullcontext
 
@@ -139,18 +141,19 @@ def _sentences(path: str) -> Iterator[tuple[str, str]]:
         while line := stream.readline(_MAX_LINE + 1):
             number += 1
             if len(line) > _MAX_LINE:
-                raise ArgumentError(
-                    f"{shown}:{number}: the line has more than {_MAX_LINE:,} bytes", hint="put each sentence on a line"
-                )
+                why = f"the line has more than {_MAX_LINE:,} bytes"
+                yield f"{shown}:{number}", ArgumentError(why, hint="put each sentence on a line")
+                return
             try:
                 text = line.decode("utf-8").strip()
-            except UnicodeDecodeError as error:
-                raise ArgumentError(f"{shown}:{number}: this is not text in UTF-8") from error
+            except UnicodeDecodeError:
+                yield f"{shown}:{number}", ArgumentError("this is not text in UTF-8")
+                return
             if text:
                 empty = False
                 yield text[:_SHOWN], text
     if empty:
-        raise ArgumentError(f"{shown} holds no text", hint="write a sentence on a line")
+        yield shown, ArgumentError("it holds no text", hint="write a sentence on a line")
 
 
 def _print(result: Result, *, heading: str) -> None:

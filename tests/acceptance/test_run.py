@@ -135,9 +135,20 @@ def test_texts_that_are_none(embedded: Cli) -> None:
     ):
         (embedded.folder / name).write_bytes(content)
         run = embedded("run", TAGGER, embedded.folder / name)
-        assert run.code == 2
+        assert run.code == 1
         assert f"{name}" in run.err
         assert words in run.err
+    (embedded.folder / "good.txt").write_text(f"{SENTENCE}\n", encoding="utf-8")
+    run = embedded("run", TAGGER, "empty.txt", "good.txt", "sound.txt", "good.txt", "--text", " ", "--json")
+    assert run.code == 1
+    assert [one["found"] for one in run.json] == [FOUND, FOUND]
+    assert run.err.splitlines() == [
+        "error: the text is empty",
+        "hint: give a sentence",
+        "error: empty.txt: it holds no text",
+        "hint: write a sentence on a line",
+        "error: sound.txt:1: this is not text in UTF-8",
+    ]
 
 
 def changed(cli: Cli, uid: str, before: str, after: str) -> str:
