@@ -41,6 +41,8 @@ def open_picture(source: Any, shown: str = "the picture") -> Any:
 
     if isinstance(source, (str, os.PathLike)):
         shown = os.fsdecode(source)
+        if "://" in shown:
+            raise ArgumentError(f"{shown} is a URL, and inputs are files", hint="download it first")
     elif not isinstance(source, Image.Image) and not hasattr(source, "read"):
         return _of_array(source, shown)
     Image.init()  # otherwise the rarer formats are not known by name yet
@@ -105,7 +107,7 @@ def prepare(use: Use, picture: Any) -> Any:
         picture: A picture of Pillow.
 
     Raises:
-        ArgumentError: If the steps do not fit the picture.
+        ArgumentError: If the steps do not fit the picture, or do not make what the network takes of it.
     """
     import numpy as np
 
@@ -113,6 +115,14 @@ def prepare(use: Use, picture: Any) -> Any:
     for name, value in use.steps:
         if name in _STEPS:
             array = _STEPS[name](array, value)
+    if use.shape is not None and array.shape != use.shape:
+        made, wanted = (" x ".join(map(str, shape)) for shape in (array.shape, use.shape))
+        rows, columns = use.shape[1:] if use.step("layout") == "CHW" else use.shape[:2]
+        raise ArgumentError(
+            f"a picture of {picture.height} x {picture.width} pixels gives an input of {made} by the steps of the "
+            f"card, and the network takes {wanted}",
+            hint=f"no step changes its size as needed: give a picture of {rows} x {columns} pixels",
+        )
     return np.ascontiguousarray(array, np.float32)[None]
 
 
@@ -151,8 +161,9 @@ def _resized(array: Any, value: Mapping[str, Any]) -> Any:
         from PIL import Image
 
         method = {"nearest": 0, "bilinear": 2, "bicubic": 3, "area": 4}[name]
-        plain = Image.fromarray(array[:, :, 0] if channels == 1 else np.ascontiguousarray(array))
-        return np.asarray(plain.resize((columns, rows), method)).reshape(rows, columns, channels)
+        # Each channel by itself, which is the same: Pillow has no colours of floating point, as behind a rescale.
+        planes = [Image.fromarray(np.ascontiguousarray(array[:, :, channel])) for channel in range(channels)]
+        return np.stack([np.asarray(plane.resize((columns, rows), method)) for plane in planes], axis=2)
     from mindspore.dataset import vision
 
     inter = {
@@ -165,10 +176,16 @@ def _resized(array: Any, value: Mapping[str, Any]) -> Any:
 
 
 def _cropped(array: Any, value: Mapping[str, Any]) -> Any:
+    import numpy as np
+
     rows, columns = (int(side) for side in value["size"])
     height, width = array.shape[:2]
     if rows > height or columns > width:
-        array = _padded(array, {"size": [max(rows, height), max(columns, width)]})
+        # As MindSpore's transformation: of an odd number of missing rows, one more is put above than below.
+        above, before = (max(0, wanted - one + 1) // 2 for wanted, one in ((rows, height), (columns, width)))
+        larger = np.zeros((max(rows, height), max(columns, width), array.shape[2]), array.dtype)
+        larger[above : above + height, before : before + width] = array
+        array = larger
         height, width = array.shape[:2]
     top, left = (height - rows) // 2, (width - columns) // 2
     return array[top : top + rows, left : left + columns]
@@ -203,6 +220,8 @@ def _normalized(array: Any, value: Mapping[str, Any]) -> Any:
         raise ArgumentError(
             f"the card normalises {len(mean)} channels with {len(std)} deviations, and the picture has {channels}"
         )
+    if not std.all():
+        raise ArgumentError("the card normalises with a standard deviation of 0")
     return (array.astype(np.float32) - mean) / std
 
 

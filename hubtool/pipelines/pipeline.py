@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, overload
 
 from hubtool import loader
@@ -149,6 +150,8 @@ def open_pipeline(
         HubError: As :func:`hubtool.loader.load`.
     """
     use = uses.read(resolution.card, resolution.uid)
+    if overrides:
+        use = replace(use, shape=None)  # another network than the recipe's may take other pictures
 
     def lines(asset: Asset) -> list[str]:
         path = fetch_asset(hub, resolution.found, asset).path

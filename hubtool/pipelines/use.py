@@ -37,6 +37,8 @@ class Use:
         labels: The names of the classes, if the card states them or names a list; None if they are in an asset.
         labels_asset: The asset with the names of the classes, one a line, or None.
         vocabulary_asset: The asset with the vocabulary of the texts, or None.
+        shape: The shape of a picture as the recipe states it for the network's one input, without the axis of the
+            batch; None if it does not.
     """
 
     task: str
@@ -46,6 +48,7 @@ class Use:
     labels: tuple[str, ...] | None = None
     labels_asset: Asset | None = None
     vocabulary_asset: Asset | None = None
+    shape: tuple[int, ...] | None = None
 
     def step(self, name: str) -> Any:
         """Return the numbers of a step, or None if there is no such step."""
@@ -88,7 +91,15 @@ def read(card: Card, name: str) -> Use:
         labels=listed,
         labels_asset=asset,
         vocabulary_asset=None if vocabulary is None else _asset(card, vocabulary, "vocabulary", name),
+        shape=_picture_shape(card) if task in PICTURES else None,
     )
+
+
+def _picture_shape(card: Card) -> tuple[int, ...] | None:
+    inputs = () if card.recipe is None else card.recipe.inputs
+    if len(inputs) != 1 or len(inputs[0][1]) != 4:  # a batch, and three axes of a picture
+        return None
+    return inputs[0][1][1:]
 
 
 def _task(card: Card, name: str) -> str:
@@ -115,6 +126,11 @@ def _check_steps(task: str, steps: tuple[tuple[str, Any], ...], name: str) -> st
     if task in PICTURES:
         if other := [step for step in names if step not in _PICTURE_STEPS]:
             raise RecipeError(f"the card of {name} has the step {other[0]!a}, which no picture can take")
+        # All other steps are of a picture in its colours, with the channels last.
+        if "color" in names[1:]:
+            raise RecipeError(f"the card of {name} has the step 'color' behind others", hint="state it once, and first")
+        if "layout" in names[:-1]:
+            raise RecipeError(f"the card of {name} has the step 'layout' before others", hint="state it once, and last")
         return None
     if names != ["tokenize"] or not isinstance(steps[0][1], dict):
         raise RecipeError(

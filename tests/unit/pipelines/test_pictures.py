@@ -69,6 +69,32 @@ def test_sizes_change_as_in_mindspore(interpolation: str) -> None:
     np.testing.assert_array_equal(found[0], expected)
 
 
+@pytest.mark.mindspore
+def test_pictures_of_cameras_are_decoded_as_in_mindspore(tmp_path: Path) -> None:
+    from mindspore.dataset import vision
+
+    for subsampling in (0, 2):
+        path = tmp_path / f"{subsampling}.jpg"
+        Image.fromarray(COLOURS).resize((290, 371)).save(path, subsampling=subsampling, progressive=subsampling == 0)
+        np.testing.assert_array_equal(prepared(path)[0], vision.Decode()(np.fromfile(path, np.uint8)))
+
+
+@pytest.mark.mindspore
+@pytest.mark.parametrize("size", [(40, 60), (41, 50), (30, 57), (36, 54), (20, 31), (21, 30)])
+def test_the_middle_is_that_of_mindspore(size: tuple[int, int]) -> None:
+    from mindspore.dataset import vision
+
+    found = prepared(COLOURS, ("crop", {"size": list(size)}))
+    np.testing.assert_array_equal(found[0], vision.CenterCrop(size)(COLOURS))
+
+
+def test_antialias_behind_a_rescale_is_that_before_it() -> None:
+    resize = ("resize", {"size": [20, 30], "antialias": True})
+    after = prepared(COLOURS, ("rescale", {"factor": 1 / 255}), resize)
+    # Before the rescale, values are rounded to whole ones, in each of the two directions.
+    np.testing.assert_allclose(after, prepared(COLOURS, resize) / 255, rtol=0, atol=1.01 / 255)
+
+
 def test_antialias_is_pillow() -> None:
     expected = np.asarray(Image.fromarray(COLOURS).resize((30, 20), Image.Resampling.BICUBIC))
     step = {"size": [20, 30], "interpolation": "bicubic", "antialias": True}
@@ -181,6 +207,25 @@ def test_arrays_that_are_no_pictures(array: Any) -> None:
         pictures.open_picture(array)
     with pytest.raises(ArgumentTypeError, match="int"):
         pictures.open_picture(3)
+
+
+def test_a_picture_of_another_size_than_the_network_takes() -> None:
+    steps = (("color", "RGB"), ("layout", "CHW"))
+    small = Use(task="image-classification", steps=steps, output=0, kind="scores", shape=(3, 32, 32))
+    assert pictures.prepare(small, Image.new("RGB", (32, 32))).shape == (1, 3, 32, 32)
+    with pytest.raises(ArgumentError, match="37 x 53 pixels gives an input of 3 x 37 x 53") as caught:
+        pictures.prepare(small, Image.fromarray(COLOURS))
+    assert "give a picture of 32 x 32 pixels" in str(caught.value.hint)
+
+
+def test_an_address_is_no_path() -> None:
+    with pytest.raises(ArgumentError, match="is a URL"):
+        pictures.open_picture("https://example.org/x.png")
+
+
+def test_a_deviation_of_nothing() -> None:
+    with pytest.raises(ArgumentError, match="deviation of 0"):
+        prepared(COLOURS, ("normalize", {"mean": MEAN, "std": [1, 0, 1]}))
 
 
 def test_a_grey_picture_and_three_means() -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from PIL import Image
 
-from hubtool.card.model import Asset, Card
+from hubtool import resources
+from hubtool.card import model
+from hubtool.card.model import Asset, Card, Recipe
 from hubtool.digest import Digest
-from hubtool.errors import RecipeError
-from hubtool.pipelines import use
+from hubtool.errors import ArgumentError, RecipeError
+from hubtool.pipelines import pictures, use
 
 PICTURES: dict[str, Any] = {
     "task": "image-classification",
@@ -60,6 +64,8 @@ def test_what_a_card_of_texts_says() -> None:
         ({**PICTURES, "labels": {"asset": "x.txt"}}, "no such asset"),
         ({**PICTURES, "preprocessing": TEXTS["preprocessing"]}, "which no picture can take"),
         ({**TEXTS, "preprocessing": PICTURES["preprocessing"]}, "a text takes one: tokenize"),
+        ({**PICTURES, "preprocessing": [{"layout": "CHW"}, {"resize": {"size": [8, 8]}}]}, "'layout' before others"),
+        ({**PICTURES, "preprocessing": [{"resize": {"size": [8, 8]}}, {"color": "BGR"}]}, "'color' behind others"),
         (TEXTS, "for its vocabulary|for its labels"),
     ],
 )
@@ -67,6 +73,46 @@ def test_what_is_missing(values: dict[str, Any], words: str) -> None:
     with pytest.raises(RecipeError, match=words) as caught:
         use.read(card(values), "m")
     assert "m" in caught.value.message
+
+
+def test_the_shape_is_that_of_the_recipes_one_input() -> None:
+    one, text = ("x", (32, 3, 8, 8), "float32"), ("y", (32, 9), "int32")
+    for inputs, shape in (((one,), (3, 8, 8)), ((one, text), None), ((text,), None), ((), None)):
+        recipe = Recipe(provider="repository", entry="a:b", inputs=inputs)
+        assert use.read(replace(card(PICTURES), recipe=recipe), "m").shape == shape
+
+
+def refusal(read: use.Use, size: tuple[int, int]) -> str | None:
+    try:
+        pictures.prepare(read, Image.new("RGB", size))
+    except ArgumentError as error:
+        return error.message
+    return None
+
+
+@pytest.mark.mindspore
+@pytest.mark.slow
+def test_the_cards_of_the_registry_agree_with_themselves() -> None:
+    """Steps make the input that the recipe states, and there are as many labels as the known answer has scores."""
+    folder = resources.registry_folder()
+    checked, wrong = 0, []
+    for path in sorted(folder.glob("*/*/*.md")):
+        found = model.read(path.read_bytes(), path=path)
+        try:
+            read = use.read(found, path.stem)
+        except RecipeError:
+            continue  # it does not say enough, or is for another task
+        checked += 1
+        if read.shape is not None:
+            rows, columns = read.shape[1:] if read.step("layout") == "CHW" else read.shape[:2]
+            has_size = not {"resize", "crop", "pad"}.isdisjoint(name for name, _ in read.steps)
+            sizes = [(columns, rows), *([(400, 300)] if has_size else [])]
+            wrong += [f"{path}: {why}" for size in sizes if (why := refusal(read, size))]
+        outputs: Any = found.recipe and (found.recipe.known_answer or {}).get("outputs")
+        if outputs and read.labels is not None and outputs[read.output]["shape"][-1] != len(read.labels):
+            wrong.append(f"{path}: {len(read.labels)} labels, and the output has {outputs[read.output]['shape']}")
+    assert not wrong
+    assert checked > 500
 
 
 def test_pieces_of_words_give_no_entities() -> None:
