@@ -158,7 +158,8 @@ def open_pipeline(
         try:
             if path.stat().st_size > _MAX_BYTES:
                 raise CardError(f"{asset.file_name} of {resolution.uid} is larger than {_MAX_BYTES:,} bytes")
-            return path.read_text(encoding="utf-8").splitlines()
+            # Not splitlines: vocabularies have tokens that are line ends of Unicode, and each token's number counts.
+            return path.read_text(encoding="utf-8").removesuffix("\n").split("\n")
         except UnicodeDecodeError as error:
             raise CardError(f"{asset.file_name} of {resolution.uid} is not text in UTF-8") from error
 
@@ -174,6 +175,11 @@ def open_pipeline(
     if loaded.path is not None:
         raise NetworkError(f"{resolution.uid} is a file that MindSpore does not run: {loaded.path}")
     named = use.labels if use.labels_asset is None else tuple(line.strip() for line in lines(use.labels_asset))
-    vocabulary = {} if use.vocabulary_asset is None else read_vocabulary(lines(use.vocabulary_asset))
+    vocabulary: Mapping[str, int] = {}
+    if use.vocabulary_asset is not None:
+        try:
+            vocabulary = read_vocabulary(lines(use.vocabulary_asset))
+        except ArgumentError as error:
+            raise CardError(f"{use.vocabulary_asset.file_name} of {resolution.uid}: {error.message}") from error
     labels = tuple(label for label in named or () if label)
     return Pipeline(loaded, use, labels=labels, vocabulary=vocabulary)

@@ -151,6 +151,27 @@ def test_texts_that_are_none(embedded: Cli) -> None:
     ]
 
 
+def test_a_vocabulary_with_line_ends_of_unicode(embedded: Cli) -> None:
+    """The vocabularies of Google's networks have such tokens: each token's number is that of its line."""
+    path = embedded.registry / f"{TAGGER}.md"
+    vocabulary = path.with_suffix("") / "vocab.txt"
+    tokens = vocabulary.read_bytes().split(b"\n")
+    before = hashlib.sha256(vocabulary.read_bytes()).hexdigest(), len(vocabulary.read_bytes())
+    tokens[next(place for place, token in enumerate(tokens) if len(token) == 3)] = "\u2028".encode()
+    vocabulary.write_bytes(b"\n".join(tokens))
+    after = hashlib.sha256(vocabulary.read_bytes()).hexdigest(), len(vocabulary.read_bytes())
+    changed(embedded, TAGGER, before[0], after[0])
+    assert before[1] == after[1]
+    assert embedded("run", TAGGER, "--text", SENTENCE, "--json").json == [{"input": SENTENCE, "found": FOUND}]
+    vocabulary.write_bytes(vocabulary.read_bytes() + "\u2028\n".encode())
+    twice = hashlib.sha256(vocabulary.read_bytes()).hexdigest()
+    changed(embedded, TAGGER, after[0], twice)
+    changed(embedded, TAGGER, f"asset-size: {before[1]}", f"asset-size: {before[1] + 4}")
+    run = embedded("run", TAGGER, "--text", SENTENCE)
+    assert run.code == 1
+    assert f"vocab.txt of {TAGGER}: the vocabulary holds" in run.err
+
+
 def changed(cli: Cli, uid: str, before: str, after: str) -> str:
     path = cli.registry / f"{uid}.md"
     text = path.read_text(encoding="utf-8")
