@@ -45,19 +45,22 @@ class Entity:
         text: The part of the text.
         start: Where it begins in the text, in characters from 0.
         end: Where it ends, exclusive.
+        score: The mean probability of its characters' labels, from 0 to 1; None where the network gives labels alone.
     """
 
     entity: str
     text: str
     start: int
     end: int
+    score: float | None = None
 
     def __repr__(self) -> str:
         return f"{self.entity} {self.text} ({self.start}-{self.end})"
 
     def as_json(self) -> dict[str, object]:
         """Return it as the members that JSON outputs have."""
-        return {"entity": self.entity, "text": self.text, "start": self.start, "end": self.end}
+        score = {} if self.score is None else {"score": self.score}
+        return {"entity": self.entity, "text": self.text, "start": self.start, "end": self.end, **score}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -96,7 +99,7 @@ class Result:
         rows = [
             (one.label, f"{one.score:6.1%}", "█" * round(one.score * _BAR) if bars else "")
             if isinstance(one, Label)
-            else (one.entity, one.text, f"characters {one.start} to {one.end}")
+            else (one.entity, one.text, f"characters {one.start} to {one.end}{_share(one)}")
             for one in self.found
         ]
         widths = [max(_width(row[column]) for row in rows) for column in (0, 1)]
@@ -115,10 +118,14 @@ class Result:
                 bar = f"<meter min='0' max='1' value='{one.score:.4f}'></meter>"
                 cells.append(f"<tr><td>{html.escape(one.label)}</td><td>{one.score:.1%}</td><td>{bar}</td></tr>")
             else:
-                place = f"{one.start}-{one.end}"
+                place = f"{one.start}-{one.end}{_share(one)}"
                 row = (one.entity, one.text, place)
                 cells.append(f"<tr>{''.join(f'<td>{html.escape(cell)}</td>' for cell in row)}</tr>")
         return f"<table><caption>{html.escape(self.source[:200])}</caption>{''.join(cells)}</table>"
+
+
+def _share(entity: Entity) -> str:
+    return "" if entity.score is None else f"  {entity.score:.1%}"
 
 
 def _width(text: str) -> int:
@@ -189,20 +196,21 @@ def entities_of(values: Any, kind: str, labels: Sequence[str], text: str) -> tup
         text: The text, each character of which is a token behind the first.
 
     Raises:
-        NetworkError: If the output has another shape, or not as many labels.
+        NetworkError: If the output has another shape, not as many labels, or numbers that are not finite.
     """
     import numpy as np
 
     from hubtool.errors import ArgumentError
     from hubtool.networks.builtin.text import entities
 
-    array = np.asarray(values)
+    array, shares = np.asarray(values), None
     if kind != "class-indices":
         if array.ndim != 3 or array.shape[2] != len(labels):
             raise NetworkError(
                 f"the network gives an output of the shape {array.shape}, and the card states {len(labels):,} labels",
                 hint="the labels are not those of this network: correct 'labels' or 'outputs' on the card",
             )
+        shares = probabilities(array.astype(np.float64), kind).max(axis=2)
         array = array.argmax(axis=2)
     if array.ndim != 2:
         raise NetworkError(
@@ -214,4 +222,14 @@ def entities_of(values: Any, kind: str, labels: Sequence[str], text: str) -> tup
         found = entities(text, [int(tag) for tag in array[0]], labels)
     except ArgumentError as error:
         raise NetworkError(error.message, hint="correct 'labels' on the card") from error
-    return tuple(Entity(text=part, entity=kind, start=start, end=end) for part, kind, start, end in found)
+    return tuple(
+        Entity(
+            text=part,
+            entity=kind,
+            start=start,
+            end=end,
+            # The first token stands before the text.
+            score=None if shares is None else float(shares[0, start + 1 : end + 1].mean()),
+        )
+        for part, kind, start, end in found
+    )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -40,7 +42,21 @@ def test_entities_by_number_and_by_score() -> None:
     tags = np.array([[0, 1, 2, 0, 1, 0]])
     wanted = (Entity(entity="PER", text="王小", start=0, end=2), Entity(entity="PER", text="李", start=3, end=4))
     assert results.entities_of(tags, "class-indices", labels, "王小和李") == wanted
-    assert results.entities_of(np.eye(3)[tags[0]][None], "scores", labels, "王小和李") == wanted
+    shares = np.full((1, 6, 3), 0.1)
+    for place, (tag, share) in enumerate(zip(tags[0], (0.8, 0.8, 0.6, 0.8, 0.5, 0.8), strict=True)):
+        shares[0, place, tag] = share
+    for kind, numbers in {"probabilities": shares, "log-probabilities": np.log(shares)}.items():
+        scored = results.entities_of(numbers, kind, labels, "王小和李")
+        assert [one.score for one in scored] == [pytest.approx(0.7), pytest.approx(0.5)]
+        assert tuple(replace(one, score=None) for one in scored) == wanted
+    by_scores = results.entities_of(4 * np.eye(3)[tags[0]][None], "scores", labels, "王小和李")
+    assert [one.score for one in by_scores] == [pytest.approx(np.exp(4) / (np.exp(4) + 2))] * 2
+    assert "score" not in wanted[0].as_json()
+    assert by_scores[0].as_json()["score"] == by_scores[0].score
+    (line, _) = Result(source="x", found=by_scores).lines()
+    assert line == "PER  王小  characters 0 to 2  96.5%"
+    with pytest.raises(NetworkError, match="not finite"):
+        results.entities_of(np.full((1, 6, 3), np.nan), "scores", labels, "王小和李")
     with pytest.raises(NetworkError, match="3 labels"):
         results.entities_of(np.zeros((1, 6, 4)), "scores", labels, "王小和李")
     with pytest.raises(NetworkError, match="for each token"):
