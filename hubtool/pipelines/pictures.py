@@ -15,7 +15,7 @@ from hubtool.errors import ArgumentError, ArgumentTypeError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from hubtool.pipelines.use import Use
+    from hubtool.pipelines.use import StatedUse
 
 #: What Pillow may open; some of its other formats start other programs.
 _FORMATS: Final = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
@@ -99,7 +99,7 @@ def _of_array(source: Any, shown: str) -> Any:
     return Image.fromarray(source)
 
 
-def prepare(use: Use, picture: Any) -> Any:
+def prepare(use: StatedUse, picture: Any) -> Any:
     """Return the input of a network: a NumPy array of float32 with a batch of one.
 
     Args:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from hubtool.hub import Hub
     from hubtool.loader import LoadedNetwork
     from hubtool.pipelines.results import Result
-    from hubtool.pipelines.use import Use
+    from hubtool.pipelines.use import StatedUse
     from hubtool.resolution.resolver import Resolution
     from hubtool.resolution.trust import Agreement
     from hubtool.transfer.events import ProgressCallback
@@ -45,7 +45,7 @@ class Pipeline:
     """
 
     def __init__(
-        self, loaded: LoadedNetwork, use: Use, *, labels: tuple[str, ...], vocabulary: Mapping[str, int]
+        self, loaded: LoadedNetwork, use: StatedUse, *, labels: tuple[str, ...], vocabulary: Mapping[str, int]
     ) -> None:
         self.uid = loaded.uid
         self.task = use.task

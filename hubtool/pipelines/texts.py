@@ -9,7 +9,7 @@ from hubtool.errors import ArgumentError, ArgumentTypeError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from hubtool.pipelines.use import Use
+    from hubtool.pipelines.use import StatedUse
 
 MAX_CHARACTERS: Final = 100_000
 
@@ -32,7 +32,7 @@ def check(text: object) -> str:
     return text
 
 
-def prepare(use: Use, text: str, vocabulary: Mapping[str, int]) -> tuple[Any, ...]:
+def prepare(use: StatedUse, text: str, vocabulary: Mapping[str, int]) -> tuple[Any, ...]:
     """Return the inputs of a network: token ids, mask and segment ids, each int32 of the shape (1, length).
 
     Args:

@@ -26,7 +26,7 @@ _MISSING_HINT: Final = "docs/run.md says what a card states for this; the networ
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Use:
+class StatedUse:
     """How a network is used.
 
     Attributes:
@@ -55,7 +55,7 @@ class Use:
         return dict(self.steps).get(name)
 
 
-def read(card: Card, name: str) -> Use:
+def read(card: Card, name: str) -> StatedUse:
     """Return how a card's network is used.
 
     Args:
@@ -83,7 +83,7 @@ def read(card: Card, name: str) -> Use:
         )
     vocabulary = _check_steps(task, steps, name)
     listed, asset = _labels(card, stated, name)
-    return Use(
+    return StatedUse(
         task=task,
         steps=steps,
         output=output,

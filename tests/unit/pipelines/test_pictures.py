@@ -13,7 +13,7 @@ from PIL import Image
 
 from hubtool.errors import ArgumentError, ArgumentTypeError
 from hubtool.pipelines import pictures
-from hubtool.pipelines.use import Use
+from hubtool.pipelines.use import StatedUse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,8 +22,8 @@ MEAN, STD = [123.675, 116.28, 103.53], [58.395, 57.12, 57.375]
 COLOURS = np.random.default_rng(5).integers(0, 256, (37, 53, 3), np.uint8)
 
 
-def use(*steps: tuple[str, Any]) -> Use:
-    return Use(task="image-classification", steps=steps, output=0, kind="scores")
+def use(*steps: tuple[str, Any]) -> StatedUse:
+    return StatedUse(task="image-classification", steps=steps, output=0, kind="scores")
 
 
 def prepared(picture: Any, *steps: tuple[str, Any]) -> Any:
@@ -211,7 +211,7 @@ def test_arrays_that_are_no_pictures(array: Any) -> None:
 
 def test_a_picture_of_another_size_than_the_network_takes() -> None:
     steps = (("color", "RGB"), ("layout", "CHW"))
-    small = Use(task="image-classification", steps=steps, output=0, kind="scores", shape=(3, 32, 32))
+    small = StatedUse(task="image-classification", steps=steps, output=0, kind="scores", shape=(3, 32, 32))
     assert pictures.prepare(small, Image.new("RGB", (32, 32))).shape == (1, 3, 32, 32)
     with pytest.raises(ArgumentError, match="37 x 53 pixels gives an input of 3 x 37 x 53") as caught:
         pictures.prepare(small, Image.fromarray(COLOURS))

@@ -82,7 +82,7 @@ def test_the_shape_is_that_of_the_recipes_one_input() -> None:
         assert use.read(replace(card(PICTURES), recipe=recipe), "m").shape == shape
 
 
-def refusal(read: use.Use, size: tuple[int, int]) -> str | None:
+def refusal(read: use.StatedUse, size: tuple[int, int]) -> str | None:
     try:
         pictures.prepare(read, Image.new("RGB", size))
     except ArgumentError as error:
