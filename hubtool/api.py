@@ -193,6 +193,8 @@ def pipeline(
         HubError: As :func:`load`.
     """
     _check_arguments(name, source, trust=trust)
+    if device not in (None, "CPU", "GPU", "Ascend"):
+        raise ArgumentError(f"device is {device!r}", hint="it is CPU, GPU or Ascend")
     progresses.check(progress)
     from hubtool.pipelines.pipeline import open_pipeline  # noqa: PLC0415 - it imports the loader
 

@@ -17,6 +17,17 @@ def size(number: int) -> str:
     return f"{number / 1024**power:.1f} {units[power - 1]}"
 
 
+def printable(text: str) -> str:
+    r"""Return a text as one line for people; what is not printable, which could steer a terminal, is spelled out.
+
+    >>> printable("a\x1b[31mb")
+    'a\\x1b[31mb'
+    """
+    if text.isprintable():
+        return text
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+
+
 def short_number(number: int) -> str:
     """Return a count of many for people, with three digits.
 

@@ -83,14 +83,14 @@ class Overview:
     def __repr__(self) -> str:
         rows = [("uid", self.uid), *self.rows()]
         width = max(len(name) for name, _ in rows)
-        lines = (f"{name.ljust(width)}  {value}" for name, value in rows)
+        lines = (f"{name.ljust(width)}  {wording.printable(value)}" for name, value in rows)
         return "\n".join(line if len(line) <= _WIDTH else f"{line[: _WIDTH - 3]}..." for line in lines)
 
     def _repr_html_(self) -> str:
         """Return the facts as a table, as notebooks show them."""
         cells = "".join(
             f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
-            f"<td style='text-align:left'>{html.escape(value)}</td></tr>"
+            f"<td style='text-align:left'>{html.escape(wording.printable(value))}</td></tr>"
             for name, value in self.rows()
         )
         return f"<table><caption>{html.escape(self.uid)}</caption>{cells}</table>"

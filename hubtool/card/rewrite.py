@@ -166,13 +166,16 @@ def _without(lines: list[str], keys: tuple[str, ...]) -> tuple[list[str], list[s
     if len(rules) < 2:
         raise ValueError("the card has no front matter between two lines of '---'")
     kept: list[str] = []
+    blank: list[str] = []  # behind an entry that is dropped: they stay if it was the last
     dropping = False
     for line in lines[rules[0] + 1 : rules[1]]:
         if _TOP.match(line):
-            dropping = line.partition(":")[0].strip() in keys
-        if not dropping or not line.strip():
+            dropping, blank = line.partition(":")[0].strip() in keys, []
+        if not dropping:
             kept.append(line)
-    return lines[: rules[0] + 1], kept, lines[rules[1] :]
+        elif not line.strip():
+            blank.append(line)
+    return lines[: rules[0] + 1], [*kept, *blank], lines[rules[1] :]
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any plain value

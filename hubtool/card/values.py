@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import cache, cached_property
+from math import isfinite
 from typing import TYPE_CHECKING
 
 import yaml
@@ -110,5 +111,6 @@ def _scalar(text: str, types: frozenset[str]) -> object:
     if types & {"integer", "number"} and _INTEGER.match(text):
         return int(text)
     if "number" in types and _NUMBER.match(text):
-        return float(text)
+        number = float(text)
+        return number if isfinite(number) else text  # so many digits that no number holds them
     return text

@@ -71,6 +71,8 @@ def command(
         for pairs in () if as_json else counted.values():
             for value, count in pairs:
                 click.echo(f"{count:>6,}  {render.plain(value)}")
+        for hint in hints:
+            click.echo(render.plain(hint), err=True)
         return
     every = as_json and not latest
     models, notes = choose(grouped(found, versions=all_versions or every), chosen)

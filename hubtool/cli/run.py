@@ -53,7 +53,7 @@ def command(
     """
     from hubtool.cli import app, consent
     from hubtool.cli.progress import transfer
-    from hubtool.errors import ArgumentError
+    from hubtool.errors import ArgumentError, NetworkError
     from hubtool.hub import Hub
     from hubtool.pipelines import use as uses
 
@@ -69,6 +69,10 @@ def command(
         pipeline = open_pipeline(
             hub, resolution, device=resolution.device, checkout=checkout, agreement=agreement, progress=progress
         )
+    status = resolution.card.status
+    if status is not None:
+        warning = output.style("warning", fg="yellow", bold=True)
+        click.echo(f"{warning}: {render.plain(status.describe('the card'))}", err=True)
     results: list[Result] = []
     failed = False
     sources = _texts(inputs, texts) if is_text else _pictures(inputs)
@@ -78,7 +82,7 @@ def command(
             if isinstance(source, ArgumentError):
                 raise source
             result: Any = pipeline(source, top=top)
-        except ArgumentError as error:
+        except (ArgumentError, NetworkError) as error:
             failed = True
             app.say(error, render.plain(f"{shown}: ") if shown.strip() else "")
             continue
@@ -115,8 +119,19 @@ def _check(inputs: tuple[str, ...], texts: tuple[str, ...], *, is_text: bool, ta
 
 
 def _pictures(inputs: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
+    from hubtool.errors import ArgumentError
+
     for path in inputs:
-        yield (path, Path(path)) if path != "-" else ("standard input", io.BytesIO(sys.stdin.buffer.read(_MAX_BYTES)))
+        if path != "-":
+            yield path, Path(path)
+            continue
+        data = sys.stdin.buffer.read(_MAX_BYTES + 1)
+        if not data:
+            yield "standard input", ArgumentError("it is empty", hint="send the bytes of a picture")
+        elif len(data) > _MAX_BYTES:
+            yield "standard input", ArgumentError(f"it has more than {_MAX_BYTES:,} bytes")
+        else:
+            yield "standard input", io.BytesIO(data)
 
 
 def _texts(inputs: tuple[str, ...], texts: tuple[str, ...]) -> Iterator[tuple[str, str | ArgumentError]]:
@@ -145,7 +160,7 @@ def _sentences(path: str) -> Iterator[tuple[str, str | ArgumentError]]:
                 yield f"{shown}:{number}", ArgumentError(why, hint="put each sentence on a line")
                 return
             try:
-                text = line.decode("utf-8").strip()
+                text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
             except UnicodeDecodeError:
                 yield f"{shown}:{number}", ArgumentError("this is not text in UTF-8")
                 return

@@ -96,7 +96,7 @@ def _of_array(source: Any, shown: str) -> Any:
             f"{shown} is an array of {source.dtype} of the shape {source.shape}",
             hint="give bytes (uint8) of the shape (height, width) or (height, width, 3)",
         )
-    return Image.fromarray(source)
+    return _upright(Image.fromarray(source), shown)
 
 
 def prepare(use: StatedUse, picture: Any) -> Any:
@@ -153,8 +153,7 @@ def _resized(array: Any, value: Mapping[str, Any]) -> Any:
         side = min(height, width) if is_shorter else max(height, width)
         # As MindSpore's transformation: the other side is cut to whole pixels.
         rows, columns = (wanted if one == side else int(one * wanted / side) or 1 for one in (height, width))
-    if max(rows, columns) > _MAX_SIDE or rows * columns > MAX_PIXELS:
-        raise ArgumentError(f"a picture of {height} x {width} pixels would become one of {rows:,} x {columns:,}")
+    _check_room(rows, columns)
     name = str(value.get("interpolation", "bilinear"))
     channels = array.shape[2]
     if value.get("antialias"):
@@ -172,7 +171,18 @@ def _resized(array: Any, value: Mapping[str, Any]) -> Any:
         "bicubic": vision.Inter.BICUBIC,
         "area": vision.Inter.AREA,
     }[name]
-    return vision.Resize((rows, columns), inter)(np.ascontiguousarray(array)).reshape(rows, columns, channels)
+    try:
+        return vision.Resize((rows, columns), inter)(np.ascontiguousarray(array)).reshape(rows, columns, channels)
+    except (RuntimeError, ValueError) as error:  # it refuses what is more than a thousand times as large
+        raise ArgumentError(
+            f"a picture of {height} x {width} pixels cannot become one of {rows} x {columns}",
+            hint="give a picture of a size that is nearer to that",
+        ) from error
+
+
+def _check_room(rows: int, columns: int) -> None:
+    if max(rows, columns) > _MAX_SIDE or rows * columns > MAX_PIXELS:
+        raise ArgumentError(f"a step of the card makes a picture of {rows:,} x {columns:,} pixels: too many")
 
 
 def _cropped(array: Any, value: Mapping[str, Any]) -> Any:
@@ -181,6 +191,7 @@ def _cropped(array: Any, value: Mapping[str, Any]) -> Any:
     rows, columns = (int(side) for side in value["size"])
     height, width = array.shape[:2]
     if rows > height or columns > width:
+        _check_room(max(rows, height), max(columns, width))
         # As MindSpore's transformation: of an odd number of missing rows, one more is put above than below.
         above, before = (max(0, wanted - one + 1) // 2 for wanted, one in ((rows, height), (columns, width)))
         larger = np.zeros((max(rows, height), max(columns, width), array.shape[2]), array.dtype)
@@ -196,6 +207,7 @@ def _padded(array: Any, value: Mapping[str, Any]) -> Any:
 
     rows, columns = (int(side) for side in value["size"])
     height, width = array.shape[:2]
+    _check_room(rows, columns)
     if height > rows or width > columns:
         raise ArgumentError(f"a picture of {height} x {width} pixels does not fit into {rows} x {columns}")
     in_middle = value.get("place", "middle") == "middle"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, overload
@@ -78,8 +79,12 @@ class Pipeline:
             ArgumentError: If an input cannot be used; the message says which, and why.
             NetworkError: If the network fails, or its output does not fit the card.
         """
-        if not isinstance(top, int) or isinstance(top, bool) or top < 1:
-            raise ArgumentError(f"top is {top!r}, but must be a whole number of at least 1")
+        try:
+            top = 0 if isinstance(top, bool) else operator.index(top)  # NumPy's whole numbers too
+        except TypeError:
+            top = 0
+        if top < 1:
+            raise ArgumentError("top must be a whole number of at least 1")
         if isinstance(inputs, (list, tuple)):
             return [self._one(one, top) for one in inputs]
         return self._one(inputs, top)
@@ -163,6 +168,15 @@ def open_pipeline(
         except UnicodeDecodeError as error:
             raise CardError(f"{asset.file_name} of {resolution.uid} is not text in UTF-8") from error
 
+    named = use.labels if use.labels_asset is None else tuple(line.strip() for line in lines(use.labels_asset))
+    if named is None or not all(named):
+        raise CardError(f"of the labels of {resolution.uid} one is blank", hint="write one name a line")
+    vocabulary: Mapping[str, int] = {}
+    if use.vocabulary_asset is not None:
+        try:
+            vocabulary = read_vocabulary(lines(use.vocabulary_asset))
+        except ArgumentError as error:
+            raise CardError(f"{use.vocabulary_asset.file_name} of {resolution.uid}: {error.message}") from error
     loaded = loader.load(
         hub,
         resolution,
@@ -174,12 +188,4 @@ def open_pipeline(
     )
     if loaded.path is not None:
         raise NetworkError(f"{resolution.uid} is a file that MindSpore does not run: {loaded.path}")
-    named = use.labels if use.labels_asset is None else tuple(line.strip() for line in lines(use.labels_asset))
-    vocabulary: Mapping[str, int] = {}
-    if use.vocabulary_asset is not None:
-        try:
-            vocabulary = read_vocabulary(lines(use.vocabulary_asset))
-        except ArgumentError as error:
-            raise CardError(f"{use.vocabulary_asset.file_name} of {resolution.uid}: {error.message}") from error
-    labels = tuple(label for label in named or () if label)
-    return Pipeline(loaded, use, labels=labels, vocabulary=vocabulary)
+    return Pipeline(loaded, use, labels=named, vocabulary=vocabulary)

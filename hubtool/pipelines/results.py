@@ -7,6 +7,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from hubtool import wording
 from hubtool.errors import NetworkError
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 _BAR: Final = 24
 _FEW: Final = 20
+_ROUNDING: Final = 1e-2  # by which probabilities in float16 may lie outside 0 and 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +31,7 @@ class Label:
     score: float
 
     def __repr__(self) -> str:
-        return f"{self.label} {self.score:.1%}"
+        return wording.printable(f"{self.label} {self.score:.1%}")
 
     def as_json(self) -> dict[str, object]:
         """Return it as the members that JSON outputs have."""
@@ -55,7 +57,7 @@ class Entity:
     score: float | None = None
 
     def __repr__(self) -> str:
-        return f"{self.entity} {self.text} ({self.start}-{self.end})"
+        return wording.printable(f"{self.entity} {self.text} ({self.start}-{self.end})")
 
     def as_json(self) -> dict[str, object]:
         """Return it as the members that JSON outputs have."""
@@ -97,9 +99,13 @@ class Result:
         if not self.found:
             return ["nothing found"]
         rows = [
-            (one.label, f"{one.score:6.1%}", "█" * round(one.score * _BAR) if bars else "")
+            (wording.printable(one.label), f"{one.score:6.1%}", "█" * round(one.score * _BAR) if bars else "")
             if isinstance(one, Label)
-            else (one.entity, one.text, f"characters {one.start} to {one.end}{_share(one)}")
+            else (
+                wording.printable(one.entity),
+                wording.printable(one.text),
+                f"characters {one.start} to {one.end}{_share(one)}",
+            )
             for one in self.found
         ]
         widths = [max(_width(row[column]) for row in rows) for column in (0, 1)]
@@ -178,10 +184,14 @@ def probabilities(numbers: Any, kind: str) -> Any:
         raise NetworkError(
             "the network's output holds numbers that are not finite", hint="is the input of the right kind?"
         )
-    if kind == "probabilities":
-        return numbers
-    if kind == "log-probabilities":
-        return np.exp(numbers)
+    if kind != "scores":
+        shares = numbers if kind == "probabilities" else np.exp(np.minimum(numbers, 1))
+        if shares.min() < -_ROUNDING or shares.max() > 1 + _ROUNDING:
+            raise NetworkError(
+                f"the card says that the network gives {kind}, and its numbers are none",
+                hint="correct 'outputs' on the card: scores are any numbers",
+            )
+        return np.clip(shares, 0, 1)
     raised = np.exp(numbers - numbers.max(axis=-1, keepdims=True))
     return raised / raised.sum(axis=-1, keepdims=True)
 

@@ -23,6 +23,8 @@ def check(text: object) -> str:
     """
     if not isinstance(text, str):
         raise ArgumentTypeError(f"the text is {type(text).__name__}, but must be text")
+    if any("\ud800" <= sign <= "\udfff" for sign in text):
+        raise ArgumentError("the text holds half a character", hint="give text in UTF-8")
     if not text.strip():
         raise ArgumentError("the text is empty", hint="give a sentence")
     if len(text) > MAX_CHARACTERS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from hubtool.card import architectures, labels
+from hubtool.card import architectures, labels, schema
 from hubtool.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ _KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     "text-classification": _SCORES,
     "token-classification": ("class-indices", *_SCORES),
 }
+_KEYS: Final = ("task", "preprocessing", "outputs", "labels")
+_SHOWN: Final = 100  # characters of a card's text in an error
 _PICTURE_STEPS: Final = ("color", "resize", "crop", "pad", "rescale", "normalize", "layout")
 _MISSING_HINT: Final = "docs/run.md says what a card states for this; the network itself loads with hubtool.load"
 
@@ -65,6 +67,7 @@ def read(card: Card, name: str) -> StatedUse:
     Raises:
         RecipeError: If the card does not say enough, or nothing here does its task.
     """
+    _check_schema(card, name)
     task = _task(card, name)
     steps = _steps(card)
     kinds = [item.get("kind") for item in _mappings(card.values.get("outputs"))]
@@ -95,6 +98,21 @@ def read(card: Card, name: str) -> StatedUse:
     )
 
 
+def _check_schema(card: Card, name: str) -> None:
+    """Check what is used here against the schema: a card need not have been validated.
+
+    Raises:
+        RecipeError: If a value breaks it.
+    """
+    stated = {key: card.values[key] for key in _KEYS if key in card.values}
+    for one in schema.violations(stated):
+        if one.pointer:  # of the whole, other keys are missing
+            raise RecipeError(
+                f"the card of {name} does not say how its network is used: {one.pointer[:_SHOWN]!a} breaks the schema",
+                hint="'hubtool validate' says how",
+            )
+
+
 def _picture_shape(card: Card) -> tuple[int, ...] | None:
     inputs = () if card.recipe is None else card.recipe.inputs
     if len(inputs) != 1 or len(inputs[0][1]) != 4:  # a batch, and three axes of a picture
@@ -110,7 +128,7 @@ def _task(card: Card, name: str) -> str:
         raise RecipeError(f"the card of {name} does not say its 'task'", hint=_MISSING_HINT)
     if task not in _KINDS:
         raise RecipeError(
-            f"{name} is for {task}, and hubtool runs {', '.join(_KINDS)} only",
+            f"{name} is for {task[:_SHOWN]!a}, and hubtool runs {', '.join(_KINDS)} only",
             hint="load the network with hubtool.load, and give it its inputs",
         )
     return task
@@ -152,7 +170,7 @@ def _labels(card: Card, stated: object, name: str) -> tuple[tuple[str, ...] | No
     listed = labels.names(str(stated))
     if listed is None:
         raise RecipeError(
-            f"the card of {name} names the labels {stated!a}, and there is no such list",
+            f"the card of {name} names the labels {str(stated)[:_SHOWN]!a}, and there is no such list",
             hint=f"the lists are {', '.join(labels.known())}",
         )
     return listed, None
@@ -161,7 +179,7 @@ def _labels(card: Card, stated: object, name: str) -> tuple[tuple[str, ...] | No
 def _asset(card: Card, file_name: str, what: str, name: str) -> Asset:
     found = next((asset for asset in card.assets if asset.file_name == file_name), None)
     if found is None:
-        raise RecipeError(f"the card of {name} names {file_name!a} for its {what}, and has no such asset")
+        raise RecipeError(f"the card of {name} names {file_name[:_SHOWN]!a} for its {what}, and has no such asset")
     return found
 
 

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     from hubtool.registry.found import FoundModel
 
 SORTS: Final = ("score", "size", "date")
-_COUNT: Final = re.compile(r"(?P<number>[0-9]+(?:\.[0-9]+)?)\s*(?P<unit>[kmb]?)\Z", re.IGNORECASE)
+_COUNT: Final = re.compile(r"(?P<number>[0-9]{1,15}(?:\.[0-9]{1,15})?)\s*(?P<unit>[kmb]?)\Z", re.IGNORECASE)
 _UNITS: Final = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9}
-# Of these, less is better.
+# Of metrics that end so, less is better.
 _LESS: Final = re.compile(
-    r"loss|error|err\b|wer|cer|mae|mse|rmse|perplexity|ppl|fid|eer|rank1?err|minutes|seconds", re.IGNORECASE
+    r"(loss|error|\berr|wer|\bcer|\bler|pathler|mae|mse|perplexity|\bppl|\bfid|frechet|(?<!100%-)\beer|sad|time)\Z",
+    re.IGNORECASE,
 )
 
 
@@ -92,13 +93,13 @@ def _by_score(models: list[FoundModel]) -> tuple[list[FoundModel], list[str]]:
     if not names:
         return models, ["no model here states a result"]
     name = names.most_common(1)[0][0]
-    sign = 1 if _LESS.search(name) else -1
+    sign, first = (1, "least") if _LESS.search(name) else (-1, "greatest")
     ranked = sorted(
         zip(models, results, strict=True),
         key=lambda pair: (0, sign * pair[1][0].number) if pair[1] and pair[1][0].name.lower() == name else (1, 0.0),
     )
     others = len(models) - names[name]
-    notes = [f"sorted by {name}"]
+    notes = [f"sorted by {name}, the {first} first"]
     if others:
         notes.append(f"{wording.count(others, 'model')} without that result come last")
     return [model for model, _ in ranked], ["; ".join(notes)]

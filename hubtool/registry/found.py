@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from hubtool import wording
 from hubtool.uid import Uid
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ class FoundModel:
         return self.entry.verified
 
     def __repr__(self) -> str:
-        text = f"{self.uid}  {self.task}  {self.summary}"
+        text = wording.printable(f"{self.uid}  {self.task}  {self.summary}")
         return f"<{text if len(text) <= _WIDTH else f'{text[: _WIDTH - 3]}...'}>"
 
 
@@ -118,7 +119,7 @@ class Found:
         lines = [repr(model) for model in self.models]
         if self.count > len(self.models):
             lines.append(f"({len(self.models)} of {self.count:,} models)")
-        return "\n".join([*lines, *self.notes()])
+        return "\n".join([*lines, *map(wording.printable, self.notes())])
 
 
 def grouped(found: Sequence[CardEntry], *, versions: bool = False) -> list[FoundModel]:

@@ -74,7 +74,10 @@ def test_what_is_left_out_is_said(cards: Cli) -> None:
     assert "left out: 1 card whose task is not known" in done.err
     done = cards("list", "--max-parameters", "10M")
     assert "left out: 1 model whose parameters are not known" in done.err
-    assert "sorted by top1acc; 2 models without that result come last" in cards("list", "--sort", "score").err
+    assert (
+        "sorted by top1acc, the greatest first; 2 models without that result come last"
+        in cards("list", "--sort", "score").err
+    )
 
 
 def test_questions(cards: Cli) -> None:

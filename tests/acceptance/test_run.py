@@ -172,6 +172,19 @@ def test_a_vocabulary_with_line_ends_of_unicode(embedded: Cli) -> None:
     assert f"vocab.txt of {TAGGER}: the vocabulary holds" in run.err
 
 
+def test_a_mark_of_byte_order_is_no_letter(embedded: Cli) -> None:
+    text = embedded.folder / "marked.txt"
+    text.write_text(SENTENCE, encoding="utf-8-sig")
+    assert embedded("run", TAGGER, text, "--json").json[0]["found"][0]["text"] == "王小明"
+
+
+def test_a_deprecated_model_says_so(embedded: Cli) -> None:
+    changed(embedded, DIGITS, "license:", "status: deprecated\nstatus-reason: It is old.\nlicense:")
+    run = embedded("run", DIGITS, next(iter(pictures().values())))
+    assert run.code == 0
+    assert "deprecated: It is old" in run.err
+
+
 def changed(cli: Cli, uid: str, before: str, after: str) -> str:
     path = cli.registry / f"{uid}.md"
     text = path.read_text(encoding="utf-8")
@@ -209,7 +222,7 @@ def test_python(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     both = digits([path, picture], top=1)
     assert [len(one) for one in both] == [1, 1]
     assert digit in repr(both[0])
-    with pytest.raises(ArgumentError, match="top is 0"):
+    with pytest.raises(ArgumentError, match="top must be a whole number"):
         digits(path, top=0)
 
 

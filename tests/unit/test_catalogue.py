@@ -484,7 +484,7 @@ def test_every_text_of_the_interface_is_used_and_in_both_languages() -> None:
     for key, both in texts.items():
         assert len(both) == 2, key
         assert all(both), key
-        if key.startswith(("verified_", "js_")) or key in ("deprecated", "withdrawn"):
+        if key.startswith(("verified_", "size_", "js_")) or key in ("deprecated", "withdrawn"):
             continue
         assert f"t.{key}" in used or f'fact("{key}"' in used, key
     asked = set(re.findall(r"\bt\.(\w+)", used)) | set(re.findall(r'fact\("(\w+)"', used))

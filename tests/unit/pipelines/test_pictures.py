@@ -168,9 +168,21 @@ def test_a_huge_picture_is_refused_before_it_is_decoded(side: int) -> None:
         pictures.open_picture(io.BytesIO(huge_png(side, side)), "huge.png")
 
 
+@pytest.mark.parametrize("step", ["crop", "pad"])
+def test_no_step_makes_a_huge_picture(step: str) -> None:
+    with pytest.raises(ArgumentError, match="too many"):
+        prepared(COLOURS, (step, {"size": [16384, 16384]}))
+
+
+@pytest.mark.mindspore
+def test_a_size_that_mindspore_refuses() -> None:
+    with pytest.raises(ArgumentError, match="cannot become one of"):
+        prepared(np.zeros((4, 4), np.uint8), ("resize", {"size": [65_000, 1500]}))
+
+
 def test_a_step_that_would_make_a_huge_picture_is_refused() -> None:
     thin = np.zeros((2, 60_000, 3), np.uint8)
-    with pytest.raises(ArgumentError, match="would become one of"):
+    with pytest.raises(ArgumentError, match="too many"):
         prepared(thin, ("resize", {"shorter": 60_000}))
 
 

