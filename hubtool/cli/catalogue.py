@@ -3,11 +3,48 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from hubtool.cli import render
 from hubtool.cli.paths import LocalPath
+
+if TYPE_CHECKING:
+    from hubtool.registry import Registries
+
+#: The folder of a catalogue beside what was published.
+BESIDE: Final = "catalogue"
+
+
+def require() -> None:
+    """Refuse to go on where catalogues cannot be built.
+
+    Raises:
+        RequirementError: If a package is missing.
+    """
+    from importlib.util import find_spec
+
+    from hubtool.errors import RequirementError
+    from hubtool.requirements import INSTALL_CATALOGUE
+
+    if find_spec("jinja2") is None:
+        raise RequirementError("a catalogue needs the package jinja2", hint=INSTALL_CATALOGUE)
+
+
+def build_beside(registries: Registries, target: Path) -> None:
+    """Build the catalogue of some registries beside what was published of them, and say where it is.
+
+    Args:
+        registries: The registries.
+        target: The folder of the mirror, or of the published registry.
+    """
+    from hubtool.catalogue import build as building
+
+    report = building.build(registries, target / BESIDE)
+    for why in report.left_out:
+        click.echo(render.plain(f"left out of the catalogue: {why}"), err=True)
+    click.echo(f"catalogue: {report.folder / 'index.html'}", err=True)
 
 
 @click.group()
@@ -25,15 +62,10 @@ def build(folder: Path, *, as_json: bool) -> None:
     from the folder (index.html) and from any web server; nothing in them asks another server. Needs the package jinja2
     (the extra [catalogue]).
     """
-    from importlib.util import find_spec
-
     from hubtool.catalogue import build as building
-    from hubtool.errors import RequirementError
     from hubtool.hub import Hub
-    from hubtool.requirements import INSTALL_CATALOGUE
 
-    if find_spec("jinja2") is None:
-        raise RequirementError("hubtool catalogue needs the package jinja2", hint=INSTALL_CATALOGUE)
+    require()
     report = building.build(Hub.open().with_lock(None).registries, folder)
     if as_json:
         render.echo_json(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hubtool.cli import options, output, progress, render, units
+from hubtool.cli import catalogue, options, output, progress, render, units
 from hubtool.cli.paths import LocalPath
 from hubtool.cli.render import count
 
@@ -81,6 +81,7 @@ def command() -> None:
 @click.option(
     "--grace", metavar="AGE", default="1h", callback=units.age, help="How long --prune spares new blobs.  [default: 1h]"
 )
+@click.option("--site", is_flag=True, help="Build the catalogue too, in the folder 'catalogue' of DEST.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 @_json
 def sync(
@@ -93,6 +94,7 @@ def sync(
     dry_run: bool,
     prune: bool,
     grace: float,
+    site: bool,
     quiet: bool,
     as_json: bool,
 ) -> int:
@@ -107,6 +109,7 @@ def sync(
     from hubtool.mirror.prune import removable
 
     hub = _hub(names)
+    folder = _folder_of_site(destination, patterns, dry_run=dry_run) if site else None
     if prune and patterns:
         click.echo(
             "note: with --uid, --prune removes no card: those that were not asked for stay, with their assets; leave "
@@ -135,7 +138,32 @@ def sync(
         render.echo_json(report.as_json())
     else:
         _print_report(report, named=events.named)
+    if folder is not None:
+        catalogue.build_beside(hub.registries, folder)
     return 0 if report.complete else 1
+
+
+def _folder_of_site(destination: str, patterns: tuple[str, ...], *, dry_run: bool) -> Path:
+    """Return the folder of a mirror that gets a catalogue.
+
+    Raises:
+        ArgumentError: If there cannot be one.
+        RequirementError: If a package is missing.
+    """
+    from hubtool import settings
+    from hubtool.errors import ArgumentError
+
+    if "://" in destination:
+        raise ArgumentError(
+            f"{destination} is no folder, and a catalogue is built in one",
+            hint="build it with 'hubtool catalogue build FOLDER', and copy that into the bucket",
+        )
+    if patterns or dry_run:
+        raise ArgumentError(
+            f"--site and {'--uid' if patterns else '--dry-run'} exclude each other", hint="a catalogue has all cards"
+        )
+    catalogue.require()
+    return settings.expand_user(destination)
 
 
 @command.command()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from hubtool.cli import moved, output, render
+from hubtool.cli import catalogue, moved, output, render
 from hubtool.cli.paths import LocalPath
 
 if TYPE_CHECKING:
@@ -199,16 +199,22 @@ def remove_command(name: str) -> None:
     help="The serial of the index if it changes; it has to rise. By default that of the index in --to, plus 1; a build "
     "that starts from an empty folder has to give one, such as the number of its run.",
 )
+@click.option("--site", is_flag=True, help="Build the catalogue too, in the folder 'catalogue' of --to.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def publish_command(folder: Path, target: str, serial: int | None, as_json: bool) -> int:
+def publish_command(folder: Path, target: str, serial: int | None, site: bool, as_json: bool) -> int:
     """Write a registry as static files, which any web server or object store can serve.
 
     The index comes last. What is there already and unchanged is not written again. The exit code is 1 if cards were
     passed over, because they cannot be read or the assets beside them are not those that they name.
     """
+    from hubtool.registry import Registries
     from hubtool.registry.published.site import publish
 
+    if site:
+        catalogue.require()
     done = publish(folder, Path(target), serial=serial)
+    if site:
+        catalogue.build_beside(Registries.of_folders((folder,)), Path(target))
     if as_json:
         render.echo_json(done.as_json())
         return 1 if done.passed_over else 0

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 import traceback
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -23,6 +22,7 @@ NO_CPU_KERNEL: Final = frozenset(
         *("FloatStatus", "InstanceNorm", "NPUAllocFloatStatus", "SparseGatherV2"),
     }
 )
+_MOST_ERRORS: Final = 10
 _NO_KERNEL: Final = re.compile(r"Unsupported op \[(\w+)\] on CPU")
 
 
@@ -69,7 +69,7 @@ def forward(network: Any, tensors: Sequence[Any], *, fixed: bool = False) -> lis
         try:
             return _run(network, single)
         except Exception:  # noqa: BLE001 - the network is then called with what was recorded, and that error told
-            _settle()
+            settle()
     try:
         return _run(network, tensors)
     except Exception as error:
@@ -96,12 +96,20 @@ def why(error: Exception) -> str:
     return f"MindSpore {mindspore.__version__} has no CPU kernel for {match[1]}"
 
 
-def _settle() -> None:
-    """Wait for pending work: MindSpore computes asynchronously, and raises errors at the next call."""
+def settle() -> None:
+    """Wait for pending work: MindSpore computes asynchronously, and raises errors at a later call.
+
+    One error can be raised by several calls, of which each takes one from a queue.
+    """
     import mindspore  # noqa: PLC0415
 
-    with suppress(Exception):
-        (mindspore.Tensor([0.0]) + 1.0).asnumpy()
+    for _ in range(_MOST_ERRORS):
+        try:
+            mindspore.runtime.synchronize()
+            (mindspore.Tensor([0.0]) + 1.0).asnumpy()
+        except Exception:  # noqa: BLE001, S112 - it is the error of what was pending
+            continue
+        return
 
 
 def _single(tensors: Sequence[Any]) -> list[Any] | None:

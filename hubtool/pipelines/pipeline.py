@@ -11,7 +11,7 @@ from hubtool import loader
 from hubtool.assets import fetch_asset
 from hubtool.errors import ArgumentError, CardError, NetworkError
 from hubtool.networks.builtin.text import read_vocabulary
-from hubtool.networks.forward import flat, why
+from hubtool.networks.forward import flat, settle, why
 from hubtool.pipelines import pictures, results, texts
 from hubtool.pipelines import use as uses
 
@@ -113,6 +113,7 @@ class Pipeline:
                 for one in flat([self.network(*map(Tensor, inputs))])
             ]
         except Exception as error:  # the code of a network may raise anything
+            settle()
             shapes = ", ".join("x".join(map(str, one.shape)) for one in inputs)
             raise NetworkError(
                 f"the network failed on an input of the shape {shapes}: {why(error)}",

@@ -20,7 +20,7 @@ from hubtool.checkpoint.coverage import digest_parameters
 from hubtool.errors import HubError
 from hubtool.hub import Hub
 from hubtool.networks.capture import shapes_of
-from hubtool.networks.forward import flat, why
+from hubtool.networks.forward import flat, settle, why
 from hubtool.verification import rule
 from hubtool.verification.compare import largest
 
@@ -81,6 +81,7 @@ def _measure(spec: Mapping[str, Any]) -> dict[str, Any]:
             except Exception as error:  # noqa: BLE001 - the code of a network may raise anything
                 if not number and mode == mindspore.PYNATIVE_MODE:
                     problem = f"the forward pass failed: {why(error)}"
+                settle()
                 continue
             if spec["recording"]:
                 told["apart"] = _apart(first, other)

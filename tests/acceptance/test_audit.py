@@ -320,7 +320,7 @@ def test_a_run_that_was_ended_is_gone_on_with(cli: Cli, files: Server, how: sign
         command, cwd=cli.folder, env=cli.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     try:
-        wait_until(lambda: len(files.requests) > 12)
+        wait_until(lambda: len(files.requests) > 13)  # both of its jobs wait, and nothing else is on its way
         process.send_signal(how)
         _, err = process.communicate(timeout=60)
     finally:

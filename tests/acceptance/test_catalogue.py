@@ -10,7 +10,7 @@ import pytest
 
 from hubtool import resources
 from hubtool.registry.published import site
-from tests.support.cards import CONTENT, write_card, write_cards
+from tests.support.cards import CONTENT, write_card, write_cards, write_local
 from tests.support.server import serving
 
 if TYPE_CHECKING:
@@ -52,6 +52,37 @@ def test_the_registry_that_comes_with_hubtool_fits_20_megabytes(cli: Cli) -> Non
     assert "chebconv_matrix, which you give to load: 228 x 228 float32: the adjacency matrix" in resolved.out
     files = ("index.html", "assets/catalogue.css", "assets/catalogue.js", "assets/facts.js")
     assert sum((cli.folder / "site" / name).stat().st_size for name in files) < 1_500_000
+
+
+def test_beside_a_published_registry_and_a_mirror(cli: Cli) -> None:
+    write_local(cli.registry, "tests/1.9/model", CONTENT)
+    for _ in range(2):  # the second replaces the first
+        published = cli("registry", "publish", cli.registry, "--to", "published", "--site")
+        assert published.code == 0, published.err
+        assert f"catalogue: {cli.folder / 'published/catalogue/index.html'}" in published.err
+        mirrored = cli("mirror", "sync", "mirror", "--site", "--quiet")
+        assert mirrored.code == 0, mirrored.err
+    for place in ("published", "mirror"):
+        page = cli.folder / place / "catalogue" / "models" / "tests" / "model.html"
+        assert "tests/1.9/model" in page.read_text(encoding="utf-8")
+    assert cli("mirror", "verify", "mirror").code == 0
+    assert cli("mirror", "sync", "mirror", "--prune", "--grace", "0s", "--quiet").code == 0
+    assert (cli.folder / "mirror" / "catalogue" / "index.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["s3://bucket/x", "--site"], "is no folder, and a catalogue is built in one"),
+        (["mirror", "--site", "--uid", "a/*"], "--site and --uid exclude each other"),
+        (["mirror", "--site", "--dry-run"], "--site and --dry-run exclude each other"),
+    ],
+)
+def test_a_site_where_none_can_be(cli: Cli, options: list[str], words: str) -> None:
+    done = cli("mirror", "sync", *options)
+    assert done.code == 2
+    assert words in done.err
+    assert not (cli.folder / "mirror").exists()
 
 
 @pytest.mark.usefixtures("card")

@@ -194,7 +194,8 @@ def test_a_new_version_takes_over_the_old_ones_fields(cli: Cli, checkpoint: Path
     for key in ("module-type", "train-dataset", "license", "author", "summary", "fine-tunable"):
         assert card.values[key] == before.values[key]
     assert before.recipe is not None
-    assert card.recipe == replace(before.recipe, known_answer=None, weights_answer=None), "those are of the old network"
+    measured = {"known_answer": None, "weights_answer": None, "parameters": None}
+    assert card.recipe == replace(before.recipe, **measured), "those are of the old network"
     assert "evaluation" not in card.values
     assert [asset.link for asset in card.assets] == ["https://unpublished.invalid/mine.ckpt", "mine/vocab.txt"]
     assert f'uid = "{UID}"' in card.body

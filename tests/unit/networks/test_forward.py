@@ -51,7 +51,8 @@ def test_a_recorded_batch_becomes_a_batch_of_one() -> None:
 
 
 def test_a_network_that_takes_its_batch_only_gets_it() -> None:
-    assert outputs(lambda x: x.reshape(4, 6), tensors((4, 2, 3))) == ["Float32 [4, 6]"]
+    for _ in range(200):  # the error of the batch of one comes from another thread, now early and now late
+        assert outputs(lambda x: x.reshape(4, 6), tensors((4, 2, 3))) == ["Float32 [4, 6]"]
 
 
 @pytest.mark.parametrize(("shapes", "fixed"), [(((4, 2), (3, 2)), False), (((4, 2),), True), (((4, 2), ()), False)])
