@@ -194,8 +194,8 @@ def test_a_new_version_takes_over_the_old_ones_fields(cli: Cli, checkpoint: Path
     for key in ("module-type", "train-dataset", "license", "author", "summary", "fine-tunable"):
         assert card.values[key] == before.values[key]
     assert before.recipe is not None
-    measured = {"known_answer": None, "weights_answer": None, "parameters": None}
-    assert card.recipe == replace(before.recipe, **measured), "those are of the old network"
+    own = replace(before.recipe, known_answer=None, weights_answer=None, parameters=None)
+    assert card.recipe == own, "what was measured is of the old network"
     assert "evaluation" not in card.values
     assert [asset.link for asset in card.assets] == ["https://unpublished.invalid/mine.ckpt", "mine/vocab.txt"]
     assert f'uid = "{UID}"' in card.body
