@@ -153,8 +153,11 @@ def _steps(record: Mapping[str, Any], data_set: str) -> list[dict[str, Any]]:
     dataset = record.get("dataset")
     if dataset is None:
         several = record.get("made", 0) > 1
-        why = record.get("reason") or f"the script made {'several data sets' if several else 'no data set'}"
-        raise steps.UnknownStepError(reason_class(without_folders(why)))
+        if failed := record.get("reason"):
+            raise steps.UnknownStepError(
+                f"its evaluation script fails beside the stand-ins: {reason_class(without_folders(failed))}"
+            )
+        raise steps.UnknownStepError(f"its evaluation script makes {'several data sets' if several else 'no data set'}")
     reader = _READERS.get(data_set)
     if (dataset["kind"] == reader) != (reader is not None) or (reader is None and dataset["kind"] in _READERS.values()):
         raise steps.UnknownStepError("the configuration is for another data set")

@@ -106,7 +106,7 @@ def test_every_fault_is_found_and_nothing_else(cli: Cli, world: HubStandIn, tmp_
     counts = first.json["counts"]
     assert counts["cards"] == sum(1 for _ in FolderRegistry(world.registry).uids()) > 2900
     assert counts["links"] == sum(len(one.files) for one in world.files.values()) > 2800
-    assert (counts["repositories"], counts["local_assets"]) == (len(list(world.repositories.glob("*/*"))), 3)
+    assert (counts["repositories"], counts["local_assets"]) == (len(list(world.repositories.glob("*/*"))), 5)
     assert {one["target"] for one in first.json["notes"]} == duplicates(world)
     # One question for each distinct link, over a few connections.
     for host in world.files.values():
