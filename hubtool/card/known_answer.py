@@ -20,12 +20,14 @@ SAMPLES: Final = 8
 #: The greatest tolerance that an answer may have: more would let another network pass.
 MAX_TOLERANCE: Final = 2e-2
 #: What stands behind an answer, strongest first.
+#: The source that shows that nothing changed, and not that it is right.
+ITSELF: Final = "itself"
 SOURCES: Final[Mapping[str, str]] = {
     "mindspore-2.0.0": "the authors' own code as it was written",
     "script": "the network that the authors' own script loads its weights into",
     "package": "the package's own documented constructor",
     "callable": "the authors' own code as it was written, called with the recipe's arguments",
-    "itself": "an earlier run of this recipe, which shows that nothing changed, and not that it is right",
+    ITSELF: "an earlier run of this recipe, which shows that nothing changed, and not that it is right",
 }
 MAX_INPUT_BYTES: Final = 4 << 30
 _BYTES: Final = {

@@ -11,7 +11,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from hubtool.card import facts_in_words, known_answer, metrics, vocabulary
+from hubtool.card import facts_in_words, known_answer, overview, vocabulary
 from hubtool.card.caller_arguments import caller_arguments
 from hubtool.card.repo_link import parse_repo_link, place_of
 from hubtool.catalogue import finding
@@ -23,7 +23,7 @@ from hubtool.resolution import trust
 from hubtool.resolution.choice import choose_graph
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from hubtool.card.model import Card
     from hubtool.registry.entry import CardEntry
@@ -122,34 +122,32 @@ def _version(card: Card, entry: CardEntry) -> dict[str, Any]:
     """Return what a page says about one version."""
     recipe = card.recipe
     answer = recipe.known_answer if recipe is not None else None
-    equal = list(map(str, listed)) if answer is not None and isinstance(listed := answer.get("equal-on"), list) else []
-    network = card.values.get("network")
-    stated = network.get("elements") if isinstance(network, dict) else None
+    told = overview.of_card(card)
     return {
         "uid": str(entry.uid),
         "version": entry.uid.version,
         "anchor": f"v{entry.uid.version}",
         "digest": entry.digest,
         "status": card.status,
-        "score": [metrics.spelled(one) for one in metrics.of_values(card.values).metrics],
-        "evaluation": _evaluation(card),
+        "score": told.results,
+        "evaluation": card.text("evaluation") or "",
         "mindspore": entry.mindspore,
         "licence": entry.licence,
         "author": entry.author,
         "datasets": entry.datasets,
         "backbone": entry.backbone,
         "model": entry.model,
-        "updated": card.text("update-time") or "",
+        "updated": told.updated,
         "summary": entry.summary,
-        "elements": stated if isinstance(stated, int) and not isinstance(stated, bool) else None,
+        "elements": told.elements,
         "inputs": _inputs(card),
         **{key: facts_in_words.line(card.values.get(key, "")) for key in _IN_WORDS},
         "run": _run(card, entry.uid),
         "recipe": recipe,
         "answer": answer,
         "told": known_answer.told_of(answer).partition("; equal on")[0] if answer is not None else "",
-        "equal": equal,
-        "verified": _verified(answer, equal),
+        "equal": told.equal_on,
+        "verified": told.source or UNVERIFIED,
         "files": [
             {
                 "name": asset.file_name,
@@ -194,12 +192,6 @@ def _run(card: Card, uid: Uid) -> str:
     return f"hubtool run {uid} {'--text TEXT' if use.task in uses.TEXTS else 'PICTURE'}"
 
 
-def _evaluation(card: Card) -> str:
-    """Return the evaluation as text: as written, or each result of a list."""
-    text = card.text("evaluation")
-    return text or " | ".join(map(metrics.spelled, metrics.of_values(card.values).metrics))
-
-
 def _use(card: Card, uid: Uid) -> dict[str, Any]:
     """Return how a card is loaded: the arguments of `load`, what the caller gives, and which code needs consent."""
     graph, recipe = choose_graph(card), card.recipe
@@ -222,12 +214,6 @@ def _use(card: Card, uid: Uid) -> dict[str, Any]:
         "given": given,
         "consent": decision,
     }
-
-
-def _verified(answer: Mapping[str, object] | None, equal: Sequence[str]) -> str:
-    """Return by what a card's network was found to be right, as the source of its known answer."""
-    source = answer.get("source") if answer is not None and equal else None
-    return source if isinstance(source, str) and source in known_answer.SOURCES else UNVERIFIED
 
 
 def _code(card: Card) -> dict[str, str]:

@@ -35,7 +35,7 @@ def index() -> SearchIndex:
 def choosing(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options by which people choose between models."""
     for option in (
-        click.option("--verified", is_flag=True, help="Only networks found equal to a known answer."),
+        click.option("--verified", is_flag=True, help="Only networks found equal to other code than their own recipe."),
         click.option("--max-parameters", metavar="COUNT", help="Only networks with at most so many, such as 10M."),
         click.option(
             "--sort",

@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from hubtool.card import architectures, likeness, overview
+from hubtool.card import architectures, known_answer, likeness, overview
 from hubtool.digest import Digest
 from hubtool.errors import ArgumentError, InvalidNameError
 from hubtool.uid import Uid
@@ -62,7 +62,8 @@ class CardEntry:
         architecture: The architecture that it states, or empty.
         result: The first result of its evaluation, such as ``top1acc 76.97``, or empty.
         elements: How many numbers all parameters have together, or None.
-        verified: The source of the known answer that its network was found equal to, or empty.
+        verified: The source of the known answer that its network was found equal to; empty if there is none, or if that
+            is only an earlier run of the same recipe.
         updated: The date of its last update, or empty.
         core: The digest of what the card loads and runs (see :func:`core_of`); empty if it is not known.
         assets: Its assets, if the card states a digest of each; empty where that is not so, or not known.
@@ -124,7 +125,7 @@ class CardEntry:
             architecture=card.text("architecture") or "",
             result=facts.results[0] if facts.results else "",
             elements=facts.elements,
-            verified=facts.source,
+            verified="" if facts.source == known_answer.ITSELF else facts.source,
             updated=facts.updated,
             core=core_of(card),
             assets=tuple(IndexedAsset(one.link, one.digest.hex, one.size) for one in card.assets if one.digest)

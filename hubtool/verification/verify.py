@@ -435,7 +435,7 @@ def recorded(
         gain=gain,
         outputs=measured.outputs,
         tolerance=tolerance,
-        source="itself",
+        source=known_answer.ITSELF,
         mindspore=measured.mindspore,
         device=measured.device,
         date=dt.datetime.now(dt.timezone.utc).date().isoformat(),

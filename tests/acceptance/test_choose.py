@@ -68,6 +68,13 @@ def test_orders_and_filters(cards: Cli) -> None:
     assert "2 models found, and none is as the options ask" in done.err
 
 
+def test_an_earlier_run_of_the_recipe_verifies_nothing(cards: Cli) -> None:
+    for path in (cards.registry / "lab").rglob("small_cifar10.md"):
+        path.write_text(path.read_text(encoding="utf-8").replace("source: package", "source: itself"), encoding="utf-8")
+    assert uids(cards, "list", "--verified") == []
+    assert "an earlier run of this recipe" in cards("compare", "lab/1.10/small_cifar10").out
+
+
 def test_what_is_left_out_is_said(cards: Cli) -> None:
     done = cards("list", "--task", "image-classification", "--max-parameters", "10M")
     assert "small_cifar10" in done.out
