@@ -19,9 +19,9 @@ RULE_VERSION: Final = 1
 SAMPLES: Final = 8
 #: The greatest tolerance that an answer may have: more would let another network pass.
 MAX_TOLERANCE: Final = 2e-2
-#: What stands behind an answer, strongest first.
 #: The source that shows that nothing changed, and not that it is right.
 ITSELF: Final = "itself"
+#: What stands behind an answer, strongest first.
 SOURCES: Final[Mapping[str, str]] = {
     "mindspore-2.0.0": "the authors' own code as it was written",
     "script": "the network that the authors' own script loads its weights into",

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 
 from hubtool import wording
 from hubtool.card import architectures, known_answer, metrics, vocabulary
+from hubtool.errors import RecipeError
 
 if TYPE_CHECKING:
-    from hubtool.card.model import Card
+    from hubtool.card.known_answer import KnownAnswer
+    from hubtool.card.model import Card, Recipe
 
 _WIDTH = 120
 #: The names of the facts for people, in order.
@@ -100,9 +102,8 @@ def of_card(card: Card) -> Overview:
     """Return the facts of a card."""
     recipe, network = card.recipe, card.values.get("network")
     elements = network.get("elements") if isinstance(network, dict) else None
-    answer = recipe.known_answer if recipe is not None else None
-    equal = answer.get("equal-on") if answer is not None else None
-    equal_on = tuple(map(str, equal)) if isinstance(equal, list) else ()
+    answer = _usable_answer(recipe)
+    equal_on = answer.equal_on if answer is not None else ()
     architecture = architectures.of_card(
         card.text("model-name") or "", card.text("backbone-name") or "", card.text("architecture") or ""
     )
@@ -123,11 +124,21 @@ def of_card(card: Card) -> Overview:
             f"{name} {'x'.join(map(str, shape)) or 'one'} {dtype}"
             for name, shape, dtype in (recipe.inputs if recipe is not None else ())
         ),
-        verified=known_answer.told_of(answer).partition("; equal on")[0] if answer is not None and equal_on else "",
-        source=source if equal_on and (source := str((answer or {}).get("source"))) in known_answer.SOURCES else "",
+        verified=answer.told.partition("; equal on")[0] if answer is not None and equal_on else "",
+        source=answer.source if answer is not None and equal_on else "",
         mindspore=card.mindspore_version or "",
         equal_on=equal_on,
         licence=card.text("license") or "",
         updated=card.text("update-time") or "",
         status="" if status is None else status.describe(str(card.uid or card.path or card.title)),
     )
+
+
+def _usable_answer(recipe: Recipe | None) -> KnownAnswer | None:
+    """Return a recipe's known answer; None if there is none, or if it cannot be used: then nothing was equal to it."""
+    if recipe is None or recipe.known_answer is None:
+        return None
+    try:
+        return known_answer.parse(recipe.known_answer, provider=recipe.provider)
+    except RecipeError:
+        return None

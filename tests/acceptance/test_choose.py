@@ -23,7 +23,7 @@ ANSWER = """
     tolerance: 0.0001
     equal-on: [2.10.0]
     outputs:
-    - {dtype: float32, shape: [1, 2], mean: 0.5, deviation: 0.5, values: [0.0, 1.0]}
+    - {dtype: float32, shape: [1, 2], mean: 0.5, deviation: 0.5, values: [0.25, 1.5]}
 """
 
 
@@ -73,6 +73,13 @@ def test_an_earlier_run_of_the_recipe_verifies_nothing(cards: Cli) -> None:
         path.write_text(path.read_text(encoding="utf-8").replace("source: package", "source: itself"), encoding="utf-8")
     assert uids(cards, "list", "--verified") == []
     assert "an earlier run of this recipe" in cards("compare", "lab/1.10/small_cifar10").out
+
+
+def test_an_answer_that_cannot_be_used_verifies_nothing(cards: Cli) -> None:
+    for path in (cards.registry / "lab").rglob("small_cifar10.md"):
+        path.write_text(path.read_text(encoding="utf-8").replace("[0.25, 1.5]", "[0.0, 1.0]"), encoding="utf-8")
+    assert uids(cards, "list", "--verified") == []
+    assert "verified      no" in cards("compare", "lab/1.10/small_cifar10").out
 
 
 def test_what_is_left_out_is_said(cards: Cli) -> None:
