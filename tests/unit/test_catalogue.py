@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from hubtool.catalogue import build as building
-from hubtool.catalogue import facts
+from hubtool.catalogue import facts, site_folder
 from hubtool.errors import ArgumentError
 from hubtool.registry import Registries
 from hubtool.uid import Uid
@@ -299,7 +299,7 @@ def test_a_mount_point_is_refused_before_anything_is_built(root: Path) -> None:
     assert Path("/proc") in folders
     for place in folders:
         with pytest.raises(ArgumentError, match="is a mount point"):
-            building._check(place)
+            site_folder._check(place)
     with pytest.raises(ArgumentError, match="mount point"):
         build(root, Path("/proc"))
 
@@ -326,9 +326,13 @@ def test_any_name_of_a_folder_is_taken_and_its_parts_are_cleared(root: Path, tmp
     one_card(root)
     site = tmp_path / name
     build(root, site)
-    part = site.with_name(f"{building._beginning(site)}0123abcd.catalogue-part")
+    part = site.with_name(f"{site_folder._beginning(site)}0123abcd.catalogue-part")
     old = site.with_name(f"{part.name}-old")
-    others = [f"{part.name}x", f".other.0123abcd{building._PART}", f"{building._beginning(site)}mine.catalogue-part"]
+    others = [
+        f"{part.name}x",
+        f".other.0123abcd{site_folder._PART}",
+        f"{site_folder._beginning(site)}mine.catalogue-part",
+    ]
     for left in (part, old):
         (left / "models").mkdir(parents=True)  # the marker comes last
         os.utime(left, (0, 0))
@@ -359,11 +363,11 @@ def test_a_catalogue_that_cannot_be_replaced_is_put_back(
     site = tmp_path / "site"
     build(root, site)
     before = content(site)
-    monkeypatch.setattr(building, "_EXCHANGE", 1 << 20)
+    monkeypatch.setattr(site_folder, "_EXCHANGE", 1 << 20)
     rename = Path.rename
 
     def failing(one: Path, to: Path) -> Path:
-        if one.name.endswith(building._PART):
+        if one.name.endswith(site_folder._PART):
             raise OSError(errno.EIO, "the disk fails")
         return rename(one, to)
 
@@ -378,7 +382,7 @@ def killed_build(root: Path, site: Path, sabotage: str) -> None:
     """Build in a process that lines of Python, run before, let kill itself."""
     program = (
         "import os, pathlib, signal, sys\n"
-        "from hubtool.catalogue import build\n"
+        "from hubtool.catalogue import build, site_folder\n"
         "from hubtool.registry import Registries\n"
         f"{sabotage}"
         "build.build(Registries.of_folders((pathlib.Path(sys.argv[1]),)), pathlib.Path(sys.argv[2]))\n"
@@ -396,7 +400,7 @@ def test_a_build_that_is_killed_between_its_renames_is_put_right_by_the_next(roo
     killed_build(
         root,
         site,
-        "build._EXCHANGE = 1 << 20\n"
+        "site_folder._EXCHANGE = 1 << 20\n"
         "rename = pathlib.Path.rename\n"
         "def killed(one, to):\n"
         "    rename(one, to)\n"
@@ -406,7 +410,7 @@ def test_a_build_that_is_killed_between_its_renames_is_put_right_by_the_next(roo
     assert not site.exists()
     (old,) = tmp_path.glob(".site.*-old")
     assert content(old) == before
-    building._restore(site)
+    site_folder._restore(site)
     assert content(site) == before
     build(root, site)
     assert not list(tmp_path.glob(".site.*-old"))
@@ -423,7 +427,7 @@ def test_an_older_catalogue_is_replaced_as_a_whole(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exchanging: bool
 ) -> None:
     if not exchanging:
-        monkeypatch.setattr(building, "_EXCHANGE", 1 << 20)  # no such flag: as on a system that cannot
+        monkeypatch.setattr(site_folder, "_EXCHANGE", 1 << 20)  # no such flag: as on a system that cannot
     elif sys.platform != "linux":
         pytest.skip("exchanging is of Linux")
     aside = []
@@ -454,7 +458,7 @@ def test_a_build_that_fails_leaves_the_old_one(root: Path, tmp_path: Path, monke
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(building, "_swap", full)
+    monkeypatch.setattr(site_folder, "_swap", full)
     with pytest.raises(OSError, match="No space"):
         build(root, tmp_path / "site")
     assert content(tmp_path / "site") == before
@@ -467,7 +471,7 @@ def test_a_killed_build_leaves_the_old_one_and_the_next_clears_up(root: Path, tm
     site = tmp_path / "site"
     build(root, site)
     before = content(site)
-    killed_build(root, site, "build._swap = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n")
+    killed_build(root, site, "site_folder._swap = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n")
     assert content(site) == before
     (left,) = tmp_path.glob(".site.*")
     build(root, site)
