@@ -19,6 +19,12 @@ _NAME_FIRST = re.compile(
 )
 # '3.2mos', '3.44d': the value comes first, and what follows is one word.
 _VALUE_FIRST = re.compile(rf"(?P<value>{_NUMBER})[ \t]*(?P<name>[^\W\d_]+)\Z")
+# Of metrics that end so, less is better.
+_LESS = re.compile(
+    r"(loss|error|\berr|wer|\bcer|\bler|pathler|mae|mse|perplexity|\bppl|\bfid|frechet|(?<!100%-)\beer|sad|time)\Z",
+    re.IGNORECASE,
+)
+_PUBLISHER = "publisher"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +64,23 @@ class Evaluation:
     unread: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One result of an evaluation.
+
+    Attributes:
+        metric: What was measured, with its value.
+        data_set: What it was measured on; empty if the card does not state it.
+        split: Which part of that; empty if the card does not state it.
+        source: Who says so: ``publisher``, or a link.
+    """
+
+    metric: Metric
+    data_set: str = ""
+    split: str = ""
+    source: str = _PUBLISHER
+
+
 def parse(text: str) -> Evaluation:
     """Take the value of ``evaluation`` apart; parts are separated by ``|``.
 
@@ -87,15 +110,37 @@ def of_values(values: Mapping[str, object]) -> Evaluation:
     value = values.get("evaluation")
     if isinstance(value, str):
         return parse(value) if not vocabulary.says_nothing(value) else Evaluation(metrics=(), unread=())
-    listed = [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
-    return Evaluation(
-        metrics=tuple(
-            Metric(name=str(one["metric"]), value=str(one["value"]), unit=str(one.get("unit", "")))
-            for one in listed
-            if isinstance(one.get("metric"), str) and type(one.get("value")) in {int, float}
-        ),
-        unread=(),
+    return Evaluation(metrics=tuple(result.metric for result in results(values)), unread=())
+
+
+def results(values: Mapping[str, object]) -> tuple[Result, ...]:
+    """Return the results that the ``evaluation`` of a card states.
+
+    Args:
+        values: The front matter.
+    """
+    value = values.get("evaluation")
+    if isinstance(value, str):
+        return tuple(Result(metric=metric) for metric in of_values(values).metrics)
+    return tuple(
+        Result(
+            metric=Metric(name=str(one["metric"]), value=str(one["value"]), unit=str(one.get("unit", ""))),
+            data_set=str(one.get("data-set", "")),
+            split=str(one.get("split", "")),
+            source=str(one.get("source", _PUBLISHER)),
+        )
+        for one in (value if isinstance(value, list) else ())
+        if isinstance(one, dict) and isinstance(one.get("metric"), str) and type(one.get("value")) in {int, float}
     )
+
+
+def is_less_better(name: str) -> bool:
+    """Return whether less of a metric is better, as of errors and losses.
+
+    >>> is_less_better("RMSE"), is_less_better("top1acc")
+    (True, False)
+    """
+    return _LESS.search(name) is not None
 
 
 def spelled(metric: Metric) -> str:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from hubtool import parallel, wording
 from hubtool.card import architectures
-from hubtool.catalogue import facts, finding, site_folder
+from hubtool.catalogue import facts, finding, groups, site_folder
 from hubtool.errors import HubError
 from hubtool.publish import page
 from hubtool.registry import words
 from hubtool.registry.entry import CardEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from jinja2 import Environment
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 #: The languages of the interface, each with the folder of its pages.
 LANGUAGES = {"en": "", "zh": "zh/"}
+_MODELS_PER_PAGE = 250
 _HERE = Path(__file__).resolve().parent
 
 
@@ -52,7 +53,7 @@ class CatalogueReport:
     left_out: tuple[str, ...]
 
 
-def build(registries: Registries, folder: Path) -> CatalogueReport:
+def build(registries: Registries, folder: Path, blobs: Sequence[Path] = ()) -> CatalogueReport:
     """Build the catalogue of all cards of some registries.
 
     The folder holds the old catalogue, whole, until the new one takes its place.
@@ -60,32 +61,36 @@ def build(registries: Registries, folder: Path) -> CatalogueReport:
     Args:
         registries: The registries; of two cards with one UID, that of the earlier registry is used.
         folder: Where it goes: a new folder, an empty one, or one with a catalogue.
+        blobs: Folders with assets by their digests, stores and mirrors: the tensors of checkpoints are read there.
 
     Raises:
         ArgumentError: If the folder holds anything else, cannot be replaced, or cannot be made.
         OSError: If it cannot be written.
     """
     with site_folder.replacing(folder) as part:
-        return _write(registries, part, folder.resolve())
+        return _write(registries, part, folder.resolve(), blobs)
 
 
-def _write(registries: Registries, part: Path, folder: Path) -> CatalogueReport:
-    groups: dict[str, list[Uid]] = {}
+def _write(registries: Registries, part: Path, folder: Path, blobs: Sequence[Path]) -> CatalogueReport:
+    uids_of: dict[str, list[Uid]] = {}
     for uid in registries.uids():
-        groups.setdefault(words.model_key(uid), []).append(uid)
+        uids_of.setdefault(words.model_key(uid), []).append(uid)
 
     def work(uids: list[Uid]) -> tuple[dict[str, Any] | None, list[str]]:
-        return _model(registries, uids, part)
+        return _model(registries, uids, part, blobs)
 
-    keys = sorted(groups)
-    done = list(parallel.run(work, [groups[key] for key in keys], jobs=parallel.cores()))
+    keys = sorted(uids_of)
+    done = list(parallel.run(work, [uids_of[key] for key in keys], jobs=parallel.cores()))
     models = [model for model, _ in done if model is not None]
     shutil.copytree(_HERE / "assets", part / "assets")
-    shown = {key: text for key, text in _texts().items() if key.startswith(("js_", "verified_", "size_"))}
+    shown = {key: text for key, text in _texts().items() if key.startswith(("js_", "verified_", "size_", "status_"))}
     (part / "assets" / "facts.js").write_text(_shown(finding.shard(models, shown)), encoding="utf-8")
     cards = sum(len(one["cards"]) for one in models)
     for language in LANGUAGES:
-        _page(part, "index.html", language, "index.html", models=models, cards=cards)
+        _lists(part, language, models, cards)
+        for group in groups.of_models(models, {"task": architectures.tasks(), "architecture": _architectures()}):
+            about = (_architectures() if group.kind == "architecture" else architectures.tasks())[group.name]
+            _page(part, "group.html", language, groups.page_of(group.kind, group.name), group=group, about=about)
     names = site_folder.mark(part)
     return CatalogueReport(
         folder=folder,
@@ -97,31 +102,48 @@ def _write(registries: Registries, part: Path, folder: Path) -> CatalogueReport:
     )
 
 
-def _model(registries: Registries, uids: Sequence[Uid], part: Path) -> tuple[dict[str, Any] | None, list[str]]:
+def _architectures() -> Mapping[str, architectures.Architecture]:
+    return architectures.architectures()
+
+
+def _lists(part: Path, language: str, models: Sequence[dict[str, Any]], cards: int) -> None:
+    """Write the list of all models: the page that opens first, and those behind it where there are many models."""
+    pages = [models[at : at + _MODELS_PER_PAGE] for at in range(0, len(models), _MODELS_PER_PAGE)] or [()]
+    names = ["index.html", *(f"list/{number}.html" for number in range(2, len(pages) + 1))]
+    for at, (name, some) in enumerate(zip(names, pages, strict=True)):
+        after = names[at + 1] if at + 1 < len(names) else ""
+        _page(
+            part, "index.html", language, name, models=some, count=len(models), cards=cards, first=not at, after=after
+        )
+
+
+def _model(
+    registries: Registries, uids: Sequence[Uid], part: Path, blobs: Sequence[Path]
+) -> tuple[dict[str, Any] | None, list[str]]:
     """Write the pages of a model; return what the list says about it, and which cards could not be read."""
-    cards: list[tuple[Card, CardEntry]] = []
+    cards: list[tuple[Card, CardEntry, Path | None]] = []
     problems = []
     for uid in uids:
         try:
             card, registry = registries.read(uid)
-            cards.append((card, CardEntry.of_card(card, uid, registry.digest(uid) or "")))
+            cards.append((card, CardEntry.of_card(card, uid, registry.digest(uid) or ""), registry.root))
         except (HubError, OSError) as error:  # noqa: PERF203 - most cards can be read
             problems.append(f"{uid}: {error.message if isinstance(error, HubError) else error}")
     if not cards:
         return None, problems
     cards.sort(key=lambda one: (one[1].status == "withdrawn", -words.newness(one[1].uid.version), str(one[1].uid)))
-    model = facts.of_model(cards)
+    model = facts.of_model(cards, blobs)
     body = _shown(page.body(model.pop("body"), None, None))  # Markdown can spell any sign
     name = facts.page_of(cards[0][1].uid)
     for language in LANGUAGES:
-        _page(part, "model.html", language, name, model=model, body=body)
+        _page(part, "model.html", language, name, model=model, body=body, facts=facts.FACTS, tables=facts.TABLES)
     # The list needs less, and less has to come from the workers.
     model["versions"] = [{key: one[key] for key in _LISTED} for one in model["versions"]]
     model["architecture"] = model["architecture"].name if model["architecture"] else ""
     return model, problems
 
 
-_LISTED = ("uid", "version", "anchor", "score", "evaluation", "status", "licence", "verified", "equal", "mindspore")
+_LISTED = ("uid", "version", "anchor", "score", "results", "model", "status", "licence", "verified")
 
 
 def _page(part: Path, template: str, language: str, name: str, **values: Any) -> None:  # noqa: ANN401 - a template's values
@@ -140,7 +162,9 @@ def _page(part: Path, template: str, language: str, name: str, **values: Any) ->
             lang=language,
             other_lang=other,
             index=f"{up}index.html",
+            up=up,
             assets=f"{up}{'../' if inside else ''}assets",
+            page_of=lambda kind, name: up + facts.link_to(groups.page_of(kind, name)),
             translated=f"{up}{'../' if inside else ''}{LANGUAGES[other]}{facts.link_to(name)}",
             known_tasks=architectures.tasks(),
             at=at,

@@ -9,13 +9,15 @@ import re
 import unicodedata
 from bisect import bisect_right
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
-from hubtool.card import facts_in_words, known_answer, overview, vocabulary
+from hubtool.card import facts_in_words, known_answer, metrics, overview, vocabulary
 from hubtool.card.caller_arguments import caller_arguments
 from hubtool.card.repo_link import parse_repo_link, place_of
-from hubtool.catalogue import finding
-from hubtool.errors import ArgumentError, RecipeError
+from hubtool.catalogue import finding, plots
+from hubtool.checkpoint.reading import read_header
+from hubtool.errors import ArgumentError, CheckpointError, RecipeError
+from hubtool.mirror import layout
 from hubtool.pipelines import use as uses
 from hubtool.registry import words
 from hubtool.registry.found import task_of
@@ -24,8 +26,9 @@ from hubtool.resolution.choice import choose_graph
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
-    from hubtool.card.model import Card
+    from hubtool.card.model import Asset, Card
     from hubtool.registry.entry import CardEntry
     from hubtool.uid import Uid
 
@@ -35,7 +38,16 @@ _NO_NAME = re.compile(r"[^\w.+-]")
 _LINK = re.compile(r"https?://[^\s<>\"'\\]+\Z")
 #: What `verified` is where no known answer was found to be equal.
 UNVERIFIED = "none"
+#: The facts of a version that are told once, above the versions, where all of them agree.
+FACTS = (
+    *("summary", "datasets", "backbone", "licence", "author", "preprocessing", "outputs", "labels", "recipe", "code"),
+    *("commit", "answer"),
+)
+#: The tables of a version that are told once likewise.
+TABLES = ("results", "inputs")
 _IN_WORDS = ("preprocessing", "outputs", "labels")
+_MOST_PLOTS = 4
+_MOST_TENSORS = 2000  # of a file, on a page
 _SIZES = (10**6, 10**7, 10**8)  # where the classes of sizes begin, in numbers of all parameters
 _UNKNOWN_SIZE = "5"
 
@@ -73,17 +85,22 @@ def link_to(path: str) -> str:
     return quote(path)
 
 
-def of_model(cards: Sequence[tuple[Card, CardEntry]]) -> dict[str, Any]:
+def of_model(cards: Sequence[tuple[Card, CardEntry, Path | None]], blobs: Sequence[Path] = ()) -> dict[str, Any]:
     """Return the facts of a model.
 
     Args:
-        cards: Its versions with their entries, the newest first; those that were withdrawn last.
+        cards: Its versions with their entries and the folders of their registries, the newest first; those that were
+            withdrawn last.
+        blobs: Folders with assets by their digests: stores and mirrors.
     """
-    card, entry = cards[0]
+    card, entry, _ = cards[0]
     architecture = entry.find_architecture()
-    versions = [_version(*one) for one in cards]
-    tasks = [one for _, other in cards for one in words.tasks(other)]
-    sets = [known or written for _, other in cards for written, known in vocabulary.datasets(other.datasets) if written]
+    versions = [_version(*one, blobs) for one in cards]
+    shared = [key for key in (*FACTS, *TABLES) if all(one[key] == versions[0][key] for one in versions)]
+    tasks = [one for _, other, _ in cards for one in words.tasks(other)]
+    sets = [
+        known or written for _, other, _ in cards for written, known in vocabulary.datasets(other.datasets) if written
+    ]
     verified = next((one["verified"] for one in versions if one["verified"] != UNVERIFIED), UNVERIFIED)
     return {
         "name": entry.uid.name,
@@ -100,16 +117,19 @@ def of_model(cards: Sequence[tuple[Card, CardEntry]]) -> dict[str, Any]:
         "parameters": versions[0]["elements"] or 0,
         "body": card.body,
         "versions": versions,
+        "shared": shared,
+        "mindspores": sorted({one for version in versions for one in version["equal"]}, key=words.newness),
+        "plots": _plots(versions),
         "facets": {
             "task": list(dict.fromkeys(tasks)),
             "dataset": list(dict.fromkeys(sets)),
-            "version": list(dict.fromkeys(other.mindspore for _, other in cards if other.mindspore)),
-            "licence": list(dict.fromkeys(other.licence for _, other in cards if other.licence)),
+            "version": list(dict.fromkeys(other.mindspore for _, other, _ in cards if other.mindspore)),
+            "licence": list(dict.fromkeys(other.licence for _, other, _ in cards if other.licence)),
             "verified": [verified],
             "size": [_size_class(versions[0]["elements"])],
             "publisher": [entry.uid.publisher],
         },
-        "cards": [finding.of_entry(other) for _, other in cards],
+        "cards": [finding.of_entry(other) for _, other, _ in cards],
     }
 
 
@@ -118,19 +138,20 @@ def _size_class(elements: int | None) -> str:
     return _UNKNOWN_SIZE if elements is None else str(bisect_right(_SIZES, elements) + 1)
 
 
-def _version(card: Card, entry: CardEntry) -> dict[str, Any]:
+def _version(card: Card, entry: CardEntry, root: Path | None, blobs: Sequence[Path]) -> dict[str, Any]:
     """Return what a page says about one version."""
     recipe = card.recipe
     answer = recipe.known_answer if recipe is not None else None
     told = overview.of_card(card)
+    code = _code(card)
     return {
         "uid": str(entry.uid),
         "version": entry.uid.version,
         "anchor": f"v{entry.uid.version}",
-        "digest": entry.digest,
         "status": card.status,
         "score": told.results,
-        "evaluation": card.text("evaluation") or "",
+        "results": _results(card, told.datasets),
+        "evaluation": "" if told.results else card.text("evaluation") or "",
         "mindspore": entry.mindspore,
         "licence": entry.licence,
         "author": entry.author,
@@ -143,25 +164,81 @@ def _version(card: Card, entry: CardEntry) -> dict[str, Any]:
         "inputs": _inputs(card),
         **{key: facts_in_words.line(card.values.get(key, "")) for key in _IN_WORDS},
         "run": _run(card, entry.uid),
-        "recipe": recipe,
-        "answer": answer,
-        "told": known_answer.told_of(answer).partition("; equal on")[0] if answer is not None else "",
+        "recipe": f"{recipe.provider} {recipe.entry}" if recipe is not None else "",
+        "answer": known_answer.told_of(answer).partition("; equal on")[0] if answer is not None else "",
         "equal": told.equal_on,
         "verified": told.source or UNVERIFIED,
-        "files": [
-            {
-                "name": asset.file_name,
-                "format": asset.format,
-                "link": linked(asset.link),
-                "shown": asset.link,
-                "digest": asset.digest.hex if asset.digest else "",
-                "size": asset.size,
-            }
-            for asset in card.assets
-        ],
-        "code": _code(card),
+        "files": [_file(card, asset, root, blobs) for asset in card.assets],
+        "code": code,
+        "commit": code.get("commit", ""),
         **_use(card, entry.uid),
     }
+
+
+def _results(card: Card, datasets: Sequence[str]) -> list[dict[str, str]]:
+    """Return the results that a card states; `on` is what it was measured on, or else what it was trained on."""
+    return [
+        {
+            "metric": one.metric.name,
+            "value": one.metric.value,
+            "unit": one.metric.unit,
+            "data_set": one.data_set,
+            "split": one.split,
+            "source": one.source,
+            "link": linked(one.source),
+            "on": one.data_set or ", ".join(datasets),
+        }
+        for one in metrics.results(card.values)
+    ]
+
+
+def _plots(versions: Sequence[dict[str, Any]]) -> list[plots.Plot]:
+    """Return a plot of each result that differs between the versions of a model."""
+    found: dict[tuple[str, str, str], dict[str, tuple[float, str]]] = {}
+    for one in reversed(versions):
+        for row in one["results"] if one["status"] is None else ():
+            key = (row["metric"], row["on"], row["split"])
+            found.setdefault(key, {}).setdefault(one["version"], (float(row["value"]), f"{row['value']}{row['unit']}"))
+    return [
+        plots.over_versions(", ".join(filter(None, key)), [(version, *value) for version, value in results.items()])
+        for key, results in found.items()
+        if len({value for value, _ in results.values()}) > 1
+    ][:_MOST_PLOTS]
+
+
+def _file(card: Card, asset: Asset, root: Path | None, blobs: Sequence[Path]) -> dict[str, Any]:
+    """Return what a page says about a file: what its card states, and what can be read where a copy is at hand."""
+    path = _copy(card, asset, root, blobs)
+    tensors, more = [], 0
+    if path is not None and asset.is_weights:
+        try:
+            header = read_header(path)
+        except (CheckpointError, OSError):
+            pass  # `hubtool inspect` says what is wrong with it
+        else:
+            tensors = [(one.name, one.dtype, " × ".join(map(str, one.shape))) for one in header.tensors[:_MOST_TENSORS]]
+            more = len(header.tensors) - len(tensors)
+    return {
+        "name": asset.file_name,
+        "format": asset.format,
+        "link": linked(asset.link),
+        "shown": asset.link,
+        "digest": asset.digest.hex if asset.digest else "",
+        "size": asset.size or (path.stat().st_size if path is not None else None),
+        "tensors": tensors,
+        "more": more,
+    }
+
+
+def _copy(card: Card, asset: Asset, root: Path | None, blobs: Sequence[Path]) -> Path | None:
+    """Return a copy of an asset: beside the card, within its registry, or by its whole digest."""
+    if asset.is_local and root is not None and card.path is not None:
+        path = card.path.parent / unquote(asset.link)
+        return path if path.is_file() and path.resolve().is_relative_to(root.resolve()) else None
+    if asset.digest is None or asset.digest.is_short:
+        return None
+    places = (folder / layout.blob_name(asset.digest.hex) for folder in blobs)
+    return next((path for path in places if path.is_file()), None)
 
 
 def _inputs(card: Card) -> list[dict[str, str]]:

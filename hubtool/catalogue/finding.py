@@ -48,7 +48,7 @@ def shard(models: Sequence[Mapping[str, Any]], texts: Mapping[str, Any]) -> str:
     """Return the script with all facts, which a page loads before the script that searches them.
 
     Args:
-        models: The models in the order of the list; ``cards`` has what :func:`of_entry` gives of each version.
+        models: The models in the order of the list, as :func:`hubtool.catalogue.facts.of_model` gives them.
         texts: The words of the interface that the script shows.
     """
     numbers: dict[str, int] = {}
@@ -65,7 +65,14 @@ def shard(models: Sequence[Mapping[str, Any]], texts: Mapping[str, Any]) -> str:
             ]
             for card in model["cards"]
         ]
-        rows.append({**{key: model[key] for key in ("facets", "name", "updated", "parameters")}, "cards": cards})
+        newest = model["versions"][0]
+        status = newest["status"].kind if newest["status"] is not None else ""
+        shown = [
+            *(model["href"], number(model["en"] or model["summary"]), number(model["zh"] or model["summary"])),
+            *(", ".join(newest["score"][:3]), newest["licence"], model["verified"], status, model["task"]),
+        ]
+        row = {key: model[key] for key in ("facets", "name", "updated", "parameters")}
+        rows.append({**row, "cards": cards, "shown": shown, "versions": [one["version"] for one in model["versions"]]})
     facts = {
         "models": rows,
         "strings": list(numbers),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 #: The file by which a folder is known as a catalogue.
 MARKER = "catalogue.json"
-_OURS = frozenset({MARKER, "index.html", "zh", "models", "assets"})
+_OURS = frozenset({MARKER, "index.html", "zh", "list", "models", "tasks", "architectures", "assets"})
 _PART = ".catalogue-part"
 _OLD = f"{_PART}-old"
 _MADE_BY = "hubtool catalogue build"

@@ -11,6 +11,8 @@ from hubtool.cli import render
 from hubtool.cli.paths import LocalPath
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hubtool.registry import Registries
 
 #: The folder of a catalogue beside what was published.
@@ -32,16 +34,17 @@ def require() -> None:
         raise RequirementError("a catalogue needs the package jinja2", hint=INSTALL_CATALOGUE)
 
 
-def build_beside(registries: Registries, target: Path) -> None:
+def build_beside(registries: Registries, target: Path, blobs: Sequence[Path] = ()) -> None:
     """Build the catalogue of some registries beside what was published of them, and say where it is.
 
     Args:
         registries: The registries.
         target: The folder of the mirror, or of the published registry.
+        blobs: Folders with assets by their digests.
     """
     from hubtool.catalogue import build as building
 
-    report = building.build(registries, target / BESIDE)
+    report = building.build(registries, target / BESIDE, blobs)
     for why in report.left_out:
         click.echo(render.plain(f"left out of the catalogue: {why}"), err=True)
     click.echo(f"catalogue: {report.folder / 'index.html'}", err=True)
@@ -66,7 +69,8 @@ def build(folder: Path, *, as_json: bool) -> None:
     from hubtool.hub import Hub
 
     require()
-    report = building.build(Hub.open().with_lock(None).registries, folder)
+    hub = Hub.open().with_lock(None)
+    report = building.build(hub.registries, folder, (hub.store.root, *hub.store.shared))
     if as_json:
         render.echo_json(
             {

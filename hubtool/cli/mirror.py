@@ -139,7 +139,7 @@ def sync(
     else:
         _print_report(report, named=events.named)
     if folder is not None:
-        catalogue.build_beside(hub.registries, folder)
+        catalogue.build_beside(hub.registries, folder, (folder, hub.store.root, *hub.store.shared))
     return 0 if report.complete else 1
 
 

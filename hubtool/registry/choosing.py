@@ -19,11 +19,6 @@ if TYPE_CHECKING:
 SORTS: Final = ("score", "size", "date")
 _COUNT: Final = re.compile(r"(?P<number>[0-9]{1,15}(?:\.[0-9]{1,15})?)\s*(?P<unit>[kmb]?)\Z", re.IGNORECASE)
 _UNITS: Final = {"": 1, "k": 10**3, "m": 10**6, "b": 10**9}
-# Of metrics that end so, less is better.
-_LESS: Final = re.compile(
-    r"(loss|error|\berr|wer|\bcer|\bler|pathler|mae|mse|perplexity|\bppl|\bfid|frechet|(?<!100%-)\beer|sad|time)\Z",
-    re.IGNORECASE,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +88,7 @@ def _by_score(models: list[FoundModel]) -> tuple[list[FoundModel], list[str]]:
     if not names:
         return models, ["no model here states a result"]
     name = names.most_common(1)[0][0]
-    sign, first = (1, "least") if _LESS.search(name) else (-1, "greatest")
+    sign, first = (1, "least") if metrics.is_less_better(name) else (-1, "greatest")
     ranked = sorted(
         zip(models, results, strict=True),
         key=lambda pair: (0, sign * pair[1][0].number) if pair[1] and pair[1][0].name.lower() == name else (1, 0.0),

@@ -30,10 +30,10 @@ def test_it_builds_pages_and_says_where_they_are(cli: Cli) -> None:
     assert done.code == 0, done.err
     index = cli.folder / "site/index.html"
     assert done.out == f"{index}\n"
-    assert re.fullmatch(r"1 model, 1 card: 8 files, [0-9.]+ KiB\n", done.err)
+    assert re.fullmatch(r"1 model, 1 card: 12 files, [0-9.]+ KiB\n", done.err)
     assert "tests/1.9/model" in (cli.folder / "site/models/tests/model.html").read_text(encoding="utf-8")
     found = cli("catalogue", "build", "site", "--json").json
-    assert (found["models"], found["cards"], found["files"], found["left_out"]) == (1, 1, 8, [])
+    assert (found["models"], found["cards"], found["files"], found["left_out"]) == (1, 1, 12, [])
     files = [path for path in (cli.folder / "site").rglob("*") if path.is_file()]
     assert found["size"] == sum(path.stat().st_size for path in files)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import re
@@ -15,11 +16,12 @@ from pathlib import Path
 import pytest
 
 from hubtool.catalogue import build as building
-from hubtool.catalogue import facts, site_folder
+from hubtool.catalogue import facts, plots, site_folder
 from hubtool.errors import ArgumentError
 from hubtool.registry import Registries
 from hubtool.uid import Uid
-from tests.support.cards import CONTENT, write_card
+from tests.support.cards import CONTENT, write_card, write_local
+from tests.support.checkpoints import ckpt, filled
 
 HOSTILE = "\"><script>alert(1)</script><img src=x onerror=alert(2)>' \u202egnp.exe \u2066"
 
@@ -72,15 +74,18 @@ def test_a_model_is_a_page_in_two_languages_with_all_its_versions(root: Path, tm
         write_card(root, f"tests/{version}/bert_squad", link="https://example.com/model.ckpt", content=CONTENT)
     report = build(root, tmp_path / "site")
     assert (report.models, report.cards, report.left_out) == (1, 2, ())
-    assert sorted(content(tmp_path / "site")) == [
+    ours = [name for name in sorted(content(tmp_path / "site")) if "architectures/" not in name]
+    assert ours == [
         "assets/catalogue.css",
         "assets/catalogue.js",
         "assets/facts.js",
         "catalogue.json",
         "index.html",
         "models/tests/bertsquad.html",
+        "tasks/fill-mask.html",
         "zh/index.html",
         "zh/models/tests/bertsquad.html",
+        "zh/tasks/fill-mask.html",
     ]
     page = (tmp_path / "site" / "models/tests/bertsquad.html").read_text(encoding="utf-8")
     assert page.index("tests/1.10/bert_squad") < page.index("tests/1.9/bert_squad")  # the newest first
@@ -481,6 +486,119 @@ def test_a_killed_build_leaves_the_old_one_and_the_next_clears_up(root: Path, tm
     assert not left.exists()
 
 
+def evaluated(root: Path, uid: str, evaluation: str, elements: int = 0) -> Path:
+    """Write a card with results, and with the number of its parameters."""
+    path = write_card(root, uid, link="https://example.com/model.ckpt", content=CONTENT)
+    text = path.read_text(encoding="utf-8").replace("\nauthor:", f"\nevaluation: {evaluation}\nauthor:", 1)
+    text = text.replace(f"\nmodel-name: {path.stem}", f"\nmodel-name: {path.stem.partition('_')[0]}")
+    if elements:
+        text = text.replace("\nnetwork:", f"\nnetwork:\n  elements: {elements}", 1)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_results_are_a_table_and_a_plot_where_versions_differ(root: Path, tmp_path: Path) -> None:
+    listed = (
+        "[{data-set: ImageNet-1k, split: validation, metric: top1acc, value: 76.5, unit: '%', source: publisher},"
+        " {metric: top5acc, value: 93, source: 'https://example.com/log'}]"
+    )
+    evaluated(root, "tests/1.9/model", "top1acc71.5 | top5acc93")
+    evaluated(root, "tests/1.10/model", listed)
+    site = tmp_path / "site"
+    assert build(root, site).left_out == ()
+    page = (site / "models/tests/model.html").read_text(encoding="utf-8")
+    assert "<td>ImageNet-1k</td><td>validation</td><td>top1acc</td><td>76.5%</td><td>Publisher</td>" in page
+    assert '<td><a href="https://example.com/log">https://example.com/log</a></td>' in page
+    assert "<svg" not in page  # results on other data are not joined
+    evaluated(root, "tests/1.8/model", "top1acc70")
+    build(root, site)
+    page = (site / "models/tests/model.html").read_text(encoding="utf-8")
+    assert page.count("<svg") == 1
+    assert page.count("<circle") == 2
+    assert "<title>1.8: 70</title>" in page
+
+
+def test_a_task_has_a_page_with_its_models_by_size(root: Path, tmp_path: Path) -> None:
+    sizes = {"resnet18": 11_000_000, "resnet34": 21_000_000, "resnet50": 25_000_000, "resnet101": 44_000_000}
+    for name, elements in sizes.items():
+        result = "top1acc71.5 | top1acc92" if name == "resnet34" else f"top1acc{elements / 10**6}"
+        path = evaluated(root, f"tests/1.9/{name}_imagenet", result, elements)
+        text = path.read_text(encoding="utf-8").replace("module-type: nlp", "module-type: cv-classification")
+        path.write_text(text, encoding="utf-8")
+    site = tmp_path / "site"
+    build(root, site)
+    page = (site / "tasks/image-classification.html").read_text(encoding="utf-8")
+    assert page.count("<circle") == 4
+    assert "<title>resnet34_imagenet: top1acc 71.5, 21 M</title>" in page  # what a card states twice: the first
+    assert page.count('class="leads"') == 2  # resnet18, and resnet34, which no larger one surpasses
+    model = (site / "models/tests/resnet18imagenet.html").read_text(encoding="utf-8")
+    assert 'href="../../tasks/image-classification.html"' in model
+    assert 'href="../models/tests/resnet18imagenet.html"' in page
+    assert (site / "zh/tasks/image-classification.html").is_file()
+
+
+def test_tensors_are_listed_where_the_file_is_at_hand(root: Path, tmp_path: Path) -> None:
+    content = ckpt([filled("conv.weight", (2, 3))])
+    write_local(root, "tests/1.9/near", content)
+    write_card(root, "tests/1.9/stored", link="https://example.com/model.ckpt", content=content)
+    write_card(root, "tests/1.9/broken", link="https://example.com/other.ckpt", content=b"broken")
+    store = tmp_path / "store"
+    for data in (content, b"broken"):
+        digest = hashlib.sha256(data).hexdigest()
+        blob = store / "blobs/sha256" / digest[:2] / digest
+        blob.parent.mkdir(parents=True)
+        blob.write_bytes(data)
+    site = tmp_path / "site"
+    building.build(Registries.of_folders((root,)), site, (store,))
+    for name in ("near", "stored"):
+        page = (site / f"models/tests/{name}.html").read_text(encoding="utf-8")
+        assert "<td>conv.weight</td><td>2 × 3</td><td>float32</td>" in page, name
+        assert "not stated</td><td><code>" not in page  # the size is known then
+    assert "Tensors" not in (site / "models/tests/broken.html").read_text(encoding="utf-8")
+
+
+def test_a_long_list_has_more_pages(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(building, "_MODELS_PER_PAGE", 2)
+    for number in range(5):
+        one_card(root, f"model{number}")
+    site = tmp_path / "site"
+    build(root, site)
+    listed, name = [], "index.html"
+    while name:
+        found = tags(site / name)
+        links = [values.get("href") or "" for tag, values in found if tag == "a"]
+        listed += [Path(link).stem for link in links if "models/" in link and "#" not in link]
+        name = next((link.removeprefix("../") for link in links if "list/" in link and "zh" not in link), "")
+    assert listed == [f"model{number}" for number in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(54.05, 83.26), (0, 0), (1e-9, 2e-9), (-9.11, -9.11), (0.1, 1e9), (99.99, 100), (5, 5.0001)]
+)
+def test_the_ticks_of_an_axis_hold_its_values(low: float, high: float) -> None:
+    for most in (3, 6):
+        ticks = plots._ticks(low, high, most)
+        assert ticks[0] <= low
+        assert ticks[-1] >= high
+        assert 2 <= len(ticks) <= most + 2
+        assert ticks == sorted(set(ticks))
+
+
+@pytest.mark.parametrize("sizes", [[1, 1], [5, 5], [1, 10**12], [999, 1000], [25_557_032, 25_610_152]])
+def test_points_lie_within_the_plot(sizes: list[int]) -> None:
+    dots = [
+        plots.Dot(name=f"m{at}", label=f"m{at}", href=f"m{at}.html", elements=size, value=at, shown=str(at))
+        for at, size in enumerate(sizes)
+    ]
+    for less in (True, False):
+        made = plots.by_size("t", dots, less_is_better=less)
+        for mark in made.marks:
+            assert made.left <= mark.x <= made.right
+            assert 0 < mark.y <= made.floor
+        assert any(mark.leads for mark in made.marks)
+        assert all(made.left <= x <= made.right for x, _ in made.across)
+
+
 def test_every_text_of_the_interface_is_used_and_in_both_languages() -> None:
     folder = Path(building.__file__).parent
     texts = json.loads((folder / "texts.json").read_text(encoding="utf-8"))
@@ -488,9 +606,9 @@ def test_every_text_of_the_interface_is_used_and_in_both_languages() -> None:
     for key, both in texts.items():
         assert len(both) == 2, key
         assert all(both), key
-        if key.startswith(("verified_", "size_", "js_")) or key in ("deprecated", "withdrawn"):
+        if key.startswith(("verified_", "size_", "js_", "status_")):
             continue
-        assert f"t.{key}" in used or f'fact("{key}"' in used, key
+        assert f"t.{key}" in used or f'fact("{key}"' in used or key in facts.FACTS, key
     asked = set(re.findall(r"\bt\.(\w+)", used)) | set(re.findall(r'fact\("(\w+)"', used))
     assert asked <= set(texts)
     assert not asked & set(dir({}))  # a template would show the method of that name

@@ -258,6 +258,8 @@ It is a classic script, because browsers load no modules from file://. */
   // ---- The list.
 
   var FACETS = ["task", "dataset", "version", "size", "licence", "verified", "publisher"];
+  var PAGE = 100;  // rows that are added at once
+  var MANY = 20000, PAUSE = 250;  // cards with which a search waits, and ms without a key
   var ORDERS = ["best", "name", "date", "parameters"];
 
   function shownValue(facet, value) {
@@ -265,11 +267,63 @@ It is a classic script, because browsers load no modules from file://. */
     return facet === "verified" || facet === "size" ? translated(facts.texts[facet + "_" + value]) : value;
   }
 
+  function element(tag, text) {
+    var made = document.createElement(tag);
+    made.textContent = text;
+    return made;
+  }
+
+  /* An entry of the list, as templates/index.html has it. */
+  function row(at, uid) {
+    var model = facts.models[at], shown = model.shown, newest = model.cards[0][0];
+    var made = document.createElement("li"), heading = document.createElement("h2"), list = document.createElement("dl");
+    var link = element("a", model.name), text = facts.strings[shown[chinese ? 2 : 1]], task = facts.tasks[shown[7]];
+    function fact(name, value) {
+      if (!value) return;
+      var pair = document.createElement("div"), cell = document.createElement("dd");
+      cell.append.apply(cell, Array.isArray(value) ? value : [value]);
+      pair.append(element("dt", say(name)), cell);
+      list.append(pair);
+    }
+    made.dataset.uid = uid || newest;
+    link.href = shown[0];
+    if (uid && uid !== newest) link.hash = "#v" + uid.split("/").slice(-2)[0];
+    heading.append(link);
+    if (shown[6]) {
+      var badge = element("span", translated(facts.texts["status_" + shown[6]]));
+      badge.className = "badge";
+      heading.append(" ", badge);
+    }
+    fact("task", task ? translated(task) : shown[7]);
+    fact("dataset", model.facets.dataset.join(", "));
+    fact("score", shown[3]);
+    fact("licence", shown[4]);
+    fact("verified", translated(facts.texts["verified_" + shown[5]]));
+    fact("versions", model.versions.flatMap(function (version, place) {
+      var one = element("a", version);
+      one.href = shown[0] + "#v" + version;
+      return place ? [" ", one] : [one];
+    }));
+    made.append(heading, element("p", text), list);
+    return made;
+  }
+
   function list() {
     var form = document.getElementById("finder"), words = document.getElementById("words");
-    var place = document.getElementById("models"), rows = Array.from(place.children), status = document.getElementById("status");
-    var selects = {}, fieldset = document.getElementById("facets"), shownHash = null;
+    var place = document.getElementById("models"), status = document.getElementById("status");
+    var selects = {}, fieldset = document.getElementById("facets"), shownHash = null, found = [], many = PAGE, waiting = 0;
+    var more = document.createElement("button");
     prepare();
+    more.type = "button";
+    more.textContent = say("more");
+    more.addEventListener("click", function () {
+      var first = many;
+      many += PAGE;
+      draw(first);
+      links()[first].focus();
+    });
+    place.after(more);
+    document.querySelectorAll("#after").forEach(function (link) { link.remove(); });
 
     FACETS.concat("sort").forEach(function (facet) {
       var label = document.createElement("label"), select = document.createElement("select");
@@ -353,24 +407,25 @@ It is a classic script, because browsers load no modules from file://. */
       show(false, true);
     }
 
+    /* Add the rows that come behind the first ones, as far as they are shown. */
+    function draw(first) {
+      place.append.apply(place, found.slice(first, many).map(function (one) { return row(one.model, one.uid); }));
+      more.hidden = found.length <= many;
+    }
+
     function show(lasting, restored) {
       var text = words.value.trim(), notes = [];
-      var found = text ? search(text) : { models: rows.map(function (_, at) { return { model: at }; }), corrected: [], dropped: [] };
-      var models = found.models.filter(function (one) { return passes(one.model); });
-      if (!text || selects.sort.value) models = models.slice().sort(compare);
-      count(found.models);
-      rows.forEach(function (row) { row.hidden = true; });
-      models.forEach(function (one) {
-        var row = rows[one.model], link = row.querySelector("h2 a"), newest = facts.models[one.model].cards[0][0];
-        row.hidden = false;
-        row.dataset.uid = one.uid || newest;
-        link.hash = one.uid && one.uid !== newest ? "#v" + one.uid.split("/").slice(-2)[0] : "";
-        place.append(row);
-      });
-      notes.push(say("count", models.length, rows.length) + (chinese ? "。" : "."));
-      found.corrected.forEach(function (pair) { notes.push(say("corrected", pair[0], pair[1])); });
-      if (found.dropped.length) notes.push(say("dropped", found.dropped.join(", ")));
-      if (!found.models.length) {
+      var asked = text ? search(text) : { models: facts.models.map(function (_, at) { return { model: at }; }), corrected: [], dropped: [] };
+      found = asked.models.filter(function (one) { return passes(one.model); });
+      if (!text || selects.sort.value) found = found.slice().sort(compare);
+      many = PAGE;
+      count(asked.models);
+      place.replaceChildren();
+      draw(0);
+      notes.push(say("count", found.length, facts.models.length) + (chinese ? "。" : "."));
+      asked.corrected.forEach(function (pair) { notes.push(say("corrected", pair[0], pair[1])); });
+      if (asked.dropped.length) notes.push(say("dropped", asked.dropped.join(", ")));
+      if (!asked.models.length) {
         var like = near(text);
         notes.push(like.length ? say("near", like.join(chinese ? "、" : ", ")) : say("nothing"));
       }
@@ -378,9 +433,13 @@ It is a classic script, because browsers load no modules from file://. */
       if (!restored) remember(lasting);
     }
 
-    function links() { return Array.from(place.querySelectorAll("li:not([hidden]) h2 a")); }
+    function links() { return Array.from(place.querySelectorAll("h2 a")); }
 
-    words.addEventListener("input", function () { show(false); });
+    words.addEventListener("input", function () {
+      clearTimeout(waiting);
+      if (cards.length < MANY) show(false);
+      else waiting = setTimeout(function () { show(false); }, PAUSE);
+    });
     form.addEventListener("submit", function (event) {
       event.preventDefault();
       if (links().length) links()[0].click();
