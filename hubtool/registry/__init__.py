@@ -208,6 +208,31 @@ class Registries:
         found.sort(key=lambda uid: (publishers.index(uid.publisher), -newness(uid.version), str(uid)))
         return tuple(uid for uid in found if not self._is_withdrawn(uid))
 
+    def like(self, name: str, count: int = 3) -> tuple[Uid, ...]:
+        """Return the newest UIDs of the models whose names are most like one that no model has, best first.
+
+        Args:
+            name: A name without publisher and version, such as ``resnet50``.
+            count: The most that are returned.
+        """
+        from hubtool.card.vocabulary import fold  # noqa: PLC0415 - only an error needs it
+        from hubtool.registry.words import newness  # noqa: PLC0415 - the same
+
+        asked = fold(name)
+        if not asked:
+            return ()
+        newest: dict[str, Uid] = {}
+        for uid in sorted(self.uids(), key=lambda uid: newness(uid.version)):
+            newest[uid.name] = uid
+
+        def order(one: str) -> tuple[bool, bool, int, str]:
+            """Put 'resnet50_cifar10' before 'resnet50bam_cifar10', and both before 'seresnet50_cifar10'."""
+            return fold(one.partition("_")[0]) != asked, not fold(one).startswith(asked), len(one), one
+
+        holding = sorted((one for one in newest if asked in fold(one)), key=order)
+        near = holding or difflib.get_close_matches(name.lower()[:100], list(newest), n=2 * count, cutoff=0.6)
+        return tuple(newest[one] for one in near if not self._is_withdrawn(newest[one]))[:count]
+
     def _is_withdrawn(self, uid: Uid) -> bool:
         """Return whether a folder says that a card is withdrawn; nothing is fetched for that."""
         for member in self.members:

@@ -6,6 +6,7 @@ If a lockfile is in force, the card is the one that it pins: see :mod:`hubtool.l
 from __future__ import annotations
 
 import re
+import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
@@ -137,14 +138,20 @@ def whole_name(name: str, registries: Registries) -> Uid:
     """Parse a UID, or the URL of a card; see :func:`parse_name`.
 
     Raises:
-        InvalidNameError: If it is neither; of the mere name of a model, it offers the UID.
+        InvalidNameError: If it is neither; of the mere name of a model, or one like it, it offers UIDs.
     """
     try:
         return parse_name(name)
     except InvalidNameError as error:
         named = () if "/" in name else registries.named(name)
         if not named:
-            raise
+            near = () if "/" in name else registries.like(name)
+            if not near:
+                raise
+            uids = " or ".join(map(str, near))
+            raise InvalidNameError(
+                error.message, hint=f"did you mean {uids}? To find more: hubtool search {shlex.quote(name)}"
+            ) from None
         newest = " or ".join(str(uid) for uid in newest_of_each(named))
         raise InvalidNameError(error.message, hint=f"did you mean {newest}? ({len(named)} of this name)") from None
 
