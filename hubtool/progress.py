@@ -1,16 +1,22 @@
-"""Progress of downloads for Python programs: a bar on standard error, or a function of the caller."""
+"""Progress of downloads for Python programs: a bar on standard error or in a notebook, or a function of the caller."""
 
 from __future__ import annotations
 
+import html
+import sys
+import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
+from hubtool import wording
 from hubtool.errors import ArgumentTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from hubtool.transfer.events import ProgressCallback
+
+_PAUSE_SECONDS: Final = 0.2  # between two states of a bar in a notebook: each is a message to the browser
 
 
 def check(progress: object) -> None:
@@ -31,13 +37,16 @@ def shown(progress: bool | ProgressCallback) -> Iterator[Callable[[str], Progres
     """Yield a function that returns the progress report for a file name, or None for no report.
 
     Args:
-        progress: False for none, True for a bar on standard error, or a function that is called for every file.
+        progress: False for none, True for a bar on standard error or in the notebook, or a function that is called
+            for every file.
     """
     if not progress:
         yield lambda _: None
     elif callable(progress):
         own = progress
         yield lambda _: own
+    elif _is_notebook():
+        yield _in_notebook
     else:
         from rich.console import Console  # noqa: PLC0415 - only where bars are shown
         from rich.markup import escape  # noqa: PLC0415 - as above
@@ -59,3 +68,38 @@ def shown(progress: bool | ProgressCallback) -> Iterator[Callable[[str], Progres
                 return report
 
             yield report_of
+
+
+def _is_notebook() -> bool:
+    """Return whether this runs in a kernel, whose outputs a notebook shows."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return hasattr(shell, "kernel")
+
+
+def _in_notebook(name: str) -> ProgressCallback:
+    """Return the report of a file that shows a bar below the cell; it needs no widgets.
+
+    Args:
+        name: The name of the file.
+    """
+    from IPython.display import display  # noqa: PLC0415 - it is there where there is a notebook
+
+    handle: Any = None
+    shown_at = 0.0
+
+    def report(received: int, size: int | None) -> None:
+        nonlocal handle, shown_at
+        now = time.monotonic()
+        if handle is not None and now - shown_at < _PAUSE_SECONDS and received != size:
+            return
+        shown_at = now
+        value = "" if size is None else f' max="{max(size, 1)}" value="{received if size else 1}"'
+        told = wording.size(received) if size is None else f"{wording.size(received)} of {wording.size(size)}"
+        text = f"{wording.printable(name)}: {told}"
+        bar = {"text/plain": text, "text/html": f"<progress{value}></progress> {html.escape(text)}"}
+        if handle is None:
+            handle = display(bar, raw=True, display_id=True)
+        else:
+            handle.update(bar, raw=True)
+
+    return report
