@@ -108,6 +108,7 @@ def test_the_embedded_model_passes_everything(cli: Cli, toyner: Path) -> None:
 
 
 @pytest.mark.mindspore
+@pytest.mark.slow
 def test_the_embedded_classifier_fits_its_network(cli: Cli) -> None:
     path = cli.registry / f"{DIGITS}.md"
     path.parent.mkdir(parents=True)
@@ -119,6 +120,7 @@ def test_the_embedded_classifier_fits_its_network(cli: Cli) -> None:
 
 
 @pytest.mark.mindspore
+@pytest.mark.slow
 def test_the_known_answers_of_a_card_are_repeated_and_asked_for(cli: Cli, toyner: Path) -> None:
     # The answer with the weights, stated as that without, is another: the row fails, and asks for one with the weights.
     change(toyner, ("  known-answer:", "  left:"), ("  weights-answer:", "  known-answer:"))
