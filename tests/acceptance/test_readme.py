@@ -99,7 +99,13 @@ def test_a_command_prints_what_the_readme_says(toured: Cli, command: str, output
 
 
 @pytest.mark.mindspore
-@pytest.mark.parametrize(("code", "output"), pythons(), ids=[f"block {n}" for n, _ in enumerate(pythons())])
+@pytest.mark.parametrize(
+    ("code", "output"),
+    [
+        pytest.param(*block, id=f"block {number}", marks=[pytest.mark.slow] if number else [])
+        for number, block in enumerate(pythons())
+    ],
+)
 def test_python_prints_what_the_readme_says(toured: Cli, tmp_path: Path, code: str, output: str) -> None:
     script = tmp_path / "readme.py"
     script.write_text(code, encoding="utf-8")

@@ -256,6 +256,7 @@ ENTRY = """  provider: repository
 """
 
 
+@pytest.mark.slow
 def test_a_network_that_wants_a_tensor_from_its_caller(cli: Cli, tmp_path: Path) -> None:
     network = (
         NETWORK.replace("num_classes=5", "graph").replace("3, num_classes", "3, 5").replace("BODY", "x = x * GRAPH")
