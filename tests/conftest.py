@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +23,10 @@ IS_CI = bool(os.environ.get("CI"))
 settings.register_profile("quick", max_examples=30, derandomize=IS_CI)
 settings.register_profile("thorough", max_examples=300, derandomize=IS_CI)
 settings.load_profile("quick")
+
+# Without compiled files, each of the processes that tests start would compile hubtool, and each worker all tests.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # A shell that starts us in the background has us ignore Ctrl-C, and so would all that the tests start and interrupt.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

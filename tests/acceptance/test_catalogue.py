@@ -38,6 +38,7 @@ def test_it_builds_pages_and_says_where_they_are(cli: Cli) -> None:
     assert found["size"] == sum(path.stat().st_size for path in files)
 
 
+@pytest.mark.slow
 def test_the_registry_that_comes_with_hubtool_fits_20_megabytes(cli: Cli) -> None:
     found = cli("catalogue", "build", "site", "--json", HUBTOOL_REGISTRY=str(resources.registry_folder())).json
     assert found["cards"] >= 2916

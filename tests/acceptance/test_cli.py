@@ -204,7 +204,7 @@ def test_a_settings_file_in_a_clone_is_not_obeyed_until_it_is_approved(cli: Cli)
     environ = {name: cli.environ[name] for name in cli.environ if name not in ("HUBTOOL_HOME", "HUBTOOL_REGISTRY")}
     inside = replace(cli, folder=file.parent, environ={**environ, "XDG_CACHE_HOME": str(cli.folder / "cache")})
     assert inside("show", "evil/1.9/net").code == 1
-    done = inside("list", "--task", "nlp")
+    done = inside("show", "hubtool/2.10/tinybert_bilstmcrf_toyner")
     assert "not in force: allowed-hosts, home, registry" in done.err
     assert "hubtool settings approve" in done.err
     assert inside("fetch", "hubtool/2.10/tinybert_bilstmcrf_toyner").code == 0

@@ -354,6 +354,7 @@ def test_a_tree_bomb_is_ended_while_it_is_listed(codes: CodeStore, tmp_path: Pat
     assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss < 1 << 20  # KiB
 
 
+@pytest.mark.slow
 def test_a_tree_bomb_as_a_registry(tmp_path: Path) -> None:
     root = tree_bomb(tmp_path / "bombs" / "bomb")
     source = RegistrySource(name="x", kind="git", location=root.as_uri())

@@ -122,7 +122,8 @@ def test_a_stored_checkpoint_is_compared_with_what_was_recorded(cli: Cli, tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("answer", "loads", "remembered"), [("y", True, False), ("a", True, True), ("n", False, False)]
+    ("answer", "loads", "remembered"),
+    [pytest.param("y", True, False, marks=pytest.mark.slow), ("a", True, True), ("n", False, False)],
 )
 def test_at_a_terminal_the_user_is_asked(cli: Cli, tmp_path: Path, answer: str, loads: bool, remembered: bool) -> None:
     root = repository(tmp_path / "models")

@@ -37,6 +37,13 @@ COMMANDS = [
     "serve registry --port 0",
 ]
 
+# One of each kind that writes: click, lines, JSON, a card laid out, a bar beside JSON, and what runs until it is ended.
+QUICK = {
+    *("--version", "validate registry", "list --json", f"show {UID}"),
+    *(f"fetch {UID} --json --progress bars", "serve registry --port 0"),
+}
+CASES = [one if one in QUICK else pytest.param(one, marks=pytest.mark.slow) for one in COMMANDS]
+
 pytestmark = pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 
 
@@ -58,14 +65,14 @@ def run(cli: Cli, command: str, redirection: str) -> subprocess.CompletedProcess
     return done
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", CASES)
 def test_full(cli: Cli, command: str) -> None:
     done = run(cli, command, "> /dev/full")
     assert done.returncode == 1
     assert f"error: {FULL}\nhint: " in done.stderr
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", CASES)
 def test_nobody_reads_it(cli: Cli, command: str) -> None:
     done = run(cli, command, "| true")
     assert "error" not in done.stderr

@@ -75,7 +75,10 @@ def test_a_private_bucket_keeps_the_card_back(desk: Maintainer) -> None:
     assert not [name for name in listed if "readable" in name]
 
 
-@pytest.mark.parametrize("fault", ["refused", "full", "lost", "absent", "wrong-key"])
+@pytest.mark.parametrize(
+    "fault",
+    ["refused", "lost", "wrong-key", *(pytest.param(name, marks=pytest.mark.slow) for name in ("full", "absent"))],
+)
 def test_a_bucket_that_fails(desk: Maintainer, bucket: Bucket, place: str, tmp_path: Path, fault: str) -> None:
     """Each failure comes in the middle of a large file; nothing of it is visible, and the next run completes it."""
     content = os.urandom(LARGE)

@@ -50,10 +50,17 @@ def pythons() -> list[tuple[str, str]]:
     return list(found)
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return one store for the whole tour, as a reader has: the index of the registry is made once."""
+    return tmp_path_factory.mktemp("home")
+
+
 @pytest.fixture
-def toured(cli: Cli) -> Cli:
+def toured(cli: Cli, home: Path) -> Cli:
     """Return a command line with the packaged registry, beside the picture that the pages show."""
     del cli.environ["HUBTOOL_REGISTRY"]
+    cli.environ["HUBTOOL_HOME"] = str(home)
     picture = cli.folder / "docs" / "images" / "digit.png"
     picture.parent.mkdir(parents=True)
     picture.write_bytes((ROOT / "docs" / "images" / "digit.png").read_bytes())
@@ -73,8 +80,17 @@ def test_both_languages_say_the_same_first_commands() -> None:
     assert re.findall(r"^python3 -m venv .*$", chinese, re.MULTILINE) == lines
 
 
+def commands() -> list[object]:
+    """Return the commands of the pages; those that take long, and that other tests run on less, are slow."""
+    marks = {"validate": [pytest.mark.slow], "verify": [pytest.mark.slow]}
+    return [
+        pytest.param(command, output, id=command, marks=marks.get(command.split()[1], []))
+        for command, output in consoles()
+    ]
+
+
 @pytest.mark.mindspore
-@pytest.mark.parametrize(("command", "output"), consoles(), ids=[command for command, _ in consoles()])
+@pytest.mark.parametrize(("command", "output"), commands())
 def test_a_command_prints_what_the_readme_says(toured: Cli, command: str, output: str) -> None:
     words = shlex.split(command)
     assert words[0] == "hubtool"
@@ -83,7 +99,13 @@ def test_a_command_prints_what_the_readme_says(toured: Cli, command: str, output
 
 
 @pytest.mark.mindspore
-@pytest.mark.parametrize(("code", "output"), pythons(), ids=[f"block {n}" for n, _ in enumerate(pythons())])
+@pytest.mark.parametrize(
+    ("code", "output"),
+    [
+        pytest.param(*block, id=f"block {number}", marks=[pytest.mark.slow] if number else [])
+        for number, block in enumerate(pythons())
+    ],
+)
 def test_python_prints_what_the_readme_says(toured: Cli, tmp_path: Path, code: str, output: str) -> None:
     script = tmp_path / "readme.py"
     script.write_text(code, encoding="utf-8")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hubtool.cli import app, output
+from tests.support import ROOT
 from tests.support.cards import write_local
 from tests.support.checkpoints import ckpt, filled
 
@@ -151,7 +153,9 @@ def test_settings_that_mean_nothing(cli: Cli, variable: str) -> None:
 
 
 def test_output_in_another_encoding(cli: Cli) -> None:
-    del cli.environ["HUBTOOL_REGISTRY"]
+    card = cli.registry / f"{TINY}.md"
+    card.parent.mkdir(parents=True)
+    shutil.copy(ROOT / "registry" / f"{TINY}.md", card)
     for encoding in ("ascii", "latin-1", "gbk"):
         done = run(cli, "search", "命名实体", env={**cli.environ, "PYTHONIOENCODING": encoding}, text=False)
         assert done.returncode == 0, done.stderr
@@ -196,7 +200,13 @@ def test_an_error_of_the_system_is_no_fault(
 
 
 @pytest.mark.mindspore
-@pytest.mark.parametrize("module", ["numpy", "mindspore._c_expression", "mindspore.common.tensor", "mindspore.ops"])
+@pytest.mark.parametrize(
+    "module",
+    [
+        "mindspore._c_expression",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("numpy", "mindspore.common.tensor", "mindspore.ops")),
+    ],
+)
 def test_ctrl_c_while_mindspore_is_imported(cli: Cli, module: str) -> None:
     del cli.environ["HUBTOOL_REGISTRY"]
     with subprocess.Popen(

@@ -108,9 +108,15 @@ def test_an_answer_with_the_weights(cli: Cli, recorded: Path) -> None:
     ("before", "after", "told"),
     [
         (r"mean: \S+", "mean: 9.5", "it differs by"),
-        (r"shape: \[1, 5\]", "shape: [5, 1]", r"its shape is \[1, 5\] and should be \[5, 1\]"),
+        pytest.param(
+            *(r"shape: \[1, 5\]", "shape: [5, 1]", r"its shape is \[1, 5\] and should be \[5, 1\]"),
+            marks=pytest.mark.slow,
+        ),
         (r"network:", f"network:\n  parameters-sha256: {'0' * 64}", "it is another network"),
-        (r"num_classes: 5|--ckpt_file,", "--num_classes, '4', --ckpt_file,", r"its shape is \[1, 4\]"),
+        pytest.param(
+            *(r"num_classes: 5|--ckpt_file,", "--num_classes, '4', --ckpt_file,", r"its shape is \[1, 4\]"),
+            marks=pytest.mark.slow,
+        ),
     ],
 )
 def test_what_differs(cli: Cli, recorded: Path, before: str, after: str, told: str) -> None:
@@ -219,6 +225,7 @@ SATURATED = "return ops.tanh(self.head(x) / 3 + 8)"
 OVERFLOWS = "return self.head(x) * ops.exp(300 * ops.square(self.head.weight).mean())"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", [SATURATED, OVERFLOWS])
 def test_smaller_parameters_where_an_answer_would_say_nothing(cli: Cli, tmp_path: Path, body: str) -> None:
     root = repository(tmp_path / "models", {"src/network.py": NETWORK.replace("BODY", body)})
@@ -249,6 +256,7 @@ ENTRY = """  provider: repository
 """
 
 
+@pytest.mark.slow
 def test_a_network_that_wants_a_tensor_from_its_caller(cli: Cli, tmp_path: Path) -> None:
     network = (
         NETWORK.replace("num_classes=5", "graph").replace("3, num_classes", "3, 5").replace("BODY", "x = x * GRAPH")
@@ -275,6 +283,7 @@ def test_a_network_that_wants_a_tensor_from_its_caller(cli: Cli, tmp_path: Path)
     assert "does not say which tensor the caller gives for 'graph'" in cli("resolve", UID).out
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("recorded")
 @pytest.mark.parametrize(("body", "told"), [("x = x / 0 - x / 0", "NaN or infinite"), ("return 3", "no tensor")])
 def test_a_network_that_has_no_answer_any_more_differs(cli: Cli, tmp_path: Path, body: str, told: str) -> None:
@@ -308,6 +317,7 @@ def test_training_mode_is_said_and_done(cli: Cli, tmp_path: Path) -> None:
     assert cli("verify", UID).code == 0
 
 
+@pytest.mark.slow
 def test_many_cards_with_a_report(cli: Cli, recorded: Path, tmp_path: Path) -> None:
     text = recorded.read_text(encoding="utf-8")
     for name, change_of in (("same", ()), ("other", (r"mean: \S+", "mean: 9.5")), ("none", ("rule: 1", "rule: 9"))):

@@ -163,7 +163,7 @@ def _labels(entry: str) -> list[Any]:
     return [Tensor([[1], [0], [1]], ms.int32), positions, positions, Tensor([[1, 1], [1, 1], [1, 0]], ms.float32)]
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", ["pynative", pytest.param("graph", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
     ("entry", "more"),
     [
