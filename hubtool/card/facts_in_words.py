@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hubtool.card import labels
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -25,12 +27,24 @@ def line(value: object) -> str:
 
     >>> line([{"resize": {"shorter": 256}}, {"crop": {"size": [224, 224]}}, {"layout": "CHW"}])
     'resize (shorter 256), crop (size 224 224), layout CHW'
+    >>> line({"vocabulary": "imagenet-1k", "classes": 1001})
+    'imagenet-1k, and 1 more class without a label'
     """
+    if isinstance(value, dict) and value.keys() == {"vocabulary", "classes"}:
+        return _labels(value)
     if isinstance(value, dict):
         return ", ".join(f"{key} {_within(one)}" for key, one in value.items())
     if isinstance(value, list) and any(isinstance(one, dict) for one in value):
         return "; ".join(map(line, value)) if any(_is_long(one) for one in value) else ", ".join(map(line, value))
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _labels(value: Mapping[str, object]) -> str:
+    known, count = labels.names(str(value["vocabulary"])), value["classes"]
+    if known is None or type(count) is not int or count < len(known):
+        return f"{value['vocabulary']}, {count} classes"  # `hubtool validate` says what is wrong
+    more = count - len(known)
+    return f"{value['vocabulary']}, and {more:,} more class{'' if more == 1 else 'es'} without a label"
 
 
 def _within(value: object) -> str:

@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import difflib
 from functools import cache
+from typing import Final
 
 from hubtool import resources
+
+#: The most classes that a card may state beside the name of a list.
+MOST_CLASSES: Final = 100_000
 
 #: The list of each data set of the vocabulary that has one.
 OF_DATASETS = {
@@ -38,6 +42,34 @@ def names(name: str) -> tuple[str, ...] | None:
     if name not in known():
         return None
     return tuple((resources.labels_folder() / f"{name}.txt").read_text(encoding="utf-8").splitlines())
+
+
+def of_value(value: object) -> tuple[str, ...] | None:
+    """Return what each number of a network stands for, by the ``labels`` of a card.
+
+    A number without a label is called by its place; it never has the label of another class.
+
+    Args:
+        value: The names; the name of a list; or a mapping with ``vocabulary``, the name of a list, and ``classes``, how
+            many numbers the network gives: the first of them are the labels of the list, in its order.
+
+    Returns:
+        The names; None if there is no such list, if it has more labels than there are classes, or if the names are in
+        an asset.
+
+    >>> of_value({"vocabulary": "cifar-10", "classes": 11})[-2:]
+    ('truck', 'class 10 (no label)')
+    """
+    if isinstance(value, list):
+        return tuple(map(str, value))
+    if isinstance(value, str):
+        return names(value)
+    if not isinstance(value, dict):
+        return None
+    listed, count = names(str(value.get("vocabulary", ""))), value.get("classes")
+    if listed is None or type(count) is not int or not len(listed) <= count <= MOST_CLASSES:
+        return None
+    return (*listed, *(f"class {number} (no label)" for number in range(len(listed), count)))
 
 
 def nearest(text: str) -> str | None:

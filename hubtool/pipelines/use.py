@@ -36,7 +36,8 @@ class StatedUse:
         steps: The steps of preprocessing in order: their names and their numbers.
         output: Which output is read, from 0.
         kind: What its numbers are: ``scores``, ``probabilities``, ``log-probabilities`` or ``class-indices``.
-        labels: The names of the classes, if the card states them or names a list; None if they are in an asset.
+        labels: The names of the classes, if the card states them or names a list; None if they are in an asset. A class
+            without a label has its number as its name.
         labels_asset: The asset with the names of the classes, one a line, or None.
         vocabulary_asset: The asset with the vocabulary of the texts, or None.
         shape: The shape of a picture as the recipe states it for the network's one input, without the axis of the
@@ -163,17 +164,21 @@ def _check_steps(task: str, steps: tuple[tuple[str, Any], ...], name: str) -> st
 
 
 def _labels(card: Card, stated: object, name: str) -> tuple[tuple[str, ...] | None, Asset | None]:
-    if isinstance(stated, dict):
-        return None, _asset(card, str(stated.get("asset", "")), "labels", name)
-    if isinstance(stated, list):
-        return tuple(map(str, stated)), None
-    listed = labels.names(str(stated))
-    if listed is None:
+    if isinstance(stated, dict) and "asset" in stated:
+        return None, _asset(card, str(stated["asset"]), "labels", name)
+    found = labels.of_value(stated)
+    if found is not None:
+        return found, None
+    listed = str(stated.get("vocabulary", "") if isinstance(stated, dict) else stated)
+    if (known := labels.names(listed)) is not None and isinstance(stated, dict):
         raise RecipeError(
-            f"the card of {name} names the labels {str(stated)[:_SHOWN]!a}, and there is no such list",
-            hint=f"the lists are {', '.join(labels.known())}",
+            f"the card of {name} states {stated.get('classes')} classes, and {listed} has {len(known):,} labels",
+            hint="'classes' is how many numbers the network gives",
         )
-    return listed, None
+    raise RecipeError(
+        f"the card of {name} names the labels {listed[:_SHOWN]!a}, and there is no such list",
+        hint=f"the lists are {', '.join(labels.known())}",
+    )
 
 
 def _asset(card: Card, file_name: str, what: str, name: str) -> Asset:

@@ -29,6 +29,8 @@ _ONE_NUMBER_A_CLASS = frozenset(
     }
 )
 _NEAR = 1e-3
+_SCRIPT = "the repository's evaluation script"
+_PACKAGE = "the package's own transformations"
 
 
 @dataclass(kw_only=True)
@@ -61,7 +63,8 @@ def gather(card: Card, prepared: Prepared | None) -> CardFacts:
 
     Args:
         card: The card.
-        prepared: How its network wants its pictures, or None if that was not asked.
+        prepared: How its network wants its pictures, or None if that was not asked. Where the code was not run, what
+            the card has of it stays.
     """
     found = CardFacts()
     stated = of_vocabularies(card.values)
@@ -72,16 +75,21 @@ def gather(card: Card, prepared: Prepared | None) -> CardFacts:
             found.unknown[key] = _why(card, key)
     task = stated.get("task", "")
     _add_inputs(found, card, task)
+    measured = prepared is not None and prepared.measured
+    kept = card.values.get("preprocessing") if is_classifier(card) and not measured else None
     if prepared is not None and prepared.steps:
         found.add("preprocessing", [dict(step) for step in prepared.steps], _kind_of(prepared.source))
-        image = found.values["inputs"][0]
-        found.values["inputs"] = [{**image, "range": [0, 255]}]
+    elif isinstance(kept, list) and kept:
+        found.add("preprocessing", kept, _PACKAGE if card.recipe and card.recipe.provider == "package" else _SCRIPT)
     else:
         found.unknown["preprocessing"] = (
             prepared.reason if prepared is not None else "only those of image classifiers are read yet"
         )
+    if "preprocessing" in found.values and "inputs" in found.values:
+        image = found.values["inputs"][0]
+        found.values["inputs"] = [{**image, "range": [0, 255]}]
     _add_outputs(found, card, task)
-    _add_labels(found, card, task)
+    _add_labels(found, card, task, prepared if measured else None)
     if "evaluation" in card.values:
         found.sources["evaluation"] = "the publisher"
     else:
@@ -155,7 +163,7 @@ def kind_of(output: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _add_labels(found: CardFacts, card: Card, task: str) -> None:
+def _add_labels(found: CardFacts, card: Card, task: str, prepared: Prepared | None) -> None:
     listed = _list_of(card)
     if listed is None:
         found.unknown["labels"] = "there is no list of labels for the data set"
@@ -163,10 +171,18 @@ def _add_labels(found: CardFacts, card: Card, task: str) -> None:
     count, length = _classes(card, task), len(labels.names(listed) or ())
     if count is None:
         found.unknown["labels"] = "how many classes the network tells apart is not known"
+    elif count == length + 1 and (_is_kept(card, count) if prepared is None else prepared.folders):
+        found.add("labels", {"vocabulary": listed, "classes": count}, "the folders that the evaluation script numbers")
     elif count != length:
         found.unknown["labels"] = f"the network has {count:,} classes, and {listed} has {length:,}"
     else:
         found.add("labels", listed, "the data set, and the number of classes of the network")
+
+
+def _is_kept(card: Card, count: int) -> bool:
+    """Whether the card says already that it has so many classes, of which the last has no label."""
+    stated = card.values.get("labels")
+    return isinstance(stated, dict) and stated.get("classes") == count and stated.get("vocabulary") == _list_of(card)
 
 
 def _list_of(card: Card) -> str | None:
@@ -199,4 +215,4 @@ def _answer_outputs(card: Card) -> Sequence[Mapping[str, Any]] | None:
 
 
 def _kind_of(source: str) -> str:
-    return "the package's own transformations" if source.startswith("mindcv") else "the repository's evaluation script"
+    return _PACKAGE if source.startswith("mindcv") else _SCRIPT

@@ -8,6 +8,7 @@ have the same.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import sys
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
 _SCRIPTS = ("eval.py", "eval_imagenet.py", "validate.py", "test.py")
+_CONFIGURATIONS = (".yaml", ".yml")
 _MOST_CONFIGURATIONS = 24
+_NO_CODE = "the folder of the code is not there"
 # What evaluation on a data set reads; the others come as files in folders, or as records of them.
 _READERS = {"CIFAR-10": "Cifar10Dataset", "CIFAR-100": "Cifar100Dataset", "MNIST": "MnistDataset"}
 
@@ -47,11 +50,16 @@ class Prepared:
         steps: The steps; empty if they are not known.
         source: Where they are from, such as ``eval.py``.
         reason: Why they are not known, or empty.
+        folders: Whether the evaluation numbers the classes as the sorted folders of the pictures, from 0, and gives
+            these numbers to the evaluation of a model as they are.
+        measured: Whether the code was run; if not, what the card says stays.
     """
 
     steps: tuple[Mapping[str, Any], ...] = ()
     source: str = ""
     reason: str = ""
+    folders: bool = False
+    measured: bool = True
 
 
 def of_cards(
@@ -96,8 +104,8 @@ def of_cards(
 
     with ThreadPoolExecutor(max_workers=parallel) as threads, report.open("a", encoding="utf-8") as kept:
         for key, record in zip(missing, threads.map(recorded, missing.values()), strict=True):
-            if record is None:
-                continue
+            if record is None or record.get("ended"):
+                continue  # a run that took too long says nothing of the code: it is run again next time
             known[key] = record
             kept.write(json.dumps({"key": key, "told": missing[key]["told"], "record": record}) + "\n")
             kept.flush()
@@ -106,9 +114,9 @@ def of_cards(
     for card in listed:
         plan = planned[str(card.uid)]
         if isinstance(plan, str):
-            found[str(card.uid)] = Prepared(reason=plan)
+            found[str(card.uid)] = Prepared(reason=plan, measured=plan != _NO_CODE)
         elif any(_key(job, digests) not in known for job in plan):
-            found[str(card.uid)] = Prepared(reason="its configurations were not all run yet")
+            found[str(card.uid)] = Prepared(reason="its configurations were not all run yet", measured=False)
         else:
             found[str(card.uid)] = choose(card, [(job, known[_key(job, digests)]) for job in plan])
     return found
@@ -121,7 +129,7 @@ def choose(card: Card, records: Sequence[tuple[Mapping[str, Any], Mapping[str, A
         card: The card.
         records: Each job, and what was recorded of it.
     """
-    size, reasons, found = _input_size(card), Counter[str](), {}
+    size, reasons, found, folders = _input_size(card), Counter[str](), {}, True
     if size is None:
         return Prepared(reason="the network's input is not one picture of a known size")
     for job, record in records:
@@ -139,9 +147,12 @@ def choose(card: Card, records: Sequence[tuple[Mapping[str, Any], Mapping[str, A
             reasons["the pictures have another size than the network's input"] += 1
             continue
         found[json.dumps(listed)] = (listed, str(job.get("told") or job.get("script")))
+        dataset = record.get("dataset")
+        # What a loop of the script's own does with the numbers is not recorded.
+        folders &= dataset is not None and record.get("used-by") == "eval" and steps.numbers_are_folders(dataset)
     if len(found) == 1:
         listed, source = next(iter(found.values()))
-        return Prepared(steps=tuple(listed), source=source)
+        return Prepared(steps=tuple(listed), source=source, folders=folders)
     if found:
         return Prepared(reason="several configurations prepare pictures in different ways, and the card names none")
     return Prepared(reason=reasons.most_common(1)[0][0] if reasons else "there is nothing to run")
@@ -183,7 +194,7 @@ def _plan(card: Card, checkouts: Sequence[str]) -> list[dict[str, Any]] | str:
     places = [checkout_of(one, item) for one in checkouts]
     root = next((one for one in places if (one / item.folder).is_dir()), None)
     if root is None:
-        return "the folder of the code is not there"
+        return _NO_CODE
     folder = root / item.folder
     data_set = vocabulary.dataset(card.text("train-dataset") or "") or ""
     common = {"data_set": data_set, "version": _version(item.revision)}
@@ -192,22 +203,30 @@ def _plan(card: Card, checkouts: Sequence[str]) -> list[dict[str, Any]] | str:
     script = next((name for name in _SCRIPTS if (folder / name).is_file()), None)
     if script is None:
         return "the folder has no script that evaluates"
-    argv = list(recipe.argv)
-    named = [one for one in argv if one.endswith((".yaml", ".yml"))]
+    named = _named_configuration(recipe.argv) if recipe.entry != script else list(recipe.argv)
     jobs = []
     configurations = sorted(path for place in (folder, folder / "config") for path in place.glob("*.y*ml"))
     if len(configurations) > _MOST_CONFIGURATIONS and not named:
         return "the folder has many configurations, and the recipe names none"
     tried = (
-        [["--config_path", named[0]]]
+        [named]
         if named
         else [[], *(["--config_path", f"{{folder}}/{path.relative_to(folder).as_posix()}"] for path in configurations)]
     )
     for one in tried:
-        told = script if len(one) < 2 else f"{script} with {one[1].rpartition('/')[2]}"
+        files = [value.rpartition("/")[2] for value in one if value.endswith(_CONFIGURATIONS)]
+        told = f"{script} with {files[0]}" if files else script
         job = {"root": str(folder), "script": script, "argv": one, "told": told}
         jobs.append({**common, **job, "choose": len(configurations) <= 1})
     return jobs
+
+
+def _named_configuration(argv: Sequence[str]) -> list[str]:
+    """Return the option of a recipe that names a configuration, with its value; nothing if there is none."""
+    for option, value in itertools.pairwise(argv):
+        if option.startswith("--") and value.endswith(_CONFIGURATIONS):
+            return [option, value]
+    return []
 
 
 def _of_mindcv(card: Card, root: Path, folder: Path, common: Mapping[str, Any]) -> list[dict[str, Any]] | str:
@@ -275,4 +294,5 @@ def _run(job: Mapping[str, Any], limits: ProgramLimits) -> dict[str, Any]:
     if lines:
         found: dict[str, Any] = json.loads(lines[-1])
         return found
-    return {"reason": result.reason or f"the process ended with {result.code}", "dataset": None, "made": 0}
+    reason = result.reason or f"the process ended with {result.code}"
+    return {"reason": reason, "dataset": None, "made": 0, "ended": bool(result.reason)}

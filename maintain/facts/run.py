@@ -34,9 +34,11 @@ _HOW = """\
 How pictures are prepared is recorded: the repository's evaluation script runs in a sandbox, with stand-ins for
 MindSpore that note each operation on the data, with the configuration of the card's recipe. Where the recipe names
 none, all configurations of the folder that evaluate on the card's data set at the size of the network's input have to
-agree. One operation that is not understood, and nothing is said. What the numbers of an output are is read from the
-known answer: probabilities lie between 0 and 1 and add up to 1; values beyond 1, or of both signs, are scores. Labels
-are named only where the network has as many classes as the list; one with a further class for the background has none.
+agree. One operation that is not understood, and nothing is said. Where the code was not run, what a card has stays.
+What the numbers of an output are is read from the known answer: probabilities lie between 0 and 1 and add up to 1;
+values beyond 1, or of both signs, are scores. Labels are named where the network has as many classes as the list. A
+network with one class more has them where the script evaluates on pictures in one folder for each class, which are
+numbered in their order from 0, and no operation changes the numbers: the last class has no label then.
 """
 _UNKNOWN = "## Why fields are not known"
 
@@ -92,8 +94,7 @@ def fill(
         filled.cards[str(card.uid)] = facts
         path = Path(str(card.path))
         before = path.read_bytes()
-        keys = _WRITTEN if checkouts else tuple(key for key in _WRITTEN if key != "preprocessing")
-        new = {key: facts.values.get(key) for key in keys}
+        new = {key: facts.values.get(key) for key in _WRITTEN}
         if not imported.look(before).imported:  # what people wrote there stays
             new = {key: value for key, value in new.items() if value is not None and key not in card.values}
         after = imported.renewed(_with(before, new))

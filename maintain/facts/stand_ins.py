@@ -6,6 +6,8 @@ operations on them are recorded: :class:`RecordedDataset`.
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import importlib.abc
 import importlib.machinery
 import inspect
@@ -96,6 +98,19 @@ class StandIn:
 
     recording: Recording
 
+    def __init_subclass__(cls) -> None:
+        """Let a network be made of what stands for numbers: no picture depends on it."""
+        made = cls.__dict__.get("__init__")
+        if not isinstance(made, types.FunctionType):
+            return
+
+        @functools.wraps(made)
+        def make(self: StandIn, *args: object, **kwargs: object) -> None:
+            with contextlib.suppress(Exception):
+                made(self, *args, **kwargs)
+
+        cls.__init__ = make  # type: ignore[method-assign]
+
     def __init__(self, *_: object, **__: object) -> None:
         return None
 
@@ -113,15 +128,17 @@ class RecordedDataset:
 
     Attributes:
         kind: Its class, such as ``ImageFolderDataset``.
-        arguments: What it was made with.
+        arguments: What it was made with, by name.
+        places: How many arguments it was made with by position.
         maps: Each call of ``map``: its columns, or None for the first, and its operations.
         odd: What was done with it that may change what a network sees, and is not understood.
         batched: Whether it was put into batches.
     """
 
-    def __init__(self, kind: str, arguments: dict[str, object], recording: Recording) -> None:
+    def __init__(self, kind: str, arguments: dict[str, object], recording: Recording, *, places: int = 0) -> None:
         self.kind = kind
         self.arguments = arguments
+        self.places = places
         self.maps: list[dict[str, Any]] = []
         self.odd: list[str] = []
         self.batched = False
@@ -145,6 +162,15 @@ class RecordedDataset:
             self.odd.append("batch has a function of its own")
         self.batched = True
         return self
+
+    def __add__(self, other: object) -> RecordedDataset:
+        """Join two data sets; what only fills the last batch counts for nothing."""
+        if not isinstance(other, RecordedDataset):
+            return NotImplemented
+        kept = other if self.kind == "PaddedDataset" and not self.maps else self
+        if not (kept is other or (other.kind == "PaddedDataset" and not other.maps)):
+            kept.odd.append("several data sets are joined")
+        return kept
 
     def get_dataset_size(self) -> int:
         """Return a size, which no picture depends on."""
@@ -179,6 +205,7 @@ class RecordedDataset:
         return {
             "kind": self.kind,
             "arguments": self.arguments,
+            "places": self.places,
             "maps": self.maps,
             "odd": self.odd,
             "batched": self.batched,
@@ -199,6 +226,13 @@ class Operation:
         self.args = args
         self.kwargs = kwargs
 
+    def __call__(self) -> Operation:
+        """Return the operation: an earlier ComposeOp was called for its operations.
+
+        Nothing is computed, and a call on a picture fails.
+        """
+        return self
+
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - a stand-in for anything
         if name.startswith("__") and name.endswith("__"):
             raise AttributeError(name)
@@ -211,11 +245,13 @@ class Recording:
     Attributes:
         datasets: The data sets that it made, in order.
         used: The data set that it handed to what computes, or None.
+        used_by: What took it, such as ``eval``; empty for the script's own loop.
     """
 
     def __init__(self, version: str) -> None:
         self.datasets: list[RecordedDataset] = []
         self.used: RecordedDataset | None = None
+        self.used_by = ""
         self._version = version
         self._context: dict[str, object] = {"device_target": "Ascend", "mode": 0}
 
@@ -235,7 +271,7 @@ class Recording:
         name = path.rpartition(".")[2]
         for value in (*args, *kwargs.values()):
             if isinstance(value, RecordedDataset) and not path.startswith("mindspore.dataset"):
-                self.use(value)
+                self.use(value, by=name)
         if name in _VALUES:
             return _VALUES[name]
         if name == "set_context":
@@ -244,10 +280,11 @@ class Recording:
         if name == "get_context":
             return self._context.get(args[0]) if args else None
         if path.startswith("mindspore.dataset"):
-            if name == "Compose":
+            if name in {"Compose", "ComposeOp"}:
                 return Operation(path, args, kwargs)
             if name.endswith("Dataset") and name != "Dataset":
-                made = RecordedDataset(name, {key: _told(value) for key, value in kwargs.items()}, self)
+                by_name = {key: _told(value) for key, value in kwargs.items()}
+                made = RecordedDataset(name, by_name, self, places=len(args))
                 self.datasets.append(made)
                 return made
             if ("transforms" in path or "vision" in path) and name[:1].isupper():
@@ -256,13 +293,13 @@ class Recording:
             return args[0]  # a decorator
         return Named(f"{path}()", self)
 
-    def use(self, dataset: RecordedDataset) -> None:
+    def use(self, dataset: RecordedDataset, *, by: str = "") -> None:
         """End the script: its data set is whole.
 
         Raises:
             DataUsed: Always.
         """
-        self.used = dataset
+        self.used, self.used_by = dataset, by
         raise DataUsed
 
 

@@ -14,11 +14,13 @@ _INTERPOLATIONS = {
     "BICUBIC": "bicubic",
     "CUBIC": "bicubic",
     "AREA": "area",
+    "PILCUBIC": "bicubic",  # Pillow's own, in MindSpore's operations on arrays too
 }
 _IMAGE_COLUMNS = frozenset({"image", "img", "images", "data", "x"})
 # The data sets that MindSpore reads, with the order of the channels that their pictures have.
 _READ = {"Cifar10Dataset": "RGB", "Cifar100Dataset": "RGB", "MnistDataset": "gray"}
 _FILES = frozenset({"ImageFolderDataset", "ImageFolderDatasetV2", "MindDataset", "TFRecordDataset"})
+_FOLDERS = frozenset({"ImageFolderDataset", "ImageFolderDatasetV2"})
 _FLOATS = frozenset({"float32", "float16", "float_"})
 
 
@@ -49,6 +51,26 @@ def of_dataset(dataset: Mapping[str, Any]) -> list[dict[str, Any]]:
         else:
             raise UnknownStepError("operations take several columns")
     return of_operations(operations, color=_READ.get(kind))
+
+
+def numbers_are_folders(dataset: Mapping[str, Any]) -> bool:
+    """Whether a class of a recorded data set is numbered by its folder's place in the sorted folders, from 0.
+
+    It is if the pictures are in one folder for each class, nothing says another order, and no operation but a type cast
+    changes the label.
+    """
+    if dataset["kind"] not in _FOLDERS or dataset["odd"] or dataset.get("places", 2) > 1:
+        return False
+    if dataset["arguments"].get("class_indexing") is not None:
+        return False
+    for entry in dataset["maps"]:
+        columns, listed = entry["columns"], entry["operations"]
+        if columns is None or (isinstance(columns, list) and len(columns) == 1 and columns[0] in _IMAGE_COLUMNS):
+            continue  # of the picture
+        casts = all(isinstance(one, dict) and str(one.get("operation", "")).endswith(".TypeCast") for one in listed)
+        if columns != ["label"] or not casts:
+            return False
+    return True
 
 
 def of_operations(operations: Sequence[Any], *, color: str | None = None) -> list[dict[str, Any]]:
@@ -85,7 +107,7 @@ def _flat(operations: Sequence[Any]) -> list[dict[str, Any]]:
         elif not isinstance(one, dict) or "operation" not in one:
             told = one.get("python") if isinstance(one, dict) else None
             raise UnknownStepError(f"{told or 'something'} is an operation of the repository's own")
-        elif one["operation"].endswith(".Compose"):
+        elif one["operation"].endswith((".Compose", ".ComposeOp")):
             found += _flat([one["args"][0] if one["args"] else one["kwargs"].get("transforms", [])])
         else:
             found.append(one)
@@ -121,7 +143,8 @@ class _State:
             raise UnknownStepError("pictures are not decoded")
         if self.layout != "CHW":
             raise UnknownStepError("the axes are not put in order")
-        return self.steps
+        # To normalise each channel before or behind it is the same, and `hubtool run` wants it last.
+        return [step for step in self.steps if "layout" not in step] + [{"layout": "CHW"}]
 
     def _decode(self, args: list[Any], kwargs: dict[str, Any], *, python: bool) -> None:
         # That of c_transforms has one argument, rgb; the later one that stands for both kinds has to_pil.
@@ -147,7 +170,7 @@ class _State:
             raise UnknownStepError("Resize to a size that is not known")
         if kind != "bilinear":
             step["interpolation"] = kind
-        if self._is_pillow(python=python):
+        if self._is_pillow(python=python) or name == "PILCUBIC":
             step["antialias"] = True
         self.steps.append({"resize": step})
 

@@ -8,6 +8,7 @@ with stand-ins for MindSpore, up to where it hands its data to a network. What w
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import json
 import os
@@ -21,12 +22,15 @@ from typing import TYPE_CHECKING, Any
 from hubtool.card import vocabulary
 from hubtool.sandbox import guard
 from maintain.discovery.worker import REFUSED
-from maintain.facts.stand_ins import DataUsed, Finder, Recording, StandIn
+from maintain.facts.stand_ins import DataUsed, Finder, Named, Recording, StandIn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _DATASET_OPTIONS = frozenset({"dataset", "dataset_name", "data_set", "dataset_type"})
+_DEVICE_OPTIONS = frozenset({"platform", "run_platform", "device_target"})
+_PLACES = ("url", "path", "dir")
+_MANY_DEVICES = frozenset({"is_distributed", "distribute", "run_distribute"})
 
 
 def main() -> None:
@@ -39,9 +43,9 @@ def main() -> None:
     vocabulary.dataset("")  # read before the guard
     reason = ""
     try:
+        _enter(Path(job["root"]), scratch)  # the guard refuses links to what lies elsewhere
         guard.install("recording", [str(scratch)], refused=REFUSED)
-        os.chdir(scratch)
-        _prepare(job, recording, scratch)
+        _prepare(job, recording)
         _call(job) if job.get("call") else _run(job)
     except DataUsed:
         pass
@@ -53,6 +57,7 @@ def main() -> None:
     record = {
         "reason": reason,
         "dataset": None if used is None else used.as_json(),
+        "used-by": recording.used_by,
         "made": len(recording.datasets),
         "operations": job.get("operations"),
     }
@@ -60,16 +65,45 @@ def main() -> None:
     os._exit(0)
 
 
-def _prepare(job: dict[str, Any], recording: Recording, scratch: Path) -> None:
+def _enter(root: Path, scratch: Path) -> None:
+    """Go to a folder in which the code's own files are found, as its authors run it: in its folder, or one below."""
+    below = scratch / "run"
+    below.mkdir()
+    for folder in (scratch, below):
+        for path in root.iterdir():
+            with contextlib.suppress(FileExistsError):
+                (folder / path.name).symlink_to(path)
+    os.chdir(below)
+
+
+def _prepare(job: dict[str, Any], recording: Recording) -> None:
     sys.meta_path.insert(0, Finder(recording, only="mindspore"))
     sys.meta_path.append(Finder(recording, only=None, root=str(job["root"])))
-    checkpoint = scratch / "network.ckpt"
-    checkpoint.touch()
+    Path("network.ckpt").touch()
+    _prepare_libraries(recording)
     os.environ.update(DEVICE_ID="0", RANK_ID="0", RANK_SIZE="1", DEVICE_NUM="1")
     sys.dont_write_bytecode = True
     if job.get("lenient"):
         for name in ("exists", "isdir", "isfile"):
             setattr(os.path, name, _there(getattr(os.path, name), str(job["root"])))
+
+
+def _prepare_libraries(recording: Recording) -> None:
+    """Import what scripts use without importing it; let files of numbers that are not there stand for any numbers."""
+    for name in ("Image", "ImageDraw", "ImageEnhance", "ImageFilter", "ImageOps"):
+        with contextlib.suppress(ImportError):
+            importlib.import_module(f"PIL.{name}")
+    with contextlib.suppress(ImportError):
+        numpy: Any = importlib.import_module("numpy")
+        load = numpy.load
+
+        def loaded(file: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - as NumPy has it
+            try:
+                return load(file, *args, **kwargs)
+            except FileNotFoundError:
+                return Named("numpy.load()", recording)
+
+        numpy.load = loaded
 
 
 def _there(real: Any, root: str) -> Any:  # noqa: ANN401 - functions of os.path
@@ -107,14 +141,21 @@ def _patch_parsers(data_set: str, *, choose: bool) -> None:
     parse = argparse.ArgumentParser.parse_known_args
 
     def known(self: argparse.ArgumentParser, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # noqa: ANN401 - as argparse has it
+        required = {action.dest for action in self._actions if action.required}
         for action in self._actions:
             action.required = False
         found, rest = parse(self, args, namespace)
         for action in self._actions:
             # Where the data is, which is not there; what reads it is a stand-in.
-            is_place = "data" in action.dest and action.type in {None, str} and not action.choices
+            named = "data" in action.dest or (action.dest in required and action.dest.endswith(_PLACES))
+            is_place = named and action.type in {None, str} and not action.choices
             if is_place and getattr(found, action.dest, "") is None:
                 setattr(found, action.dest, "/data")
+            if action.dest in _DEVICE_OPTIONS and getattr(found, action.dest, "") is None:
+                setattr(found, action.dest, "Ascend")  # as the stand-in for the context has it
+            # Evaluation on one device: no picture depends on it.
+            if action.dest in _MANY_DEVICES and isinstance(stated := getattr(found, action.dest, None), int):
+                setattr(found, action.dest, type(stated)(0))
         for action in self._actions if choose else ():
             if action.dest in _DATASET_OPTIONS and action.choices:
                 fitting = [one for one in action.choices if vocabulary.dataset(str(one)) == data_set]

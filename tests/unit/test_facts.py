@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from hubtool.card import labels, model, rewrite
+from hubtool.card import facts_in_words, labels, model, rewrite
 from hubtool.card.metrics import Metric, of_values
 from hubtool.sandbox.limits import ProgramLimits
 from hubtool.uid import Uid
-from maintain.facts import gathering, preprocessing, steps
+from maintain.facts import gathering, preprocessing, run, steps
 from maintain.importing import text
 from maintain.importing.summary import MOST_CHARACTERS, summary
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 C = "mindspore.dataset.vision.c_transforms."
 PY = "mindspore.dataset.vision.py_transforms."
@@ -74,6 +78,16 @@ print(Model(network, loss_fn=nn.SoftmaxCrossEntropyWithLogits(sparse=True)).eval
 open('/tmp/never-reached', 'w')
 """
 
+PLACES = {
+    "reading": "ds.ImageFolderDataset(path, num_parallel_workers=8)",
+    "cast": "ds.transforms.c_transforms.TypeCast(ms.int32)",
+    "evaluation": "print(Model(network, loss_fn=nn.SoftmaxCrossEntropyWithLogits(sparse=True)).eval(create_dataset("
+    "args.data_path, False)))",
+    "operations": "[C.Decode(), C.Resize(256), C.CenterCrop(SIZE)]",
+    "network": "network = Net()",
+    "arguments": "args = parser.parse_args()",
+}
+
 NETWORK = """
 import mindspore.nn as nn
 from mindspore.ops import operations as P
@@ -93,16 +107,21 @@ def _operation(name: str, *args: object, **kwargs: object) -> dict[str, Any]:
     return {"operation": name, "args": list(args), "kwargs": kwargs}
 
 
-def _repository(folder: Path, *, size: int = 224, more: str = "") -> str:
+def _repository(folder: Path, *, size: int = 224, more: str = "", other: Mapping[str, str] | None = None) -> str:
+    """Write the code of the card; ``other`` has names of :data:`PLACES`, and what stands there instead."""
     code = folder / "models-r1.9" / "official/cv/resnet"
     (code / "src").mkdir(parents=True)
     (code / "src/network.py").write_text(NETWORK)
-    (code / "eval.py").write_text(EVAL.replace("{size}", str(size)).replace("{more}", more))
+    script = EVAL.replace("{size}", str(size)).replace("{more}", more)
+    for name, instead in (other or {}).items():
+        assert PLACES[name] in script
+        script = script.replace(PLACES[name], instead)
+    (code / "eval.py").write_text(script)
     return str(folder / "{repository}-{revision}")
 
 
-def _prepared(folder: Path, checkout: str) -> preprocessing.Prepared:
-    card = model.read(CARD.encode(), uid=Uid.parse(UID))
+def _prepared(folder: Path, checkout: str, text: str = CARD) -> preprocessing.Prepared:
+    card = model.read(text.encode(), uid=Uid.parse(UID))
     (found,) = preprocessing.of_cards(
         [card], checkouts=[checkout], limits=ProgramLimits(seconds=60), report=folder / "records.jsonl"
     ).values()
@@ -120,6 +139,87 @@ def test_the_steps_are_those_of_the_evaluation_script(tmp_path: Path) -> None:
         {"normalize": {"mean": [123.675, 116.28, 103.53], "std": [1.0, 2.0, 3.0]}},
         {"layout": "CHW"},
     ]
+
+
+def test_numbers_of_folders_that_are_left_alone_are_those_of_the_classes(tmp_path: Path) -> None:
+    assert _prepared(tmp_path, _repository(tmp_path)).folders
+
+
+@pytest.mark.parametrize(
+    ("place", "instead"),
+    [
+        ("cast", "lambda label: label + 1"),
+        ("cast", "ds.transforms.c_transforms.Fill(3)"),
+        ("reading", "ds.ImageFolderDataset(path, class_indexing={'a': 1})"),
+        ("reading", "ds.ImageFolderDataset(path, None, 8, False, None, None, {'a': 1})"),
+        ("reading", "ds.MindDataset(path)"),
+        ("evaluation", "[each['label'] + 1 for each in create_dataset(args.data_path, False).create_dict_iterator()]"),
+    ],
+)
+def test_numbers_that_may_be_others_are_not_said_to_be_those_of_folders(
+    tmp_path: Path, place: str, instead: str
+) -> None:
+    found = _prepared(tmp_path, _repository(tmp_path, other={place: instead}))
+    assert found.reason == ""  # the steps are known all the same
+    assert not found.folders
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"arguments": "parser.add_argument('--platform'); args = parser.parse_args()\n"
+         "if args.platform not in ('Ascend', 'GPU'): raise ValueError('Unsupported platform.')"},
+        {"arguments": "parser.add_argument('--is_distributed', type=int, default=1); args = parser.parse_args()\n"
+         "if args.is_distributed: raise ValueError('Not support distribute eval.')"},
+        {"arguments": "args = parser.parse_args(); import PIL; PIL.Image.new"},
+        {"arguments": "args = parser.parse_args(); open('./src/network.py'); open('../src/network.py')"},
+        {"arguments": "import os; parser.add_argument('--eval_url', required=True); args = parser.parse_args()\n"
+         "os.path.join(args.eval_url)"},
+        {"network": "import numpy as np; network = Net(np.load('thres.npy').astype(np.float32))"},
+        {"network": "import numpy as np\nclass Odd(nn.Cell):\n"
+         "    def __init__(self): np.zeros([1, ms.Parameter(3).shape[0]])\nnetwork = Odd()"},
+        {"reading": "ds.PaddedDataset([{'image': 0}]) + ds.ImageFolderDataset(path)"},
+        {"operations": "[C.ComposeOp([C.Decode(), C.Resize(256), C.CenterCrop(SIZE)])()]"},
+    ],
+)  # fmt: skip
+def test_what_no_picture_depends_on_does_not_end_the_recording(tmp_path: Path, other: dict[str, str]) -> None:
+    found = _prepared(tmp_path, _repository(tmp_path, other=other))
+    assert found.reason == ""
+    assert [next(iter(step)) for step in found.steps] == ["color", "resize", "crop", "normalize", "layout"]
+    assert found.folders
+
+
+def test_data_sets_that_are_joined_leave_the_steps_unknown(tmp_path: Path) -> None:
+    found = _prepared(
+        tmp_path, _repository(tmp_path, other={"reading": "ds.MindDataset(path) + ds.ImageFolderDataset(path)"})
+    )
+    assert found.steps == ()
+    assert "joined" in found.reason
+
+
+def test_the_configuration_is_given_by_the_recipes_own_option(tmp_path: Path) -> None:
+    option = "parser.add_argument('--net_config'); args = parser.parse_args(); open(args.net_config).close()"
+    checkout = _repository(tmp_path, other={"arguments": option})
+    (tmp_path / "models-r1.9/official/cv/resnet/net.yaml").write_text("size: 224\n")
+    assert "NoneType" in _prepared(tmp_path, checkout).reason
+    named = CARD.replace("entry: export.py\n", "entry: export.py\n  argv: [--net_config, '{folder}/net.yaml']\n")
+    found = _prepared(tmp_path, checkout, named)
+    assert (found.reason, found.source) == ("", "eval.py with net.yaml")
+
+
+def test_a_recipe_of_the_evaluation_script_has_its_arguments(tmp_path: Path) -> None:
+    options = "parser.add_argument('--platform'); args = parser.parse_args()\n"
+    options += "SIDE = 300 if args.platform == 'GPU' else 256"
+    operations = "[C.Decode(), C.Resize(SIDE), C.CenterCrop(SIZE)]"
+    checkout = _repository(tmp_path, other={"arguments": options, "operations": operations})
+    found = _prepared(tmp_path, checkout, CARD.replace("export.py\n", "eval.py\n  argv: [--platform, GPU]\n"))
+    assert {"resize": {"shorter": 300}} in found.steps
+
+
+def test_axes_are_put_in_order_last() -> None:
+    listed = [_operation(C + "Decode"), _operation(C + "HWC2CHW")]
+    listed.append(_operation(C + "Normalize", [1.0], [2.0], is_hwc=False))
+    assert steps.of_operations(listed)[-2:] == [{"normalize": {"mean": [1.0], "std": [2.0]}}, {"layout": "CHW"}]
 
 
 def test_a_recorded_run_is_not_run_again(tmp_path: Path) -> None:
@@ -165,6 +265,13 @@ def test_pictures_of_pillow_are_made_smaller_with_antialias() -> None:
     ]
 
 
+def test_pillows_way_of_bicubic_is_told_from_that_of_opencv() -> None:
+    for name, more in {"PILCUBIC": {"antialias": True}, "BICUBIC": {}}.items():
+        inter = {"name": f"mindspore.dataset.vision.Inter.{name}"}
+        listed = [_operation(C + "Decode"), _operation(C + "Resize", 256, inter), _operation(C + "HWC2CHW")]
+        assert steps.of_operations(listed)[1] == {"resize": {"shorter": 256, "interpolation": "bicubic", **more}}
+
+
 @pytest.mark.parametrize(
     ("operations", "reason"),
     [
@@ -194,6 +301,52 @@ def test_what_is_not_understood_is_no_step(operations: list[dict[str, Any]], rea
 )
 def test_the_numbers_of_an_answer_say_what_they_are(values: list[float], mean: float, kind: str | None) -> None:
     assert gathering.kind_of({"shape": [1, 4], "mean": mean, "values": values}) == kind
+
+
+ANSWER = "  known-answer:\n    outputs:\n    - {dtype: float32, shape: [1, 1001], mean: 0.0, values: [1.5, -2.0]}\n"
+FURTHER = {"vocabulary": "imagenet-1k", "classes": 1001}
+
+
+def _card_of_1001() -> str:
+    at = CARD.index("license:")
+    return CARD[:at] + ANSWER + CARD[at:]
+
+
+def test_the_first_classes_have_labels_where_the_script_says_what_they_are() -> None:
+    card = model.read(_card_of_1001().encode(), uid=Uid.parse(UID))
+    known = preprocessing.Prepared(steps=({"color": "RGB"},), source="eval.py", folders=True)
+    assert gathering.gather(card, known).values["labels"] == FURTHER
+    assert "labels" not in gathering.gather(card, replace(known, folders=False)).values
+    more = model.read(_card_of_1001().replace("1001", "1002").encode(), uid=Uid.parse(UID))
+    assert "labels" not in gathering.gather(more, known).values
+    assert facts_in_words.lines({"labels": FURTHER}) == [("labels", "imagenet-1k, and 1 more class without a label")]
+
+
+def test_a_run_that_took_too_long_is_no_record(tmp_path: Path) -> None:
+    checkout = _repository(tmp_path, other={"arguments": "while True: pass"})
+    card = model.read(CARD.encode(), uid=Uid.parse(UID))
+    (found,) = preprocessing.of_cards(
+        [card], checkouts=[checkout], limits=ProgramLimits(seconds=1), report=tmp_path / "records.jsonl"
+    ).values()
+    assert not found.measured
+    assert (tmp_path / "records.jsonl").read_text() == ""
+
+
+@pytest.mark.parametrize("checkouts", [(), ("/no/such/{repository}-{revision}",)])
+def test_what_was_not_run_takes_nothing_from_a_card(tmp_path: Path, checkouts: tuple[str, ...]) -> None:
+    path = tmp_path / f"registry/{UID}.md"
+    path.parent.mkdir(parents=True)
+    whole = (Path(__file__).parents[2] / f"registry/{UID}.md").read_text()
+    data = text.renewed(rewrite.with_facts(whole, {"labels": FURTHER}).encode())
+    assert text.look(data).imported  # or what is on it would stay in any case
+    path.write_bytes(data)
+    filled = run.fill(
+        tmp_path / "registry", checkouts=checkouts, pattern="*", report=tmp_path / "records.jsonl",
+        limits=ProgramLimits(seconds=60), parallel=1, write=True,
+    )  # fmt: skip
+    assert filled.changed == 0
+    assert filled.cards[UID].values.keys() == {*gathering.FIELDS} - {"evaluation"}
+    assert path.read_bytes() == data
 
 
 def test_labels_need_as_many_classes_as_the_network_has() -> None:

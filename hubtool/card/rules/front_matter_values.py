@@ -132,18 +132,22 @@ def unknown_labels(context: Context) -> Iterator[Finding]:
     """The labels are a list that comes with hubtool, or an asset of the card.
 
     `labels: imagenet-1k` is the file of this name in `vocabularies/labels`; `labels: {asset: NAME}` is the asset with
-    this file name. Without the list, the classes that a network finds have numbers only.
+    this file name. Without the list, the classes that a network finds have numbers only. A network that gives more
+    numbers than the list has labels states `labels: {vocabulary: imagenet-1k, classes: 1001}`: its first numbers are
+    those of the list.
     """
-    value = context.text("labels")
-    if value is not None and value not in labels.known():
+    value, pointer = context.text("labels"), "/labels"
+    stated = context.values.get("labels")
+    if isinstance(stated, dict) and isinstance(stated.get("vocabulary"), str):
+        value, pointer = stated["vocabulary"], "/labels/vocabulary"
+    if value is not None and pointer not in context.violated and value not in labels.known():
         near = labels.nearest(value)
         yield context.at(
-            "/labels",
+            pointer,
             f"there is no list of labels {shown(value)}",
             hint=f"did you mean '{near}'?" if near else f"the lists are {', '.join(labels.known())}",
         )
-    listed = context.values.get("labels")
-    asset = listed.get("asset") if isinstance(listed, dict) else None
+    asset = stated.get("asset") if isinstance(stated, dict) else None
     if not isinstance(asset, str) or "/labels/asset" in context.violated:
         return
     links = [link for _, one in context.assets if isinstance(link := one.get("asset-link"), str)]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from hubtool.card import known_answer, labels, vocabulary
 from hubtool.card.model import CLASS_COUNTS
-from hubtool.card.rules.base import rule
+from hubtool.card.rules.base import rule, shown
 from hubtool.diagnostics import Severity
 from hubtool.errors import RecipeError
 
@@ -73,13 +73,15 @@ def other_number_of_classes(context: Context) -> Iterator[Finding]:
 
 @rule("HT606", Severity.WARNING)
 def other_number_of_labels(context: Context) -> Iterator[Finding]:
-    """There is one label for each number that the network gives.
+    """There is one label for each number that the network gives, and no label is there twice.
 
     The known answer says how many numbers an output of scores has for each input. With another number of labels, some
-    class has a wrong name. Name the right list, or leave `labels` out.
+    class has a wrong name. Name the right list, or leave `labels` out. A network that gives more numbers than there are
+    labels, and whose first numbers are those of the list, states how many: `{vocabulary: imagenet-1k, classes: 1001}`.
     """
     listed, recipe = context.values.get("labels"), context.values.get("network")
-    found = labels.names(listed) if isinstance(listed, str) else listed if isinstance(listed, list) else None
+    yield from _labels_of_their_own(context, listed)
+    found = labels.of_value(listed)
     answer = recipe.get("known-answer") if isinstance(recipe, dict) else None
     outputs, meanings = answer.get("outputs") if isinstance(answer, dict) else None, context.values.get("outputs")
     if not found or not isinstance(outputs, list) or not isinstance(meanings, list) or len(meanings) != len(outputs):
@@ -92,6 +94,26 @@ def other_number_of_labels(context: Context) -> Iterator[Finding]:
                 "/labels",
                 f"there are {len(found):,} labels, and the network gives {shape[-1]:,} numbers",
                 hint="name the list of labels that the network was trained with, or leave 'labels' out",
+            )
+
+
+def _labels_of_their_own(context: Context, listed: object) -> Iterator[Finding]:
+    if isinstance(listed, list):
+        first: dict[object, int] = {}
+        for number, name in enumerate(listed):
+            if isinstance(name, str) and first.setdefault(name, number) != number:
+                yield context.at(
+                    f"/labels/{number}",
+                    f"the label {shown(name)} is there twice, for class {first[name]} and class {number}",
+                    hint="write the names of the classes so that they can be told apart",
+                )
+    elif isinstance(listed, dict):
+        known, count = labels.names(str(listed.get("vocabulary", ""))), listed.get("classes")
+        if known is not None and type(count) is int and count < len(known):
+            yield context.at(
+                "/labels/classes",
+                f"there are {len(known):,} labels, and {count:,} classes",
+                hint="write how many numbers the network gives, or leave 'labels' out",
             )
 
 
@@ -113,3 +135,27 @@ def means_unlike_deviations(context: Context) -> Iterator[Finding]:
             yield context.at(pointer, told, hint="write one of each for each channel")
         elif any(one == 0 for one in deviation):
             yield context.at(pointer, "a standard deviation is 0", hint="write the deviation of the channel's values")
+
+
+@rule("HT608", Severity.ERROR)
+def steps_out_of_place(context: Context) -> Iterator[Finding]:
+    """The step `color` stands once, before all others, and `layout` once, behind all others.
+
+    All other steps are of a picture in its colours with the channels last, and `hubtool run` refuses another order. To
+    normalise each channel before the axes are put in order is the same as to do it afterwards.
+    """
+    steps = context.values.get("preprocessing")
+    names = (
+        [next(iter(one), None) if isinstance(one, dict) else None for one in steps] if isinstance(steps, list) else []
+    )
+    for name, right in (("color", 0), ("layout", len(names) - 1)):
+        places = [place for place, one in enumerate(names) if one == name]
+        for place in places:
+            if place == right:
+                continue
+            told = "is there twice" if len(places) > 1 else "is not the first" if name == "color" else "is not the last"
+            yield context.at(
+                f"/preprocessing/{place}",
+                f"the step {name} {told}",
+                hint=f"write it once, as the {'first' if name == 'color' else 'last'} step",
+            )

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from hubtool.card import labels
 from hubtool.errors import NetworkError
 from hubtool.pipelines import results
 from hubtool.pipelines.results import Entity, Label, Result
@@ -24,6 +25,16 @@ def test_probabilities_of_each_kind() -> None:
         found = results.labels_of(numbers, kind, LABELS, 2)
         assert [one.label for one in found] == ["hat", "dog"]
         np.testing.assert_allclose([one.score for one in found], [5 / 8, 2 / 8], rtol=1e-12)
+
+
+def test_a_class_without_a_label_is_called_by_its_number() -> None:
+    names = labels.of_value({"vocabulary": "cifar-10", "classes": 11})
+    assert names is not None
+    first, second = results.labels_of(np.array([[0.0] * 9 + [np.log(2), np.log(5)]]), "scores", names, 2)
+    assert (first.label, second.label) == ("class 10 (no label)", "truck")
+    np.testing.assert_allclose([first.score, second.score], [5 / 16, 2 / 16])  # of all eleven numbers
+    with pytest.raises(NetworkError, match="11 labels"):
+        results.labels_of(np.zeros((1, 10)), "scores", names, 1)
 
 
 @pytest.mark.parametrize("shape", [(1, 4), (2, 3), (1, 3, 1), ()])

@@ -42,6 +42,8 @@ def test_what_a_card_of_pictures_says() -> None:
     assert found.labels[:2] == ("airplane", "automobile")
     named = use.read(card({**PICTURES, "labels": ["a", "b"]}), "m")
     assert named.labels == ("a", "b")
+    more = use.read(card({**PICTURES, "labels": {"vocabulary": "cifar-10", "classes": 12}}), "m")
+    assert more.labels == (*found.labels, "class 10 (no label)", "class 11 (no label)")
 
 
 def test_what_a_card_of_texts_says() -> None:
@@ -63,6 +65,8 @@ def test_what_a_card_of_texts_says() -> None:
         ({**PICTURES, "outputs": [{"kind": "boxes"}]}, "no output of the kind"),
         ({**PICTURES, "labels": "no-such"}, "no such list"),
         ({**PICTURES, "labels": {"asset": "x.txt"}}, "no such asset"),
+        ({**PICTURES, "labels": {"vocabulary": "no-such", "classes": 9}}, "no such list"),
+        ({**PICTURES, "labels": {"vocabulary": "cifar-10", "classes": 9}}, "states 9 classes, and cifar-10 has 10"),
         ({**PICTURES, "preprocessing": TEXTS["preprocessing"]}, "which no picture can take"),
         ({**TEXTS, "preprocessing": PICTURES["preprocessing"]}, "a text takes one: tokenize"),
         ({**PICTURES, "preprocessing": [{"layout": "CHW"}, {"resize": {"size": [8, 8]}}]}, "'layout' before others"),
@@ -132,7 +136,13 @@ def test_a_step_that_breaks_the_schema(step: Any) -> None:
         use.read(card({**PICTURES, "preprocessing": [step]}), "m")
 
 
-@pytest.mark.parametrize("labels", [[None, "b"], [{"a": "1"}, "b"], ["", "b"], ["a"]])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        [None, "b"], [{"a": "1"}, "b"], ["", "b"], ["a"], {"vocabulary": "cifar-10"}, {"asset": "x", "classes": 9},
+        {"vocabulary": "cifar-10", "classes": 10**9}, {"vocabulary": "cifar-10", "classes": True},
+    ],
+)  # fmt: skip
 def test_labels_that_break_the_schema(labels: Any) -> None:
     with pytest.raises(RecipeError, match="breaks the schema"):
         use.read(card({**PICTURES, "labels": labels}), "m")
