@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from hubtool.cli import entries, render
+from hubtool.cli import listing, render
 
 
 @click.command()
@@ -14,7 +14,7 @@ from hubtool.cli import entries, render
 @click.option("--publisher", help="Only cards of a publisher, such as mindspore.")
 @click.option("--format", "form", help="Only cards with an asset of a format, such as ckpt.")
 @click.option("--loadable", is_flag=True, help="Only cards with a recipe and a checkpoint with a digest.")
-@entries.choosing
+@listing.choosing
 @click.option("--latest", is_flag=True, help="Only the newest version of each model, in JSON too.")
 @click.option("--all-versions", is_flag=True, help="Each version of a model on a line of its own.")
 @click.option("--all", "everything", is_flag=True, help="Withdrawn cards too.")
@@ -48,7 +48,7 @@ def command(
     from hubtool.registry.found import grouped
     from hubtool.registry.index import CardFilter
 
-    chosen = entries.choice(sort=sort, max_parameters=max_parameters, verified=verified)
+    chosen = listing.choice(sort=sort, max_parameters=max_parameters, verified=verified)
     if latest and all_versions:
         raise ArgumentError("--latest and --all-versions exclude each other", hint="give one of them")
     asked = {"task": task, "dataset": dataset, "version": version, "publisher": publisher, "format": form}
@@ -58,14 +58,14 @@ def command(
         loadable=loadable,
         withdrawn=everything,
     )
-    with entries.index() as index:
+    with listing.index() as index:
         found = list(index.entries(wanted))
-        hints = [] if found else entries.near(index, wanted)
+        hints = [] if found else listing.near(index, wanted)
         unknown = 0
         if wanted.task is not None:
             unknown = sum(not one.find_tasks() for one in index.entries(replace(wanted, task=None)))
     if questions:
-        counted = {name: entries.facets(found, name) for name in questions}
+        counted = {name: listing.facets(found, name) for name in questions}
         if as_json:
             render.echo_json({name: dict(pairs) for name, pairs in counted.items()})
         for pairs in () if as_json else counted.values():
@@ -79,7 +79,7 @@ def command(
     if as_json:
         render.echo_json([one.entry.as_json() for one in models])
     else:
-        entries.show(models, count=len(models))
+        listing.show(models, count=len(models))
     if unknown:
         notes.append(f"left out: {render.count(unknown, 'card')} whose task is not known")
     for note in (*notes, *hints):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import click
 
-from hubtool.cli import entries, render
+from hubtool.cli import listing, render
 
 
 @click.command()
 @click.argument("words", nargs=-1, required=True)
 @click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="The most models to show.")
-@entries.choosing
+@listing.choosing
 @click.option("--all-versions", is_flag=True, help="Each version of a model on a line of its own.")
 @click.option("--all", "everything", is_flag=True, help="Withdrawn cards too.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -32,12 +32,12 @@ def command(
     tasks, and of each model its newest version. Where no card has all words, the least important ones are left out.
     Cards that were withdrawn are found with --all only. Nothing is fetched.
     """
-    chosen = entries.choice(sort=sort, max_parameters=max_parameters, verified=verified)
-    with entries.index() as index:
+    chosen = listing.choice(sort=sort, max_parameters=max_parameters, verified=verified)
+    with listing.index() as index:
         found = index.search(" ".join(words), limit, withdrawn=everything, versions=all_versions, choice=chosen)
     if as_json:
         render.echo_json([{**model.entry.as_json(), "versions": list(model.versions)} for model in found])
     else:
-        entries.show(found.models, count=found.count, summaries=True)
+        listing.show(found.models, count=found.count, summaries=True)
     for note in found.notes():
         click.echo(render.plain(note), err=True)
