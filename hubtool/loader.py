@@ -27,7 +27,7 @@ from hubtool.errors import (
     RequirementError,
     SlowProcessorWarning,
 )
-from hubtool.git.code import CodeStore
+from hubtool.networks.choose_provider import CHANGED, check_allowed, choose_provider
 from hubtool.networks.fitting import resolve_fitted
 from hubtool.networks.provider import BuildRequest
 from hubtool.networks.weights import mappable, place_tensors, read_tensors, renamed_by_recipe
@@ -43,17 +43,16 @@ if TYPE_CHECKING:
     from hubtool.card.status import Status
     from hubtool.checkpoint.coverage import Coverage, Shape
     from hubtool.hub import Hub
-    from hubtool.networks.provider import BuiltNetwork, Provider
+    from hubtool.networks.provider import BuiltNetwork
     from hubtool.resolution.finding import Loan
     from hubtool.resolution.resolver import Resolution, ResolvedAsset
-    from hubtool.resolution.trust import Agreement, TrustDecision
+    from hubtool.resolution.trust import Agreement
     from hubtool.transfer.events import ProgressCallback
 
 _SLOW = (
     "convolutions take some 50 times as long on this processor, because MindSpore was imported without "
     f"{machine.INSTRUCTIONS}=AVX2; set it before the import, or load the network before you import MindSpore"
 )
-CHANGED = "the code that would run is not the code that you agreed to: the card has changed since"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,7 +173,7 @@ def load(
     if recipe is None:
         raise AssertionError  # the resolver refused it
     with watch.stage("resolve"):
-        builder, told = _provider(hub, resolution, recipe, checkout=checkout, agreement=agreement)
+        builder, told = choose_provider(hub, resolution, recipe, checkout=checkout, agreement=agreement)
     header, path = None, None
     with watch.stage("fetch"):
         if pretrained:
@@ -258,7 +257,7 @@ def _load_graph(
     # when the card was resolved.
     facts = resolution.facts
     decision = trusts.decide_graph(stored.digest, operators.foreign(path), facts.trust, agreed_now=facts.agreed_now)
-    _check_allowed(decision, agreement)
+    check_allowed(decision, agreement)
     with watch.stage("import mindspore"):
         _compute_type(resolution, device)
     with watch.stage("build"):
@@ -290,49 +289,6 @@ def load_weights(hub: Hub, resolution: Resolution, *, force_reload: bool = False
 
     header, path = mappable(hub.store, header, stored.path, stored.digest)
     return {name: Parameter(tensor, name=name) for name, tensor in read_tensors(header, path).items()}
-
-
-def _provider(
-    hub: Hub, resolution: Resolution, recipe: Recipe, *, checkout: Path | None, agreement: Agreement | None
-) -> tuple[Provider, tuple[str, ...]]:
-    """Return the provider that builds the network, and notes about its code."""
-    _check_allowed(resolution.decision, agreement)
-    if recipe.provider == "builtin":
-        from hubtool.networks.builtin.provider import BuiltinProvider  # noqa: PLC0415
-
-        return BuiltinProvider(), ()
-    if recipe.provider == "package":
-        from hubtool.networks.package import PackageProvider  # noqa: PLC0415
-
-        return PackageProvider(), ()
-    from hubtool.networks import checkout as checkouts  # noqa: PLC0415
-    from hubtool.networks.repository import CodeFolder, RepositoryProvider  # noqa: PLC0415
-
-    place, pin = resolution.facts.place, resolution.found.pin
-    if place is None:
-        raise AssertionError  # the resolver refused it
-    if agreement is not None and agreement.place is not None:
-        if (agreement.place.url, agreement.place.folder) != (place.url, place.folder):
-            raise NetworkError(CHANGED, hint="look at the card again, and run the command again")
-        place = agreement.place
-    if checkout is not None:
-        if pin is not None:
-            raise pin.error("a checkout in place of its code is not what is pinned", hint="leave --checkout out")
-        root = checkouts.root_of(place, checkout)
-        note = checkouts.compare(CodeStore(hub.store, hub.policy, offline=True), place, checkout)
-        return RepositoryProvider(place=CodeFolder(root=root, folder="", identity=str(checkout.resolve()))), (note,)
-    tree = None if agreement is None else agreement.tree
-    code = CodeStore(hub.store, hub.policy, offline=hub.settings.offline).fetch(place, tree=tree)
-    if pin is not None:
-        pin.check_tree(code.tree)
-    return RepositoryProvider(place=CodeFolder(root=code.path, folder="", identity=code.tree)), ()
-
-
-def _check_allowed(decision: TrustDecision | None, agreement: Agreement | None) -> None:
-    if decision is None or decision.allowed:
-        return
-    if agreement is None or agreement.entry is None or agreement.entry != decision.entry:
-        raise NetworkError(decision.why, hint=decision.hint)
 
 
 def _stored_shapes(resolution: Resolution, recipe: Recipe) -> Mapping[str, Shape]:

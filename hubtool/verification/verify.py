@@ -8,12 +8,12 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from hubtool import loader
 from hubtool.assets import fetch_asset
 from hubtool.card import known_answer
 from hubtool.card.known_answer import InputSpec, KnownAnswer
 from hubtool.errors import ArgumentError, AssetError, CardError, HubError, NetworkError, RecipeError
 from hubtool.git.code import CodeStore
+from hubtool.networks.choose_provider import CHANGED
 from hubtool.sandbox.limits import DEFAULT_LIMITS
 from hubtool.verification import compare as comparing
 from hubtool.verification import workspace as workspaces
@@ -366,7 +366,7 @@ def _check_agreed(resolution: Resolution, agreement: Agreement | None) -> None:
         resolution.refuse("consent")
         raise NetworkError(decision.why, hint=decision.hint)
     if agreement.recipe != resolution.recipe:
-        raise NetworkError(loader.CHANGED, hint="look at the card again, and run the command again")
+        raise NetworkError(CHANGED, hint="look at the card again, and run the command again")
 
 
 def _code(hub: Hub, resolution: Resolution, agreement: Agreement | None) -> Path | None:
@@ -377,7 +377,7 @@ def _code(hub: Hub, resolution: Resolution, agreement: Agreement | None) -> Path
     tree = None
     if agreement is not None and agreement.place is not None:
         if (agreement.place.url, agreement.place.folder) != (place.url, place.folder):
-            raise NetworkError(loader.CHANGED, hint="look at the card again, and run the command again")
+            raise NetworkError(CHANGED, hint="look at the card again, and run the command again")
         place, tree = agreement.place, agreement.tree
     code = CodeStore(hub.store, hub.policy, offline=hub.settings.offline).fetch(place, tree=tree)
     if pin is not None:
