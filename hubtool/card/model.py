@@ -1,4 +1,4 @@
-"""The typed form of a card. Everything above this floor uses these types and never sees YAML."""
+"""The typed form of a card. Everything above this layer uses these types and never sees YAML."""
 
 from __future__ import annotations
 
