@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 COMMANDS = {
     "validate": ("hubtool.cli.validate", "Check cards against the schema and the rules."),
     "new": ("hubtool.cli.new", "Write a new card."),
-    "fmt": ("hubtool.cli.fmt", "Lay cards out in the one canonical form."),
-    "preview": ("hubtool.cli.preview", "Show a card as a reader will see it."),
-    "check": ("hubtool.cli.check", "Check all that publishing a card requires."),
+    "fmt": ("hubtool.cli.fmt", "Format cards in the standard layout."),
+    "preview": ("hubtool.cli.preview", "Show a card as readers will see it."),
+    "check": ("hubtool.cli.check", "Check everything that publishing a card requires."),
     "try": ("hubtool.cli.try_", "Run the usage block of a card."),
     "publish": ("hubtool.cli.publish", "Publish a card with its files, as one commit for review."),
     "deprecate": ("hubtool.cli.deprecate", "Mark a published card as deprecated."),
     "withdraw": ("hubtool.cli.withdraw", "Mark a published card as withdrawn."),
     "rule": ("hubtool.cli.rule", "Explain a rule: what it asks for, why, and how to fix a card."),
     "list": ("hubtool.cli.list", "List the cards of the registries."),
-    "search": ("hubtool.cli.search", "Find cards by words."),
+    "search": ("hubtool.cli.search", "Find models by words."),
     "show": ("hubtool.cli.show", "Show a card."),
     "compare": ("hubtool.cli.compare", "Show the facts of several cards side by side."),
     "registry": ("hubtool.cli.registry", "Add, sync and publish registries."),
@@ -41,16 +41,16 @@ COMMANDS = {
     "lock": ("hubtool.cli.lock", "Pin cards to the byte, in a file for review."),
     "sync": ("hubtool.cli.sync", "Download exactly what a lockfile pins."),
     "diff": ("hubtool.cli.diff", "Show what differs between cards, lockfiles, checkpoints and code."),
-    "load": ("hubtool.cli.load", "Load a card's network, and report how that went."),
-    "run": ("hubtool.cli.run", "Say what pictures or texts are, with the network of a card."),
-    "verify": ("hubtool.cli.verify", "Repeat the known answers of cards: what their networks compute."),
+    "load": ("hubtool.cli.load", "Load a card's network, and report what was loaded."),
+    "run": ("hubtool.cli.run", "Classify pictures or texts with the network of a card."),
+    "verify": ("hubtool.cli.verify", "Check that networks compute the known answers of their cards."),
     "export": ("hubtool.cli.export", "Write a network with its weights as a MindIR."),
-    "cache": ("hubtool.cli.cache", "Look after the store: list, verify, prune, remove."),
-    "mirror": ("hubtool.cli.mirror", "Copy registries with all their assets, and check such copies."),
+    "cache": ("hubtool.cli.cache", "Manage the store: list, verify, prune, remove."),
+    "mirror": ("hubtool.cli.mirror", "Copy registries with all their assets, and check the copies."),
     "audit": ("hubtool.cli.audit", "Check the links and repositories of whole registries."),
-    "catalogue": ("hubtool.cli.catalogue", "Build the catalogue: the cards as pages for a browser."),
+    "catalogue": ("hubtool.cli.catalogue", "Build the catalogue: web pages of all cards."),
     "serve": ("hubtool.cli.serve", "Serve a mirror over HTTP."),
-    "doctor": ("hubtool.cli.doctor", "Report what this machine has, and what a card still needs."),
+    "doctor": ("hubtool.cli.doctor", "Report what this machine has, and what it lacks to load a card."),
     "trust": ("hubtool.cli.trust", "Show and change whose code may run here."),
     "settings": ("hubtool.cli.settings", "Show every setting and where it came from."),
 }
@@ -95,7 +95,7 @@ class _Commands(click.Group):
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120})
 @click.version_option(__version__, prog_name="hubtool", message="%(prog)s %(version)s")
-@click.option("--debug", is_flag=True, help="Show the details of a fault of hubtool (also HUBTOOL_DEBUG=1).")
+@click.option("--debug", is_flag=True, help="Show a traceback if hubtool itself fails (also HUBTOOL_DEBUG=1).")
 def app(debug: bool) -> None:
     """hubtool: the model-hub registry and asset manager for MindSpore."""
     if debug:

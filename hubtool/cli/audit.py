@@ -44,21 +44,27 @@ def _since(ctx: click.Context, param: click.Parameter, value: str | None) -> flo
 @click.command()
 @click.option("--registry", metavar="NAME", help="Only this registry; all of the settings, unless given.")
 @click.option("--uid", "patterns", multiple=True, metavar="GLOB", help="Only cards whose UIDs match.")
-@click.option("--jobs", type=click.IntRange(1, 64), default=8, show_default=True, help="Most requests at once.")
 @click.option(
-    "--per-host", type=click.IntRange(1, 64), default=4, show_default=True, help="Most requests to one host at once."
+    "--jobs", type=click.IntRange(1, 64), default=8, show_default=True, help="Maximum number of requests at once."
+)
+@click.option(
+    "--per-host",
+    type=click.IntRange(1, 64),
+    default=4,
+    show_default=True,
+    help="Maximum number of requests to one host at once.",
 )
 @click.option(
     "--rate",
     type=click.FloatRange(0),
     default=20.0,
     show_default=True,
-    help="Most requests to one host per second; 0 for no limit.",
+    help="Maximum requests to one host per second; 0 for no limit.",
 )
-@click.option("--since", metavar="DATE", callback=_since, help="Skip what was looked at after this date (UTC).")
-@click.option("--deep", is_flag=True, help="Fetch every file and hash it; nothing is kept.")
-@click.option("--restart", is_flag=True, help="Begin anew instead of resuming a run that was ended.")
-@click.option("--accept", is_flag=True, help="Compare the next audits with what is there now.")
+@click.option("--since", metavar="DATE", callback=_since, help="Skip what was checked after this date (UTC).")
+@click.option("--deep", is_flag=True, help="Download and hash every file; keep none.")
+@click.option("--restart", is_flag=True, help="Start again instead of resuming an interrupted run.")
+@click.option("--accept", is_flag=True, help="Accept what is there now: the next audits compare with it.")
 @click.option("--report", type=LocalPath(dir_okay=False, path_type=Path), help="Write the report to a file, as JSON.")
 @click.option("--markdown", type=LocalPath(dir_okay=False, path_type=Path), help="Write it as Markdown.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -20,16 +20,16 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 @click.group()
 def command() -> None:
-    """Look after the store: the verified files that loads read.
+    """Manage the store: the verified files that loading reads.
 
-    The folder is HUBTOOL_HOME; what it does not have is looked for in the folders of HUBTOOL_STORES, which are never
-    written. Everything here may be done beside running loads.
+    The folder is HUBTOOL_HOME. What it does not have is read from the folders of HUBTOOL_STORES, which are never
+    written. All of these commands may run while networks are loaded.
     """
 
 
 @command.command("dir")
 def folder() -> None:
-    """Print the folder of the store, and those that are looked in after it."""
+    """Print the folder of the store, and the further stores that are read."""
     from hubtool import settings
 
     current = settings.load()
@@ -42,7 +42,7 @@ def folder() -> None:
 def listing(as_json: bool) -> None:
     """List what is stored: its size, when it was used last (to the hour), and the cards that name it.
 
-    Below stands what there is of fetches that were not finished; some of them may be under way.
+    Unfinished downloads come last; some of them may still be running.
     """
     from hubtool.assets import references
     from hubtool.hub import Hub
@@ -147,7 +147,7 @@ def verify(jobs: int | None, dry_run: bool, as_json: bool) -> int:
 @click.option("--unreferenced", is_flag=True, help="Remove what no card of the registries names.")
 @click.option("--unfinished", is_flag=True, help="Remove the partial files of interrupted fetches.")
 @click.option("--quarantine", is_flag=True, help="Remove the wrong files that were moved aside.")
-@click.option("--even-recent", is_flag=True, help="Also what was used in the last two hours.")
+@click.option("--even-recent", is_flag=True, help="Also remove what was used in the last two hours.")
 @_dry_run
 @_json
 def prune(
@@ -161,7 +161,7 @@ def prune(
     dry_run: bool,
     as_json: bool,
 ) -> int:
-    """Remove what is old, too much, named by no card, or not finished; say which.
+    """Remove files that are old, over a size limit, named by no card, unfinished or wrong: give options.
 
     What was used in the last two hours stays, because a load may be about to open it, and so does what a process
     is fetching. The exit code is 1 if something could not be removed.

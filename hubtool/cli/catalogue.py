@@ -52,7 +52,7 @@ def build_beside(registries: Registries, target: Path, blobs: Sequence[Path] = (
 
 @click.group()
 def command() -> None:
-    """Build the catalogue: the cards as pages for a browser."""
+    """Build the catalogue: web pages of all cards."""
 
 
 @command.command("build")

@@ -32,12 +32,12 @@ def command(
     checkout: Path | None,
     as_json: bool,
 ) -> int:
-    """Check all that publishing a card requires, in order, as a table.
+    """Check everything that publishing a card requires, and print a table.
 
     CARD is the path of a card, in a registry or not, or a UID. The rows: schema and rules; the links answer; the
     assets' bytes have the digest and size that the card states; the checkpoint can be read; the recipe resolves;
     coverage is total; one forward pass; the known answers are equal; the usage block runs, isolated and offline;
-    the metrics can be read. Each passed, failed, or was not possible here. The exit code is 1 if one failed.
+    the metrics can be read. Each row is passed, failed, or not possible here. The exit code is 1 if one failed.
     """
     from hubtool.hub import Hub
     from hubtool.publish.check import check_card

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def command(*, old: str, new: str, values: bool, fetch: bool, as_json: bool) -> int:
     """Show what differs between two versions: fields, assets, tensors, code.
 
-    A and B each are a UID, the path of a card, a lockfile, or a UID as a lockfile pins it (UID@hub.lock). Nothing is
+    A and B are each a UID, the path of a card, a lockfile, or a UID as a lockfile pins it (UID@hub.lock). Nothing is
     fetched unless asked for, and MindSpore is not needed.
 
     The exit code is 0 if they are the same, 1 if they differ, and 2 if one of them cannot be read.

@@ -29,7 +29,7 @@ PACKAGES = {
 @click.argument("uid", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(uid: str | None, as_json: bool) -> int:
-    """Report what this machine has, and what stands between a card and a loaded network.
+    """Report what this machine has, and what it lacks to load the network of a card.
 
     The exit code is 1 if the card, or without one any network, cannot be loaded here.
     """

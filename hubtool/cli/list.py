@@ -37,9 +37,9 @@ def command(
 ) -> None:
     """List the cards of the registries.
 
-    A model is one line with its newest version; JSON has every card. Of two cards with one UID, that of the earlier
-    registry is listed. Cards that were withdrawn are listed with --all only. '?' as the value of --task, --dataset,
-    --version, --publisher or --format lists the values there are, each with its number of models. Nothing is fetched.
+    A model is one line with its newest version; JSON has every card. If two registries have a UID, the earlier one's
+    card is listed. Withdrawn cards are listed only with --all. '?' as the value of --task, --dataset, --version,
+    --publisher or --format lists all values, each with its number of models. Nothing is fetched.
     """
     from dataclasses import replace
 

@@ -35,12 +35,18 @@ def index() -> SearchIndex:
 def choosing(command: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the options by which people choose between models."""
     for option in (
-        click.option("--verified", is_flag=True, help="Only networks found equal to other code than their own recipe."),
-        click.option("--max-parameters", metavar="COUNT", help="Only networks with at most so many, such as 10M."),
+        click.option(
+            "--verified",
+            is_flag=True,
+            help="Only networks found equal to an answer of other code than their own recipe.",
+        ),
+        click.option(
+            "--max-parameters", metavar="COUNT", help="Only networks with at most this many parameters, such as 10M."
+        ),
         click.option(
             "--sort",
             type=click.Choice(["score", "size", "date"]),
-            help="By the result that most models state, by the number of parameters, or newest first.",
+            help="By the metric that most models state, by the number of parameters (fewest first), or newest first.",
         ),
     ):
         command = option(command)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @options.device
 @click.option("--no-pretrained", is_flag=True, help="Build the network without its weights.")
 @click.option("--smoke", is_flag=True, help="Run one forward pass, on random input.")
-@click.option("--verify", is_flag=True, help="Repeat the known answer first, and load only a network that is equal.")
+@click.option("--verify", is_flag=True, help="Repeat the known answer first, and load the network only if it is equal.")
 @options.trust
 @options.checkout
 @options.lock
@@ -40,7 +40,7 @@ def command(
     lock: Path | None,
     as_json: bool,
 ) -> None:
-    """Load a card's network, and say how that went.
+    """Load a card's network, and report what was loaded.
 
     The checkpoint is fetched if it is not stored. UID is publisher/version/name, the URL of a card on the public hub,
     or the path of a card.

@@ -74,7 +74,7 @@ def command() -> None:
 @click.argument("destination", metavar="DEST")
 @_uids
 @_registries
-@_jobs("How many assets move at once.")
+@_jobs("Maximum number of assets that are copied at once.")
 @options.limit_rate
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
 @click.option("--prune", is_flag=True, help="At the end, remove what no card of the registries names.")
@@ -203,7 +203,7 @@ def status(*, destination: str, patterns: tuple[str, ...], names: tuple[str, ...
     is_flag=True,
     help="Remove the cards and blobs that are found wrong; the next sync fetches them again.",
 )
-@_jobs("How many files are read at once.")
+@_jobs("Maximum number of files that are read at once.")
 @_json
 def verify(*, destination: str, deep: bool, remove_wrong: bool, jobs: int, as_json: bool) -> int:
     """Check that a mirror is whole: every card, and every asset that its index names.

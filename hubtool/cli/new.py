@@ -71,7 +71,7 @@ def _fields(function: Callable[..., int]) -> Callable[..., int]:
 @click.option(
     "--checkpoint",
     type=LocalPath(exists=True, dir_okay=False, path_type=Path),
-    help="The file with the weights, or a graph (.mindir, .onnx, ...), which has them in it.",
+    help="The file with the weights, or a graph that contains them (.mindir, .onnx, ...).",
 )
 @click.option(
     "--file",
@@ -82,7 +82,9 @@ def _fields(function: Callable[..., int]) -> Callable[..., int]:
 )
 @click.option("--from", "base", metavar="UID", shell_complete=complete.uids, help="The card of the previous version.")
 @_fields
-@click.option("--introduction", metavar="MARKDOWN", help="What it does, how it was trained; with --from, what is new.")
+@click.option(
+    "--introduction", metavar="MARKDOWN", help="What it does and how it was trained; with --from, what is new."
+)
 @click.option("--measured", metavar="MARKDOWN", help="On which data the metrics were measured, and how.")
 @click.option(
     "--provider", type=click.Choice(["builtin", "package", "repository"]), help="Where the network's code is."
@@ -121,10 +123,10 @@ def command(  # noqa: PLR0917 - one for each option
 ) -> int:
     """Write a new card.
 
-    What can be known is filled in: digest, size and format of the checkpoint, its tensors and their types, the recipe
+    Fill in what can be found out: digest, size and format of the checkpoint, its tensors and their types, the recipe
     if a built-in architecture fits them, dates, the publisher, and with --from what the previous version says. At a
-    terminal the rest is asked for; elsewhere, and with --no-input, it is taken from the options. What is missing is
-    marked, so that 'hubtool validate' names it. A card that is there already is never overwritten.
+    terminal, ask for the rest; elsewhere, and with --no-input, take it from the options. What is missing is marked, and
+    'hubtool validate' reports it. An existing card is never overwritten.
     """
     from hubtool.hub import Hub
     from hubtool.publish import draft, draft_text, typed_values

@@ -27,7 +27,7 @@ def rate(ctx: click.Context, param: click.Parameter, value: str | None) -> float
     return rate
 
 
-trust = click.option("--trust", is_flag=True, help="Agree, for this once, that the code of a trusted repository runs.")
+trust = click.option("--trust", is_flag=True, help="Agree, for this run, that the code of a trusted repository runs.")
 checkout = click.option(
     "--checkout",
     type=LocalPath(exists=True, file_okay=False, path_type=Path),
@@ -37,7 +37,7 @@ device = click.option(
     "--device",
     type=click.Choice(["auto", "CPU", "GPU", "Ascend"], case_sensitive=False),
     default="auto",
-    help="The device to use; auto is Ascend where there is one, else CPU.",
+    help="The device to use; auto is Ascend if there is one, else CPU.",
 )
 lock = click.option("--lock", type=LocalPath(dir_okay=False, path_type=Path), help="Load only what this lockfile pins.")
 assets = click.option(
@@ -45,7 +45,7 @@ assets = click.option(
     "assets",
     multiple=True,
     type=LocalPath(exists=True, dir_okay=False, path_type=Path),
-    help="A file that will be published as an asset of the card; its link need not answer yet. May be repeated.",
+    help="A file to be published as an asset of the card; its link need not work yet. May be repeated.",
 )
 timeout = click.option(
     "--timeout", type=click.FloatRange(min=1), default=300.0, show_default=True, help="Seconds for each program."
@@ -54,10 +54,10 @@ memory = click.option(
     "--memory", type=click.FloatRange(min=0.1), default=8.0, show_default=True, help="GiB for each program."
 )
 limit_rate = click.option(
-    "--limit-rate", metavar="RATE", callback=rate, help="The most bytes per second, in all, such as 500k or 10M."
+    "--limit-rate", metavar="RATE", callback=rate, help="Maximum bytes per second in total, such as 500k or 10M."
 )
 connections = click.option(
-    "--connections", type=click.IntRange(1, 64), default=8, show_default=True, help="The most connections at once."
+    "--connections", type=click.IntRange(1, 64), default=8, show_default=True, help="Maximum number of connections."
 )
 progress_kind = click.option(
     "--progress",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 )
 @click.option("--open", "open_it", is_flag=True, help="Open it as a page in the browser.")
 def command(name: str, html: Path | None, open_it: bool) -> None:
-    """Show a card as a reader will see it.
+    """Show a card as readers will see it.
 
     CARD is the path of a card, or a UID. In the terminal the text is laid out; with --html or --open it is a page that
     needs no other file: images from beside the card are in it, others are links, and nothing in it runs.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option(
     "--link-base",
     metavar="URL",
-    help="What links to files there begin with; of a bucket, by default its own address (HUBTOOL_LINK_BASE).",
+    help="What links to files there begin with; by default the address of the bucket (HUBTOOL_LINK_BASE).",
 )
 @click.option(
     "--registry",
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 )
 @click.option("--remote", metavar="NAME", help="The git remote; by default origin, or the only one.")
 @click.option("--push", is_flag=True, help="Push the branch.")
-@click.option("--dry-run", is_flag=True, help="Print what would be done; check nothing, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Print what would be done, without checking or changing anything.")
 @options.trust
 @options.checkout
 @click.option("--unproven", is_flag=True, help="Publish although the network cannot be tried here; the commit says so.")
@@ -63,9 +63,9 @@ def command(
 ) -> int:
     """Publish a card with its files, as one commit for review.
 
-    CARD is the path of a card, or a UID. It is checked as `hubtool check` does; then its files are put to DEST under
+    CARD is the path of a card, or a UID. It is checked as `hubtool check` does; then its files go to --blobs under
     their own digests, and the card, with their final links, is committed to the registry on a branch of its own. Your
-    working tree, index and branch stay as they are. A run that was ended anywhere is completed by the next one.
+    working tree, index and branch stay as they are. The same command completes a run that was interrupted.
     """
     from hubtool.cli.check import print_row
     from hubtool.hub import Hub

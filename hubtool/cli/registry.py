@@ -45,7 +45,7 @@ command.add_command(moved.command("registry import", "import"), "import")
 def add_command(
     *, name: str, source: str, revision: str | None, subfolder: str, allowed: tuple[str, ...], as_json: bool
 ) -> None:
-    """Add a registry, which is asked after those that are there already.
+    """Add a registry; it is asked after the existing ones.
 
     SOURCE is a folder; the https:// or file:// address of a git repository (the public hub has its cards in the
     subfolder mshub_res/assets); or the https:// or s3:// address of a published registry.
@@ -71,7 +71,7 @@ def add_command(
 @command.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def list_command(as_json: bool) -> None:
-    """List the registries in the order in which they are asked, and the UIDs on which they disagree."""
+    """List the registries in the order in which they are asked, and the UIDs for which they have different cards."""
     from hubtool import settings
     from hubtool.registry import manage
 
@@ -97,13 +97,13 @@ def list_command(as_json: bool) -> None:
 
 @command.command("sync")
 @click.argument("names", nargs=-1, metavar="[NAME ...]")
-@click.option("--allow-rollback", is_flag=True, help="Take an index that is older than the one seen last.")
+@click.option("--allow-rollback", is_flag=True, help="Accept an index that is older than the last one seen.")
 @click.option(
-    "--accept-changes", is_flag=True, help="Take cards that load or run something else than before under their UIDs."
+    "--accept-changes", is_flag=True, help="Accept cards that load or run something else than before under their UIDs."
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def sync_command(names: tuple[str, ...], allow_rollback: bool, accept_changes: bool, as_json: bool) -> int:
-    """Fetch added registries anew: the cards of repositories, the indexes of published registries.
+    """Update added registries: the cards of repositories, the indexes of published registries.
 
     Without a NAME, fetch all of them. The output lists added, changed, withdrawn and removed cards. A card whose
     assets, recipe or repositories changed under its UID is refused, and the earlier card stays in use, unless
@@ -182,7 +182,7 @@ def _print_ignored(name: str, ignored: Sequence[IgnoredPublisher]) -> None:
 @command.command("remove")
 @click.argument("name")
 def remove_command(name: str) -> None:
-    """Remove an added registry, and what was fetched of it."""
+    """Remove an added registry, and its fetched cards."""
     from hubtool import settings
     from hubtool.registry import manage
 
@@ -204,8 +204,8 @@ def remove_command(name: str) -> None:
 def publish_command(folder: Path, target: str, serial: int | None, site: bool, as_json: bool) -> int:
     """Write a registry as static files, which any web server or object store can serve.
 
-    The index comes last. What is there already and unchanged is not written again. The exit code is 1 if cards were
-    passed over, because they cannot be read or the assets beside them are not those that they name.
+    The index is written last. Unchanged files are not written again. The exit code is 1 if cards were skipped, because
+    they cannot be read, or the assets beside them are not those that they name.
     """
     from hubtool.registry import Registries
     from hubtool.registry.published.site import publish

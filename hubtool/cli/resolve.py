@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     help="Lockfile to use; implies --frozen.",
 )
 @click.option(
-    "--explain", is_flag=True, help="Say, too, what loading it would fetch, which code would run, and whether it may."
+    "--explain", is_flag=True, help="Also say what loading would fetch, which code would run, and whether it may."
 )
 @click.option(
     "--checkout",
@@ -52,7 +52,7 @@ def command(
     """Report what it takes to load a card, without loading it.
 
     Nothing is fetched and nothing is run. UID is publisher/version/name, the URL of a card on the public hub, or the
-    path of a card. The exit code is 1 if there is no such card, or if there is a lockfile and it is not what that pins.
+    path of a card. The exit code is 1 if there is no such card, or if a lockfile is in force that does not pin it.
     """
     from hubtool.hub import Hub
     from hubtool.networks.fitting import resolve_fitted

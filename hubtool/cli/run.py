@@ -44,10 +44,10 @@ def command(
     lock: Path | None,
     as_json: bool,
 ) -> int:
-    """Say what pictures or texts are, with the network of a card.
+    """Classify pictures or texts, or find names in texts, with the network of a card.
 
-    INPUT is a file, or '-' for standard input: a picture, or a text of one sentence a line. The card says how an input
-    is prepared, and what the outputs mean; the checkpoint is fetched if it is not stored. UID is
+    INPUT is a file, or '-' for standard input: a picture, or a text with one sentence per line. The card says how
+    inputs are prepared and what the outputs mean. The checkpoint is fetched if it is not stored. UID is
     publisher/version/name, the URL of a card on the public hub, or the path of a card. The exit code is 1 if an input
     could not be used.
     """

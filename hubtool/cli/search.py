@@ -9,7 +9,9 @@ from hubtool.cli import listing, render
 
 @click.command()
 @click.argument("words", nargs=-1, required=True)
-@click.option("--limit", type=click.IntRange(min=1), default=50, show_default=True, help="The most models to show.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=50, show_default=True, help="Maximum number of models to show."
+)
 @listing.choosing
 @click.option("--all-versions", is_flag=True, help="Each version of a model on a line of its own.")
 @click.option("--all", "everything", is_flag=True, help="Withdrawn cards too.")
@@ -28,9 +30,9 @@ def command(
     """Find models by words, the best first.
 
     WORDS name a model, an architecture, a data set, a task, a version, or anything else that a card says, in English or
-    Chinese; separators, case and typing errors do not matter. Exact names come first, then architectures, data sets and
-    tasks, and of each model its newest version. Where no card has all words, the least important ones are left out.
-    Cards that were withdrawn are found with --all only. Nothing is fetched.
+    Chinese; separators, case and most typing errors do not matter. Exact names come first, then architectures, data
+    sets and tasks. Each model is shown with its newest version. If no card has all words, the least important ones are
+    left out. Withdrawn cards are found only with --all. Nothing is fetched.
     """
     chosen = listing.choice(sort=sort, max_parameters=max_parameters, verified=verified)
     with listing.index() as index:

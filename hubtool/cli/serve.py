@@ -15,14 +15,16 @@ from hubtool.requirements import INSTALL_SERVE
 
 @click.command()
 @click.argument("folder", type=LocalPath(path_type=Path, file_okay=False, exists=True), metavar="DIR")
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at; 0.0.0.0 for all.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on; 0.0.0.0 for all.")
 @click.option(
     "--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="The port; 0 for any free one."
 )
-@click.option("--connections", type=click.IntRange(1, 4096), default=400, show_default=True, help="How many at once.")
+@click.option(
+    "--connections", type=click.IntRange(1, 4096), default=400, show_default=True, help="Maximum number of connections."
+)
 @click.option("--quiet", "-q", is_flag=True, help="Do not print the requests.")
 def command(*, folder: Path, host: str, port: int, connections: int, quiet: bool) -> None:
-    """Serve a mirror over HTTP, read-only, until it is interrupted (exit code 130) or terminated (0).
+    """Serve a mirror over HTTP, read-only, until Ctrl-C (exit code 130) or a signal to terminate (0).
 
     Only the mirror's own files are served: its index, its cards and its blobs. Clients use it with
     `hubtool registry add`, or with HUBTOOL_MIRRORS. It is meant for a trusted network: there is no TLS, and no login.

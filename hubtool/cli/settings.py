@@ -16,8 +16,8 @@ from hubtool.cli.paths import LocalPath
 def command(context: click.Context, as_json: bool) -> None:
     """Show every setting and where it came from.
 
-    A setting is taken from its variable, else from the hubtool.toml of the project, else from that of the user, else
-    it has its default. Hosts from all of these are added up.
+    A setting comes from its environment variable, else from the project's hubtool.toml, else from the user's;
+    otherwise it has its default. Allowed hosts from all of these are combined.
 
     A project's hubtool.toml may come from another person, in a clone for instance. Until you approve it, only
     [validate], 'offline = true' and 'lock' of it are in force.

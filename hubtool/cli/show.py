@@ -21,7 +21,7 @@ def command(uid: str, as_json: bool) -> None:
     """Show a card: its facts and its text.
 
     UID is publisher/version/name, the name alone for its newest version, the URL of a card on the public hub, or the
-    path of a card. At a terminal the text is laid out; elsewhere it is the Markdown as it is.
+    path of a card. At a terminal the text is formatted; elsewhere it is the raw Markdown.
     """
     from hubtool.hub import Hub
 

@@ -9,10 +9,10 @@ from hubtool.cli import render
 
 @click.group()
 def command() -> None:
-    """Show and change which repositories' code may run here.
+    """Show and change whose code may run here.
 
     Code from elsewhere runs only if its repository is on this list, and you agreed to it once. The organisations of the
-    public hub are on the list by default; what you add yourself is agreed to by that.
+    public hub are on the list by default. By adding an entry you also agree that its code runs.
     """
 
 
@@ -48,7 +48,7 @@ def add(entry: str) -> None:
 @command.command()
 @click.argument("entry")
 def remove(entry: str) -> None:
-    """Take an entry off the list, a default one included."""
+    """Remove an entry from the list; default ones too."""
     from hubtool.resolution import trust
 
     trust.write(trust.read().remove(entry))

@@ -25,8 +25,8 @@ def command(
 ) -> int:
     """Run the usage block of a card, and show what it prints.
 
-    The assets are fetched if they are not stored. The block then runs as a program of its own: offline, in its own
-    folder, without input, on the device that is here, and isolated as far as this system allows. The last line says
+    The assets are fetched if they are not stored. The block then runs as a separate program: offline, in its own
+    folder, without input, on this machine's device, and isolated as far as this system allows. The last line says
     what was isolated and what was not. The exit code is the block's own.
     """
     from hubtool.hub import Hub

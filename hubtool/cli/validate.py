@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     "form",
     type=click.Choice(["text", "json", "github", "sarif"]),
     default="text",
-    help="How to print what was found.",
+    help="How to print the problems.",
 )
 @click.option("--select", multiple=True, metavar="CODES", help="Report these rules only: HT301, or HT3 for all HT3xx.")
 @click.option("--ignore", multiple=True, metavar="CODES", help="Do not report these rules.")
@@ -47,8 +47,9 @@ def command(  # noqa: PLR0917 - click passes them by name
     """Check cards against the schema and the rules.
 
     PATH is a card or a folder of cards; without one, the registries are checked. Every problem is reported at once,
-    with its place and what to do; 'hubtool rule CODE' says more. The exit code is 0 if there is no error, 1 if there is
-    one (with --strict also a warning; with --diff something to fix), and 2 for wrong use or a PATH without a card.
+    with its place and what to do; 'hubtool rule CODE' explains a rule. The exit code is 0 without errors, 1 with errors
+    (with --strict also for warnings, with --diff if there is something to fix), and 2 for wrong use or a PATH without a
+    card.
     """
     import gc
 

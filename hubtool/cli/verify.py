@@ -40,7 +40,13 @@ def _shard(ctx: click.Context, param: click.Parameter, value: str | None) -> tup
     type=LocalPath(dir_okay=False, path_type=Path),
     help="Add each result to this file, as a line of JSON; what it has already is not run again.",
 )
-@click.option("--jobs", type=click.IntRange(1, 64), default=1, show_default=True, help="Networks that run at once.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Number of networks that run at the same time.",
+)
 @click.option("--weights", is_flag=True, help="Run with the weights of the checkpoint, which is fetched if necessary.")
 @options.assets
 @options.device
@@ -67,12 +73,12 @@ def command(
     checkout: Path | None,
     as_json: bool,
 ) -> int:
-    """Repeat the known answers of cards: what their networks compute from the values of a written rule.
+    """Check that networks compute the known answers of their cards, with parameters and inputs made by a rule.
 
-    Nothing is downloaded but the code of the network, and with --weights its checkpoint. It runs as a program of
-    its own, isolated and offline. The exit code is 0 for equal, 1 for a network that differs, 3 if it cannot run
-    here, and 4 if there is nothing to compare; of several cards, the least of these codes but 0 that one has; with
-    --all, 1 if a network differs, and else 0.
+    Nothing is downloaded but the code of the network, and with --weights its checkpoint. It runs in a separate
+    process, isolated and offline. The exit code is 0 for equal, 1 for a network that differs, 3 if it cannot run here,
+    and 4 if there is nothing to compare. For several cards it is the lowest of these that is not 0; with --all, 1 if a
+    network differs, else 0.
     """
     from hubtool.hub import Hub
     from hubtool.sandbox.limits import ProgramLimits
