@@ -53,6 +53,7 @@ def _as_json(found: FoundCard) -> dict[str, object]:
         "others": [other.as_json() for other in found.others],
         "title": card.title,
         "front_matter": dict(card.values),
+        "missing": list(facts_in_words.missing(card.values)),
         "body": card.body,
         "faults": list(card.faults),
         "network": None if card.recipe is None else {"provider": card.recipe.provider, "entry": card.recipe.entry},
@@ -76,6 +77,7 @@ def facts_of(found: FoundCard) -> list[tuple[str, str]]:
         else:
             text = value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
         rows.append((render.plain(key), render.plain(text)))
+    rows.append(("facts", facts_in_words.completeness(facts_in_words.missing(card.values))))
     for asset in card.assets:
         digest = "no digest" if asset.digest is None else f"sha256 {asset.digest}"
         rows.append((f"asset {render.plain(asset.format)}", render.plain(asset.link)))
