@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hubtool.card import labels
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 #: The keys whose values are told here.
 KEYS = ("task", "architecture", "inputs", "preprocessing", "outputs", "labels", "evaluation")
@@ -20,6 +20,28 @@ def lines(values: Mapping[str, object]) -> list[tuple[str, str]]:
         values: The front matter.
     """
     return [(key, line(values[key])) for key in KEYS if key in values]
+
+
+def missing(values: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the keys of the facts that a card does not state.
+
+    Args:
+        values: The front matter.
+    """
+    return tuple(key for key in KEYS if not values.get(key))
+
+
+def completeness(keys: Sequence[str]) -> str:
+    """Return how many of the facts a card states, and which are missing.
+
+    Args:
+        keys: The missing ones.
+
+    >>> completeness(["outputs", "labels"]), completeness([])
+    ('5 of 7, without outputs, labels', '7 of 7')
+    """
+    told = f"{len(KEYS) - len(keys)} of {len(KEYS)}"
+    return f"{told}, without {', '.join(keys)}" if keys else told
 
 
 def line(value: object) -> str:

@@ -65,8 +65,8 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
-    """One result of an evaluation.
+class StatedResult:
+    """One result of an evaluation, as a card states it.
 
     Attributes:
         metric: What was measured, with its value.
@@ -113,7 +113,7 @@ def of_values(values: Mapping[str, object]) -> Evaluation:
     return Evaluation(metrics=tuple(result.metric for result in results(values)), unread=())
 
 
-def results(values: Mapping[str, object]) -> tuple[Result, ...]:
+def results(values: Mapping[str, object]) -> tuple[StatedResult, ...]:
     """Return the results that the ``evaluation`` of a card states.
 
     Args:
@@ -121,9 +121,9 @@ def results(values: Mapping[str, object]) -> tuple[Result, ...]:
     """
     value = values.get("evaluation")
     if isinstance(value, str):
-        return tuple(Result(metric=metric) for metric in of_values(values).metrics)
+        return tuple(StatedResult(metric=metric) for metric in of_values(values).metrics)
     return tuple(
-        Result(
+        StatedResult(
             metric=Metric(name=str(one["metric"]), value=str(one["value"]), unit=str(one.get("unit", ""))),
             data_set=str(one.get("data-set", "")),
             split=str(one.get("split", "")),

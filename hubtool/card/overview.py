@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hubtool import wording
-from hubtool.card import architectures, known_answer, metrics, vocabulary
+from hubtool.card import architectures, facts_in_words, known_answer, metrics, vocabulary
 from hubtool.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ _WIDTH = 120
 #: The names of the facts for people, in order.
 NAMES = (
     *("status", "what it does", "task", "architecture", "data set", "results", "parameters", "size", "inputs"),
-    *("verified", "made with", "equal on", "licence", "updated"),
+    *("verified", "made with", "equal on", "facts", "licence", "updated"),
 )
 
 
@@ -41,6 +41,7 @@ class Overview:
         source: The same as the card names it, such as ``mindspore-2.0.0``.
         mindspore: The version of MindSpore that the model was made with.
         equal_on: The versions of MindSpore on which the network was found equal to its known answer.
+        missing: The facts about using the network that the card does not state, such as ``labels``.
         licence: The licence.
         updated: The date of the last update.
         status: What the publisher says of a card that is deprecated or withdrawn; empty for cards in use.
@@ -59,6 +60,7 @@ class Overview:
     source: str = ""
     mindspore: str = ""
     equal_on: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
     licence: str = ""
     updated: str = ""
     status: str = ""
@@ -70,7 +72,8 @@ class Overview:
             *(self.status, self.summary, self.task, self.architecture, ", ".join(self.datasets)),
             *(", ".join(self.results), elements, "" if self.size is None else wording.size(self.size)),
             *(", ".join(self.inputs), self.verified or "no", f"MindSpore {self.mindspore}" if self.mindspore else ""),
-            *(f"MindSpore {', '.join(self.equal_on)}" if self.equal_on else "", self.licence, self.updated),
+            f"MindSpore {', '.join(self.equal_on)}" if self.equal_on else "",
+            *(facts_in_words.completeness(self.missing), self.licence, self.updated),
         )
         return [(name, value) for name, value in zip(NAMES, told, strict=True) if value]
 
@@ -128,6 +131,7 @@ def of_card(card: Card) -> Overview:
         source=answer.source if answer is not None and equal_on else "",
         mindspore=card.mindspore_version or "",
         equal_on=equal_on,
+        missing=facts_in_words.missing(card.values),
         licence=card.text("license") or "",
         updated=card.text("update-time") or "",
         status="" if status is None else status.describe(str(card.uid or card.path or card.title)),

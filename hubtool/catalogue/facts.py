@@ -41,7 +41,7 @@ UNVERIFIED = "none"
 #: The facts of a version that are told once, above the versions, where all of them agree.
 FACTS = (
     *("summary", "datasets", "backbone", "licence", "author", "preprocessing", "outputs", "labels", "recipe", "code"),
-    *("commit", "answer"),
+    *("commit", "answer", "complete"),
 )
 #: The tables of a version that are told once likewise.
 TABLES = ("results", "inputs")
@@ -163,6 +163,7 @@ def _version(card: Card, entry: CardEntry, root: Path | None, blobs: Sequence[Pa
         "elements": told.elements,
         "inputs": _inputs(card),
         **{key: facts_in_words.line(card.values.get(key, "")) for key in _IN_WORDS},
+        "complete": facts_in_words.completeness(told.missing),
         "run": _run(card, entry.uid),
         "recipe": f"{recipe.provider} {recipe.entry}" if recipe is not None else "",
         "answer": known_answer.told_of(answer).partition("; equal on")[0] if answer is not None else "",

@@ -11,7 +11,9 @@ from hubtool.card import facts_in_words
 from hubtool.cli import complete, output, render, short_names
 
 if TYPE_CHECKING:
+    from hubtool.card.model import Asset
     from hubtool.resolution.finding import FoundCard
+    from hubtool.store.store import Store
 
 
 @click.command()
@@ -33,7 +35,7 @@ def command(uid: str, as_json: bool) -> None:
     card = found.card
     click.echo(output.style(render.plain(card.title or str(card.uid or card.path)), bold=True))
     click.echo()
-    render.pairs(facts_of(found))
+    render.pairs(facts_of(found, hub.store))
     click.echo()
     body = render.plain(card.body.strip("\r\n"), lines=True)
     if not sys.stdout.isatty():
@@ -53,6 +55,7 @@ def _as_json(found: FoundCard) -> dict[str, object]:
         "others": [other.as_json() for other in found.others],
         "title": card.title,
         "front_matter": dict(card.values),
+        "missing": list(facts_in_words.missing(card.values)),
         "body": card.body,
         "faults": list(card.faults),
         "network": None if card.recipe is None else {"provider": card.recipe.provider, "entry": card.recipe.entry},
@@ -60,8 +63,13 @@ def _as_json(found: FoundCard) -> dict[str, object]:
     }
 
 
-def facts_of(found: FoundCard) -> list[tuple[str, str]]:
-    """Return the names and values of a card's facts, as a terminal may have them."""
+def facts_of(found: FoundCard, store: Store | None = None) -> list[tuple[str, str]]:
+    """Return the names and values of a card's facts, as a terminal may have them.
+
+    Args:
+        found: The card.
+        store: Where the sizes of assets are looked up that the card does not state.
+    """
     from hubtool.card import known_answer
 
     card = found.card
@@ -76,10 +84,11 @@ def facts_of(found: FoundCard) -> list[tuple[str, str]]:
         else:
             text = value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
         rows.append((render.plain(key), render.plain(text)))
+    rows.append(("facts", facts_in_words.completeness(facts_in_words.missing(card.values))))
     for asset in card.assets:
         digest = "no digest" if asset.digest is None else f"sha256 {asset.digest}"
         rows.append((f"asset {render.plain(asset.format)}", render.plain(asset.link)))
-        rows.append(("", f"{render.size(asset.size)}, {digest}"))
+        rows.append(("", f"{_size(asset, store)}, {digest}"))
     if card.recipe:
         rows.append(("network", render.plain(f"{card.recipe.provider} {card.recipe.entry}")))
         rows.append(("known answer", render.plain(known_answer.told_of(card.recipe.known_answer))))
@@ -91,3 +100,11 @@ def facts_of(found: FoundCard) -> list[tuple[str, str]]:
         for other in found.others
     )
     return rows
+
+
+def _size(asset: Asset, store: Store | None) -> str:
+    """Return the size of an asset: as its card states it, or else that of the stored file."""
+    stored = None
+    if asset.size is None and asset.digest is not None and store is not None:
+        stored = store.find(asset.digest, link=asset.link)
+    return render.size(asset.size) if stored is None else f"{render.size(stored.size)} as stored"

@@ -9,6 +9,7 @@ import pytest
 import hubtool
 from hubtool.errors import ArgumentError, ArgumentTypeError, InvalidNameError
 from tests.support.cards import write_card
+from tests.support.server import serving
 
 if TYPE_CHECKING:
     from tests.support.cli import Cli
@@ -154,3 +155,21 @@ def test_python(cards: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
         hubtool.list(task=3)  # type: ignore[arg-type] # as above
     with pytest.raises(InvalidNameError):
         hubtool.show("no_such_model")
+
+
+def test_a_card_says_which_facts_are_missing(cards: Cli) -> None:
+    uid = "lab/1.9/detector_coco2017"
+    shown = cards("show", uid)
+    assert "\nfacts              2 of 7, without architecture, inputs, preprocessing, outputs, labels\n" in shown.out
+    assert cards("show", uid, "--json").json["missing"] == [
+        *("architecture", "inputs", "preprocessing", "outputs", "labels")
+    ]
+    assert "facts         2 of 7, without" in cards("compare", uid).out
+
+
+def test_the_size_comes_with_the_first_fetch(cli: Cli) -> None:
+    with serving(b"0123456789" * 1000) as server:
+        write_card(cli.registry, "lab/1.9/model", link=f"{server.url}/model.ckpt", content=b"0123456789" * 1000)
+        assert "size not stated" in cli("show", "lab/1.9/model").out
+        assert cli("fetch", "lab/1.9/model").code == 0
+    assert "9.8 KiB as stored" in cli("show", "lab/1.9/model").out
