@@ -39,7 +39,7 @@ AMD = "processor\t: 0\nvendor_id\t: AuthenticAMD\nflags\t\t: fpu avx2 avx512f av
     [
         (AMD, True),
         (AMD.replace("avx512f ", ""), False),
-        (AMD.replace("AuthenticAMD", "GenuineIntel"), False),
+        (AMD.replace("AuthenticAMD", "GenuineIntel"), True),
         ("", False),
         (None, False),
     ],
