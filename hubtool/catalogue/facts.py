@@ -198,6 +198,8 @@ def _plots(versions: Sequence[dict[str, Any]]) -> list[plots.Plot]:
     found: dict[tuple[str, str, str], dict[str, tuple[float, str]]] = {}
     for one in reversed(versions):
         for row in one["results"] if one["status"] is None else ():
+            if not plots.can_show(float(row["value"])):
+                continue
             key = (row["metric"], row["on"], row["split"])
             found.setdefault(key, {}).setdefault(one["version"], (float(row["value"]), f"{row['value']}{row['unit']}"))
     return [

@@ -72,9 +72,11 @@ def _plots(models: Sequence[Mapping[str, Any]]) -> list[plots.Plot]:
     metric_of: dict[tuple[str, str], str] = {}
     for model in models:
         newest = model["versions"][0]
-        if not model["parameters"] or newest["status"] is not None:
+        if model["parameters"] < 1 or newest["status"] is not None:
             continue
         for row in newest["results"]:
+            if not plots.can_show(float(row["value"])):
+                continue
             key = (row["on"], vocabulary.fold(row["metric"]))
             metric_of.setdefault(key, row["metric"])
             dot = plots.Dot(
@@ -85,7 +87,7 @@ def _plots(models: Sequence[Mapping[str, Any]]) -> list[plots.Plot]:
                 value=float(row["value"]),
                 shown=f"{row['metric']} {row['value']}{row['unit']}",
             )
-            dots[key].setdefault(model["name"], dot)  # of a metric that a card states twice, the first
+            dots[key].setdefault(model["href"], dot)  # of a metric that a card states twice, the first
     enough = [
         (key, list(some.values()))
         for key, some in dots.items()

@@ -16,6 +16,8 @@ _SMALL_HEIGHT = 150
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 24, 16, 40
 _SIGN_WIDTH, _LINE_HEIGHT = 6.5, 14  # of a letter, about
 _STEPS = (1, 2, 2.5, 5, 10, 20)
+_LEAST, _MOST = 1e-15, 1e15  # of a value; beyond them floats are too coarse, or overflow
+_LEAST_SPAN = 1e-4  # of an axis, of its largest value: the words of its ticks have six digits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +89,11 @@ class Plot:
     floor: int = field(default=0)
 
 
+def can_show(value: float) -> bool:
+    """Return whether a plot can show a value: not infinite, no NaN, and of no extreme size."""
+    return value == 0 or _LEAST <= abs(value) <= _MOST
+
+
 def by_size(title: str, dots: Sequence[Dot], *, less_is_better: bool) -> Plot:
     """Return a plot of results over the number of parameters, on a logarithmic axis.
 
@@ -94,7 +101,7 @@ def by_size(title: str, dots: Sequence[Dot], *, less_is_better: bool) -> Plot:
 
     Args:
         title: What the plot shows.
-        dots: The models.
+        dots: The models, each with a page of its own.
         less_is_better: Whether a lower result is the better one.
     """
     sizes = [math.log10(dot.elements) for dot in dots]
@@ -112,14 +119,14 @@ def by_size(title: str, dots: Sequence[Dot], *, less_is_better: bool) -> Plot:
         worth = -dot.value if less_is_better else dot.value
         if worth > best:
             best = worth
-            leading.add(dot.name)
+            leading.add(dot.href)
     taken: list[tuple[float, float, float]] = []  # of the labels: left, right, height
     marks = []
-    for dot, size in sorted(zip(dots, sizes, strict=True), key=lambda pair: (pair[0].name not in leading, pair[1])):
+    for dot, size in sorted(zip(dots, sizes, strict=True), key=lambda pair: (pair[0].href not in leading, pair[1])):
         at = (x(size), y(dot.value))
-        label, anchor = _label(dot.label, *at, taken) if dot.name in leading else ("", "start")
+        label, anchor = _label(dot.label, *at, taken) if dot.href in leading else ("", "start")
         text = f"{dot.name}: {dot.shown}, {wording.short_number(dot.elements)}"
-        leads = dot.name in leading
+        leads = dot.href in leading
         marks.append(Mark(x=at[0], y=at[1], text=text, label=label, anchor=anchor, href=dot.href, leads=leads))
     line = " ".join(f"{mark.x},{mark.y}" for mark in sorted(marks, key=lambda mark: mark.x) if mark.leads)
     across = [(x(math.log10(tick)), wording.short_number(tick)) for tick in _sizes(low, high)]
@@ -138,12 +145,15 @@ def over_versions(title: str, results: Sequence[tuple[str, float, str]]) -> Plot
     """
     values = _ticks(min(value for _, value, _ in results), max(value for _, value, _ in results), most=3)
     step = (WIDTH - _LEFT - _RIGHT) / len(results)
+    # Where versions stand closer than words are wide, only some have words.
+    wide = max(len(word) for version, _, shown in results for word in (version, shown)) * _SIGN_WIDTH + 8
+    every = math.ceil(wide / step)
     marks = [
         Mark(
             x=round(_LEFT + (at + 0.5) * step, 1),
             y=_height_of(value, values, _SMALL_HEIGHT),
             text=f"{version}: {shown}",
-            label=shown if not at or shown != results[at - 1][2] else "",
+            label=shown if not at % every and (not at or shown != results[at - every][2]) else "",
             anchor="middle",
         )
         for at, (version, value, shown) in enumerate(results)
@@ -153,7 +163,7 @@ def over_versions(title: str, results: Sequence[tuple[str, float, str]]) -> Plot
         height=_SMALL_HEIGHT,
         marks=marks,
         line=" ".join(f"{mark.x},{mark.y}" for mark in marks),
-        across=[(mark.x, version) for mark, (version, _, _) in zip(marks, results, strict=True)],
+        across=[(mark.x, version) for mark, (version, _, _) in zip(marks[::every], results[::every], strict=True)],
         upwards=[(_height_of(value, values, _SMALL_HEIGHT), f"{value:g}") for value in values],
         floor=_SMALL_HEIGHT - _BOTTOM,
     )
@@ -171,11 +181,12 @@ def _ticks(low: float, high: float, most: int = 6) -> list[float]:
     >>> _ticks(54.05, 83.26)
     [50.0, 60.0, 70.0, 80.0, 90.0]
     """
-    span = high - low or abs(high) or 1.0
+    largest = max(abs(low), abs(high))
+    span = max(high - low, largest * _LEAST_SPAN) or 1.0
     power = 10 ** math.floor(math.log10(span / most))
     step = next(power * one for one in _STEPS if span / (power * one) <= most - 1)
     first, last = math.floor(low / step), math.ceil(high / step)
-    return [round(step * number, 12) for number in range(first, max(last, first + 1) + 1)]
+    return [float(f"{step * number:.10g}") for number in range(first, max(last, first + 1) + 1)]
 
 
 def _sizes(low: float, high: float) -> list[int]:

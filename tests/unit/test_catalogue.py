@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import itertools
 import json
 import os
 import re
@@ -573,7 +574,11 @@ def test_a_long_list_has_more_pages(root: Path, tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize(
-    ("low", "high"), [(54.05, 83.26), (0, 0), (1e-9, 2e-9), (-9.11, -9.11), (0.1, 1e9), (99.99, 100), (5, 5.0001)]
+    ("low", "high"),
+    [
+        *((54.05, 83.26), (0, 0), (1e-9, 2e-9), (-9.11, -9.11), (0.1, 1e9), (99.99, 100), (5, 5.0001)),
+        *((1e-15, 4e-15), (76.97, 76.97000000000001), (-1e15, 1e15), (0, 1e-15), (999999.5, 999999.5)),
+    ],
 )
 def test_the_ticks_of_an_axis_hold_its_values(low: float, high: float) -> None:
     for most in (3, 6):
@@ -582,6 +587,46 @@ def test_the_ticks_of_an_axis_hold_its_values(low: float, high: float) -> None:
         assert ticks[-1] >= high
         assert 2 <= len(ticks) <= most + 2
         assert ticks == sorted(set(ticks))
+
+
+@pytest.mark.parametrize(
+    ("elements", "value"), [(-5, "7"), (10**15, "1.0e-300"), (10**15, "1.7e+308"), (10**15, "-1.7e+308")]
+)
+def test_a_result_that_no_plot_can_show_is_left_out_of_it(
+    root: Path, tmp_path: Path, elements: int, value: str
+) -> None:
+    results = [(10, "1"), (100, "2"), (1000, "3"), (10**4, "4"), (elements, value)]
+    for at, (size, result) in enumerate(results):
+        listed = f"[{{metric: top1acc, value: {result}, source: publisher}}]"
+        path = evaluated(root, f"tests/1.9/resnet{at}_imagenet", listed, size)
+        text = path.read_text(encoding="utf-8").replace("module-type: nlp", "module-type: cv-classification")
+        path.write_text(text, encoding="utf-8")
+    evaluated(root, "tests/1.8/resnet4_imagenet", "[{metric: top1acc, value: 2, source: publisher}]")
+    site = tmp_path / "site"
+    build(root, site)
+    page = (site / "tasks/image-classification.html").read_text(encoding="utf-8")
+    assert page.count("<circle") == 4
+    assert "resnet4imagenet" in page
+
+
+def test_models_of_two_publishers_with_one_name_are_two_points(root: Path, tmp_path: Path) -> None:
+    for publisher in ("one", "other"):
+        for at in (1, 2):
+            path = evaluated(root, f"{publisher}/1.9/resnet{at}_imagenet", f"top1acc{at}", 10**at)
+            text = path.read_text(encoding="utf-8").replace("module-type: nlp", "module-type: cv-classification")
+            path.write_text(text, encoding="utf-8")
+    site = tmp_path / "site"
+    build(root, site)
+    assert (site / "tasks/image-classification.html").read_text(encoding="utf-8").count("<circle") == 4
+
+
+def test_the_words_of_many_versions_do_not_overlap() -> None:
+    made = plots.over_versions("t", [(f"1.{at}", at % 7, str(at % 7)) for at in range(500)])
+    assert len(made.marks) == 500
+    places = [x for x, _ in made.across]
+    assert all(other - one >= len("1.499") * 6.5 for one, other in itertools.pairwise(places))
+    labelled = [mark.x for mark in made.marks if mark.label]
+    assert all(other - one >= 6.5 for one, other in itertools.pairwise(labelled))
 
 
 @pytest.mark.parametrize("sizes", [[1, 1], [5, 5], [1, 10**12], [999, 1000], [25_557_032, 25_610_152]])
