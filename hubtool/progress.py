@@ -46,7 +46,12 @@ def shown(progress: bool | ProgressCallback) -> Iterator[Callable[[str], Progres
         own = progress
         yield lambda _: own
     elif _is_notebook():
-        yield _in_notebook
+        ends: list[Callable[[], None]] = []
+        try:
+            yield lambda name: _in_notebook(name, ends)
+        finally:
+            for end in ends:
+                end()
     else:
         from rich.console import Console  # noqa: PLC0415 - only where bars are shown
         from rich.markup import escape  # noqa: PLC0415 - as above
@@ -76,26 +81,39 @@ def _is_notebook() -> bool:
     return hasattr(shell, "kernel")
 
 
-def _in_notebook(name: str) -> ProgressCallback:
+def _in_notebook(name: str, ends: list[Callable[[], None]]) -> ProgressCallback:
     """Return the report of a file that shows a bar below the cell; it needs no widgets.
 
     Args:
         name: The name of the file.
+        ends: Gets a function to call when no more comes: a bar that is not full gives way to what was received.
     """
     from IPython.display import display  # noqa: PLC0415 - it is there where there is a notebook
 
     handle: Any = None
     shown_at = 0.0
+    last: tuple[int, int | None] = (0, None)
+
+    def told() -> str:
+        received, size = last
+        of = "" if size is None else f" of {wording.size(size)}"
+        return f"{wording.printable(name)}: {wording.size(received)}{of}"
+
+    def end() -> None:
+        if handle is not None and last[0] != last[1]:  # else a bar without an end would move for ever
+            handle.update({"text/plain": told(), "text/html": html.escape(told())}, raw=True)
+
+    ends.append(end)
 
     def report(received: int, size: int | None) -> None:
-        nonlocal handle, shown_at
+        nonlocal handle, shown_at, last
+        last = received, size
         now = time.monotonic()
         if handle is not None and now - shown_at < _PAUSE_SECONDS and received != size:
             return
         shown_at = now
         value = "" if size is None else f' max="{max(size, 1)}" value="{received if size else 1}"'
-        told = wording.size(received) if size is None else f"{wording.size(received)} of {wording.size(size)}"
-        text = f"{wording.printable(name)}: {told}"
+        text = told()
         bar = {"text/plain": text, "text/html": f"<progress{value}></progress> {html.escape(text)}"}
         if handle is None:
             handle = display(bar, raw=True, display_id=True)

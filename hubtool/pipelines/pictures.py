@@ -61,6 +61,8 @@ def open_picture(source: Any, shown: str = "the picture") -> Any:
         raise ArgumentError(f"{shown} has more than {MAX_PIXELS:,} pixels", hint="make it smaller first") from error
     except ArgumentError:
         raise
+    except FileNotFoundError as error:
+        raise ArgumentError(f"there is no file {shown}", hint="is the path right?") from error
     except (OSError, SyntaxError, ValueError, EOFError) as error:  # Pillow raises all of these for broken files
         why = getattr(error, "strerror", None) or error
         raise ArgumentError(f"{shown} cannot be read: {why}", hint="is it a whole picture?") from error

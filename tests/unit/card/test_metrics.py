@@ -54,3 +54,8 @@ def test_the_corpus_is_read_and_written() -> None:
         assert read.unread == (), path
         written = " | ".join(map(str, read.metrics))
         assert metrics.parse(written) == read, path
+
+
+@pytest.mark.parametrize("name", ["mape", "MAPE", "prefixsearchLER", "AvgHausdorffDistance", "hausdorffdistance"])
+def test_less_of_an_error_or_a_distance_is_better(name: str) -> None:
+    assert metrics.is_less_better(name)

@@ -230,6 +230,12 @@ def test_a_picture_of_another_size_than_the_network_takes() -> None:
     assert "give a picture of 32 x 32 pixels" in str(caught.value.hint)
 
 
+def test_a_path_that_does_not_exist() -> None:
+    with pytest.raises(ArgumentError, match="there is no file no-such") as caught:
+        pictures.open_picture("no-such.png")
+    assert caught.value.hint == "is the path right?"
+
+
 def test_an_address_is_no_path() -> None:
     with pytest.raises(ArgumentError, match="is a URL"):
         pictures.open_picture("https://example.org/x.png")
