@@ -49,8 +49,9 @@ class Uid:
             raise InvalidNameError(f"{shown} is not a UID: it is not text")
         parts = text.split("/")
         if len(parts) not in (3, 4):
+            lacks = "its publisher and version are missing" if len(parts) == 1 else f"it has {len(parts)} parts"
             raise InvalidNameError(
-                f"{shown} is not a UID: it has {len(parts)} part{'' if len(parts) == 1 else 's'}",
+                f"{shown} is not a UID: {lacks}",
                 hint="a UID is publisher/version/name, such as mindspore/1.9/bertfinetune_bilstmcrf_chinesener",
             )
         for part in parts:

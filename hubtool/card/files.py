@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 # Texts about a registry that are in it and are not cards.
 _NOT_CARDS = frozenset({"readme.md", "contributing.md", "changelog.md"})
 _BACKENDS = frozenset({"ascend", "gpu", "cpu"})
+_VERSION = re.compile(r"[0-9]+(\.[0-9]+)*")  # the name of a folder
 _MAX_SHOWN_CHARACTERS = 500
 MAX_BYTES = 1 << 20
 """The most that is read of a card. The longest real card has 78 KB; a larger file is not a card."""
@@ -74,14 +76,29 @@ def _walk(root: str) -> Iterator[str]:
 
 def uid_of_path(path: str | PurePath) -> Uid | None:
     """Return the UID that the last parts of a card's path give, or None."""
+    try:
+        return _uid_of_path(path)
+    except InvalidNameError:
+        return None
+
+
+def why_no_uid(path: str) -> InvalidNameError | None:
+    """Return why the path of a card is no UID, if the card stands in the folder of a version; otherwise None."""
+    if not _VERSION.fullmatch(os.path.basename(os.path.dirname(os.path.abspath(path)))):
+        return None
+    try:
+        _uid_of_path(path)
+    except InvalidNameError as error:
+        return error
+    return None
+
+
+def _uid_of_path(path: str | PurePath) -> Uid | None:
     parts = os.path.abspath(path).split(os.sep)
     if len(parts) < 4:
         return None
     length = 4 if len(parts) > 4 and parts[-3].lower() in _BACKENDS else 3
-    try:
-        return Uid.of_path(PurePosixPath("/".join(parts[-length:])))
-    except InvalidNameError:
-        return None
+    return Uid.of_path(PurePosixPath("/".join(parts[-length:])))
 
 
 def shown_path(path: str) -> str:

@@ -21,7 +21,8 @@ _NAME_FIRST = re.compile(
 _VALUE_FIRST = re.compile(rf"(?P<value>{_NUMBER})[ \t]*(?P<name>[^\W\d_]+)\Z")
 # Of metrics that end so, less is better.
 _LESS = re.compile(
-    r"(loss|error|\berr|wer|\bcer|\bler|pathler|searchler|mae|mape|mse|distance|perplexity|\bppl|\bfid|frechet|(?<!100%-)\beer|sad|time)\Z",
+    r"(loss|error|\berr|(?<!po)(?<!ans)wer|\bcer|\bler|pathler|searchler|mae|mape|mse|distance|perplexity|\bppl|\bfid"
+    r"|frechet|(?<!100%-)\beer|sad|time|robustness|\A(fm|fn|fp|ids|ml|mr))\Z",
     re.IGNORECASE,
 )
 _PUBLISHER = "publisher"

@@ -98,7 +98,10 @@ def _write(registries: Registries, part: Path, folder: Path, blobs: Sequence[Pat
         cards=cards,
         files=len(names),
         size=sum((part / name).stat().st_size for name in names),
-        left_out=tuple(why for _, problems in done for why in problems),
+        left_out=(
+            *(why for _, problems in done for why in problems),
+            *(f"{path}: {why}" for path, why in registries.unnamed()),
+        ),
     )
 
 

@@ -41,7 +41,7 @@ UNVERIFIED = "none"
 #: The facts of a version that are told once, above the versions, where all of them agree.
 FACTS = (
     *("summary", "datasets", "backbone", "licence", "author", "preprocessing", "outputs", "labels", "recipe", "code"),
-    *("commit", "answer", "complete"),
+    *("commit", "answer", "complete", "missing"),
 )
 #: The tables of a version that are told once likewise.
 TABLES = ("results", "inputs")
@@ -96,6 +96,9 @@ def of_model(cards: Sequence[tuple[Card, CardEntry, Path | None]], blobs: Sequen
     card, entry, _ = cards[0]
     architecture = entry.find_architecture()
     versions = [_version(*one, blobs) for one in cards]
+    for at, one in enumerate(versions):  # of cards whose names differ in case only, two may have one version
+        if any(one["anchor"] == before["anchor"] for before in versions[:at]):
+            one["anchor"] += f"-{at}"
     shared = [key for key in (*FACTS, *TABLES) if all(one[key] == versions[0][key] for one in versions)]
     tasks = [one for _, other, _ in cards for one in words.tasks(other)]
     sets = [
@@ -163,7 +166,8 @@ def _version(card: Card, entry: CardEntry, root: Path | None, blobs: Sequence[Pa
         "elements": told.elements,
         "inputs": _inputs(card),
         **{key: facts_in_words.line(card.values.get(key, "")) for key in _IN_WORDS},
-        "complete": facts_in_words.completeness(told.missing),
+        "complete": f"{len(facts_in_words.KEYS) - len(told.missing)} / {len(facts_in_words.KEYS)}",
+        "missing": told.missing,
         "run": _run(card, entry.uid),
         "recipe": f"{recipe.provider} {recipe.entry}" if recipe is not None else "",
         "answer": known_answer.told_of(answer).partition("; equal on")[0] if answer is not None else "",

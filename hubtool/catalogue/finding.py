@@ -72,7 +72,8 @@ def shard(models: Sequence[Mapping[str, Any]], texts: Mapping[str, Any]) -> str:
             *(", ".join(newest["score"][:3]), newest["licence"], model["verified"], status, model["task"]),
         ]
         row = {key: model[key] for key in ("facets", "name", "updated", "parameters")}
-        rows.append({**row, "cards": cards, "shown": shown, "versions": [one["version"] for one in model["versions"]]})
+        versions = [[one["version"], one["anchor"]] for one in model["versions"]]
+        rows.append({**row, "cards": cards, "shown": shown, "versions": versions})
     facts = {
         "models": rows,
         "strings": list(numbers),

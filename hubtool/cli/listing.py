@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from hubtool.registry.index import CardFilter, SearchIndex
 
 _FEW = 20
-_ROOM_FOR_FACTS = 120  # columns of a terminal
-_ROOM_FOR_MORE = 170
+_GAP = 2  # columns of a terminal between two of the table
+_SENTENCE = 34  # the fewest for the sentence that says what a model does
 
 
 def index() -> SearchIndex:
@@ -80,29 +80,39 @@ def show(found: Sequence[FoundModel], *, count: int, summaries: bool = False) ->
 
 
 def _table(found: Sequence[FoundModel]) -> list[tuple[str, ...]]:
-    """Return models as the rows of a table, with as many columns as the terminal has room for."""
+    """Return models as the rows of a table, with the columns that the terminal has room for.
+
+    Facts to choose by come before the sentence: the name says most of that, and half of it says nothing.
+    """
     from shutil import get_terminal_size
+
+    from rich.cells import cell_len, chop_cells
 
     from hubtool import wording
     from hubtool.registry.found import versions_in_words
 
-    columns: list[tuple[str, Callable[[FoundModel], str]]] = [
-        ("model", lambda one: one.uid),
+    room = get_terminal_size().columns - max(cell_len(one.uid) for one in found)
+    columns: dict[str, list[str]] = {}
+    for name, text in (
+        ("result", lambda one: one.result),
+        ("size", lambda one: "" if one.elements is None else wording.short_number(one.elements)),
+        ("verified", lambda one: "yes" if one.verified else ""),
+        ("data set", lambda one: one.entry.datasets),
+        ("versions", lambda one: versions_in_words(one.versions)),
         ("what it does", lambda one: _status(one) + one.summary),
-    ]
-    room = get_terminal_size().columns
-    if room >= _ROOM_FOR_FACTS:
-        columns += [
-            ("result", lambda one: one.result),
-            ("parameters", lambda one: "" if one.elements is None else wording.short_number(one.elements)),
-            ("verified", lambda one: "yes" if one.verified else ""),
-        ]
-    if room >= _ROOM_FOR_MORE:
-        columns += [
-            ("data set", lambda one: one.entry.datasets),
-            ("versions", lambda one: versions_in_words(one.versions)),
-        ]
-    return [tuple(name for name, _ in columns), *(tuple(text(one) for _, text in columns) for one in found)]
+    ):
+        cells = [render.plain(text(one)) for one in found]
+        width = max(map(cell_len, (name, *cells)))
+        if name == "what it does" and room - _GAP >= _SENTENCE:
+            width = min(width, room - _GAP)
+            cells = [cell if cell_len(cell) <= width else f"{chop_cells(cell, width - 1)[0]}…" for cell in cells]
+        if width + _GAP <= room:
+            columns[name] = cells
+            room -= width + _GAP
+    order = ("what it does", "result", "size", "verified", "data set", "versions")
+    shown = [name for name in order if name in columns]
+    rows = zip((one.uid for one in found), *(columns[name] for name in shown), strict=True)
+    return [("model", *shown), *rows]
 
 
 def _print_lines(found: Sequence[FoundModel], *, summaries: bool) -> None:

@@ -84,7 +84,8 @@ def command(
             result: Any = pipeline(source, top=top)
         except (ArgumentError, NetworkError) as error:
             failed = True
-            app.say(error, render.plain(f"{shown}: ") if shown.strip() else "")
+            named = not shown.strip() or error.message.startswith(shown)
+            app.say(error, "" if named else render.plain(f"{shown}: "))
             continue
         if as_json:
             results.append(result)
@@ -114,6 +115,8 @@ def _check(inputs: tuple[str, ...], texts: tuple[str, ...], *, is_text: bool, ta
         if "://" in path:
             raise ArgumentError(f"{path!a} is a URL, and inputs are files", hint="download it first")
         if path != "-" and not Path(path).is_file():
+            if Path(path).exists():
+                raise ArgumentError(f"{path!a} is no regular file", hint="give the path of a file, or - for a pipe")
             hint = "give a text itself as --text 'A SENTENCE'" if is_text else "is the path right?"
             raise ArgumentError(f"there is no file {path!a}", hint=hint)
 
@@ -162,7 +165,7 @@ def _sentences(path: str) -> Iterator[tuple[str, str | ArgumentError]]:
             try:
                 text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
             except UnicodeDecodeError:
-                yield f"{shown}:{number}", ArgumentError("this is not text in UTF-8")
+                yield f"{shown}:{number}", ArgumentError("this is not text in UTF-8", hint="save it as UTF-8")
                 return
             if text:
                 empty = False

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FolderRegistry", "Registries", "Registry", "ShadowedCard", "open_source"]
 
+_SHORTEST = 3  # letters and digits of a name that others are like
 ADDED_FILE_NAME = "registries.toml"
 """The file with the added registries, beside the user's settings."""
 
@@ -195,6 +196,12 @@ class Registries:
                     seen.add(uid)
                     yield uid
 
+    def unnamed(self) -> Iterator[tuple[str, str]]:
+        """Yield the paths of cards in folders that no UID can name, and why."""
+        for member in self.members:
+            if isinstance(member, FolderRegistry):
+                yield from member.unnamed()
+
     def named(self, name: str) -> tuple[Uid, ...]:
         """Return the UIDs of a model's name, those of one publisher together, the newest version first.
 
@@ -219,15 +226,16 @@ class Registries:
         from hubtool.registry.words import newness  # noqa: PLC0415 - the same
 
         asked = fold(name)
-        if not asked:
+        if len(asked) < _SHORTEST:
             return ()
         newest: dict[str, Uid] = {}
         for uid in sorted(self.uids(), key=lambda uid: newness(uid.version)):
             newest[uid.name] = uid
 
-        def order(one: str) -> tuple[bool, bool, int, str]:
-            """Put 'resnet50_cifar10' before 'resnet50bam_cifar10', and both before 'seresnet50_cifar10'."""
-            return fold(one.partition("_")[0]) != asked, not fold(one).startswith(asked), len(one), one
+        def order(one: str) -> tuple[bool, bool, int, int, str]:
+            """Put 'resnet50_cifar10' before 'resnet50bam_cifar10', then 'seresnet50_cifar10'; newer first."""
+            begins = fold(one).startswith(asked)
+            return fold(one.partition("_")[0]) != asked, not begins, -newness(newest[one].version), len(one), one
 
         holding = sorted((one for one in newest if asked in fold(one)), key=order)
         near = holding or difflib.get_close_matches(name.lower()[:100], list(newest), n=2 * count, cutoff=0.6)

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from hubtool import regular
-from hubtool.card.files import MAX_BYTES
+from hubtool.card.files import MAX_BYTES, why_no_uid
 from hubtool.errors import CardError, InvalidNameError
 from hubtool.registry import publishers
 from hubtool.uid import Uid
@@ -101,7 +101,14 @@ class FolderRegistry:
             try:
                 yield Uid.of_path(PurePosixPath(relative))
             except InvalidNameError:  # noqa: PERF203 - most files are cards
-                continue  # a file that no UID can name; `hubtool validate` reports it
+                continue  # `unnamed` has it, and `hubtool validate` reports it
+
+    def unnamed(self) -> Iterator[tuple[str, str]]:
+        """Yield the paths of cards that no UID can name, below the registry, and why: no command finds them."""
+        for relative, _ in _walk(str(self.root), ""):
+            error = why_no_uid(str(self.root / relative))
+            if error is not None:
+                yield relative, error.message
 
     def groups(self) -> Iterator[tuple[str, str]]:
         """Yield the UID of each file that can be a card, and its stamp: size, time and inode of the file."""

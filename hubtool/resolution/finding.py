@@ -143,15 +143,15 @@ def whole_name(name: str, registries: Registries) -> Uid:
     try:
         return parse_name(name)
     except InvalidNameError as error:
-        named = () if "/" in name else registries.named(name)
+        alone = name.rpartition("/")[2]  # 'publisher/name', without the version, is asked for as well
+        if not alone or _URL.match(name):
+            raise
+        named = registries.named(alone)
         if not named:
-            near = () if "/" in name else registries.like(name)
-            if not near:
-                raise
-            uids = " or ".join(map(str, near))
-            raise InvalidNameError(
-                error.message, hint=f"did you mean {uids}? To find more: hubtool search {shlex.quote(name)}"
-            ) from None
+            near = registries.like(alone)
+            offer = f"did you mean {' or '.join(map(str, near))}? To find more"
+            hint = offer if near else f"{error.hint}; to find models"
+            raise InvalidNameError(error.message, hint=f"{hint}: hubtool search {shlex.quote(alone)}") from None
         newest = " or ".join(str(uid) for uid in newest_of_each(named))
         raise InvalidNameError(error.message, hint=f"did you mean {newest}? ({len(named)} of this name)") from None
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import hubtool
+from hubtool.cli import listing
 from hubtool.errors import ArgumentError, ArgumentTypeError, InvalidNameError
 from tests.support.cards import write_card
 from tests.support.server import serving
@@ -173,3 +174,24 @@ def test_the_size_comes_with_the_first_fetch(cli: Cli) -> None:
         assert "size not stated" in cli("show", "lab/1.9/model").out
         assert cli("fetch", "lab/1.9/model").code == 0
     assert "9.8 KiB as stored" in cli("show", "lab/1.9/model").out
+
+
+@pytest.mark.parametrize(
+    ("columns", "shown"),
+    [
+        (44, ["model", "result"]),
+        (60, ["model", "result", "size", "verified"]),
+        (200, ["model", "what it does", "result", "size", "verified", "data set", "versions"]),
+    ],
+)
+def test_a_table_has_the_columns_to_choose_by_that_fit(
+    cards: Cli, monkeypatch: pytest.MonkeyPatch, columns: int, shown: list[str]
+) -> None:
+    monkeypatch.setenv("HUBTOOL_REGISTRY", str(cards.registry))
+    monkeypatch.setenv("HUBTOOL_HOME", str(cards.home))
+    monkeypatch.setenv("COLUMNS", str(columns))
+    heading, *rows = listing._table(list(hubtool.list()))
+    assert list(heading) == shown
+    assert len(rows) == 4
+    widths = [max(map(len, column)) for column in zip(heading, *rows, strict=True)]
+    assert sum(widths) + 2 * (len(widths) - 1) <= columns

@@ -254,12 +254,15 @@ def test_a_short_name_is_the_newest_version(cards: Cli) -> None:
         refused = cards(command, "wide_and_deep")
         assert refused.code == 2, command
         assert f"did you mean {newest}? (2 of this name)" in refused.err
-    assert "has 1 part" in cards("show", "no_such_name").err
+    assert "its publisher and version are missing" in cards("show", "no_such_name").err
     for near in ("wide", "Wide-and", "wide_an_deep"):
         for command in ("show", "load"):
             refused = cards(command, near)
             assert refused.code == 2, command
             assert f"hint: did you mean {newest}? To find more: hubtool search {near}" in refused.err
+    found = cards("resolve", "mindspore/wide_and_deep").err
+    assert f"it has 2 parts\nhint: did you mean {newest}? (2 of this name)" in found
+    assert "; to find models: hubtool search" in cards("show", "残差网络").err
     other = "huawei/99.0/Wide_and_Deep"
     _card(cards.registry, other)
     refused = cards("show", "wide_and_deep")

@@ -148,6 +148,7 @@ def test_texts_that_are_none(embedded: Cli) -> None:
         "error: empty.txt: it holds no text",
         "hint: write a sentence on a line",
         "error: sound.txt:1: this is not text in UTF-8",
+        "hint: save it as UTF-8",
     ]
 
 

@@ -558,6 +558,24 @@ def test_tensors_are_listed_where_the_file_is_at_hand(root: Path, tmp_path: Path
     assert "Tensors" not in (site / "models/tests/broken.html").read_text(encoding="utf-8")
 
 
+def test_cards_whose_names_differ_in_case_only_are_told_apart(root: Path, tmp_path: Path) -> None:
+    for name in ("net", "Net"):
+        one_card(root, name)
+    site = tmp_path / "site"
+    build(root, site)
+    (page,) = (site / "models/tests").glob("*.html")
+    found = [values["id"] for tag, values in tags(page) if tag == "details" and values.get("id")]
+    assert found == ["v1.9", "v1.9-1"]
+    assert 'href="#v1.9-1"' in page.read_text(encoding="utf-8")
+
+
+def test_a_card_that_no_uid_can_name_is_named(root: Path, tmp_path: Path) -> None:
+    one_card(root)
+    (root / "tests/1.9/my model.md").write_text("# my model\n", encoding="utf-8")
+    (problem,) = build(root, tmp_path / "site").left_out
+    assert problem == "tests/1.9/my model.md: 'tests/1.9/my model' is not a UID: 'my model' is not a name"
+
+
 def test_a_long_list_has_more_pages(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(building, "_MODELS_PER_PAGE", 2)
     for number in range(5):
@@ -651,7 +669,7 @@ def test_every_text_of_the_interface_is_used_and_in_both_languages() -> None:
     for key, both in texts.items():
         assert len(both) == 2, key
         assert all(both), key
-        if key.startswith(("verified_", "size_", "js_", "status_")):
+        if key.startswith(("verified_", "size_", "js_", "status_", "fact_")):
             continue
         assert f"t.{key}" in used or f'fact("{key}"' in used or key in facts.FACTS, key
     asked = set(re.findall(r"\bt\.(\w+)", used)) | set(re.findall(r'fact\("(\w+)"', used))

@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Final
 
 from hubtool.card import vocabulary
+from hubtool.card.files import why_no_uid
 from hubtool.card.finding import Place
 from hubtool.card.rules.base import RULES, rule_for_all, shown
 from hubtool.card.rules.files import is_beside, missing_files, other_files
@@ -192,6 +193,20 @@ def translation_without_card(cards: Sequence[CardSummary]) -> Iterator[Diagnosti
                 f"this is a translation, but there is no card {original}",
                 hint=f"add {original.rpartition('/')[2]}.md, or rename the translation",
             )
+
+
+@rule_for_all("HT509", Severity.ERROR)
+def name_that_is_no_uid(cards: Sequence[CardSummary]) -> Iterator[Diagnostic]:
+    """A card in the folder of a version has a path that is a UID: `publisher/version/name.md`.
+
+    A UID has letters, digits, `_`, `-`, `.` and `+`, and at most 128 characters in each part. No command finds a card
+    with another name: `list`, `search` and the catalogue pass it over. Rename the file or its folder.
+    """
+    for card in cards:
+        error = why_no_uid(card.path) if card.uid is None else None
+        if error is not None:
+            message = f"no command finds this card: {error.message}"
+            yield card.at(Place(), message, hint=error.hint or "rename the file or its folder")
 
 
 @rule_for_all("HT602", Severity.WARNING)

@@ -287,7 +287,8 @@ It is a classic script, because browsers load no modules from file://. */
     }
     made.dataset.uid = uid || newest;
     link.href = shown[0];
-    if (uid && uid !== newest) link.hash = "#v" + uid.split("/").slice(-2)[0];
+    var place = model.cards.findIndex(function (card) { return card[0] === uid; });
+    if (place > 0) link.hash = "#" + model.versions[place][1];
     heading.append(link);
     if (shown[6]) {
       var badge = element("span", translated(facts.texts["status_" + shown[6]]));
@@ -300,8 +301,8 @@ It is a classic script, because browsers load no modules from file://. */
     fact("licence", shown[4]);
     fact("verified", translated(facts.texts["verified_" + shown[5]]));
     fact("versions", model.versions.flatMap(function (version, place) {
-      var one = element("a", version);
-      one.href = shown[0] + "#v" + version;
+      var one = element("a", version[0]);
+      one.href = shown[0] + "#" + version[1];
       return place ? [" ", one] : [one];
     }));
     made.append(heading, element("p", text), list);
