@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hubtool.registry import Registries, ShadowedCard
     from hubtool.store.store import Store
 
+_LONGEST_NAME = 128  # of what models are searched for by
 _URL = re.compile(r"https?://", re.IGNORECASE)
 # No UID begins with one of these.
 _PATH_STARTS = ("/", "./", "../", "~/", ".\\", "..\\", "~\\")
@@ -144,7 +145,7 @@ def whole_name(name: str, registries: Registries) -> Uid:
         return parse_name(name)
     except InvalidNameError as error:
         alone = name.rpartition("/")[2]  # 'publisher/name', without the version, is asked for as well
-        if not alone or _URL.match(name):
+        if not 0 < len(alone) <= _LONGEST_NAME or _URL.match(name):
             raise
         named = registries.named(alone)
         if not named:
