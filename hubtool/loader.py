@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from hubtool.transfer.events import ProgressCallback
 
 _SLOW = (
-    "convolutions take some 50 times as long on this processor, because MindSpore was imported without "
+    "convolutions take 60 to 160 times as long on such a processor, because MindSpore was imported without "
     f"{machine.INSTRUCTIONS}=AVX2; set it before the import, or load the network before you import MindSpore"
 )
 

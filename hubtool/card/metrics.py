@@ -21,7 +21,7 @@ _NAME_FIRST = re.compile(
 _VALUE_FIRST = re.compile(rf"(?P<value>{_NUMBER})[ \t]*(?P<name>[^\W\d_]+)\Z")
 # Of metrics that end so, less is better.
 _LESS = re.compile(
-    r"(loss|error|\berr|(?<!po)(?<!ans)wer|\bcer|\bler|pathler|searchler|mae|mape|mse|distance|perplexity|\bppl|\bfid"
+    r"(loss|error|\berr|\bwer|\bcer|\bler|pathler|searchler|mae|mape|mse|distance|perplexity|\bppl|\bfid"
     r"|frechet|(?<!100%-)\beer|sad|time|robustness|\A(fm|fn|fp|ids|ml|mr))\Z",
     re.IGNORECASE,
 )

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from hubtool.card.model import Recipe
+    from hubtool.card.repo_link import RepositoryPlace
+    from hubtool.git.code import Code
     from hubtool.hub import Hub
     from hubtool.networks.provider import Provider
     from hubtool.resolution.resolver import Resolution
@@ -48,24 +50,49 @@ def choose_provider(
     from hubtool.networks import checkout as checkouts  # noqa: PLC0415
     from hubtool.networks.repository import CodeFolder, RepositoryProvider  # noqa: PLC0415
 
-    place, pin = resolution.facts.place, resolution.found.pin
-    if place is None:
-        raise AssertionError  # the resolver refused it
-    if agreement is not None and agreement.place is not None:
-        if (agreement.place.url, agreement.place.folder) != (place.url, place.folder):
-            raise NetworkError(CHANGED, hint="look at the card again, and run the command again")
-        place = agreement.place
     if checkout is not None:
-        if pin is not None:
-            raise pin.error("a checkout in place of its code is not what is pinned", hint="leave --checkout out")
+        if resolution.found.pin is not None:
+            raise resolution.found.pin.error(
+                "a checkout in place of its code is not what is pinned", hint="leave --checkout out"
+            )
+        place = _agreed_place(resolution, agreement)
         root = checkouts.root_of(place, checkout)
         note = checkouts.compare(CodeStore(hub.store, hub.policy, offline=True), place, checkout)
         return RepositoryProvider(place=CodeFolder(root=root, folder="", identity=str(checkout.resolve()))), (note,)
-    tree = None if agreement is None else agreement.tree
-    code = CodeStore(hub.store, hub.policy, offline=hub.settings.offline).fetch(place, tree=tree)
-    if pin is not None:
-        pin.check_tree(code.tree)
+    code = fetch_code(hub, resolution, agreement)
     return RepositoryProvider(place=CodeFolder(root=code.path, folder="", identity=code.tree)), ()
+
+
+def fetch_code(hub: Hub, resolution: Resolution, agreement: Agreement | None) -> Code:
+    """Return the code of a card's repository as it would run: that of the lockfile, or that the user agreed to.
+
+    Args:
+        hub: Settings and store.
+        resolution: The resolver's answer for a card whose network needs code of a repository.
+        agreement: What the user agreed to when asked.
+
+    Raises:
+        NetworkError: If it is not what the user agreed to.
+        AssetError: If it cannot be fetched.
+        LockfileError: If it is not the code that the lockfile in force pins.
+    """
+    tree = None if agreement is None else agreement.tree
+    store = CodeStore(hub.store, hub.policy, offline=hub.settings.offline)
+    code = store.fetch(_agreed_place(resolution, agreement), tree=tree)
+    if resolution.found.pin is not None:
+        resolution.found.pin.check_tree(code.tree)
+    return code
+
+
+def _agreed_place(resolution: Resolution, agreement: Agreement | None) -> RepositoryPlace:
+    place = resolution.facts.place
+    if place is None:
+        raise AssertionError  # the resolver refused it
+    if agreement is None or agreement.place is None:
+        return place
+    if (agreement.place.url, agreement.place.folder) != (place.url, place.folder):
+        raise NetworkError(CHANGED, hint="look at the card again, and run the command again")
+    return agreement.place
 
 
 def check_allowed(decision: TrustDecision | None, agreement: Agreement | None) -> None:

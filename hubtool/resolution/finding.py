@@ -151,7 +151,7 @@ def whole_name(name: str, registries: Registries) -> Uid:
         if not named:
             near = registries.like(alone)
             offer = f"did you mean {' or '.join(map(str, near))}? To find more"
-            hint = offer if near else f"{error.hint}; to find models"
+            hint = offer if near else f"{error.hint}; to find models" if error.hint else "to find models"
             raise InvalidNameError(error.message, hint=f"{hint}: hubtool search {shlex.quote(alone)}") from None
         newest = " or ".join(str(uid) for uid in newest_of_each(named))
         raise InvalidNameError(error.message, hint=f"did you mean {newest}? ({len(named)} of this name)") from None

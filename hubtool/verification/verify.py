@@ -12,8 +12,7 @@ from hubtool.assets import fetch_asset
 from hubtool.card import known_answer
 from hubtool.card.known_answer import InputSpec, KnownAnswer
 from hubtool.errors import ArgumentError, AssetError, CardError, HubError, NetworkError, RecipeError
-from hubtool.git.code import CodeStore
-from hubtool.networks.choose_provider import CHANGED
+from hubtool.networks.choose_provider import CHANGED, fetch_code
 from hubtool.sandbox.limits import DEFAULT_LIMITS
 from hubtool.verification import compare as comparing
 from hubtool.verification import workspace as workspaces
@@ -286,7 +285,8 @@ def measure(
     resolution = hub.resolve(found, device=device, trust=trust, loading=True)
     resolution.refuse("status", "recipe", "lock", "mindspore", "device", "packages", "code")
     _check_agreed(resolution, agreement)
-    code = None if checkout is not None else _code(hub, resolution, agreement)
+    needs_code = resolution.facts.place is not None and checkout is None
+    code = fetch_code(hub, resolution, agreement).path if needs_code else None
     if checkout is not None and resolution.facts.place is None:
         raise ArgumentError(
             "the card's network needs no code of a repository, so a checkout is of no use", hint="leave --checkout out"
@@ -367,22 +367,6 @@ def _check_agreed(resolution: Resolution, agreement: Agreement | None) -> None:
         raise NetworkError(decision.why, hint=decision.hint)
     if agreement.recipe != resolution.recipe:
         raise NetworkError(CHANGED, hint="look at the card again, and run the command again")
-
-
-def _code(hub: Hub, resolution: Resolution, agreement: Agreement | None) -> Path | None:
-    """Return the folder with the code that loading the card would run: that of the lockfile, or that was agreed to."""
-    place, pin = resolution.facts.place, resolution.found.pin
-    if place is None:
-        return None
-    tree = None
-    if agreement is not None and agreement.place is not None:
-        if (agreement.place.url, agreement.place.folder) != (place.url, place.folder):
-            raise NetworkError(CHANGED, hint="look at the card again, and run the command again")
-        place, tree = agreement.place, agreement.tree
-    code = CodeStore(hub.store, hub.policy, offline=hub.settings.offline).fetch(place, tree=tree)
-    if pin is not None:
-        pin.check_tree(code.tree)
-    return code.path
 
 
 def _measurement(ended: ProgramResult, device: str) -> Measurement:

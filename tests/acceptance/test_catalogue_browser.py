@@ -194,6 +194,27 @@ def test_without_scripts_the_list_and_all_uses_are_read(browser: Any, site: Path
     context.close()
 
 
+@pytest.mark.parametrize("language", ["", "zh/"])
+def test_the_script_writes_entries_as_the_page_has_them(browser: Any, site: Path, language: str) -> None:
+    found = []
+    for script in (False, True):
+        context = browser.new_context(java_script_enabled=script)
+        page = context.new_page()
+        page.goto((site / language / "index.html").as_uri())
+        if script:
+            page.wait_for_selector("#finder:not([hidden])")
+            page.get_by_role("button").last.click()  # more
+        texts = page.locator("#models li").all_inner_texts()
+        links = [one.get_attribute("href") for one in page.locator("#models li a").all()[:400]]
+        found.append((dict(zip([text.split("\n")[0] for text in texts], texts, strict=True)), set(links)))
+        context.close()
+    (plain, links), (made, others) = found
+    both = plain.keys() & made.keys()
+    assert len(both) > 100
+    assert {name: plain[name] for name in both} == {name: made[name] for name in both}
+    assert len(links & others) > 100
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing(browser: Any, site: Path, scheme: str) -> None:
     axe = pytest.importorskip("axe_core_python")

@@ -263,6 +263,7 @@ def test_a_short_name_is_the_newest_version(cards: Cli) -> None:
     found = cards("resolve", "mindspore/wide_and_deep").err
     assert f"it has 2 parts\nhint: did you mean {newest}? (2 of this name)" in found
     assert "; to find models: hubtool search" in cards("show", "残差网络").err
+    assert "\nhint: to find models: hubtool search con\n" in cards("show", "mindspore/1.9/con").err
     other = "huawei/99.0/Wide_and_Deep"
     _card(cards.registry, other)
     refused = cards("show", "wide_and_deep")
